@@ -1,0 +1,45 @@
+/*
+ * libimmure for programs without an event loop: one request, and wait for its answer.
+ *
+ * A lost connection is replaced and the request is sent again, until the time limit; so an immured
+ * that is killed and restarted costs time, not an error.
+ *
+ * Threads: an exchange belongs to one thread at a time.
+ */
+#ifndef IMMURE_BLOCKING_H
+#define IMMURE_BLOCKING_H
+
+#include "immure/client.h"
+
+struct immure_blocking;
+
+/*
+ * How an exchange gets a connection: returns a connected stream socket, which the exchange owns and
+ * closes, or -1 with errno; it will be asked again, a little later, until the time limit is
+ * reached.
+ */
+typedef int immure_connect(void *arg);
+
+/* Nothing is connected yet. NULL on lack of memory. */
+struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg);
+/* The same, connecting to a unix socket; the path is copied. At most 107 bytes. */
+struct immure_blocking *immure_blocking_unix(const char *path);
+/* Closes the connection. NULL is allowed. */
+void immure_blocking_free(struct immure_blocking *blocking);
+
+/*
+ * Signs and waits, at most `timeout` nanoseconds (from now; must be > 0). The signature is written
+ * to `signature`, which has room for IMMURE_SIGNATURE_MAX bytes; *reply tells the rest (its
+ * pointers lead to literals and to `signature`). Returns reply->error.
+ */
+enum immure_error immure_blocking_sign(struct immure_blocking *blocking,
+                                       const struct immure_sign_request *request, uint64_t timeout,
+                                       uint8_t *signature, struct immure_signature *reply);
+/* Calls back for each key as immure_list() does, before it returns how it ended. */
+enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_t timeout,
+                                       immure_list_callback *callback, void *arg);
+enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64_t timeout,
+                                        immure_stats_callback *callback, void *arg);
+enum immure_error immure_blocking_ping(struct immure_blocking *blocking, uint64_t timeout);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * libimmure for servers on OpenSSL >= 3.0: a provider, built in, whose private keys are in immured.
+ *
+ * A library context with `default` and this provider, an EVP_PKEY made from a SubjectPublicKeyInfo,
+ * and SSL_CTX_use_PrivateKey() as with any key. When libssl then wants a signature, the provider
+ * asks the *waiter* that the thread has entered:
+ *
+ *   - within an OpenSSL async job (SSL_MODE_ASYNC) the request goes to the waiter's client, the job
+ *     pauses (SSL_ERROR_WANT_ASYNC), and wake() is called when the signature is there: call
+ *     SSL_do_handshake() again, on the same thread;
+ *   - with `blocking` set the round trip is made at once, and the thread waits for it.
+ *
+ *     immure_waiter_enter(&connection->waiter);
+ *     result = SSL_do_handshake(ssl);
+ *     immure_waiter_leave();
+ *
+ * A connection that ends while it waits: immure_waiter_cancel(), one more SSL_do_handshake() (it
+ * fails, and the job is returned), then SSL_free(). That call writes an alert: swap or close the
+ * BIO first.
+ *
+ * Source: OSSL_PROVIDER(7), ASYNC_start_job(3).
+ */
+#ifndef IMMURE_OPENSSL_H
+#define IMMURE_OPENSSL_H
+
+#include <openssl/evp.h>
+#include <openssl/types.h>
+
+#include "immure/blocking.h"
+#include "immure/client.h"
+
+/* The property query for SSL_CTX_new_ex(): everything that is not a key of ours comes from
+ * `default`. */
+#define IMMURE_OPENSSL_PROPERTIES "?provider!=immure"
+
+/*
+ * A library context with `default` and `immure` active; free it with OSSL_LIB_CTX_free() after all
+ * that was made from it. NULL on failure, with the reason on OpenSSL's error queue.
+ */
+OSSL_LIB_CTX *immure_openssl_context(void);
+
+/* The key whose public half this DER SubjectPublicKeyInfo is. No I/O. NULL: reason on the error
+ * queue. */
+EVP_PKEY *immure_openssl_key(OSSL_LIB_CTX *context, const uint8_t *spki, size_t spki_length);
+
+/* What one handshake waits with. The owner zeroes it and sets the first group; one handshake at a
+ * time. */
+struct immure_waiter {
+    struct immure_client *client;     /* asynchronous: requests go here */
+    struct immure_blocking *blocking; /* synchronous, if not NULL: the round trip is made here */
+    void (*wake)(struct immure_waiter *waiter); /* the reply is there; called from receive/expire */
+    uint64_t deadline;                          /* absolute, ns; 0: none */
+
+    /* How the last signature went; may be read when the handshake step has returned. */
+    enum immure_error error;
+    uint16_t scheme;
+    const char *backend; /* a literal; NULL before the first reply */
+    uint64_t queue_ns, sign_ns;
+    uint64_t asked_at, answered_at; /* CLOCK_MONOTONIC, ns */
+
+    /* The provider's: the signature that is waited for, NULL if none. */
+    struct immure_operation *operation;
+};
+
+/* The waiter that signatures on this thread use from now on, and that they use none. */
+void immure_waiter_enter(struct immure_waiter *waiter);
+void immure_waiter_leave(void);
+/* Gives up what it waits for. Harmless if it waits for nothing. wake() will not be called. */
+void immure_waiter_cancel(struct immure_waiter *waiter);
+
+#endif

@@ -1,0 +1,21 @@
+/* Small things about file descriptors that several programs need. */
+#ifndef BASE_DESCRIPTOR_H
+#define BASE_DESCRIPTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+bool descriptor_set_nonblocking(int descriptor, bool nonblocking);
+bool descriptor_set_close_on_exec(int descriptor, bool close_on_exec);
+/* Closes *descriptor unless it is -1, and makes it -1. */
+void descriptor_close(int *descriptor);
+
+/*
+ * One message, and with it a descriptor (or -1), over a SOCK_SEQPACKET unix socket.
+ * Return the length, 0 at end of file, -1 with errno. A received descriptor is close-on-exec.
+ */
+ssize_t descriptor_send(int socket, const void *message, size_t length, int descriptor);
+ssize_t descriptor_receive(int socket, void *message, size_t size, int *descriptor);
+
+#endif

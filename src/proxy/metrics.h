@@ -1,0 +1,71 @@
+/*
+ * What a loop thread counts. Each thread writes only its own struct; the admin thread reads all of
+ * them at any time. Counters are relaxed atomics with a single writer: no locks on the hot path.
+ */
+#ifndef PROXY_METRICS_H
+#define PROXY_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+
+typedef _Atomic uint64_t metric;
+
+static inline void metric_add(metric *value, uint64_t amount)
+{
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+
+static inline uint64_t metric_read(const metric *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+enum handshake_version { VERSION_NONE, VERSION_TLS12, VERSION_TLS13, VERSION_COUNT };
+enum handshake_result {
+    HANDSHAKE_FULL,    /* done, with a signature */
+    HANDSHAKE_RESUMED, /* done, by a session ticket */
+    HANDSHAKE_FAILED,  /* an alert, sent or received; or no signature */
+    HANDSHAKE_TIMEOUT,
+    HANDSHAKE_ABORTED, /* the client closed or reset */
+    HANDSHAKE_RESULT_COUNT
+};
+extern const char *const handshake_version_names[VERSION_COUNT];         /* "none", "TLSv1.2" ... */
+extern const char *const handshake_result_names[HANDSHAKE_RESULT_COUNT]; /* "full" ... */
+
+/* Signatures of one algorithm by one signing backend, as immured reported them. */
+struct sign_metrics {
+    uint16_t scheme;
+    const char *backend;         /* a literal */
+    struct histogram sign;       /* time in the backend */
+    struct histogram queue;      /* time in immured's queue */
+    struct histogram round_trip; /* from the request to its answer, as the loop saw it */
+    metric last_sign;            /* ns */
+    metric errors;
+};
+#define SIGN_METRICS_MAX 24
+
+struct thread_metrics {
+    struct histogram turn;      /* busy time of each loop turn */
+    struct histogram handshake; /* from accept to done, full and resumed */
+    metric handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
+    _Atomic(struct sign_metrics *) sign[SIGN_METRICS_MAX]; /* filled from the front; never freed */
+    metric connections;                                    /* gauge: client connections now */
+    metric handshaking;        /* gauge: of those, not yet established */
+    metric signatures_pending; /* gauge: requests to immured without an answer */
+    metric accepted_total;
+    metric backend_errors_total; /* backend refused, unreachable or too slow */
+    metric idle_timeouts_total;
+    metric bytes_in_total, bytes_out_total; /* relayed: client to backend, backend to client */
+    metric keyd_connected;                  /* gauge: 1 or 0 */
+    metric keyd_reconnects_total;           /* connections to immured lost */
+};
+
+/* The row for this algorithm and backend, made when it is not there. NULL: no row or memory left.
+ * Only by the thread that owns the metrics. */
+struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
+                                  const char *backend);
+
+#endif

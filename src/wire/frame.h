@@ -1,0 +1,77 @@
+/*
+ * Frames: a 12-byte header, then a payload.
+ *
+ *     type (1)  flags (1)  payload length (2)  request id (8)
+ *
+ * The decoder is sans-I/O and takes any split of the stream. What it hands out has a known type, no
+ * unknown flags and a length that its type can have; the payload's own fields are parsed in
+ * message.h.
+ */
+#ifndef WIRE_FRAME_H
+#define WIRE_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "immure/error.h"
+#include "wire/limits.h"
+
+enum wire_type {
+    /* requests; the reply is the one of the same name with bit 0x80 set, or an ERROR */
+    WIRE_HELLO = 0x01,
+    WIRE_LIST = 0x02,
+    WIRE_SIGN = 0x03,
+    WIRE_CANCEL = 0x04, /* no reply of its own: the request ends as done or as IMMURE_E_CANCELLED */
+    WIRE_STATS = 0x05,
+    WIRE_PING = 0x06,
+    /* replies */
+    WIRE_WELCOME = 0x81,
+    WIRE_KEYS = 0x82,
+    WIRE_SIGNED = 0x83,
+    WIRE_FIGURES = 0x85,
+    WIRE_PONG = 0x86,
+    WIRE_ERROR = 0xff
+};
+
+enum wire_end { WIRE_CLIENT, WIRE_SERVER };
+
+struct wire_frame {
+    enum wire_type type;
+    uint64_t id;
+    const uint8_t *payload; /* within the decoder's buffer: valid until the next call on it */
+    size_t length;
+};
+
+struct wire_decoder {
+    enum wire_end reads; /* whose frames these are */
+    bool greeted;        /* the first frame was HELLO or WELCOME */
+    struct buffer input;
+    size_t taken; /* bytes of the frame handed out last, consumed by the next call */
+};
+
+void wire_decoder_init(struct wire_decoder *decoder, enum wire_end reads);
+/* Forgets all that was received: a new stream begins. */
+void wire_decoder_reset(struct wire_decoder *decoder);
+void wire_decoder_release(struct wire_decoder *decoder);
+
+/* Room for at least WIRE_HEADER_SIZE more bytes, so that the caller receives in place; *size says
+ * how many. NULL: out of memory. Take all frames out first. */
+uint8_t *wire_decoder_room(struct wire_decoder *decoder, size_t *size);
+void wire_decoder_received(struct wire_decoder *decoder, size_t length);
+
+/*
+ * The next frame, if one is complete: IMMURE_OK and *more false. IMMURE_OK and *more true: not yet.
+ * Any error is for good; the stream is to be ended.
+ */
+enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_frame *frame,
+                                    bool *more);
+
+/*
+ * Begins a frame of exactly `length` payload bytes: returns where they are to be written. NULL if
+ * the buffer's limit would be passed or memory is short.
+ */
+uint8_t *wire_frame_begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length);
+
+#endif

@@ -1,0 +1,25 @@
+/* Every size of the protocol (docs/protocol.md has the same table). Bytes unless it says otherwise.
+ */
+#ifndef WIRE_LIMITS_H
+#define WIRE_LIMITS_H
+
+#define WIRE_MAGIC 0x494d4d55u /* "IMMU" */
+#define WIRE_VERSION 1
+
+#define WIRE_FRAME_MAX 65536 /* header and payload */
+#define WIRE_HEADER_SIZE 12
+#define WIRE_PAYLOAD_MAX (WIRE_FRAME_MAX - WIRE_HEADER_SIZE)
+
+#define WIRE_KEY_ID_SIZE 32
+#define WIRE_MESSAGE_MAX 65000  /* to sign; leaves room for the fields before it */
+#define WIRE_SIGNATURE_MAX 1024 /* RSA-8192 */
+#define WIRE_KEY_NAME_MAX 255
+#define WIRE_SPKI_MAX 2048  /* RSA-8192 is 1062 */
+#define WIRE_SCHEMES_MAX 16 /* of one key */
+#define WIRE_ERROR_TEXT_MAX 256
+#define WIRE_PING_MAX 64
+#define WIRE_STATS_MAX 64 /* figures in one STATS reply */
+
+#define WIRE_IN_FLIGHT_MAX 4096 /* requests of one connection that immured has not answered */
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * The payloads, field by field. put: appends a whole frame to `output`; false if its limit would be
+ * passed or memory is short. get: parses a frame of that type; what it hands out points into the
+ * frame. All sizes are checked against wire/limits.h.
+ */
+#ifndef WIRE_MESSAGE_H
+#define WIRE_MESSAGE_H
+
+#include "wire/frame.h"
+
+/* HELLO: magic (4), lowest and highest version spoken (2, 2) */
+struct wire_hello {
+    uint16_t lowest, highest;
+};
+
+/* WELCOME: magic (4), version (2), requests that may be in flight (2), start of immured (4): s
+ * since 1970 */
+struct wire_welcome {
+    uint16_t version;
+    uint16_t in_flight;
+    uint32_t started;
+};
+
+/* LIST: index of the first key wanted (4) */
+struct wire_list {
+    uint32_t first;
+};
+
+/* SIGN: key id (32), SignatureScheme (2), time left in us, 0 for no deadline (4), message (rest) */
+struct wire_sign {
+    const uint8_t *key_id;
+    uint16_t scheme;
+    uint32_t time_left;
+    const uint8_t *message;
+    size_t message_length;
+};
+
+/* SIGNED: signing backend (1), ns waited in the queue (8), ns of the batch (8), signature (rest) */
+struct wire_signed {
+    uint8_t backend;
+    uint64_t queue_ns, sign_ns;
+    const uint8_t *signature;
+    size_t signature_length;
+};
+
+/* KEYS: index to go on with, 0 at the end (4), count (2), then each key:
+ * name length (1), name, SubjectPublicKeyInfo length (2), it, count of schemes (1), schemes (2
+ * each) */
+struct wire_key {
+    const char *name; /* not terminated */
+    size_t name_length;
+    const uint8_t *spki;
+    size_t spki_length;
+    uint16_t schemes[WIRE_SCHEMES_MAX];
+    size_t scheme_count;
+};
+
+/* FIGURES: count (2), then each: number in wire_stats_table (2), value (8) */
+struct wire_figure {
+    uint16_t number;
+    uint64_t value;
+};
+
+/* ERROR: enum immure_error (2), one line of text (rest). Id 0: about the stream, which ends. */
+struct wire_error {
+    enum immure_error error;
+    const char *text; /* not terminated */
+    size_t text_length;
+};
+
+bool wire_put_hello(struct buffer *output, const struct wire_hello *hello);
+bool wire_put_welcome(struct buffer *output, const struct wire_welcome *welcome);
+bool wire_put_list(struct buffer *output, uint64_t id, const struct wire_list *list);
+bool wire_put_sign(struct buffer *output, uint64_t id, const struct wire_sign *sign);
+bool wire_put_signed(struct buffer *output, uint64_t id, const struct wire_signed *answer);
+bool wire_put_error(struct buffer *output, uint64_t id, const struct wire_error *error);
+bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figure *figures,
+                      size_t count);
+/* CANCEL, STATS, PING, PONG: nothing, or bytes that come back. */
+bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
+                    size_t length);
+/* As many of the keys, from the first, as one frame holds; *put says how many. `next` is the index
+ * to go on with if all fit. */
+bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *keys, size_t count,
+                   uint32_t first, uint32_t total, size_t *put);
+
+enum immure_error wire_get_hello(const struct wire_frame *frame, struct wire_hello *hello);
+enum immure_error wire_get_welcome(const struct wire_frame *frame, struct wire_welcome *welcome);
+enum immure_error wire_get_list(const struct wire_frame *frame, struct wire_list *list);
+enum immure_error wire_get_sign(const struct wire_frame *frame, struct wire_sign *sign);
+enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_signed *answer);
+enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_error *error);
+/* `figures` has room for WIRE_STATS_MAX. */
+enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_figure *figures,
+                                   size_t *count);
+
+/* KEYS is read one key at a time: begin, then next until `left` is 0. */
+struct wire_keys_reader {
+    const uint8_t *rest;
+    size_t rest_length;
+    uint32_t next; /* index for the next LIST; 0: that was all */
+    size_t left;
+};
+enum immure_error wire_keys_begin(const struct wire_frame *frame, struct wire_keys_reader *keys);
+enum immure_error wire_keys_next(struct wire_keys_reader *keys, struct wire_key *key);
+
+#endif

@@ -1,0 +1,30 @@
+/* The TLS SignatureSchemes that immure knows: one row each, used by both ends. */
+#ifndef WIRE_SCHEME_H
+#define WIRE_SCHEME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "immure/scheme.h"
+
+enum wire_key_type { WIRE_KEY_RSA, WIRE_KEY_EC, WIRE_KEY_ED25519 };
+
+struct wire_scheme {
+    uint16_t code;
+    const char *name;
+    enum wire_key_type key_type;
+    const char *digest; /* OpenSSL's name; NULL for Ed25519 */
+    bool pss;
+    const char
+        *tls13_group; /* ECDSA in TLS 1.3 is bound to this curve (OpenSSL's name); else NULL */
+    bool tls13;       /* may stand in a TLS 1.3 CertificateVerify */
+};
+
+extern const struct wire_scheme wire_schemes[];
+extern const size_t wire_scheme_count;
+
+/* NULL if unknown. */
+const struct wire_scheme *wire_scheme_find(uint16_t code);
+
+#endif

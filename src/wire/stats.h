@@ -1,0 +1,46 @@
+/*
+ * The figures of a FIGURES frame and the signing backends of a SIGNED frame: number, name, meaning.
+ * Numbers are never reused; a client passes over those it does not know.
+ */
+#ifndef WIRE_STATS_H
+#define WIRE_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wire_stat_number {
+    WIRE_STAT_UPTIME_SECONDS = 1,
+    WIRE_STAT_KEYS,
+    WIRE_STAT_SESSIONS,
+    WIRE_STAT_SESSIONS_TOTAL,
+    WIRE_STAT_SESSIONS_REFUSED_TOTAL,
+    WIRE_STAT_PROTOCOL_ERRORS_TOTAL,
+    WIRE_STAT_SIGN_REQUESTS_TOTAL,
+    WIRE_STAT_SIGNATURES_TOTAL,
+    WIRE_STAT_REFUSED_TOTAL,
+    WIRE_STAT_BUSY_TOTAL,
+    WIRE_STAT_EXPIRED_TOTAL,
+    WIRE_STAT_CANCELLED_TOTAL,
+    WIRE_STAT_FAILED_TOTAL,
+    WIRE_STAT_QUEUED,
+    WIRE_STAT_BATCHES_TOTAL
+};
+
+struct wire_stat {
+    enum wire_stat_number number;
+    const char *name;
+    const char *help;
+    bool counter;
+};
+
+extern const struct wire_stat wire_stats[];
+extern const size_t wire_stat_count;
+const struct wire_stat *wire_stat_find(uint16_t number);
+
+enum wire_backend { WIRE_BACKEND_OPENSSL = 1, WIRE_BACKEND_TEST = 255 };
+
+/* "openssl"; "unknown" for one from the future. */
+const char *wire_backend_name(uint8_t backend);
+
+#endif
