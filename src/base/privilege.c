@@ -1,0 +1,79 @@
+#include "base/privilege.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct identity {
+    uid_t uid;
+    gid_t gid;
+};
+
+static bool identity_find(const char *user, struct identity *identity, char *error, size_t size)
+{
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(user, &end, 10);
+    if (user[0] >= '0' && user[0] <= '9' && *end == '\0') {
+        /* -1 means "leave it" to the system calls */
+        if (errno != 0 || number >= (uid_t)-1) {
+            snprintf(error, size, "user %s: not a possible uid", user);
+            return false;
+        }
+        *identity = (struct identity){.uid = (uid_t)number, .gid = (gid_t)number};
+    } else {
+        errno = 0;
+        const struct passwd *entry = getpwnam(user);
+        if (entry == NULL) {
+            snprintf(error, size, "user %s: %s", user,
+                     errno != 0 ? strerror(errno) : "no such user");
+            return false;
+        }
+        *identity = (struct identity){.uid = entry->pw_uid, .gid = entry->pw_gid};
+    }
+    if (identity->uid == 0 || identity->gid == 0) {
+        snprintf(error, size, "user %s: is root, or in its group", user);
+        return false;
+    }
+    return true;
+}
+
+/* What the kernel says now, and that it refuses the way back. */
+static bool identity_holds(const struct identity *identity)
+{
+    uid_t real, effective, saved;
+    gid_t real_group, effective_group, saved_group;
+    if (getresuid(&real, &effective, &saved) != 0 ||
+        getresgid(&real_group, &effective_group, &saved_group) != 0)
+        return false;
+    return real == identity->uid && effective == identity->uid && saved == identity->uid &&
+           real_group == identity->gid && effective_group == identity->gid &&
+           saved_group == identity->gid && setresuid(0, 0, 0) != 0 && setresgid(0, 0, 0) != 0;
+}
+
+bool privilege_drop(const char *user, char *error, size_t size)
+{
+    struct identity identity;
+    if (!identity_find(user, &identity, error, size))
+        return false;
+    bool root = geteuid() == 0;
+    if (root && setgroups(0, NULL) != 0) {
+        snprintf(error, size, "user %s: setgroups: %s", user, strerror(errno));
+        return false;
+    }
+    if (setresgid(identity.gid, identity.gid, identity.gid) != 0 ||
+        setresuid(identity.uid, identity.uid, identity.uid) != 0) {
+        snprintf(error, size, "user %s: %s%s", user, strerror(errno),
+                 root ? "" : " (only root can change the user)");
+        return false;
+    }
+    if (!identity_holds(&identity) || (root && getgroups(0, NULL) != 0)) {
+        snprintf(error, size, "user %s: root was not given up for good", user);
+        return false;
+    }
+    return true;
+}
