@@ -6,6 +6,7 @@
 #define PROXY_METRICS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/histogram.h"
@@ -67,5 +68,7 @@ struct thread_metrics {
  * Only by the thread that owns the metrics. */
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend);
+/* Row i, for any reader; NULL after the last one. */
+const struct sign_metrics *metrics_sign_row(const struct thread_metrics *metrics, size_t i);
 
 #endif

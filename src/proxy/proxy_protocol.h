@@ -29,8 +29,8 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
 
 /*
  * Writes the header for a backend: `room` has PROXY_HEADER_MAX bytes. Version 2 carries, from `ssl`
- * (after the handshake), PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY (SNI) and PP2_TYPE_SSL with version,
- * cipher and key algorithm. Returns the length.
+ * (after the handshake; NULL: none of these), PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY (SNI) and
+ * PP2_TYPE_SSL with version, cipher and key algorithm. Returns the length.
  */
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
                          const struct proxy_addresses *addresses, SSL *ssl);
