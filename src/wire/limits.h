@@ -20,6 +20,7 @@
 #define WIRE_PING_MAX 64
 #define WIRE_STATS_MAX 64 /* figures in one STATS reply */
 
+#define WIRE_IN_FLIGHT_FIRST 64 /* requests that a client may send before it has read WELCOME */
 #define WIRE_IN_FLIGHT_MAX 4096 /* requests of one connection that immured has not answered */
 
 #endif

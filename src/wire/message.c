@@ -196,11 +196,13 @@ bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, con
 
 static size_t key_size(const struct wire_key *key)
 {
-    return 1 + key->name_length + 2 + key->spki_length + 1 + 2 * key->scheme_count;
+    return WIRE_KEY_ID_SIZE + 1 + key->name_length + 2 + key->spki_length + 1 +
+           2 * key->scheme_count;
 }
 
 static void write_key(struct writer *writer, const struct wire_key *key)
 {
+    write_bytes(writer, key->id, WIRE_KEY_ID_SIZE);
     write_u8(writer, (uint8_t)key->name_length);
     write_bytes(writer, key->name, key->name_length);
     write_u16(writer, (uint16_t)key->spki_length);
@@ -242,6 +244,7 @@ enum immure_error wire_keys_begin(const struct wire_frame *frame, struct wire_ke
 enum immure_error wire_keys_next(struct wire_keys_reader *keys, struct wire_key *key)
 {
     struct reader reader = reader_of(keys->rest, keys->rest_length);
+    key->id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
     key->name_length = read_u8(&reader);
     key->name = (const char *)read_bytes(&reader, key->name_length);
     key->spki_length = read_u16(&reader);

@@ -43,11 +43,12 @@ struct wire_signed {
     size_t signature_length;
 };
 
-/* KEYS: index to go on with, 0 at the end (4), count (2), then each key:
+/* KEYS: index to go on with, 0 at the end (4), count (2), then each key: key id (32),
  * name length (1), name, SubjectPublicKeyInfo length (2), it, count of schemes (1), schemes (2
  * each) */
 struct wire_key {
-    const char *name; /* not terminated */
+    const uint8_t *id; /* sent along, because a client without libcrypto cannot make it */
+    const char *name;  /* not terminated */
     size_t name_length;
     const uint8_t *spki;
     size_t spki_length;
