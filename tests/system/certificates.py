@@ -1,0 +1,55 @@
+"""Throw-away certificates, made with the openssl program and kept for one run."""
+
+import atexit
+import collections
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+
+Certificate = collections.namedtuple("Certificate", "chain key names kind")
+
+KINDS = {  # what `openssl req -newkey` is told
+    "rsa-2048": ["rsa:2048"],
+    "rsa-3072": ["rsa:3072"],
+    "rsa-4096": ["rsa:4096"],
+    "p-256": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "p-384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    "p-521": ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    "ed25519": ["ed25519"],
+}
+
+
+@functools.lru_cache(maxsize=None)
+def directory():
+    path = tempfile.mkdtemp(prefix="immure-certificates-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    os.chmod(path, 0o755)
+    return path
+
+
+@functools.lru_cache(maxsize=None)
+def certificate(kind="rsa-2048", *names, serial=1):
+    """A self-signed certificate; another `serial` is another key for the same names."""
+    names = names or ("localhost",)
+    base = os.path.join(directory(), f"{kind}-{names[0].replace('*', '_')}-{serial}")
+    alternative = ",".join(f"DNS:{name}" for name in names) + ",IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", f"/CN={names[0]}",
+         "-addext", f"subjectAltName={alternative}", "-set_serial", str(serial),
+         "-newkey", *KINDS[kind], "-keyout", base + ".key", "-out", base + ".crt"],
+        check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return Certificate(base + ".crt", base + ".key", names, kind)
+
+
+def encrypted(plain, pass_phrase):
+    """The same certificate with its key under a pass phrase, and the file that holds the phrase."""
+    key = plain.key + ".encrypted"
+    phrase = plain.key + ".phrase"
+    with open(phrase, "w", encoding="ascii") as file:
+        file.write(pass_phrase + "\n")
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", plain.key, "-out", key,
+                    "-passout", "file:" + phrase],
+                   check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return plain._replace(key=key), phrase

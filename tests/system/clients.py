@@ -1,0 +1,177 @@
+"""TLS clients: Python's own, one whose every byte is in the test's hands, and openssl s_client."""
+
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+
+import harness
+
+TLS12 = ssl.TLSVersion.TLSv1_2
+TLS13 = ssl.TLSVersion.TLSv1_3
+
+
+def context(version=None, trusted=None, alpn=None):
+    """Without `trusted` (a Certificate) the server's certificate is not checked."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if version:
+        made.minimum_version = made.maximum_version = version
+    if trusted:
+        made.load_verify_locations(trusted.chain)
+    else:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if alpn:
+        made.set_alpn_protocols(alpn)
+    return made
+
+
+def connect(port, tls=None, name="localhost", session=None, before=b""):
+    """A finished handshake. `before` goes out in the clear first."""
+    raw = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
+    try:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if before:
+            raw.sendall(before)
+        return (tls or context()).wrap_socket(raw, server_hostname=name, session=session)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def receive_exactly(connection, size):
+    data = bytearray()
+    while len(data) < size:
+        more = connection.recv(min(size - len(data), 1 << 18))
+        if not more:
+            raise ConnectionError(f"the stream ended after {len(data)} of {size} bytes")
+        data += more
+    return bytes(data)
+
+
+def echo_once(connection, data=b"ping"):
+    """The round-trip time through an echo backend, in seconds."""
+    begin = time.perf_counter()
+    connection.sendall(data)
+    back = receive_exactly(connection, len(data))
+    if back != data:
+        raise AssertionError(f"sent {data!r}, got {back!r}")
+    return time.perf_counter() - begin
+
+
+def reset(connection):
+    """Closes with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def client_hello(version=None, name="localhost"):
+    """The bytes of a ClientHello. It may be sent again and again, but not finished."""
+    outgoing = ssl.MemoryBIO()
+    tls = context(version).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+class Stream:
+    """TLS over a socket, with the two directions' ends apart."""
+
+    def __init__(self, port, tls=None, name="localhost"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = (tls or context()).wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.step(self.tls.do_handshake)
+
+    def flush(self):
+        data = self.outgoing.read()
+        if data:
+            self.socket.sendall(data)
+
+    def step(self, call, *arguments):
+        while True:
+            try:
+                value = call(*arguments)
+                self.flush()
+                return value
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.socket.recv(65536)
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+
+    def send(self, data):
+        self.tls.write(data)
+        self.flush()
+
+    def receive(self, size=65536):
+        """b"" after close_notify; an end without one raises ssl.SSLEOFError."""
+        try:
+            return self.step(self.tls.read, size)
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def receive_all(self):
+        data = bytearray()
+        while more := self.receive():
+            data += more
+        return bytes(data)
+
+    def end_sending(self):
+        """close_notify, and nothing more is sent; receiving goes on."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        self.flush()
+
+    def close(self):
+        self.socket.close()
+
+
+def s_client(port, *options, text=b"", name="localhost"):
+    """What `openssl s_client` printed, and whether it ended well. `text` is sent."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, *options],
+        input=text, capture_output=True, timeout=harness.LIMIT, check=False)
+    output = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+    return output, done.returncode == 0
+
+
+class HandshakeLoad:
+    """Threads that connect, exchange one message through an echo backend, and close, until stopped."""
+
+    def __init__(self, port, threads=4, version=None):
+        self.port = port
+        self.version = version
+        self.done = 0
+        self.failures = []
+        self.stopping = False
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self):
+        tls = context(self.version)
+        while not self.stopping:
+            try:
+                with connect(self.port, tls) as connection:
+                    echo_once(connection)
+                with self.lock:
+                    self.done += 1
+            except (OSError, AssertionError) as error:
+                with self.lock:
+                    self.failures.append(repr(error))
+                time.sleep(0.05)
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(harness.LIMIT)

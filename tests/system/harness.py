@@ -1,0 +1,268 @@
+"""
+What every system test stands on: the programs under test, started with a configuration, watched,
+and stopped. A test fails when a program ended that should not have, or printed a sanitizer's report;
+the logs of its programs are printed when it fails.
+
+    IMMURE_BIN         the folder of the programs (ctest sets it)
+    IMMURE_SANITIZE    the sanitizers they were built with, or empty
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import proc
+
+BIN = os.environ.get("IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
+SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
+LIMIT = 60.0 if SANITIZE else 20.0  # seconds that anything may take
+
+SANITIZER_REPORT = re.compile(
+    r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
+
+
+def scaled(plain, sanitized):
+    """A count or a time that the programs' speed decides."""
+    return sanitized if SANITIZE else plain
+
+
+def program_path(name):
+    return os.path.join(BIN, name)
+
+
+def needs(*programs):
+    """Decorator: SKIPPED unless these programs of others are installed."""
+    absent = [name for name in programs if shutil.which(name) is None]
+    return unittest.skipIf(absent, f"not installed: {', '.join(absent)}")
+
+
+def not_sanitized(reason):
+    return unittest.skipIf(SANITIZE, f"not with -fsanitize={SANITIZE}: {reason}")
+
+
+def needs_root(reason):
+    return unittest.skipIf(os.geteuid() != 0, f"needs root: {reason}")
+
+
+def wait_until(condition, what, limit=None, pause=0.02):
+    """Polls until condition() is true, and returns its value."""
+    deadline = time.monotonic() + (limit or LIMIT)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for: {what}")
+        time.sleep(pause)
+
+
+def free_port():
+    """A port nobody listens on, outside the range from which the kernel gives ports to clients."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as attempt:
+            try:
+                attempt.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Program:
+    """One program under test. Its standard error is its log."""
+
+    def __init__(self, directory, name, *arguments):
+        self.name = name
+        self.log_path = os.path.join(directory, f"{name}-{time.monotonic_ns()}.log")
+        self.expected_status = 0
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [program_path(name), *arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
+                start_new_session=True)
+        self.pid = self.process.pid
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def running(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, limit=None):
+        """The exit status."""
+        try:
+            return self.process.wait(limit or LIMIT)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end") from None
+
+    def stop(self):
+        """Ends it if it runs, and says what was wrong: a list of lines."""
+        wrong = []
+        if self.running():
+            self.signal(signal.SIGTERM)
+            try:
+                status = self.process.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                wrong.append(f"{self.name} did not end after TERM")
+                os.killpg(self.pid, signal.SIGKILL)
+                status = self.process.wait()
+        else:
+            status = self.process.returncode
+        if status != self.expected_status:
+            wrong.append(f"{self.name} ended with status {status}, not {self.expected_status}")
+        report = SANITIZER_REPORT.search(self.log())
+        if report:
+            wrong.append(f"{self.name} printed a report: {report.group(0)}")
+        return wrong
+
+
+class Proxy(Program):
+    """immure-proxy with a configuration that has an admin listener on `admin_port`."""
+
+    def __init__(self, directory, config, port, admin_port):
+        self.config_path = os.path.join(directory, f"proxy-{port}.conf")
+        self.port = port
+        self.admin_port = admin_port
+        self.write_config(config)
+        super().__init__(directory, "immure-proxy", "--config", self.config_path)
+
+    def write_config(self, text):
+        self.config = text
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def get(self, path):
+        address = f"http://127.0.0.1:{self.admin_port}{path}"
+        with urllib.request.urlopen(address, timeout=LIMIT) as answer:
+            return answer.read().decode()
+
+    def status(self):
+        return json.loads(self.get("/status.json"))
+
+    def metrics(self):
+        """{name: {labels as a frozenset of (name, value): number}}"""
+        found = {}
+        for line in self.get("/metrics").splitlines():
+            match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+            if match and not line.startswith("#"):
+                labels = frozenset(re.findall(r'(\w+)="([^"]*)"', match.group(2) or ""))
+                found.setdefault(match.group(1), {})[labels] = float(match.group(3))
+        return found
+
+    def metric(self, name, **labels):
+        """The sum of this metric's rows that carry these labels."""
+        rows = self.metrics().get(name, {})
+        return sum(value for have, value in rows.items() if have >= set(labels.items()))
+
+    def ready(self):
+        if not self.running():
+            raise AssertionError(f"immure-proxy ended with status {self.process.returncode}")
+        try:
+            self.get("/status.json")
+            return True
+        except OSError:
+            return False
+
+    def worker(self):
+        """The process id of the (newest) worker."""
+        return max(pid for pid in proc.children(self.pid) if proc.program(pid) == "immure-proxy")
+
+    def immured(self):
+        """The process id of its own immured, 0 while there is none."""
+        return next((pid for pid in proc.children(self.pid)
+                     if proc.program(pid).startswith("immured")), 0)
+
+
+def proxy_config(port, admin_port, certificates, backend, *, workers=2, signing="async",
+                 top="", frontend="", backend_options="", keys="threads = 2"):
+    """One frontend before one backend; the texts are added where their names say."""
+    rows = "\n".join(f'    certificate {{ chain = "{each.chain}"  key = "{each.key}" }}'
+                     for each in certificates)
+    return f"""\
+workers = {workers}
+signing = {signing}
+{top}
+frontend "https" {{
+    listen = {{ "127.0.0.1:{port}" }}
+{rows}
+    backend = "app"
+    {frontend}
+}}
+backend "app" {{
+    address = "{backend}"
+    {backend_options}
+}}
+admin {{ listen = "127.0.0.1:{admin_port}" }}
+keys {{
+    {keys}
+}}
+"""
+
+
+class SystemTest(unittest.TestCase):
+    """A folder of its own, and programs that are stopped and judged at the end."""
+
+    def setUp(self):
+        for name in ("immured", "immure-proxy"):
+            if not os.access(program_path(name), os.X_OK):
+                self.fail(f"{program_path(name)} is not built; IMMURE_BIN says where programs are")
+        self.directory = tempfile.mkdtemp(prefix="immure-test-")
+        os.chmod(self.directory, 0o755)
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.programs = []
+        self.addCleanup(self.stop_programs)
+
+    def stop_programs(self):
+        wrong = [line for program in reversed(self.programs) for line in program.stop()]
+        outcome = self._outcome
+        failed = wrong or not outcome.success
+        for program in self.programs if failed else ():
+            sys.stderr.write(f"--- log of {program.name} {program.pid}\n{program.log()[-6000:]}---\n")
+        self.assertEqual(wrong, [])
+
+    def own(self, closable):
+        """Closes it at the end, before the programs stop. Returns it."""
+        self.addCleanup(closable.close)
+        return closable
+
+    def start_proxy(self, certificates, backend, **options):
+        """Starts immure-proxy and waits until it serves; options are those of proxy_config()."""
+        port, admin_port = free_port(), free_port()
+        return self.start_proxy_with(proxy_config(port, admin_port, certificates, backend, **options),
+                                     port, admin_port)
+
+    def start_proxy_with(self, config, port, admin_port):
+        proxy = Proxy(self.directory, config, port, admin_port)
+        self.programs.append(proxy)
+        wait_until(proxy.ready, "immure-proxy's admin page")
+        return proxy
+
+    def start_program(self, name, *arguments):
+        program = Program(self.directory, name, *arguments)
+        self.programs.append(program)
+        return program
+
+
+def main():
+    """For the end of a test file. Status 77 tells ctest that everything was SKIPPED."""
+    program = unittest.main(exit=False)
+    result = program.result
+    for test, reason in result.skipped:
+        print(f"SKIPPED {test.id()}: {reason}")
+    if not result.wasSuccessful():
+        sys.exit(1)
+    sys.exit(77 if result.testsRun and len(result.skipped) == result.testsRun else 0)

@@ -1,0 +1,68 @@
+"""What /proc tells about a process."""
+
+import os
+
+
+def read(pid, name):
+    with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat after the command's name: state is 0, ppid is 1."""
+    return read(pid, "stat").rsplit(")", 1)[1].split()
+
+
+def alive(pid):
+    try:
+        return stat(pid)[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid):
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = stat(entry)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == pid and fields[0] not in "ZX":
+                found.append(int(entry))
+    return sorted(found)
+
+
+def program(pid):
+    """The name of the executable file."""
+    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+
+
+def title(pid):
+    return read(pid, "cmdline").replace("\0", " ").strip()
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def resident(pid):
+    """Resident memory in bytes."""
+    return int(read(pid, "statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu(pid):
+    """User and system time in seconds."""
+    fields = stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def uid(pid):
+    for line in read(pid, "status").splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    raise ValueError(f"no Uid line for process {pid}")
