@@ -1,0 +1,126 @@
+/*
+ * LIST comes in pages, and immured may be replaced between two of them. So the pages are kept until
+ * the last has come; then each key is called back once. The pages count towards max_bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/core.h"
+#include "client/text.h"
+#include "wire/message.h"
+
+struct page {
+    struct list order;
+    size_t length;
+    uint8_t payload[]; /* of a KEYS frame that has been seen to parse */
+};
+
+static enum immure_error check_page(const struct wire_frame *frame, uint32_t *next)
+{
+    struct wire_keys_reader keys;
+    enum immure_error error = wire_keys_begin(frame, &keys);
+    *next = keys.next;
+    while (error == IMMURE_OK && keys.left > 0) {
+        struct wire_key key;
+        error = wire_keys_next(&keys, &key);
+    }
+    return error;
+}
+
+static enum immure_error keep_page(struct immure_client *client, struct request *request,
+                                   const struct wire_frame *frame)
+{
+    if (frame->length > client->max_bytes - client->bytes)
+        return IMMURE_E_FULL;
+    struct page *page = malloc(sizeof *page + frame->length);
+    if (page == NULL)
+        return IMMURE_E_MEMORY;
+    page->length = frame->length;
+    memcpy(page->payload, frame->payload, frame->length);
+    list_append(&request->pages, &page->order);
+    request->bytes += page->length;
+    client->bytes += page->length;
+    return IMMURE_OK;
+}
+
+static void call_back_key(const struct request *request, const struct wire_key *key)
+{
+    char name[WIRE_KEY_NAME_MAX + 1];
+    text_copy(name, sizeof name, key->name, key->name_length);
+    struct immure_key public = {.name = name,
+                                .spki = key->spki,
+                                .spki_length = key->spki_length,
+                                .schemes = key->schemes,
+                                .scheme_count = key->scheme_count};
+    memcpy(public.id, key->id, sizeof public.id);
+    request->callback.list(request->arg, &public, IMMURE_OK);
+}
+
+/* Any callback may cancel this very listing; then `id` leads nowhere. */
+static bool call_back_page(struct immure_client *client, immure_request id, const struct page *page)
+{
+    struct wire_frame frame = {.type = WIRE_KEYS, .payload = page->payload, .length = page->length};
+    struct wire_keys_reader keys;
+    struct wire_key key;
+    struct request *request = request_find(client, id);
+    wire_keys_begin(&frame, &keys);
+    while (request != NULL && keys.left > 0 && wire_keys_next(&keys, &key) == IMMURE_OK) {
+        call_back_key(request, &key);
+        request = request_find(client, id);
+    }
+    return request != NULL;
+}
+
+static void deliver(struct immure_client *client, struct request *request)
+{
+    /* immured has answered: a cancel frees it at once, and the pages are held here meanwhile. */
+    immure_request id = request->id;
+    struct list pages, *node;
+    bool wanted = true;
+    list_init(&pages);
+    list_move_all(&pages, &request->pages);
+    request->state = REQUEST_UNSENT;
+    list_remove(&request->order);
+    while ((node = list_take(&pages)) != NULL) {
+        struct page *page = list_entry(node, struct page, order);
+        wanted = wanted && call_back_page(client, id, page);
+        free(page);
+    }
+    if (wanted)
+        request_end(client, request, IMMURE_OK, NULL);
+}
+
+enum immure_error listing_take(struct immure_client *client, struct request *request,
+                               const struct wire_frame *frame)
+{
+    uint32_t next;
+    enum immure_error error = check_page(frame, &next);
+    if (error != IMMURE_OK)
+        return error;
+    if (next != 0 && next <= request->first)
+        return IMMURE_E_UNEXPECTED;
+    error = keep_page(client, request, frame);
+    if (error != IMMURE_OK) {
+        request_end(client, request, error, NULL);
+    } else if (next == 0) {
+        deliver(client, request);
+    } else {
+        request->first = next;
+        request->state = REQUEST_UNSENT;
+        list_remove(&request->order);
+        list_append(&client->unsent, &request->order);
+    }
+    return IMMURE_OK;
+}
+
+void listing_restart(struct immure_client *client, struct request *request)
+{
+    struct list *node;
+    while ((node = list_take(&request->pages)) != NULL) {
+        struct page *page = list_entry(node, struct page, order);
+        request->bytes -= page->length;
+        client->bytes -= page->length;
+        free(page);
+    }
+    request->first = 0;
+}
