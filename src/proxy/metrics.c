@@ -37,6 +37,16 @@ struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t schem
     return row;
 }
 
+void metrics_signed(struct sign_metrics *row, uint64_t sign, uint64_t queue, uint64_t round_trip,
+                    uint64_t now)
+{
+    histogram_record(&row->sign, sign);
+    histogram_record(&row->queue, queue);
+    histogram_record(&row->round_trip, round_trip);
+    atomic_store_explicit(&row->last_sign, sign, memory_order_relaxed);
+    atomic_store_explicit(&row->last_at, now, memory_order_relaxed);
+}
+
 const struct sign_metrics *metrics_sign_row(const struct thread_metrics *metrics, size_t i)
 {
     if (i >= SIGN_METRICS_MAX)

@@ -44,6 +44,7 @@ struct sign_metrics {
     struct histogram queue;      /* time in immured's queue */
     struct histogram round_trip; /* from the request to its answer, as the loop saw it */
     metric last_sign;            /* ns */
+    metric last_at;              /* when that was: CLOCK_MONOTONIC, ns */
     metric errors;
 };
 #define SIGN_METRICS_MAX 24
@@ -68,6 +69,10 @@ struct thread_metrics {
  * Only by the thread that owns the metrics. */
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend);
+/* One signature made: times in ns, `now` is CLOCK_MONOTONIC. Only by the thread that owns the row.
+ */
+void metrics_signed(struct sign_metrics *row, uint64_t sign, uint64_t queue, uint64_t round_trip,
+                    uint64_t now);
 /* Row i, for any reader; NULL after the last one. */
 const struct sign_metrics *metrics_sign_row(const struct thread_metrics *metrics, size_t i);
 
