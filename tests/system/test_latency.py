@@ -1,0 +1,91 @@
+"""
+A signature that takes 50 ms holds nobody else up: neither other handshakes nor established
+connections. In `sync` mode it does both, which shows that the test can tell.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+import backends
+import clients
+import harness
+from certificates import certificate
+
+HANDSHAKES = 100
+SIGNATURE = 0.050  # seconds a batch: the `delay` backend of immured-test
+
+
+async def handshake(port, tls):
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname="localhost",
+                                              ssl_handshake_timeout=60)
+    return writer
+
+
+async def storm(port):
+    """Begins them all at once; returns the seconds until the last one is done."""
+    tls = clients.context(clients.TLS13)
+    begin = time.monotonic()
+    writers = await asyncio.gather(*(handshake(port, tls) for _ in range(HANDSHAKES)))
+    elapsed = time.monotonic() - begin
+    for writer in writers:
+        writer.transport.abort()
+    return elapsed
+
+
+class Latency(harness.SystemTest):
+    def measure(self, signing):
+        """(seconds for all handshakes, median round trip of an established connection meanwhile)"""
+        backend = self.own(backends.Backend(backends.echo))
+        tester = harness.program_path("immured-test")
+        proxy = self.start_proxy(
+            [certificate("p-256")], backend.address, workers=1, signing=signing,
+            top='handshake-timeout = "60s"',
+            keys=f'threads = 1\n    program = "{tester}"\n    backend = "delay"')
+        probe = self.own(clients.connect(proxy.port))
+        clients.echo_once(probe)
+
+        # A process of its own, so that its work does not delay the probe.
+        load = subprocess.Popen([sys.executable, "-B", os.path.abspath(__file__), "--storm",
+                                 str(proxy.port)], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+        self.addCleanup(load.stdout.close)
+        self.addCleanup(load.wait)
+        load.stdout.readline()  # it is ready
+        times = []
+        over = threading.Event()
+        threading.Thread(target=lambda: (load.wait(), over.set()), daemon=True).start()
+        load.stdin.close()  # go
+        while not over.is_set():
+            times.append(clients.echo_once(probe))
+            time.sleep(0.002)
+        elapsed = json.loads(load.stdout.readline())
+        self.assertEqual(proxy.metric("immure_handshakes_total", result="full"), HANDSHAKES + 1)
+        self.assertGreaterEqual(len(times), 10)
+        median = statistics.median(times)
+        print(f"{signing}: {HANDSHAKES} handshakes in {elapsed:.3f} s; established connection: "
+              f"median of {len(times)} round trips {median * 1e3:.2f} ms")
+        return elapsed, median
+
+    def test_async(self):
+        elapsed, median = self.measure("async")
+        self.assertLess(elapsed, HANDSHAKES * SIGNATURE / 3)
+        self.assertLess(median, harness.scaled(0.005, 0.020))
+
+    def test_sync(self):
+        elapsed, median = self.measure("sync")
+        self.assertGreater(elapsed, HANDSHAKES * SIGNATURE)
+        self.assertGreater(median, SIGNATURE / 4)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--storm"]:
+        print("ready", flush=True)
+        sys.stdin.read()
+        print(json.dumps(asyncio.run(storm(int(sys.argv[2])))))
+    else:
+        harness.main()

@@ -1,0 +1,331 @@
+"""What goes through: both directions, their ends, their pauses and their time limits."""
+
+import hashlib
+import os
+import socket
+import ssl
+import threading
+import time
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+LARGE = 64 << 20
+BUFFERED = 24 << 20  # at most this much of LARGE may lie in sockets and in the proxy
+GROWTH = 4 << 20     # at most this much of it in the proxy's memory
+
+
+class Relay(harness.SystemTest):
+    def start(self, handler, unix_path=None, **options):
+        self.backend = self.own(backends.Backend(handler, unix_path))
+        self.proxy = self.start_proxy([certificate("p-256")], self.backend.address, **options)
+
+    def no_connection_left(self):
+        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0,
+                           "the end of all connections")
+
+
+class HalfClose(Relay):
+    def test_client_ends_first(self):
+        """The answer comes after the end of the question."""
+        def digest(connection):
+            sha = hashlib.sha256()
+            while data := connection.recv(65536):
+                sha.update(data)
+            time.sleep(0.2)
+            connection.sendall(sha.hexdigest().encode())
+
+        self.start(digest)
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version):
+                stream = self.own(clients.Stream(self.proxy.port, clients.context(version)))
+                stream.send(b"question" * 1000)
+                stream.end_sending()
+                self.assertEqual(stream.receive_all().decode(),
+                                 hashlib.sha256(b"question" * 1000).hexdigest())
+        self.no_connection_left()
+
+    def test_backend_ends_first(self):
+        """The client may go on sending after the backend's end, and the backend gets it."""
+        got = []
+
+        def greet(connection):
+            connection.sendall(b"greeting")
+            connection.shutdown(socket.SHUT_WR)
+            data = b""
+            while more := connection.recv(65536):
+                data += more
+            got.append(data)
+
+        self.start(greet)
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version):
+                stream = self.own(clients.Stream(self.proxy.port, clients.context(version)))
+                self.assertEqual(stream.receive_all(), b"greeting")
+                got.clear()
+                stream.send(b"after your end")
+                stream.end_sending()
+                harness.wait_until(lambda: got, "the backend's end of file")
+                self.assertEqual(got, [b"after your end"])
+        self.no_connection_left()
+
+    def test_client_vanishes(self):
+        """A reset, or an end without close_notify, ends both directions."""
+        ended = threading.Semaphore(0)
+
+        def wait_for_end(connection):
+            try:
+                while connection.recv(65536):
+                    pass
+            finally:
+                ended.release()
+
+        self.start(wait_for_end)
+        for leave in (clients.reset, socket.socket.close):
+            stream = clients.Stream(self.proxy.port)
+            stream.send(b"hello")
+            leave(stream.socket)
+            self.assertTrue(ended.acquire(timeout=harness.LIMIT))
+        self.no_connection_left()
+
+    def test_backend_vanishes(self):
+        """A reset from the backend is no orderly end for the client."""
+        def vanish(connection):
+            connection.recv(1)
+            clients.reset(connection)
+
+        self.start(vanish)
+        stream = self.own(clients.Stream(self.proxy.port))
+        stream.send(b"x")
+        with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
+            while stream.receive():
+                pass
+        self.no_connection_left()
+
+    def test_half_close_timeout(self):
+        def silent(connection):
+            while connection.recv(65536):
+                pass
+            time.sleep(harness.LIMIT)
+
+        self.start(silent, top='half-close-timeout = "500ms"')
+        stream = self.own(clients.Stream(self.proxy.port))
+        begin = time.monotonic()
+        stream.end_sending()
+        try:
+            stream.receive_all()
+        except (ssl.SSLEOFError, ConnectionResetError):
+            pass
+        self.assertGreater(time.monotonic() - begin, 0.4)
+        self.assertLess(time.monotonic() - begin, harness.LIMIT / 2)
+        self.no_connection_left()
+
+
+class BackPressure(Relay):
+    def test_slow_client(self):
+        """A client that does not read stops the backend, not the proxy."""
+        sent = [0]
+
+        def source(connection):
+            connection.recv(1)
+            body = backends.body(LARGE)
+            while sent[0] < LARGE:
+                sent[0] += connection.send(body[sent[0]:sent[0] + (1 << 18)])
+
+        self.start(source, workers=1)
+        worker = self.proxy.worker()
+        probe = self.own(clients.Stream(self.proxy.port))
+        before = proc.resident(worker)
+        probe.send(b"x")
+        settled = self.stands_still(lambda: sent[0])
+        self.assertLess(settled, BUFFERED)
+        if not harness.SANITIZE:
+            self.assertLess(proc.resident(worker) - before, GROWTH)
+        busy = proc.cpu(worker)
+        time.sleep(0.5)
+        self.assertLess(proc.cpu(worker) - busy, 0.2, "the loop spins while it has to wait")
+        self.assertEqual(hashlib.sha256(probe.receive_all()).digest(),
+                         hashlib.sha256(backends.body(LARGE)).digest())
+
+    def test_slow_backend(self):
+        """A backend that does not read stops the client, and gets all of it in the end."""
+        go = threading.Event()
+        digests = []
+
+        def sink(connection):
+            go.wait(harness.LIMIT)
+            sha = hashlib.sha256()
+            while data := connection.recv(1 << 18):
+                sha.update(data)
+            digests.append(sha.digest())
+
+        self.start(sink, workers=1)
+        worker = self.proxy.worker()
+        stream = self.own(clients.Stream(self.proxy.port))
+        before = proc.resident(worker)
+        body = backends.body(LARGE)
+        sent = [0]
+
+        def push():
+            while sent[0] < LARGE:
+                stream.send(body[sent[0]:sent[0] + (1 << 16)])
+                sent[0] += 1 << 16
+            stream.end_sending()
+
+        stream.socket.settimeout(None)
+        pusher = threading.Thread(target=push, daemon=True)
+        pusher.start()
+        self.assertLess(self.stands_still(lambda: sent[0]), BUFFERED)
+        if not harness.SANITIZE:
+            self.assertLess(proc.resident(worker) - before, GROWTH)
+        go.set()
+        pusher.join(harness.LIMIT)
+        harness.wait_until(lambda: digests, "all of it at the backend")
+        self.assertEqual(digests, [hashlib.sha256(body).digest()])
+
+    def stands_still(self, value):
+        """The value when it has not changed for half a second."""
+        last, since = value(), time.monotonic()
+
+        def still():
+            nonlocal last, since
+            if value() != last:
+                last, since = value(), time.monotonic()
+            return last and time.monotonic() - since > 0.5
+
+        harness.wait_until(still, "the sender to be stopped")
+        return last
+
+    def test_many_at_once_both_ways(self):
+        self.start(backends.echo)
+        body = backends.body(1 << 20)
+        wrong = []
+
+        def client(version):
+            with clients.connect(self.proxy.port, clients.context(version)) as connection:
+                reader = []
+                thread = threading.Thread(
+                    target=lambda: reader.append(clients.receive_exactly(connection, len(body))))
+                thread.start()
+                connection.sendall(body)
+                thread.join(harness.LIMIT)
+                if reader != [body]:
+                    wrong.append(version)
+
+        threads = [threading.Thread(target=client, args=(version,))
+                   for version in (clients.TLS12, clients.TLS13) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(harness.LIMIT)
+        self.assertEqual(wrong, [])
+        size = 20 * len(body)
+        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "the end")
+        relayed = [self.proxy.metric("immure_relayed_bytes_total", direction=name)
+                   for name in ("in", "out")]
+        self.assertEqual(relayed, [size, size])
+
+
+class TimeLimits(Relay):
+    def test_idle(self):
+        self.start(backends.echo, top='idle-timeout = "600ms"')
+        connection = self.own(clients.connect(self.proxy.port))
+        for _ in range(4):  # longer than the limit in all, but never idle for so long
+            time.sleep(0.3)
+            clients.echo_once(connection)
+        begin = time.monotonic()
+        self.assert_ends(connection)
+        self.assertGreater(time.monotonic() - begin, 0.5)
+        self.no_connection_left()
+        self.assertEqual(self.proxy.metric("immure_idle_timeouts_total"), 1)
+
+    def assert_ends(self, connection):
+        try:
+            self.assertEqual(connection.recv(1), b"")
+        except (ssl.SSLEOFError, ConnectionResetError):
+            pass
+
+    def test_handshake(self):
+        self.start(backends.echo, top='handshake-timeout = "500ms"')
+        with socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT) as connection:
+            begin = time.monotonic()
+            self.assert_ends(connection)
+            self.assertGreater(time.monotonic() - begin, 0.4)
+        self.no_connection_left()
+        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="timeout"), 1)
+        with clients.connect(self.proxy.port) as connection:
+            time.sleep(0.8)  # it is for handshakes only
+            clients.echo_once(connection)
+
+    def test_connect(self):
+        """A backend whose queue is full never answers."""
+        listener = self.own(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(3):
+            waiting = self.own(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        self.proxy = self.start_proxy([certificate("p-256")], "127.0.0.1:%d" % address[1],
+                                      top='connect-timeout = "500ms"')
+        begin = time.monotonic()
+        self.assert_ends(clients.connect(self.proxy.port))
+        self.assertGreater(time.monotonic() - begin, 0.4)
+        self.assertEqual(self.proxy.metric("immure_backend_errors_total"), 1)
+
+
+class Backends(Relay):
+    def test_unix_socket(self):
+        self.start(backends.echo, os.path.join(self.directory, "app.sock"))
+        with clients.connect(self.proxy.port) as connection:
+            clients.echo_once(connection, b"over a path")
+
+    def test_down_and_up_again(self):
+        path = os.path.join(self.directory, "app.sock")
+        self.start(backends.echo, path)
+        self.backend.close()
+        os.unlink(path)
+        for number in range(1, 4):
+            stream = self.own(clients.Stream(self.proxy.port))
+            with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
+                while stream.receive():
+                    pass
+            self.assertEqual(self.proxy.metric("immure_backend_errors_total"), number)
+        self.own(backends.Backend(backends.echo, path))
+        with clients.connect(self.proxy.port) as connection:
+            clients.echo_once(connection)
+
+    def test_the_backend_speaks_first(self):
+        self.start(lambda connection: connection.sendall(b"220 ready"))
+        stream = self.own(clients.Stream(self.proxy.port))
+        self.assertEqual(stream.receive_all(), b"220 ready")
+
+
+class ConnectionLimit(Relay):
+    def test_more_wait(self):
+        limit = 8
+        self.start(backends.echo, workers=2, top=f"max-connections = {limit}")
+        served = [clients.connect(self.proxy.port) for _ in range(limit)]
+        for connection in served:
+            self.own(connection)
+            clients.echo_once(connection)
+        self.assertEqual(self.proxy.metric("immure_connections"), limit)
+
+        late = self.own(socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT))
+        late.sendall(clients.client_hello())
+        late.settimeout(0.5)
+        with self.assertRaises(TimeoutError):
+            late.recv(1)
+        for connection in served:
+            clients.echo_once(connection)
+            connection.close()
+        late.settimeout(harness.LIMIT)
+        self.assertEqual(late.recv(1), b"\x16", "the one that waited gets its ServerHello")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,90 @@
+"""Session tickets: one a handshake, good on every thread, after a reload and after a worker's death."""
+
+import os
+import signal
+import ssl
+
+import backends
+import clients
+import harness
+from certificates import certificate
+
+
+class Tickets(harness.SystemTest):
+    def start(self, **options):
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address, **options)
+
+    def resumed(self, tls, session):
+        """(was it resumed, the session to resume next)"""
+        with clients.connect(self.proxy.port, tls, session=session) as connection:
+            clients.echo_once(connection)  # TLS 1.3 tickets come with the first data
+            return connection.session_reused, connection.session
+
+    def tickets_of_one_handshake(self):
+        output, _ = clients.s_client(self.proxy.port, "-tls1_3", "-msg", "-no_ign_eof",
+                                     text=b"hello\n")
+        return output.count("<<< TLS 1.3, Handshake [length") and output.count(", NewSessionTicket")
+
+    def test_one_ticket_a_handshake(self):
+        self.start()
+        self.assertEqual(self.tickets_of_one_handshake(), 1)
+
+    def test_number_of_tickets(self):
+        self.start(frontend="tickets = 2")
+        self.assertEqual(self.tickets_of_one_handshake(), 2)
+
+    def test_none(self):
+        self.start(frontend="tickets = 0")
+        self.assertEqual(self.tickets_of_one_handshake(), 0)
+        for version in (clients.TLS12, clients.TLS13):
+            tls = clients.context(version)
+            _, session = self.resumed(tls, None)
+            self.assertFalse(self.resumed(tls, session)[0])
+
+    def test_every_thread_resumes(self):
+        self.start(workers=4)
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version):
+                tls = clients.context(version)
+                _, session = self.resumed(tls, None)
+                for _ in range(24):  # SO_REUSEPORT spreads them over the threads
+                    reused, session = self.resumed(tls, session)
+                    self.assertTrue(reused)
+        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="resumed"), 48)
+        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), 2)
+
+    def test_after_reload(self):
+        self.start()
+        tls = clients.context(clients.TLS13)
+        _, session = self.resumed(tls, None)
+        before = self.proxy.worker()
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: self.proxy.worker() != before, "a new worker")
+        harness.wait_until(self.proxy.ready, "the admin page of the new worker")
+        reused, _ = self.resumed(tls, session)
+        self.assertTrue(reused)
+
+    def test_after_the_workers_death(self):
+        self.start()
+        tls = clients.context(clients.TLS13)
+        _, session = self.resumed(tls, None)
+        before = self.proxy.worker()
+        os.kill(before, signal.SIGKILL)
+        harness.wait_until(lambda: not os.path.exists(f"/proc/{before}"), "the worker's end")
+        reused, _ = self.resumed(tls, session)
+        self.assertTrue(reused)
+
+    def test_a_ticket_of_nobody_is_a_full_handshake(self):
+        self.start()
+        tls = clients.context(clients.TLS12)
+        _, session = self.resumed(tls, None)
+        self.programs.remove(self.proxy)
+        self.assertEqual(self.proxy.stop(), [])
+        self.start()
+        self.assertIsInstance(session, ssl.SSLSession)
+        self.assertFalse(self.resumed(tls, session)[0])
+
+
+if __name__ == "__main__":
+    harness.main()
