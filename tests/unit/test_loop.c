@@ -1,0 +1,255 @@
+/* The loop turn: who is served before whom, what waits for the next turn, what is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "proxy/loop.h"
+
+#define ORDER_MAX 64
+
+static struct {
+    struct loop loop;
+    struct histogram turns;
+    char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
+    size_t count;
+    unsigned turns_left;
+    uint64_t deadline;
+} run;
+
+static void note(char what)
+{
+    assert_true(run.count < ORDER_MAX - 1);
+    run.order[run.count++] = what;
+    run.order[run.count] = '\0';
+}
+
+static void flush(void *owner)
+{
+    (void)owner;
+    note('F');
+}
+
+static uint64_t next_deadline(void *owner)
+{
+    (void)owner;
+    return run.deadline;
+}
+
+static void end_turn(void *owner)
+{
+    (void)owner;
+    note('|');
+    if (--run.turns_left == 0)
+        loop_stop(&run.loop);
+}
+
+static void timer_expired(struct timer *timer)
+{
+    (void)timer;
+    note('T');
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    run.count = 0;
+    run.order[0] = '\0';
+    run.turns_left = 1;
+    run.deadline = UINT64_MAX;
+    run.turns = (struct histogram){0};
+    run.loop = (struct loop){.budget = NS_PER_S,
+                             .turns = &run.turns,
+                             .flush = flush,
+                             .next_deadline = next_deadline,
+                             .end_turn = end_turn};
+    for (int i = 0; i < TIMER_COUNT; i++)
+        timer_queue_init(&run.loop.timers[i], NS_PER_MS, timer_expired);
+    assert_true(loop_open(&run.loop));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loop_close(&run.loop);
+    return 0;
+}
+
+static void step_finish(struct step *step)
+{
+    (void)step;
+    note('f');
+}
+
+static void step_begin(struct step *step)
+{
+    (void)step;
+    note('b');
+}
+
+static void step_accept(struct step *step)
+{
+    (void)step;
+    note('a');
+}
+
+static void queue_all(struct step steps[3])
+{
+    step_init(&steps[0], step_accept);
+    step_init(&steps[1], step_begin);
+    step_init(&steps[2], step_finish);
+    step_queue(&run.loop, STEP_ACCEPT, &steps[0]);
+    step_queue(&run.loop, STEP_BEGIN, &steps[1]);
+    step_queue(&run.loop, STEP_FINISH, &steps[2]);
+    step_queue(&run.loop, STEP_FINISH, &steps[2]); /* is queued already */
+}
+
+static void test_steps_finish_before_they_begin(void **state)
+{
+    (void)state;
+    struct step steps[3];
+    queue_all(steps);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "fbaF|");
+    assert_int_equal(histogram_count(&run.turns), 1);
+}
+
+static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct step steps[3];
+    run.loop.budget = 0;
+    run.turns_left = 3;
+    queue_all(steps);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "fF|bF|aF|");
+    assert_int_equal(histogram_count(&run.turns), 3);
+}
+
+struct pair {
+    struct watch watch;
+    int other;
+};
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    char byte;
+    assert_true(events & EPOLLIN);
+    assert_int_equal(read(watch->descriptor, &byte, 1), 1);
+    note(byte);
+}
+
+static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, uint32_t events))
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    pair->other = ends[1];
+    watch_init(&pair->watch, on_ready);
+    watch_open(&pair->watch, ends[0]);
+}
+
+static void pair_close(struct pair *pair)
+{
+    watch_close(&pair->watch);
+    close(pair->other);
+}
+
+static void test_events_come_before_steps(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct step steps[3];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_int_equal(write(pair.other, "E", 1), 1);
+    queue_all(steps);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "EfbaF|");
+    pair_close(&pair);
+}
+
+/* Nobody wants the event: it is not delivered, and does not make the loop spin either. */
+static void test_unwanted_events_are_switched_off_when_they_come(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_want(&run.loop, &pair.watch, 0);
+    assert_int_equal(pair.watch.registered, EPOLLIN); /* lazily */
+    assert_int_equal(write(pair.other, "E", 1), 1);
+    run.turns_left = 2;
+    run.deadline = clock_now() + 20 * NS_PER_MS;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "F|F|");
+    assert_int_equal(pair.watch.registered, 0);
+    assert_true(clock_now() >= run.deadline);
+
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "F|F|EF|");
+    pair_close(&pair);
+}
+
+static struct pair *victim;
+
+static void close_victim(struct watch *watch, uint32_t events)
+{
+    ready(watch, events);
+    watch_close(&victim->watch);
+}
+
+/* An event in the same batch for what an event before it has closed. */
+static void test_closed_watch_is_passed_over(void **state)
+{
+    (void)state;
+    struct pair first, second;
+    pair_open(&first, close_victim);
+    pair_open(&second, ready);
+    victim = &second;
+    watch_want(&run.loop, &first.watch, EPOLLIN);
+    watch_want(&run.loop, &second.watch, EPOLLIN);
+    assert_int_equal(write(first.other, "1", 1), 1);
+    assert_int_equal(write(second.other, "2", 1), 1);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "1F|");
+    pair_close(&first);
+    pair_close(&second);
+}
+
+static void test_timers_run_last(void **state)
+{
+    (void)state;
+    struct timer timer;
+    struct step steps[3];
+    list_init(&timer.node);
+    timer_start(&run.loop.timers[TIMER_IDLE], &timer, clock_now() - NS_PER_S);
+    queue_all(steps);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "fbaFT|");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spent_budget_leaves_the_rest_for_the_next_turn, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events_come_before_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unwanted_events_are_switched_off_when_they_come, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
