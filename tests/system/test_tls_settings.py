@@ -1,0 +1,58 @@
+"""tls-min, tls-max, ciphers, ciphersuites and groups bind, on both sides of each."""
+
+import ssl
+
+import backends
+import clients
+import harness
+from certificates import certificate
+
+
+class TlsSettings(harness.SystemTest):
+    def start(self, frontend):
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address, frontend=frontend)
+
+    def served(self, version):
+        with clients.connect(self.proxy.port, clients.context(version)) as connection:
+            clients.echo_once(connection)
+            return connection.cipher()
+
+    def refused(self, version):
+        with self.assertRaisesRegex(ssl.SSLError, "(?i)protocol.version"):
+            self.served(version)
+
+    def test_min(self):
+        self.start("tls-min = 1.3")
+        self.refused(clients.TLS12)
+        self.assertEqual(self.served(clients.TLS13)[1], "TLSv1.3")
+
+    def test_max(self):
+        self.start("tls-max = 1.2")
+        self.refused(clients.TLS13)
+        self.assertEqual(self.served(clients.TLS12)[1], "TLSv1.2")
+
+    def test_older_versions(self):
+        self.start("")
+        output, good = clients.s_client(self.proxy.port, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+        self.assertFalse(good)
+        self.assertIn("alert protocol version", output)
+
+    def test_ciphers(self):
+        self.start('ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305"\n'
+                   'ciphersuites = "TLS_AES_128_GCM_SHA256"')
+        self.assertEqual(self.served(clients.TLS12)[0], "ECDHE-ECDSA-CHACHA20-POLY1305")
+        self.assertEqual(self.served(clients.TLS13)[0], "TLS_AES_128_GCM_SHA256")
+
+    def test_groups(self):
+        self.start('groups = "P-384"')
+        for version in ("-tls1_2", "-tls1_3"):
+            output, good = clients.s_client(self.proxy.port, version)
+            self.assertTrue(good, output[-1000:])
+            self.assertRegex(output, "Server Temp Key: .*(P-384|secp384r1)")
+            output, good = clients.s_client(self.proxy.port, version, "-groups", "X25519")
+            self.assertFalse(good)
+
+
+if __name__ == "__main__":
+    harness.main()
