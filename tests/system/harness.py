@@ -81,15 +81,16 @@ def free_port():
 class Program:
     """One program under test. Its standard error is its log."""
 
-    def __init__(self, directory, name, *arguments):
+    def __init__(self, directory, name, *arguments, uid=None):
         self.name = name
         self.log_path = os.path.join(directory, f"{name}-{time.monotonic_ns()}.log")
         self.expected_status = 0
+        identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program_path(name), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
-                start_new_session=True)
+                start_new_session=True, **identity)
         self.pid = self.process.pid
 
     def log(self):
@@ -133,12 +134,12 @@ class Program:
 class Proxy(Program):
     """immure-proxy with a configuration that has an admin listener on `admin_port`."""
 
-    def __init__(self, directory, config, port, admin_port):
+    def __init__(self, directory, config, port, admin_port, uid=None):
         self.config_path = os.path.join(directory, f"proxy-{port}.conf")
         self.port = port
         self.admin_port = admin_port
         self.write_config(config)
-        super().__init__(directory, "immure-proxy", "--config", self.config_path)
+        super().__init__(directory, "immure-proxy", "--config", self.config_path, uid=uid)
 
     def write_config(self, text):
         self.config = text
@@ -245,8 +246,8 @@ class SystemTest(unittest.TestCase):
         return self.start_proxy_with(proxy_config(port, admin_port, certificates, backend, **options),
                                      port, admin_port)
 
-    def start_proxy_with(self, config, port, admin_port):
-        proxy = Proxy(self.directory, config, port, admin_port)
+    def start_proxy_with(self, config, port, admin_port, uid=None):
+        proxy = Proxy(self.directory, config, port, admin_port, uid)
         self.programs.append(proxy)
         wait_until(proxy.ready, "immure-proxy's admin page")
         return proxy

@@ -61,8 +61,12 @@ def cpu(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def uid(pid):
-    for line in read(pid, "status").splitlines():
-        if line.startswith("Uid:"):
-            return int(line.split()[2])
-    raise ValueError(f"no Uid line for process {pid}")
+def status(pid):
+    """/proc/PID/status as {name: text}."""
+    return {name: value.strip() for name, _, value in
+            (line.partition(":") for line in read(pid, "status").splitlines())}
+
+
+def uids(pid):
+    """Real, effective, saved and file system uid."""
+    return [int(each) for each in status(pid)["Uid"].split()]

@@ -1,0 +1,68 @@
+"""Who the processes are, started as root and not, and what is closed to them."""
+
+import os
+import shutil
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+NOBODY = 65534
+ANYBODY = 12345  # a uid that is nobody's
+
+
+class Privileges(harness.SystemTest):
+    def serve(self, uid=None, **options):
+        backend = self.own(backends.Backend(backends.echo))
+        port, admin_port = harness.free_port(), harness.free_port()
+        own = certificate("p-256")
+        if uid is not None:
+            for path in (own.chain, own.key):
+                copy = os.path.join(self.directory, os.path.basename(path))
+                shutil.copyfile(path, copy)
+                os.chmod(copy, 0o600)
+                os.chown(copy, uid, uid)
+            own = own._replace(chain=os.path.join(self.directory, os.path.basename(own.chain)),
+                               key=os.path.join(self.directory, os.path.basename(own.key)))
+        config = harness.proxy_config(port, admin_port, [own], backend.address, **options)
+        proxy = self.start_proxy_with(config, port, admin_port, uid)
+        with clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+        return proxy
+
+    @harness.needs_root("to become somebody else")
+    def test_without_root(self):
+        proxy = self.serve(uid=ANYBODY)
+        for pid in (proxy.pid, proxy.worker(), proxy.immured()):
+            self.assertEqual(proc.uids(pid), [ANYBODY] * 4)
+
+    @harness.needs_root("that is what is tested")
+    def test_with_root(self):
+        proxy = self.serve()
+        worker, immured = proc.uids(proxy.worker()), proc.uids(proxy.immured())
+        self.assertEqual(worker, [NOBODY] * 4)
+        self.assertEqual(len(set(immured)), 1)
+        self.assertNotIn(immured[0], (0, NOBODY))
+        for pid in (proxy.worker(), proxy.immured()):
+            self.assertEqual(int(proc.status(pid)["CapEff"], 16), 0)
+
+    @harness.needs_root("that is what is tested")
+    def test_user(self):
+        self.assertEqual(proc.uids(self.serve(top='user = "12345"').worker()), [ANYBODY] * 4)
+
+    @harness.not_sanitized("its run time needs what the walls forbid")
+    def test_the_walls_of_immured(self):
+        immured = self.serve().immured()
+        status = proc.status(immured)
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertEqual(status["Seccomp"], "2", "a filter")
+        self.assertRegex(proc.read(immured, "limits"), r"Max core file size +0 +0 ")
+        self.assertEqual(os.stat(f"/proc/{immured}/mem").st_uid, 0, "dumpable: its files are its own")
+        self.assertNotIn("libssl", proc.read(immured, "maps"))
+        self.assertEqual(proc.read(immured, "environ"), "")
+
+
+if __name__ == "__main__":
+    harness.main()
