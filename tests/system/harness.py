@@ -180,7 +180,8 @@ class Proxy(Program):
 
     def worker(self):
         """The process id of the (newest) worker."""
-        return max(pid for pid in proc.children(self.pid) if proc.program(pid) == "immure-proxy")
+        return max((pid for pid in proc.children(self.pid)
+                    if proc.program(pid).startswith("immure-proxy")), key=proc.started)
 
     def immured(self):
         """The process id of its own immured, 0 while there is none."""

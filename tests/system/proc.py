@@ -34,8 +34,13 @@ def children(pid):
 
 
 def program(pid):
-    """The name of the executable file."""
-    return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    """The name of the program, at most 15 letters; unlike /proc/PID/exe, anybody may read it."""
+    return read(pid, "comm").strip()
+
+
+def started(pid):
+    """Clock ticks since boot."""
+    return int(stat(pid)[19])
 
 
 def title(pid):

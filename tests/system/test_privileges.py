@@ -52,6 +52,7 @@ class Privileges(harness.SystemTest):
     def test_user(self):
         self.assertEqual(proc.uids(self.serve(top='user = "12345"').worker()), [ANYBODY] * 4)
 
+    @harness.needs_root("to look at a process that is not dumpable")
     @harness.not_sanitized("its run time needs what the walls forbid")
     def test_the_walls_of_immured(self):
         immured = self.serve().immured()
