@@ -106,6 +106,7 @@ static void abandon_signature(struct connection *connection)
     SSL_do_handshake(connection->ssl);
     immure_waiter_leave();
     ERR_clear_error();
+    handshake_feed_starved(connection->thread);
 }
 
 void connection_close(struct connection *connection)

@@ -123,19 +123,19 @@ void handshake_step(struct connection *connection)
         return;
     }
     bool signing = connection->waiter.operation != NULL;
-    uint64_t answered = connection->waiter.answered_at;
+    uint64_t asked_at = connection->waiter.asked_at;
     ERR_clear_error();
     immure_waiter_enter(&connection->waiter);
     int result = SSL_do_handshake(connection->ssl);
     immure_waiter_leave();
     int error = SSL_get_error(connection->ssl, result);
 
-    if (connection->waiter.answered_at != answered || (signing && error != SSL_ERROR_WANT_ASYNC)) {
+    if (error != SSL_ERROR_WANT_ASYNC && (signing || connection->waiter.asked_at != asked_at)) {
         record_signature(connection);
         /* One signature a handshake: what follows needs no fiber. */
         SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
     }
-    if (signing && error != SSL_ERROR_WANT_ASYNC)
+    if (error != SSL_ERROR_WANT_ASYNC && error != SSL_ERROR_WANT_ASYNC_JOB)
         handshake_feed_starved(thread);
 
     switch (error) {
