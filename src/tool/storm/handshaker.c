@@ -1,0 +1,452 @@
+#include "storm/handshaker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "storm/http.h"
+#include "storm/schedule.h"
+
+#define EVENTS_MAX 64
+/* The server's turn to close; one that keeps its side open is not waited for longer. */
+#define CLOSE_TIMEOUT NS_PER_S
+/* In a closed loop, after connections that failed at once. */
+#define PAUSE NS_PER_MS
+#define NICE_BESIDE_PROBES 5
+
+enum state { STATE_CONNECTING, STATE_HANDSHAKING, STATE_SENDING, STATE_REPLY, STATE_CLOSING };
+
+struct connection {
+    struct list wait; /* in the handshaker's list for its state, or in `unused` */
+    uint64_t deadline;
+    uint64_t scheduled;
+    enum state state;
+    int fd;
+    SSL *ssl;
+    struct http_reply reply;
+};
+
+struct handshaker {
+    const struct target *target;
+    const struct timetable *timetable;
+    struct thread_tally *tally;
+    SSL_CTX *context;
+    SSL_SESSION *session; /* to resume, or NULL */
+    int epoll;
+    unsigned open, most_open;
+    double rate; /* of this thread; 0: closed loop */
+    struct schedule schedule;
+    uint64_t held_up; /* the arrival that waits because too many connections are open */
+    uint64_t number;  /* of the next connection, for target_connect */
+    /* In each list one time limit holds, so the first is due first. */
+    struct list connecting, working, closing, unused;
+    char request[1024];
+    int request_length;
+    unsigned seed;
+    char description[DESCRIPTION_SIZE];
+    char room[16384];
+};
+
+/* Its part of a number that all threads share; the first ones take what is left over. */
+static unsigned share(unsigned total, unsigned threads, unsigned index)
+{
+    return total / threads + (index < total % threads ? 1 : 0);
+}
+
+static bool format_request(struct handshaker *handshaker, struct target *target)
+{
+    if (target->options->request == NULL)
+        return true;
+    const char *host = target->server_name ? target->server_name : target->options->host;
+    handshaker->request_length = snprintf(
+        handshaker->request, sizeof handshaker->request,
+        "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target->options->request, host);
+    if ((size_t)handshaker->request_length < sizeof handshaker->request)
+        return true;
+    snprintf(target->error, sizeof target->error, "--request: the path is too long");
+    return false;
+}
+
+struct handshaker *handshaker_new(struct target *target, unsigned index, struct thread_tally *tally)
+{
+    const struct options *options = target->options;
+    struct handshaker *handshaker = calloc(1, sizeof *handshaker);
+    if (handshaker == NULL) {
+        snprintf(target->error, sizeof target->error, "out of memory");
+        return NULL;
+    }
+    handshaker->target = target;
+    handshaker->tally = tally;
+    handshaker->rate = options->rate / options->threads;
+    handshaker->most_open = share(options->rate > 0 ? options->max_open : options->concurrency,
+                                  options->threads, index);
+    /* Far apart, so that threads seldom use the same source address. */
+    handshaker->number = (uint64_t)index * 250 * 256;
+    handshaker->seed = options->seed + index;
+    list_init(&handshaker->connecting);
+    list_init(&handshaker->working);
+    list_init(&handshaker->closing);
+    list_init(&handshaker->unused);
+    handshaker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (handshaker->epoll == -1)
+        snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
+    if (handshaker->epoll == -1 || !format_request(handshaker, target) ||
+        (handshaker->context = target_context(target)) == NULL ||
+        (options->resume &&
+         (handshaker->session = target_session(target, handshaker->context)) == NULL)) {
+        handshaker_free(handshaker);
+        return NULL;
+    }
+    return handshaker;
+}
+
+void handshaker_free(struct handshaker *handshaker)
+{
+    for (struct list *node; (node = list_take(&handshaker->unused));)
+        free(list_entry(node, struct connection, wait));
+    SSL_SESSION_free(handshaker->session);
+    SSL_CTX_free(handshaker->context);
+    if (handshaker->epoll != -1)
+        close(handshaker->epoll);
+    free(handshaker);
+}
+
+static struct tally *tally_of(struct handshaker *handshaker, uint64_t scheduled)
+{
+    return &handshaker->tally->phase[timetable_phase(handshaker->timetable, scheduled)];
+}
+
+static void wait_in(struct connection *connection, struct list *list, uint64_t deadline)
+{
+    list_remove(&connection->wait);
+    list_append(list, &connection->wait);
+    connection->deadline = deadline;
+}
+
+static void connection_end(struct handshaker *handshaker, struct connection *connection)
+{
+    SSL_free(connection->ssl);
+    connection->ssl = NULL;
+    close(connection->fd);
+    wait_in(connection, &handshaker->unused, 0);
+    counter_add(&handshaker->tally->open, (uint64_t)-1);
+    handshaker->open--;
+}
+
+static void count_failure(struct handshaker *handshaker, uint64_t scheduled, enum state state,
+                          enum failure failure)
+{
+    struct tally *tally = tally_of(handshaker, scheduled);
+    counter_add(state >= STATE_SENDING ? &tally->requests_failed : &tally->failed, 1);
+    counter_add(&tally->failures[failure], 1);
+}
+
+static void connection_fail(struct handshaker *handshaker, struct connection *connection,
+                            enum failure failure)
+{
+    count_failure(handshaker, connection->scheduled, connection->state, failure);
+    connection_end(handshaker, connection);
+}
+
+static void step_closing(struct handshaker *handshaker, struct connection *connection)
+{
+    ssize_t length;
+    do
+        length = read(connection->fd, handshaker->room, sizeof handshaker->room);
+    while (length > 0);
+    if (length == 0 || errno != EAGAIN)
+        connection_end(handshaker, connection);
+}
+
+/*
+ * close_notify and FIN, and then the server's end is awaited: closing at once would make a reset
+ * of it while session tickets are on their way, and the server might count a failure.
+ */
+static void connection_close(struct handshaker *handshaker, struct connection *connection,
+                             uint64_t now)
+{
+    if (handshaker->target->options->close_by_reset) {
+        struct linger reset = {.l_onoff = 1};
+        setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        connection_end(handshaker, connection);
+        return;
+    }
+    SSL_shutdown(connection->ssl);
+    SSL_free(connection->ssl);
+    connection->ssl = NULL;
+    shutdown(connection->fd, SHUT_WR);
+    connection->state = STATE_CLOSING;
+    wait_in(connection, &handshaker->closing, now + CLOSE_TIMEOUT);
+    step_closing(handshaker, connection); /* the event for what is there already has been */
+}
+
+static void reply_done(struct handshaker *handshaker, struct connection *connection, uint64_t now)
+{
+    if (connection->reply.status >= 400) {
+        connection_fail(handshaker, connection, FAILURE_STATUS);
+        return;
+    }
+    struct tally *tally = tally_of(handshaker, connection->scheduled);
+    histogram_record(&tally->reply, now - connection->scheduled);
+    connection_close(handshaker, connection, now);
+}
+
+static void step_reply(struct handshaker *handshaker, struct connection *connection)
+{
+    for (;;) {
+        int length = SSL_read(connection->ssl, handshaker->room, sizeof handshaker->room);
+        if (length <= 0) {
+            int kind = SSL_get_error(connection->ssl, length);
+            if (kind == SSL_ERROR_WANT_READ)
+                return;
+            if (kind == SSL_ERROR_ZERO_RETURN && http_reply_end(&connection->reply))
+                break;
+            connection_fail(handshaker, connection, failure_of_ssl(connection->ssl, length));
+            return;
+        }
+        enum http_state state =
+            http_reply_read(&connection->reply, handshaker->room, (size_t)length);
+        if (state == HTTP_BAD) {
+            connection_fail(handshaker, connection, FAILURE_REPLY);
+            return;
+        }
+        if (state == HTTP_DONE)
+            break;
+    }
+    reply_done(handshaker, connection, clock_now());
+}
+
+static void step_sending(struct handshaker *handshaker, struct connection *connection)
+{
+    int result = SSL_write(connection->ssl, handshaker->request, handshaker->request_length);
+    if (result > 0) {
+        connection->state = STATE_REPLY;
+        step_reply(handshaker, connection);
+    } else if (SSL_get_error(connection->ssl, result) != SSL_ERROR_WANT_WRITE) {
+        connection_fail(handshaker, connection, failure_of_ssl(connection->ssl, result));
+    }
+}
+
+static void handshake_done(struct handshaker *handshaker, struct connection *connection)
+{
+    uint64_t now = clock_now();
+    struct tally *tally = tally_of(handshaker, connection->scheduled);
+    histogram_record(&tally->handshake, now - connection->scheduled);
+    counter_add(SSL_session_reused(connection->ssl) ? &tally->resumed : &tally->full, 1);
+    if (handshaker->description[0] == 0)
+        target_describe(connection->ssl, handshaker->description, DESCRIPTION_SIZE);
+    if (handshaker->request_length == 0) {
+        connection_close(handshaker, connection, now);
+        return;
+    }
+    connection->state = STATE_SENDING;
+    wait_in(connection, &handshaker->working, now + handshaker->target->options->handshake_timeout);
+    step_sending(handshaker, connection);
+}
+
+static void step_handshaking(struct handshaker *handshaker, struct connection *connection)
+{
+    int result = SSL_do_handshake(connection->ssl);
+    if (result == 1) {
+        handshake_done(handshaker, connection);
+        return;
+    }
+    int kind = SSL_get_error(connection->ssl, result);
+    if (kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE)
+        connection_fail(handshaker, connection, failure_of_ssl(connection->ssl, result));
+}
+
+/* The first event says that the connection is there, or that it failed: the handshake's first
+ * write tells which. */
+static void step_connecting(struct handshaker *handshaker, struct connection *connection)
+{
+    connection->state = STATE_HANDSHAKING;
+    wait_in(connection, &handshaker->working,
+            clock_now() + handshaker->target->options->handshake_timeout);
+    step_handshaking(handshaker, connection);
+}
+
+static void (*const steps[])(struct handshaker *handshaker, struct connection *connection) = {
+    [STATE_CONNECTING] = step_connecting, [STATE_HANDSHAKING] = step_handshaking,
+    [STATE_SENDING] = step_sending,       [STATE_REPLY] = step_reply,
+    [STATE_CLOSING] = step_closing,
+};
+
+static struct connection *connection_take(struct handshaker *handshaker)
+{
+    struct list *node = list_take(&handshaker->unused);
+    if (node)
+        return list_entry(node, struct connection, wait);
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection)
+        list_init(&connection->wait);
+    return connection;
+}
+
+static void launch(struct handshaker *handshaker, uint64_t scheduled, uint64_t now)
+{
+    struct tally *tally = tally_of(handshaker, scheduled);
+    counter_add(&tally->started, 1);
+    histogram_record(&tally->lateness, now - scheduled);
+
+    enum failure failure = FAILURE_SYSTEM;
+    struct connection *connection = connection_take(handshaker);
+    int fd = connection ? target_connect(handshaker->target, handshaker->number++, &failure) : -1;
+    SSL *ssl = fd == -1 ? NULL : target_tls(handshaker->target, handshaker->context, fd);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = connection};
+    if (ssl == NULL || epoll_ctl(handshaker->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        count_failure(handshaker, scheduled, STATE_CONNECTING, failure);
+        SSL_free(ssl);
+        if (fd != -1)
+            close(fd);
+        if (connection)
+            list_append(&handshaker->unused, &connection->wait);
+        return;
+    }
+    if (handshaker->session)
+        SSL_set_session(ssl, handshaker->session);
+    connection->scheduled = scheduled;
+    connection->state = STATE_CONNECTING;
+    connection->fd = fd;
+    connection->ssl = ssl;
+    connection->reply = (struct http_reply){0};
+    wait_in(connection, &handshaker->connecting,
+            now + handshaker->target->options->connect_timeout);
+    counter_add(&handshaker->tally->open, 1);
+    handshaker->open++;
+}
+
+static void launch_scheduled(struct handshaker *handshaker)
+{
+    for (;;) {
+        uint64_t scheduled = schedule_next(&handshaker->schedule), now = clock_now();
+        if (scheduled > now || scheduled >= handshaker->timetable->end)
+            return;
+        bool full = handshaker->open >= handshaker->most_open;
+        if (full && handshaker->held_up != scheduled)
+            counter_add(&handshaker->tally->held_up, 1);
+        if (full && now < handshaker->timetable->end) {
+            handshaker->held_up = scheduled;
+            return;
+        }
+        schedule_advance(&handshaker->schedule);
+        if (full) {
+            counter_add(&tally_of(handshaker, scheduled)->started, 1);
+            count_failure(handshaker, scheduled, STATE_CONNECTING, FAILURE_HELD_UP);
+        } else {
+            launch(handshaker, scheduled, now);
+        }
+    }
+}
+
+/* At most as many starts as there are connections: when all are refused at once, events and time
+ * limits still have their turn. */
+static void launch_closed_loop(struct handshaker *handshaker)
+{
+    for (unsigned i = handshaker->open; i < handshaker->most_open; i++) {
+        uint64_t now = clock_now();
+        if (now >= handshaker->timetable->start && now < handshaker->timetable->end)
+            launch(handshaker, now, now);
+    }
+}
+
+static void launch_due(struct handshaker *handshaker)
+{
+    if (handshaker->rate > 0)
+        launch_scheduled(handshaker);
+    else
+        launch_closed_loop(handshaker);
+}
+
+static void expire_list(struct handshaker *handshaker, struct list *list, uint64_t now)
+{
+    list_for_each(node, list)
+    {
+        struct connection *connection = list_entry(node, struct connection, wait);
+        if (connection->deadline > now)
+            return;
+        if (connection->state == STATE_CLOSING)
+            connection_end(handshaker, connection);
+        else
+            connection_fail(handshaker, connection,
+                            connection->state == STATE_CONNECTING    ? FAILURE_CONNECT_TIMEOUT
+                            : connection->state == STATE_HANDSHAKING ? FAILURE_HANDSHAKE_TIMEOUT
+                                                                     : FAILURE_REPLY_TIMEOUT);
+    }
+}
+
+static uint64_t earliest_of(uint64_t earliest, const struct list *list)
+{
+    if (list_empty(list))
+        return earliest;
+    uint64_t deadline = list_entry(list->next, struct connection, wait)->deadline;
+    return deadline < earliest ? deadline : earliest;
+}
+
+/* When there is something to do even if no connection stirs. */
+static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
+{
+    const struct timetable *timetable = handshaker->timetable;
+    uint64_t deadline = now < timetable->start      ? timetable->start
+                        : now < timetable->measured ? timetable->measured
+                        : now < timetable->end      ? timetable->end
+                                                    : UINT64_MAX;
+    if (handshaker->rate > 0 && handshaker->open < handshaker->most_open &&
+        schedule_next(&handshaker->schedule) < timetable->end &&
+        schedule_next(&handshaker->schedule) < deadline)
+        deadline = schedule_next(&handshaker->schedule);
+    if (handshaker->rate == 0 && handshaker->open < handshaker->most_open &&
+        now >= timetable->start && now + PAUSE < deadline)
+        deadline = now + PAUSE;
+    deadline = earliest_of(deadline, &handshaker->connecting);
+    deadline = earliest_of(deadline, &handshaker->working);
+    return earliest_of(deadline, &handshaker->closing);
+}
+
+static int wait_for_events(struct handshaker *handshaker, struct epoll_event *events)
+{
+    uint64_t now = clock_now(), deadline = next_deadline(handshaker, now);
+    uint64_t left = deadline > now ? deadline - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
+                               .tv_nsec = (long)(left % NS_PER_S)};
+    return epoll_pwait2(handshaker->epoll, events, EVENTS_MAX,
+                        deadline == UINT64_MAX ? NULL : &timeout, NULL);
+}
+
+void handshaker_run(struct handshaker *handshaker, const struct timetable *timetable)
+{
+    struct cpu_watch watch = {0};
+    handshaker->timetable = timetable;
+    if (handshaker->target->options->probes > 0) /* the probes' clock goes first */
+        setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_BESIDE_PROBES);
+    if (handshaker->rate > 0)
+        handshaker->schedule =
+            schedule_poisson(timetable->start, handshaker->rate, handshaker->seed);
+    do {
+        struct epoll_event events[EVENTS_MAX];
+        int count = wait_for_events(handshaker, events);
+        for (int i = 0; i < count; i++) {
+            struct connection *connection = events[i].data.ptr;
+            steps[connection->state](handshaker, connection);
+            if (handshaker->rate > 0)
+                launch_scheduled(handshaker); /* a batch of events must not delay an arrival */
+        }
+        uint64_t now = clock_now();
+        expire_list(handshaker, &handshaker->connecting, now);
+        expire_list(handshaker, &handshaker->working, now);
+        expire_list(handshaker, &handshaker->closing, now);
+        cpu_watch_step(&watch, timetable, now, handshaker->tally);
+        launch_due(handshaker);
+    } while (!watch.done || handshaker->open > 0);
+}
+
+const char *handshaker_description(const struct handshaker *handshaker)
+{
+    return handshaker->description;
+}

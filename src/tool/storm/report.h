@@ -1,0 +1,72 @@
+/*
+ * What is said about a run: a live line, a table at the end, and the same as JSON lines. No figure
+ * is printed that the run does not support.
+ */
+#ifndef STORM_REPORT_H
+#define STORM_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "storm/cost.h"
+#include "storm/handshaker.h"
+#include "storm/options.h"
+#include "storm/tally.h"
+
+/* A quantile needs this many samples beyond it, or it is left blank. */
+#define QUANTILE_SAMPLES_BEYOND 10
+extern const double report_quantiles[];
+extern const char *const report_quantile_names[]; /* "P50" ... */
+#define REPORT_QUANTILES 6
+
+/* Whether so many samples support the quantile. */
+bool quantile_stands(uint64_t count, double quantile);
+
+/* A thread whose share of its core is above this is called the limit of the run. */
+#define BUSY_SHARE 0.85
+/* Starts later than this at P99 are called too late. */
+#define LATENESS_LIMIT NS_PER_MS
+/* CPU time is counted in clock ticks: a cost of fewer is left blank. */
+#define COST_TICKS_MIN 50
+
+struct run_result {
+    const struct options *options;
+    const struct tally *warmup, *measured; /* all threads */
+    const char *description;               /* of a handshake */
+    double seconds;                        /* measured */
+    const double *shares; /* of a core, each storm thread, then the prober's if there is one */
+    unsigned share_count;
+    uint64_t own_cpu;               /* ns of the storm threads */
+    uint64_t held_up;               /* arrivals that waited because of --max-open */
+    unsigned probes;                /* connections that were there at the start */
+    bool cost_known;                /* the next four are filled */
+    uint64_t cost, cost_handshakes; /* ns, and handshakes in the same time */
+    const struct cost_line *cost_lines;
+    size_t cost_line_count;
+    const char *cost_unknown; /* why not, or NULL: not asked for */
+};
+
+/* One second's worth. */
+struct second {
+    double at, left; /* seconds since the start and to the end */
+    bool warmup;
+    struct tally *tally; /* of this second alone */
+    uint64_t open;
+};
+
+/* Something to say about the run itself; NULL after the last. */
+#define WARNINGS_MAX 8
+struct warnings {
+    char text[WARNINGS_MAX][200];
+    unsigned count;
+};
+void report_warnings(const struct run_result *result, struct warnings *warnings);
+
+void report_live(FILE *out, const struct options *options, const struct second *second);
+void report_table(FILE *out, const struct run_result *result, const struct warnings *warnings);
+
+void json_second(FILE *out, const struct second *second);
+void json_summary(FILE *out, const struct run_result *result, const struct warnings *warnings);
+
+#endif

@@ -1,0 +1,71 @@
+#include "storm/tally.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+
+/* What a tally holds beside histograms, in one place for both directions. */
+static void add_counters(struct tally *into, const struct tally *from, uint64_t factor)
+{
+    counter *const to[] = {&into->started,         &into->full,     &into->resumed, &into->failed,
+                           &into->requests_failed, &into->answered, &into->lost};
+    const counter *const what[] = {
+        &from->started,         &from->full,     &from->resumed, &from->failed,
+        &from->requests_failed, &from->answered, &from->lost};
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++)
+        counter_add(to[i], counter_read(what[i]) * factor);
+    for (size_t i = 0; i < FAILURE_COUNT; i++) {
+        counter_add(&into->failures[i], counter_read(&from->failures[i]) * factor);
+        counter_add(&into->probe_failures[i], counter_read(&from->probe_failures[i]) * factor);
+    }
+}
+
+void tally_merge(struct tally *into, const struct tally *from)
+{
+    add_counters(into, from, 1);
+    histogram_merge(&into->handshake, &from->handshake);
+    histogram_merge(&into->reply, &from->reply);
+    histogram_merge(&into->lateness, &from->lateness);
+    histogram_merge(&into->probe, &from->probe);
+    histogram_merge(&into->probe_lateness, &from->probe_lateness);
+}
+
+static void subtract_histogram(struct histogram *from, const struct histogram *earlier)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        counter_add(&from->counts[i], -counter_read(&earlier->counts[i]));
+    counter_add(&from->sum, -counter_read(&earlier->sum));
+    atomic_store_explicit(&from->max, histogram_quantile(from, 1), memory_order_relaxed);
+}
+
+void tally_subtract(struct tally *from, const struct tally *earlier)
+{
+    add_counters(from, earlier, (uint64_t)-1);
+    subtract_histogram(&from->handshake, &earlier->handshake);
+    subtract_histogram(&from->reply, &earlier->reply);
+    subtract_histogram(&from->lateness, &earlier->lateness);
+    subtract_histogram(&from->probe, &earlier->probe);
+    subtract_histogram(&from->probe_lateness, &earlier->probe_lateness);
+}
+
+static uint64_t thread_cpu(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+void cpu_watch_step(struct cpu_watch *watch, const struct timetable *timetable, uint64_t now,
+                    struct thread_tally *tally)
+{
+    if (watch->done || now < timetable->measured)
+        return;
+    if (watch->began == 0) {
+        watch->began = now;
+        watch->cpu = thread_cpu();
+    } else if (now >= timetable->end) {
+        counter_add(&tally->cpu, thread_cpu() - watch->cpu);
+        counter_add(&tally->measured, now - watch->began);
+        watch->done = true;
+    }
+}
