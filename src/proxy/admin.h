@@ -29,6 +29,7 @@ struct admin_setup {
 
 struct admin;
 struct admin *admin_start(const struct admin_setup *setup); /* NULL: failed, and logged */
+/* Ends what is being answered; the listener stays open. NULL is allowed. */
 void admin_stop(struct admin *admin);
 
 #endif

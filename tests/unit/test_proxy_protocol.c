@@ -64,37 +64,37 @@ static struct sockaddr_storage address_of(const char *ip, uint16_t port)
 
 static const struct accepted {
     struct text header;
-    enum proxy_protocol version;
     const char *source; /* NULL: the header changes no address */
     const char *destination;
+    enum proxy_protocol version;
     uint16_t source_port, destination_port;
 } accepted[] = {
     /* The longest of each kind, as the specification has them, and its example. */
-    {TEXT("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"), PROXY_PROTOCOL_V1,
-     "255.255.255.255", "255.255.255.255", 65535, 65535},
-    {TEXT("PROXY TCP6 " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535\r\n"), PROXY_PROTOCOL_V1,
-     IPV6_LONGEST, IPV6_LONGEST, 65535, 65535},
-    {TEXT("PROXY UNKNOWN\r\n"), PROXY_PROTOCOL_V1, NULL, NULL, 0, 0},
-    {TEXT("PROXY UNKNOWN " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535\r\n"), PROXY_PROTOCOL_V1,
-     NULL, NULL, 0, 0},
-    {TEXT("PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"), PROXY_PROTOCOL_V1, "192.168.0.1",
-     "192.168.0.11", 56324, 443},
-    {TEXT("PROXY TCP6 ::1 2001:db8::2 0 1\r\n"), PROXY_PROTOCOL_V1, "::1", "2001:db8::2", 0, 1},
+    {TEXT("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"), "255.255.255.255",
+     "255.255.255.255", PROXY_PROTOCOL_V1, 65535, 65535},
+    {TEXT("PROXY TCP6 " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535\r\n"), IPV6_LONGEST,
+     IPV6_LONGEST, PROXY_PROTOCOL_V1, 65535, 65535},
+    {TEXT("PROXY UNKNOWN\r\n"), NULL, NULL, PROXY_PROTOCOL_V1, 0, 0},
+    {TEXT("PROXY UNKNOWN " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535\r\n"), NULL, NULL,
+     PROXY_PROTOCOL_V1, 0, 0},
+    {TEXT("PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"), "192.168.0.1", "192.168.0.11",
+     PROXY_PROTOCOL_V1, 56324, 443},
+    {TEXT("PROXY TCP6 ::1 2001:db8::2 0 1\r\n"), "::1", "2001:db8::2", PROXY_PROTOCOL_V1, 0, 1},
     {TEXT(V2_SIGNATURE "\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"),
-     PROXY_PROTOCOL_V2, "192.0.2.1", "192.0.2.2", 40000, 443},
+     "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
     {TEXT(V2_SIGNATURE "\x21\x21\x00\x24"
                        "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"
                        "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02"
                        "\x9c\x40\x01\xbb"),
-     PROXY_PROTOCOL_V2, "2001:db8::1", "2001:db8::2", 40000, 443},
+     "2001:db8::1", "2001:db8::2", PROXY_PROTOCOL_V2, 40000, 443},
     /* TLVs, an unknown one and an empty one too, are passed over. */
     {TEXT(V2_SIGNATURE "\x21\x11\x00\x17\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                        "\x01\x00\x02h2\xe0\x00\x00\x04\x00\x00"),
-     PROXY_PROTOCOL_V2, "192.0.2.1", "192.0.2.2", 40000, 443},
+     "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
     /* LOCAL, also with a family and a body, and UNSPEC. */
-    {TEXT(V2_SIGNATURE "\x20\x00\x00\x00"), PROXY_PROTOCOL_V2, NULL, NULL, 0, 0},
-    {TEXT(V2_SIGNATURE "\x20\x11\x00\x03\xff\xff\xff"), PROXY_PROTOCOL_V2, NULL, NULL, 0, 0},
-    {TEXT(V2_SIGNATURE "\x21\x00\x00\x05\x01\x02\x03\x04\x05"), PROXY_PROTOCOL_V2, NULL, NULL, 0,
+    {TEXT(V2_SIGNATURE "\x20\x00\x00\x00"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
+    {TEXT(V2_SIGNATURE "\x20\x11\x00\x03\xff\xff\xff"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
+    {TEXT(V2_SIGNATURE "\x21\x00\x00\x05\x01\x02\x03\x04\x05"), NULL, NULL, PROXY_PROTOCOL_V2, 0,
      0},
 };
 #define ACCEPTED (sizeof accepted / sizeof accepted[0])
@@ -106,13 +106,15 @@ static void test_accepted(void **state)
         const struct accepted *is = &accepted[i];
         uint8_t stream[512];
         memcpy(stream, is->header.bytes, is->header.length);
-        memcpy(stream + is->header.length, "\x16\x03\x01\r\n", 5);
+        static const uint8_t client_hello[] = {22, 3, 1, '\r', '\n'};
+        memcpy(stream + is->header.length, client_hello, sizeof client_hello);
         enum proxy_protocol accept[] = {is->version, PROXY_PROTOCOL_ANY};
         for (size_t j = 0; j < 2; j++) {
             struct proxy_addresses addresses = {address_of("10.0.0.1", 1),
                                                 address_of("10.0.0.2", 2)};
             size_t used = 0;
-            assert_int_equal(parse(stream, is->header.length + 5, accept[j], &addresses, &used),
+            assert_int_equal(parse(stream, is->header.length + sizeof client_hello, accept[j],
+                                   &addresses, &used),
                              PROXY_HEADER_DONE);
             assert_int_equal(used, is->header.length);
             bool kept = is->source == NULL;

@@ -1,0 +1,16 @@
+/* The admin pages, each from the same struct status. Errors show as ferror(). */
+#ifndef PROXY_RENDER_H
+#define PROXY_RENDER_H
+
+#include <stdio.h>
+
+#include "proxy/status.h"
+
+/* /metrics: Prometheus text format 0.0.4 */
+void render_metrics(FILE *out, const struct status *status);
+/* /status.json: docs/status.md */
+void render_status(FILE *out, const struct status *status);
+/* The tables of / for browsers that run no script, as HTML */
+void render_tables(FILE *out, const struct status *status);
+
+#endif
