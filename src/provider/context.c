@@ -1,0 +1,56 @@
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/provider.h>
+#include <openssl/x509.h>
+
+#include "immure/openssl.h"
+#include "provider/key.h"
+#include "provider/provider.h"
+
+OSSL_LIB_CTX *immure_openssl_context(void)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+    if (context == NULL)
+        return NULL;
+    /* `default` first: with ours before it, ECDHE on P-256 finds no key share. */
+    if (OSSL_PROVIDER_load(context, "default") != NULL &&
+        OSSL_PROVIDER_add_builtin(context, "immure", provider_init) &&
+        OSSL_PROVIDER_load(context, "immure") != NULL &&
+        EVP_set_default_properties(context, IMMURE_OPENSSL_PROPERTIES))
+        return context;
+    OSSL_LIB_CTX_free(context);
+    return NULL;
+}
+
+/* The key type ("RSA", "EC", "ED25519") is in the SubjectPublicKeyInfo, but keymgmt is asked for by
+ * name. */
+static const char *type_name(OSSL_LIB_CTX *context, const uint8_t *spki, size_t spki_length)
+{
+    const uint8_t *end = spki;
+    EVP_PKEY *public =
+        d2i_PUBKEY_ex(NULL, &end, (long)spki_length, context, IMMURE_OPENSSL_PROPERTIES);
+    const char *name = NULL;
+    for (size_t i = 0; public != NULL && i < key_type_count; i++)
+        if (EVP_PKEY_is_a(public, key_types[i].name))
+            name = key_types[i].name;
+    EVP_PKEY_free(public);
+    return name;
+}
+
+EVP_PKEY *immure_openssl_key(OSSL_LIB_CTX *context, const uint8_t *spki, size_t spki_length)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(KEY_PARAM_SPKI, (void *)spki, spki_length),
+        OSSL_PARAM_construct_end(),
+    };
+    const char *name = type_name(context, spki, spki_length);
+    if (name == NULL)
+        return NULL;
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(context, name, "provider=immure");
+    if (maker == NULL || EVP_PKEY_fromdata_init(maker) <= 0 ||
+        EVP_PKEY_fromdata(maker, &key, EVP_PKEY_KEYPAIR, params) <= 0)
+        key = NULL;
+    EVP_PKEY_CTX_free(maker);
+    return key;
+}

@@ -1,0 +1,85 @@
+#include "provider/key.h"
+
+#include <openssl/params.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+#include "provider/reason.h"
+
+_Static_assert(SHA256_DIGEST_LENGTH == IMMURE_KEY_ID_SIZE, "a key id is a SHA-256");
+
+const struct key_type key_types[] = {
+    [KEY_RSA] = {"RSA", "RSA"},
+    [KEY_EC] = {"EC", "ECDSA"},
+    [KEY_ED25519] = {"ED25519", "ED25519"},
+};
+const size_t key_type_count = sizeof key_types / sizeof key_types[0];
+
+struct key *key_new(struct provider *provider, enum key_type_index type)
+{
+    struct key *key = calloc(1, sizeof *key);
+    if (key == NULL)
+        return NULL;
+    key->provider = provider;
+    key->type = type;
+    atomic_init(&key->holders, 1);
+    return key;
+}
+
+struct key *key_share(struct key *key)
+{
+    atomic_fetch_add_explicit(&key->holders, 1, memory_order_relaxed);
+    return key;
+}
+
+void key_release(struct key *key)
+{
+    if (key == NULL || atomic_fetch_sub_explicit(&key->holders, 1, memory_order_acq_rel) > 1)
+        return;
+    EVP_PKEY_free(key->public);
+    free(key);
+}
+
+/* Takes `public` over. */
+static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t length)
+{
+    if (public != NULL && key->public == NULL && EVP_PKEY_is_a(public, key_types[key->type].name) &&
+        EVP_Q_digest(key->provider->context, "SHA256", NULL, spki, length, key->id, NULL)) {
+        key->public = public;
+        return true;
+    }
+    RAISE(key->provider, REASON_PUBLIC_KEY, "%s", key_types[key->type].name);
+    EVP_PKEY_free(public);
+    return false;
+}
+
+bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
+{
+    const uint8_t *end = spki;
+    EVP_PKEY *public = d2i_PUBKEY_ex(NULL, &end, (long)length, key->provider->context, NULL);
+    if (public != NULL && end != spki + length) {
+        EVP_PKEY_free(public);
+        public = NULL;
+    }
+    return fill(key, public, spki, length);
+}
+
+bool key_fill_params(struct key *key, const OSSL_PARAM params[])
+{
+    EVP_PKEY *public = NULL;
+    EVP_PKEY_CTX *maker =
+        EVP_PKEY_CTX_new_from_name(key->provider->context, key_types[key->type].name, NULL);
+    if (maker == NULL || EVP_PKEY_fromdata_init(maker) <= 0 ||
+        EVP_PKEY_fromdata(maker, &public, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) <= 0)
+    public = NULL;
+    EVP_PKEY_CTX_free(maker);
+
+    uint8_t *spki = NULL;
+    int length = public != NULL ? i2d_PUBKEY(public, &spki) : 0;
+    bool filled = fill(key, length > 0 ? public : NULL, spki, length > 0 ? (size_t)length : 0);
+    if (public != NULL && length <= 0)
+        EVP_PKEY_free(public);
+    OPENSSL_free(spki);
+    return filled;
+}

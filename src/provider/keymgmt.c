@@ -1,0 +1,164 @@
+/*
+ * Key management, provider-keymgmt(7). What OpenSSL asks of a key is asked of its public half in
+ * turn; the private half is said to be there, and is never exported.
+ */
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include "provider/key.h"
+#include "provider/reason.h"
+
+static void *rsa_new(void *context)
+{
+    return key_new(context, KEY_RSA);
+}
+
+static void *ec_new(void *context)
+{
+    return key_new(context, KEY_EC);
+}
+
+static void *ed25519_new(void *context)
+{
+    return key_new(context, KEY_ED25519);
+}
+
+static void keymgmt_free(void *keydata)
+{
+    key_release(keydata);
+}
+
+static void *keymgmt_dup(const void *keydata, int selection)
+{
+    (void)selection;
+    return key_share((struct key *)keydata);
+}
+
+/* The private key too: libssl uses no key that denies having one. */
+static int keymgmt_has(const void *keydata, int selection)
+{
+    const struct key *key = keydata;
+    (void)selection;
+    return key != NULL && key->public != NULL;
+}
+
+static int keymgmt_match(const void *keydata1, const void *keydata2, int selection)
+{
+    const struct key *key1 = keydata1, *key2 = keydata2;
+    if (key1->public == NULL || key2->public == NULL)
+        return 0;
+    if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0)
+        return EVP_PKEY_eq(key1->public, key2->public) == 1;
+    if (key1->type != KEY_EC)
+        return 1;
+    return EVP_PKEY_parameters_eq(key1->public, key2->public) == 1;
+}
+
+static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
+{
+    const struct key *key = keydata;
+    return key->public != NULL && EVP_PKEY_get_params(key->public, params);
+}
+
+static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *spki = OSSL_PARAM_locate_const(params, KEY_PARAM_SPKI);
+    if ((selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) == 0)
+        return 0;
+    if (spki == NULL)
+        return key_fill_params(keydata, params);
+    return spki->data_type == OSSL_PARAM_OCTET_STRING &&
+           key_fill_spki(keydata, spki->data, spki->data_size);
+}
+
+static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
+{
+    const struct key *key = keydata;
+    if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0)
+        return 0;
+    return key->public != NULL && EVP_PKEY_export(key->public, selection, callback, arg);
+}
+
+#define COMMON_GETTABLE                                                                            \
+    OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),                                                    \
+        OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),                                       \
+        OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),                                            \
+        OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0)
+
+static const OSSL_PARAM rsa_public[] = {
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+    OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM ec_public[] = {
+    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+    OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM ed25519_public[] = {
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+    OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM rsa_gettable_params[] = {
+    COMMON_GETTABLE,
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM ec_gettable_params[] = {
+    COMMON_GETTABLE,
+    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM ed25519_gettable_params[] = {
+    COMMON_GETTABLE,
+    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+    OSSL_PARAM_END,
+};
+
+/* What differs between the key types; OpenSSL hands these functions no key to tell by. */
+#define KEY_TYPE_FUNCTIONS(prefix, index)                                                          \
+    static const OSSL_PARAM *prefix##_gettable(void *context)                                      \
+    {                                                                                              \
+        (void)context;                                                                             \
+        return prefix##_gettable_params;                                                           \
+    }                                                                                              \
+    static const OSSL_PARAM *prefix##_types(int selection)                                         \
+    {                                                                                              \
+        return (selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) != 0 ? prefix##_public : NULL;         \
+    }                                                                                              \
+    static const char *prefix##_query_name(int operation)                                          \
+    {                                                                                              \
+        return operation == OSSL_OP_SIGNATURE ? key_types[index].signature : NULL;                 \
+    }                                                                                              \
+    static const OSSL_DISPATCH prefix##_keymgmt[] = {                                              \
+        {OSSL_FUNC_KEYMGMT_NEW, (provider_function)prefix##_new},                                  \
+        {OSSL_FUNC_KEYMGMT_FREE, (provider_function)keymgmt_free},                                 \
+        {OSSL_FUNC_KEYMGMT_DUP, (provider_function)keymgmt_dup},                                   \
+        {OSSL_FUNC_KEYMGMT_HAS, (provider_function)keymgmt_has},                                   \
+        {OSSL_FUNC_KEYMGMT_MATCH, (provider_function)keymgmt_match},                               \
+        {OSSL_FUNC_KEYMGMT_GET_PARAMS, (provider_function)keymgmt_get_params},                     \
+        {OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, (provider_function)prefix##_gettable},                 \
+        {OSSL_FUNC_KEYMGMT_IMPORT, (provider_function)keymgmt_import},                             \
+        {OSSL_FUNC_KEYMGMT_IMPORT_TYPES, (provider_function)prefix##_types},                       \
+        {OSSL_FUNC_KEYMGMT_EXPORT, (provider_function)keymgmt_export},                             \
+        {OSSL_FUNC_KEYMGMT_EXPORT_TYPES, (provider_function)prefix##_types},                       \
+        {OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, (provider_function)prefix##_query_name},          \
+        {0, NULL},                                                                                 \
+    };
+
+KEY_TYPE_FUNCTIONS(rsa, KEY_RSA)
+KEY_TYPE_FUNCTIONS(ec, KEY_EC)
+KEY_TYPE_FUNCTIONS(ed25519, KEY_ED25519)
+
+const OSSL_ALGORITHM provider_keymgmts[] = {
+    {"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=immure", rsa_keymgmt, "RSA in immured"},
+    {"EC:id-ecPublicKey:1.2.840.10045.2.1", "provider=immure", ec_keymgmt, "EC in immured"},
+    {"ED25519:1.3.101.112", "provider=immure", ed25519_keymgmt, "Ed25519 in immured"},
+    {NULL, NULL, NULL, NULL},
+};

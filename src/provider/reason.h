@@ -1,0 +1,33 @@
+/* Why an operation of the provider failed: what an application finds on OpenSSL's error queue. */
+#ifndef PROVIDER_REASON_H
+#define PROVIDER_REASON_H
+
+#include "provider/provider.h"
+
+enum reason {
+    REASON_NO_KEY = 1,
+    REASON_PUBLIC_KEY,
+    REASON_PRIVATE_EXPORT,
+    REASON_PARAMETER,
+    REASON_SCHEME,
+    REASON_MESSAGE_SIZE,
+    REASON_SIGNATURE_SIZE,
+    REASON_NO_WAITER,
+    REASON_NO_BLOCKING,
+    REASON_REQUEST,
+    REASON_PAUSE,
+    REASON_CANCELLED,
+    REASON_IMMURED
+};
+
+/* For OSSL_FUNC_PROVIDER_GET_REASON_STRINGS. */
+extern const OSSL_ITEM reason_strings[];
+
+/* Puts it on the error queue, with a detail as in printf (NULL: none). */
+void reason_raise(const struct provider *provider, const char *file, int line, const char *function,
+                  enum reason reason, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+#define RAISE(provider, ...) reason_raise(provider, __FILE__, __LINE__, __func__, __VA_ARGS__)
+
+#endif
