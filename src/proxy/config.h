@@ -32,6 +32,7 @@ struct address {
     char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
     struct sockaddr_storage socket;
     socklen_t length;
+    int line;
 };
 
 struct certificate_config {
@@ -104,12 +105,15 @@ struct config_error {
     char text[512];
 };
 
-/* NULL with *error filled. Reads the file; opens nothing else but certificate chains' and keys'
- * directory entries (to say early that one is missing). */
+/*
+ * NULL with *error filled. Reads the file, looks whether the files it names are there (to say early
+ * that one is missing), and resolves the host names in backends' addresses. Relative paths are
+ * relative to the folder of the configuration file. Not thread-safe: libconfuse is not.
+ */
 struct config *config_load(const char *file, struct config_error *error);
 void config_free(struct config *config);
 
-/* The table of directives as text for docs/configuration.md (Markdown). */
+/* The table of directives as text for docs/immure-proxy.conf.md (Markdown). */
 void config_print_directives(FILE *out);
 
 #endif

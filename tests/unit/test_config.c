@@ -1,0 +1,490 @@
+/* The configuration of immure-proxy: every directive with its default, every error with its line.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/config.h"
+
+static char folder[] = "/tmp/immure-config-XXXXXX";
+static char file[128];
+
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(file, sizeof file, "%s/proxy.conf", folder);
+    write_file("a.crt", "certificate");
+    write_file("a.key", "key");
+    write_file("phrase", "secret");
+    log_setup("test_config", LOG_LEVEL_ERROR, false);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    const char *names[] = {"proxy.conf", "a.crt", "a.key", "phrase"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+static struct config *load_good(const char *text)
+{
+    struct config_error error;
+    write_file("proxy.conf", text);
+    struct config *config = config_load(file, &error);
+    if (config == NULL)
+        fail_msg("refused: %s", error.text);
+    return config;
+}
+
+#define CERTIFICATE "certificate { chain = a.crt key = a.key }"
+#define BACKEND "backend app { address = \"127.0.0.1:8080\" }\n"
+#define FRONTEND "frontend www { listen = \"*:8443\" backend = app " CERTIFICATE " }\n"
+#define MINIMAL BACKEND FRONTEND
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct config *config = load_good(MINIMAL);
+    assert_string_equal(config->file, file);
+    assert_in_range(config->workers, 1, 256);
+    assert_in_range(config->keys.threads, 1, 256);
+    assert_int_equal(config->signing, SIGNING_ASYNC);
+    assert_string_equal(config->user, "nobody");
+    assert_false(config->log_json);
+    assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+    assert_int_equal(config->max_connections, 100000);
+    assert_int_equal(config->listen_backlog, SOMAXCONN);
+    assert_int_equal(config->handshake_budget, NS_PER_MS);
+    assert_int_equal(config->handshake_timeout, 10 * NS_PER_S);
+    assert_int_equal(config->connect_timeout, 5 * NS_PER_S);
+    assert_int_equal(config->idle_timeout, 600 * NS_PER_S);
+    assert_int_equal(config->half_close_timeout, 30 * NS_PER_S);
+    assert_int_equal(config->drain_timeout, 30 * NS_PER_S);
+    assert_false(config->admin.enabled);
+    assert_null(config->keys.socket);
+    assert_null(config->keys.program);
+    assert_null(config->keys.backend);
+    assert_null(config->keys.user);
+
+    const struct frontend_config *frontend = &config->frontends[0];
+    assert_int_equal(config->frontend_count, 1);
+    assert_string_equal(frontend->name, "www");
+    assert_int_equal(frontend->line, 2);
+    assert_int_equal(frontend->tls_min, TLS1_2_VERSION);
+    assert_int_equal(frontend->tls_max, TLS1_3_VERSION);
+    assert_int_equal(frontend->tickets, 1);
+    assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_NONE);
+    assert_null(frontend->alpn);
+    assert_null(frontend->ciphers);
+    assert_null(frontend->ciphersuites);
+    assert_null(frontend->groups);
+    assert_null(frontend->certificates[0].pass_phrase_file);
+    assert_string_equal(frontend->certificates[0].policy, "tls-server");
+    assert_int_equal(config->backends[0].proxy_protocol, PROXY_PROTOCOL_NONE);
+    config_free(config);
+}
+
+static void top_level(void **state)
+{
+    (void)state;
+    struct config *config = load_good("workers = 3\n"
+                                      "signing = in-process\n"
+                                      "user = www-data\n"
+                                      "log = json\n"
+                                      "log-level = debug\n"
+                                      "max-connections = 7\n"
+                                      "listen-backlog = 11\n"
+                                      "handshake-budget = 250us\n"
+                                      "handshake-timeout = 1s\n"
+                                      "connect-timeout = 20ms\n"
+                                      "idle-timeout = 2m\n"
+                                      "half-close-timeout = 3s\n"
+                                      "drain-timeout = 1h\n" MINIMAL);
+    assert_int_equal(config->workers, 3);
+    assert_int_equal(config->signing, SIGNING_IN_PROCESS);
+    assert_string_equal(signing_mode_name(config->signing), "in-process");
+    assert_string_equal(config->user, "www-data");
+    assert_true(config->log_json);
+    assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(config->max_connections, 7);
+    assert_int_equal(config->listen_backlog, 11);
+    assert_int_equal(config->handshake_budget, 250 * NS_PER_US);
+    assert_int_equal(config->handshake_timeout, NS_PER_S);
+    assert_int_equal(config->connect_timeout, 20 * NS_PER_MS);
+    assert_int_equal(config->idle_timeout, 120 * NS_PER_S);
+    assert_int_equal(config->half_close_timeout, 3 * NS_PER_S);
+    assert_int_equal(config->drain_timeout, 3600 * NS_PER_S);
+    config_free(config);
+}
+
+static void frontend_section(void **state)
+{
+    (void)state;
+    char path[128];
+    struct config *config =
+        load_good(BACKEND "backend \"second\" { address = \"unix:app.sock\"\n"
+                          "  proxy-protocol = v2 }\n"
+                          "# a comment line\n"
+                          "/* and a block\n"
+                          "   of them */\n"
+                          "frontend \"all\" {\n"
+                          "  listen = { \"*:1\", \"127.0.0.1:2\", // one more\n"
+                          "             \"[::1]:3\", \"unix:/run/front.sock\" }\n"
+                          "  certificate { chain = a.crt key = a.key\n"
+                          "    pass-phrase-file = phrase policy = any }\n" //
+                  CERTIFICATE "\n"
+                          "  alpn = { \"h2\", \"http/1.1\" }\n"
+                          "  backend = second\n"
+                          "  tls-min = 1.3 tls-max = 1.3\n"
+                          "  ciphers = ECDHE ciphersuites = \"A:B\"\n"
+                          "  groups = X25519\n"
+                          "  tickets = 0 accept-proxy = any\n"
+                          "}\n");
+    const struct frontend_config *frontend = &config->frontends[0];
+    assert_int_equal(frontend->line, 7);
+    assert_int_equal(frontend->listen_count, 4);
+    assert_string_equal(frontend->listen[0].text, "*:1");
+    assert_int_equal(frontend->listen[0].line, 8);
+    assert_int_equal(frontend->listen[3].line, 9);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&frontend->listen[1].socket;
+    assert_int_equal(v4->sin_family, AF_INET);
+    assert_int_equal(ntohs(v4->sin_port), 2);
+    assert_int_equal(ntohl(v4->sin_addr.s_addr), INADDR_LOOPBACK);
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&frontend->listen[2].socket;
+    assert_int_equal(v6->sin6_family, AF_INET6);
+    assert_int_equal(ntohs(v6->sin6_port), 3);
+    const struct sockaddr_un *local = (const struct sockaddr_un *)&frontend->listen[3].socket;
+    assert_int_equal(local->sun_family, AF_UNIX);
+    assert_string_equal(local->sun_path, "/run/front.sock");
+
+    assert_int_equal(frontend->certificate_count, 2);
+    assert_int_equal(frontend->certificates[0].line, 10);
+    assert_int_equal(frontend->certificates[1].line, 12);
+    snprintf(path, sizeof path, "%s/phrase", folder);
+    assert_string_equal(frontend->certificates[0].pass_phrase_file, path);
+    assert_string_equal(frontend->certificates[0].policy, "any");
+    snprintf(path, sizeof path, "%s/a.crt", folder);
+    assert_string_equal(frontend->certificates[0].chain, path);
+
+    assert_int_equal(frontend->alpn_length, 12);
+    assert_memory_equal(frontend->alpn, "\2h2\10http/1.1", 12);
+    assert_int_equal(frontend->backend, 1);
+    assert_int_equal(frontend->tls_min, TLS1_3_VERSION);
+    assert_string_equal(frontend->ciphers, "ECDHE");
+    assert_string_equal(frontend->ciphersuites, "A:B");
+    assert_string_equal(frontend->groups, "X25519");
+    assert_int_equal(frontend->tickets, 0);
+    assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_ANY);
+
+    const struct backend_config *backend = &config->backends[1];
+    assert_string_equal(backend->name, "second");
+    assert_int_equal(backend->line, 2);
+    assert_int_equal(backend->proxy_protocol, PROXY_PROTOCOL_V2);
+    snprintf(path, sizeof path, "%s/app.sock", folder);
+    local = (const struct sockaddr_un *)&backend->address.socket;
+    assert_string_equal(local->sun_path, path);
+    config_free(config);
+}
+
+static void admin_and_keys(void **state)
+{
+    (void)state;
+    struct config *config = load_good(MINIMAL "admin { listen = \"127.0.0.1:9443\" }\n"
+                                              "keys { threads = 5 program = /usr/lib/immured\n"
+                                              "  backend = slow user = 123 }\n");
+    assert_true(config->admin.enabled);
+    assert_string_equal(config->admin.listen.text, "127.0.0.1:9443");
+    assert_int_equal(config->keys.threads, 5);
+    assert_string_equal(config->keys.program, "/usr/lib/immured");
+    assert_string_equal(config->keys.backend, "slow");
+    assert_string_equal(config->keys.user, "123");
+    config_free(config);
+    config = load_good(MINIMAL "keys { socket = /run/immured.sock }\n");
+    assert_string_equal(config->keys.socket, "/run/immured.sock");
+    config_free(config);
+}
+
+/* The example with which the project began. */
+static void example(void **state)
+{
+    (void)state;
+    struct config *config =
+        load_good("workers = 2\n"
+                  "signing = async\n"
+                  "frontend \"https\" {\n"
+                  "    listen = \"*:8443\"\n"
+                  "    certificate { chain = \"a.crt\"  key = \"a.key\" }\n"
+                  "    certificate { chain = \"a.crt\"   key = \"a.key\" }\n"
+                  "    alpn = { \"h2\", \"http/1.1\" }\n"
+                  "    backend = \"app\"\n"
+                  "}\n"
+                  "backend \"app\" { address = \"127.0.0.1:8080\"  proxy-protocol = v2 }\n"
+                  "admin { listen = \"127.0.0.1:9443\" }\n"
+                  "keys { threads = 2 }             # or: socket = \"/run/immure/immured.sock\"\n");
+    assert_int_equal(config->frontends[0].certificate_count, 2);
+    assert_int_equal(config->frontends[0].backend, 0);
+    assert_int_equal(config->keys.threads, 2);
+    config_free(config);
+}
+
+static const struct refusal {
+    const char *text;
+    int line;
+    const char *reason;
+} refusals[] = {
+    /* syntax */
+    {"workers 2\n" MINIMAL, 1, "'workers' needs '=' and a value"},
+    {"workers = \"2\nuser = x\n", 1, "this string does not end"},
+    {"\n/* no end\n" MINIMAL, 2, "this comment does not end"},
+    {MINIMAL "frontend b {\n  tickets = 1\n", 3, "this '{' is not closed"},
+    {MINIMAL "}\n", 3, "unexpected closing brace"},
+    {"frontend { }\n", 1, "frontend needs a name: NAME { ... }"},
+    {"frontend a listen\n", 1, "frontend needs '{ ... }'"},
+    {"workers += 2\n" MINIMAL, 1, "'workers' takes one value, not a list"},
+    {"workers = 1\n\nworkers = 2\n" MINIMAL, 3, "'workers' is given twice (first in line 1)"},
+    /* names */
+    {"# comment\n# comment\nnonsense = 2\n" MINIMAL, 3, "unknown directive 'nonsense'"},
+    {"\nworker = 2\n" MINIMAL, 2, "unknown directive 'worker'; did you mean 'workers'?"},
+    {"sigining = async\n" MINIMAL, 1, "unknown directive 'sigining'; did you mean 'signing'?"},
+    {"singing = sync\n" MINIMAL, 1, "unknown directive 'singing'; did you mean 'signing'?"},
+    {"fronted x { }\n" MINIMAL, 1, "unknown directive 'fronted'; did you mean 'frontend'?"},
+    {"chain = x\n" MINIMAL, 1, "unknown directive 'chain'; it belongs in certificate"},
+    {BACKEND "frontend b {\n  workers = 1 }\n", 3,
+     "unknown directive 'workers' in frontend; it belongs outside of all sections"},
+    {MINIMAL FRONTEND, 3, "the name 'www' is used twice"},
+    {MINIMAL BACKEND, 3, "the name 'app' is used twice"},
+    {MINIMAL "admin { listen = \"127.0.0.1:1\" }\nadmin { listen = \"127.0.0.1:2\" }\n", 4,
+     "there is a second 'admin'"},
+    {MINIMAL "keys { threads = 1 }\nkeys { threads = 2 }\n", 4, "there is a second 'keys'"},
+    /* values */
+    {"workers = 0\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '0'"},
+    {"workers = 257\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '257'"},
+    {"workers = -1\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '-1'"},
+    {"workers = 2x\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '2x'"},
+    {"max-connections = 99999999999999999999999\n" MINIMAL, 1,
+     "max-connections must be 1 to 10000000, not '99999999999999999999999'"},
+    {"signing = maybe\n" MINIMAL, 1, "signing must be async, sync or in-process, not 'maybe'"},
+    {"log = xml\n" MINIMAL, 1, "log must be plain or json, not 'xml'"},
+    {"log-level = all\n" MINIMAL, 1, "log-level must be error, warning, info or debug, not 'all'"},
+    {"user = \"\"\n" MINIMAL, 1, "user is empty"},
+    {"handshake-budget = 99us\n" MINIMAL, 1, "handshake-budget must be 100us to 1s, not '99us'"},
+    {"handshake-budget = 1001ms\n" MINIMAL, 1,
+     "handshake-budget must be 100us to 1s, not '1001ms'"},
+    {"idle-timeout = 10\n" MINIMAL, 1, "idle-timeout must be 1ms to 24h, not '10'"},
+    {"idle-timeout = 1d\n" MINIMAL, 1, "idle-timeout must be 1ms to 24h, not '1d'"},
+    {"idle-timeout = 99999999999999999h\n" MINIMAL, 1,
+     "idle-timeout must be 1ms to 24h, not '99999999999999999h'"},
+    /* a frontend */
+    {BACKEND, 2, "there is no 'frontend'"},
+    {"", 1, "there is no 'frontend'"},
+    {BACKEND "frontend b {\n backend = app " CERTIFICATE " }\n", 2, "frontend 'b' has no 'listen'"},
+    {BACKEND "frontend b {\n listen = \"*:1\" " CERTIFICATE " }\n", 2,
+     "frontend 'b' has no 'backend'"},
+    {BACKEND "frontend b {\n listen = \"*:1\" backend = app }\n", 2,
+     "frontend 'b' has no 'certificate'"},
+    {BACKEND "frontend b {\n listen = \"*:1\"\n backend = ap " CERTIFICATE " }\n", 4,
+     "there is no backend 'ap'"},
+    {BACKEND "frontend b {\n listen = \"*:1\" backend = app\n tls-min = 1.3\n tls-max = 1.2\n"
+             "  " CERTIFICATE " }\n",
+     2, "frontend 'b': tls-min is higher than tls-max"},
+    {BACKEND "frontend b { tls-min = 1.1 }\n", 2, "frontend 'b' has no 'listen'"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app\n tls-min = 1.1 }\n", 3,
+     "tls-min must be 1.2 or 1.3, not '1.1'"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app\n alpn = { h2,\n\"\" } }\n", 4,
+     "alpn: '' is not a name of 1 to 255 bytes"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app\n tickets = 9 }\n", 3,
+     "tickets must be 0 to 8, not '9'"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app\n accept-proxy = v3 }\n", 3,
+     "accept-proxy must be none, v1, v2 or any, not 'v3'"},
+    /* its addresses */
+    {BACKEND "frontend b { listen = { \"*:1\",\n\"*:0\" } }\n", 3,
+     "listen: '*:0' is not HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH"},
+    {BACKEND "frontend b { listen = \"*:65536\" }\n", 2,
+     "listen: '*:65536' is not HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH"},
+    {BACKEND "frontend b { listen = \"8443\" }\n", 2,
+     "listen: '8443' is not HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH"},
+    {BACKEND "frontend b { listen = \"::1:8443\" }\n", 2,
+     "listen: '::1:8443' is not HOST:PORT, [IPV6]:PORT, *:PORT or unix:PATH"},
+    {BACKEND "frontend b { listen = \"unix:\" }\n", 2,
+     "listen: '' is not a socket's path of 1 to 107 bytes"},
+    {MINIMAL "frontend b { listen = {\n\"*:1\",\n\"*:8443\" } backend = app " CERTIFICATE "}\n", 5,
+     "listen *:8443 is used twice (first in line 2)"},
+    {BACKEND "frontend b { listen = {\n\"*:1\",\n\"*:1\" } backend = app " CERTIFICATE "}\n", 4,
+     "listen *:1 is used twice (first in line 3)"},
+    {MINIMAL "admin { listen = \"*:8443\" }\n", 3, "listen *:8443 is used twice (first in line 2)"},
+    {MINIMAL "admin {\n}\n", 4, "admin has no 'listen'"},
+    /* its certificates */
+    {BACKEND "frontend b { listen = \"*:1\" backend = app certificate {\n key = a.key } }\n", 2,
+     "certificate has no 'chain'"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app certificate {\n chain = a.crt } }\n", 2,
+     "certificate has no 'key'"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app certificate { chain = a.crt\n"
+             " key = a.key policy = none } }\n",
+     3, "policy must be tls-server, tls13-server, tls-client or any, not 'none'"},
+    /* a backend */
+    {"backend x {\n}\n" FRONTEND, 1, "backend 'x' has no 'address'"},
+    {"backend x {\n address = \"*:80\" }\n" FRONTEND, 2,
+     "address: '*:80' has no host to connect to"},
+    {"backend x {\n address = \"nowhere\" }\n" FRONTEND, 2,
+     "address: 'nowhere' is not HOST:PORT, [IPV6]:PORT or unix:PATH"},
+    {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = any }\n" FRONTEND, 2,
+     "proxy-protocol must be none, v1 or v2, not 'any'"},
+    /* keys */
+    {MINIMAL "keys { socket = /x\n threads = 2 }\n", 4,
+     "'threads' is for an immured of our own; with 'socket' there is none"},
+    {MINIMAL "keys { socket = /x\n user = me }\n", 4,
+     "'user' is for an immured of our own; with 'socket' there is none"},
+    {MINIMAL "keys { threads = 0 }\n", 3, "threads must be 1 to 256 or auto, not '0'"},
+};
+
+static void every_error_with_its_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        char expected[sizeof(struct config_error)];
+        struct config_error error;
+        write_file("proxy.conf", refusals[i].text);
+        struct config *config = config_load(file, &error);
+        if (config != NULL)
+            fail_msg("accepted: %s", refusals[i].text);
+        snprintf(expected, sizeof expected, "%s:%d: %s", file, refusals[i].line,
+                 refusals[i].reason);
+        assert_string_equal(error.text, expected);
+    }
+    config_free(load_good(MINIMAL)); /* and no error stays behind in the parser */
+}
+
+static void expect_error(const char *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void expect_error(const char *text, const char *format, ...)
+{
+    char expected[sizeof(struct config_error)];
+    struct config_error error;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(expected, sizeof expected, format, arguments);
+    va_end(arguments);
+    write_file("proxy.conf", text);
+    assert_null(config_load(file, &error));
+    assert_string_equal(error.text, expected);
+}
+
+static void missing_files(void **state)
+{
+    (void)state;
+    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n"
+                         " certificate { chain = no.crt\n key = a.key } }\n",
+                 "%s:3: chain %s/no.crt: No such file or directory", file, folder);
+    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n"
+                         " certificate { chain = a.crt\n key = . } }\n",
+                 "%s:4: key %s/.: not a file", file, folder);
+    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n"
+                         " certificate { chain = a.crt key = a.key\n pass-phrase-file = no } }\n",
+                 "%s:4: pass-phrase-file %s/no: No such file or directory", file, folder);
+
+    struct config_error error;
+    assert_null(config_load("/nowhere/proxy.conf", &error));
+    assert_string_equal(error.text, "/nowhere/proxy.conf: No such file or directory");
+    assert_null(config_load(folder, &error));
+    assert_non_null(strstr(error.text, "Is a directory"));
+}
+
+static void long_alpn_name(void **state)
+{
+    (void)state;
+    char name[257] = {0}, text[1024];
+    memset(name, 'x', 256);
+    snprintf(text, sizeof text,
+             BACKEND "frontend b { listen = \"*:1\" backend = app\n alpn = %s }\n", name);
+    expect_error(text, "%s:3: alpn: 'xxxxxxxxxxxxxxxx...' is not a name of 1 to 255 bytes", file);
+    name[255] = '\0';
+    snprintf(text, sizeof text,
+             BACKEND "frontend b { listen = \"*:1\" backend = app alpn = %s\n" CERTIFICATE "}\n",
+             name);
+    struct config *config = load_good(text);
+    assert_int_equal(config->frontends[0].alpn_length, 256);
+    config_free(config);
+}
+
+/* A file that is cut off at any byte is refused or accepted; nothing else. */
+static void every_prefix(void **state)
+{
+    (void)state;
+    const char *text = "workers = 2 # two\n" BACKEND
+                       "frontend 'b' { listen = { \"*:1\", \"[::1]:2\" } /* all */ backend = app\n"
+                       "alpn += { \"h2\" }\n" CERTIFICATE " } keys { threads = ${NO_SUCH:-3} }\n";
+    for (size_t length = 0; length <= strlen(text); length++) {
+        char *prefix = strndup(text, length);
+        struct config_error error;
+        write_file("proxy.conf", prefix);
+        struct config *config = config_load(file, &error);
+        if (config == NULL)
+            assert_memory_equal(error.text, file, strlen(file));
+        config_free(config);
+        free(prefix);
+    }
+    struct config *config = load_good(text);
+    assert_int_equal(config->keys.threads, 3);
+    config_free(config);
+}
+
+static void documentation_is_in_sync(void **state)
+{
+    (void)state;
+    char *text = NULL, *documented = NULL;
+    size_t length = 0, room = 0;
+    FILE *out = open_memstream(&text, &length);
+    config_print_directives(out);
+    fclose(out);
+    FILE *document = fopen(DIRECTIVES_DOCUMENT, "r");
+    assert_non_null(document);
+    assert_true(getdelim(&documented, &room, '\0', document) > 0);
+    fclose(document);
+    assert_string_equal(documented, text);
+    free(documented);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),         cmocka_unit_test(top_level),
+        cmocka_unit_test(frontend_section), cmocka_unit_test(admin_and_keys),
+        cmocka_unit_test(example),          cmocka_unit_test(every_error_with_its_line),
+        cmocka_unit_test(missing_files),    cmocka_unit_test(long_alpn_name),
+        cmocka_unit_test(every_prefix),     cmocka_unit_test(documentation_is_in_sync),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
