@@ -1,0 +1,73 @@
+/* The signing backend that is always there: libcrypto, one signature at a time. */
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "keyd/backend/backend.h"
+#include "keyd/contexts.h"
+#include "wire/stats.h"
+
+struct openssl_thread {
+    struct contexts *contexts;
+    EVP_MD_CTX *ed25519;
+};
+
+static void openssl_thread_free(void *arg)
+{
+    struct openssl_thread *thread = arg;
+    contexts_free(thread->contexts);
+    EVP_MD_CTX_free(thread->ed25519);
+    free(thread);
+}
+
+static void *openssl_thread_new(void)
+{
+    struct openssl_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL)
+        return NULL;
+    thread->contexts = contexts_new(CONTEXTS_SIGN);
+    thread->ed25519 = EVP_MD_CTX_new();
+    if (thread->contexts != NULL && thread->ed25519 != NULL)
+        return thread;
+    openssl_thread_free(thread);
+    return NULL;
+}
+
+/* Ed25519 hashes the message twice, so it takes it whole (RFC 8032). */
+static bool sign_ed25519(struct openssl_thread *thread, struct job *job)
+{
+    return EVP_DigestSignInit(thread->ed25519, NULL, NULL, NULL, job->key->pair) > 0 &&
+           EVP_DigestSign(thread->ed25519, job->signature, &job->signature_length, job->message,
+                          job->message_length) > 0;
+}
+
+static bool sign_digest(struct openssl_thread *thread, struct job *job)
+{
+    EVP_PKEY_CTX *context = contexts_get(thread->contexts, job->key, job->scheme);
+    return context != NULL && EVP_PKEY_sign(context, job->signature, &job->signature_length,
+                                            job->digest, job->digest_length) > 0;
+}
+
+static void openssl_sign(void *arg, struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = batch[i];
+        job->signature_length = job->key->signature_max;
+        bool good =
+            job->key->type == WIRE_KEY_ED25519 ? sign_ed25519(arg, job) : sign_digest(arg, job);
+        if (!good)
+            job->error = IMMURE_E_SIGNING;
+    }
+}
+
+static size_t openssl_width(const struct key *key)
+{
+    (void)key;
+    return 1;
+}
+
+const struct backend backend_openssl = {.name = "openssl",
+                                        .number = WIRE_BACKEND_OPENSSL,
+                                        .width = openssl_width,
+                                        .thread_new = openssl_thread_new,
+                                        .thread_free = openssl_thread_free,
+                                        .sign = openssl_sign};

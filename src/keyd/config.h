@@ -1,0 +1,46 @@
+/*
+ * The configuration of immured: what immured.conf says, checked and complete. config.c owns the one
+ * table of directives; everything after it sees only these structs.
+ */
+#ifndef KEYD_CONFIG_H
+#define KEYD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "keyd/backend/backend.h"
+#include "keyd/policy.h"
+
+struct key_config {
+    char *name;
+    char *location; /* "immured.conf:7" */
+    char *file;
+    char *pass_phrase_file; /* NULL: not encrypted */
+    enum policy policy;
+};
+
+struct config {
+    uint64_t threads;
+    char *listen;       /* path; NULL: none */
+    char *user;         /* NULL: the default */
+    char **allow_users; /* names or numbers */
+    size_t allow_user_count;
+    const struct backend *backend;
+    bool log_json;
+    int log_level;          /* enum log_level */
+    uint64_t stall_timeout; /* ns */
+    struct key_config *keys;
+    size_t key_count;
+};
+
+/* Strings and arrays belong to *config; `backends` (ended by NULL) is what may be named. False: the
+ * reason was logged as "FILE:LINE: reason", and there is nothing to free. */
+bool config_load(struct config *config, const char *file, const struct backend *const *backends);
+void config_free(struct config *config);
+
+/* The table of directives as Markdown: docs/immured.conf.md. */
+void config_print_directives(FILE *out);
+
+#endif

@@ -1,0 +1,207 @@
+#include "keyd/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "wire/message.h"
+#include "wire/stats.h"
+
+static enum immure_error handle_hello(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_hello hello;
+    enum immure_error error = wire_get_hello(frame, &hello);
+    if (error != IMMURE_OK || hello.lowest > hello.highest)
+        return IMMURE_E_MALFORMED;
+    if (hello.lowest > WIRE_VERSION || hello.highest < WIRE_VERSION)
+        return IMMURE_E_VERSION;
+    struct wire_welcome welcome = {
+        .version = WIRE_VERSION,
+        .in_flight = WIRE_IN_FLIGHT_MAX,
+        .started = (uint32_t)(session->server->started_wall / NS_PER_S),
+    };
+    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    return IMMURE_OK;
+}
+
+#define KEYS_AT_ONCE 1024 /* more never fit into a frame */
+
+static enum immure_error handle_list(struct session *session, const struct wire_frame *frame)
+{
+    const struct keyring *keyring = session->server->keyring;
+    struct wire_list list;
+    enum immure_error error = wire_get_list(frame, &list);
+    if (error != IMMURE_OK || list.first > keyring->count)
+        return IMMURE_E_MALFORMED;
+    struct wire_key keys[KEYS_AT_ONCE];
+    size_t count = 0, put;
+    for (size_t i = list.first; i < keyring->count && count < KEYS_AT_ONCE; i++) {
+        const struct key *key = keyring->keys[i];
+        struct wire_key *row = &keys[count++];
+        *row = (struct wire_key){.id = key->id,
+                                 .name = key->name,
+                                 .name_length = strlen(key->name),
+                                 .spki = key->spki,
+                                 .spki_length = key->spki_length,
+                                 .scheme_count = key->scheme_count};
+        memcpy(row->schemes, key->schemes, sizeof row->schemes);
+    }
+    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
+                                           (uint32_t)keyring->count, &put));
+    return IMMURE_OK;
+}
+
+static void refuse(struct session *session, uint64_t id, enum immure_error error, const char *text)
+{
+    session->server->stats.refused++;
+    session_error(session, id, error, text);
+}
+
+/* The key that shall sign, if it may; otherwise the request was answered. */
+static const struct key *key_for(struct session *session, uint64_t id, const struct wire_sign *sign)
+{
+    const struct key *key = keyring_find(session->server->keyring, sign->key_id);
+    if (key == NULL) {
+        refuse(session, id, IMMURE_E_UNKNOWN_KEY, NULL);
+        return NULL;
+    }
+    if (!key_can_sign(key, sign->scheme)) {
+        char text[WIRE_ERROR_TEXT_MAX];
+        snprintf(text, sizeof text, "the key cannot sign under SignatureScheme 0x%04x (%s)",
+                 sign->scheme, immure_scheme_name(sign->scheme));
+        refuse(session, id, IMMURE_E_SCHEME, text);
+        return NULL;
+    }
+    const char *reason = policy_check(key->policy, wire_scheme_find(sign->scheme), key->group,
+                                      sign->message, sign->message_length);
+    if (reason != NULL) {
+        refuse(session, id, IMMURE_E_POLICY, reason);
+        return NULL;
+    }
+    return key;
+}
+
+static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+{
+    struct server *server = session->server;
+    struct wire_sign sign;
+    enum immure_error error = wire_get_sign(frame, &sign);
+    if (error != IMMURE_OK)
+        return error;
+    server->stats.sign_requests++;
+    const struct key *key = key_for(session, frame->id, &sign);
+    if (key == NULL)
+        return IMMURE_OK;
+
+    struct job *job = NULL;
+    const char *reason = "too many requests of this client are in flight";
+    if (session->in_flight < WIRE_IN_FLIGHT_MAX) {
+        reason = "the queue is full";
+        job = job_new(key, wire_scheme_find(sign.scheme), sign.message, sign.message_length);
+    }
+    if (job != NULL) {
+        job->id = frame->id;
+        if (sign.time_left != 0)
+            job->deadline = server->now + sign.time_left * NS_PER_US;
+        session_add_job(session, job);
+        if (queue_submit(server->queue, job, server->now))
+            return IMMURE_OK;
+        session_remove_job(session, job);
+        job_free(job);
+    }
+    server->stats.busy++;
+    session_error(session, frame->id, IMMURE_E_BUSY, reason);
+    return IMMURE_OK;
+}
+
+/* What a signer has begun is answered as if nothing had been said. */
+static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
+{
+    struct job *job = session_find_job(session, frame->id);
+    if (job != NULL && queue_withdraw(session->server->queue, job)) {
+        job->error = IMMURE_E_CANCELLED;
+        dispatch_done(session->server, job);
+    }
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_stats(struct session *session, const struct wire_frame *frame)
+{
+    const struct server *server = session->server;
+    const struct stats *stats = &server->stats;
+    struct queue_figures queue = queue_figures(server->queue);
+    const struct wire_figure figures[] = {
+        {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
+        {WIRE_STAT_KEYS, server->keyring->count},
+        {WIRE_STAT_SESSIONS, server->session_count},
+        {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
+        {WIRE_STAT_SESSIONS_REFUSED_TOTAL, stats->sessions_refused},
+        {WIRE_STAT_PROTOCOL_ERRORS_TOTAL, stats->protocol_errors},
+        {WIRE_STAT_SIGN_REQUESTS_TOTAL, stats->sign_requests},
+        {WIRE_STAT_SIGNATURES_TOTAL, stats->signatures},
+        {WIRE_STAT_REFUSED_TOTAL, stats->refused},
+        {WIRE_STAT_BUSY_TOTAL, stats->busy},
+        {WIRE_STAT_EXPIRED_TOTAL, stats->expired},
+        {WIRE_STAT_CANCELLED_TOTAL, stats->cancelled},
+        {WIRE_STAT_FAILED_TOTAL, stats->failed},
+        {WIRE_STAT_QUEUED, queue.jobs},
+        {WIRE_STAT_BATCHES_TOTAL, queue.batches},
+    };
+    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
+                                              sizeof figures / sizeof figures[0]));
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
+{
+    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
+                                            frame->length));
+    return IMMURE_OK;
+}
+
+static const struct {
+    enum wire_type type;
+    enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
+} requests[] = {
+    {WIRE_SIGN, handle_sign},   {WIRE_CANCEL, handle_cancel}, {WIRE_PING, handle_ping},
+    {WIRE_STATS, handle_stats}, {WIRE_LIST, handle_list},     {WIRE_HELLO, handle_hello},
+};
+
+enum immure_error dispatch(struct session *session, const struct wire_frame *frame)
+{
+    /* id 0 stands for the stream itself */
+    if ((frame->id == 0) != (frame->type == WIRE_HELLO))
+        return IMMURE_E_MALFORMED;
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+        if (requests[i].type == frame->type)
+            return requests[i].handle(session, frame);
+    return IMMURE_E_FRAME_TYPE;
+}
+
+static uint64_t *outcome_counter(struct stats *stats, enum immure_error error)
+{
+    switch (error) {
+    case IMMURE_OK:
+        return &stats->signatures;
+    case IMMURE_E_EXPIRED:
+        return &stats->expired;
+    case IMMURE_E_CANCELLED:
+        return &stats->cancelled;
+    default:
+        return &stats->failed;
+    }
+}
+
+void dispatch_done(struct server *server, struct job *job)
+{
+    struct session *session = job->session;
+    ++*outcome_counter(&server->stats, job->error);
+    if (session != NULL) {
+        session_remove_job(session, job);
+        if (job->error == IMMURE_OK)
+            session_signed(session, job);
+        else
+            session_error(session, job->id, job->error, NULL);
+    }
+    job_free(job);
+}

@@ -1,0 +1,28 @@
+#include "keyd/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct job *job_new(const struct key *key, const struct wire_scheme *scheme, const uint8_t *message,
+                    size_t message_length)
+{
+    struct job *job = malloc(sizeof *job + message_length + key->signature_max);
+    if (job == NULL)
+        return NULL;
+    uint8_t *room = (uint8_t *)(job + 1);
+    *job = (struct job){.key = key,
+                        .scheme = scheme,
+                        .deadline = UINT64_MAX,
+                        .message = room,
+                        .message_length = message_length,
+                        .signature = room + message_length};
+    memcpy(room, message, message_length);
+    list_init(&job->queue_node);
+    list_init(&job->session_node);
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    free(job);
+}

@@ -1,0 +1,48 @@
+/*
+ * One signature to make.
+ *
+ * Its life: made by the session's SIGN (event loop), owned by the queue while it waits, by one
+ * signer while it is signed, by the queue again when it is done, and freed by the event loop, which
+ * is also the only one that looks at `session`.
+ */
+#ifndef KEYD_JOB_H
+#define KEYD_JOB_H
+
+#include "base/list.h"
+#include "immure/error.h"
+#include "keyd/key.h"
+
+#define JOB_DIGEST_MAX 64 /* SHA-512 */
+
+struct session;
+
+struct job {
+    struct list queue_node;
+    struct list session_node;
+    struct session *session; /* NULL: nobody waits for it any more */
+    uint64_t id;             /* of the request */
+    bool waiting;            /* in the queue, not yet taken; the queue's */
+
+    const struct key *key;
+    const struct wire_scheme *scheme;
+    uint64_t queued_at, deadline; /* CLOCK_MONOTONIC, ns; no deadline: UINT64_MAX */
+    const uint8_t *message;
+    size_t message_length;
+
+    /* The signer's */
+    uint8_t digest[JOB_DIGEST_MAX]; /* of the message; none for Ed25519 */
+    size_t digest_length;
+
+    /* The outcome */
+    enum immure_error error;
+    uint64_t queue_ns, sign_ns;
+    uint8_t *signature; /* room for key->signature_max bytes */
+    size_t signature_length;
+};
+
+/* Copies the message. NULL: out of memory. */
+struct job *job_new(const struct key *key, const struct wire_scheme *scheme, const uint8_t *message,
+                    size_t message_length);
+void job_free(struct job *job);
+
+#endif

@@ -1,0 +1,206 @@
+#include "keyd/key.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keyd/secret.h"
+
+/* A PEM file may hold a certificate chain beside the key. */
+#define KEY_FILE_MAX 65536
+#define PASS_PHRASE_MAX 1023 /* what libcrypto's call-back has room for */
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 8192
+#define RSA_BITS_HEAVY 4096
+
+static const struct {
+    const char *openssl_name, *group;
+} curves[] = {{"prime256v1", "P-256"}, {"secp384r1", "P-384"}, {"secp521r1", "P-521"}};
+
+struct pass_phrase {
+    struct secret secret;
+    bool wanted; /* libcrypto asked for it: the key is encrypted */
+};
+
+static int pass_phrase_give(char *buffer, int size, int writing, void *arg)
+{
+    (void)writing;
+    struct pass_phrase *phrase = arg;
+    phrase->wanted = true;
+    if (phrase->secret.bytes == NULL || phrase->secret.length > (size_t)size)
+        return -1;
+    memcpy(buffer, phrase->secret.bytes, phrase->secret.length);
+    return (int)phrase->secret.length;
+}
+
+static bool pass_phrase_read(struct pass_phrase *phrase, const char *file)
+{
+    if (!secret_read(&phrase->secret, file, PASS_PHRASE_MAX))
+        return false;
+    const uint8_t *bytes = phrase->secret.bytes;
+    size_t length = 0;
+    while (length < phrase->secret.length && bytes[length] != '\n' && bytes[length] != '\r')
+        length++;
+    phrase->secret.length = length;
+    return true;
+}
+
+static bool refuse(char *error, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool refuse(char *error, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, size, format, arguments);
+    va_end(arguments);
+    ERR_clear_error();
+    return false;
+}
+
+static EVP_PKEY *parse_pem(const struct secret *pem, struct pass_phrase *phrase)
+{
+    BIO *bio = BIO_new_mem_buf(pem->bytes, (int)pem->length);
+    if (bio == NULL)
+        return NULL;
+    EVP_PKEY *pair = PEM_read_bio_PrivateKey(bio, NULL, pass_phrase_give, phrase);
+    BIO_free(bio);
+    return pair;
+}
+
+static bool read_pair(struct key *key, const struct key_source *source, char *error, size_t size)
+{
+    struct secret pem = SECRET_INIT;
+    struct pass_phrase phrase = {.secret = SECRET_INIT};
+    bool good = false;
+    if (!secret_read(&pem, source->file, KEY_FILE_MAX)) {
+        refuse(error, size, "%s: %s", source->file, strerror(errno));
+        goto out;
+    }
+    if (source->pass_phrase_file != NULL && !pass_phrase_read(&phrase, source->pass_phrase_file)) {
+        refuse(error, size, "%s: %s", source->pass_phrase_file, strerror(errno));
+        goto out;
+    }
+    key->pair = parse_pem(&pem, &phrase);
+    good = key->pair != NULL;
+    if (!good && phrase.wanted && source->pass_phrase_file == NULL)
+        refuse(error, size, "%s: the key is encrypted, and no pass-phrase-file is given",
+               source->file);
+    else if (!good && phrase.wanted)
+        refuse(error, size, "%s: the key cannot be decrypted with the pass phrase in %s",
+               source->file, source->pass_phrase_file);
+    else if (!good)
+        refuse(error, size, "%s: holds no private key in PEM form", source->file);
+out:
+    secret_free(&pem);
+    secret_free(&phrase.secret);
+    return good;
+}
+
+static bool identify_rsa(struct key *key, char *error, size_t size)
+{
+    if (key->bits < RSA_BITS_MIN || key->bits > RSA_BITS_MAX)
+        return refuse(error, size, "RSA of %d bits: only %d to %d are taken", key->bits,
+                      RSA_BITS_MIN, RSA_BITS_MAX);
+    key->type = WIRE_KEY_RSA;
+    key->cost = key->bits < RSA_BITS_HEAVY ? COST_MEDIUM : COST_HEAVY;
+    return true;
+}
+
+static bool identify_ec(struct key *key, char *error, size_t size)
+{
+    char name[64] = "of its own";
+    EVP_PKEY_get_group_name(key->pair, name, sizeof name, NULL);
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
+        if (strcmp(curves[i].openssl_name, name) == 0)
+            key->group = curves[i].group;
+    if (key->group == NULL)
+        return refuse(error, size, "EC on curve %s: only P-256, P-384 and P-521 are taken", name);
+    key->type = WIRE_KEY_EC;
+    key->cost = COST_CHEAP;
+    /* certificates hold the point uncompressed (RFC 5480, section 2.2), and so the id is theirs */
+    return EVP_PKEY_set_utf8_string_param(key->pair, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                          "uncompressed") == 1 ||
+           refuse(error, size, "libcrypto cannot write the public key");
+}
+
+static bool identify(struct key *key, char *error, size_t size)
+{
+    key->bits = EVP_PKEY_get_bits(key->pair);
+    key->signature_max = (size_t)EVP_PKEY_get_size(key->pair);
+    if (EVP_PKEY_is_a(key->pair, "RSA"))
+        return identify_rsa(key, error, size);
+    if (EVP_PKEY_is_a(key->pair, "EC"))
+        return identify_ec(key, error, size);
+    if (EVP_PKEY_is_a(key->pair, "ED25519")) {
+        key->type = WIRE_KEY_ED25519;
+        key->cost = COST_CHEAP;
+        return true;
+    }
+    const char *name = EVP_PKEY_get0_type_name(key->pair);
+    return refuse(error, size, "a key of type %s: only RSA, EC and Ed25519 are taken",
+                  name != NULL ? name : "unknown");
+}
+
+static bool name_by_public_half(struct key *key, char *error, size_t size)
+{
+    int length = i2d_PUBKEY(key->pair, &key->spki);
+    if (length <= 0 || length > WIRE_SPKI_MAX ||
+        EVP_Digest(key->spki, (size_t)length, key->id, NULL, EVP_sha256(), NULL) != 1)
+        return refuse(error, size, "libcrypto cannot write the public key");
+    key->spki_length = (size_t)length;
+    for (size_t i = 0; i < wire_scheme_count; i++)
+        if (wire_schemes[i].key_type == key->type)
+            key->schemes[key->scheme_count++] = wire_schemes[i].code;
+    return true;
+}
+
+struct key *key_load(const struct key_source *source, char *error, size_t size)
+{
+    struct key *key = calloc(1, sizeof *key);
+    if (key == NULL || (key->name = strdup(source->name)) == NULL ||
+        (key->location = strdup(source->location)) == NULL) {
+        refuse(error, size, "out of memory");
+        goto failed;
+    }
+    key->policy = source->policy;
+    if (!read_pair(key, source, error, size) || !identify(key, error, size) ||
+        !name_by_public_half(key, error, size))
+        goto failed;
+    return key;
+failed:
+    key_free(key);
+    return NULL;
+}
+
+void key_free(struct key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->pair);
+    OPENSSL_free(key->spki);
+    free(key->location);
+    free(key->name);
+    free(key);
+}
+
+bool key_can_sign(const struct key *key, uint16_t scheme)
+{
+    for (size_t i = 0; i < key->scheme_count; i++)
+        if (key->schemes[i] == scheme)
+            return true;
+    return false;
+}
+
+bool key_same_kind(const struct key *a, const struct key *b)
+{
+    return a->type == b->type && a->bits == b->bits;
+}

@@ -1,0 +1,60 @@
+/*
+ * A private key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or Ed25519. Read once at
+ * the start, then never changed: signer threads share it without a lock.
+ */
+#ifndef KEYD_KEY_H
+#define KEYD_KEY_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keyd/policy.h"
+#include "wire/limits.h"
+#include "wire/scheme.h"
+
+/* How long a signature takes, roughly: the classes that the queue keeps apart. */
+enum cost {
+    COST_CHEAP,  /* EC and Ed25519 */
+    COST_MEDIUM, /* RSA below 4096 bits */
+    COST_HEAVY,  /* RSA from 4096 bits */
+    COST_CLASSES
+};
+
+struct key {
+    uint8_t id[WIRE_KEY_ID_SIZE]; /* SHA-256 of spki */
+    char *name;
+    char *location; /* where it is configured: "immured.conf:7" */
+    enum policy policy;
+
+    EVP_PKEY *pair;
+    enum wire_key_type type;
+    int bits;
+    const char *group; /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
+    enum cost cost;
+    size_t signature_max; /* bytes; for RSA exactly the length of every signature */
+
+    uint8_t *spki; /* DER SubjectPublicKeyInfo; libcrypto's memory */
+    size_t spki_length;
+    uint16_t schemes[WIRE_SCHEMES_MAX];
+    size_t scheme_count;
+    size_t index; /* in the keyring */
+};
+
+struct key_source {
+    const char *name, *location;
+    const char *file;             /* PEM */
+    const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
+    enum policy policy;
+};
+
+/* NULL with one line in `error` (`size` bytes). */
+struct key *key_load(const struct key_source *source, char *error, size_t size);
+void key_free(struct key *key);
+
+bool key_can_sign(const struct key *key, uint16_t scheme);
+/* Whether jobs of the two can go into one batch of a backend. */
+bool key_same_kind(const struct key *a, const struct key *b);
+
+#endif

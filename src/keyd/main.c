@@ -1,0 +1,9 @@
+#include <stddef.h>
+
+#include "keyd/keyd.h"
+
+int main(int argc, char **argv)
+{
+    static const struct backend *const backends[] = {&backend_openssl, NULL};
+    return keyd_main(argc, argv, backends);
+}

@@ -1,0 +1,29 @@
+/*
+ * Secret bytes outside libcrypto: key files and pass phrases while they are read. Memory of its own
+ * pages, locked, left out of core files, empty in a forked child, and wiped when it is given back.
+ * Made and destroyed here only.
+ */
+#ifndef KEYD_SECRET_H
+#define KEYD_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct secret {
+    uint8_t *bytes; /* NULL: none */
+    size_t length;  /* of what was read */
+    size_t size;    /* of the pages */
+};
+
+#define SECRET_INIT ((struct secret){0})
+
+/* Room for `size` bytes, all zero. False with errno. A lock that is refused is logged, loudly. */
+bool secret_new(struct secret *secret, size_t size);
+/* Wipes and unmaps. Harmless on SECRET_INIT. */
+void secret_free(struct secret *secret);
+/* Reads a file of at most `longest` bytes by plain read(). False with errno: EFBIG if it is longer.
+ */
+bool secret_read(struct secret *secret, const char *file, size_t longest);
+
+#endif

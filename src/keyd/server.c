@@ -1,0 +1,283 @@
+#include "keyd/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "keyd/dispatch.h"
+#include "keyd/session.h"
+#include "wire/message.h"
+
+#define EVENTS_AT_ONCE 64
+#define ACCEPTS_AT_ONCE 64
+#define ACCEPT_PAUSE (100 * NS_PER_MS)
+#define STOP_TIME (10 * NS_PER_S)
+
+#define server_of(pointer, member)                                                                 \
+    ((struct server *)((char *)(pointer)-offsetof(struct server, member)))
+
+bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
+                  struct source *source)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    return epoll_ctl(server->epoll, operation, descriptor, &event) == 0;
+}
+
+bool server_stopping(const struct server *server)
+{
+    return server->stop_deadline != UINT64_MAX;
+}
+
+static void listeners_watch(struct server *server, bool on)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (!server_watch(server, EPOLL_CTL_MOD, server->listeners[i].socket, on ? EPOLLIN : 0,
+                          &server->listeners[i].source))
+            log_error("epoll_ctl: %s", strerror(errno));
+    server->accept_again = on ? UINT64_MAX : server->now + ACCEPT_PAUSE;
+}
+
+static bool peer_allowed(const struct server *server, uid_t uid)
+{
+    if (uid == 0 || uid == server->starter)
+        return true;
+    for (size_t i = 0; i < server->allowed_count; i++)
+        if (server->allowed[i] == uid)
+            return true;
+    return false;
+}
+
+static void peer_refuse(struct server *server, int socket, uid_t uid)
+{
+    struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
+    const char *text = immure_error_text(IMMURE_E_PEER);
+    struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
+    if (wire_put_error(&output, 0, &error) &&
+        send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
+            0)
+        log_debug("send: %s", strerror(errno));
+    buffer_release(&output);
+    close(socket);
+    server->stats.sessions_refused++;
+    log_warning("a process of uid %u was refused (allow-users)", (unsigned)uid);
+}
+
+static void peer_greet(struct server *server, int socket)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t length = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+        !peer_allowed(server, peer.uid))
+        peer_refuse(server, socket, peer.uid);
+    else
+        session_begin(server, socket, peer.uid);
+}
+
+static void listener_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct listener *listener = (struct listener *)source;
+    struct server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && listener->socket >= 0; i++) {
+        int socket = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (socket >= 0) {
+            peer_greet(server, socket);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
+                        server->session_count);
+            listeners_watch(server, false);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return; /* EAGAIN: another immured on the same socket may have been quicker */
+        }
+    }
+}
+
+/* The sockets may be shared with the next immured: close() only. */
+static void listeners_close(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->listeners[i].socket, NULL);
+        descriptor_close(&server->listeners[i].socket);
+    }
+    server->listener_count = 0;
+    server->accept_again = UINT64_MAX;
+}
+
+static void collect_done(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct server *server = server_of(source, wake);
+    struct list done;
+    list_init(&done);
+    queue_collect(server->queue, &done);
+    for (struct list *node; (node = list_take(&done)) != NULL;)
+        dispatch_done(server, list_entry(node, struct job, queue_node));
+}
+
+static void stop(struct server *server)
+{
+    if (server_stopping(server)) {
+        server->stop_now = true;
+        return;
+    }
+    log_info("stopping: %zu sessions, %zu requests waiting", server->session_count,
+             queue_figures(server->queue).jobs);
+    server->stop_deadline = server->now + STOP_TIME;
+    listeners_close(server);
+    list_for_each(node, &server->sessions) session_drain(list_entry(node, struct session, node));
+}
+
+static void signal_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct server *server = server_of(source, signals);
+    struct signalfd_siginfo info;
+    if (read(server->signal_descriptor, &info, sizeof info) == sizeof info)
+        stop(server);
+}
+
+/* Signals come as data, so no thread may be interrupted by them. */
+static int open_signals(bool supervised)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    /* one from the terminal goes to the supervisor too, which says TERM when it is time */
+    if (supervised)
+        signal(SIGINT, SIG_IGN);
+    else
+        sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
+                 struct queue *queue, uid_t starter, bool supervised)
+{
+    *server = (struct server){.config = config,
+                              .keyring = keyring,
+                              .queue = queue,
+                              .starter = starter,
+                              .started_wall = clock_wall(),
+                              .started = clock_now(),
+                              .epoll = epoll_create1(EPOLL_CLOEXEC),
+                              .wake = {collect_done},
+                              .signals = {signal_ready},
+                              .accept_again = UINT64_MAX,
+                              .stop_deadline = UINT64_MAX};
+    server->now = server->started;
+    struct list *lists[] = {&server->sessions, &server->unflushed, &server->blocked, &server->dead};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        list_init(lists[i]);
+    server->signal_descriptor = open_signals(supervised);
+    if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
+        server_watch(server, EPOLL_CTL_ADD, queue->wake, EPOLLIN, &server->wake) &&
+        server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
+        return true;
+    log_error("event loop: %s", strerror(errno));
+    server_destroy(server);
+    return false;
+}
+
+bool server_listen(struct server *server, int socket)
+{
+    struct listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct listener){.source = {listener_ready}, .server = server, .socket = socket};
+    if (descriptor_set_nonblocking(socket, true) &&
+        server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &listener->source)) {
+        server->listener_count++;
+        return true;
+    }
+    log_error("listening socket: %s", strerror(errno));
+    return false;
+}
+
+/* Whoever started immured made the pair and vouches for its other end. */
+bool server_connected(struct server *server, int socket)
+{
+    if (!descriptor_set_nonblocking(socket, true)) {
+        log_error("session socket: %s", strerror(errno));
+        return false;
+    }
+    return session_begin(server, socket, server->starter);
+}
+
+static uint64_t next_time(const struct server *server)
+{
+    uint64_t next = server->stop_deadline;
+    if (server->accept_again < next)
+        next = server->accept_again;
+    if (!list_empty(&server->blocked)) {
+        uint64_t give_up = list_entry(server->blocked.next, struct session, blocked_node)->give_up;
+        next = give_up < next ? give_up : next;
+    }
+    return list_empty(&server->unflushed) ? next : server->now;
+}
+
+static void flush_all(struct server *server)
+{
+    struct list flushing;
+    list_init(&flushing);
+    list_move_all(&flushing, &server->unflushed);
+    for (struct list *node; (node = list_take(&flushing)) != NULL;)
+        session_flush(list_entry(node, struct session, unflushed_node));
+}
+
+static void end_stalled(struct server *server)
+{
+    while (!list_empty(&server->blocked)) {
+        struct session *session = list_entry(server->blocked.next, struct session, blocked_node);
+        if (session->give_up > server->now)
+            return;
+        session_stalled(session);
+    }
+}
+
+static void bury(struct server *server)
+{
+    bool freed = !list_empty(&server->dead);
+    for (struct list *node; (node = list_take(&server->dead)) != NULL;)
+        session_free(list_entry(node, struct session, node));
+    bool again = freed || server->now >= server->accept_again;
+    if (again && server->accept_again != UINT64_MAX)
+        listeners_watch(server, true);
+}
+
+bool server_run(struct server *server)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
+        int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE,
+                               clock_poll_timeout(next_time(server), server->now));
+        server->now = clock_now();
+        for (int i = 0; i < count; i++) {
+            struct source *source = events[i].data.ptr;
+            source->ready(source, events[i].events);
+        }
+        flush_all(server);
+        end_stalled(server);
+        bury(server);
+        server->stop_now |= server->now >= server->stop_deadline;
+    }
+    return server->session_count == 0;
+}
+
+void server_destroy(struct server *server)
+{
+    list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
+    bury(server);
+    listeners_close(server);
+    descriptor_close(&server->signal_descriptor);
+    descriptor_close(&server->epoll);
+    free(server->allowed);
+}

@@ -1,0 +1,77 @@
+/*
+ * The event loop: one thread, level-triggered epoll. Clients come from listening sockets or over a
+ * connected one; signals arrive as data. A turn takes all events, then writes the replies of every
+ * session at once, then looks after the sessions that do not read.
+ */
+#ifndef KEYD_SERVER_H
+#define KEYD_SERVER_H
+
+#include <signal.h>
+
+#include "keyd/config.h"
+#include "keyd/keyring.h"
+#include "keyd/queue.h"
+
+/* What epoll reports on; the first member of whatever it is. */
+struct source {
+    void (*ready)(struct source *source, uint32_t events);
+};
+
+struct stats {
+    uint64_t sessions_total, sessions_refused, protocol_errors;
+    uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed;
+};
+
+#define SERVER_LISTENERS 2
+
+struct server {
+    const struct config *config;
+    const struct keyring *keyring;
+    struct queue *queue;
+    struct stats stats;
+    uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
+    uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
+    uid_t starter;                  /* who started immured may use it */
+    uid_t *allowed;                 /* as may these */
+    size_t allowed_count;
+
+    int epoll;
+    struct source wake;
+    struct listener {
+        struct source source;
+        struct server *server;
+        int socket; /* -1: none */
+    } listeners[SERVER_LISTENERS];
+    size_t listener_count;
+    uint64_t
+        accept_again; /* accepting pauses until then, for want of descriptors; UINT64_MAX: no */
+    struct source signals;
+    int signal_descriptor;
+    uint64_t stop_deadline; /* UINT64_MAX: nobody has asked to stop */
+    bool stop_now;
+
+    struct list sessions;
+    size_t session_count;
+    struct list unflushed; /* sessions with replies to write at the end of this turn */
+    struct list blocked;   /* whose socket is full, the one to be given up first in front */
+    struct list dead;      /* to be freed at the end of this turn */
+};
+
+/* Sets up all but clients. Blocks the signals that are taken as data: call it before threads start.
+ * `supervised`: SIGINT is the supervisor's affair. False: reason logged. */
+bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
+                 struct queue *queue, uid_t starter, bool supervised);
+/* Takes over a listening socket, or a connected one. False: reason logged. */
+bool server_listen(struct server *server, int socket);
+bool server_connected(struct server *server, int socket);
+/* Until it is stopped, or there is no listener and the last session has ended. Returns whether
+ * every accepted request was answered. */
+bool server_run(struct server *server);
+void server_destroy(struct server *server);
+
+/* Changes or begins what epoll reports. False with errno. */
+bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
+                  struct source *source);
+bool server_stopping(const struct server *server);
+
+#endif
