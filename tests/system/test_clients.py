@@ -33,7 +33,7 @@ class Clients(harness.SystemTest):
 
     def run_client(self, *command, text=b""):
         return subprocess.run(command, input=text, capture_output=True, check=False,
-                              timeout=3 * harness.LIMIT)
+                              timeout=200)
 
     @harness.needs("curl")
     def test_curl(self):
@@ -51,12 +51,12 @@ class Clients(harness.SystemTest):
                 done = self.run_client("curl", *tls, "--data-binary", "@" + sent, url)
                 self.assertEqual((done.returncode, done.stdout.decode()), (0, self.digest), done.stderr)
 
-    def exchange(self, *command):
-        """GET and POST through a client that copies standard input and output."""
-        request = f"GET /{SIZE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    def exchange(self, *command, size=SIZE):
+        """GET of `size` bytes and POST, with a client that copies standard input and output."""
+        request = f"GET /{size} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
         done = self.run_client(*command, text=request)
         self.assertEqual(done.returncode, 0, done.stderr[-2000:])
-        self.assertIn(self.body, done.stdout)
+        self.assertTrue(done.stdout.endswith(backends.body(size)))
         request = ("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                    f"Content-Length: {SIZE}\r\n\r\n").encode() + self.body
         done = self.run_client(*command, text=request)
@@ -67,17 +67,18 @@ class Clients(harness.SystemTest):
         for version, option in {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}.items():
             with self.subTest(version=version):
                 self.exchange("openssl", "s_client", "-connect", f"127.0.0.1:{self.proxy.port}",
-                              "-servername", "localhost", "-quiet", "-no_ign_eof", "-ign_eof",
+                              "-servername", "localhost", "-quiet", "-ign_eof",
                               "-verify_return_error", "-CAfile", self.certificate.chain, option)
 
     @harness.needs("gnutls-cli")
     def test_gnutls(self):
-        for version in ("1.2", "1.3"):
+        # It writes what it gets a byte at a time: a minute for the large body, once.
+        for version, size in {"1.2": SIZE // 50, "1.3": SIZE}.items():
             with self.subTest(version=version):
                 self.exchange("gnutls-cli", "--x509cafile", self.certificate.chain,
                               "--priority", f"NORMAL:-VERS-ALL:+VERS-TLS{version}",
                               "--logfile", self.path("gnutls.log"),
-                              "--port", str(self.proxy.port), "localhost")
+                              "--port", str(self.proxy.port), "localhost", size=size)
 
     def test_python(self):
         for version in VERSIONS.values():

@@ -1,5 +1,6 @@
 """What goes through: both directions, their ends, their pauses and their time limits."""
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -202,31 +203,26 @@ class BackPressure(Relay):
     def test_many_at_once_both_ways(self):
         self.start(backends.echo)
         body = backends.body(1 << 20)
-        wrong = []
 
-        def client(version):
-            with clients.connect(self.proxy.port, clients.context(version)) as connection:
-                reader = []
-                thread = threading.Thread(
-                    target=lambda: reader.append(clients.receive_exactly(connection, len(body))))
-                thread.start()
-                connection.sendall(body)
-                thread.join(harness.LIMIT)
-                if reader != [body]:
-                    wrong.append(version)
+        async def client(version):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", self.proxy.port, ssl=clients.context(version), server_hostname="localhost")
+            receiving = asyncio.create_task(reader.readexactly(len(body)))
+            writer.write(body)
+            await writer.drain()
+            echoed = await receiving
+            writer.close()
+            return echoed == body
 
-        threads = [threading.Thread(target=client, args=(version,))
-                   for version in (clients.TLS12, clients.TLS13) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(harness.LIMIT)
-        self.assertEqual(wrong, [])
-        size = 20 * len(body)
-        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "the end")
+        async def all_of_them():
+            return await asyncio.wait_for(asyncio.gather(
+                *(client(version) for version in (clients.TLS12, clients.TLS13) * 10)), harness.LIMIT)
+
+        self.assertEqual(asyncio.run(all_of_them()), [True] * 20)
+        self.no_connection_left()
         relayed = [self.proxy.metric("immure_relayed_bytes_total", direction=name)
                    for name in ("in", "out")]
-        self.assertEqual(relayed, [size, size])
+        self.assertEqual(relayed, [20 * len(body)] * 2)
 
 
 class TimeLimits(Relay):
