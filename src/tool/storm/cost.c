@@ -17,18 +17,20 @@ bool process_parse(const char *line, struct process *process)
     long pid = strtol(line, NULL, 10), parent;
     unsigned long long user, system, started;
     long long child_user, child_system;
+    char state;
     if (open == NULL || close == NULL || close < open || pid < 1)
         return false;
     if (sscanf(close + 1,
-               " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld"
+               " %c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld"
                " %*d %*d %*d %*d %llu",
-               &parent, &user, &system, &child_user, &child_system, &started) != 6)
+               &state, &parent, &user, &system, &child_user, &child_system, &started) != 7)
         return false;
     size_t length = (size_t)(close - open - 1);
     if (length >= sizeof process->name)
         length = sizeof process->name - 1;
     *process = (struct process){.pid = (pid_t)pid,
                                 .parent = (pid_t)parent,
+                                .ended = state == 'Z' || state == 'X',
                                 .own = user + system,
                                 .children = (uint64_t)(child_user + child_system),
                                 .started = started};
@@ -131,9 +133,10 @@ void cost_free(struct cost_sample *sample)
     *sample = (struct cost_sample){0};
 }
 
-bool cost_has(const struct cost_sample *sample, pid_t pid)
+bool cost_lives(const struct cost_sample *sample, pid_t pid)
 {
-    return find(sample, pid) != NULL;
+    const struct process *process = find(sample, pid);
+    return process && !process->ended;
 }
 
 static struct cost_line *line_of(struct cost_line *lines, size_t *count, const char *name)

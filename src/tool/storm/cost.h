@@ -14,6 +14,7 @@
 struct process {
     pid_t pid, parent;
     char name[32];
+    bool ended;        /* and not yet waited for: a zombie, whose times are still its own */
     uint64_t own;      /* utime + stime, all threads, ended ones too */
     uint64_t children; /* cutime + cstime: ended, waited for */
     uint64_t started;  /* with the pid, it names the process for good */
@@ -32,7 +33,7 @@ struct cost_sample {
 bool cost_take(struct cost_sample *sample, const pid_t *roots, size_t root_count,
                const struct cost_sample *before);
 void cost_free(struct cost_sample *sample);
-bool cost_has(const struct cost_sample *sample, pid_t pid);
+bool cost_lives(const struct cost_sample *sample, pid_t pid);
 
 /* CPU time between two samples by process name; those that ended are one line without a name. */
 struct cost_line {

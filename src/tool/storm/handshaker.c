@@ -292,7 +292,8 @@ static void launch(struct handshaker *handshaker, uint64_t scheduled, uint64_t n
 {
     struct tally *tally = tally_of(handshaker, scheduled);
     counter_add(&tally->started, 1);
-    histogram_record(&tally->lateness, now - scheduled);
+    if (handshaker->rate > 0)
+        histogram_record(&tally->lateness, now - scheduled);
 
     enum failure failure = FAILURE_SYSTEM;
     struct connection *connection = connection_take(handshaker);

@@ -134,7 +134,7 @@ static void run_take_cost(struct run *run, struct cost_sample *sample,
     if (!cost_take(sample, options->cost, options->cost_count, before))
         run->cost_unknown = "/proc cannot be read";
     for (unsigned i = 0; i < options->cost_count && !run->cost_unknown; i++)
-        if (!cost_has(sample, options->cost[i]))
+        if (!cost_lives(sample, options->cost[i]))
             run->cost_unknown = before ? "a process of --cost ended during the run"
                                        : "there is no such process as --cost names";
 }

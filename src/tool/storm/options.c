@@ -164,16 +164,13 @@ static bool parse_target(struct options *options, char *text)
     char *colon = strrchr(text, ':');
     if (colon == NULL || colon == text || colon[1] == 0)
         return false;
-    *colon = 0;
-    options->port = colon + 1;
-    if (text[0] != '[') {
-        options->host = text;
-        return strchr(text, ':') == NULL;
-    }
-    if (colon[-1] != ']' || colon - text < 3)
+    bool bracketed = text[0] == '[';
+    if (bracketed ? colon[-1] != ']' || colon - text < 3
+                  : memchr(text, ':', (size_t)(colon - text)) != NULL)
         return false;
-    colon[-1] = 0;
-    options->host = text + 1;
+    colon[bracketed ? -1 : 0] = 0;
+    options->host = text + (bracketed ? 1 : 0);
+    options->port = colon + 1;
     return true;
 }
 

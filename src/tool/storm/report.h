@@ -25,7 +25,7 @@ bool quantile_stands(uint64_t count, double quantile);
 
 /* A thread whose share of its core is above this is called the limit of the run. */
 #define BUSY_SHARE 0.85
-/* Starts later than this at P99 are called too late. */
+/* More lateness than this in the tail is told. */
 #define LATENESS_LIMIT NS_PER_MS
 /* CPU time is counted in clock ticks: a cost of fewer is left blank. */
 #define COST_TICKS_MIN 50
