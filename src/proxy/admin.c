@@ -14,10 +14,10 @@
 #define CONNECTIONS_MAX 128
 #define CONNECTION_TIMEOUT_SECONDS 15
 #define CONNECTION_MEMORY_BYTES (16 * 1024)
-#define TABLES_MARK "<!-- tables -->"
 
-/* Made from page.html, page.css and page.js (cmake/embed.cmake). */
-extern const char embedded_page_html[], embedded_page_css[], embedded_page_js[];
+/* The files of these names (cmake/embed.cmake). */
+extern const char embedded_page_html[], embedded_page_css[], embedded_page_js[],
+    embedded_icon_svg[];
 
 struct admin {
     struct admin_setup setup;
@@ -26,13 +26,23 @@ struct admin {
     struct MHD_Daemon *daemon;
 };
 
-/* page.html, with the tables where it has the mark for them. */
+/* page.html, with the figures where it has a mark for them. */
 static void render_page(FILE *out, const struct status *status)
 {
-    const char *mark = strstr(embedded_page_html, TABLES_MARK);
-    fwrite(embedded_page_html, 1, (size_t)(mark - embedded_page_html), out);
-    render_tables(out, status);
-    fputs(mark + strlen(TABLES_MARK), out);
+    static const struct {
+        const char *mark;
+        void (*render)(FILE *out, const struct status *status);
+    } parts[] = {{"<!-- summary -->", render_summary}, {"<!-- tables -->", render_tables}};
+    const char *rest = embedded_page_html;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const char *mark = strstr(rest, parts[i].mark);
+        if (mark == NULL)
+            continue;
+        fwrite(rest, 1, (size_t)(mark - rest), out);
+        parts[i].render(out, status);
+        rest = mark + strlen(parts[i].mark);
+    }
+    fputs(rest, out);
 }
 
 static const struct resource {
@@ -43,6 +53,7 @@ static const struct resource {
     {"/", "text/html; charset=utf-8", NULL, render_page},
     {"/page.css", "text/css; charset=utf-8", embedded_page_css, NULL},
     {"/page.js", "text/javascript; charset=utf-8", embedded_page_js, NULL},
+    {"/icon.svg", "image/svg+xml", embedded_icon_svg, NULL},
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", NULL, render_metrics},
     {"/status.json", "application/json", NULL, render_status},
 };

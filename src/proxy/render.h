@@ -10,7 +10,8 @@
 void render_metrics(FILE *out, const struct status *status);
 /* /status.json: docs/status.md */
 void render_status(FILE *out, const struct status *status);
-/* The tables of / for browsers that run no script, as HTML */
+/* What / says without a script, as HTML: a paragraph on signing and connections, and the tables */
+void render_summary(FILE *out, const struct status *status);
 void render_tables(FILE *out, const struct status *status);
 
 #endif

@@ -372,6 +372,8 @@ static void test_page(void **state)
     /* All there without a script, and names come as text. */
     assert_has(answer, "Signing is <strong>async</strong>");
     assert_has(answer, "rsa_pss_rsae_sha256");
+    assert_has(answer, "(2 of 2 event loops connected, 0 connections lost)");
+    assert_has(answer, "<td>2030-03-17, in ");
     assert_has(answer, "odd &quot;\\&lt;&amp;&gt;");
     assert_has(answer, "</html>");
     assert_null(strstr(answer, "://")); /* nothing from elsewhere */
@@ -382,6 +384,10 @@ static void test_page(void **state)
     free(answer);
     answer = fetch(*state, "GET", "/page.js");
     assert_has(answer, "Content-Type: text/javascript; charset=utf-8\r\n");
+    free(answer);
+    answer = fetch(*state, "GET", "/icon.svg");
+    assert_has(answer, "Content-Type: image/svg+xml\r\n");
+    assert_has(answer, "</svg>\n");
     free(answer);
 }
 

@@ -5,6 +5,9 @@
 #include "proxy/escape.h"
 #include "proxy/render.h"
 
+#define SECONDS_A_DAY 86400
+#define EXPIRY_WARNING_DAYS 14
+
 static void cell_count(FILE *out, uint64_t count)
 {
     fprintf(out, "<td>%" PRIu64 "</td>", count);
@@ -25,16 +28,22 @@ static void cell_seconds(FILE *out, double seconds)
 
 static void cell_text(FILE *out, const char *text)
 {
-    fputs("<td>", out);
+    fputs("<td class=\"text\">", out);
     escape_write(out, ESCAPE_HTML, text);
     fputs("</td>", out);
 }
 
-static void table_open(FILE *out, const char *caption, const char *const *columns, size_t count)
+struct column {
+    const char *name;
+    bool text; /* aligned as text, not as a figure */
+};
+
+static void table_open(FILE *out, const char *caption, const struct column *columns, size_t count)
 {
     fprintf(out, "<div class=\"scroll\"><table><caption>%s</caption><thead><tr>", caption);
     for (size_t i = 0; i < count; i++)
-        fprintf(out, "<th scope=\"col\">%s</th>", columns[i]);
+        fprintf(out, "<th scope=\"col\"%s>%s</th>", columns[i].text ? " class=\"text\"" : "",
+                columns[i].name);
     fputs("</tr></thead><tbody>\n", out);
 }
 
@@ -57,9 +66,9 @@ static void row_close(FILE *out)
 
 static void table_handshakes(FILE *out, const struct status *status)
 {
-    const char *columns[1 + HANDSHAKE_RESULT_COUNT] = {"version"};
+    struct column columns[1 + HANDSHAKE_RESULT_COUNT] = {{"version", true}};
     for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
-        columns[1 + result] = handshake_result_names[result];
+        columns[1 + result].name = handshake_result_names[result];
     table_open(out, "Handshakes", columns, 1 + HANDSHAKE_RESULT_COUNT);
     for (size_t version = 0; version < VERSION_COUNT; version++) {
         row_open(out, handshake_version_names[version]);
@@ -72,8 +81,9 @@ static void table_handshakes(FILE *out, const struct status *status)
 
 static void table_signatures(FILE *out, const struct status *status)
 {
-    static const char *const columns[] = {"algorithm", "backend", "made",  "failed",
-                                          "P50",       "P99",     "queue", "round trip"};
+    static const struct column columns[] = {
+        {"algorithm", true}, {"backend", true}, {"made", false},  {"failed", false},
+        {"P50", false},      {"P99", false},    {"queue", false}, {"round trip", false}};
     if (status->sign_count == 0)
         return;
     table_open(out, "Signatures", columns, sizeof columns / sizeof columns[0]);
@@ -104,8 +114,9 @@ static void row_turns(FILE *out, const char *name, const struct histogram *turn)
 
 static void table_turns(FILE *out, const struct status *status)
 {
-    static const char *const columns[] = {"thread", "turns",  "P50",      "P99",
-                                          "P99.9",  "P99.99", "P99.9999", "max"};
+    static const struct column columns[] = {
+        {"thread", false}, {"turns", false},  {"P50", false},      {"P99", false},
+        {"P99.9", false},  {"P99.99", false}, {"P99.9999", false}, {"max", false}};
     table_open(out, "Event-loop turns", columns, sizeof columns / sizeof columns[0]);
     for (unsigned i = 0; i < status->setup->config->workers; i++) {
         char name[16];
@@ -116,30 +127,41 @@ static void table_turns(FILE *out, const struct status *status)
     table_close(out);
 }
 
-static void table_certificates(FILE *out, const struct admin_setup *setup)
+static void cell_expiry(FILE *out, uint64_t not_after, uint64_t now)
 {
-    static const char *const columns[] = {"names", "key", "frontend", "expires"};
+    time_t time = (time_t)not_after;
+    int64_t days = ((int64_t)not_after - (int64_t)now) / SECONDS_A_DAY;
+    struct tm day;
+    char date[32] = "";
+    if (gmtime_r(&time, &day) != NULL)
+        strftime(date, sizeof date, "%Y-%m-%d", &day);
+    fprintf(out, "<td%s>%s", days < EXPIRY_WARNING_DAYS ? " class=\"warn\"" : "", date);
+    if (not_after <= now)
+        fputs(", expired</td>", out);
+    else
+        fprintf(out, ", in %" PRIi64 " day%s</td>", days, days == 1 ? "" : "s");
+}
+
+static void table_certificates(FILE *out, const struct status *status)
+{
+    static const struct column columns[] = {
+        {"names", true}, {"key", true}, {"frontend", true}, {"expires", false}};
+    const struct admin_setup *setup = status->setup;
     if (setup->certificate_count == 0)
         return;
     table_open(out, "Certificates", columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < setup->certificate_count; i++) {
         const struct certificate_info *info = &setup->certificates[i];
-        time_t not_after = (time_t)info->not_after;
-        struct tm day;
-        char text[32] = "";
-        if (gmtime_r(&not_after, &day) != NULL)
-            strftime(text, sizeof text, "%Y-%m-%d", &day);
         row_open(out, info->names);
         cell_text(out, info->key_type);
         cell_text(out, info->frontend);
-        cell_text(out, text);
+        cell_expiry(out, info->not_after, status->now);
         row_close(out);
     }
     table_close(out);
 }
 
-/* The sentence at the top of the page: what a visitor wants to know first. */
-static void sentence(FILE *out, const struct status *status)
+void render_summary(FILE *out, const struct status *status)
 {
     const struct config *config = status->setup->config;
     bool in_process = config->signing == SIGNING_IN_PROCESS;
@@ -150,18 +172,21 @@ static void sentence(FILE *out, const struct status *status)
         fputs(" at ", out);
         escape_write(out, ESCAPE_HTML, config->keys.socket);
     }
+    if (!in_process)
+        fprintf(out, " (%" PRIu64 " of %u event loops connected, %" PRIu64 " connections lost)",
+                status->sums[SUM_KEYD_CONNECTED], config->workers,
+                status->sums[SUM_KEYD_RECONNECTS]);
     fprintf(out,
-            ". Connections: %" PRIu64 " established, %" PRIu64 " handshaking, %" PRIu64
-            " accepted in %" PRIu64 " s.</p>\n",
+            ". Client connections: %" PRIu64 " established, %" PRIu64 " handshaking, %" PRIu64
+            " accepted since this worker started %" PRIu64 " s ago.</p>\n",
             status->established, status->sums[SUM_HANDSHAKING], status->sums[SUM_ACCEPTED],
             status->now > status->worker_started ? status->now - status->worker_started : 0);
 }
 
 void render_tables(FILE *out, const struct status *status)
 {
-    sentence(out, status);
     table_handshakes(out, status);
     table_signatures(out, status);
     table_turns(out, status);
-    table_certificates(out, status->setup);
+    table_certificates(out, status);
 }
