@@ -28,6 +28,15 @@ static void number(FILE *out, const char *before, const char *key, uint64_t valu
     fprintf(out, "%s\"%s\": %lu", before, key, value);
 }
 
+/* 0 stands for a figure that the system does not give. */
+static void number_if_known(FILE *out, const char *before, const char *key, uint64_t value)
+{
+    if (value == 0)
+        fprintf(out, "%s\"%s\": null", before, key);
+    else
+        number(out, before, key, value);
+}
+
 static void seconds(FILE *out, const char *before, const char *key, double value)
 {
     if (isnan(value))
@@ -155,7 +164,7 @@ void render_status(FILE *out, const struct status *status)
     render_turns(out, status);
     render_certificates(out, status->setup);
     fprintf(out, ",\n  \"process\": {\"cpu_seconds\": %.6f", status->usage.cpu_seconds);
-    number(out, ", ", "resident_bytes", status->usage.resident_bytes);
-    number(out, ", ", "open_descriptors", status->usage.open_descriptors);
+    number_if_known(out, ", ", "resident_bytes", status->usage.resident_bytes);
+    number_if_known(out, ", ", "open_descriptors", status->usage.open_descriptors);
     fputs("}\n}\n", out);
 }
