@@ -34,10 +34,13 @@
 #define IMMURE_OPENSSL_PROPERTIES "?provider!=immure"
 
 /*
- * A library context with `default` and `immure` active; free it with OSSL_LIB_CTX_free() after all
- * that was made from it. NULL on failure, with the reason on OpenSSL's error queue.
+ * A library context with `default` and `immure` active. NULL on failure, with the reason on
+ * OpenSSL's error queue.
  */
 OSSL_LIB_CTX *immure_openssl_context(void);
+/* After all that was made from it. OSSL_LIB_CTX_free() alone would not unload the two. NULL is
+ * allowed. */
+void immure_openssl_context_free(OSSL_LIB_CTX *context);
 
 /* The key whose public half this DER SubjectPublicKeyInfo is. No I/O. NULL: reason on the error
  * queue. */

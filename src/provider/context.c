@@ -7,6 +7,8 @@
 #include "provider/key.h"
 #include "provider/provider.h"
 
+#define LOADED_MAX 2 /* `default` and `immure` */
+
 OSSL_LIB_CTX *immure_openssl_context(void)
 {
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
@@ -18,8 +20,32 @@ OSSL_LIB_CTX *immure_openssl_context(void)
         OSSL_PROVIDER_load(context, "immure") != NULL &&
         EVP_set_default_properties(context, IMMURE_OPENSSL_PROPERTIES))
         return context;
-    OSSL_LIB_CTX_free(context);
+    immure_openssl_context_free(context);
     return NULL;
+}
+
+struct handles {
+    OSSL_PROVIDER *handle[LOADED_MAX];
+    size_t count;
+};
+
+static int collect(OSSL_PROVIDER *handle, void *arg)
+{
+    struct handles *handles = arg;
+    if (handles->count < LOADED_MAX)
+        handles->handle[handles->count++] = handle;
+    return 1;
+}
+
+void immure_openssl_context_free(OSSL_LIB_CTX *context)
+{
+    struct handles handles = {.count = 0};
+    if (context == NULL)
+        return;
+    OSSL_PROVIDER_do_all(context, collect, &handles);
+    while (handles.count > 0)
+        OSSL_PROVIDER_unload(handles.handle[--handles.count]);
+    OSSL_LIB_CTX_free(context);
 }
 
 /* The key type ("RSA", "EC", "ED25519") is in the SubjectPublicKeyInfo, but keymgmt is asked for by

@@ -3,7 +3,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
-#include <openssl/provider.h>
 #include <stdlib.h>
 
 #include "provider/reason.h"
@@ -102,8 +101,7 @@ int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const O
     take_core_functions(provider, in);
     provider->context = OSSL_LIB_CTX_new_from_dispatch(core, in);
     if (provider->context == NULL || provider->new_error == NULL ||
-        provider->set_error_debug == NULL || provider->vset_error == NULL ||
-        OSSL_PROVIDER_load(provider->context, "default") == NULL) {
+        provider->set_error_debug == NULL || provider->vset_error == NULL) {
         provider_teardown(provider);
         return 0;
     }

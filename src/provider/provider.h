@@ -10,8 +10,8 @@
 
 struct provider {
     const OSSL_CORE_HANDLE *core;
-    /* Of its own, with `default` in it: the public halves of keys live here, out of reach of the
-     * application's configuration. */
+    /* Of its own: the public halves of keys live here, out of reach of the application's
+     * configuration. `default` is in it, because nothing else was loaded. */
     OSSL_LIB_CTX *context;
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;

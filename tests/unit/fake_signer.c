@@ -1,0 +1,62 @@
+#include "fake_signer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include "wire/scheme.h"
+
+void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
+                   size_t bits)
+{
+    key->label = label;
+    if (curve != NULL)
+        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type, curve);
+    else if (bits > 0)
+        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type, bits);
+    else
+        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type);
+    assert_non_null(key->private);
+    key->spki = NULL;
+    key->spki_length = (size_t)i2d_PUBKEY(key->private, &key->spki);
+    assert_int_equal(EVP_Q_digest(NULL, "SHA256", NULL, key->spki, key->spki_length, key->id, NULL),
+                     1);
+}
+
+void fake_key_release(struct fake_key *key)
+{
+    EVP_PKEY_free(key->private);
+    OPENSSL_free(key->spki);
+}
+
+void fake_sign(struct peer *peer, const struct peer_request *request, const struct fake_key *keys,
+               size_t count)
+{
+    size_t i = 0;
+    while (i < count && memcmp(keys[i].id, request->key_id, sizeof request->key_id) != 0)
+        i++;
+    assert_true(i < count);
+    const struct wire_scheme *scheme = wire_scheme_find(request->scheme);
+    assert_non_null(scheme);
+
+    uint8_t signature[WIRE_SIGNATURE_MAX];
+    size_t length = sizeof signature;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *parameters;
+    assert_int_equal(EVP_DigestSignInit_ex(context, &parameters, scheme->digest, NULL, NULL,
+                                           keys[i].private, NULL),
+                     1);
+    if (scheme->pss) {
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING), 1);
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST), 1);
+    }
+    assert_int_equal(
+        EVP_DigestSign(context, signature, &length, request->message, request->message_length), 1);
+    EVP_MD_CTX_free(context);
+    peer_say_signed(peer, request->id, signature, length);
+}

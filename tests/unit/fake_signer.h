@@ -1,0 +1,26 @@
+/* What immured would answer, with private keys that the test holds itself. */
+#ifndef TESTS_FAKE_SIGNER_H
+#define TESTS_FAKE_SIGNER_H
+
+#include <openssl/evp.h>
+
+#include "peer.h"
+
+struct fake_key {
+    const char *label;
+    EVP_PKEY *private;
+    uint8_t *spki; /* OPENSSL_free */
+    size_t spki_length;
+    uint8_t id[WIRE_KEY_ID_SIZE];
+};
+
+/* Makes a key: "RSA" with its size in bits, "EC" with a curve, or "ED25519". */
+void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
+                   size_t bits);
+void fake_key_release(struct fake_key *key);
+
+/* Answers one SIGN with one of the keys. */
+void fake_sign(struct peer *peer, const struct peer_request *request, const struct fake_key *keys,
+               size_t count);
+
+#endif

@@ -1,0 +1,714 @@
+/* The provider in whole TLS handshakes, in memory, with an immured that this test plays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fake_signer.h"
+#include "immure/openssl.h"
+
+enum { RSA_2048, P_256, P_384, P_521, ED_25519, KEY_COUNT };
+
+static struct fake_key keys[KEY_COUNT];
+static X509 *certificates[KEY_COUNT]; /* in the ordinary library context */
+static OSSL_LIB_CTX *context;
+
+static X509 *make_certificate(EVP_PKEY *key)
+{
+    X509 *certificate = X509_new();
+    X509_NAME *name = X509_get_subject_name(certificate);
+    X509_set_version(certificate, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(certificate, name);
+    X509_set_pubkey(certificate, key);
+    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256();
+    assert_true(X509_sign(certificate, key, digest) > 0);
+    return certificate;
+}
+
+static int make_all(void **state)
+{
+    (void)state;
+    fake_key_make(&keys[RSA_2048], "RSA-2048", "RSA", NULL, 2048);
+    fake_key_make(&keys[P_256], "P-256", "EC", "P-256", 0);
+    fake_key_make(&keys[P_384], "P-384", "EC", "P-384", 0);
+    fake_key_make(&keys[P_521], "P-521", "EC", "P-521", 0);
+    fake_key_make(&keys[ED_25519], "Ed25519", "ED25519", NULL, 0);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        certificates[i] = make_certificate(keys[i].private);
+    context = immure_openssl_context();
+    assert_non_null(context);
+    return 0;
+}
+
+static int free_all(void **state)
+{
+    (void)state;
+    immure_openssl_context_free(context);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        fake_key_release(&keys[i]);
+        X509_free(certificates[i]);
+    }
+    return 0;
+}
+
+/* The certificate as a server that lives in `context` loads it. */
+static X509 *certificate_in_context(size_t key)
+{
+    uint8_t *der = NULL;
+    int length = i2d_X509(certificates[key], &der);
+    const uint8_t *end = der;
+    X509 *certificate = X509_new_ex(context, IMMURE_OPENSSL_PROPERTIES);
+    assert_non_null(d2i_X509(&certificate, &end, length));
+    OPENSSL_free(der);
+    return certificate;
+}
+
+static EVP_PKEY *key_in_context(size_t key)
+{
+    EVP_PKEY *made = immure_openssl_key(context, keys[key].spki, keys[key].spki_length);
+    assert_non_null(made);
+    return made;
+}
+
+static SSL_CTX *make_server(size_t key, long mode)
+{
+    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
+    assert_non_null(server);
+    SSL_CTX_set_mode(server, (uint32_t)mode);
+    X509 *certificate = certificate_in_context(key);
+    EVP_PKEY *private = key_in_context(key);
+    assert_int_equal(SSL_CTX_use_certificate(server, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(server, private), 1);
+    assert_int_equal(SSL_CTX_check_private_key(server), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(private);
+    return server;
+}
+
+static SSL_CTX *make_client(size_t key, int version, const char *algorithms)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+    assert_non_null(client);
+    assert_int_equal(SSL_CTX_set_min_proto_version(client, version), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(client, version), 1);
+    if (algorithms != NULL)
+        assert_int_equal(SSL_CTX_set1_sigalgs_list(client, algorithms), 1);
+    /* The certificate is its own root, so the signature over the handshake is what is verified. */
+    assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificates[key]), 1);
+    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
+    return client;
+}
+
+/* One handshake: both ends. */
+struct handshake {
+    struct immure_waiter waiter; /* first: wake() gets it */
+    SSL *server, *client;
+    size_t woken;
+    bool failed;
+};
+
+static void woken(struct immure_waiter *waiter)
+{
+    ((struct handshake *)waiter)->woken++;
+}
+
+static void handshake_begin(struct handshake *handshake, SSL_CTX *server, SSL_CTX *client,
+                            struct immure_client *immure)
+{
+    BIO *server_end, *client_end;
+    *handshake = (struct handshake){.waiter = {.client = immure, .wake = woken}};
+    assert_int_equal(BIO_new_bio_pair(&server_end, 0, &client_end, 0), 1);
+    handshake->server = SSL_new(server);
+    handshake->client = SSL_new(client);
+    SSL_set_bio(handshake->server, server_end, server_end);
+    SSL_set_bio(handshake->client, client_end, client_end);
+    SSL_set_accept_state(handshake->server);
+    SSL_set_connect_state(handshake->client);
+}
+
+static void handshake_end(struct handshake *handshake)
+{
+    SSL_free(handshake->server);
+    SSL_free(handshake->client);
+}
+
+static int server_step(struct handshake *handshake)
+{
+    ERR_clear_error();
+    immure_waiter_enter(&handshake->waiter);
+    int result = SSL_do_handshake(handshake->server);
+    immure_waiter_leave();
+    return result == 1 ? SSL_ERROR_NONE : SSL_get_error(handshake->server, result);
+}
+
+static bool goes_on(int error)
+{
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ||
+           error == SSL_ERROR_WANT_ASYNC || error == SSL_ERROR_WANT_ASYNC_JOB;
+}
+
+/* Until both are done, the server waits for a signature, or one has failed. */
+static void handshake_run(struct handshake *handshake)
+{
+    for (int i = 0; i < 20 && !handshake->failed; i++) {
+        int client = SSL_do_handshake(handshake->client);
+        if (client != 1 && !goes_on(SSL_get_error(handshake->client, client)))
+            handshake->failed = true;
+        int error = server_step(handshake);
+        if (error == SSL_ERROR_WANT_ASYNC)
+            return;
+        if (error != SSL_ERROR_NONE && !goes_on(error))
+            handshake->failed = true;
+        if (client == 1 && error == SSL_ERROR_NONE)
+            return;
+    }
+}
+
+static bool handshake_done(const struct handshake *handshake)
+{
+    return !handshake->failed && SSL_is_init_finished(handshake->server) &&
+           SSL_is_init_finished(handshake->client);
+}
+
+static void exchange(struct peer *peer, struct immure_client *client)
+{
+    peer_take(peer, client, SIZE_MAX, clock_now());
+    for (size_t i = 0; i < peer->count; i++)
+        if (peer->requests[i].type == WIRE_SIGN)
+            fake_sign(peer, &peer->requests[i], keys, KEY_COUNT);
+    assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+}
+
+/* Whether the reason of any error on the queue is `text`. */
+static bool error_queue_has(const char *text)
+{
+    unsigned long error;
+    bool found = false;
+    while ((error = ERR_get_error()) != 0) {
+        const char *reason = ERR_reason_error_string(error);
+        found = found || (reason != NULL && strcmp(reason, text) == 0);
+    }
+    return found;
+}
+
+static const struct {
+    size_t key;
+    int version;
+    const char *algorithms;
+    uint16_t scheme;
+} combinations[] = {
+    {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
+    {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha384", IMMURE_RSA_PSS_RSAE_SHA384},
+    {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha512", IMMURE_RSA_PSS_RSAE_SHA512},
+    {RSA_2048, TLS1_2_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
+    {RSA_2048, TLS1_2_VERSION, "RSA+SHA256", IMMURE_RSA_PKCS1_SHA256},
+    {RSA_2048, TLS1_2_VERSION, "RSA+SHA384", IMMURE_RSA_PKCS1_SHA384},
+    {RSA_2048, TLS1_2_VERSION, "RSA+SHA512", IMMURE_RSA_PKCS1_SHA512},
+    {P_256, TLS1_3_VERSION, NULL, IMMURE_ECDSA_SHA256},
+    {P_256, TLS1_2_VERSION, "ECDSA+SHA256", IMMURE_ECDSA_SHA256},
+    {P_384, TLS1_3_VERSION, NULL, IMMURE_ECDSA_SHA384},
+    {P_384, TLS1_2_VERSION, "ECDSA+SHA384", IMMURE_ECDSA_SHA384},
+    {P_521, TLS1_3_VERSION, NULL, IMMURE_ECDSA_SHA512},
+    {P_521, TLS1_2_VERSION, "ECDSA+SHA512", IMMURE_ECDSA_SHA512},
+    {ED_25519, TLS1_3_VERSION, NULL, IMMURE_ED25519},
+    {ED_25519, TLS1_2_VERSION, NULL, IMMURE_ED25519},
+};
+
+static void test_every_key_and_version_async(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof combinations / sizeof combinations[0]; i++) {
+        struct immure_client *client = immure_client_new(NULL);
+        struct peer peer;
+        peer_init(&peer, 100);
+        SSL_CTX *server = make_server(combinations[i].key, SSL_MODE_ASYNC);
+        SSL_CTX *browser =
+            make_client(combinations[i].key, combinations[i].version, combinations[i].algorithms);
+        struct handshake handshake;
+        handshake_begin(&handshake, server, browser, client);
+
+        handshake_run(&handshake);
+        assert_false(handshake.failed);
+        assert_int_equal(immure_client_pending(client), 1);
+        assert_non_null(handshake.waiter.operation);
+        assert_int_equal(server_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
+        assert_int_equal(handshake.woken, 0);
+
+        exchange(&peer, client);
+        assert_int_equal(handshake.woken, 1);
+        handshake_run(&handshake);
+        assert_true(handshake_done(&handshake));
+        assert_int_equal(peer.requests[0].scheme, combinations[i].scheme);
+        assert_int_equal(handshake.waiter.scheme, combinations[i].scheme);
+        assert_int_equal(handshake.waiter.error, IMMURE_OK);
+        assert_string_equal(handshake.waiter.backend, "test");
+        assert_int_equal(handshake.waiter.queue_ns, 11);
+        assert_int_equal(handshake.waiter.sign_ns, 22);
+        assert_true(handshake.waiter.asked_at <= handshake.waiter.answered_at);
+        assert_null(handshake.waiter.operation);
+
+        handshake_end(&handshake);
+        SSL_CTX_free(server);
+        SSL_CTX_free(browser);
+        immure_client_free(client);
+        peer_release(&peer);
+    }
+}
+
+/* The other end of the blocking exchange: answers until the connection ends. */
+static void *answer_all(void *arg)
+{
+    int *end = arg;
+    struct peer peer;
+    peer_init(&peer, 100);
+    uint8_t input[4096];
+    ssize_t length;
+    while ((length = recv(*end, input, sizeof input, 0)) > 0) {
+        peer_receive(&peer, input, (size_t)length);
+        for (size_t i = 0; i < peer.count; i++)
+            fake_sign(&peer, &peer.requests[i], keys, KEY_COUNT);
+        size_t said = buffer_length(&peer.output);
+        assert_int_equal(send(*end, buffer_bytes(&peer.output), said, MSG_NOSIGNAL), said);
+        for (size_t i = 0; i < peer.count; i++)
+            free(peer.requests[i].message);
+        peer.count = 0;
+        buffer_clear(&peer.output);
+    }
+    peer_release(&peer);
+    close(*end);
+    return NULL;
+}
+
+static int hand_out(void *arg)
+{
+    int *end = arg, given = *end;
+    *end = -1;
+    return given;
+}
+
+static void test_every_key_and_version_blocking(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, answer_all, &ends[1]), 0);
+    struct immure_blocking *blocking = immure_blocking_new(hand_out, &ends[0]);
+    for (size_t i = 0; i < sizeof combinations / sizeof combinations[0]; i++) {
+        SSL_CTX *server = make_server(combinations[i].key, 0);
+        SSL_CTX *browser =
+            make_client(combinations[i].key, combinations[i].version, combinations[i].algorithms);
+        struct handshake handshake;
+        handshake_begin(&handshake, server, browser, NULL);
+        handshake.waiter.blocking = blocking;
+        handshake_run(&handshake);
+        assert_true(handshake_done(&handshake));
+        assert_int_equal(handshake.waiter.scheme, combinations[i].scheme);
+        assert_int_equal(handshake.waiter.error, IMMURE_OK);
+        assert_string_equal(handshake.waiter.backend, "test");
+        handshake_end(&handshake);
+        SSL_CTX_free(server);
+        SSL_CTX_free(browser);
+    }
+    immure_blocking_free(blocking);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+#define MANY 100
+
+struct many {
+    struct immure_client *client;
+    struct peer peer;
+    SSL_CTX *server[2], *browser[2];
+    struct handshake handshakes[MANY];
+};
+
+static void many_begin(struct many *many)
+{
+    many->client = immure_client_new(NULL);
+    peer_init(&many->peer, 4096);
+    for (size_t i = 0; i < 2; i++) {
+        many->server[i] = make_server(i, SSL_MODE_ASYNC);
+        many->browser[i] = make_client(i, i == 0 ? TLS1_3_VERSION : TLS1_2_VERSION, NULL);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        handshake_begin(&many->handshakes[i], many->server[i % 2], many->browser[i % 2],
+                        many->client);
+        handshake_run(&many->handshakes[i]);
+    }
+    assert_int_equal(immure_client_pending(many->client), MANY);
+    peer_take(&many->peer, many->client, SIZE_MAX, clock_now());
+    assert_true(many->peer.count > 0);
+}
+
+static void many_end(struct many *many)
+{
+    for (size_t i = 0; i < MANY; i++)
+        handshake_end(&many->handshakes[i]);
+    for (size_t i = 0; i < 2; i++) {
+        SSL_CTX_free(many->server[i]);
+        SSL_CTX_free(many->browser[i]);
+    }
+    immure_client_free(many->client);
+    peer_release(&many->peer);
+}
+
+/* Answers the second half before the first, a few at a time, as they are sent. */
+static void many_finish(struct many *many)
+{
+    size_t answered = 0;
+    while (answered < MANY) {
+        peer_take(&many->peer, many->client, 1000, clock_now());
+        assert_true(many->peer.count > answered);
+        for (size_t i = many->peer.count; i > answered; i--)
+            fake_sign(&many->peer, &many->peer.requests[i - 1], keys, KEY_COUNT);
+        answered = many->peer.count;
+        assert_int_equal(peer_give(&many->peer, many->client, 700, clock_now()), IMMURE_OK);
+        for (size_t i = 0; i < MANY; i++)
+            if (!handshake_done(&many->handshakes[i]))
+                handshake_run(&many->handshakes[i]);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_true(handshake_done(&many->handshakes[i]));
+        assert_int_equal(many->handshakes[i].woken, 1);
+    }
+}
+
+static void test_many_at_once_reordered(void **state)
+{
+    (void)state;
+    struct many many;
+    many_begin(&many);
+    many_finish(&many);
+    many_end(&many);
+}
+
+static void test_connection_lost_in_the_middle(void **state)
+{
+    (void)state;
+    struct many many;
+    many_begin(&many);
+    fake_sign(&many.peer, &many.peer.requests[0], keys, KEY_COUNT);
+    assert_int_equal(immure_client_receive(many.client, buffer_bytes(&many.peer.output),
+                                           buffer_length(&many.peer.output) - 5, clock_now()),
+                     IMMURE_OK);
+    assert_int_equal(immure_client_pending(many.client), MANY);
+    immure_client_reset(many.client);
+    peer_reset(&many.peer);
+    many_finish(&many);
+    assert_int_equal(many.peer.hellos, 2);
+    many_end(&many);
+}
+
+struct one {
+    struct immure_client *client;
+    struct peer peer;
+    SSL_CTX *server, *browser;
+    struct handshake handshake;
+};
+
+static void one_begin(struct one *one, size_t key)
+{
+    one->client = immure_client_new(&(struct immure_client_options){.max_requests = 2});
+    peer_init(&one->peer, 100);
+    one->server = make_server(key, SSL_MODE_ASYNC);
+    one->browser = make_client(key, TLS1_3_VERSION, NULL);
+    handshake_begin(&one->handshake, one->server, one->browser, one->client);
+}
+
+static void one_end(struct one *one)
+{
+    handshake_end(&one->handshake);
+    SSL_CTX_free(one->server);
+    SSL_CTX_free(one->browser);
+    immure_client_free(one->client);
+    peer_release(&one->peer);
+}
+
+static void test_cancel_while_paused(void **state)
+{
+    (void)state;
+    for (int sent = 0; sent <= 1; sent++) {
+        for (int answered = 0; answered <= sent; answered++) {
+            struct one one;
+            one_begin(&one, P_256);
+            handshake_run(&one.handshake);
+            if (sent)
+                peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
+            if (answered)
+                exchange(&one.peer, one.client);
+            immure_waiter_cancel(&one.handshake.waiter);
+            assert_int_equal(immure_client_pending(one.client), 0);
+            assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
+            assert_true(error_queue_has("cancelled while waiting for immured"));
+            assert_null(one.handshake.waiter.operation);
+            assert_int_equal(one.handshake.waiter.error, IMMURE_E_CANCELLED);
+            immure_waiter_cancel(&one.handshake.waiter); /* waits for nothing now */
+            if (!answered)
+                exchange(&one.peer, one.client);
+            assert_int_equal(one.handshake.woken, answered);
+            one_end(&one);
+        }
+    }
+}
+
+static void test_immured_refuses(void **state)
+{
+    (void)state;
+    struct one one;
+    one_begin(&one, P_256);
+    handshake_run(&one.handshake);
+    peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
+    peer_say_error(&one.peer, one.peer.requests[0].id, IMMURE_E_POLICY, "not for this message");
+    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(one.handshake.woken, 1);
+    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
+    const char *data;
+    int flags;
+    unsigned long error = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
+    assert_string_equal(ERR_reason_error_string(error), "immured did not sign");
+    assert_true((flags & ERR_TXT_STRING) != 0);
+    assert_string_equal(data, "not for this message");
+    assert_int_equal(one.handshake.waiter.error, IMMURE_E_POLICY);
+    one_end(&one);
+}
+
+static void never_called(void *arg, const struct immure_signature *reply)
+{
+    (void)arg;
+    (void)reply;
+    fail();
+}
+
+static void test_client_full(void **state)
+{
+    (void)state;
+    struct one one;
+    one_begin(&one, P_256);
+    struct immure_sign_request other = {.message = (const uint8_t *)"x", .message_length = 1};
+    immure_request ids[2];
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(immure_sign(one.client, &other, never_called, NULL, &ids[i]), IMMURE_OK);
+    handshake_run(&one.handshake);
+    assert_true(one.handshake.failed);
+    assert_true(error_queue_has("the request was not accepted"));
+    assert_int_equal(one.handshake.waiter.error, IMMURE_E_FULL);
+    for (size_t i = 0; i < 2; i++)
+        immure_request_cancel(one.client, ids[i]);
+    one_end(&one);
+}
+
+static void test_client_freed_while_paused(void **state)
+{
+    (void)state;
+    struct one one;
+    one_begin(&one, P_256);
+    handshake_run(&one.handshake);
+    immure_client_free(one.client);
+    one.client = NULL;
+    assert_int_equal(one.handshake.woken, 1);
+    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
+    assert_int_equal(one.handshake.waiter.error, IMMURE_E_CLOSED);
+    one_end(&one);
+}
+
+/* A signature that does not fit what the key's size allows is never copied. */
+static void test_signature_too_long(void **state)
+{
+    (void)state;
+    static const uint8_t long_signature[WIRE_SIGNATURE_MAX];
+    struct one one;
+    one_begin(&one, P_256);
+    handshake_run(&one.handshake);
+    peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
+    peer_say_signed(&one.peer, one.peer.requests[0].id, long_signature, sizeof long_signature);
+    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
+    assert_true(error_queue_has("the signature does not fit"));
+    one_end(&one);
+}
+
+static void test_without_waiter_or_blocking(void **state)
+{
+    (void)state;
+    struct one one;
+    one_begin(&one, P_256);
+    SSL_do_handshake(one.handshake.client);
+    assert_int_equal(SSL_do_handshake(one.handshake.server), -1);
+    assert_true(error_queue_has("no waiter was entered on this thread"));
+    handshake_end(&one.handshake);
+
+    handshake_begin(&one.handshake, one.server, one.browser, one.client);
+    SSL_clear_mode(one.handshake.server, SSL_MODE_ASYNC);
+    SSL_do_handshake(one.handshake.client);
+    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
+    assert_true(error_queue_has("no blocking exchange, and not within an async job"));
+    one_end(&one);
+}
+
+static void test_key_and_certificate_belong_together(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        EVP_PKEY *key = key_in_context(i);
+        X509 *own = certificate_in_context(i);
+        X509 *other = certificate_in_context((i + 1) % KEY_COUNT);
+        assert_int_equal(X509_check_private_key(own, key), 1);
+        assert_int_equal(X509_check_private_key(other, key), 0);
+        assert_int_equal(EVP_PKEY_get_size(key), EVP_PKEY_get_size(keys[i].private));
+        assert_int_equal(EVP_PKEY_get_bits(key), EVP_PKEY_get_bits(keys[i].private));
+
+        SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
+        assert_int_equal(SSL_CTX_use_certificate(server, own), 1);
+        assert_int_equal(SSL_CTX_use_PrivateKey(server, key), 1);
+        SSL_CTX_free(server);
+        X509_free(own);
+        X509_free(other);
+        EVP_PKEY_free(key);
+    }
+    /* The same type, another key. */
+    struct fake_key stranger;
+    fake_key_make(&stranger, "stranger", "EC", "P-256", 0);
+    EVP_PKEY *key = immure_openssl_key(context, stranger.spki, stranger.spki_length);
+    X509 *certificate = certificate_in_context(P_256);
+    assert_int_equal(X509_check_private_key(certificate, key), 0);
+    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate(server, certificate), 1);
+    assert_int_not_equal(SSL_CTX_use_PrivateKey(server, key), 1);
+    SSL_CTX_free(server);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    fake_key_release(&stranger);
+}
+
+static void test_no_private_key_comes_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        EVP_PKEY *key = key_in_context(i), *copy = EVP_PKEY_dup(key);
+        OSSL_PARAM *params = NULL;
+        assert_int_not_equal(EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &params), 1);
+        assert_null(params);
+        assert_int_equal(EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params), 1);
+        OSSL_PARAM_free(params);
+        assert_non_null(copy);
+        assert_int_equal(EVP_PKEY_eq(key, copy), 1);
+        EVP_PKEY_free(copy);
+        EVP_PKEY_free(key);
+    }
+}
+
+static void test_bad_spki(void **state)
+{
+    (void)state;
+    const struct fake_key *good = &keys[P_256];
+    uint8_t bytes[256];
+    assert_true(good->spki_length + 1 < sizeof bytes);
+    memcpy(bytes, good->spki, good->spki_length);
+    bytes[good->spki_length] = 0;
+    for (size_t length = 0; length < good->spki_length; length++)
+        assert_null(immure_openssl_key(context, bytes, length));
+    assert_null(immure_openssl_key(context, bytes, good->spki_length + 1));
+    assert_true(error_queue_has("not a public key of this type"));
+}
+
+static bool set_rsa_params(EVP_PKEY_CTX *params, int padding, int salt)
+{
+    return (padding == 0 || EVP_PKEY_CTX_set_rsa_padding(params, padding) == 1) &&
+           (salt == 0 || EVP_PKEY_CTX_set_rsa_pss_saltlen(params, salt) == 1);
+}
+
+/* Whether a signature is asked for under these parameters; 0: they are not set. */
+static bool asks(size_t key, const char *digest, int padding, int salt)
+{
+    EVP_PKEY *private = key_in_context(key);
+    EVP_MD_CTX *signing = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *params;
+    const uint8_t message[] = {1};
+    uint8_t signature[IMMURE_SIGNATURE_MAX];
+    size_t length = 0;
+    bool asked = false;
+    assert_int_equal(EVP_DigestSignInit_ex(signing, &params, digest, context, NULL, private, NULL),
+                     1);
+    ERR_clear_error();
+    if (!set_rsa_params(params, padding, salt)) {
+        assert_true(error_queue_has("a parameter that no TLS SignatureScheme has"));
+    } else {
+        /* The length alone asks for nothing; and there is no waiter to ask. */
+        assert_int_equal(EVP_DigestSign(signing, NULL, &length, message, sizeof message), 1);
+        assert_int_equal(length, EVP_PKEY_get_size(private));
+        assert_int_equal(ERR_peek_error(), 0);
+        assert_int_not_equal(EVP_DigestSign(signing, signature, &length, message, sizeof message),
+                             1);
+        const char *reason = ERR_reason_error_string(ERR_peek_error());
+        asked = strcmp(reason, "no waiter was entered on this thread") == 0;
+        if (!asked)
+            assert_string_equal(reason, "no TLS SignatureScheme for this digest and padding");
+    }
+    ERR_clear_error();
+    EVP_MD_CTX_free(signing);
+    EVP_PKEY_free(private);
+    return asked;
+}
+
+static void test_only_tls_schemes(void **state)
+{
+    (void)state;
+    assert_true(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_DIGEST));
+    assert_true(asks(RSA_2048, "SHA2-256", RSA_PKCS1_PSS_PADDING, 32));
+    assert_false(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, 20));
+    assert_false(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_MAX));
+    assert_true(asks(RSA_2048, "SHA2-384", RSA_PKCS1_PADDING, 0));
+    assert_false(asks(RSA_2048, "SHA1", RSA_PKCS1_PADDING, 0));
+    assert_false(asks(RSA_2048, "SHA256", RSA_NO_PADDING, 0));
+    assert_true(asks(P_256, "SHA512", 0, 0));
+    assert_false(asks(P_256, "SHA3-256", 0, 0));
+    assert_true(asks(ED_25519, NULL, 0, 0));
+}
+
+static void test_no_signature_over_a_digest(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = key_in_context(P_256);
+    EVP_PKEY_CTX *signing = EVP_PKEY_CTX_new_from_pkey(context, key, NULL);
+    assert_int_not_equal(EVP_PKEY_sign_init(signing), 1);
+    EVP_PKEY_CTX_free(signing);
+    EVP_PKEY_free(key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_key_and_version_async),
+        cmocka_unit_test(test_every_key_and_version_blocking),
+        cmocka_unit_test(test_many_at_once_reordered),
+        cmocka_unit_test(test_connection_lost_in_the_middle),
+        cmocka_unit_test(test_cancel_while_paused),
+        cmocka_unit_test(test_immured_refuses),
+        cmocka_unit_test(test_client_full),
+        cmocka_unit_test(test_client_freed_while_paused),
+        cmocka_unit_test(test_signature_too_long),
+        cmocka_unit_test(test_without_waiter_or_blocking),
+        cmocka_unit_test(test_key_and_certificate_belong_together),
+        cmocka_unit_test(test_no_private_key_comes_out),
+        cmocka_unit_test(test_bad_spki),
+        cmocka_unit_test(test_only_tls_schemes),
+        cmocka_unit_test(test_no_signature_over_a_digest),
+    };
+    return cmocka_run_group_tests(tests, make_all, free_all);
+}

@@ -1,0 +1,488 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "wire/message.h"
+#include "wire/scheme.h"
+#include "wire/stats.h"
+
+static uint8_t some[WIRE_MESSAGE_MAX];
+
+/* One frame, as `output` holds it, given to a decoder `chunk` bytes at a time. */
+static struct wire_decoder decoder;
+
+static enum immure_error decode(const void *data, size_t length, size_t chunk,
+                                struct wire_frame *frame, bool *more)
+{
+    const uint8_t *bytes = data;
+    enum immure_error error = IMMURE_OK;
+    *more = true;
+    while (error == IMMURE_OK && *more && length > 0) {
+        size_t size;
+        uint8_t *room = wire_decoder_room(&decoder, &size);
+        assert_non_null(room);
+        assert_true(size >= WIRE_HEADER_SIZE);
+        size = size < chunk ? size : chunk;
+        size = size < length ? size : length;
+        memcpy(room, bytes, size);
+        wire_decoder_received(&decoder, size);
+        bytes += size;
+        length -= size;
+        error = wire_decoder_next(&decoder, frame, more);
+    }
+    if (error == IMMURE_OK && !*more)
+        assert_int_equal(length, 0);
+    return error;
+}
+
+static void begin(enum wire_end reads)
+{
+    wire_decoder_release(&decoder);
+    wire_decoder_init(&decoder, reads);
+    decoder.greeted = true;
+}
+
+/* The frame comes out whole, for every split in two and byte by byte. */
+static struct wire_frame through(struct buffer *output, enum wire_end reads)
+{
+    struct wire_frame frame = {0};
+    bool more;
+    size_t length = buffer_length(output);
+    begin(reads);
+    decoder.greeted =
+        buffer_bytes(output)[0] != WIRE_HELLO && buffer_bytes(output)[0] != WIRE_WELCOME;
+    bool greeted = decoder.greeted;
+    for (size_t chunk = 1; chunk <= length; chunk += length < 2000 ? 1 : 997) {
+        decoder.greeted = greeted;
+        assert_int_equal(decode(buffer_bytes(output), length, chunk, &frame, &more), IMMURE_OK);
+        assert_false(more);
+        assert_int_equal(frame.length, length - WIRE_HEADER_SIZE);
+        assert_memory_equal(frame.payload, buffer_bytes(output) + WIRE_HEADER_SIZE, frame.length);
+    }
+    return frame;
+}
+
+#define BUFFER BUFFER_INIT(1u << 20)
+
+static void test_hello_and_welcome(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_hello hello = {.lowest = 1, .highest = 7}, got;
+    assert_true(wire_put_hello(&output, &hello));
+    struct wire_frame frame = through(&output, WIRE_CLIENT);
+    assert_int_equal(frame.type, WIRE_HELLO);
+    assert_int_equal(wire_get_hello(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.lowest, 1);
+    assert_int_equal(got.highest, 7);
+    buffer_clear(&output);
+
+    struct wire_welcome welcome = {.version = 1, .in_flight = 4096, .started = 0x12345678}, told;
+    assert_true(wire_put_welcome(&output, &welcome));
+    frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_welcome(&frame, &told), IMMURE_OK);
+    assert_int_equal(told.version, 1);
+    assert_int_equal(told.in_flight, 4096);
+    assert_int_equal(told.started, 0x12345678);
+    buffer_release(&output);
+}
+
+static void test_sign(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, 130, 146, WIRE_MESSAGE_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct buffer output = BUFFER;
+        struct wire_sign sign = {.key_id = some + 7,
+                                 .scheme = IMMURE_ED25519,
+                                 .time_left = 0xfffffffe,
+                                 .message = some,
+                                 .message_length = lengths[i]},
+                         got;
+        assert_true(wire_put_sign(&output, UINT64_MAX - 1, &sign));
+        struct wire_frame frame = through(&output, WIRE_CLIENT);
+        assert_true(frame.id == UINT64_MAX - 1);
+        assert_int_equal(wire_get_sign(&frame, &got), IMMURE_OK);
+        assert_memory_equal(got.key_id, some + 7, WIRE_KEY_ID_SIZE);
+        assert_int_equal(got.scheme, IMMURE_ED25519);
+        assert_int_equal(got.time_left, 0xfffffffe);
+        assert_int_equal(got.message_length, lengths[i]);
+        assert_memory_equal(got.message, some, lengths[i]);
+        buffer_release(&output);
+    }
+}
+
+static void test_signed(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_signed answer = {.backend = WIRE_BACKEND_OPENSSL,
+                                 .queue_ns = 1,
+                                 .sign_ns = UINT64_MAX,
+                                 .signature = some,
+                                 .signature_length = WIRE_SIGNATURE_MAX},
+                       got;
+    assert_true(wire_put_signed(&output, 5, &answer));
+    struct wire_frame frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_signed(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.backend, WIRE_BACKEND_OPENSSL);
+    assert_int_equal(got.queue_ns, 1);
+    assert_true(got.sign_ns == UINT64_MAX);
+    assert_int_equal(got.signature_length, WIRE_SIGNATURE_MAX);
+    assert_memory_equal(got.signature, some, WIRE_SIGNATURE_MAX);
+    buffer_release(&output);
+}
+
+static void test_error(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_error said = {.error = IMMURE_E_POLICY, .text = "no", .text_length = 2}, got;
+    assert_true(wire_put_error(&output, 9, &said));
+    struct wire_frame frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_error(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.error, IMMURE_E_POLICY);
+    assert_int_equal(got.text_length, 2);
+    assert_memory_equal(got.text, "no", 2);
+
+    /* A longer text is cut, an error that is none is malformed. */
+    buffer_clear(&output);
+    said.text = (const char *)some;
+    said.text_length = WIRE_ERROR_TEXT_MAX + 1;
+    assert_true(wire_put_error(&output, 9, &said));
+    frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_error(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.text_length, WIRE_ERROR_TEXT_MAX);
+    buffer_clear(&output);
+    said.error = IMMURE_OK;
+    assert_true(wire_put_error(&output, 9, &said));
+    frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_error(&frame, &got), IMMURE_E_MALFORMED);
+    buffer_release(&output);
+}
+
+static void test_figures(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_figure figures[WIRE_STATS_MAX + 1], got[WIRE_STATS_MAX];
+    size_t count;
+    for (size_t i = 0; i <= WIRE_STATS_MAX; i++)
+        figures[i] = (struct wire_figure){.number = (uint16_t)i, .value = UINT64_MAX - i};
+    assert_false(wire_put_figures(&output, 3, figures, WIRE_STATS_MAX + 1));
+    assert_true(wire_put_figures(&output, 3, figures, WIRE_STATS_MAX));
+    struct wire_frame frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_figures(&frame, got, &count), IMMURE_OK);
+    assert_int_equal(count, WIRE_STATS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(got[i].number, i);
+        assert_true(got[i].value == UINT64_MAX - i);
+    }
+    for (size_t wrong = 0; wrong < 0x10000; wrong += 13) {
+        uint8_t *payload = (uint8_t *)frame.payload;
+        payload[0] = (uint8_t)(wrong >> 8);
+        payload[1] = (uint8_t)wrong;
+        if (wrong != WIRE_STATS_MAX)
+            assert_int_equal(wire_get_figures(&frame, got, &count), IMMURE_E_MALFORMED);
+    }
+    buffer_release(&output);
+}
+
+static void test_list_and_plain(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_list got;
+    assert_true(wire_put_list(&output, 2, &(struct wire_list){.first = 0xabcdef01}));
+    struct wire_frame frame = through(&output, WIRE_CLIENT);
+    assert_int_equal(wire_get_list(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.first, 0xabcdef01);
+    static const enum wire_type plain[] = {WIRE_CANCEL, WIRE_STATS, WIRE_PING};
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        buffer_clear(&output);
+        assert_true(wire_put_plain(&output, plain[i], 4, NULL, 0));
+        frame = through(&output, WIRE_CLIENT);
+        assert_int_equal(frame.type, plain[i]);
+    }
+    buffer_clear(&output);
+    assert_true(wire_put_plain(&output, WIRE_PONG, 4, some, WIRE_PING_MAX));
+    frame = through(&output, WIRE_SERVER);
+    assert_int_equal(frame.length, WIRE_PING_MAX);
+    buffer_release(&output);
+}
+
+#define MANY_KEYS 200
+
+static void make_keys(struct wire_key *keys)
+{
+    for (size_t i = 0; i < MANY_KEYS; i++) {
+        keys[i] = (struct wire_key){.id = some + i,
+                                    .name = (const char *)some,
+                                    .name_length = i,
+                                    .spki = some + i,
+                                    .spki_length = i * WIRE_SPKI_MAX / MANY_KEYS,
+                                    .scheme_count = i % (WIRE_SCHEMES_MAX + 1)};
+        for (size_t j = 0; j < keys[i].scheme_count; j++)
+            keys[i].schemes[j] = (uint16_t)(i + j);
+    }
+}
+
+static void check_key(const struct wire_key *key, const struct wire_key *wanted)
+{
+    assert_memory_equal(key->id, wanted->id, WIRE_KEY_ID_SIZE);
+    assert_int_equal(key->name_length, wanted->name_length);
+    assert_memory_equal(key->name, wanted->name, wanted->name_length);
+    assert_int_equal(key->spki_length, wanted->spki_length);
+    assert_memory_equal(key->spki, wanted->spki, wanted->spki_length);
+    assert_int_equal(key->scheme_count, wanted->scheme_count);
+    assert_memory_equal(key->schemes, wanted->schemes, 2 * wanted->scheme_count);
+}
+
+static void test_keys_in_pages(void **state)
+{
+    (void)state;
+    struct wire_key keys[MANY_KEYS];
+    make_keys(keys);
+    uint32_t first = 0;
+    size_t pages = 0;
+    do {
+        struct buffer output = BUFFER;
+        size_t put;
+        assert_true(
+            wire_put_keys(&output, 8, keys + first, MANY_KEYS - first, first, MANY_KEYS, &put));
+        struct wire_frame frame = through(&output, WIRE_SERVER);
+        struct wire_keys_reader reader;
+        struct wire_key key;
+        assert_int_equal(wire_keys_begin(&frame, &reader), IMMURE_OK);
+        assert_int_equal(reader.left, put);
+        for (size_t i = 0; i < put; i++) {
+            assert_int_equal(wire_keys_next(&reader, &key), IMMURE_OK);
+            check_key(&key, &keys[first + i]);
+        }
+        assert_int_equal(reader.left, 0);
+        assert_int_equal(reader.next, first + put < MANY_KEYS ? first + put : 0);
+        first = reader.next;
+        pages++;
+        buffer_release(&output);
+    } while (first != 0);
+    assert_true(pages > 1);
+}
+
+/* Cut anywhere, a KEYS payload is malformed, and never read beyond its end. */
+static void test_keys_cut_short(void **state)
+{
+    (void)state;
+    struct wire_key keys[MANY_KEYS];
+    make_keys(keys);
+    struct buffer output = BUFFER;
+    size_t put;
+    assert_true(wire_put_keys(&output, 8, keys + 10, 20, 0, 20, &put));
+    size_t whole = buffer_length(&output) - WIRE_HEADER_SIZE;
+    for (size_t length = 6; length < whole; length++) {
+        uint8_t *payload = malloc(length);
+        memcpy(payload, buffer_bytes(&output) + WIRE_HEADER_SIZE, length);
+        struct wire_frame frame = {.type = WIRE_KEYS, .payload = payload, .length = length};
+        struct wire_keys_reader reader;
+        struct wire_key key;
+        enum immure_error error = wire_keys_begin(&frame, &reader);
+        while (error == IMMURE_OK && reader.left > 0)
+            error = wire_keys_next(&reader, &key);
+        assert_int_equal(error, IMMURE_E_MALFORMED);
+        free(payload);
+    }
+    buffer_release(&output);
+}
+
+static const struct {
+    enum wire_type type;
+    enum wire_end sender;
+    size_t shortest, longest;
+} rules[] = {
+    {WIRE_HELLO, WIRE_CLIENT, 8, 8},
+    {WIRE_LIST, WIRE_CLIENT, 4, 4},
+    {WIRE_SIGN, WIRE_CLIENT, 39, 38 + WIRE_MESSAGE_MAX},
+    {WIRE_CANCEL, WIRE_CLIENT, 0, 0},
+    {WIRE_STATS, WIRE_CLIENT, 0, 0},
+    {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
+    {WIRE_WELCOME, WIRE_SERVER, 12, 12},
+    {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
+    {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
+    {WIRE_FIGURES, WIRE_SERVER, 2, 2 + 10 * WIRE_STATS_MAX},
+    {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
+    {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
+};
+
+static enum immure_error decode_header(enum wire_end reads, unsigned type, unsigned flags,
+                                       size_t length)
+{
+    uint8_t header[WIRE_HEADER_SIZE];
+    struct writer writer = writer_of(header, sizeof header);
+    struct wire_frame frame;
+    bool more;
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, (uint8_t)flags);
+    write_u16(&writer, (uint16_t)length);
+    write_u64(&writer, 1);
+    wire_decoder_reset(&decoder);
+    decoder.reads = reads;
+    decoder.greeted = true;
+    return decode(header, sizeof header, sizeof header, &frame, &more);
+}
+
+static void test_every_length_of_every_type(void **state)
+{
+    (void)state;
+    begin(WIRE_CLIENT);
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        for (size_t length = 0; length < 0x10000; length++) {
+            bool right = length >= rules[i].shortest && length <= rules[i].longest;
+            enum immure_error error = decode_header(rules[i].sender, rules[i].type, 0, length);
+            assert_int_equal(error, right ? IMMURE_OK : IMMURE_E_FRAME_SIZE);
+        }
+        enum wire_end other = rules[i].sender == WIRE_CLIENT ? WIRE_SERVER : WIRE_CLIENT;
+        assert_int_equal(decode_header(other, rules[i].type, 0, rules[i].shortest),
+                         IMMURE_E_FRAME_TYPE);
+        assert_int_equal(decode_header(rules[i].sender, rules[i].type, 1, rules[i].shortest),
+                         IMMURE_E_FRAME_TYPE);
+    }
+}
+
+static void test_unknown_types(void **state)
+{
+    (void)state;
+    begin(WIRE_CLIENT);
+    for (unsigned type = 0; type < 256; type++) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+            known = known || rules[i].type == type;
+        if (!known) {
+            assert_int_equal(decode_header(WIRE_CLIENT, type, 0, 0), IMMURE_E_FRAME_TYPE);
+            assert_int_equal(decode_header(WIRE_SERVER, type, 0, 0), IMMURE_E_FRAME_TYPE);
+        }
+    }
+}
+
+static void test_greeting_comes_first_and_once(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_frame frame;
+    bool more;
+    assert_true(wire_put_plain(&output, WIRE_PING, 1, NULL, 0));
+    begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_MAGIC);
+
+    begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode("GET / HTTP/1.1\r\n\r\n", 18, SIZE_MAX, &frame, &more), IMMURE_E_MAGIC);
+
+    buffer_clear(&output);
+    assert_true(wire_put_hello(&output, &(struct wire_hello){.lowest = 1, .highest = 1}));
+    begin(WIRE_CLIENT);
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_FRAME_TYPE);
+
+    uint8_t *magic = (uint8_t *)buffer_bytes(&output) + WIRE_HEADER_SIZE;
+    magic[0] ^= 1;
+    begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_MAGIC);
+    buffer_release(&output);
+}
+
+static void test_several_frames_in_one_read(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_frame frame;
+    bool more;
+    for (uint64_t id = 1; id <= 100; id++)
+        assert_true(wire_put_plain(&output, WIRE_PONG, id, some, (size_t)id % WIRE_PING_MAX));
+    begin(WIRE_SERVER);
+    size_t size;
+    uint8_t *room = wire_decoder_room(&decoder, &size);
+    size_t length = buffer_length(&output);
+    assert_true(length <= size);
+    memcpy(room, buffer_bytes(&output), length);
+    wire_decoder_received(&decoder, length);
+    for (uint64_t id = 1; id <= 100; id++) {
+        assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
+        assert_false(more);
+        assert_int_equal(frame.id, id);
+    }
+    assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
+    assert_true(more);
+    buffer_release(&output);
+}
+
+static void test_output_limit(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER_INIT(WIRE_HEADER_SIZE + 10);
+    assert_null(wire_frame_begin(&output, WIRE_PONG, 1, WIRE_PAYLOAD_MAX + 1));
+    assert_false(wire_put_plain(&output, WIRE_PONG, 1, some, 11));
+    assert_int_equal(buffer_length(&output), 0);
+    assert_true(wire_put_plain(&output, WIRE_PONG, 1, some, 10));
+    assert_false(wire_put_plain(&output, WIRE_PONG, 1, NULL, 0));
+    struct wire_sign long_message = {
+        .key_id = some, .message = some, .message_length = WIRE_MESSAGE_MAX + 1};
+    assert_false(wire_put_sign(&output, 1, &long_message));
+    struct wire_signed long_signature = {.signature = some,
+                                         .signature_length = WIRE_SIGNATURE_MAX + 1};
+    assert_false(wire_put_signed(&output, 1, &long_signature));
+    buffer_release(&output);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_string_equal(immure_scheme_name(IMMURE_RSA_PSS_RSAE_SHA256), "rsa_pss_rsae_sha256");
+    assert_string_equal(immure_scheme_name(0), "unknown");
+    for (size_t i = 0; i < wire_scheme_count; i++)
+        assert_ptr_equal(wire_scheme_find(wire_schemes[i].code), &wire_schemes[i]);
+    for (size_t i = 0; i < wire_stat_count; i++)
+        assert_ptr_equal(wire_stat_find((uint16_t)wire_stats[i].number), &wire_stats[i]);
+    assert_null(wire_stat_find(0));
+    assert_string_equal(wire_backend_name(WIRE_BACKEND_OPENSSL), "openssl");
+    assert_string_equal(wire_backend_name(77), "unknown");
+    assert_string_equal(immure_error_text(IMMURE_E_BUSY), "the queue is full");
+    assert_string_equal(immure_error_text((enum immure_error)9999), "unknown error");
+}
+
+static int release(void **state)
+{
+    (void)state;
+    wire_decoder_release(&decoder);
+    return 0;
+}
+
+int main(void)
+{
+    for (size_t i = 0; i < sizeof some; i++)
+        some[i] = (uint8_t)(i * 131 + i / 251);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hello_and_welcome),
+        cmocka_unit_test(test_sign),
+        cmocka_unit_test(test_signed),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_list_and_plain),
+        cmocka_unit_test(test_keys_in_pages),
+        cmocka_unit_test(test_keys_cut_short),
+        cmocka_unit_test(test_every_length_of_every_type),
+        cmocka_unit_test(test_unknown_types),
+        cmocka_unit_test(test_greeting_comes_first_and_once),
+        cmocka_unit_test(test_several_frames_in_one_read),
+        cmocka_unit_test(test_output_limit),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, release);
+}
