@@ -111,8 +111,14 @@ const struct directive directives[] = {
      FIELD(struct frontend_config, tls_min), .text = "Lowest TLS version."},
     {SECTION_FRONTEND, "tls-max", TYPE_CHOICE, "1.3", .choices = tls_versions,
      FIELD(struct frontend_config, tls_max), .text = "Highest TLS version."},
-    {SECTION_FRONTEND, "ciphers", TYPE_TEXT, FIELD(struct frontend_config, ciphers),
-     .text = "Ciphers of TLS 1.2 in OpenSSL's syntax. Without it, OpenSSL's default."},
+    {SECTION_FRONTEND, "ciphers", TYPE_TEXT,
+     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+     FIELD(struct frontend_config, ciphers),
+     .text =
+         "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE: `immured` signs "
+         "and does not decrypt."},
     {SECTION_FRONTEND, "ciphersuites", TYPE_TEXT, FIELD(struct frontend_config, ciphersuites),
      .text = "Cipher suites of TLS 1.3, with `:` between. Without it, OpenSSL's default."},
     {SECTION_FRONTEND, "groups", TYPE_TEXT, FIELD(struct frontend_config, groups),
