@@ -1,0 +1,89 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "proxy/config.h"
+#include "proxy/master.h"
+#include "proxy/title.h"
+
+#define EXIT_USAGE 2
+
+static const char usage[] =
+    "usage: immure-proxy --config FILE [--test]\n"
+    "       immure-proxy --directives | --help | --version\n"
+    "\n"
+    "Terminates TLS with its private keys in a process of their own. See immure-proxy.conf(5).\n"
+    "Stays in the foreground; logs to standard error.\n"
+    "\n"
+    "  --config FILE    read the configuration from FILE; read it again after HUP\n"
+    "  --test           try the configuration out, certificates and keys included, then end\n"
+    "  --directives     print the table of directives\n";
+
+enum option_number {
+    OPTION_CONFIG = 1,
+    OPTION_TEST,
+    OPTION_DIRECTIVES,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},   {"test", no_argument, NULL, OPTION_TEST},
+    {"directives", no_argument, NULL, OPTION_DIRECTIVES}, {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},       {NULL, 0, NULL, 0},
+};
+
+struct options {
+    char *config;
+    bool test;
+};
+
+/* Ends the program for all options but those of a run; getopt_long() has said what is wrong. */
+static void parse_options(int argc, char **argv, struct options *options)
+{
+    for (int number; (number = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        switch (number) {
+        case OPTION_CONFIG:
+            options->config = optarg;
+            break;
+        case OPTION_TEST:
+            options->test = true;
+            break;
+        case OPTION_DIRECTIVES:
+            config_print_directives(stdout);
+            exit(EXIT_SUCCESS);
+        case OPTION_HELP:
+            fputs(usage, stdout);
+            exit(EXIT_SUCCESS);
+        case OPTION_VERSION:
+            puts("immure-proxy " IMMURE_VERSION);
+            exit(EXIT_SUCCESS);
+        default:
+            exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument '%s'\n", argv[0], argv[optind]);
+        exit(EXIT_USAGE);
+    }
+    if (options->config == NULL) {
+        fprintf(stderr, "%s: --config FILE is needed; --help tells more\n", argv[0]);
+        exit(EXIT_USAGE);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    log_setup("immure-proxy", LOG_LEVEL_INFO, false);
+    parse_options(argc, argv, &options);
+    char *file = strdup(options.config); /* the title takes argv's memory */
+    if (file == NULL)
+        return EXIT_FAILURE;
+    title_setup(argc, argv);
+    title_set("immure-proxy: master %s", file);
+    int status = master_run(file, options.test);
+    free(file);
+    return status;
+}
