@@ -207,7 +207,8 @@ static int check_value(cfg_t *cfg, cfg_opt_t *option)
             loader.key_line = (unsigned)cfg->line;
         return 0;
     }
-    cfg_error(cfg, "%s: \"%s\" is not a %s", directive->name, text, directive->type->name);
+    cfg_error(cfg, "%s: \"%s\" was given, expected: %s", directive->name, text,
+              directive->type->name);
     return -1;
 }
 

@@ -1,0 +1,75 @@
+/*
+ * immured-test: immured with signing backends that misbehave on purpose. Built for tests, never
+ * installed.
+ *
+ *     backend = "delay"    every batch takes 50 ms more, without using a CPU
+ *     backend = "corrupt"  every RSA signature for a client has one bit flipped
+ */
+#include <seccomp.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "keyd/keyd.h"
+#include "keyd/queue.h"
+#include "wire/stats.h"
+
+#define DELAY_MS 50
+
+static void *thread_new(void)
+{
+    return backend_openssl.thread_new();
+}
+
+static void thread_free(void *thread)
+{
+    backend_openssl.thread_free(thread);
+}
+
+static size_t delay_width(const struct key *key)
+{
+    (void)key;
+    return QUEUE_BATCH_MAX;
+}
+
+static void delay_sign(void *thread, struct job *const *batch, size_t count)
+{
+    struct timespec delay = {.tv_nsec = DELAY_MS * 1000000L};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL);
+    backend_openssl.sign(thread, batch, count);
+}
+
+static size_t corrupt_width(const struct key *key)
+{
+    return backend_openssl.width(key);
+}
+
+static void corrupt_sign(void *thread, struct job *const *batch, size_t count)
+{
+    backend_openssl.sign(thread, batch, count);
+    for (size_t i = 0; i < count; i++)
+        if (batch[i]->key->type == WIRE_KEY_RSA && batch[i]->id != 0) /* the warm-up has id 0 */
+            batch[i]->signature[batch[i]->signature_length / 2] ^= 0x10;
+}
+
+static const int delay_calls[] = {SCMP_SYS(clock_nanosleep), -1};
+
+static const struct backend delay = {.name = "delay",
+                                     .number = WIRE_BACKEND_TEST,
+                                     .more_calls = delay_calls,
+                                     .width = delay_width,
+                                     .thread_new = thread_new,
+                                     .thread_free = thread_free,
+                                     .sign = delay_sign};
+
+static const struct backend corrupt = {.name = "corrupt",
+                                       .number = WIRE_BACKEND_TEST,
+                                       .width = corrupt_width,
+                                       .thread_new = thread_new,
+                                       .thread_free = thread_free,
+                                       .sign = corrupt_sign};
+
+int main(int argc, char **argv)
+{
+    static const struct backend *const backends[] = {&backend_openssl, &delay, &corrupt, NULL};
+    return keyd_main(argc, argv, backends);
+}

@@ -1,0 +1,179 @@
+/* immured.conf: what is taken, and that each mistake is named with its line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keyd/config.h"
+
+static char file[] = "/tmp/test_keyd_config_XXXXXX";
+static const struct backend *const backends[] = {&backend_openssl, NULL};
+
+static bool load(struct config *config, const char *text)
+{
+    FILE *out = fopen(file, "w");
+    fputs(text, out);
+    assert_int_equal(fclose(out), 0);
+    return config_load(config, file, backends);
+}
+
+/* Loads what must be refused; what was said about it is on standard error. */
+static void assert_refused(const char *text, int line, const char *reason)
+{
+    struct config config;
+    int saved = dup(STDERR_FILENO), said[2];
+    assert_int_equal(pipe(said), 0);
+    dup2(said[1], STDERR_FILENO);
+    bool good = load(&config, text);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(said[1]);
+    char lines[2048] = "", expected[512];
+    ssize_t length = read(said[0], lines, sizeof lines - 1);
+    close(said[0]);
+    assert_false(good);
+    assert_true(length > 0);
+    snprintf(expected, sizeof expected, "%s:%d: %s", file, line, reason);
+    if (strstr(lines, expected) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", lines, expected);
+}
+
+static void everything(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_true(load(&config, "# a comment\n"
+                              "threads = 3\n"
+                              "listen = \"/run/x.sock\" // another\n"
+                              "user = 65533\n"
+                              "allow-users = {\"www-data\",\n"
+                              "  33}\n"
+                              "backend = \"openssl\"\n"
+                              "log = json\n"
+                              "log-level = debug\n"
+                              "stall-timeout = \"500ms\"\n"
+                              "key \"one\" {\n"
+                              "  /* two\n lines */\n"
+                              "  policy = tls13-server\n"
+                              "  file = \"one.pem\"\n"
+                              "  pass-phrase-file = \"one.txt\"\n"
+                              "}\n"
+                              "key \"two\" { location = \"front.conf:7\" file = \"two.pem\" }\n"));
+    assert_int_equal(config.threads, 3);
+    assert_string_equal(config.listen, "/run/x.sock");
+    assert_string_equal(config.user, "65533");
+    assert_int_equal(config.allow_user_count, 2);
+    assert_string_equal(config.allow_users[0], "www-data");
+    assert_string_equal(config.allow_users[1], "33");
+    assert_ptr_equal(config.backend, &backend_openssl);
+    assert_true(config.log_json);
+    assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(config.stall_timeout, 500 * NS_PER_MS);
+    assert_int_equal(config.key_count, 2);
+    assert_string_equal(config.keys[0].name, "one");
+    assert_string_equal(config.keys[0].file, "one.pem");
+    assert_string_equal(config.keys[0].pass_phrase_file, "one.txt");
+    assert_int_equal(config.keys[0].policy, POLICY_TLS13_SERVER);
+    char location[128];
+    snprintf(location, sizeof location, "%s:15", file);
+    assert_string_equal(config.keys[0].location, location);
+    assert_string_equal(config.keys[1].location, "front.conf:7");
+    assert_int_equal(config.keys[1].policy, POLICY_TLS_SERVER);
+    config_free(&config);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct config config;
+    assert_true(load(&config, "key k { file = f }"));
+    assert_int_equal(config.threads, sysconf(_SC_NPROCESSORS_ONLN));
+    assert_null(config.listen);
+    assert_null(config.user);
+    assert_int_equal(config.allow_user_count, 0);
+    assert_ptr_equal(config.backend, &backend_openssl);
+    assert_false(config.log_json);
+    assert_int_equal(config.log_level, LOG_LEVEL_INFO);
+    assert_int_equal(config.stall_timeout, 10 * NS_PER_S);
+    assert_null(config.keys[0].pass_phrase_file);
+    config_free(&config);
+}
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    assert_refused("# c\n\nthreads = 0\n", 3,
+                   "threads: \"0\" was given, expected: number from 1 to 256");
+    assert_refused("threads = 257\n", 1, "threads: \"257\"");
+    assert_refused("threads = 2x\n", 1, "threads: \"2x\"");
+    assert_refused("threads = -1\n", 1, "threads: \"-1\"");
+    assert_refused("\nbogus = 1\n", 2, "no such option 'bogus'");
+    assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "no such option 'bogus'");
+    assert_refused("key a {\n file = f\n policy = tls\n}", 3,
+                   "policy: \"tls\" was given, expected: tls-server");
+    assert_refused("backend = \"magic\"\n", 1, "backend: \"magic\" was given, expected: name of");
+    assert_refused("log = xml\n", 1, "log: \"xml\" was given, expected: plain or json");
+    assert_refused("log-level = all\n", 1, "log-level: \"all\"");
+    assert_refused("key a {\n\n}\n", 3, "key \"a\": file is missing");
+    assert_refused("key a { file = f }\nkey a { file = g }\n", 2, "found duplicate title 'a'");
+    static const char *const durations[] = {"10", "0s", "s", "10h", "-5s", "1.5s", "99999999999s"};
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "\n\nstall-timeout = \"%s\"\n", durations[i]);
+        assert_refused(text, 3, "stall-timeout: ");
+    }
+}
+
+static void directives_document(void **state)
+{
+    (void)state;
+    FILE *out = tmpfile();
+    config_print_directives(out);
+    char text[8192];
+    rewind(out);
+    size_t length = fread(text, 1, sizeof text - 1, out);
+    text[length] = '\0';
+    fclose(out);
+    FILE *document = fopen(DIRECTIVES_DOCUMENT, "r");
+    assert_non_null(document);
+    static char whole[32768];
+    length = fread(whole, 1, sizeof whole - 1, document);
+    whole[length] = '\0';
+    fclose(document);
+    /* run immured --directives again if this fails */
+    assert_non_null(strstr(whole, text));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    int descriptor = mkstemp(file);
+    close(descriptor);
+    return descriptor < 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return unlink(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(directives_document),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,80 @@
+/* Giving up root: each case in a child of its own, because there is no way back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/privilege.h"
+
+enum { REFUSED = 1, DROPPED = 2, NOT_REALLY = 3, NO_REASON = 4 };
+
+static int drop_in_child(const char *user, uid_t expected)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        char error[256] = "";
+        if (!privilege_drop(user, error, sizeof error))
+            _exit(error[0] != '\0' && strchr(error, '\n') == NULL ? REFUSED : NO_REASON);
+        bool gone = getuid() == expected && geteuid() == expected && setuid(0) != 0 &&
+                    seteuid(0) != 0 && setgid(0) != 0 &&
+                    (getgroups(0, NULL) == 0 || expected == getuid());
+        _exit(gone ? DROPPED : NOT_REALLY);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void numbers_and_names(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(drop_in_child("65533", 65533), DROPPED);
+    assert_int_equal(drop_in_child("nobody", 65534), DROPPED);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    static const char *const users[] = {"",           "root",        "0",  "no such user",
+                                        "4294967295", "99999999999", "-1", "12x"};
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++)
+        assert_int_equal(drop_in_child(users[i], 0), REFUSED);
+}
+
+static void without_root_only_itself(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    pid_t child = fork();
+    if (child == 0) {
+        char error[256];
+        if (!privilege_drop("65533", error, sizeof error))
+            _exit(1);
+        _exit(drop_in_child("65532", 65532) == REFUSED && drop_in_child("65533", 65533) == DROPPED
+                  ? 0
+                  : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_and_names),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(without_root_only_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
