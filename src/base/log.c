@@ -20,10 +20,11 @@ void log_setup(const char *program, enum log_level most, bool json)
     setup.program = program;
     setup.most = most;
     setup.json = json;
+    /* Even gmtime_r() opens the time zone file at its first call: now, and not behind immured's
+     * closed doors. */
+    tzset();
 }
 
-/* Seconds to text without localtime(): it would open a time zone file behind immured's closed
- * doors. */
 static void format_time(char *text, size_t size)
 {
     struct timespec now;
