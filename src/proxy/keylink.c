@@ -149,24 +149,29 @@ void keylink_close(struct keylink *link)
     watch_close(&link->connection);
 }
 
-void keylink_flush(struct keylink *link)
+static void send_output(struct keylink *link)
 {
     const void *bytes;
-    if (link->client == NULL || link->connection.descriptor < 0)
-        return;
     size_t length = immure_client_output(link->client, &bytes, link->loop->now);
-    if (length > 0) {
-        ssize_t sent =
-            send(link->connection.descriptor, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            lose_connection(link, "send error");
-            return;
-        }
-        if (sent > 0)
-            immure_client_sent(link->client, (size_t)sent);
-        bool all = sent == (ssize_t)length;
-        watch_want(link->loop, &link->connection, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    if (length == 0)
+        return;
+    ssize_t sent = send(link->connection.descriptor, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        lose_connection(link, "send error");
+        return;
     }
+    if (sent > 0)
+        immure_client_sent(link->client, (size_t)sent);
+    bool all = sent == (ssize_t)length;
+    watch_want(link->loop, &link->connection, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+void keylink_flush(struct keylink *link)
+{
+    if (link->client == NULL)
+        return;
+    if (link->connection.descriptor >= 0)
+        send_output(link);
     atomic_store_explicit(&link->metrics->signatures_pending, immure_client_pending(link->client),
                           memory_order_relaxed);
 }
