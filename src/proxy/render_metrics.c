@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <math.h>
 #include <openssl/crypto.h>
 #include <string.h>
@@ -41,14 +42,14 @@ static void histogram(FILE *out, const char *name, const char *labels,
     const char *comma = labels[0] != '\0' ? "," : "";
     const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
     for (size_t i = 0; i < sizeof bucket_bounds / sizeof bucket_bounds[0]; i++)
-        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %lu\n", name, labels, comma,
+        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
                 (double)bucket_bounds[i] / (double)NS_PER_S,
                 histogram_count_up_to(histogram, bucket_bounds[i]));
     uint64_t count = histogram_count(histogram);
-    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %lu\n", name, labels, comma, count);
+    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, count);
     fprintf(out, "%s_sum%s%s%s", name, open, labels, close);
     value(out, status_sum(histogram));
-    fprintf(out, "%s_count%s%s%s %lu\n", name, open, labels, close, count);
+    fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close, count);
 }
 
 /* quantile="1" is the maximum. `thread`: "" or "thread=\"0\",". */
@@ -80,7 +81,7 @@ static void render_handshakes(FILE *out, const struct status *status)
     family(out, "immure_handshakes_total", "counter", "TLS handshakes, by how they ended.");
     for (size_t version = 0; version < VERSION_COUNT; version++)
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
-            fprintf(out, "immure_handshakes_total{version=\"%s\",result=\"%s\"} %lu\n",
+            fprintf(out, "immure_handshakes_total{version=\"%s\",result=\"%s\"} %" PRIu64 "\n",
                     handshake_version_names[version], handshake_result_names[result],
                     status->handshakes[version][result]);
     family(out, "immure_handshake_seconds", "histogram",
@@ -115,7 +116,7 @@ static void render_signatures(FILE *out, const struct status *status)
     }
     family(out, "immure_sign_errors_total", "counter", "Signatures that were asked for in vain.");
     for (size_t j = 0; j < status->sign_count; j++)
-        fprintf(out, "immure_sign_errors_total{algorithm=\"%s\",backend=\"%s\"} %lu\n",
+        fprintf(out, "immure_sign_errors_total{algorithm=\"%s\",backend=\"%s\"} %" PRIu64 "\n",
                 status->signs[j].algorithm, status->signs[j].backend, status->signs[j].errors);
 }
 
@@ -132,7 +133,7 @@ static void render_turns(FILE *out, const struct status *status)
         summary_quantiles(out, name, thread, turn);
         fprintf(out, "%s_sum{thread=\"%u\"}", name, i);
         value(out, status_sum(turn));
-        fprintf(out, "%s_count{thread=\"%u\"} %lu\n", name, i, histogram_count(turn));
+        fprintf(out, "%s_count{thread=\"%u\"} %" PRIu64 "\n", name, i, histogram_count(turn));
     }
     family(out, "immure_loop_turn_max_seconds", "gauge", "The longest event-loop turn.");
     for (unsigned i = 0; i < status->setup->config->workers; i++) {
@@ -145,7 +146,8 @@ static void render_turns(FILE *out, const struct status *status)
     summary_quantiles(out, "immure_loop_turn_all_seconds", "", &status->turn_all);
     fputs("immure_loop_turn_all_seconds_sum", out);
     value(out, status_sum(&status->turn_all));
-    fprintf(out, "immure_loop_turn_all_seconds_count %lu\n", histogram_count(&status->turn_all));
+    fprintf(out, "immure_loop_turn_all_seconds_count %" PRIu64 "\n",
+            histogram_count(&status->turn_all));
 }
 
 static void render_sums(FILE *out, const struct status *status)
@@ -168,15 +170,17 @@ static void render_sums(FILE *out, const struct status *status)
     };
     for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
         family(out, sums[i].name, sums[i].type, sums[i].help);
-        fprintf(out, "%s %lu\n", sums[i].name, status->sums[sums[i].sum]);
+        fprintf(out, "%s %" PRIu64 "\n", sums[i].name, status->sums[sums[i].sum]);
     }
     family(out, "immure_connections", "gauge", "Client connections now.");
-    fprintf(out, "immure_connections{state=\"handshaking\"} %lu\n", status->sums[SUM_HANDSHAKING]);
-    fprintf(out, "immure_connections{state=\"established\"} %lu\n", status->established);
+    fprintf(out, "immure_connections{state=\"handshaking\"} %" PRIu64 "\n",
+            status->sums[SUM_HANDSHAKING]);
+    fprintf(out, "immure_connections{state=\"established\"} %" PRIu64 "\n", status->established);
     family(out, "immure_relayed_bytes_total", "counter",
            "Bytes relayed: in is client to backend, out is backend to client.");
-    fprintf(out, "immure_relayed_bytes_total{direction=\"in\"} %lu\n", status->sums[SUM_BYTES_IN]);
-    fprintf(out, "immure_relayed_bytes_total{direction=\"out\"} %lu\n",
+    fprintf(out, "immure_relayed_bytes_total{direction=\"in\"} %" PRIu64 "\n",
+            status->sums[SUM_BYTES_IN]);
+    fprintf(out, "immure_relayed_bytes_total{direction=\"out\"} %" PRIu64 "\n",
             status->sums[SUM_BYTES_OUT]);
 }
 
@@ -209,7 +213,7 @@ static void render_certificates(FILE *out, const struct admin_setup *setup)
         fprintf(out, "%s{", name);
         for (size_t j = 0; j < sizeof labels / sizeof labels[0]; j++)
             label(out, labels[j].name, labels[j].text);
-        fprintf(out, "} %lu\n", info->not_after);
+        fprintf(out, "} %" PRIu64 "\n", info->not_after);
     }
 }
 
@@ -220,15 +224,15 @@ static void render_process(FILE *out, const struct status *status)
     fprintf(out, "process_cpu_seconds_total %.6f\n", status->usage.cpu_seconds);
     if (status->usage.resident_bytes > 0) {
         family(out, "process_resident_memory_bytes", "gauge", "Memory of the worker process.");
-        fprintf(out, "process_resident_memory_bytes %lu\n", status->usage.resident_bytes);
+        fprintf(out, "process_resident_memory_bytes %" PRIu64 "\n", status->usage.resident_bytes);
     }
     if (status->usage.open_descriptors > 0) {
         family(out, "process_open_fds", "gauge", "Open file descriptors of the worker process.");
-        fprintf(out, "process_open_fds %lu\n", status->usage.open_descriptors);
+        fprintf(out, "process_open_fds %" PRIu64 "\n", status->usage.open_descriptors);
     }
     family(out, "process_start_time_seconds", "gauge",
            "Start of the worker process, in seconds since 1970.");
-    fprintf(out, "process_start_time_seconds %lu\n", status->worker_started);
+    fprintf(out, "process_start_time_seconds %" PRIu64 "\n", status->worker_started);
 }
 
 void render_metrics(FILE *out, const struct status *status)

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <math.h>
 #include <openssl/crypto.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static void text(FILE *out, const char *before, const char *key, const char *val
 
 static void number(FILE *out, const char *before, const char *key, uint64_t value)
 {
-    fprintf(out, "%s\"%s\": %lu", before, key, value);
+    fprintf(out, "%s\"%s\": %" PRIu64, before, key, value);
 }
 
 /* 0 stands for a figure that the system does not give. */
@@ -132,7 +133,7 @@ static void render_turns(FILE *out, const struct status *status)
         times(out, ", ", "turn_seconds", turn);
         fputs(",\n     \"turn_buckets\": [", out);
         for (size_t i = 0; i < BUCKET_COUNT; i++)
-            fprintf(out, "%s%lu", i > 0 ? ", " : "",
+            fprintf(out, "%s%" PRIu64, i > 0 ? ", " : "",
                     histogram_count_up_to(turn, (uint64_t)bucket_ns(i)));
         fputs("]}", out);
     }
