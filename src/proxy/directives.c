@@ -57,7 +57,10 @@ static const struct choice policies[] = {
 const struct directive directives[] = {
     {SECTION_TOP, "workers", TYPE_NUMBER, "auto", .least = 1, .most = WORKERS_MAX,
      .choices = automatic, FIELD(struct config, workers),
-     .text = "Event-loop threads. `auto`: one for each CPU this process may run on."},
+     .text = "Event-loop threads. `auto`: one for each CPU this process may run on. When HUP makes "
+             "them "
+             "fewer, connections that wait to be accepted by those that go are reset (unless "
+             "`net.ipv4.tcp_migrate_req` is 1)."},
     {SECTION_TOP, "signing", TYPE_CHOICE, "async", .choices = signing_modes,
      FIELD(struct config, signing),
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "

@@ -152,8 +152,12 @@ void listening_release(struct listening *listening)
     if (--listening->users > 0)
         return;
     const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
-    if (listening->bound && is_unix(&listening->address) && listening->thread == 0)
+    bool shared = is_unix(&listening->address) && listening->thread > 0;
+    if (listening->bound && is_unix(&listening->address) && !shared)
         unlink(name->sun_path);
+    /* A worker that drains may have it open still, and would leave clients in its queue. */
+    if (!shared)
+        shutdown(listening->socket, SHUT_RDWR);
     list_remove(&listening->node);
     close(listening->socket);
     free(listening);

@@ -1,0 +1,190 @@
+"""HUP: a new configuration without a dropped connection, and a bad one that changes nothing."""
+
+import os
+import signal
+import socket
+import ssl
+import time
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+
+def shown(port):
+    """The certificate that the server shows."""
+    with clients.connect(port) as connection:
+        return connection.getpeercert(binary_form=True)
+
+
+def der(cert):
+    with open(cert.chain, encoding="ascii") as file:
+        return ssl.PEM_cert_to_DER_cert(file.read())
+
+
+class Reload(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.backend = self.own(backends.Backend(backends.echo))
+        self.old, self.new = certificate("p-256"), certificate("rsa-2048", serial=2)
+
+    def start(self, **options):
+        self.proxy = self.start_proxy([self.old], self.backend.address, **options)
+        return self.proxy
+
+    def configure(self, certificates, **options):
+        """Another configuration for the same ports."""
+        self.proxy.write_config(harness.proxy_config(
+            self.proxy.port, self.proxy.admin_port, certificates, self.backend.address, **options))
+
+    def reload(self):
+        """HUP, and waits until a new configuration is in force."""
+        before = self.proxy.log().count("is in force")
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: self.proxy.log().count("is in force") > before, "the reload")
+
+    def refused_reload(self, reason):
+        """HUP, and waits until it is refused with this reason; nothing may have changed."""
+        worker, immured = self.proxy.worker(), self.proxy.immured()
+        established = self.own(clients.connect(self.proxy.port))
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: "the running configuration goes on" in self.proxy.log(),
+                           "the refusal")
+        self.assertIn(reason, self.proxy.log())
+        harness.wait_until(lambda: len(proc.children(self.proxy.pid)) == 2, "only the old processes")
+        self.assertEqual((self.proxy.worker(), self.proxy.immured()), (worker, immured))
+        clients.echo_once(established)
+        self.assertEqual(shown(self.proxy.port), der(self.old))
+
+    def test_under_load(self):
+        proxy = self.start()
+        established = self.own(clients.connect(proxy.port))
+        clients.echo_once(established)
+        first_worker = proxy.worker()
+        loads = [clients.HandshakeLoad(proxy.port, 3, version)
+                 for version in (clients.TLS12, clients.TLS13)]
+        for turn in range(4):
+            done = sum(load.done for load in loads)
+            harness.wait_until(lambda done=done: sum(load.done for load in loads) > done + 20,
+                               "handshakes under way")
+            expected = self.new if turn % 2 == 0 else self.old
+            self.configure([expected], workers=2 + turn)
+            self.reload()
+            self.assertEqual(shown(proxy.port), der(expected))
+            clients.echo_once(established)
+        for load in loads:
+            load.stop()
+        self.assertEqual([failure for load in loads for failure in load.failures], [])
+        self.assertTrue(proc.alive(first_worker), "it still has an established connection")
+        established.close()
+        harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "the old processes' end")
+
+    def test_typo_is_refused(self):
+        proxy = self.start()
+        self.configure([self.new], top="\n\nsigining = sync")
+        self.refused_reload(f"{proxy.config_path}:5: unknown directive 'sigining'; "
+                            "did you mean 'signing'?")
+
+    def test_missing_file_is_refused(self):
+        proxy = self.start()
+        self.configure([self.new._replace(chain="missing.crt")])
+        self.refused_reload(f"{proxy.config_path}:6: chain {self.directory}/missing.crt: "
+                            "No such file or directory")
+
+    def test_broken_key_is_refused(self):
+        proxy = self.start()
+        broken = os.path.join(self.directory, "broken.key")
+        with open(broken, "w", encoding="ascii") as file:
+            file.write("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+        self.configure([self.new._replace(key=broken)])
+        self.refused_reload(f"{proxy.config_path}:6: ")
+
+    def test_key_of_another_certificate_is_refused(self):
+        proxy = self.start()
+        self.configure([self.new._replace(key=self.old.key)])
+        self.refused_reload(f"{proxy.config_path}:6: ")
+
+    def test_occupied_port_is_refused(self):
+        proxy = self.start()
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            self.configure([self.new])
+            proxy.write_config(proxy.config.replace(
+                f'"127.0.0.1:{proxy.port}"', f'"127.0.0.1:{proxy.port}", "127.0.0.1:{port}"'))
+            self.refused_reload(f"{proxy.config_path}:5: cannot listen on 127.0.0.1:{port}: "
+                                "Address already in use")
+
+    def test_corrected_after_a_refusal(self):
+        self.start()
+        self.configure([self.new], top='user = "')
+        self.refused_reload("this string does not end")
+        self.configure([self.new])
+        self.reload()
+        self.assertEqual(shown(self.proxy.port), der(self.new))
+
+    def test_hup_during_a_reload(self):
+        proxy = self.start()
+        load = clients.HandshakeLoad(proxy.port, 2)
+        for turn in range(10):
+            self.configure([self.new if turn % 2 else self.old])
+            proxy.signal(signal.SIGHUP)
+            time.sleep(0.01 * turn)
+        harness.wait_until(lambda: shown(proxy.port) == der(self.new), "the last configuration")
+        harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "the others' end")
+        load.stop()
+        self.assertEqual(load.failures, [])
+
+    def test_drain_time_is_limited(self):
+        proxy = self.start(top="drain-timeout = 300ms")
+        established = self.own(clients.connect(proxy.port))
+        first = proxy.worker()
+        self.configure([self.new], top="drain-timeout = 300ms")
+        begin = time.monotonic()
+        self.reload()
+        with self.assertRaises(OSError):
+            while True:
+                clients.echo_once(established)
+                time.sleep(0.01)
+        self.assertGreater(time.monotonic() - begin, 0.25)
+        harness.wait_until(lambda: not proc.alive(first), "the old worker's end")
+
+    def test_fewer_threads_leave_no_dead_socket(self):
+        """What the threads that are no more listened on must not take connections."""
+        proxy = self.start(workers=6)
+        self.configure([self.new], workers=1)
+        established = self.own(clients.connect(proxy.port))  # so that the old worker stays
+        self.reload()
+        for _ in range(40):
+            self.assertEqual(shown(proxy.port), der(self.new))
+        clients.echo_once(established)
+
+    def test_addresses_come_and_go(self):
+        proxy = self.start()
+        second = harness.free_port()
+        plain = proxy.config
+        proxy.write_config(plain.replace(f'"127.0.0.1:{proxy.port}"',
+                                         f'"127.0.0.1:{proxy.port}", "127.0.0.1:{second}"'))
+        self.reload()
+        self.assertEqual(shown(second), der(self.old))
+        proxy.write_config(plain)
+        self.reload()
+        self.assertEqual(shown(proxy.port), der(self.old))
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", second))
+
+    def test_sessions_survive(self):
+        proxy = self.start()
+        tls = clients.context(clients.TLS12)
+        with clients.connect(proxy.port, tls) as connection:
+            clients.echo_once(connection)
+            session = connection.session
+        self.configure([self.old], workers=3)
+        self.reload()
+        with clients.connect(proxy.port, tls, session=session) as connection:
+            self.assertTrue(connection.session_reused)
+
+
+if __name__ == "__main__":
+    harness.main()
