@@ -265,7 +265,7 @@ static bool prepare(struct worker *worker, struct config_error *error)
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     if (!load_threads(worker, error))
         return false;
-    if (!privilege_drop(config->user, reason, sizeof reason)) {
+    if (geteuid() == 0 && !privilege_drop(config->user, reason, sizeof reason)) {
         snprintf(error->text, sizeof error->text, "%s: user: %s", config->file, reason);
         return false;
     }
