@@ -80,7 +80,8 @@ class Metrics(harness.SystemTest):
         for connection in connections[:4]:
             connection.close()
         harness.wait_until(lambda: self.proxy.metric("immure_connections") == 3, "three connections")
-        self.backend.close()
+        for connection in connections[4:]:
+            clients.reset(connection)
         harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "no connection")
 
     def test_turns(self):

@@ -24,7 +24,7 @@ class Modes(harness.SystemTest):
     def test_async(self):
         self.serve("async")
         self.assertTrue(self.proxy.immured())
-        self.assertNotIn("warning", self.proxy.log())
+        self.assertNotIn("in-process", self.proxy.log())
 
     def test_sync(self):
         self.serve("sync")
