@@ -77,10 +77,8 @@ static void record_signature(struct connection *connection)
         metric_add(&row->errors, 1);
         return;
     }
-    histogram_record(&row->sign, waiter->sign_ns);
-    histogram_record(&row->queue, waiter->queue_ns);
-    histogram_record(&row->round_trip, waiter->answered_at - waiter->asked_at);
-    atomic_store_explicit(&row->last_sign, waiter->sign_ns, memory_order_relaxed);
+    metrics_signed(row, waiter->sign_ns, waiter->queue_ns, waiter->answered_at - waiter->asked_at,
+                   waiter->answered_at);
 }
 
 static void established(struct connection *connection)

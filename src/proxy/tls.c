@@ -275,7 +275,7 @@ void tls_close(struct tls *tls)
         close_frontend(&tls->frontends[i]);
     free(tls->frontends);
     tickets_release(&tls->tickets);
-    OSSL_LIB_CTX_free(tls->library);
+    immure_openssl_context_free(tls->library);
     free(tls);
 }
 
