@@ -6,9 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+
+static uint64_t ns_of_ticks(uint64_t ticks)
+{
+    return ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
 
 bool process_parse(const char *line, struct process *process)
 {
@@ -31,11 +37,20 @@ bool process_parse(const char *line, struct process *process)
     *process = (struct process){.pid = (pid_t)pid,
                                 .parent = (pid_t)parent,
                                 .ended = state == 'Z' || state == 'X',
-                                .own = user + system,
-                                .children = (uint64_t)(child_user + child_system),
+                                .own = ns_of_ticks(user + system),
+                                .children = ns_of_ticks((uint64_t)(child_user + child_system)),
                                 .started = started};
     memcpy(process->name, open + 1, length);
     return true;
+}
+
+/* The same time without the ticks; not to be had of a zombie. */
+static void process_refine(struct process *process)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(process->pid, &clock) == 0 && clock_gettime(clock, &time) == 0)
+        process->own = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
 static bool process_read(int proc, const char *pid, struct process *process)
@@ -122,6 +137,8 @@ bool cost_take(struct cost_sample *sample, const pid_t *roots, size_t root_count
                 !find(sample, all.processes[j].pid))
                 good = append(sample, &all.processes[j]);
     cost_free(&all);
+    for (size_t i = 0; i < sample->count; i++)
+        process_refine(&sample->processes[i]);
     if (!good)
         cost_free(sample);
     return good;
@@ -152,12 +169,18 @@ static struct cost_line *line_of(struct cost_line *lines, size_t *count, const c
     return line;
 }
 
-static void add_ticks(struct cost_line *line, unsigned processes, uint64_t ticks)
+static void add_time(struct cost_line *line, unsigned processes, uint64_t ns)
 {
     if (line == NULL)
         return;
     line->processes += processes;
-    line->ns += ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+    line->ns += ns;
+}
+
+/* The sources differ in resolution (ticks of a zombie), so a time may seem to have run back. */
+static uint64_t since(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0;
 }
 
 size_t cost_between(const struct cost_sample *before, const struct cost_sample *after,
@@ -167,10 +190,10 @@ size_t cost_between(const struct cost_sample *before, const struct cost_sample *
     uint64_t living = 0, ended = 0, ended_before = 0;
     for (size_t i = 0; i < after->count; i++) {
         const struct process *now = &after->processes[i], *then = find_same(before, now);
-        uint64_t own = now->own - (then ? then->own : 0);
-        add_ticks(line_of(lines, &count, now->name), 1, own);
+        uint64_t own = since(now->own, then ? then->own : 0);
+        add_time(line_of(lines, &count, now->name), 1, own);
         living += own;
-        ended += now->children - (then ? then->children : 0);
+        ended += since(now->children, then ? then->children : 0);
     }
     /* A parent's cutime has the whole life of its child: what it used before is not of this time.
      */
@@ -181,9 +204,9 @@ size_t cost_between(const struct cost_sample *before, const struct cost_sample *
         gone++;
         ended_before += before->processes[i].own + before->processes[i].children;
     }
-    uint64_t ended_now = ended > ended_before ? ended - ended_before : 0;
+    uint64_t ended_now = since(ended, ended_before);
     if (ended_now > 0 || gone > 0)
-        add_ticks(line_of(lines, &count, ""), gone, ended_now);
-    *total = (living + ended_now) * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+        add_time(line_of(lines, &count, ""), gone, ended_now);
+    *total = living + ended_now;
     return count;
 }

@@ -10,14 +10,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* One line of /proc/PID/stat (proc(5)); times in clock ticks. */
+/* One line of /proc/PID/stat (proc(5)); CPU times in ns, here no finer than clock ticks. */
 struct process {
     pid_t pid, parent;
     char name[32];
     bool ended;        /* and not yet waited for: a zombie, whose times are still its own */
     uint64_t own;      /* utime + stime, all threads, ended ones too */
     uint64_t children; /* cutime + cstime: ended, waited for */
-    uint64_t started;  /* with the pid, it names the process for good */
+    uint64_t started;  /* clock ticks since boot; with the pid, it names the process for good */
 };
 
 bool process_parse(const char *line, struct process *process);

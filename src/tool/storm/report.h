@@ -27,8 +27,8 @@ bool quantile_stands(uint64_t count, double quantile);
 #define BUSY_SHARE 0.85
 /* More lateness than this in the tail is told. */
 #define LATENESS_LIMIT NS_PER_MS
-/* CPU time is counted in clock ticks: a cost of fewer is left blank. */
-#define COST_TICKS_MIN 50
+/* Less CPU time is no base for a cost: the moments of the two samples matter too much. */
+#define COST_MIN (50 * NS_PER_MS)
 
 struct run_result {
     const struct options *options;

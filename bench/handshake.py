@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""What a handshake costs with the key in another process, and what it does to everybody else:
+immure-proxy in its three signing modes, in alternating rounds, on loopback."""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import sections
+from setting import CLIENT_CORES, SERVER_CORES, Setting
+
+MODES = ("async", "sync", "in-process")
+SECTIONS = ("handshakes", "turns", "exchange", "idle")
+KEYS = ("p-256", "rsa-2048", "rsa-4096")
+STORM_LOAD = 0.5  # of what the server can do in-process, in the section `turns`
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: one short round")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="this section (repeatable)")
+    parser.add_argument("--key", action="append", choices=KEYS, help="this key (repeatable)")
+    parser.add_argument("--tls", action="append", choices=("1.2", "1.3"), help="this version")
+    parser.add_argument("--rounds", type=int, help="default 3")
+    parser.add_argument("--seconds", type=float, help="of each storm; default 2.5 (turns: 8)")
+    parser.add_argument("--json", metavar="FILE", help="all rounds, to look at later")
+    given = parser.parse_args()
+    if (given.rounds is not None and given.rounds < 1) or \
+            (given.seconds is not None and not 0.5 <= given.seconds <= 3600):
+        parser.error("--rounds is at least 1, --seconds 0.5 to 3600")
+    given.only = given.only or SECTIONS
+    given.key = given.key or (("p-256",) if given.quick else KEYS)
+    given.tls = given.tls or (("1.3",) if given.quick else ("1.3", "1.2"))
+    given.rounds = given.rounds or (1 if given.quick else 3)
+    return given
+
+
+def median(rounds, name):
+    """Of the rounds that have the figure; None if fewer than half do."""
+    values = [each[name] for each in rounds if each[name] is not None]
+    return statistics.median(values) if 2 * len(values) > len(rounds) else None
+
+
+def ratio(rounds, name, over="in-process"):
+    """{mode: ratio of medians to the mode `over`}"""
+    base = median(rounds[over], name)
+    return {mode: median(each, name) / base if base and median(each, name) is not None else None
+            for mode, each in rounds.items()}
+
+
+def cell(value, form="{:.0f}", scale=1):
+    return "" if value is None else form.format(value * scale)
+
+
+def print_table(head, rows):
+    widths = [max(len(str(row[i])) for row in (head, *rows)) for i in range(len(head))]
+    line = "| " + " | ".join(f"{{:{'<' if i < 2 else '>'}{width}}}"
+                             for i, width in enumerate(widths)) + " |"
+    print(line.format(*head))
+    print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    for row in rows:
+        print(line.format(*row))
+    print(flush=True)
+
+
+MODE_HEAD = ("CPU us", "proxy", "immured", "of in-process", "handshakes/s", "probe P50 ms", "P99 ms",
+             "turn P50 ms", "P99 ms", "P99.9 ms")
+
+
+def mode_row(rounds, mode):
+    each = rounds[mode]
+    return (cell(median(each, "cpu")), cell(median(each, "cpu_proxy")),
+            cell(median(each, "cpu_immured")), cell(ratio(rounds, "cpu")[mode], "{:.2f}"),
+            cell(median(each, "rate")),
+            *(cell(median(each, name), "{:.3f}", 1e3)
+              for name in ("probe_p50", "probe_p99", "turn_p50", "turn_p99", "turn_p999")))
+
+
+def alternate(rounds):
+    """The modes of each round, each time beginning with another one."""
+    for number in range(rounds):
+        first = number % len(MODES)
+        yield from MODES[first:] + MODES[:first]
+
+
+def measure_handshakes(setting, given):
+    """{(key, tls): {mode: [figures]}}"""
+    found = {}
+    seconds = given.seconds or (1.0 if given.quick else 2.5)
+    for key in given.key:
+        for tls in given.tls:
+            rounds = found[key, tls] = {mode: [] for mode in MODES}
+            for mode in alternate(given.rounds):
+                rounds[mode].append(sections.handshakes(setting, key, tls, mode, seconds))
+    print(f"## Handshakes: closed loop of {sections.CONNECTIONS}, full, with a small GET; "
+          f"{sections.PROBES} established connections at {sections.PROBE_RATE}/s each beside them")
+    print(f"\nMedians of {given.rounds} alternating round(s) of {seconds:g} s; CPU is user + system "
+          "per handshake.\n")
+    print_table(("key, TLS", "signing", *MODE_HEAD),
+                [(f"{key}, {tls}", mode, *mode_row(rounds, mode))
+                 for (key, tls), rounds in found.items() for mode in MODES])
+    return found
+
+
+def measure_turns(setting, given):
+    key = "rsa-4096"
+    seconds = given.seconds or (3.0 if given.quick else 8.0)
+    capacity = sections.handshakes(setting, key, "1.3", "in-process", 1.0)["rate"]
+    rate = STORM_LOAD * capacity
+    rounds = {mode: [] for mode in MODES}
+    for mode in alternate(given.rounds):
+        rounds[mode].append(sections.turns(setting, key, mode, rate, seconds))
+    print(f"## Turns: open loop of {rate:.0f} handshakes/s ({STORM_LOAD:.0%} of what in-process "
+          f"can do), {key}, TLS 1.3; {sections.PROBES} established connections at "
+          f"{sections.TURN_PROBE_RATE}/s each\n")
+    print_table(("key, TLS", "signing", *MODE_HEAD),
+                [(f"{key}, 1.3", mode, *mode_row(rounds, mode)) for mode in MODES])
+    return rounds
+
+
+def measure_exchange(setting, given):
+    seconds = 1.0 if given.quick else 3.0
+    rounds = [sections.exchange(setting, seconds) for _ in range(given.rounds)]
+    for each in rounds:
+        each["total_us"] = each["client_us"] + each["immured_us"]
+    print(f"## Exchange: CPU of a signature without the signature, {sections.WINDOW} under way\n")
+    print_table(("", "", "total us", "client us", "immured us", "requests a write"),
+                [("exchange", "", *(cell(median(rounds, name), "{:.2f}") for name in
+                                    ("total_us", "client_us", "immured_us", "requests_per_write")))])
+    return rounds
+
+
+def measure_idle(setting, given):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = 300 if given.quick else 2000
+    rounds = [sections.idle(setting, count)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"## Idle: memory (PSS) of {count} established connections, for each\n")
+    print_table(("", "", "worker KiB", "libssl alone KiB"),
+                [("idle", "", *(cell(median(rounds, name), "{:.1f}", 1 / 1024)
+                                for name in ("worker", "openssl")))])
+    return rounds
+
+
+def goals(found):
+    """(what, goal, measured text, met) of each goal whose section ran; met None: cannot be said."""
+    for (key, tls), rounds in found.get("handshakes", {}).items():
+        if key == "p-256":
+            value = ratio(rounds, "cpu")["async"]
+            yield (f"CPU of a P-256 handshake, TLS {tls}: async over in-process", "<= 1.10",
+                   cell(value, "{:.2f}"), None if value is None else value <= 1.10)
+    if "turns" in found:
+        value = ratio(found["turns"], "turn_p999")["async"]
+        yield ("P99.9 turn under an RSA-4096 storm: async over in-process", "<= 0.10",
+               cell(value, "{:.3f}"), None if value is None else value <= 0.10)
+    if "exchange" in found:
+        value = median(found["exchange"], "total_us")
+        yield ("libimmure, wire and socket: CPU us a signature", "<= 10", cell(value, "{:.2f}"),
+               value <= 10)
+    if "idle" in found:
+        value = (median(found["idle"], "worker") - median(found["idle"], "openssl")) / 1024
+        yield ("idle connection over OpenSSL's own, KiB", "<= 40", cell(value, "{:.1f}"),
+               value <= 40)
+
+
+def print_goals(found):
+    print("## Goals\n")
+    print_table(("goal", "", "at most", "measured", ""),
+                [(what, "", goal, measured,
+                  {True: "pass", False: "MISS", None: "too few samples"}[met])
+                 for what, goal, measured, met in goals(found)])
+
+
+def print_warnings(found):
+    """What immure-storm said about itself, once each with how often."""
+    told = {}
+    groups = [*found.get("handshakes", {}).values(), found.get("turns", {})]
+    for each in (each for group in groups for rounds in group.values() for each in rounds):
+        for warning in each["warnings"]:
+            what = warning.split(":")[0]
+            told[what] = told.get(what, 0) + 1
+    for what, count in told.items():
+        print(f"note: immure-storm, in {count} run(s): {what}")
+
+
+def print_machine():
+    version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True)
+    print(f"# script/bench {' '.join(sys.argv[1:])}\n")
+    print(f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {platform.machine()}, "
+          f"{os.cpu_count()} cores, {version.stdout.strip()}; server on core "
+          f"{sorted(SERVER_CORES)}, clients on {sorted(CLIENT_CORES)}\n", flush=True)
+
+
+def plain(found):
+    """JSON has no tuples as keys."""
+    return {**found, "handshakes": {f"{key}, {tls}": rounds for (key, tls), rounds in
+                                    found.get("handshakes", {}).items()}}
+
+
+def main():
+    given = arguments()
+    measures = {"handshakes": measure_handshakes, "turns": measure_turns,
+                "exchange": measure_exchange, "idle": measure_idle}
+    print_machine()
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="immure-bench-") as directory:
+        os.chmod(directory, 0o755)
+        for name in (name for name in SECTIONS if name in given.only):
+            found[name] = measures[name](Setting(directory), given)
+    print_goals(found)
+    print_warnings(found)
+    if given.json:
+        with open(given.json, "w", encoding="utf-8") as file:
+            json.dump(plain(found), file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

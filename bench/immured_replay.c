@@ -1,0 +1,81 @@
+/*
+ * immured with a signing backend that makes a signature once, and gives the same again as long as
+ * it is asked for the same: what its requests cost then is what the way to a signature costs, and
+ * yet each signature is good. For EC keys, whose signatures immured does not verify again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "keyd/keyd.h"
+
+#define SIGNATURE_MAX 160 /* ECDSA on P-521, DER */
+
+struct replay_thread {
+    void *openssl; /* the thread of the backend that does sign */
+    const struct key *key;
+    uint8_t digest[JOB_DIGEST_MAX];
+    size_t digest_length;
+    uint8_t signature[SIGNATURE_MAX];
+    size_t signature_length; /* 0: none yet */
+};
+
+static void *replay_thread_new(void)
+{
+    struct replay_thread *thread = calloc(1, sizeof *thread);
+    if (thread && (thread->openssl = backend_openssl.thread_new()) == NULL) {
+        free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+static void replay_thread_free(void *arg)
+{
+    struct replay_thread *thread = arg;
+    if (thread)
+        backend_openssl.thread_free(thread->openssl);
+    free(thread);
+}
+
+static bool kept(const struct replay_thread *thread, const struct job *job)
+{
+    return thread->signature_length > 0 && thread->key == job->key &&
+           thread->digest_length == job->digest_length &&
+           memcmp(thread->digest, job->digest, job->digest_length) == 0;
+}
+
+static void keep(struct replay_thread *thread, const struct job *job)
+{
+    if (job->error != IMMURE_OK || job->signature_length > SIGNATURE_MAX)
+        return;
+    thread->key = job->key;
+    memcpy(thread->digest, job->digest, job->digest_length);
+    thread->digest_length = job->digest_length;
+    memcpy(thread->signature, job->signature, job->signature_length);
+    thread->signature_length = job->signature_length;
+}
+
+static void replay_sign(void *arg, struct job *const *batch, size_t count)
+{
+    struct replay_thread *thread = arg;
+    for (size_t i = 0; i < count; i++) {
+        if (kept(thread, batch[i])) {
+            memcpy(batch[i]->signature, thread->signature, thread->signature_length);
+            batch[i]->signature_length = thread->signature_length;
+        } else {
+            backend_openssl.sign(thread->openssl, &batch[i], 1);
+            keep(thread, batch[i]);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct backend replay = backend_openssl;
+    replay.name = "replay";
+    replay.thread_new = replay_thread_new;
+    replay.thread_free = replay_thread_free;
+    replay.sign = replay_sign;
+    const struct backend *const backends[] = {&replay, NULL};
+    return keyd_main(argc, argv, backends);
+}

@@ -1,0 +1,92 @@
+/*
+ * The cheapest backend there is: answers each HTTP/1.1 request head with the same few bytes, and
+ * keeps the connection. Prints its port on 127.0.0.1 and runs until it is killed.
+ */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 64
+#define DESCRIPTORS_MAX 65536
+
+static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
+static const char head_end[] = "\r\n\r\n";
+
+/* By descriptor: how much of head_end has just been seen. */
+static unsigned char matched[DESCRIPTORS_MAX];
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+static int listen_anywhere(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (listener == -1 || bind(listener, (void *)&address, length) != 0 ||
+        listen(listener, SOMAXCONN) != 0 || getsockname(listener, (void *)&address, &length) != 0)
+        fail("bench-responder: listen");
+    printf("%u\n", ntohs(address.sin_port));
+    fflush(stdout);
+    return listener;
+}
+
+static void accept_all(int epoll, int listener)
+{
+    for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) != -1;) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        if (fd >= DESCRIPTORS_MAX || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+            close(fd);
+            continue;
+        }
+        matched[fd] = 0;
+    }
+}
+
+static void answer(int fd)
+{
+    char room[4096];
+    ssize_t length = read(fd, room, sizeof room);
+    for (ssize_t i = 0; i < length; i++) {
+        matched[fd] = room[i] == head_end[matched[fd]] ? matched[fd] + 1 : room[i] == '\r';
+        if (matched[fd] < sizeof head_end - 1)
+            continue;
+        matched[fd] = 0;
+        if (write(fd, reply, sizeof reply - 1) != sizeof reply - 1)
+            length = 0;
+    }
+    if (length <= 0)
+        close(fd);
+}
+
+int main(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    int listener = listen_anywhere(), epoll = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
+    if (epoll == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)
+        fail("bench-responder: epoll");
+    for (;;) {
+        struct epoll_event events[EVENTS_MAX];
+        int count = epoll_wait(epoll, events, EVENTS_MAX, -1);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.fd == listener)
+                accept_all(epoll, listener);
+            else
+                answer(events[i].data.fd);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+"""The measurements, each a function that returns one round's figures as plain numbers (None: not
+enough samples)."""
+
+import contextlib
+import json
+import math
+import subprocess
+import sys
+import time
+
+from setting import CLIENT_CORES, SERVER_CORES, Child, on
+
+import clients
+import proc
+from certificates import certificate
+
+CONNECTIONS = 64  # of the closed loop
+PROBES, PROBE_RATE = 16, 20
+TURN_PROBE_RATE = 50
+WINDOW = 32  # signatures under way in the exchange
+
+
+def turn_quantile(proxy, quantile):
+    """Seconds, of all turns since the proxy began."""
+    value = proxy.metric("immure_loop_turn_all_seconds", quantile=quantile)
+    return None if math.isnan(value) else value
+
+
+def cpu_of(summary):
+    """Microseconds of CPU time per handshake: (immure-proxy, immured)."""
+    cost = summary["cost"]
+    if cost is None:
+        return None, None
+    per = 1e6 / cost["handshakes"]
+    immured = sum(spent for name, spent in cost["processes"].items()
+                  if name.startswith("immured"))
+    return (cost["cpu_seconds"] - immured) * per, immured * per
+
+
+def figures(proxy, summary):
+    proxy_cpu, immured_cpu = cpu_of(summary)
+    if summary["failed"] or summary["requests_failed"] or summary["lost"]:
+        print(f"bench: in {proxy.config_path}: {summary['failures']} "
+              f"{summary['probe_failures']}, {summary['lost']} probes lost", file=sys.stderr)
+    return {
+        "cpu": proxy_cpu + immured_cpu if proxy_cpu is not None else None,
+        "cpu_proxy": proxy_cpu,
+        "cpu_immured": immured_cpu,
+        "rate": summary["full"] / summary["seconds"],
+        "probe_p50": summary["probe_seconds"]["P50"],
+        "probe_p99": summary["probe_seconds"]["P99"],
+        "turn_p50": turn_quantile(proxy, "0.5"),
+        "turn_p99": turn_quantile(proxy, "0.99"),
+        "turn_p999": turn_quantile(proxy, "0.999"),
+        "warnings": summary["warnings"],
+    }
+
+
+def handshakes(setting, key, tls, mode, seconds):
+    """A server that is kept busy: full handshakes with a small GET, and probes beside."""
+    with setting.responder() as backend, setting.proxy(key, mode, backend.port) as proxy:
+        summary = setting.storm(
+            f"127.0.0.1:{proxy.port}", "--concurrency", CONNECTIONS, "--request", "/", "--tls", tls,
+            "--warmup", 0.5, "--duration", seconds, "--cost", proxy.pid,
+            "--probes", PROBES, "--probe-rate", PROBE_RATE)
+        return figures(proxy, summary)
+
+
+def turns(setting, key, mode, rate, seconds):
+    """An open-loop storm that leaves the server some time: what its event loop's turns take."""
+    with setting.responder() as backend, setting.proxy(key, mode, backend.port) as proxy:
+        summary = setting.storm(
+            f"127.0.0.1:{proxy.port}", "--rate", f"{rate:.1f}", "--request", "/", "--tls", "1.3",
+            "--warmup", 0.5, "--duration", seconds, "--cost", proxy.pid,
+            "--probes", PROBES, "--probe-rate", TURN_PROBE_RATE)
+        return figures(proxy, summary)
+
+
+def exchange(setting, seconds):
+    """CPU microseconds of a signature without the signature: libimmure, wire and socket."""
+    with on(SERVER_CORES):
+        done = subprocess.run(
+            [setting.tool("bench-exchange"), setting.tool("bench-immured-replay"),
+             certificate("p-256").key, str(WINDOW), str(seconds)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: bench-exchange: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def memory(pid):
+    """Bytes of memory that are the process's own share (PSS)."""
+    for line in proc.read(pid, "smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"bench: no Pss in /proc/{pid}/smaps_rollup")
+
+
+def growth(pid, port, count):
+    """Bytes that `count` established idle connections add, for each."""
+    tls = clients.context(clients.TLS13)
+    with contextlib.ExitStack() as stack, on(CLIENT_CORES):
+        for _ in range(50):  # what is there once and not for each
+            stack.enter_context(clients.connect(port, tls))
+        time.sleep(0.3)
+        before = memory(pid)
+        for _ in range(count):
+            stack.enter_context(clients.connect(port, tls))
+        time.sleep(0.5)
+        return (memory(pid) - before) / count
+
+
+def idle(setting, count):
+    """Bytes for each idle established connection: (immure-proxy's worker, libssl alone)."""
+    chain = certificate("p-256")
+    with setting.responder() as backend, setting.proxy("p-256", "async", backend.port) as proxy:
+        worker = growth(proxy.worker(), proxy.port, count)
+    with Child(setting.tool("bench-idle-openssl"), chain.chain, chain.key,
+               cores=SERVER_CORES) as bare:
+        return {"worker": worker, "openssl": growth(bare.pid, bare.port, count)}

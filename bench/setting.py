@@ -1,0 +1,91 @@
+"""Where the bench runs: the programs, on which cores, and one storm at one server."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
+
+import harness  # noqa: E402  (the programs and their configurations, as the tests start them)
+from certificates import certificate  # noqa: E402
+
+# One core for all processes of the server, the others for those that ask it. With one core all share it.
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORES = set(CORES[:1])
+CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
+
+
+@contextlib.contextmanager
+def on(cores):
+    """What is started within is pinned to these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Child:
+    """A program of bench/ that prints its port first and runs until it is ended."""
+
+    def __init__(self, path, *arguments, cores):
+        with on(cores):
+            self.process = subprocess.Popen([path, *arguments], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Setting:
+    def __init__(self, directory):
+        self.directory = directory
+        self.tools = os.path.join(os.path.dirname(os.path.abspath(harness.BIN)), "bench")
+
+    def tool(self, name):
+        return os.path.join(self.tools, name)
+
+    def responder(self):
+        return Child(self.tool("bench-responder"), cores=CLIENT_CORES)
+
+    @contextlib.contextmanager
+    def proxy(self, key, mode, backend_port):
+        """immure-proxy with one event loop and one signer thread."""
+        port, admin_port = harness.free_port(), harness.free_port()
+        config = harness.proxy_config(port, admin_port, [certificate(key)],
+                                      f"127.0.0.1:{backend_port}", workers=1, signing=mode,
+                                      keys="threads = 1")
+        with on(SERVER_CORES):
+            proxy = harness.Proxy(self.directory, config, port, admin_port)
+        try:
+            harness.wait_until(proxy.ready, "immure-proxy")
+            yield proxy
+        finally:
+            wrong = proxy.stop()
+            if wrong:
+                sys.stderr.write(proxy.log()[-3000:])
+                raise SystemExit("bench: " + "; ".join(wrong))
+
+    def storm(self, target, *arguments):
+        """Runs immure-storm and returns its summary."""
+        report = os.path.join(self.directory, "storm.json")
+        command = [harness.program_path("immure-storm"), target, *map(str, arguments),
+                   "--json", report]
+        with on(CLIENT_CORES):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True, timeout=300)
+        if done.returncode != 0:
+            raise SystemExit(f"bench: {' '.join(command)}: {done.stderr.strip()}")
+        with open(report, encoding="utf-8") as file:
+            return json.loads(file.readlines()[-1])
