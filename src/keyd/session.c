@@ -219,6 +219,8 @@ static void session_ready(struct source *source, uint32_t events)
         session_end(session);
     if (session->socket >= 0 && (events & EPOLLOUT))
         session_replied(session, true);
+    if (session->socket >= 0)
+        session_rewatch(session);
 }
 
 /* Progress starts the stall time anew, so the list stays in order of it. */

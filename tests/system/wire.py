@@ -101,7 +101,11 @@ class Client:
     def connect(cls, path, **options):
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.settimeout(20)
-        stream.connect(path)
+        try:
+            stream.connect(path)
+        except OSError:
+            stream.close()
+            raise
         return cls(stream, **options)
 
     def __enter__(self):

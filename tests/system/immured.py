@@ -1,0 +1,102 @@
+"""immured under test, started alone, and keys whose signatures the openssl program verifies."""
+
+import os
+import subprocess
+import tempfile
+
+import harness
+import wire
+from certificates import certificate
+
+DIGESTS = {4: "sha256", 5: "sha384", 6: "sha512"}
+
+
+def openssl(*arguments, check=True):
+    return subprocess.run(["openssl", *arguments], check=check, stdin=subprocess.DEVNULL,
+                          capture_output=True)
+
+
+class Key:
+    """A private key in a file, as immured is configured with it and as a client names it."""
+
+    def __init__(self, kind, serial=1):
+        self.kind = kind
+        self.file = certificate(kind, serial=serial).key
+        self.spki = openssl("pkey", "-in", self.file, "-pubout", "-outform", "DER").stdout
+        self.id = wire.key_id(self.spki)
+
+    def schemes(self):
+        if self.kind.startswith("rsa"):
+            return [wire.RSA_PKCS1_SHA256, wire.RSA_PKCS1_SHA384, wire.RSA_PKCS1_SHA512,
+                    wire.RSA_PSS_SHA256, wire.RSA_PSS_SHA384, wire.RSA_PSS_SHA512]
+        if self.kind.startswith("p-"):
+            return [wire.ECDSA_SHA256, wire.ECDSA_SHA384, wire.ECDSA_SHA512]
+        return [wire.ED25519]
+
+    def tls13_scheme(self):
+        return {"p-256": wire.ECDSA_SHA256, "p-384": wire.ECDSA_SHA384,
+                "p-521": wire.ECDSA_SHA512, "ed25519": wire.ED25519}.get(
+                    self.kind, wire.RSA_PSS_SHA256)
+
+    def verifies(self, scheme, message, signature):
+        """What `openssl` says about the signature."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {}
+            for name, data in (("spki", self.spki), ("message", message), ("signature", signature)):
+                paths[name] = os.path.join(folder, name)
+                with open(paths[name], "wb") as file:
+                    file.write(data)
+            pem = os.path.join(folder, "pem")
+            openssl("pkey", "-pubin", "-inform", "DER", "-in", paths["spki"], "-out", pem)
+            if scheme == wire.ED25519:
+                command = ["pkeyutl", "-verify", "-pubin", "-inkey", pem, "-rawin",
+                           "-in", paths["message"], "-sigfile", paths["signature"]]
+            else:
+                pss = scheme >> 8 == 8
+                digest = DIGESTS[scheme & 0xFF if pss else scheme >> 8]
+                padding = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
+                command = ["dgst", f"-{digest}", "-verify", pem, *(padding if pss else []),
+                           "-signature", paths["signature"], paths["message"]]
+            return openssl(*command, check=False).returncode == 0
+
+
+class ImmuredTest(harness.SystemTest):
+    """start_immured() gives a running one; connect() a client of it."""
+
+    def start_immured(self, *keys, program="immured", top="", policy="tls-server", listen=True):
+        self.path = os.path.join(self.directory, "immured.sock")
+        config = os.path.join(self.directory, "immured.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            if listen:
+                file.write(f'listen = "{self.path}"\n')
+            file.write(f"threads = 1\n{top}\n")
+            for number, key in enumerate(keys):
+                file.write(f'key "key {number}" {{ file = "{key.file}" policy = {policy} }}\n')
+        self.config = config
+        immured = self.start_program(program, "--config", config)
+        harness.wait_until(lambda: "ready:" in immured.log() or not immured.running(),
+                           "immured to be ready")
+        self.assertTrue(immured.running(), immured.log())
+        return immured
+
+    def connect(self, **options):
+        return self.own(wire.Client.connect(self.path, timeout=harness.LIMIT, **options))
+
+    def assert_error(self, reply, code, text=None):
+        self.assertEqual(reply.type, wire.ERROR, repr(reply))
+        self.assertEqual(reply.error[0], code, repr(reply))
+        if text is not None:
+            self.assertEqual(reply.error[1], text)
+
+    def assert_ended(self, client, code):
+        """The stream ended with this error, said under id 0."""
+        reply = client.receive()
+        while reply.id != 0 or reply.type == wire.WELCOME:
+            reply = client.receive()
+        self.assert_error(reply, code)
+        self.assertRaises(wire.Closed, client.receive)
+
+    def assert_served(self, client, key):
+        message = wire.tls13_message()
+        reply = client.sign(key.id, key.tls13_scheme(), message)
+        self.assertTrue(key.verifies(key.tls13_scheme(), message, reply.signed[3]))

@@ -1,0 +1,324 @@
+"""What immured refuses, each with its error and without harm to a second client."""
+
+import os
+import socket
+import struct
+import time
+
+import harness
+import proc
+import wire
+from immured import ImmuredTest, Key
+
+NOT_TLS = "not a TLS handshake signature: "
+
+
+class Refusals(ImmuredTest):
+    def setUp(self):
+        super().setUp()
+        self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
+        self.immured = self.start_immured(self.rsa, self.ec)
+        self.second = self.connect()
+
+    def tearDown(self):
+        self.assert_served(self.second, self.ec)
+
+    def test_messages_that_are_no_handshake_signature(self):
+        client = self.connect()
+        for message, text in (
+            (b"pay 1000 to Mallory", "too short for randoms and ServerECDHParams"),
+            (b"x" * 500, "ServerECDHParams do not name a curve"),
+            (wire.tls13_message(wire.CLIENT_CONTEXT), "context string is not the server's"),
+            (wire.tls13_message(b"TLS 1.3, delegated credentials\0".ljust(34, b"\0")),
+             "context string is not the server's"),
+            (wire.tls13_message(digest=b"d" * 33), "transcript hash is not of 32 or 48 bytes"),
+            (wire.tls13_message(digest=b""), "transcript hash is not of 32 or 48 bytes"),
+            (wire.tls12_message(group=22), "ServerECDHParams name a group that is not allowed"),
+            (wire.tls12_message() + b"!", "ServerECDHParams are not as long as their group's"),
+            (wire.tls12_message(23, b"\2" + b"p" * 64),
+             "point of ServerECDHParams is not uncompressed"),
+        ):
+            with self.subTest(message=message):
+                for key in (self.rsa, self.ec):
+                    reply = client.sign(key.id, key.tls13_scheme(), message)
+                    self.assert_error(reply, wire.E_POLICY, NOT_TLS + text)
+        self.assert_served(client, self.rsa)
+
+    def test_schemes(self):
+        client = self.connect()
+        tls12, tls13 = wire.tls12_message(), wire.tls13_message()
+        for scheme in (*self.ec.schemes(), wire.ED25519, 0x0201, 0x0809, 0, 0xFFFF):
+            self.assert_error(client.sign(self.rsa.id, scheme, tls12), wire.E_SCHEME)
+        for scheme in (*self.rsa.schemes(), wire.ED25519, 0x0203, 0, 0xFFFF):
+            self.assert_error(client.sign(self.ec.id, scheme, tls12), wire.E_SCHEME)
+        for scheme in (wire.RSA_PKCS1_SHA256, wire.RSA_PKCS1_SHA384, wire.RSA_PKCS1_SHA512):
+            self.assert_error(client.sign(self.rsa.id, scheme, tls13), wire.E_POLICY,
+                              NOT_TLS + "TLS 1.3 has no PKCS #1 v1.5")
+        for scheme in (wire.ECDSA_SHA384, wire.ECDSA_SHA512):
+            self.assert_error(client.sign(self.ec.id, scheme, tls13), wire.E_POLICY,
+                              NOT_TLS + "TLS 1.3 binds this scheme to another curve")
+
+    def test_unknown_keys(self):
+        client = self.connect()
+        for key in (bytes(32), b"\xff" * 32, self.rsa.id[:-1] + bytes([self.rsa.id[-1] ^ 1])):
+            self.assert_error(client.sign(key, wire.ECDSA_SHA256, wire.tls13_message()),
+                              wire.E_UNKNOWN_KEY)
+
+    def test_frames_of_every_wrong_length(self):
+        shortest_sign, longest_sign = 39, 38 + 65000
+        for type, right in ((wire.HELLO, {8}), (wire.LIST, {4}), (wire.CANCEL, {0}),
+                            (wire.STATS, {0}), (wire.PING, range(65)),
+                            (wire.SIGN, range(shortest_sign, longest_sign + 1))):
+            lengths = {*range(41), 63, 64, 65, 66, longest_sign - 1, longest_sign,
+                       longest_sign + 1, 65524, 65535}
+            for length in sorted(lengths):
+                with self.subTest(type=type, length=length), self.connect() as client:
+                    if type == wire.HELLO:
+                        client = self.own(self.connect(greet=False))
+                    try:
+                        client.send(wire.frame(type, 0 if type == wire.HELLO else 7, b"z" * length))
+                    except OSError:
+                        pass  # it ended the stream before it had it all
+                    if length not in right:
+                        self.assert_ended(client, wire.E_FRAME_SIZE)
+                    elif type == wire.HELLO:
+                        self.assert_ended(client, wire.E_MAGIC)
+                    elif type == wire.SIGN:
+                        self.assert_error(client.receive(), wire.E_UNKNOWN_KEY)
+                    elif type == wire.LIST:  # it begins at key 0x7a7a7a7a
+                        self.assert_ended(client, wire.E_MALFORMED)
+                    else:
+                        client.ping() if type == wire.CANCEL else client.receive()
+
+    def test_frames_of_every_other_type(self):
+        known = {wire.LIST, wire.SIGN, wire.CANCEL, wire.STATS, wire.PING}
+        for type in range(256):
+            with self.subTest(type=type), self.connect() as client:
+                if type not in known:
+                    client.send(wire.frame(type, 7, b"\0" * 8))
+                    self.assert_ended(client, wire.E_FRAME_TYPE)
+        for flags in (1, 0x80, 0xFF):
+            with self.connect() as client:
+                client.send(wire.frame(wire.PING, 7, flags=flags))
+                self.assert_ended(client, wire.E_FRAME_TYPE)
+        for type, payload in ((wire.PING, b""), (wire.STATS, b""), (wire.LIST, bytes(4))):
+            with self.connect() as client:
+                client.send(wire.frame(type, 0, payload))
+                self.assert_ended(client, wire.E_MALFORMED)
+
+    def test_greetings(self):
+        for data, code in (
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", wire.E_MAGIC),
+            (wire.frame(wire.PING, 1), wire.E_MAGIC),
+            (wire.hello(magic=0), wire.E_MAGIC),
+            (wire.hello(2, 9), wire.E_VERSION),
+            (wire.hello(0, 0), wire.E_VERSION),
+            (wire.hello(2, 1), wire.E_MALFORMED),
+            (wire.hello() + wire.hello(), wire.E_FRAME_TYPE),
+        ):
+            with self.subTest(data=data), self.connect(greet=False) as client:
+                client.send(data)
+                self.assert_ended(client, code)
+        with self.connect(greet=False) as client:
+            client.send(wire.hello(0, 0xFFFF))
+            self.assertEqual(struct.unpack("!IHHI", client.receive().payload)[:2],
+                             (wire.MAGIC, wire.VERSION))
+
+    def test_streams_cut_at_every_byte(self):
+        stream = (wire.hello() + wire.frame(wire.LIST, 1, bytes(4)) + wire.frame(wire.PING, 2, b"p")
+                  + wire.sign(3, self.ec.id, wire.ECDSA_SHA256, wire.tls13_message())
+                  + wire.frame(wire.CANCEL, 3) + wire.frame(wire.STATS, 4))
+        for cut in range(len(stream)):
+            with self.connect(greet=False) as client:
+                client.send(stream[:cut])
+                client.socket.shutdown(socket.SHUT_WR)
+        self.second.ping()
+        with self.connect(greet=False) as client:
+            for at in range(len(stream)):
+                client.send(stream[at : at + 1])
+            replies = {client.receive().id for _ in range(5)}
+            self.assertEqual(replies, {0, 1, 2, 3, 4})
+        harness.wait_until(lambda: self.second.stats()[3] == 1, "the cut sessions to be gone")
+
+    def test_error_is_counted_and_logged(self):
+        before = self.second.stats()[6]
+        with self.connect() as client:
+            client.send(wire.frame(0x55, 1))
+            self.assert_ended(client, wire.E_FRAME_TYPE)
+        self.assertEqual(self.second.stats()[6], before + 1)
+        self.assertIn("session of uid", self.immured.log())
+
+
+class NeverReads(ImmuredTest):
+    def flood(self, client, data):
+        """Sends until nobody takes it any more; returns whether the stream was ended."""
+        client.socket.settimeout(harness.LIMIT)
+        try:
+            for _ in range(100000):
+                client.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return True
+        return False
+
+    def test_client_that_never_reads_is_ended(self):
+        ec = Key("p-256")
+        immured = self.start_immured(ec, top='stall-timeout = "500ms"')
+        second = self.connect()
+        floods = (wire.frame(wire.PING, 1, b"p" * 64) * 100,
+                  wire.frame(wire.LIST, 1, bytes(4)) * 100,
+                  wire.frame(wire.STATS, 1) * 100,
+                  wire.sign(1, ec.id, wire.ECDSA_SHA256, wire.tls13_message()) * 100)
+        for data in floods:
+            with self.subTest(data=data[:20]), self.connect() as client:
+                self.assertTrue(self.flood(client, data))
+            self.assert_served(second, ec)
+        log = immured.log()
+        self.assertEqual(log.count("the peer does not read its replies"), len(floods), log)
+        self.assertRegex(log, r"\d+ bytes of replies unread, \d+ requests in flight")
+        self.assertLess(proc.resident(immured.pid), harness.scaled(64, 512) << 20)
+
+    def test_slow_reader_is_served(self):
+        ec = Key("p-256")
+        self.start_immured(ec, top='stall-timeout = "1s"')
+        client = self.connect()
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        count = 20000
+        pings = b"".join(wire.frame(wire.PING, id, b"p" * 64) for id in range(1, count + 1))
+        client.socket.setblocking(False)
+        client.socket.settimeout(harness.LIMIT)
+        sent, got = 0, 0
+        while got < count:
+            client.socket.setblocking(False)
+            try:
+                sent += client.socket.send(pings[sent:])
+            except BlockingIOError:
+                pass
+            client.socket.settimeout(harness.LIMIT)
+            if got % 5000 == 0:
+                time.sleep(0.3)
+            self.assertEqual(client.receive().type, wire.PONG)
+            got += 1
+
+
+class WrongSignatures(ImmuredTest):
+    def test_a_false_rsa_signature_is_not_released(self):
+        rsa, ec = Key("rsa-2048"), Key("p-256")
+        immured = self.start_immured(rsa, ec, program="immured-test", top='backend = "corrupt"')
+        client, second = self.connect(), self.connect()
+        for scheme in rsa.schemes():
+            reply = client.sign(rsa.id, scheme, wire.tls12_message())
+            self.assert_error(reply, wire.E_SIGNING)
+        self.assert_served(second, ec)
+        self.assertEqual(second.stats()[13], len(rsa.schemes()))
+        self.assertIn("failed or did not verify; it is withheld", immured.log())
+
+
+class Bounds(ImmuredTest):
+    """With a backend that takes 50 ms a batch."""
+
+    def setUp(self):
+        super().setUp()
+        self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
+        self.immured = self.start_immured(self.rsa, self.ec, program="immured-test",
+                                          top='backend = "delay"')
+
+    def test_late_and_cancelled_requests_are_not_signed(self):
+        client = self.connect()
+        message = wire.tls13_message()
+        client.send(wire.sign(1, self.rsa.id, wire.RSA_PSS_SHA256, message))
+        time.sleep(0.02)  # the one signer for RSA is at it
+        client.send(wire.sign(2, self.rsa.id, wire.RSA_PSS_SHA256, message, time_left_us=1000)
+                    + wire.sign(3, self.rsa.id, wire.RSA_PSS_SHA256, message)
+                    + wire.sign(4, self.rsa.id, wire.RSA_PSS_SHA256, message, time_left_us=10**7)
+                    + wire.frame(wire.CANCEL, 3) + wire.frame(wire.CANCEL, 99)
+                    + wire.frame(wire.CANCEL, 1))
+        replies = {reply.id: reply for reply in (client.receive() for _ in range(4))}
+        self.assert_error(replies[2], wire.E_EXPIRED)
+        self.assert_error(replies[3], wire.E_CANCELLED)
+        for id in (1, 4):  # begun work is finished, cancelled or not
+            self.assertTrue(self.rsa.verifies(wire.RSA_PSS_SHA256, message, replies[id].signed[3]))
+        figures = client.stats()
+        self.assertEqual((figures[11], figures[12]), (1, 1))
+
+    def test_too_many_in_flight_are_busy(self):
+        client, second = self.connect(), self.connect()
+        message = wire.tls13_message()
+        count = client.welcome[2] + 500
+        client.send(b"".join(wire.sign(id, self.ec.id, wire.ECDSA_SHA256, message)
+                             for id in range(1, count + 1)))
+        second.ping()
+        replies = [client.receive() for _ in range(count)]
+        self.assertEqual({reply.id for reply in replies}, set(range(1, count + 1)))
+        busy = [reply for reply in replies if reply.type == wire.ERROR]
+        self.assertTrue(busy)
+        for reply in busy:
+            self.assert_error(reply, wire.E_BUSY, "too many requests of this client are in flight")
+        self.assert_served(second, self.ec)
+
+    def test_work_of_a_client_that_left_is_dropped(self):
+        client, second = self.connect(), self.connect()
+        message = wire.tls13_message()
+        client.send(b"".join(wire.sign(id, self.rsa.id, wire.RSA_PSS_SHA256, message)
+                             for id in range(1, 1001)))
+        harness.wait_until(lambda: second.stats()[7] == 1000, "the requests to be taken")
+        client.close()
+        harness.wait_until(lambda: second.stats()[14] == 0, "an empty queue")
+        self.assertGreater(second.stats()[12], 100)
+        self.assert_served(second, self.rsa)
+
+    def test_express_passes_rsa(self):
+        client = self.connect()
+        message = wire.tls13_message()
+        client.send(wire.sign(1, self.rsa.id, wire.RSA_PSS_SHA256, message)
+                    + wire.sign(2, self.ec.id, wire.ECDSA_SHA256, message))
+        self.assertEqual({client.receive().id, client.receive().id}, {1, 2})
+        self.assertLess(client.sign(self.ec.id, wire.ECDSA_SHA256, message).signed[1], 40_000_000)
+
+
+class Peers(ImmuredTest):
+    ALLOWED, OTHER = 65531, 65532
+
+    def reply_to(self, uid):
+        """What a process of this uid hears after HELLO: a frame type and error code, or errno."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+                with wire.Client.connect(self.path, greet=False) as client:
+                    try:
+                        client.send(wire.hello())
+                    except BrokenPipeError:
+                        pass
+                    reply = client.receive()
+                    said = reply.error[0] if reply.type == wire.ERROR else 0
+            except PermissionError:
+                said = 255
+            os.write(writing, bytes([said]))
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            return pipe.read()[0]
+
+    @harness.needs_root("to be three users")
+    def test_only_users_that_are_allowed(self):
+        ec = Key("p-256")
+        immured = self.start_immured(ec, top=f"allow-users = {{{self.ALLOWED}}}")
+        self.assertEqual(self.reply_to(self.ALLOWED), 0)
+        self.assertEqual(self.reply_to(self.OTHER), wire.E_PEER)
+        self.assertIn(f"uid {self.OTHER} was refused", immured.log())
+        client = self.connect()
+        self.assert_served(client, ec)
+        self.assertEqual(client.stats()[5], 1)
+
+    @harness.needs_root("to be two users")
+    def test_the_socket_is_closed_to_others(self):
+        self.start_immured(Key("p-256"))
+        self.assertEqual(self.reply_to(self.OTHER), 255)
+
+
+if __name__ == "__main__":
+    harness.main()
