@@ -1,0 +1,33 @@
+# The rule of the house: that a room may include a header, and may not include another, is tried with
+# the compiler and the room's own include paths.
+#
+#   immure_house_test(client "wire/frame.h" MAY)
+function(immure_house_test room header rule)
+  string(MAKE_C_IDENTIFIER "${room}_${header}" name)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/house/${name}.c)
+  file(WRITE ${source} "#include \"${header}\"\n")
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${header})
+    message(FATAL_ERROR "${header} does not exist, so this test would say nothing")
+  endif()
+  add_test(NAME house.${room}/${header}
+    COMMAND ${CMAKE_C_COMPILER} -fsyntax-only
+      "-I$<JOIN:$<TARGET_PROPERTY:${room},INCLUDE_DIRECTORIES>,;-I>" ${source}
+    COMMAND_EXPAND_LISTS)
+  if(rule STREQUAL "MAY_NOT")
+    # Not WILL_FAIL: it shall fail for this reason and for no other.
+    set_tests_properties(house.${room}/${header} PROPERTIES
+      PASS_REGULAR_EXPRESSION "${header}.*(No such file|file not found)")
+  endif()
+endfunction()
+
+immure_house_test(wire "base/buffer.h" MAY)
+immure_house_test(client "wire/frame.h" MAY)
+immure_house_test(keyd "wire/frame.h" MAY)
+immure_house_test(base "wire/frame.h" MAY_NOT)
+immure_house_test(wire "client/core.h" MAY_NOT)
+immure_house_test(client "keyd/key.h" MAY_NOT)
+immure_house_test(client "provider/key.h" MAY_NOT)
+immure_house_test(keyd "client/core.h" MAY_NOT)
+immure_house_test(keyd "proxy/worker.h" MAY_NOT)
+immure_house_test(provider "wire/frame.h" MAY_NOT)
+immure_house_test(proxy "keyd/key.h" MAY_NOT)

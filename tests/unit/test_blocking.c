@@ -1,0 +1,361 @@
+/* The blocking exchange over real sockets, with a peer in a thread that can be made to fail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "immure/blocking.h"
+#include "peer.h"
+#include "wire/stats.h"
+
+enum habit {
+    ANSWER,       /* every request */
+    HANG_UP,      /* as soon as a request has come */
+    HANG_UP_HALF, /* in the middle of the reply */
+    SILENT,       /* reads and says nothing */
+    REFUSE,       /* an error about the stream */
+};
+
+/* A server on a unix socket that treats its connections by one habit each, the last for the rest.
+ */
+struct server {
+    char path[64];
+    int listener;
+    pthread_t thread;
+    const enum habit *habits;
+    size_t habit_count;
+    atomic_size_t connections;
+};
+
+static void answer(struct peer *peer, const struct peer_request *request)
+{
+    static const uint8_t spki[] = "spki", id[WIRE_KEY_ID_SIZE] = {7};
+    struct wire_key key = {
+        .id = id, .name = "key", .name_length = 3, .spki = spki, .spki_length = sizeof spki};
+    struct wire_figure figure = {WIRE_STAT_KEYS, 3};
+    size_t put;
+    switch (request->type) {
+    case WIRE_SIGN:
+        if (request->scheme == 0)
+            peer_say_error(peer, request->id, IMMURE_E_SCHEME, "no scheme");
+        else
+            peer_say_signed(peer, request->id, request->message, request->message_length);
+        break;
+    case WIRE_LIST:
+        wire_put_keys(&peer->output, request->id, &key, 1, 0, 1, &put);
+        break;
+    case WIRE_STATS:
+        wire_put_figures(&peer->output, request->id, &figure, 1);
+        break;
+    default:
+        wire_put_plain(&peer->output, WIRE_PONG, request->id, NULL, 0);
+    }
+}
+
+static void forget(struct peer *peer)
+{
+    for (size_t i = 0; i < peer->count; i++)
+        free(peer->requests[i].message);
+    peer->count = 0;
+}
+
+/* False: the connection is to be ended. */
+static bool react(struct peer *peer, int connection, enum habit habit)
+{
+    if (peer->count == 0 || habit == SILENT)
+        return true;
+    if (habit == HANG_UP)
+        return false;
+    if (habit == REFUSE)
+        peer_say_error(peer, 0, IMMURE_E_PEER, "not you");
+    for (size_t i = 0; i < peer->count && habit != REFUSE; i++)
+        answer(peer, &peer->requests[i]);
+    forget(peer);
+    size_t length = buffer_length(&peer->output);
+    if (habit == HANG_UP_HALF)
+        length -= 3;
+    bool sent = send(connection, buffer_bytes(&peer->output), length, MSG_NOSIGNAL) > 0;
+    buffer_consume(&peer->output, length);
+    return sent && habit != HANG_UP_HALF;
+}
+
+static void serve(int connection, enum habit habit)
+{
+    struct peer peer;
+    peer_init(&peer, 100);
+    uint8_t input[4096];
+    ssize_t length;
+    bool alive = true;
+    while (alive && (length = recv(connection, input, sizeof input, 0)) > 0) {
+        peer_receive(&peer, input, (size_t)length);
+        alive = react(&peer, connection, habit);
+    }
+    peer_release(&peer);
+    close(connection);
+}
+
+static void *serve_all(void *arg)
+{
+    struct server *server = arg;
+    int connection;
+    while ((connection = accept(server->listener, NULL, NULL)) >= 0) {
+        size_t number = atomic_fetch_add(&server->connections, 1);
+        size_t last = server->habit_count - 1;
+        serve(connection, server->habits[number < last ? number : last]);
+    }
+    return NULL;
+}
+
+static void server_begin(struct server *server, const enum habit *habits, size_t count)
+{
+    *server = (struct server){.habits = habits, .habit_count = count};
+    snprintf(server->path, sizeof server->path, "/tmp/immure-test-blocking.%d", (int)getpid());
+    unlink(server->path);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, server->path);
+    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server->listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(server->listener, 5), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve_all, server), 0);
+}
+
+static void server_end(struct server *server)
+{
+    shutdown(server->listener, SHUT_RDWR);
+    assert_int_equal(pthread_join(server->thread, NULL), 0);
+    close(server->listener);
+    unlink(server->path);
+}
+
+static const uint8_t message[] = "message";
+
+static const struct immure_sign_request request = {
+    .scheme = IMMURE_ED25519, .message = message, .message_length = sizeof message};
+
+static enum immure_error sign(struct immure_blocking *blocking, uint64_t timeout)
+{
+    uint8_t signature[IMMURE_SIGNATURE_MAX];
+    struct immure_signature reply;
+    enum immure_error error = immure_blocking_sign(blocking, &request, timeout, signature, &reply);
+    assert_int_equal(reply.error, error);
+    assert_non_null(reply.error_text);
+    if (error == IMMURE_OK) {
+        assert_ptr_equal(reply.signature, signature);
+        assert_int_equal(reply.signature_length, sizeof message);
+        assert_memory_equal(signature, message, sizeof message);
+        assert_string_equal(reply.backend, "test");
+        assert_int_equal(reply.queue_ns, 11);
+    }
+    return error;
+}
+
+struct told {
+    size_t keys, ends, stats;
+    enum immure_error error;
+};
+
+static void on_key(void *arg, const struct immure_key *key, enum immure_error error)
+{
+    struct told *told = arg;
+    if (key != NULL) {
+        told->keys++;
+        assert_string_equal(key->name, "key");
+        assert_int_equal(key->id[0], 7);
+    } else {
+        told->ends++;
+        told->error = error;
+    }
+}
+
+static void on_stats(void *arg, const struct immure_stat *stats, size_t count,
+                     enum immure_error error)
+{
+    struct told *told = arg;
+    told->ends++;
+    told->error = error;
+    told->stats = count;
+    if (count > 0)
+        assert_string_equal(stats[0].name, "keys");
+}
+
+static void test_each_request(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_non_null(blocking);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    struct told list = {0}, stats = {0};
+    assert_int_equal(immure_blocking_list(blocking, NS_PER_S, on_key, &list), IMMURE_OK);
+    assert_int_equal(list.keys, 1);
+    assert_int_equal(list.ends, 1);
+    assert_int_equal(immure_blocking_stats(blocking, NS_PER_S, on_stats, &stats), IMMURE_OK);
+    assert_int_equal(stats.ends, 1);
+    assert_int_equal(stats.stats, 1);
+    assert_int_equal(immure_blocking_ping(blocking, NS_PER_S), IMMURE_OK);
+
+    struct immure_sign_request wrong = request;
+    uint8_t signature[IMMURE_SIGNATURE_MAX];
+    struct immure_signature reply;
+    wrong.scheme = 0;
+    assert_int_equal(immure_blocking_sign(blocking, &wrong, NS_PER_S, signature, &reply),
+                     IMMURE_E_SCHEME);
+    wrong.message_length = 0;
+    assert_int_equal(immure_blocking_sign(blocking, &wrong, NS_PER_S, signature, &reply),
+                     IMMURE_E_ARGUMENT);
+    assert_int_equal(reply.error, IMMURE_E_ARGUMENT);
+    immure_blocking_free(blocking);
+    server_end(&server);
+    assert_int_equal(server.connections, 1);
+}
+
+static void test_lost_connections_are_replaced(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {HANG_UP, HANG_UP_HALF, HANG_UP, HANG_UP, ANSWER};
+    struct server server;
+    server_begin(&server, habits, 5);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    assert_int_equal(server.connections, 5);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    assert_int_equal(server.connections, 5);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+static void test_time_limit(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {SILENT};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    uint64_t begun = clock_now();
+    assert_int_equal(sign(blocking, 50 * NS_PER_MS), IMMURE_E_TIMEOUT);
+    assert_int_equal(immure_blocking_ping(blocking, 50 * NS_PER_MS), IMMURE_E_TIMEOUT);
+    struct told told = {0};
+    assert_int_equal(immure_blocking_list(blocking, 50 * NS_PER_MS, on_key, &told),
+                     IMMURE_E_TIMEOUT);
+    assert_int_equal(told.ends, 1);
+    assert_int_equal(told.error, IMMURE_E_TIMEOUT);
+    uint64_t took = clock_now() - begun;
+    assert_true(took >= 150 * NS_PER_MS);
+    assert_true(took < 5 * NS_PER_S);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+static void test_refused_by_the_peer(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {REFUSE, ANSWER};
+    struct server server;
+    server_begin(&server, habits, 2);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_E_PEER);
+    assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+static void test_nobody_there(void **state)
+{
+    (void)state;
+    struct immure_blocking *blocking = immure_blocking_unix("/tmp/immure-test-nobody-there");
+    uint64_t begun = clock_now();
+    assert_int_equal(sign(blocking, 30 * NS_PER_MS), IMMURE_E_IO);
+    assert_int_equal(errno, ENOENT);
+    assert_true(clock_now() - begun >= 30 * NS_PER_MS);
+    immure_blocking_free(blocking);
+    immure_blocking_free(NULL);
+
+    char path[200];
+    memset(path, 'x', sizeof path);
+    path[108] = '\0';
+    assert_null(immure_blocking_unix(path));
+    assert_int_equal(errno, ENAMETOOLONG);
+    path[107] = '\0';
+    blocking = immure_blocking_unix(path);
+    assert_non_null(blocking);
+    immure_blocking_free(blocking);
+}
+
+static int fail_some_times(void *arg)
+{
+    struct server *server = arg;
+    static int attempts;
+    if (++attempts < 4) {
+        errno = ECONNREFUSED;
+        return -1;
+    }
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, server->path);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* a blocking one */
+    assert_int_equal(connect(descriptor, (const struct sockaddr *)&address, sizeof address), 0);
+    return descriptor;
+}
+
+static void test_own_way_to_connect(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_new(fail_some_times, &server);
+    assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+/* A child gets a connection of its own, and the parent's goes on. */
+static void test_fork(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        /* The parent's thread serves one connection at a time, so this one is not answered; on the
+         * parent's own it would be. */
+        _exit(immure_blocking_ping(blocking, 100 * NS_PER_MS) == IMMURE_E_TIMEOUT ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_request), cmocka_unit_test(test_lost_connections_are_replaced),
+        cmocka_unit_test(test_time_limit),   cmocka_unit_test(test_refused_by_the_peer),
+        cmocka_unit_test(test_nobody_there), cmocka_unit_test(test_own_way_to_connect),
+        cmocka_unit_test(test_fork),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
