@@ -104,6 +104,28 @@ static bool find_backend(struct load *load, cfg_t *section, struct frontend_conf
     return refuse(load, name->line, "there is no backend '%s'", name->text);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* immured has each key file once: whoever uses it must say the same of it. */
+static bool check_key(struct load *load, const struct certificate_config *certificate)
+{
+    const struct config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            const struct certificate_config *other = &config->frontends[i].certificates[j];
+            if (same_text(other->key, certificate->key) &&
+                (!same_text(other->policy, certificate->policy) ||
+                 !same_text(other->pass_phrase_file, certificate->pass_phrase_file)))
+                return refuse(load, certificate->line,
+                              "key %s has another policy or pass-phrase-file in line %d",
+                              certificate->key, other->line);
+        }
+    return true;
+}
+
 static bool fill_certificates(struct load *load, cfg_t *section, struct frontend_config *frontend)
 {
     size_t count = cfg_size(section, section_names[SECTION_CERTIFICATE]);
@@ -118,7 +140,7 @@ static bool fill_certificates(struct load *load, cfg_t *section, struct frontend
         struct certificate_config *certificate =
             &frontend->certificates[frontend->certificate_count++];
         certificate->line = parse_section_line(inner, SECTION_CERTIFICATE);
-        if (!fill(load, inner, SECTION_CERTIFICATE, certificate))
+        if (!fill(load, inner, SECTION_CERTIFICATE, certificate) || !check_key(load, certificate))
             return false;
     }
     return true;

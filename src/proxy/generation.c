@@ -205,7 +205,7 @@ void generation_control_ready(struct control_end *control)
     } else if (message.type == CONTROL_READY && generation->state == GENERATION_STARTING) {
         generation->state = GENERATION_RUNNING;
         generation->deadline = UINT64_MAX;
-    } else if (message.type == CONTROL_READY) {
+    } else if (message.type == CONTROL_READY && generation->state == GENERATION_RUNNING) {
         log_info("worker (pid %d) is ready", (int)generation->worker.pid);
     }
 }
@@ -265,12 +265,10 @@ static void fail(struct generation *generation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void fail(struct generation *generation, const char *format, ...)
 {
-    char text[128];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(generation->failure, sizeof generation->failure, format, arguments);
     va_end(arguments);
-    log_error("%s: does not come up: %s", generation->config->file, text);
     generation->state = GENERATION_FAILED;
     generation->deadline = UINT64_MAX;
 }

@@ -20,7 +20,7 @@
 enum generation_state {
     GENERATION_STARTING,
     GENERATION_RUNNING,
-    GENERATION_FAILED, /* the reason was logged */
+    GENERATION_FAILED, /* failure says why */
     GENERATION_DRAINING,
     GENERATION_ENDED
 };
@@ -46,6 +46,7 @@ struct generation {
     struct config *config;
     enum generation_state state;
     uint64_t deadline; /* of STARTING and DRAINING; then the next harder measure is taken */
+    char failure[128];
 
     struct listening **listening; /* of each thread in turn, then of the admin page */
     size_t listening_count;

@@ -142,15 +142,18 @@ static void discard_pending(struct master *master)
     master->pending = NULL;
 }
 
-static void refuse_pending(struct master *master)
+/* What exactly is wrong with it, its worker or its immured has logged. */
+static void refuse_pending(struct master *master, const char *reason)
 {
-    discard_pending(master);
     if (master->current != NULL) {
-        log_error("%s is not taken over; the running configuration goes on", master->file);
+        log_error("%s is not taken over: %s; the running configuration goes on", master->file,
+                  reason);
     } else {
+        log_error("%s: cannot start: %s", master->file, reason);
         master->status = EXIT_FAILURE;
         master->ending = true;
     }
+    discard_pending(master);
 }
 
 static void take_over(struct master *master)
@@ -158,8 +161,7 @@ static void take_over(struct master *master)
     struct config_error error;
     struct generation *next = master->pending, *old = master->current;
     if (!generation_listen(next, &error)) {
-        log_error("%s", error.text);
-        refuse_pending(master);
+        refuse_pending(master, error.text);
         return;
     }
     master->pending = NULL;
@@ -187,7 +189,7 @@ static void advance(struct master *master)
 {
     struct generation *pending = master->pending;
     if (pending != NULL && pending->state == GENERATION_FAILED)
-        refuse_pending(master);
+        refuse_pending(master, pending->failure);
     else if (pending != NULL && pending->state == GENERATION_RUNNING && master->setup.test)
         finish_test(master);
     else if (pending != NULL && pending->state == GENERATION_RUNNING)

@@ -174,6 +174,23 @@ class Reload(harness.SystemTest):
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", second))
 
+    @harness.needs_root("the master's /proc is root's")
+    def test_nothing_accumulates(self):
+        proxy = self.start()
+        self.reload()
+        harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "the old processes' end")
+        descriptors = proc.descriptors(proxy.pid)
+        for turn in range(6):
+            self.configure([self.new if turn % 2 else self.old], workers=1 + turn % 2,
+                           top="" if turn % 3 else "workers = none")
+            proxy.signal(signal.SIGHUP)
+            time.sleep(harness.scaled(0.2, 1.0))
+        self.configure([self.old])
+        self.reload()
+        harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "the old processes' end")
+        harness.wait_until(lambda: proc.descriptors(proxy.pid) == descriptors,
+                           f"{descriptors} descriptors again")
+
     def test_sessions_survive(self):
         proxy = self.start()
         tls = clients.context(clients.TLS12)

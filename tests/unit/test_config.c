@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/config.h"
+#include "proxy/directives.h"
 
 static char folder[] = "/tmp/immure-config-XXXXXX";
 static char file[128];
@@ -41,6 +42,7 @@ static int make_folder(void **state)
     snprintf(file, sizeof file, "%s/proxy.conf", folder);
     write_file("a.crt", "certificate");
     write_file("a.key", "key");
+    write_file("b.key", "key");
     write_file("phrase", "secret");
     log_setup("test_config", LOG_LEVEL_ERROR, false);
     return 0;
@@ -49,7 +51,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    const char *names[] = {"proxy.conf", "a.crt", "a.key", "phrase"};
+    const char *names[] = {"proxy.conf", "a.crt", "a.key", "b.key", "phrase"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -107,7 +109,7 @@ static void defaults(void **state)
     assert_int_equal(frontend->tickets, 1);
     assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_NONE);
     assert_null(frontend->alpn);
-    assert_null(frontend->ciphers);
+    assert_string_equal(frontend->ciphers, directive_find(SECTION_FRONTEND, "ciphers")->standard);
     assert_null(frontend->ciphersuites);
     assert_null(frontend->groups);
     assert_null(frontend->certificates[0].pass_phrase_file);
@@ -162,7 +164,7 @@ static void frontend_section(void **state)
                           "frontend \"all\" {\n"
                           "  listen = { \"*:1\", \"127.0.0.1:2\", // one more\n"
                           "             \"[::1]:3\", \"unix:/run/front.sock\" }\n"
-                          "  certificate { chain = a.crt key = a.key\n"
+                          "  certificate { chain = a.crt key = b.key\n"
                           "    pass-phrase-file = phrase policy = any }\n" //
                   CERTIFICATE "\n"
                           "  alpn = { \"h2\", \"http/1.1\" }\n"
@@ -401,7 +403,7 @@ static void expect_error(const char *text, const char *format, ...)
     assert_string_equal(error.text, expected);
 }
 
-static void missing_files(void **state)
+static void files(void **state)
 {
     (void)state;
     expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n"
@@ -413,6 +415,11 @@ static void missing_files(void **state)
     expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n"
                          " certificate { chain = a.crt key = a.key\n pass-phrase-file = no } }\n",
                  "%s:4: pass-phrase-file %s/no: No such file or directory", file, folder);
+
+    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
+                         " certificate { chain = a.crt key = a.key policy = any } }\n",
+                 "%s:4: key %s/a.key has another policy or pass-phrase-file in line 3", file,
+                 folder);
 
     struct config_error error;
     assert_null(config_load("/nowhere/proxy.conf", &error));
@@ -480,11 +487,16 @@ static void documentation_is_in_sync(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(top_level),
-        cmocka_unit_test(frontend_section), cmocka_unit_test(admin_and_keys),
-        cmocka_unit_test(example),          cmocka_unit_test(every_error_with_its_line),
-        cmocka_unit_test(missing_files),    cmocka_unit_test(long_alpn_name),
-        cmocka_unit_test(every_prefix),     cmocka_unit_test(documentation_is_in_sync),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(top_level),
+        cmocka_unit_test(frontend_section),
+        cmocka_unit_test(admin_and_keys),
+        cmocka_unit_test(example),
+        cmocka_unit_test(every_error_with_its_line),
+        cmocka_unit_test(files),
+        cmocka_unit_test(long_alpn_name),
+        cmocka_unit_test(every_prefix),
+        cmocka_unit_test(documentation_is_in_sync),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,113 @@
+/* What the master decides without a process: immured's configuration, and when to start again. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/child.h"
+#include "proxy/keyd_text.h"
+
+/* As waitpid() has them, see wait(2). */
+#define EXITED(code) ((code) << 8)
+#define KILLED(number) (number)
+
+static void text_for_immured(void **state)
+{
+    (void)state;
+    struct certificate_config first[] = {
+        {.key = "/k/a.key", .policy = "tls-server", .line = 3},
+        {.key = "/k/it's \\ here.key", .policy = "any", .pass_phrase_file = "/k/p", .line = 4},
+    };
+    struct certificate_config second[] = {{.key = "/k/a.key", .policy = "tls-server", .line = 9}};
+    struct frontend_config frontends[] = {{.certificates = first, .certificate_count = 2},
+                                          {.certificates = second, .certificate_count = 1}};
+    struct config config = {.file = "x.conf",
+                            .log_json = true,
+                            .log_level = LOG_LEVEL_DEBUG,
+                            .frontends = frontends,
+                            .frontend_count = 2,
+                            .keys = {.threads = 3, .backend = "slow"}};
+    char *text = keyd_text(&config);
+    assert_string_equal(text, "threads = 3\n"
+                              "backend = 'slow'\n"
+                              "log = 'json'\n"
+                              "log-level = 'debug'\n"
+                              "key '/k/a.key'\n{\n"
+                              "file = '/k/a.key'\n"
+                              "policy = 'tls-server'\n"
+                              "location = 'x.conf:3'\n}\n"
+                              "key '/k/it\\'s \\\\ here.key'\n{\n"
+                              "file = '/k/it\\'s \\\\ here.key'\n"
+                              "pass-phrase-file = '/k/p'\n"
+                              "policy = 'any'\n"
+                              "location = 'x.conf:4'\n}\n");
+    free(text);
+}
+
+/* A key's name may have 255 bytes; a path more. */
+static void long_path(void **state)
+{
+    (void)state;
+    char path[301] = {0}, expected[512];
+    memset(path, 'x', 300);
+    memcpy(path + 45, "TAIL", 4);
+    struct certificate_config certificate = {.key = path, .policy = "any"};
+    struct frontend_config frontend = {.certificates = &certificate, .certificate_count = 1};
+    struct config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
+    char *text = keyd_text(&config);
+    snprintf(expected, sizeof expected, "key '%s'\n", path + 45);
+    assert_non_null(strstr(text, expected));
+    free(text);
+}
+
+static void pauses_double_up_to_a_second(void **state)
+{
+    (void)state;
+    const uint64_t pauses[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000};
+    struct child child = CHILD_INIT("worker");
+    uint64_t now = 1000 * NS_PER_S;
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        child_started(&child, 42, now);
+        assert_int_equal(child.restart_at, UINT64_MAX);
+        now += NS_PER_MS;
+        child_restart_later(&child, EXITED(1), now);
+        assert_int_equal(child.pid, 0);
+        assert_int_equal(child.restart_at - now, pauses[i] * NS_PER_MS);
+        now = child.restart_at;
+    }
+    child_started(&child, 42, now);
+    now += 10 * NS_PER_S;
+    child_restart_later(&child, KILLED(SIGKILL), now);
+    assert_int_equal(child.restart_at - now, 10 * NS_PER_MS);
+    child_ended(&child);
+    assert_int_equal(child.restart_at, UINT64_MAX);
+}
+
+static void how_it_ended(void **state)
+{
+    (void)state;
+    char text[64];
+    assert_string_equal(child_describe(EXITED(3), text, sizeof text), "ended with status 3");
+    assert_string_equal(child_describe(KILLED(SIGKILL), text, sizeof text),
+                        "was killed by signal 9 (Killed)");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_for_immured),
+        cmocka_unit_test(long_path),
+        cmocka_unit_test(pauses_double_up_to_a_second),
+        cmocka_unit_test(how_it_ended),
+    };
+    log_setup("test_supervision", LOG_LEVEL_ERROR, false);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
