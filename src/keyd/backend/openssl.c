@@ -37,7 +37,9 @@ static void *openssl_thread_new(void)
 /* Ed25519 hashes the message twice, so it takes it whole (RFC 8032). */
 static bool sign_ed25519(struct openssl_thread *thread, struct job *job)
 {
-    return EVP_DigestSignInit(thread->ed25519, NULL, NULL, NULL, job->key->pair) > 0 &&
+    /* without the reset the context would go on with the key that it has */
+    return EVP_MD_CTX_reset(thread->ed25519) == 1 &&
+           EVP_DigestSignInit(thread->ed25519, NULL, NULL, NULL, job->key->pair) > 0 &&
            EVP_DigestSign(thread->ed25519, job->signature, &job->signature_length, job->message,
                           job->message_length) > 0;
 }

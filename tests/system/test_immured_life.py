@@ -1,0 +1,331 @@
+"""immured from its start to its end: keys, signatures, descriptors, signals, walls."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+import proc
+import wire
+from certificates import certificate, encrypted
+from immured import ImmuredTest, Key, openssl
+
+KINDS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ed25519")
+
+
+class Signatures(ImmuredTest):
+    def test_every_kind_of_key_under_every_scheme(self):
+        keys = [Key(kind) for kind in KINDS]
+        self.start_immured(*keys)
+        client = self.connect()
+        tls12 = [wire.tls12_message(29),
+                 wire.tls12_message(30, b"p" * 56),
+                 *(wire.tls12_message(group, b"\4" + b"p" * 2 * size)
+                   for group, size in ((23, 32), (24, 48), (25, 66)))]
+        for key in keys:
+            for number, scheme in enumerate(key.schemes()):
+                message = tls12[number % len(tls12)]
+                signature = client.sign(key.id, scheme, message).signed[3]
+                self.assertTrue(key.verifies(scheme, message, signature), (key.kind, hex(scheme)))
+                self.assertFalse(key.verifies(scheme, message + b"!", signature))
+            for digest in (b"d" * 32, b"d" * 48):
+                message = wire.tls13_message(digest=digest)
+                signature = client.sign(key.id, key.tls13_scheme(), message).signed[3]
+                self.assertTrue(key.verifies(key.tls13_scheme(), message, signature), key.kind)
+
+    def test_client_keys(self):
+        key = Key("p-256")
+        self.start_immured(key, policy="tls-client")
+        client = self.connect()
+        hello, exchange = b"\1\0\0\3abc", b"\x10\0\0\4defg"
+        for message in (wire.tls13_message(wire.CLIENT_CONTEXT), hello + exchange,
+                        hello + b"\2\0\xf0\0" + b"s" * 0xF000 + exchange):
+            signature = client.sign(key.id, wire.ECDSA_SHA256, message).signed[3]
+            self.assertTrue(key.verifies(wire.ECDSA_SHA256, message, signature))
+        self.assert_error(client.sign(key.id, wire.ECDSA_SHA256, wire.tls13_message()),
+                          wire.E_POLICY)
+
+    def test_any_message(self):
+        key = Key("ed25519")
+        immured = self.start_immured(key, policy="any")
+        client = self.connect()
+        for message in (b"m", b"m" * 65000):
+            signature = client.sign(key.id, wire.ED25519, message).signed[3]
+            self.assertTrue(key.verifies(wire.ED25519, message, signature))
+        self.assertIn("signs any message", immured.log())
+
+    def test_many_keys_are_listed_in_pages(self):
+        count = 250
+        keys = []
+        for number in range(count):
+            path = os.path.join(self.directory, f"{number}.pem")
+            openssl("genpkey", "-algorithm", "ed25519", "-out", path)
+            keys.append(f'key "{"n" * 250} {number}" {{ file = "{path}" }}')
+        first = Key("p-256")
+        self.start_immured(first, top="\n".join(keys))
+        client = self.connect()
+        listed = client.keys()
+        self.assertEqual([name for name, _, _ in listed],
+                         [f'{"n" * 250} {number}' for number in range(count)] + ["key 0"])
+        self.assertEqual(len({spki for _, spki, _ in listed}), count + 1)
+        for _, spki, schemes in listed[:count:50]:
+            self.assertEqual(schemes, [wire.ED25519])
+            reply = client.sign(wire.key_id(spki), wire.ED25519, wire.tls13_message())
+            self.assertEqual(len(reply.signed[3]), 64)
+
+    def test_pipelined_requests_are_all_answered(self):
+        keys = [Key(kind) for kind in ("rsa-2048", "p-256", "ed25519")]
+        self.start_immured(*keys)
+        clients = [self.connect() for _ in range(4)]
+        message, count = wire.tls13_message(), 600
+        for client in clients:
+            client.send(b"".join(
+                wire.sign(id, keys[id % 3].id, keys[id % 3].tls13_scheme(), message)
+                for id in range(1, count + 1)))
+        for client in clients:
+            replies = [client.receive() for _ in range(count)]
+            self.assertEqual({reply.id for reply in replies}, set(range(1, count + 1)))
+            for reply in replies:
+                self.assertEqual(reply.type, wire.SIGNED)
+            sample = replies[-1]
+            key = keys[sample.id % 3]
+            self.assertTrue(key.verifies(key.tls13_scheme(), message, sample.signed[3]))
+
+
+class Configuration(ImmuredTest):
+    def refused(self, text, reason):
+        path = os.path.join(self.directory, "bad.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        for arguments in (["--test"], []):
+            run = subprocess.run([harness.program_path("immured"), "--config", path, *arguments],
+                                 capture_output=True, text=True, timeout=harness.LIMIT, check=False)
+            self.assertEqual(run.returncode, 1, run.stderr)
+            self.assertIn(f"{path}:{reason}", run.stderr)
+
+    def test_mistakes_are_named_with_their_line(self):
+        plain = certificate("p-256")
+        locked, phrase = encrypted(certificate("p-384"), "open sesame")
+        self.refused("\nbogus = 1\n", "2: no such option 'bogus'")
+        self.refused('# c\nkey a {\n file = "/nonexistent"\n}\n',
+                     '3: key "a": /nonexistent: No such file or directory')
+        self.refused(f'key a {{\n file = "{plain.chain}"\n}}\n',
+                     f'2: key "a": {plain.chain}: holds no private key in PEM form')
+        self.refused(f'key a {{\n file = "{locked.key}"\n}}\n',
+                     f'2: key "a": {locked.key}: the key is encrypted')
+        self.refused(f'key a {{\n file = "{plain.key}"\n policy = all\n}}\n', "3: policy: ")
+        good = os.path.join(self.directory, "good.conf")
+        with open(good, "w", encoding="utf-8") as file:
+            file.write(f'key a {{ file = "{locked.key}" pass-phrase-file = "{phrase}" }}\n'
+                       f'key b {{ file = "{plain.key}" }}\n')
+        run = subprocess.run([harness.program_path("immured"), "--test", "--config", good],
+                             capture_output=True, text=True, timeout=harness.LIMIT, check=True)
+        self.assertIn("2 keys", run.stderr)
+
+    def test_the_same_key_twice_is_one(self):
+        key = Key("p-256")
+        immured = self.start_immured(key, key)
+        self.assertEqual(len(self.connect().keys()), 1)
+        self.assertIn('key "key 1" is the same key as one before it', immured.log())
+
+    def test_the_socket_file(self):
+        key = Key("p-256")
+        first = self.start_immured(key)
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        second = self.start_program("immured", "--config", self.config)
+        second.expected_status = 1
+        self.assertEqual(second.wait(), 1)
+        self.assertIn("Address already in use", second.log())
+        self.assert_served(self.connect(), key)
+        first.expected_status = -signal.SIGKILL
+        first.signal(signal.SIGKILL)
+        first.wait()
+        self.start_immured(key)
+        self.assert_served(self.connect(), key)
+
+
+class Descriptors(ImmuredTest):
+    """Started by a supervisor."""
+
+    def start(self, key, *arguments, keep=(), program="immured", top=""):
+        config = os.path.join(self.directory, "own.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f'threads = 1\n{top}\nkey k {{ file = "{key.file}" }}\n')
+        with open(config, "rb") as file:
+            os.unlink(config)
+            return subprocess.Popen(
+                [harness.program_path(program), "--config", f"/dev/fd/{file.fileno()}", *arguments],
+                pass_fds=(file.fileno(), *keep), stdin=subprocess.DEVNULL)
+
+    def listener(self):
+        self.path = os.path.join(self.directory, "shared.sock")
+        listener = self.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(self.path)
+        listener.listen(16)
+        return listener
+
+    def test_a_session_is_its_life(self):
+        key = Key("p-256")
+        ours, theirs = socket.socketpair()
+        immured = self.start(key, "--session-fd", str(theirs.fileno()), keep=(theirs.fileno(),))
+        theirs.close()
+        with wire.Client(ours, timeout=harness.LIMIT) as client:
+            self.assert_served(client, key)
+        self.assertEqual(immured.wait(harness.LIMIT), 0)
+
+    def test_the_listener_outlives_it(self):
+        key, listener = Key("p-256"), self.listener()
+        arguments = ("--listen-fd", str(listener.fileno()))
+        for _ in range(3):
+            waiting = self.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            waiting.connect(self.path)
+            immured = self.start(key, *arguments, keep=(listener.fileno(),))
+            self.assert_served(wire.Client(waiting, timeout=harness.LIMIT), key)
+            immured.terminate()
+            self.assertEqual(immured.wait(harness.LIMIT), 0)
+
+    def test_it_ends_with_its_supervisor(self):
+        key, listener = Key("p-256"), self.listener()
+        reading, writing = os.pipe()
+        supervisor = os.fork()
+        if supervisor == 0:
+            immured = self.start(key, "--listen-fd", str(listener.fileno()),
+                                 keep=(listener.fileno(),))
+            os.write(writing, str(immured.pid).encode())
+            time.sleep(harness.LIMIT)
+            os._exit(1)
+        immured = int(os.read(reading, 20))
+        self.assert_served(self.connect(), key)
+        os.kill(supervisor, signal.SIGKILL)
+        os.waitpid(supervisor, 0)
+        harness.wait_until(lambda: not proc.alive(immured), "immured to follow its supervisor")
+        os.close(reading)
+        os.close(writing)
+
+    def test_nothing_else_is_inherited(self):
+        key, listener = Key("p-256"), self.listener()
+        secret = self.own(open(key.file, "rb"))
+        immured = self.start(key, "--listen-fd", str(listener.fileno()),
+                             keep=(listener.fileno(), secret.fileno()))
+        self.assert_served(self.connect(), key)
+        if os.geteuid() == 0:
+            held = [os.readlink(f"/proc/{immured.pid}/fd/{each}")
+                    for each in os.listdir(f"/proc/{immured.pid}/fd")]
+            self.assertFalse([each for each in held if each.endswith((".key", ".conf"))], held)
+        immured.terminate()
+        self.assertEqual(immured.wait(harness.LIMIT), 0)
+
+    def test_nobody_to_serve(self):
+        immured = self.start(Key("p-256"))
+        self.assertEqual(immured.wait(harness.LIMIT), 1)
+
+
+class End(ImmuredTest):
+    def test_term_answers_what_was_taken(self):
+        key = Key("rsa-2048")
+        immured = self.start_immured(key, program="immured-test", top='backend = "delay"')
+        client, idle = self.connect(), self.connect()
+        message, count = wire.tls13_message(), 300
+        client.send(b"".join(wire.sign(id, key.id, wire.RSA_PSS_SHA256, message)
+                             for id in range(1, count + 1)))
+        harness.wait_until(lambda: idle.stats()[7] == count, "the requests to be taken")
+        immured.signal(signal.SIGTERM)
+        for _ in range(count):
+            self.assertEqual(client.receive().type, wire.SIGNED)
+        self.assertRaises(wire.Closed, client.receive)
+        self.assertRaises(wire.Closed, idle.receive)
+        self.assertEqual(immured.wait(), 0)
+
+    def test_a_second_term_ends_it_at_once(self):
+        key = Key("rsa-2048")
+        immured = self.start_immured(key, program="immured-test", top='backend = "delay"')
+        immured.expected_status = 1
+        client = self.connect()
+        client.send(b"".join(wire.sign(id, key.id, wire.RSA_PSS_SHA256, wire.tls13_message())
+                             for id in range(1, 3001)))
+        harness.wait_until(lambda: "stopping" in immured.log() or immured.signal(signal.SIGTERM),
+                           "immured to stop", pause=0.1)
+        immured.signal(signal.SIGTERM)
+        self.assertEqual(immured.wait(), 1)
+        self.assertIn("not fully answered", immured.log())
+
+
+class Walls(ImmuredTest):
+    @harness.not_sanitized("the walls stay open")
+    def test_doors(self):
+        immured = self.start_immured(Key("rsa-2048"), Key("p-256"))
+        tasks = os.listdir(f"/proc/{immured.pid}/task")
+        self.assertEqual(len(tasks), 3, "main, one signer, express")
+        for task in tasks:
+            status = dict(line.split(":", 1) for line in
+                          proc.read(immured.pid, f"task/{task}/status").splitlines())
+            self.assertEqual(status["Seccomp"].strip(), "2", task)
+            self.assertEqual(status["NoNewPrivs"].strip(), "1", task)
+            for name in ("CapEff", "CapPrm", "CapAmb"):
+                if os.geteuid() == 0:
+                    self.assertEqual(int(status[name], 16), 0, task)
+        self.assertRegex(proc.read(immured.pid, "limits"), r"Max core file size +0 +0 ")
+        # not dumpable: its entries belong to root, not to its user
+        self.assertEqual(os.stat(f"/proc/{immured.pid}/mem").st_uid, 0)
+        if os.geteuid() == 0:
+            self.assertNotIn(0, proc.uids(immured.pid))
+            self.assertEqual(proc.status(immured.pid)["Groups"], "")
+        signers = [task for task in tasks if task != str(immured.pid)]
+        for task in signers:
+            nice = proc.read(immured.pid, f"task/{task}/stat").rsplit(")", 1)[1].split()[16]
+            self.assertEqual(nice, "5")
+
+    @harness.not_sanitized("the walls stay open")
+    @harness.needs_root("to become the user of immured")
+    def test_its_own_user_cannot_trace_it(self):
+        immured = self.start_immured(Key("p-256"))
+        uid = proc.uids(immured.pid)[0]
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            try:
+                with open(f"/proc/{immured.pid}/mem", "rb"):
+                    os._exit(1)
+            except PermissionError:
+                os._exit(0)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+
+    @harness.needs_root("to choose a user")
+    def test_another_user(self):
+        immured = self.start_immured(Key("p-256"), top="user = 65530")
+        self.assertEqual(proc.uids(immured.pid), [65530] * 4)
+
+    def test_descriptors_run_out_and_come_back(self):
+        key, limit = Key("p-256"), 64
+        self.start_immured(key).stop()
+        log_path = os.path.join(self.directory, "log")
+        with open(log_path, "wb") as log:
+            immured = subprocess.Popen(
+                ["/bin/sh", "-c", f'ulimit -n {limit} && exec "$0" --config "$1"',
+                 harness.program_path("immured"), self.config],
+                stdin=subprocess.DEVNULL, stderr=log)
+        self.addCleanup(immured.wait, harness.LIMIT)
+        self.addCleanup(immured.terminate)
+        log = self.own(open(log_path, encoding="utf-8"))
+        harness.wait_until(lambda: "ready:" in log.read(), "immured to be ready")
+        clients = [self.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                   for _ in range(limit + 20)]
+        for each in clients:
+            each.connect(self.path)
+        harness.wait_until(lambda: "accepting pauses" in log.read(), "the limit to be reached")
+        before = proc.cpu(immured.pid)
+        time.sleep(1)
+        self.assertLess(proc.cpu(immured.pid) - before, 0.2, "it does not spin")
+        served = wire.Client(clients[0], timeout=harness.LIMIT)
+        self.assert_served(served, key)
+        for each in clients[1:40]:
+            each.close()
+        self.assert_served(wire.Client(clients[-1], timeout=harness.LIMIT), key)
+
+
+if __name__ == "__main__":
+    harness.main()
