@@ -14,11 +14,11 @@
 #define CONNECTIONS_MAX 10000000
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
-#define DURATION_MAX (24 * 3600 * NS_PER_S)
+#define DURATION_MAX (NS_PER_S * 24 * 3600)
 
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define LIST(type, member, count)                                                                  \
-    FIELD(type, member), .count_offset = offsetof(type, count), .required = true
+    .offset = offsetof(type, member), .count_offset = offsetof(type, count)
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
 
@@ -55,69 +55,69 @@ static const struct choice policies[] = {
     {"tls-server", 0}, {"tls13-server", 0}, {"tls-client", 0}, {"any", 0}, {NULL, 0}};
 
 const struct directive directives[] = {
-    {SECTION_TOP, "workers", TYPE_NUMBER, "auto", .least = 1, .most = WORKERS_MAX,
+    {SECTION_TOP, "workers", TYPE_NUMBER, .standard = "auto", .least = 1, .most = WORKERS_MAX,
      .choices = automatic, FIELD(struct config, workers),
      .text = "Event-loop threads. `auto`: one for each CPU this process may run on. When HUP makes "
-             "them "
-             "fewer, connections that wait to be accepted by those that go are reset (unless "
+             "them fewer, connections that wait to be accepted by those that go are reset (unless "
              "`net.ipv4.tcp_migrate_req` is 1)."},
-    {SECTION_TOP, "signing", TYPE_CHOICE, "async", .choices = signing_modes,
+    {SECTION_TOP, "signing", TYPE_CHOICE, .standard = "async", .choices = signing_modes,
      FIELD(struct config, signing),
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "
              "`sync`: in `immured`, while the event loop waits. `in-process`: the keys are loaded "
              "into the worker, unprotected. The last two are for comparison."},
-    {SECTION_TOP, "user", TYPE_TEXT, "nobody", FIELD(struct config, user),
+    {SECTION_TOP, "user", TYPE_TEXT, .standard = "nobody", FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
-    {SECTION_TOP, "log", TYPE_CHOICE, "plain", .choices = log_forms, FIELD(struct config, log_json),
+    {SECTION_TOP, "log", TYPE_CHOICE, .standard = "plain", .choices = log_forms,
+     FIELD(struct config, log_json),
      .text = "Form of the log lines on standard error; `json` is one object a line."},
-    {SECTION_TOP, "log-level", TYPE_CHOICE, "info", .choices = log_levels,
+    {SECTION_TOP, "log-level", TYPE_CHOICE, .standard = "info", .choices = log_levels,
      FIELD(struct config, log_level), .text = "The least important lines that are logged."},
-    {SECTION_TOP, "max-connections", TYPE_NUMBER, "100000", .least = 1, .most = CONNECTIONS_MAX,
-     FIELD(struct config, max_connections),
+    {SECTION_TOP, "max-connections", TYPE_NUMBER, .standard = "100000", .least = 1,
+     .most = CONNECTIONS_MAX, FIELD(struct config, max_connections),
      .text = "Client connections at a time, over all threads; more wait in the listen backlog. "
              "Each needs two file descriptors."},
-    {SECTION_TOP, "listen-backlog", TYPE_NUMBER, TEXT_OF(SOMAXCONN), .least = 1, .most = INT32_MAX,
-     FIELD(struct config, listen_backlog),
+    {SECTION_TOP, "listen-backlog", TYPE_NUMBER, .standard = TEXT_OF(SOMAXCONN), .least = 1,
+     .most = INT32_MAX, FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "
              "caps it at `net.core.somaxconn`."},
-    {SECTION_TOP, "handshake-budget", TYPE_DURATION, "1ms", .least = 100 * NS_PER_US,
+    {SECTION_TOP, "handshake-budget", TYPE_DURATION, .standard = "1ms", .least = 100 * NS_PER_US,
      .most = NS_PER_S, FIELD(struct config, handshake_budget),
      .text = "How long handshakes may take within one turn of an event loop; what is left waits "
              "until established connections have had their turn."},
-    {SECTION_TOP, "handshake-timeout", TYPE_DURATION, "10s", .least = NS_PER_MS,
+    {SECTION_TOP, "handshake-timeout", TYPE_DURATION, .standard = "10s", .least = NS_PER_MS,
      .most = DURATION_MAX, FIELD(struct config, handshake_timeout),
      .text = "From accepting a connection to the end of its handshake."},
-    {SECTION_TOP, "connect-timeout", TYPE_DURATION, "5s", .least = NS_PER_MS, .most = DURATION_MAX,
-     FIELD(struct config, connect_timeout), .text = "To connect to a backend."},
-    {SECTION_TOP, "idle-timeout", TYPE_DURATION, "10m", .least = NS_PER_MS, .most = DURATION_MAX,
-     FIELD(struct config, idle_timeout),
+    {SECTION_TOP, "connect-timeout", TYPE_DURATION, .standard = "5s", .least = NS_PER_MS,
+     .most = DURATION_MAX, FIELD(struct config, connect_timeout),
+     .text = "To connect to a backend."},
+    {SECTION_TOP, "idle-timeout", TYPE_DURATION, .standard = "10m", .least = NS_PER_MS,
+     .most = DURATION_MAX, FIELD(struct config, idle_timeout),
      .text = "How long an established connection may carry nothing either way. The default is "
              "longer than HTTP keep-alive and the pings of WebSocket and HTTP/2 need."},
-    {SECTION_TOP, "half-close-timeout", TYPE_DURATION, "30s", .least = NS_PER_MS,
+    {SECTION_TOP, "half-close-timeout", TYPE_DURATION, .standard = "30s", .least = NS_PER_MS,
      .most = DURATION_MAX, FIELD(struct config, half_close_timeout),
      .text = "How long one direction may go on with nothing to carry after the other has ended."},
-    {SECTION_TOP, "drain-timeout", TYPE_DURATION, "30s", .least = NS_PER_MS, .most = DURATION_MAX,
-     FIELD(struct config, drain_timeout),
+    {SECTION_TOP, "drain-timeout", TYPE_DURATION, .standard = "30s", .least = NS_PER_MS,
+     .most = DURATION_MAX, FIELD(struct config, drain_timeout),
      .text = "How long established connections may go on after TERM, or in the old worker after "
              "HUP."},
 
     {SECTION_FRONTEND, "listen", TYPE_LISTEN_LIST,
-     LIST(struct frontend_config, listen, listen_count),
+     LIST(struct frontend_config, listen, listen_count), .required = true,
      .text = "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
              "`unix:/run/front.sock`."},
     {SECTION_FRONTEND, "backend", TYPE_BACKEND, .required = true,
      FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
-    {SECTION_FRONTEND, "alpn", TYPE_ALPN_LIST, .offset = offsetof(struct frontend_config, alpn),
-     .size = sizeof(uint8_t *), .count_offset = offsetof(struct frontend_config, alpn_length),
+    {SECTION_FRONTEND, "alpn", TYPE_ALPN_LIST, LIST(struct frontend_config, alpn, alpn_length),
      .text = "Application protocols offered (ALPN), the preferred one first."},
-    {SECTION_FRONTEND, "tls-min", TYPE_CHOICE, "1.2", .choices = tls_versions,
+    {SECTION_FRONTEND, "tls-min", TYPE_CHOICE, .standard = "1.2", .choices = tls_versions,
      FIELD(struct frontend_config, tls_min), .text = "Lowest TLS version."},
-    {SECTION_FRONTEND, "tls-max", TYPE_CHOICE, "1.3", .choices = tls_versions,
+    {SECTION_FRONTEND, "tls-max", TYPE_CHOICE, .standard = "1.3", .choices = tls_versions,
      FIELD(struct frontend_config, tls_max), .text = "Highest TLS version."},
     {SECTION_FRONTEND, "ciphers", TYPE_TEXT,
-     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+     .standard = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                 "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
      FIELD(struct frontend_config, ciphers),
      .text =
          "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE: `immured` signs "
@@ -126,10 +126,10 @@ const struct directive directives[] = {
      .text = "Cipher suites of TLS 1.3, with `:` between. Without it, OpenSSL's default."},
     {SECTION_FRONTEND, "groups", TYPE_TEXT, FIELD(struct frontend_config, groups),
      .text = "Key exchange groups, with `:` between. Without it, OpenSSL's default."},
-    {SECTION_FRONTEND, "tickets", TYPE_NUMBER, "1", .least = 0, .most = TICKETS_MAX,
+    {SECTION_FRONTEND, "tickets", TYPE_NUMBER, .standard = "1", .least = 0, .most = TICKETS_MAX,
      FIELD(struct frontend_config, tickets),
      .text = "Session tickets sent in a TLS 1.3 handshake. `0`: no session is resumed."},
-    {SECTION_FRONTEND, "accept-proxy", TYPE_CHOICE, "none", .choices = proxy_accepted,
+    {SECTION_FRONTEND, "accept-proxy", TYPE_CHOICE, .standard = "none", .choices = proxy_accepted,
      FIELD(struct frontend_config, accept_proxy),
      .text = "Version of the PROXY protocol header that a load balancer in front sends first. "
              "Only for listeners that nobody else can reach: who can, can claim any address."},
@@ -143,7 +143,7 @@ const struct directive directives[] = {
     {SECTION_CERTIFICATE, "pass-phrase-file", TYPE_FILE,
      FIELD(struct certificate_config, pass_phrase_file),
      .text = "File whose first line decrypts the key."},
-    {SECTION_CERTIFICATE, "policy", TYPE_TEXT, "tls-server", .choices = policies,
+    {SECTION_CERTIFICATE, "policy", TYPE_TEXT, .standard = "tls-server", .choices = policies,
      FIELD(struct certificate_config, policy),
      .text = "What `immured` signs with the key. `tls13-server` refuses TLS 1.2."},
 
@@ -151,7 +151,7 @@ const struct directive directives[] = {
      FIELD(struct backend_config, address),
      .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. Host names are resolved "
              "when the configuration is loaded."},
-    {SECTION_BACKEND, "proxy-protocol", TYPE_CHOICE, "none", .choices = proxy_sent,
+    {SECTION_BACKEND, "proxy-protocol", TYPE_CHOICE, .standard = "none", .choices = proxy_sent,
      FIELD(struct backend_config, proxy_protocol),
      .text = "Version of the PROXY protocol header that is sent first; `v2` tells about TLS too."},
 
@@ -159,7 +159,7 @@ const struct directive directives[] = {
      .text = "Where `/metrics`, `/status.json` and the status page are served. Plain HTTP without "
              "a password: keep it on loopback."},
 
-    {SECTION_KEYS, "threads", TYPE_NUMBER, "auto", .least = 1, .most = SIGNERS_MAX,
+    {SECTION_KEYS, "threads", TYPE_NUMBER, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
      .choices = automatic, FIELD(struct config, keys.threads),
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
     {SECTION_KEYS, "socket", TYPE_PATH, FIELD(struct config, keys.socket),

@@ -42,11 +42,11 @@ struct directive {
     enum section section;
     const char *name;
     enum directive_type type;
-    const char *standard; /* the default, as the configuration would write it; NULL: none */
     bool required;
+    const char *standard;         /* the default, as the configuration would write it; NULL: none */
     uint64_t least, most;         /* of a number or duration */
     const struct choice *choices; /* ended by name NULL; of a number: names beside digits */
-    size_t offset, size;          /* of the field in the section's struct */
+    size_t offset, size;          /* of the field in the section's struct; no size of a list */
     size_t count_offset;          /* of a list's size_t */
     const char *text;
 };

@@ -6,8 +6,9 @@ static const char *const introductions[SECTION_COUNT] = {
     [SECTION_TOP] = "Outside of all sections.",
     [SECTION_FRONTEND] = "`frontend \"NAME\" { ... }`, one or more: where clients connect.",
     [SECTION_CERTIFICATE] =
-        "`certificate { ... }` within a frontend, one or more. The client's server name (SNI) and "
-        "what it can verify choose between them; the first is for clients that name none of them.",
+        ("`certificate { ... }` within a frontend, one or more. The client's server name (SNI) and "
+         "what it can verify choose between them; the first is for clients that name none of "
+         "them."),
     [SECTION_BACKEND] = "`backend \"NAME\" { ... }`: where the decrypted bytes go.",
     [SECTION_ADMIN] = "`admin { ... }`, at most one.",
     [SECTION_KEYS] = "`keys { ... }`, at most one: the process that holds the private keys.",

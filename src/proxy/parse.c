@@ -8,7 +8,7 @@
 #include "base/config_text.h"
 #include "proxy/nesting.h"
 
-#define NOTHING_REPLACED -1
+#define NOTHING_REPLACED (-1)
 #define DIRECTIVES_MAX 32 /* of one section, the subsections and the end included */
 
 /* libconfuse's callbacks have no argument of their own; it parses one file at a time. */

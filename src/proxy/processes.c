@@ -88,7 +88,7 @@ int keyd_connect(const struct generation *generation)
             return -1;
         }
         name->sun_family = AF_UNIX;
-        strcpy(name->sun_path, path);
+        memcpy(name->sun_path, path, strlen(path) + 1);
         address.length = sizeof *name;
     }
     int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

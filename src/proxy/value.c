@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "proxy/address.h"
 #include "proxy/config.h"
 #include "proxy/duration.h"
@@ -182,7 +183,7 @@ static bool store_listen_list(struct store *store)
 
 static bool store_alpn_list(struct store *store)
 {
-    size_t total = 0;
+    struct buffer list = BUFFER_INIT(ALPN_LIST_MAX_BYTES);
     for (size_t i = 0; i < store->count; i++) {
         const char *name = store->values[i]->text;
         size_t length = strlen(name);
@@ -190,26 +191,19 @@ static bool store_alpn_list(struct store *store)
         if (length == 0 || length > ALPN_NAME_MAX_BYTES) {
             snprintf(store->reason, store->size, "%s: '%.16s%s' is not a name of 1 to %d bytes",
                      store->directive->name, name, length > 16 ? "..." : "", ALPN_NAME_MAX_BYTES);
+            buffer_release(&list);
             return false;
         }
-        total += 1 + length;
+        if (!buffer_append(&list, &(uint8_t){(uint8_t)length}, 1) ||
+            !buffer_append(&list, name, length)) {
+            snprintf(store->reason, store->size, "%s: the list is longer than %d bytes",
+                     store->directive->name, ALPN_LIST_MAX_BYTES);
+            buffer_release(&list);
+            return false;
+        }
     }
-    if (total > ALPN_LIST_MAX_BYTES) {
-        snprintf(store->reason, store->size, "%s: the list is longer than %d bytes",
-                 store->directive->name, ALPN_LIST_MAX_BYTES);
-        return false;
-    }
-    uint8_t *list = malloc(total), *next = list;
-    if (list == NULL)
-        return refuse_memory(store);
-    for (size_t i = 0; i < store->count; i++) {
-        size_t length = strlen(store->values[i]->text);
-        *next++ = (uint8_t)length;
-        memcpy(next, store->values[i]->text, length);
-        next += length;
-    }
-    *(uint8_t **)(void *)store->field = list;
-    *store->list_count = total;
+    *(uint8_t **)(void *)store->field = list.data;
+    *store->list_count = list.end;
     return true;
 }
 
