@@ -6,84 +6,14 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "fake_signer.h"
-#include "immure/openssl.h"
-
-enum { RSA_2048, P_256, P_384, P_521, ED_25519, KEY_COUNT };
-
-static struct fake_key keys[KEY_COUNT];
-static X509 *certificates[KEY_COUNT]; /* in the ordinary library context */
-static OSSL_LIB_CTX *context;
-
-static X509 *make_certificate(EVP_PKEY *key)
-{
-    X509 *certificate = X509_new();
-    X509_NAME *name = X509_get_subject_name(certificate);
-    X509_set_version(certificate, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0);
-    X509_set_issuer_name(certificate, name);
-    X509_set_pubkey(certificate, key);
-    const EVP_MD *digest = EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256();
-    assert_true(X509_sign(certificate, key, digest) > 0);
-    return certificate;
-}
-
-static int make_all(void **state)
-{
-    (void)state;
-    fake_key_make(&keys[RSA_2048], "RSA-2048", "RSA", NULL, 2048);
-    fake_key_make(&keys[P_256], "P-256", "EC", "P-256", 0);
-    fake_key_make(&keys[P_384], "P-384", "EC", "P-384", 0);
-    fake_key_make(&keys[P_521], "P-521", "EC", "P-521", 0);
-    fake_key_make(&keys[ED_25519], "Ed25519", "ED25519", NULL, 0);
-    for (size_t i = 0; i < KEY_COUNT; i++)
-        certificates[i] = make_certificate(keys[i].private);
-    context = immure_openssl_context();
-    assert_non_null(context);
-    return 0;
-}
-
-static int free_all(void **state)
-{
-    (void)state;
-    immure_openssl_context_free(context);
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        fake_key_release(&keys[i]);
-        X509_free(certificates[i]);
-    }
-    return 0;
-}
-
-/* The certificate as a server that lives in `context` loads it. */
-static X509 *certificate_in_context(size_t key)
-{
-    uint8_t *der = NULL;
-    int length = i2d_X509(certificates[key], &der);
-    const uint8_t *end = der;
-    X509 *certificate = X509_new_ex(context, IMMURE_OPENSSL_PROPERTIES);
-    assert_non_null(d2i_X509(&certificate, &end, length));
-    OPENSSL_free(der);
-    return certificate;
-}
-
-static EVP_PKEY *key_in_context(size_t key)
-{
-    EVP_PKEY *made = immure_openssl_key(context, keys[key].spki, keys[key].spki_length);
-    assert_non_null(made);
-    return made;
-}
+#include "provider_fixture.h"
 
 static SSL_CTX *make_server(size_t key, long mode)
 {
@@ -192,18 +122,6 @@ static void exchange(struct peer *peer, struct immure_client *client)
         if (peer->requests[i].type == WIRE_SIGN)
             fake_sign(peer, &peer->requests[i], keys, KEY_COUNT);
     assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
-}
-
-/* Whether the reason of any error on the queue is `text`. */
-static bool error_queue_has(const char *text)
-{
-    unsigned long error;
-    bool found = false;
-    while ((error = ERR_get_error()) != 0) {
-        const char *reason = ERR_reason_error_string(error);
-        found = found || (reason != NULL && strcmp(reason, text) == 0);
-    }
-    return found;
 }
 
 static const struct {
@@ -398,6 +316,27 @@ static void test_many_at_once_reordered(void **state)
     many_end(&many);
 }
 
+static void *many_whole(void *arg)
+{
+    struct many *many = arg;
+    many_begin(many);
+    many_finish(many);
+    many_end(many);
+    return NULL;
+}
+
+/* Each with connections and a client of its own; the library context is shared. */
+static void test_many_in_several_threads(void **state)
+{
+    (void)state;
+    static struct many many[4];
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, many_whole, &many[i]), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 static void test_connection_lost_in_the_middle(void **state)
 {
     (void)state;
@@ -561,142 +500,13 @@ static void test_without_waiter_or_blocking(void **state)
     one_end(&one);
 }
 
-static void test_key_and_certificate_belong_together(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        EVP_PKEY *key = key_in_context(i);
-        X509 *own = certificate_in_context(i);
-        X509 *other = certificate_in_context((i + 1) % KEY_COUNT);
-        assert_int_equal(X509_check_private_key(own, key), 1);
-        assert_int_equal(X509_check_private_key(other, key), 0);
-        assert_int_equal(EVP_PKEY_get_size(key), EVP_PKEY_get_size(keys[i].private));
-        assert_int_equal(EVP_PKEY_get_bits(key), EVP_PKEY_get_bits(keys[i].private));
-
-        SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
-        assert_int_equal(SSL_CTX_use_certificate(server, own), 1);
-        assert_int_equal(SSL_CTX_use_PrivateKey(server, key), 1);
-        SSL_CTX_free(server);
-        X509_free(own);
-        X509_free(other);
-        EVP_PKEY_free(key);
-    }
-    /* The same type, another key. */
-    struct fake_key stranger;
-    fake_key_make(&stranger, "stranger", "EC", "P-256", 0);
-    EVP_PKEY *key = immure_openssl_key(context, stranger.spki, stranger.spki_length);
-    X509 *certificate = certificate_in_context(P_256);
-    assert_int_equal(X509_check_private_key(certificate, key), 0);
-    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
-    assert_int_equal(SSL_CTX_use_certificate(server, certificate), 1);
-    assert_int_not_equal(SSL_CTX_use_PrivateKey(server, key), 1);
-    SSL_CTX_free(server);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    fake_key_release(&stranger);
-}
-
-static void test_no_private_key_comes_out(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        EVP_PKEY *key = key_in_context(i), *copy = EVP_PKEY_dup(key);
-        OSSL_PARAM *params = NULL;
-        assert_int_not_equal(EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &params), 1);
-        assert_null(params);
-        assert_int_equal(EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params), 1);
-        OSSL_PARAM_free(params);
-        assert_non_null(copy);
-        assert_int_equal(EVP_PKEY_eq(key, copy), 1);
-        EVP_PKEY_free(copy);
-        EVP_PKEY_free(key);
-    }
-}
-
-static void test_bad_spki(void **state)
-{
-    (void)state;
-    const struct fake_key *good = &keys[P_256];
-    uint8_t bytes[256];
-    assert_true(good->spki_length + 1 < sizeof bytes);
-    memcpy(bytes, good->spki, good->spki_length);
-    bytes[good->spki_length] = 0;
-    for (size_t length = 0; length < good->spki_length; length++)
-        assert_null(immure_openssl_key(context, bytes, length));
-    assert_null(immure_openssl_key(context, bytes, good->spki_length + 1));
-    assert_true(error_queue_has("not a public key of this type"));
-}
-
-static bool set_rsa_params(EVP_PKEY_CTX *params, int padding, int salt)
-{
-    return (padding == 0 || EVP_PKEY_CTX_set_rsa_padding(params, padding) == 1) &&
-           (salt == 0 || EVP_PKEY_CTX_set_rsa_pss_saltlen(params, salt) == 1);
-}
-
-/* Whether a signature is asked for under these parameters; 0: they are not set. */
-static bool asks(size_t key, const char *digest, int padding, int salt)
-{
-    EVP_PKEY *private = key_in_context(key);
-    EVP_MD_CTX *signing = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *params;
-    const uint8_t message[] = {1};
-    uint8_t signature[IMMURE_SIGNATURE_MAX];
-    size_t length = 0;
-    bool asked = false;
-    assert_int_equal(EVP_DigestSignInit_ex(signing, &params, digest, context, NULL, private, NULL),
-                     1);
-    ERR_clear_error();
-    if (!set_rsa_params(params, padding, salt)) {
-        assert_true(error_queue_has("a parameter that no TLS SignatureScheme has"));
-    } else {
-        /* The length alone asks for nothing; and there is no waiter to ask. */
-        assert_int_equal(EVP_DigestSign(signing, NULL, &length, message, sizeof message), 1);
-        assert_int_equal(length, EVP_PKEY_get_size(private));
-        assert_int_equal(ERR_peek_error(), 0);
-        assert_int_not_equal(EVP_DigestSign(signing, signature, &length, message, sizeof message),
-                             1);
-        const char *reason = ERR_reason_error_string(ERR_peek_error());
-        asked = strcmp(reason, "no waiter was entered on this thread") == 0;
-        if (!asked)
-            assert_string_equal(reason, "no TLS SignatureScheme for this digest and padding");
-    }
-    ERR_clear_error();
-    EVP_MD_CTX_free(signing);
-    EVP_PKEY_free(private);
-    return asked;
-}
-
-static void test_only_tls_schemes(void **state)
-{
-    (void)state;
-    assert_true(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_DIGEST));
-    assert_true(asks(RSA_2048, "SHA2-256", RSA_PKCS1_PSS_PADDING, 32));
-    assert_false(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, 20));
-    assert_false(asks(RSA_2048, "SHA256", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_MAX));
-    assert_true(asks(RSA_2048, "SHA2-384", RSA_PKCS1_PADDING, 0));
-    assert_false(asks(RSA_2048, "SHA1", RSA_PKCS1_PADDING, 0));
-    assert_false(asks(RSA_2048, "SHA256", RSA_NO_PADDING, 0));
-    assert_true(asks(P_256, "SHA512", 0, 0));
-    assert_false(asks(P_256, "SHA3-256", 0, 0));
-    assert_true(asks(ED_25519, NULL, 0, 0));
-}
-
-static void test_no_signature_over_a_digest(void **state)
-{
-    (void)state;
-    EVP_PKEY *key = key_in_context(P_256);
-    EVP_PKEY_CTX *signing = EVP_PKEY_CTX_new_from_pkey(context, key, NULL);
-    assert_int_not_equal(EVP_PKEY_sign_init(signing), 1);
-    EVP_PKEY_CTX_free(signing);
-    EVP_PKEY_free(key);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_key_and_version_async),
         cmocka_unit_test(test_every_key_and_version_blocking),
         cmocka_unit_test(test_many_at_once_reordered),
+        cmocka_unit_test(test_many_in_several_threads),
         cmocka_unit_test(test_connection_lost_in_the_middle),
         cmocka_unit_test(test_cancel_while_paused),
         cmocka_unit_test(test_immured_refuses),
@@ -704,11 +514,6 @@ int main(void)
         cmocka_unit_test(test_client_freed_while_paused),
         cmocka_unit_test(test_signature_too_long),
         cmocka_unit_test(test_without_waiter_or_blocking),
-        cmocka_unit_test(test_key_and_certificate_belong_together),
-        cmocka_unit_test(test_no_private_key_comes_out),
-        cmocka_unit_test(test_bad_spki),
-        cmocka_unit_test(test_only_tls_schemes),
-        cmocka_unit_test(test_no_signature_over_a_digest),
     };
-    return cmocka_run_group_tests(tests, make_all, free_all);
+    return cmocka_run_group_tests(tests, fixture_make, fixture_free);
 }
