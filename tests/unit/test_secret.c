@@ -62,7 +62,7 @@ static void flags_of(const void *address, char *flags, size_t size)
         if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
             within = from <= (uintptr_t)address && (uintptr_t)address < to;
         else if (within && strncmp(line, "VmFlags:", 8) == 0)
-            snprintf(flags, size, "%s", line + 8);
+            snprintf(flags, size, "%.*s", (int)size - 1, line + 8);
     }
     fclose(maps);
 }
