@@ -42,10 +42,13 @@
 /* The longest signature there is, in bytes (RSA-8192). */
 #define IMMURE_SIGNATURE_MAX 1024
 
-/* What a client may hold at most. 0 means the default. */
+/*
+ * What a client may hold at most. 0 means the default. A request that was sent and then cancelled
+ * counts until immured has answered it or the connection is gone.
+ */
 struct immure_client_options {
     size_t max_requests; /* pending requests; default 4096, at most 65535 */
-    size_t max_bytes;    /* bytes of pending messages; default 16 MiB */
+    size_t max_bytes;    /* bytes of pending messages and listings; default 16 MiB */
 };
 
 /* A pending request. Ids are never used twice within a client; 0 is never one. */
@@ -103,7 +106,8 @@ void immure_client_free(struct immure_client *client);
 
 /*
  * Requests. Accepted (IMMURE_OK): the callback will come, exactly once, unless it is cancelled; *id
- * (may be NULL) names the request. Not accepted (IMMURE_E_FULL, _ARGUMENT, _MEMORY): no callback.
+ * (may be NULL) names the request. Not accepted (IMMURE_E_FULL, _ARGUMENT, _MEMORY; _CLOSED from a
+ * callback of immure_client_free()): no callback.
  * Nothing is sent before immure_client_output().
  */
 enum immure_error immure_sign(struct immure_client *client,
@@ -138,7 +142,7 @@ void immure_client_sent(struct immure_client *client, size_t length);
 /* The connection is gone: a new one starts with HELLO and sends every pending request again. */
 void immure_client_reset(struct immure_client *client);
 
-/* The earliest deadline of all pending requests, in ns; UINT64_MAX if there is none. */
+/* When to call expire next, in ns: no pending request's deadline is earlier. UINT64_MAX: never. */
 uint64_t immure_client_next_deadline(const struct immure_client *client);
 /* Ends those whose deadline has passed with IMMURE_E_TIMEOUT. */
 void immure_client_expire(struct immure_client *client, uint64_t now);
