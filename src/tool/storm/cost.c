@@ -16,30 +16,43 @@ static uint64_t ns_of_ticks(uint64_t ticks)
     return ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
+/* proc(5) numbers the fields so. */
+enum {
+    FIELD_PARENT = 4,
+    FIELD_USER = 14,
+    FIELD_SYSTEM,
+    FIELD_CHILD_USER,
+    FIELD_CHILD_SYSTEM,
+    FIELD_STARTED = 22,
+    FIELD_COUNT
+};
+
 bool process_parse(const char *line, struct process *process)
 {
     /* A name may contain anything, parentheses and spaces too: it ends at the last ')'. */
     const char *open = strchr(line, '('), *close = strrchr(line, ')');
-    long pid = strtol(line, NULL, 10), parent;
-    unsigned long long user, system, started;
-    long long child_user, child_system;
-    char state;
-    if (open == NULL || close == NULL || close < open || pid < 1)
+    long long fields[FIELD_COUNT] = {0};
+    long pid = strtol(line, NULL, 10);
+    if (open == NULL || close == NULL || close < open || pid < 1 || strlen(close) < 4)
         return false;
-    if (sscanf(close + 1,
-               " %c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld"
-               " %*d %*d %*d %*d %llu",
-               &state, &parent, &user, &system, &child_user, &child_system, &started) != 7)
-        return false;
+    const char *next = close + 3; /* ") S" */
+    for (int i = FIELD_PARENT; i < FIELD_COUNT; i++) {
+        char *end;
+        fields[i] = strtoll(next, &end, 10);
+        if (end == next)
+            return false;
+        next = end;
+    }
     size_t length = (size_t)(close - open - 1);
     if (length >= sizeof process->name)
         length = sizeof process->name - 1;
-    *process = (struct process){.pid = (pid_t)pid,
-                                .parent = (pid_t)parent,
-                                .ended = state == 'Z' || state == 'X',
-                                .own = ns_of_ticks(user + system),
-                                .children = ns_of_ticks((uint64_t)(child_user + child_system)),
-                                .started = started};
+    *process = (struct process){
+        .pid = (pid_t)pid,
+        .parent = (pid_t)fields[FIELD_PARENT],
+        .ended = close[2] == 'Z' || close[2] == 'X',
+        .own = ns_of_ticks((uint64_t)(fields[FIELD_USER] + fields[FIELD_SYSTEM])),
+        .children = ns_of_ticks((uint64_t)(fields[FIELD_CHILD_USER] + fields[FIELD_CHILD_SYSTEM])),
+        .started = (uint64_t)fields[FIELD_STARTED]};
     memcpy(process->name, open + 1, length);
     return true;
 }

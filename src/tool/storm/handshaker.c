@@ -29,6 +29,7 @@ struct connection {
     int fd;
     SSL *ssl;
     struct http_reply reply;
+    struct connection *made_before;
 };
 
 struct handshaker {
@@ -45,6 +46,7 @@ struct handshaker {
     uint64_t number;  /* of the next connection, for target_connect */
     /* In each list one time limit holds, so the first is due first. */
     struct list connecting, working, closing, unused;
+    struct connection *made; /* the last one; all of them are freed at the end */
     char request[1024];
     int request_length;
     unsigned seed;
@@ -107,8 +109,11 @@ struct handshaker *handshaker_new(struct target *target, unsigned index, struct 
 
 void handshaker_free(struct handshaker *handshaker)
 {
-    for (struct list *node; (node = list_take(&handshaker->unused));)
-        free(list_entry(node, struct connection, wait));
+    for (struct connection *connection = handshaker->made, *before; connection;
+         connection = before) {
+        before = connection->made_before;
+        free(connection);
+    }
     SSL_SESSION_free(handshaker->session);
     SSL_CTX_free(handshaker->context);
     if (handshaker->epoll != -1)
@@ -283,8 +288,11 @@ static struct connection *connection_take(struct handshaker *handshaker)
     if (node)
         return list_entry(node, struct connection, wait);
     struct connection *connection = calloc(1, sizeof *connection);
-    if (connection)
+    if (connection) {
         list_init(&connection->wait);
+        connection->made_before = handshaker->made;
+        handshaker->made = connection;
+    }
     return connection;
 }
 

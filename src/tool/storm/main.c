@@ -54,7 +54,7 @@ static bool run_prepare_threads(struct run *run)
     const struct options *options = &run->options;
     bool storm = options->rate > 0 || options->concurrency > 0;
     unsigned count = (storm ? options->threads : 0) + (options->probes > 0 ? 1 : 0);
-    run->threads = calloc(count, sizeof run->threads[0]);
+    run->threads = calloc(options->threads + 1UL, sizeof run->threads[0]);
     run->sum = calloc(1, sizeof *run->sum);
     run->previous = calloc(1, sizeof *run->previous);
     if (!run->threads || !run->sum || !run->previous)

@@ -105,7 +105,7 @@ static bool bind_source(int socket, uint64_t number)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
     uint32_t host = (uint32_t)(1 + number % 250), middle = (uint32_t)(number / 250 % 256);
-    uint32_t high = (uint32_t)(1 + number / (250 * 256) % 250);
+    uint32_t high = (uint32_t)(1 + number / (UINT64_C(250) * 256) % 250);
     source.sin_addr.s_addr = htonl(127u << 24 | high << 16 | middle << 8 | host);
     return setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) == 0 &&
            bind(socket, (const void *)&source, sizeof source) == 0;
