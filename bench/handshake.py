@@ -19,7 +19,7 @@ from setting import CLIENT_CORES, SERVER_CORES, Setting
 MODES = ("async", "sync", "in-process")
 SECTIONS = ("handshakes", "turns", "exchange", "idle")
 KEYS = ("p-256", "rsa-2048", "rsa-4096")
-STORM_LOAD = 0.5  # of what the server can do in-process, in the section `turns`
+STORM_LOAD = 0.5  # of the server's core in-process, in the section `turns`
 
 
 def arguments():
@@ -102,7 +102,7 @@ def measure_handshakes(setting, given):
     print(f"## Handshakes: closed loop of {sections.CONNECTIONS}, full, with a small GET; "
           f"{sections.PROBES} established connections at {sections.PROBE_RATE}/s each beside them")
     print(f"\nMedians of {given.rounds} alternating round(s) of {seconds:g} s; CPU is user + system "
-          "per handshake.\n")
+          "per handshake, the probes' share included.\n")
     print_table(("key, TLS", "signing", *MODE_HEAD),
                 [(f"{key}, {tls}", mode, *mode_row(rounds, mode))
                  for (key, tls), rounds in found.items() for mode in MODES])
@@ -112,13 +112,12 @@ def measure_handshakes(setting, given):
 def measure_turns(setting, given):
     key = "rsa-4096"
     seconds = given.seconds or (3.0 if given.quick else 8.0)
-    capacity = sections.handshakes(setting, key, "1.3", "in-process", 1.0)["rate"]
-    rate = STORM_LOAD * capacity
+    rate = STORM_LOAD * sections.capacity(setting, key)
     rounds = {mode: [] for mode in MODES}
     for mode in alternate(given.rounds):
         rounds[mode].append(sections.turns(setting, key, mode, rate, seconds))
-    print(f"## Turns: open loop of {rate:.0f} handshakes/s ({STORM_LOAD:.0%} of what in-process "
-          f"can do), {key}, TLS 1.3; {sections.PROBES} established connections at "
+    print(f"## Turns: open loop of {rate:.0f} handshakes/s ({STORM_LOAD:.0%} of a core in-process"
+          f"), {key}, TLS 1.3; {sections.PROBES} established connections at "
           f"{sections.TURN_PROBE_RATE}/s each\n")
     print_table(("key, TLS", "signing", *MODE_HEAD),
                 [(f"{key}, 1.3", mode, *mode_row(rounds, mode)) for mode in MODES])

@@ -66,6 +66,20 @@ def handshakes(setting, key, tls, mode, seconds):
         return figures(proxy, summary)
 
 
+def capacity(setting, key):
+    """Handshakes per second that would fill the server's core in-process. From the CPU time, so that
+    what else runs on the machine does not change the load."""
+    with setting.responder() as backend, setting.proxy(key, "in-process", backend.port) as proxy:
+        summary = setting.storm(f"127.0.0.1:{proxy.port}", "--concurrency", CONNECTIONS,
+                                "--request", "/", "--tls", "1.3", "--warmup", 0.2,
+                                "--duration", 1, "--cost", proxy.pid)
+        spent, _ = cpu_of(summary)
+        if spent is None:
+            raise SystemExit("bench: the server used too little CPU time in a second to know its "
+                             "capacity")
+        return 1e6 / spent
+
+
 def turns(setting, key, mode, rate, seconds):
     """An open-loop storm that leaves the server some time: what its event loop's turns take."""
     with setting.responder() as backend, setting.proxy(key, mode, backend.port) as proxy:

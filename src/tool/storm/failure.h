@@ -3,8 +3,6 @@
 #define STORM_FAILURE_H
 
 #include <openssl/ssl.h>
-#include <stdatomic.h>
-#include <stdint.h>
 
 enum failure {
     FAILURE_REFUSED,

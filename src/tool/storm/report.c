@@ -10,7 +10,7 @@ const char *const report_quantile_names[REPORT_QUANTILES] = {"P50",   "P90",    
 
 bool quantile_stands(uint64_t count, double quantile)
 {
-    /* Half a sample of slack for what 1 - 0.999999 is not in binary. */
+    /* A little slack, because 1 - 0.999999 is not exact in binary. */
     return (double)count * (1 - quantile) > QUANTILE_SAMPLES_BEYOND - 0.001;
 }
 

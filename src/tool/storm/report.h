@@ -55,7 +55,7 @@ struct second {
     uint64_t open;
 };
 
-/* Something to say about the run itself; NULL after the last. */
+/* What is to be said about the run itself. */
 #define WARNINGS_MAX 8
 struct warnings {
     char text[WARNINGS_MAX][200];
