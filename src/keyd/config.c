@@ -231,7 +231,7 @@ static int check_key(cfg_t *cfg, cfg_opt_t *option)
         return -1;
     }
     if (strlen(name) > WIRE_KEY_NAME_MAX) {
-        cfg_error(cfg, "key: a name of more than %d bytes", WIRE_KEY_NAME_MAX);
+        cfg_error(cfg, "key: its name is longer than %d bytes", WIRE_KEY_NAME_MAX);
         return -1;
     }
     size_t size = (config->key_count + 1) * sizeof *config->keys;
@@ -287,7 +287,8 @@ static bool parse(const char *text)
         return false;
     }
     cfg_set_error_function(cfg, report);
-    bool good = cfg_parse_buf(cfg, text) == CFG_SUCCESS;
+    /* it takes an empty text for an error */
+    bool good = *text == '\0' || cfg_parse_buf(cfg, text) == CFG_SUCCESS;
     cfg_free(cfg);
     return good;
 }

@@ -158,8 +158,10 @@ static bool load_keys(struct keyd *keyd)
 }
 
 /* Names to numbers, while there is a password database. */
-static bool resolve_allowed(struct server *server, const struct config *config)
+static bool resolve_allowed(struct keyd *keyd)
 {
+    struct server *server = &keyd->server;
+    const struct config *config = &keyd->config;
     server->allowed = calloc(config->allow_user_count + 1, sizeof(uid_t));
     for (size_t i = 0; server->allowed != NULL && i < config->allow_user_count; i++) {
         const char *user = config->allow_users[i];
@@ -167,7 +169,7 @@ static bool resolve_allowed(struct server *server, const struct config *config)
         unsigned long number = strtoul(user, &end, 10);
         const struct passwd *entry = *end != '\0' ? getpwnam(user) : NULL;
         if (entry == NULL && (*end != '\0' || number >= (uid_t)-1)) {
-            log_error("allow-users: no such user: %s", user);
+            log_error("%s: allow-users: no such user: %s", keyd->options.config, user);
             return false;
         }
         server->allowed[server->allowed_count++] = entry != NULL ? entry->pw_uid : (uid_t)number;
@@ -207,7 +209,7 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
            queue_init(&keyd->queue, config->backend->width) &&
            server_init(&keyd->server, config, &keyd->keyring, &keyd->queue, starter,
                        keyd->supervisor != 0) &&
-           resolve_allowed(&keyd->server, config);
+           resolve_allowed(keyd);
 }
 
 static bool close_doors(struct keyd *keyd)
@@ -223,8 +225,8 @@ static bool close_doors(struct keyd *keyd)
 
 static void finish(struct keyd *keyd)
 {
+    server_destroy(&keyd->server); /* takes back what signers have not begun */
     signers_stop(keyd->signers);
-    server_destroy(&keyd->server);
     queue_destroy(&keyd->queue);
     keyring_free(&keyd->keyring);
     config_free(&keyd->config);

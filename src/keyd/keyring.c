@@ -20,11 +20,11 @@ static struct key **place_of(const struct keyring *keyring, const uint8_t *id)
 static bool grow(struct keyring *keyring)
 {
     size_t room = keyring->room > 0 ? 2 * keyring->room : ROOM_FIRST;
-    struct key **keys = realloc(keyring->keys, room * sizeof *keys);
+    struct key **keys = realloc(keyring->keys, room * sizeof(struct key *));
     if (keys == NULL)
         return false;
     keyring->keys = keys;
-    struct key **table = calloc(2 * room, sizeof *table);
+    struct key **table = calloc(2 * room, sizeof(struct key *));
     if (table == NULL)
         return false;
     free(keyring->table);

@@ -45,11 +45,12 @@ static bool bind_with_mode(int socket, const struct sockaddr_un *address, mode_t
 int listen_unix(const char *path, bool everybody)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
+    size_t length = strlen(path);
+    if (length >= sizeof address.sun_path) {
         log_error("listen: %s: longer than %zu bytes", path, sizeof address.sun_path - 1);
         return -1;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, length);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener >= 0 && remove_stale(&address) &&
         bind_with_mode(listener, &address, everybody ? 0666 : 0600) &&

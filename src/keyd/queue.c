@@ -8,7 +8,7 @@
 #include "base/descriptor.h"
 
 /* How far behind the first job a batch looks for more of the same kind. */
-#define LOOK_AHEAD (4 * QUEUE_BATCH_MAX)
+#define LOOK_AHEAD 512
 
 /* Cheap work comes first until it takes this many times the time of the others. */
 static const uint64_t weights[COST_CLASSES] = {

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@
 
 struct signer {
     pthread_t thread;
+    sem_t running;
     struct queue *queue;
     const struct backend *backend;
     struct queue_seat seat;
@@ -73,6 +75,7 @@ static void *signer_run(void *arg)
 {
     struct signer *signer = arg;
     setpriority(PRIO_PROCESS, (id_t)gettid(), SIGNER_NICE);
+    sem_post(&signer->running);
     struct job *batch[QUEUE_BATCH_MAX];
     for (size_t count; (count = queue_take(signer->queue, &signer->seat, batch)) > 0;) {
         uint64_t begun = clock_now();
@@ -92,17 +95,24 @@ static void *signer_run(void *arg)
     return NULL;
 }
 
+/* Returns when the thread has made the system calls that threads begin with: the doors may close.
+ */
 static bool signer_start(struct signer *signer)
 {
+    sem_init(&signer->running, 0, 0);
     signer->state = signer->backend->thread_new();
     signer->verifier = contexts_new(CONTEXTS_VERIFY);
     signer->hash = EVP_MD_CTX_new();
     int reason = ENOMEM;
     if (signer->state != NULL && signer->verifier != NULL && signer->hash != NULL)
         reason = pthread_create(&signer->thread, NULL, signer_run, signer);
-    if (reason != 0)
+    if (reason != 0) {
         log_error("signer thread: %s", strerror(reason));
-    return reason == 0;
+        return false;
+    }
+    while (sem_wait(&signer->running) != 0 && errno == EINTR)
+        continue;
+    return true;
 }
 
 static void signer_release(struct signer *signer)
