@@ -24,9 +24,10 @@ static inline size_t buffer_length(const struct buffer *buffer)
     return buffer->end - buffer->start;
 }
 
+/* NULL if no memory is held; adding 0 to that would be undefined. */
 static inline const uint8_t *buffer_bytes(const struct buffer *buffer)
 {
-    return buffer->data + buffer->start;
+    return buffer->data != NULL ? buffer->data + buffer->start : NULL;
 }
 
 /* Room for `length` more bytes; NULL if that would pass the limit or memory is short. */
