@@ -1,6 +1,7 @@
 #include "keyd/signer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -148,6 +149,9 @@ struct signers *signers_start(struct queue *queue, const struct backend *backend
         goto failed;
     }
     signers->count = count;
+    /* otherwise glibc reads the number of CPUs from a file, when some thread makes the ninth arena
+     */
+    mallopt(M_ARENA_MAX, (int)count + 1);
     for (size_t i = 0; i < count; i++) {
         struct signer *signer = &signers->signers[i];
         signer->queue = queue;

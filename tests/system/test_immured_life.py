@@ -299,6 +299,33 @@ class Walls(ImmuredTest):
         immured = self.start_immured(Key("p-256"), top="user = 65530")
         self.assertEqual(proc.uids(immured.pid), [65530] * 4)
 
+    def test_first_log_line_behind_closed_doors(self):
+        key = Key("p-256")
+        config = os.path.join(self.directory, "quiet.conf")
+        self.path = os.path.join(self.directory, "quiet.sock")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f'listen = "{self.path}"\nlog-level = warning\n'
+                       f'key "k" {{ file = "{key.file}" }}\n')
+        immured = self.start_program("immured", "--config", config)
+        harness.wait_until(lambda: os.path.exists(self.path), "the socket of immured")
+        client = self.connect()
+        client.send(wire.frame(0x55, 1))
+        self.assert_ended(client, wire.E_FRAME_TYPE)
+        self.assert_served(self.connect(), key)
+        self.assertIn("warning: session of uid", immured.log())
+
+    def test_many_threads_behind_closed_doors(self):
+        keys = [Key("p-256"), Key("rsa-2048"), Key("ed25519")]
+        self.start_immured(*keys, top="threads = 40")
+        clients = [self.connect() for _ in range(4)]
+        count = 1000
+        for client in clients:
+            client.send(b"".join(
+                wire.sign(id, keys[id % 3].id, keys[id % 3].tls13_scheme(), wire.tls13_message())
+                for id in range(1, count + 1)))
+        for client in clients:
+            self.assertEqual({client.receive().type for _ in range(count)}, {wire.SIGNED})
+
     def test_descriptors_run_out_and_come_back(self):
         key, limit = Key("p-256"), 64
         self.start_immured(key).stop()
