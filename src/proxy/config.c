@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "proxy/address.h"
+#include "proxy/descriptors.h"
 #include "proxy/parse.h"
 
 struct load {
@@ -253,6 +254,15 @@ static void set_by_cpus(unsigned *threads, enum section section, const char *nam
         *threads = (unsigned)directive->most;
 }
 
+/* And of connections: as many as this process may have descriptors for. */
+static void set_by_descriptors(struct config *config)
+{
+    uint64_t most = directive_find(SECTION_TOP, "max-connections")->most;
+    uint64_t room = descriptors_connections(config->workers);
+    if (config->max_connections == 0)
+        config->max_connections = (unsigned)(room < most ? room : most);
+}
+
 static bool fill_all(struct load *load, cfg_t *root)
 {
     struct config *config = load->config;
@@ -261,6 +271,7 @@ static bool fill_all(struct load *load, cfg_t *root)
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");
+    set_by_descriptors(config);
     return true;
 }
 

@@ -72,10 +72,11 @@ const struct directive directives[] = {
      .text = "Form of the log lines on standard error; `json` is one object a line."},
     {SECTION_TOP, "log-level", TYPE_CHOICE, .standard = "info", .choices = log_levels,
      FIELD(struct config, log_level), .text = "The least important lines that are logged."},
-    {SECTION_TOP, "max-connections", TYPE_NUMBER, .standard = "100000", .least = 1,
-     .most = CONNECTIONS_MAX, FIELD(struct config, max_connections),
-     .text = "Client connections at a time, over all threads; more wait in the listen backlog. "
-             "Each needs two file descriptors."},
+    {SECTION_TOP, "max-connections", TYPE_NUMBER, .standard = "auto", .least = 1,
+     .most = CONNECTIONS_MAX, .choices = automatic, FIELD(struct config, max_connections),
+     .text =
+         "Client connections at a time, over all threads; more wait in the listen backlog. Each "
+         "needs two file descriptors. `auto`: as many as the limit of descriptors allows."},
     {SECTION_TOP, "listen-backlog", TYPE_NUMBER, .standard = TEXT_OF(SOMAXCONN), .least = 1,
      .most = INT32_MAX, FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "

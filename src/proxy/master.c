@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,12 +17,10 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "proxy/descriptors.h"
 #include "proxy/generation.h"
 
 #define TICKETS_LIFE (3600 * NS_PER_S)
-/* Beside the two of each connection: a thread's own and the process's. */
-#define DESCRIPTORS_PER_THREAD 8
-#define DESCRIPTORS_OTHER 64
 #define EVENTS_AT_ONCE 64
 
 struct master {
@@ -64,24 +61,13 @@ static void hide_memory(void)
 #endif
 }
 
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void check_descriptor_limit(const struct config *config)
 {
-    struct rlimit limit;
-    uint64_t needed = 2 * (uint64_t)config->max_connections +
-                      (uint64_t)config->workers * DESCRIPTORS_PER_THREAD + DESCRIPTORS_OTHER;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed)
-        log_warning("max-connections = %u needs %" PRIu64
-                    " file descriptors, and this process may have %" PRIu64 " (RLIMIT_NOFILE)",
-                    config->max_connections, needed, (uint64_t)limit.rlim_cur);
+    uint64_t room = descriptors_connections(config->workers);
+    if (config->max_connections > room)
+        log_warning("max-connections = %u, but the limit of file descriptors (RLIMIT_NOFILE) has "
+                    "room for %" PRIu64,
+                    config->max_connections, room);
 }
 
 static bool renew_tickets(struct master *master)
@@ -353,7 +339,7 @@ int master_run(const char *file, bool test)
     master.setup.tickets = &master.tickets;
     master.setup.started = clock_wall() / NS_PER_S;
     hide_memory();
-    raise_descriptor_limit();
+    descriptors_raise_limit();
     if (!set_up(&master)) {
         log_error("cannot start: %s", strerror(errno));
         return EXIT_FAILURE;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/config.h"
+#include "proxy/descriptors.h"
 #include "proxy/directives.h"
 
 static char folder[] = "/tmp/immure-config-XXXXXX";
@@ -86,7 +87,7 @@ static void defaults(void **state)
     assert_string_equal(config->user, "nobody");
     assert_false(config->log_json);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
-    assert_int_equal(config->max_connections, 100000);
+    assert_int_equal(config->max_connections, descriptors_connections(config->workers));
     assert_int_equal(config->listen_backlog, SOMAXCONN);
     assert_int_equal(config->handshake_budget, NS_PER_MS);
     assert_int_equal(config->handshake_timeout, 10 * NS_PER_S);
@@ -296,7 +297,7 @@ static const struct refusal {
     {"workers = -1\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '-1'"},
     {"workers = 2x\n" MINIMAL, 1, "workers must be 1 to 256 or auto, not '2x'"},
     {"max-connections = 99999999999999999999999\n" MINIMAL, 1,
-     "max-connections must be 1 to 10000000, not '99999999999999999999999'"},
+     "max-connections must be 1 to 10000000 or auto, not '99999999999999999999999'"},
     {"signing = maybe\n" MINIMAL, 1, "signing must be async, sync or in-process, not 'maybe'"},
     {"log = xml\n" MINIMAL, 1, "log must be plain or json, not 'xml'"},
     {"log-level = all\n" MINIMAL, 1, "log-level must be error, warning, info or debug, not 'all'"},
