@@ -33,7 +33,7 @@ class Clients(harness.SystemTest):
 
     def run_client(self, *command, text=b""):
         return subprocess.run(command, input=text, capture_output=True, check=False,
-                              timeout=200)
+                              timeout=400)
 
     @harness.needs("curl")
     def test_curl(self):
