@@ -29,7 +29,7 @@ def arguments():
     parser.add_argument("--key", action="append", choices=KEYS, help="this key (repeatable)")
     parser.add_argument("--tls", action="append", choices=("1.2", "1.3"), help="this version")
     parser.add_argument("--rounds", type=int, help="default 3")
-    parser.add_argument("--seconds", type=float, help="of each storm; default 2.5 (turns: 8)")
+    parser.add_argument("--seconds", type=float, help="of each storm; default 3 (turns: 8)")
     parser.add_argument("--json", metavar="FILE", help="all rounds, to look at later")
     given = parser.parse_args()
     if (given.rounds is not None and given.rounds < 1) or \
@@ -93,7 +93,7 @@ def alternate(rounds):
 def measure_handshakes(setting, given):
     """{(key, tls): {mode: [figures]}}"""
     found = {}
-    seconds = given.seconds or (1.0 if given.quick else 2.5)
+    seconds = given.seconds or (1.0 if given.quick else 3.0)
     for key in given.key:
         for tls in given.tls:
             rounds = found[key, tls] = {mode: [] for mode in MODES}

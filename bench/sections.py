@@ -15,7 +15,7 @@ import proc
 from certificates import certificate
 
 CONNECTIONS = 64  # of the closed loop
-PROBES, PROBE_RATE = 16, 20
+PROBES, PROBE_RATE = 16, 25  # 3 s of them are enough for a P99
 TURN_PROBE_RATE = 50
 WINDOW = 32  # signatures under way in the exchange
 

@@ -54,18 +54,22 @@ class Setting:
         self.tools = os.path.join(os.path.dirname(os.path.abspath(harness.BIN)), "bench")
 
     def tool(self, name):
-        return os.path.join(self.tools, name)
+        path = os.path.join(self.tools, name)
+        if not os.access(path, os.X_OK):
+            raise SystemExit(f"bench: {path} is not built; script/bench builds it")
+        return path
 
     def responder(self):
         return Child(self.tool("bench-responder"), cores=CLIENT_CORES)
 
     @contextlib.contextmanager
-    def proxy(self, key, mode, backend_port):
+    def proxy(self, key, mode, backend_port, signing_backend=""):
         """immure-proxy with one event loop and one signer thread."""
         port, admin_port = harness.free_port(), harness.free_port()
+        choice = f'\n    backend = "{signing_backend}"' if signing_backend else ""
         config = harness.proxy_config(port, admin_port, [certificate(key)],
                                       f"127.0.0.1:{backend_port}", workers=1, signing=mode,
-                                      keys="threads = 1")
+                                      keys="threads = 1" + choice)
         with on(SERVER_CORES):
             proxy = harness.Proxy(self.directory, config, port, admin_port)
         try:

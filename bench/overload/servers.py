@@ -16,7 +16,6 @@ from certificates import certificate
 from setting import ROOT, SERVER_CORES, on
 
 MODES = ("in-process", "sync", "async")
-PEERS = ("nginx", "haproxy", "hitch")
 
 
 class Peer:
@@ -71,7 +70,7 @@ master_process on;
 worker_processes 1;
 pid {directory}/nginx-{port}.pid;
 error_log stderr error;
-events {{ worker_connections 20000; }}
+events {{ worker_connections 9000; }}
 http {{
     access_log off;
     client_body_temp_path {directory}/nginx-body;
@@ -98,7 +97,7 @@ def haproxy(directory, cert, port, backend_port):
     config = f"""\
 global
     nbthread 1
-    maxconn 20000
+    maxconn 9000
     tune.ssl.default-dh-param 2048
 defaults
     mode tcp
@@ -129,6 +128,9 @@ quiet = on
 """
     return config, [shutil.which("hitch"), "--config",
                     write(os.path.join(directory, "hitch.conf"), config)]
+
+
+PEERS = {"nginx": nginx, "haproxy": haproxy, "hitch": hitch}
 
 
 def version(name):
@@ -167,7 +169,7 @@ def running(setting, name, key, backend_port):
             yield proxy
         return
     port = harness.free_port()
-    config, command = globals()[name](setting.directory, certificate(key), port, backend_port)
+    config, command = PEERS[name](setting.directory, certificate(key), port, backend_port)
     peer = Peer(setting.directory, name, port, config, command)
     try:
         harness.wait_until(peer.ready, name)

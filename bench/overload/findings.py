@@ -1,0 +1,117 @@
+"""The runs, ordered: the storms of one key, and what is claimed of them."""
+
+import quantiles
+import words
+from measure import ONE_IN
+
+BUDGET = 0.001  # seconds: immure-proxy's handshake-budget unless configured
+
+
+def turn(run, name):
+    return quantiles.of_buckets(run["bounds"], run["turns"], ONE_IN[name])
+
+
+def figure(run, name):
+    """One figure of a run, by name; None if it has none."""
+    if isinstance(name, tuple):
+        kind, quantile = name
+        return turn(run, quantile) if kind == "turn" else run["summary"][f"{kind}_seconds"][quantile]
+    if name == "turn count":
+        return run["turns"][-1]
+    cost = run["summary"]["cost"]
+    if cost is None:
+        return None
+    immured = sum(spent for program, spent in cost["processes"].items()
+                  if program.startswith("immured"))
+    return {"cpu": cost["cpu_seconds"], "cpu immured": immured,
+            "cpu server": cost["cpu_seconds"] - immured}[name] / cost["handshakes"]
+
+
+class Storm:
+    """All runs of one key: {server: its rounds}."""
+
+    def __init__(self, key, runs):
+        self.key = key
+        self.runs = runs
+
+    @property
+    def servers(self):
+        return list(self.runs)
+
+    @property
+    def name(self):
+        return words.KEY_NAMES[self.key]
+
+    def own(self):
+        """Only those that tell about their event loops."""
+        return Storm(self.key, {name: runs for name, runs in self.runs.items() if "turns" in runs[0]})
+
+    def values(self, server, name):
+        return [figure(run, name) for run in self.runs[server]]
+
+    def median(self, server, name):
+        return quantiles.median(self.values(server, name))
+
+    def others(self):
+        """The largest share of the server's core that anybody else had in a round."""
+        return max((run["shares"]["others"] for runs in self.runs.values() for run in runs),
+                   default=None)
+
+    def all_turns(self, server):
+        return quantiles.added([run["turns"] for run in self.runs[server]])
+
+
+def ordered(runs):
+    """Records in the order they were made, as storms."""
+    keys = dict.fromkeys(run["key"] for run in runs)
+    return [Storm(key, {name: [run for run in runs if (run["key"], run["server"]) == (key, name)]
+                        for name in dict.fromkeys(run["server"] for run in runs
+                                                  if run["key"] == key)})
+            for key in keys]
+
+
+def claim(text, goal, value, met, shown):
+    return {"text": text, "goal": goal, "measured": "too few samples" if value is None else shown,
+            "met": None if value is None else met}
+
+
+def ratio(storm, name):
+    value, base = storm.median("async", name), storm.median(words.BASE, name)
+    return value / base if value is not None and base else None
+
+
+def claims(storms):
+    """What immure claims, and whether these runs bear it out; met None: it cannot be said."""
+    found = []
+    for storm in storms:
+        if not {"async", words.BASE} <= set(storm.servers):
+            continue
+        if storm.key.startswith("rsa"):
+            value = ratio(storm, ("probe", "P99.9"))
+            found.append(claim(f"{storm.name}: P99.9 round trip of established connections, async "
+                               "over in-process", "at most 0.10", value,
+                               value is not None and value <= 0.1, f"{value or 0:.3f}"))
+            value = ratio(storm, ("turn", "P50"))
+            found.append(claim(f"{storm.name}: P50 turn, async over in-process", "below 1", value,
+                               value is not None and value < 1, f"{value or 0:.2f}"))
+        value = storm.median("async", ("turn", "P99.9"))
+        found.append(claim(f"{storm.name}: P99.9 turn with async", f"at most {words.duration(BUDGET)} "
+                           "(handshake-budget) + 1 ms", value,
+                           value is not None and value <= BUDGET + 0.001, words.duration(value)))
+    return found
+
+
+def agreements(storms):
+    """Each run's figures beside what /metrics of the same run says: (run, figure, here, there)."""
+    rows = []
+    for storm in storms:
+        for run in (run for runs in storm.own().runs.values() for run in runs):
+            summary, metrics = run["summary"], run["metrics"]
+            here = summary["warmup_full"] + summary["full"] + summary["probes"]
+            rows.append((run, "handshakes", here, metrics["full"]))
+            rows.append((run, "worker CPU a handshake", figure(run, "cpu server"),
+                         metrics["worker_cpu"]))
+            rows += [(run, f"{name} turn", turn(run, name), metrics["turn"][name])
+                     for name in ONE_IN if name in metrics["turn"]]
+    return [row for row in rows if row[2] is not None and row[3] is not None]
+

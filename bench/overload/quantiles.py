@@ -1,0 +1,60 @@
+"""Quantiles of event-loop turns, from the cumulative buckets of /status.json; and what may be said
+about figures of several rounds."""
+
+import bisect
+import statistics
+
+SAMPLES_BEYOND = 10  # a quantile with fewer samples beyond it would be chance
+
+
+def stands(count, one_in):
+    """Whether `count` samples suffice for the quantile that one in `one_in` exceeds."""
+    return count >= SAMPLES_BEYOND * one_in
+
+
+def of_buckets(bounds, counts, one_in):
+    """The time that one in `one_in` exceeds, in seconds; None: too few samples, or beyond the last
+    bucket. counts[i] values are at most bounds[i]; between two bounds values are taken as spread
+    evenly on the logarithm."""
+    total = counts[-1]
+    if not stands(total, one_in):
+        return None
+    wanted = total * (1 - 1 / one_in)
+    i = bisect.bisect_left(counts, wanted)
+    if i == len(counts):
+        return None
+    if i == 0:
+        return bounds[0]
+    within = (wanted - counts[i - 1]) / (counts[i] - counts[i - 1])
+    return bounds[i - 1] * (bounds[i] / bounds[i - 1]) ** within
+
+
+def difference(after, before):
+    return [a - b for a, b in zip(after, before)]
+
+
+def added(rows):
+    return [sum(column) for column in zip(*rows)]
+
+
+def median(values):
+    """None if any round lacks the figure: the rest would be a selection."""
+    return statistics.median(values) if values and None not in values else None
+
+
+class Comparison:
+    """The same figure of two servers, each in several rounds. There is no difference if the ratio of
+    the medians is no larger than what the rounds of one server differ by among themselves."""
+
+    def __init__(self, values, base):
+        self.value, self.base = median(values), median(base)
+        self.known = self.value is not None and self.base is not None and \
+            self.value > 0 and self.base > 0 and min(*values, *base) > 0
+        self.repeated = self.known and min(len(values), len(base)) > 1
+        if self.known:
+            self.ratio = self.value / self.base
+            self.spread = max(max(each) / min(each) for each in (values, base))
+
+    @property
+    def differs(self):
+        return self.repeated and max(self.ratio, 1 / self.ratio) > self.spread
