@@ -36,7 +36,7 @@ def turn_curve(storm, slot, name):
     return Picture("turns", title, plots.curves(name, title, lines, mark), words.turn_curve(storm))
 
 
-def quantile_curve(storm, slot, name, kind):
+def quantile_lines(storm, slot, kind):
     lines = []
     for server in storm.servers:
         rows = []
@@ -51,13 +51,13 @@ def quantile_curve(storm, slot, name, kind):
 
 def probe_curve(storm, slot, name):
     title = "Round trips of established connections"
-    lines = quantile_curve(storm, slot, name, "probe")
+    lines = quantile_lines(storm, slot, "probe")
     return Picture("probes", title, plots.curves(name, title, lines), words.probes(storm))
 
 
 def handshake_curve(storm, slot, name):
     title = "Handshake latency"
-    lines = quantile_curve(storm, slot, name, "handshake")
+    lines = quantile_lines(storm, slot, "handshake")
     return Picture("handshakes", title, plots.curves(name, title, lines), words.handshakes(storm))
 
 
@@ -119,12 +119,11 @@ def cpu_time(storm, slot, name):
     def others(row):
         return 100 * row["shares"]["others"]
 
-    lines, breaks, end = [], [], 1.0
+    lines = [(None, False, laid_out(storm.runs[server], others)[0]) for server in storm.servers]
+    breaks, end = [], 1.0
     for server in storm.servers:
         rows, breaks, end = laid_out(storm.runs[server], own)
         lines.append((slot[server], False, rows))
-    for server in storm.servers:
-        lines.append((slot[server], True, laid_out(storm.runs[server], others)[0]))
     title = "Share of the server's core over time"
     return Picture("cpu-time", title,
                    plots.over_time(name, title, lines, breaks, end, logarithmic=False, unit="%"),

@@ -28,7 +28,7 @@ def recoloured(svg):
         rgb = tuple(int(part) for part in match.group(2).split(","))
         known = rgb in INK or rgb[:2] == (1, 1)
         return f'{match.group(1)}="{variable(rgb)}"' if known else match.group(0)
-    svg = re.sub(r"""(stroke|fill)\s*=\s*['"]rgb\(([\d, ]+)\)['"]""", named, svg)
+    svg = re.sub(r"""(stroke|fill|color)\s*=\s*['"]rgb\(([\d, ]+)\)['"]""", named, svg)
     svg = re.sub(r"""fill=['"]black['"]""", 'fill="currentColor"', svg)
     return re.sub(r"""(stroke|color)=['"](black|white|gray)['"]""", r'\1="currentColor"', svg)
 
@@ -151,7 +151,8 @@ def curves(name, title, lines, mark=None):
 
 
 def over_time(name, title, lines, breaks, end, *, logarithmic, unit=""):
-    """lines: (slot, dashed, [(seconds, value)]); breaks: where rounds begin."""
+    """lines: (slot, dashed, [(seconds, value)]), slot None for what is beside the matter; breaks:
+    where rounds begin."""
     values = [value for _, _, rows in lines for _, value in rows if value is not None]
     if not values:
         return no_data(name, title)
@@ -163,8 +164,9 @@ def over_time(name, title, lines, breaks, end, *, logarithmic, unit=""):
     for i, at in enumerate(breaks, start=1):
         script += (f"set arrow {i} from first {at:g}, graph 0 to first {at:g}, graph 1 nohead "
                    f"lc rgb {colour((0, 0, 3))} dt (2,4) lw 1\n")
-    layers = [(rows, f"using 1:2 with lines lw {1.2 if dashed else 2} "
-                     f"{'dt (5,3) ' if dashed else ''}lc rgb {series_colour(slot)}")
+    layers = [(rows, f"using 1:2 with lines lw {2 if slot is not None and not dashed else 1.2} "
+                     f"{'dt (5,3) ' if dashed else ''}"
+                     f"lc rgb {colour((0, 0, 3)) if slot is None else series_colour(slot)}")
               for slot, dashed, rows in lines]
     return draw(name, title, script + plot(layers))
 

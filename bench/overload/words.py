@@ -31,33 +31,38 @@ def listed(parts):
     return parts[0] if len(parts) < 2 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
-def against(values, base, base_name=BASE):
+def against(values, base):
     """How a figure compares with the same figure of another server."""
     found = quantiles.Comparison(values, base)
     if not found.known:
-        return f"cannot be compared with {base_name}"
+        return "cannot be compared"
     if not found.repeated:
-        return f"{found.ratio:.2f} of {base_name} (one round: no spread to judge it by)"
+        return f"ratio {found.ratio:.2g}"
     if not found.differs:
-        return (f"no difference from {base_name} (ratio {found.ratio:.2f}, while rounds alone differ "
-                f"by {found.spread:.2f})")
-    change = (f"{abs(found.ratio - 1) * 100:.0f} % {'more' if found.ratio > 1 else 'less'}"
-              if 0.67 < found.ratio < 1.5 else times(found.ratio))
-    return f"{change} than {base_name}"
+        return "no difference"
+    if 0.67 < found.ratio < 1.5:
+        return f"{abs(found.ratio - 1) * 100:.0f} % {'more' if found.ratio > 1 else 'less'}"
+    return times(found.ratio)
 
 
 def compared(storm, figure, say=duration):
     """One clause a server: its median, and how it compares with in-process."""
-    base = storm.values(BASE, figure)
+    base = storm.values(BASE, figure) if BASE in storm.servers else None
     parts = []
     for name in storm.servers:
         values = storm.values(name, figure)
         middle = quantiles.median(values)
         text = f"{name} {say(middle)}"
-        if name != BASE and BASE in storm.servers and middle is not None:
-            text += f", {against(values, base)}"
+        if base and name != BASE and middle is not None:
+            text += f" ({against(values, base)})"
         parts.append(text)
-    return "; ".join(parts) + "."
+    return ", ".join(parts) + "."
+
+
+def caution(storm):
+    """What must be said of a single round."""
+    rounds = min(len(runs) for runs in storm.runs.values())
+    return " One round has no spread: whether a difference is one cannot be said." if rounds < 2 else ""
 
 
 def highest_known(storm, kind, names=("P99.9", "P99", "P90", "P50")):
@@ -73,20 +78,20 @@ def quantile_paragraph(storm, kind, what):
     high = highest_known(storm, kind)
     if high is None:
         return f"{what}: too few samples to say anything."
-    text = f"{what}, half of them at most: {compared(storm, (kind, 'P50'))}"
+    text = f"{what}. P50: {compared(storm, (kind, 'P50'))}"
     if high != "P50":
-        text += f" At {high}: {compared(storm, (kind, high))}"
+        text += f" {high}: {compared(storm, (kind, high))}"
     if high != "P99.9":
-        text += f" There are too few samples for more than {high} in every round."
-    return text
+        text += f" Too few samples for more than {high} in every round."
+    return text + caution(storm)
 
 
 def turn_curve(storm):
     own = storm.own()
     text = quantile_paragraph(own, "turn", "Turns of the event loop")
-    counts = "; ".join(f"{name} {sum(own.values(name, 'turn count')):,}" for name in own.servers)
-    return (f"{text} Drawn from all rounds together: {counts} turns; a curve ends where fewer than ten "
-            "turns lie beyond.")
+    counts = ", ".join(f"{name} {sum(own.values(name, 'turn count')):,}" for name in own.servers)
+    return (f"{text} Drawn from all rounds together, {counts} turns; a curve ends where fewer than "
+            "ten lie beyond.")
 
 
 def turn_time(storm, high):
@@ -99,14 +104,14 @@ def turn_time(storm, high):
             parts.append(f"{name} between {duration(min(worst))} and {duration(max(worst))}")
     if not parts:
         return "Too few turns in a second to draw them over time."
-    return (f"Over the seconds of the storm the {high} turn was, {'; '.join(parts)}. Solid: P50; "
+    return (f"Over the seconds of the storm the {high} turn was: {', '.join(parts)}. Solid: P50; "
             f"dashed: {high}, the highest of which most seconds have ten samples beyond it.")
 
 
 def cpu(storm):
-    return ("User and system time of all the server's processes, for each completed handshake (and "
-            f"the probes' work, which is the same for all): {compared(storm, 'cpu')} "
-            "The paler part is immured's.")
+    return ("User and system time of all the server's processes over completed handshakes; the work "
+            f"for established connections is in it: {compared(storm, 'cpu')} The paler part is "
+            f"immured's.{caution(storm)}")
 
 
 def cpu_time(storm):
@@ -118,10 +123,10 @@ def cpu_time(storm):
                                 for row in values])
         if own is not None:
             parts.append(f"{name} {share(own)}")
-    text = f"Share of the server's core, median of the seconds: {'; '.join(parts)}."
+    text = f"Share of the server's core, median of the seconds: {', '.join(parts)}."
     others = storm.others()
     if others is not None:
-        text += (f" What else ran on the machine took up to {share(others)} of that core in a round (dashed: "
+        text += (f" What else ran on the machine took up to {share(others)} of that core in a round (thin lines: "
                  "in each second)." if others >= 0.02 else
                  " Nothing else took 2 % of that core.")
     return text

@@ -6,9 +6,9 @@
 #include "proxy/escape.h"
 #include "proxy/render.h"
 
-/* Where turn times are counted for whoever draws them: 1 us, and four steps in each doubling. */
+/* Where turn times are counted for whoever draws them: 1 us, and steps of less than 5 %. */
 #define BUCKET_FIRST_NS 1000.0
-#define BUCKETS_IN_DOUBLING 4
+#define BUCKETS_IN_DOUBLING 16
 #define BUCKET_COUNT (24 * BUCKETS_IN_DOUBLING + 1) /* to 16.8 s */
 
 static double bucket_ns(size_t i)
