@@ -25,7 +25,7 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t length)
         free(buffer->data);
         buffer->data = data;
         buffer->capacity = capacity;
-    } else {
+    } else if (buffer->data != NULL) {
         memmove(buffer->data, buffer_bytes(buffer), held);
     }
     buffer->start = 0;

@@ -78,7 +78,7 @@ struct immure_blocking *immure_blocking_unix(const char *path)
     struct immure_blocking *blocking = immure_blocking_new(connect_unix, NULL);
     if (blocking == NULL)
         return NULL;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     blocking->address = address;
     blocking->arg = blocking;
     return blocking;

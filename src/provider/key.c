@@ -67,19 +67,19 @@ bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
 
 bool key_fill_params(struct key *key, const OSSL_PARAM params[])
 {
-    EVP_PKEY *public = NULL;
+    EVP_PKEY *made = NULL;
     EVP_PKEY_CTX *maker =
         EVP_PKEY_CTX_new_from_name(key->provider->context, key_types[key->type].name, NULL);
     if (maker == NULL || EVP_PKEY_fromdata_init(maker) <= 0 ||
-        EVP_PKEY_fromdata(maker, &public, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) <= 0)
-    public = NULL;
+        EVP_PKEY_fromdata(maker, &made, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) <= 0)
+        made = NULL;
     EVP_PKEY_CTX_free(maker);
 
     uint8_t *spki = NULL;
-    int length = public != NULL ? i2d_PUBKEY(public, &spki) : 0;
-    bool filled = fill(key, length > 0 ? public : NULL, spki, length > 0 ? (size_t)length : 0);
-    if (public != NULL && length <= 0)
-        EVP_PKEY_free(public);
+    int length = made != NULL ? i2d_PUBKEY(made, &spki) : 0;
+    bool filled = fill(key, length > 0 ? made : NULL, spki, length > 0 ? (size_t)length : 0);
+    if (made != NULL && length <= 0)
+        EVP_PKEY_free(made);
     OPENSSL_free(spki);
     return filled;
 }
