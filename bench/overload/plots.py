@@ -52,6 +52,7 @@ def without_unused(svg):
 def adapted(svg, name, title):
     """One picture among others of a page: ids of its own, and nothing that leads out of it."""
     svg = re.sub(r"^.*?(?=<svg)", "", svg, flags=re.S)
+    svg = re.sub(r"""<use [^>]*color=['"]white['"]/>""", "", svg)  # a halo that the page's colour would need
     svg = without_unused(svg)
     svg = re.sub(r"<title>.*?</desc>", "", svg, flags=re.S)
     svg = re.sub(r"""\s(?:xmlns(?::xlink)?|font-family|class)=["'][^"']*["']""", "", svg)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "wire/message.h"
 #include "wire/stats.h"
 
@@ -89,6 +90,7 @@ static enum immure_error handle_sign(struct session *session, const struct wire_
     if (error != IMMURE_OK)
         return error;
     server->stats.sign_requests++;
+    PROBE(immured, request_received, session, frame->id, sign.scheme);
     const struct key *key = key_for(session, frame->id, &sign);
     if (key == NULL)
         return IMMURE_OK;

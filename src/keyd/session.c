@@ -9,6 +9,7 @@
 
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "keyd/dispatch.h"
 #include "wire/message.h"
 
@@ -152,6 +153,7 @@ void session_signed(struct session *session, const struct job *job)
                                  .signature = job->signature,
                                  .signature_length = job->signature_length};
     session_replied(session, wire_put_signed(&session->output, job->id, &answer));
+    PROBE(immured, signature_released, session, job->id, job->queue_ns, job->sign_ns);
 }
 
 void session_error(struct session *session, uint64_t id, enum immure_error error, const char *text)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "keyd/contexts.h"
 
 #define SIGNER_NICE 5
@@ -80,6 +81,7 @@ static void *signer_run(void *arg)
     struct job *batch[QUEUE_BATCH_MAX];
     for (size_t count; (count = queue_take(signer->queue, &signer->seat, batch)) > 0;) {
         uint64_t begun = clock_now();
+        PROBE(immured, batch_taken, count, batch[0]->key->cost, batch[0]->queue_ns);
         for (size_t i = 0; i < count; i++)
             signer_hash(signer, batch[i]);
         signer->backend->sign(signer->state, batch, count);
@@ -89,6 +91,7 @@ static void *signer_run(void *arg)
                 signer_withhold(batch[i]);
         }
         uint64_t took = clock_now() - begun;
+        PROBE(immured, batch_signed, count, batch[0]->key->cost, took);
         for (size_t i = 0; i < count; i++)
             batch[i]->sign_ns = took;
         queue_finish(signer->queue, batch, count, took);

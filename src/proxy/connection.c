@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "proxy/handshake.h"
 #include "proxy/relay.h"
 #include "proxy/thread.h"
@@ -55,6 +56,8 @@ static void backend_ready(struct watch *watch, uint32_t events)
 static void wake(struct immure_waiter *waiter)
 {
     struct connection *connection = list_entry(waiter, struct connection, waiter);
+    PROBE(immure_proxy, signature_answered, connection, waiter->error,
+          waiter->answered_at - waiter->asked_at);
     connection->state = CONNECTION_HANDSHAKE;
     step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
 }
@@ -93,6 +96,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     metric_add(&thread->metrics->accepted_total, 1);
     metric_add(&thread->metrics->handshaking, 1);
     thread_count_connection(thread, 1);
+    PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
 /* Before libssl may free a connection that waits for a signature its fiber must have ended: one
@@ -118,6 +122,7 @@ void connection_close(struct connection *connection)
         abandon_signature(connection);
     if (connection->state < CONNECTION_CONNECT)
         metric_add(&thread->metrics->handshaking, (uint64_t)-1);
+    PROBE(immure_proxy, closed, connection, connection->state);
     connection->state = CONNECTION_CLOSED;
     SSL_free(connection->ssl);
     connection->ssl = NULL;
@@ -137,6 +142,7 @@ void connection_fail(struct connection *connection, enum handshake_result result
 {
     enum handshake_version version = handshake_version_of(connection->ssl);
     metric_add(&connection->thread->metrics->handshakes[version][result], 1);
+    PROBE(immure_proxy, failed, connection, version, result);
     log_debug("frontend \"%s\": handshake %s (%s)", connection->frontend->config->name,
               handshake_result_names[result], handshake_version_names[version]);
     connection_close(connection);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "proxy/relay.h"
 #include "proxy/thread.h"
 
@@ -86,9 +87,11 @@ static void established(struct connection *connection)
     struct thread *thread = connection->thread;
     enum handshake_result result =
         SSL_session_reused(connection->ssl) ? HANDSHAKE_RESUMED : HANDSHAKE_FULL;
+    uint64_t took = clock_now() - connection->accepted_at;
     metric_add(&thread->metrics->handshakes[handshake_version_of(connection->ssl)][result], 1);
     metric_add(&thread->metrics->handshaking, (uint64_t)-1);
-    histogram_record(&thread->metrics->handshake, clock_now() - connection->accepted_at);
+    histogram_record(&thread->metrics->handshake, took);
+    PROBE(immure_proxy, established, connection, result, took);
     SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
     relay_connect(connection);
 }
@@ -123,10 +126,12 @@ void handshake_step(struct connection *connection)
     bool signing = connection->waiter.operation != NULL;
     uint64_t asked_at = connection->waiter.asked_at;
     ERR_clear_error();
+    PROBE(immure_proxy, step_begin, connection);
     immure_waiter_enter(&connection->waiter);
     int result = SSL_do_handshake(connection->ssl);
     immure_waiter_leave();
     int error = SSL_get_error(connection->ssl, result);
+    PROBE(immure_proxy, step_end, connection, error);
 
     if (error != SSL_ERROR_WANT_ASYNC && (signing || connection->waiter.asked_at != asked_at)) {
         record_signature(connection);
@@ -147,6 +152,7 @@ void handshake_step(struct connection *connection)
         watch_want(&thread->loop, &connection->client, EPOLLOUT | EPOLLRDHUP);
         break;
     case SSL_ERROR_WANT_ASYNC:
+        PROBE(immure_proxy, signature_asked, connection, connection->waiter.scheme);
         connection->state = CONNECTION_SIGNING;
         watch_want(&thread->loop, &connection->client, EPOLLRDHUP);
         break;

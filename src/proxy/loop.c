@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/probe.h"
 
 #define EVENTS_PER_TURN 128
 
@@ -151,6 +152,8 @@ void loop_run(struct loop *loop)
         for (int i = 0; i < TIMER_COUNT; i++)
             timer_queue_run(&loop->timers[i], loop->now);
         loop->end_turn(loop->owner);
-        histogram_record(loop->turns, clock_now() - begun);
+        uint64_t took = clock_now() - begun;
+        histogram_record(loop->turns, took);
+        PROBE(immure_proxy, turn_end, took, count);
     }
 }
