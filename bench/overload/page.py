@@ -173,7 +173,10 @@ from its start on. Peers are measured from outside, so they have no turns here.<
 def data_script(storms, machine):
     """All runs, for programs."""
     runs = [run for storm in storms for runs in storm.runs.values() for run in runs]
-    text = json.dumps({"machine": machine, "runs": runs, "claims": findings.claims(storms)})
+    agreed = [{"key": run["key"], "server": run["server"], "figure": what, "here": here,
+               "metrics": there} for run, what, here, there in findings.agreements(storms)]
+    text = json.dumps({"machine": machine, "runs": runs, "claims": findings.claims(storms),
+                       "agreement": agreed})
     return '<script type="application/json" id="data">' + text.replace("<", "\\u003c") + "</script>"
 
 
