@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/config.h"
-#include "proxy/master.h"
-#include "proxy/title.h"
+#include "proxy/config/config.h"
+#include "proxy/master/master.h"
+#include "proxy/master/title.h"
 
 #define EXIT_USAGE 2
 

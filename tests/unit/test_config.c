@@ -18,9 +18,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/config.h"
-#include "proxy/descriptors.h"
-#include "proxy/directives.h"
+#include "proxy/config/config.h"
+#include "proxy/config/descriptors.h"
+#include "proxy/config/directives.h"
 
 static char folder[] = "/tmp/immure-config-XXXXXX";
 static char file[128];

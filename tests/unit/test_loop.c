@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "proxy/loop.h"
+#include "proxy/worker/loop.h"
 
 #define ORDER_MAX 64
 

@@ -1,4 +1,4 @@
-#include "proxy/proxy_protocol.h"
+#include "proxy/worker/proxy_protocol.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/child.h"
-#include "proxy/keyd_text.h"
+#include "proxy/master/child.h"
+#include "proxy/master/keyd_text.h"
 
 /* As waitpid() has them, see wait(2). */
 #define EXITED(code) ((code) << 8)

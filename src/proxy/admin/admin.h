@@ -1,0 +1,35 @@
+/*
+ * The admin listener: /metrics (Prometheus text format 0.0.4), /status.json, and / for people. One
+ * libmicrohttpd thread; it only reads what the loop threads count.
+ */
+#ifndef PROXY_ADMIN_ADMIN_H
+#define PROXY_ADMIN_ADMIN_H
+
+#include "proxy/config/config.h"
+#include "proxy/metrics.h"
+
+/* A certificate being served, for the status page. */
+struct certificate_info {
+    const char *frontend;
+    const char *names;    /* DNS names, with ", " between */
+    const char *key_type; /* "RSA-2048", "P-256" ... */
+    const char *file;
+    uint64_t not_after; /* seconds since 1970 */
+    char key_id[65];    /* hexadecimal */
+};
+
+struct admin_setup {
+    const struct config *config;
+    int listener;                          /* listening socket; stays the caller's */
+    struct thread_metrics *const *threads; /* config->workers of them; outlive the admin */
+    const struct certificate_info *certificates;
+    size_t certificate_count;
+    uint64_t started; /* seconds since 1970 */
+};
+
+struct admin;
+struct admin *admin_start(const struct admin_setup *setup); /* NULL: failed, and logged */
+/* Ends what is being answered; the listener stays open. NULL is allowed. */
+void admin_stop(struct admin *admin);
+
+#endif

@@ -1,0 +1,17 @@
+/* The admin pages, each from the same struct status. Errors show as ferror(). */
+#ifndef PROXY_ADMIN_RENDER_H
+#define PROXY_ADMIN_RENDER_H
+
+#include <stdio.h>
+
+#include "proxy/admin/status.h"
+
+/* /metrics: Prometheus text format 0.0.4 */
+void render_metrics(FILE *out, const struct status *status);
+/* /status.json: docs/status.md */
+void render_status(FILE *out, const struct status *status);
+/* What / says without a script, as HTML: a paragraph on signing and connections, and the tables */
+void render_summary(FILE *out, const struct status *status);
+void render_tables(FILE *out, const struct status *status);
+
+#endif

@@ -1,0 +1,247 @@
+#include <inttypes.h>
+#include <math.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "proxy/admin/escape.h"
+#include "proxy/admin/render.h"
+
+/* Upper bounds of the histograms' buckets, ns: 1, 2.5, 5 in each power of ten. */
+static const uint64_t bucket_bounds[] = {
+    10 * NS_PER_US,  25 * NS_PER_US,   50 * NS_PER_US,   100 * NS_PER_US, 250 * NS_PER_US,
+    500 * NS_PER_US, 1 * NS_PER_MS,    2500 * NS_PER_US, 5 * NS_PER_MS,   10 * NS_PER_MS,
+    25 * NS_PER_MS,  50 * NS_PER_MS,   100 * NS_PER_MS,  250 * NS_PER_MS, 500 * NS_PER_MS,
+    1 * NS_PER_S,    2500 * NS_PER_MS, 5 * NS_PER_S,     10 * NS_PER_S,
+};
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void value(FILE *out, double number)
+{
+    if (isnan(number))
+        fputs(" NaN\n", out);
+    else
+        fprintf(out, " %.9g\n", number);
+}
+
+static void label(FILE *out, const char *name, const char *text)
+{
+    fprintf(out, "%s=\"", name);
+    escape_write(out, ESCAPE_LABEL, text);
+    fputc('"', out);
+}
+
+/* `labels`: "" or "name=\"value\"" pairs with commas between. */
+static void histogram(FILE *out, const char *name, const char *labels,
+                      const struct histogram *histogram)
+{
+    const char *comma = labels[0] != '\0' ? "," : "";
+    const char *open = labels[0] != '\0' ? "{" : "", *close = labels[0] != '\0' ? "}" : "";
+    for (size_t i = 0; i < sizeof bucket_bounds / sizeof bucket_bounds[0]; i++)
+        fprintf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
+                (double)bucket_bounds[i] / (double)NS_PER_S,
+                histogram_count_up_to(histogram, bucket_bounds[i]));
+    uint64_t count = histogram_count(histogram);
+    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, count);
+    fprintf(out, "%s_sum%s%s%s", name, open, labels, close);
+    value(out, status_sum(histogram));
+    fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, labels, close, count);
+}
+
+/* quantile="1" is the maximum. `thread`: "" or "thread=\"0\",". */
+static void summary_quantiles(FILE *out, const char *name, const char *thread,
+                              const struct histogram *histogram)
+{
+    for (size_t i = 0; i < QUANTILE_COUNT; i++) {
+        fprintf(out, "%s{%squantile=\"%s\"}", name, thread, quantiles[i].label);
+        value(out, status_quantile(histogram, &quantiles[i]));
+    }
+    fprintf(out, "%s{%squantile=\"1\"}", name, thread);
+    value(out, status_max(histogram));
+}
+
+static void render_build(FILE *out, const struct status *status)
+{
+    family(out, "immure_build_info", "gauge", "What is running; always 1.");
+    fputs("immure_build_info{version=\"" IMMURE_VERSION "\",", out);
+    label(out, "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+    fputc(',', out);
+    label(out, "signing", signing_mode_name(status->setup->config->signing));
+    fputs("} 1\n", out);
+    family(out, "immure_workers", "gauge", "Event-loop threads.");
+    fprintf(out, "immure_workers %u\n", status->setup->config->workers);
+}
+
+static void render_handshakes(FILE *out, const struct status *status)
+{
+    family(out, "immure_handshakes_total", "counter", "TLS handshakes, by how they ended.");
+    for (size_t version = 0; version < VERSION_COUNT; version++)
+        for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
+            fprintf(out, "immure_handshakes_total{version=\"%s\",result=\"%s\"} %" PRIu64 "\n",
+                    handshake_version_names[version], handshake_result_names[result],
+                    status->handshakes[version][result]);
+    family(out, "immure_handshake_seconds", "histogram",
+           "From accept to the end of the handshake, full and resumed.");
+    histogram(out, "immure_handshake_seconds", "", &status->handshake);
+}
+
+static void render_signatures(FILE *out, const struct status *status)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } times[] = {
+        {"immure_sign_seconds", "Time a signature took in the signing backend.",
+         offsetof(struct status_sign, sign)},
+        {"immure_sign_queue_seconds", "Time a request waited in the queue of immured.",
+         offsetof(struct status_sign, queue)},
+        {"immure_sign_round_trip_seconds",
+         "From the request for a signature to its answer, as the event loop saw it.",
+         offsetof(struct status_sign, round_trip)},
+    };
+    char labels[128];
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        family(out, times[i].name, "histogram", times[i].help);
+        for (size_t j = 0; j < status->sign_count; j++) {
+            const struct status_sign *row = &status->signs[j];
+            snprintf(labels, sizeof labels, "algorithm=\"%s\",backend=\"%s\"", row->algorithm,
+                     row->backend);
+            histogram(out, times[i].name, labels,
+                      (const struct histogram *)((const char *)row + times[i].offset));
+        }
+    }
+    family(out, "immure_sign_errors_total", "counter", "Signatures that were asked for in vain.");
+    for (size_t j = 0; j < status->sign_count; j++)
+        fprintf(out, "immure_sign_errors_total{algorithm=\"%s\",backend=\"%s\"} %" PRIu64 "\n",
+                status->signs[j].algorithm, status->signs[j].backend, status->signs[j].errors);
+}
+
+static void render_turns(FILE *out, const struct status *status)
+{
+    static const char name[] = "immure_loop_turn_seconds";
+    char thread[32];
+    family(out, name, "summary",
+           "Busy time of event-loop turns since the start; quantile 1 is the maximum, NaN means "
+           "fewer than ten turns beyond it.");
+    for (unsigned i = 0; i < status->setup->config->workers; i++) {
+        const struct histogram *turn = &status->turns[i];
+        snprintf(thread, sizeof thread, "thread=\"%u\",", i);
+        summary_quantiles(out, name, thread, turn);
+        fprintf(out, "%s_sum{thread=\"%u\"}", name, i);
+        value(out, status_sum(turn));
+        fprintf(out, "%s_count{thread=\"%u\"} %" PRIu64 "\n", name, i, histogram_count(turn));
+    }
+    family(out, "immure_loop_turn_max_seconds", "gauge", "The longest event-loop turn.");
+    for (unsigned i = 0; i < status->setup->config->workers; i++) {
+        fprintf(out, "immure_loop_turn_max_seconds{thread=\"%u\"}", i);
+        value(out, status_max(&status->turns[i]));
+    }
+    /* Under a name of its own, so that a sum over threads does not count every turn twice. */
+    family(out, "immure_loop_turn_all_seconds", "summary",
+           "As immure_loop_turn_seconds, all threads together.");
+    summary_quantiles(out, "immure_loop_turn_all_seconds", "", &status->turn_all);
+    fputs("immure_loop_turn_all_seconds_sum", out);
+    value(out, status_sum(&status->turn_all));
+    fprintf(out, "immure_loop_turn_all_seconds_count %" PRIu64 "\n",
+            histogram_count(&status->turn_all));
+}
+
+static void render_sums(FILE *out, const struct status *status)
+{
+    static const struct {
+        const char *name, *type, *help;
+        enum status_sum sum;
+    } sums[] = {
+        {"immure_accepted_total", "counter", "Client connections accepted.", SUM_ACCEPTED},
+        {"immure_signatures_pending", "gauge", "Requests to immured without an answer yet.",
+         SUM_SIGNATURES_PENDING},
+        {"immure_keyd_connected", "gauge", "Event-loop threads that are connected to immured.",
+         SUM_KEYD_CONNECTED},
+        {"immure_keyd_reconnects_total", "counter", "Connections to immured that were lost.",
+         SUM_KEYD_RECONNECTS},
+        {"immure_backend_errors_total", "counter",
+         "Backends that refused, were unreachable or too slow.", SUM_BACKEND_ERRORS},
+        {"immure_idle_timeouts_total", "counter", "Connections closed because nothing moved.",
+         SUM_IDLE_TIMEOUTS},
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        family(out, sums[i].name, sums[i].type, sums[i].help);
+        fprintf(out, "%s %" PRIu64 "\n", sums[i].name, status->sums[sums[i].sum]);
+    }
+    family(out, "immure_connections", "gauge", "Client connections now.");
+    fprintf(out, "immure_connections{state=\"handshaking\"} %" PRIu64 "\n",
+            status->sums[SUM_HANDSHAKING]);
+    fprintf(out, "immure_connections{state=\"established\"} %" PRIu64 "\n", status->established);
+    family(out, "immure_relayed_bytes_total", "counter",
+           "Bytes relayed: in is client to backend, out is backend to client.");
+    fprintf(out, "immure_relayed_bytes_total{direction=\"in\"} %" PRIu64 "\n",
+            status->sums[SUM_BYTES_IN]);
+    fprintf(out, "immure_relayed_bytes_total{direction=\"out\"} %" PRIu64 "\n",
+            status->sums[SUM_BYTES_OUT]);
+}
+
+/* Whether the same file serves the same frontend further up: a series may be there only once. */
+static bool certificate_seen(const struct admin_setup *setup, size_t certificate)
+{
+    const struct certificate_info *info = &setup->certificates[certificate];
+    for (size_t i = 0; i < certificate; i++)
+        if (strcmp(setup->certificates[i].frontend, info->frontend) == 0 &&
+            strcmp(setup->certificates[i].file, info->file) == 0)
+            return true;
+    return false;
+}
+
+static void render_certificates(FILE *out, const struct admin_setup *setup)
+{
+    static const char name[] = "immure_certificate_not_after_seconds";
+    family(out, name, "gauge", "When a certificate expires, in seconds since 1970.");
+    for (size_t i = 0; i < setup->certificate_count; i++) {
+        const struct certificate_info *info = &setup->certificates[i];
+        if (certificate_seen(setup, i))
+            continue;
+        const struct {
+            const char *name, *text;
+        } labels[] = {{"frontend", info->frontend},
+                      {",names", info->names},
+                      {",key_type", info->key_type},
+                      {",file", info->file},
+                      {",key_id", info->key_id}};
+        fprintf(out, "%s{", name);
+        for (size_t j = 0; j < sizeof labels / sizeof labels[0]; j++)
+            label(out, labels[j].name, labels[j].text);
+        fprintf(out, "} %" PRIu64 "\n", info->not_after);
+    }
+}
+
+static void render_process(FILE *out, const struct status *status)
+{
+    family(out, "process_cpu_seconds_total", "counter",
+           "User and system CPU time of the worker process.");
+    fprintf(out, "process_cpu_seconds_total %.6f\n", status->usage.cpu_seconds);
+    if (status->usage.resident_bytes > 0) {
+        family(out, "process_resident_memory_bytes", "gauge", "Memory of the worker process.");
+        fprintf(out, "process_resident_memory_bytes %" PRIu64 "\n", status->usage.resident_bytes);
+    }
+    if (status->usage.open_descriptors > 0) {
+        family(out, "process_open_fds", "gauge", "Open file descriptors of the worker process.");
+        fprintf(out, "process_open_fds %" PRIu64 "\n", status->usage.open_descriptors);
+    }
+    family(out, "process_start_time_seconds", "gauge",
+           "Start of the worker process, in seconds since 1970.");
+    fprintf(out, "process_start_time_seconds %" PRIu64 "\n", status->worker_started);
+}
+
+void render_metrics(FILE *out, const struct status *status)
+{
+    render_build(out, status);
+    render_handshakes(out, status);
+    render_signatures(out, status);
+    render_turns(out, status);
+    render_sums(out, status);
+    render_certificates(out, status->setup);
+    render_process(out, status);
+}

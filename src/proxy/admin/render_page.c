@@ -1,0 +1,192 @@
+#include <inttypes.h>
+#include <math.h>
+#include <time.h>
+
+#include "proxy/admin/escape.h"
+#include "proxy/admin/render.h"
+
+#define SECONDS_A_DAY 86400
+#define EXPIRY_WARNING_DAYS 14
+
+static void cell_count(FILE *out, uint64_t count)
+{
+    fprintf(out, "<td>%" PRIu64 "</td>", count);
+}
+
+/* A duration with three digits and its unit; a dash where there is no figure. */
+static void cell_seconds(FILE *out, double seconds)
+{
+    if (isnan(seconds))
+        fputs("<td>–</td>", out);
+    else if (seconds < 999.5e-6)
+        fprintf(out, "<td>%.3g µs</td>", seconds * 1e6);
+    else if (seconds < 0.9995)
+        fprintf(out, "<td>%.3g ms</td>", seconds * 1e3);
+    else
+        fprintf(out, "<td>%.3g s</td>", seconds);
+}
+
+static void cell_text(FILE *out, const char *text)
+{
+    fputs("<td class=\"text\">", out);
+    escape_write(out, ESCAPE_HTML, text);
+    fputs("</td>", out);
+}
+
+struct column {
+    const char *name;
+    bool text; /* aligned as text, not as a figure */
+};
+
+static void table_open(FILE *out, const char *caption, const struct column *columns, size_t count)
+{
+    fprintf(out, "<div class=\"scroll\"><table><caption>%s</caption><thead><tr>", caption);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "<th scope=\"col\"%s>%s</th>", columns[i].text ? " class=\"text\"" : "",
+                columns[i].name);
+    fputs("</tr></thead><tbody>\n", out);
+}
+
+static void table_close(FILE *out)
+{
+    fputs("</tbody></table></div>\n", out);
+}
+
+static void row_open(FILE *out, const char *name)
+{
+    fputs("<tr><th scope=\"row\">", out);
+    escape_write(out, ESCAPE_HTML, name);
+    fputs("</th>", out);
+}
+
+static void row_close(FILE *out)
+{
+    fputs("</tr>\n", out);
+}
+
+static void table_handshakes(FILE *out, const struct status *status)
+{
+    struct column columns[1 + HANDSHAKE_RESULT_COUNT] = {{"version", true}};
+    for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
+        columns[1 + result].name = handshake_result_names[result];
+    table_open(out, "Handshakes", columns, 1 + HANDSHAKE_RESULT_COUNT);
+    for (size_t version = 0; version < VERSION_COUNT; version++) {
+        row_open(out, handshake_version_names[version]);
+        for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
+            cell_count(out, status->handshakes[version][result]);
+        row_close(out);
+    }
+    table_close(out);
+}
+
+static void table_signatures(FILE *out, const struct status *status)
+{
+    static const struct column columns[] = {
+        {"algorithm", true}, {"backend", true}, {"made", false},  {"failed", false},
+        {"P50", false},      {"P99", false},    {"queue", false}, {"round trip", false}};
+    if (status->sign_count == 0)
+        return;
+    table_open(out, "Signatures", columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < status->sign_count; i++) {
+        const struct status_sign *row = &status->signs[i];
+        row_open(out, row->algorithm);
+        cell_text(out, row->backend);
+        cell_count(out, histogram_count(&row->sign));
+        cell_count(out, row->errors);
+        cell_seconds(out, status_quantile(&row->sign, &quantiles[0]));
+        cell_seconds(out, status_quantile(&row->sign, &quantiles[1]));
+        cell_seconds(out, status_mean(&row->queue));
+        cell_seconds(out, status_mean(&row->round_trip));
+        row_close(out);
+    }
+    table_close(out);
+}
+
+static void row_turns(FILE *out, const char *name, const struct histogram *turn)
+{
+    row_open(out, name);
+    cell_count(out, histogram_count(turn));
+    for (size_t i = 0; i < QUANTILE_COUNT; i++)
+        cell_seconds(out, status_quantile(turn, &quantiles[i]));
+    cell_seconds(out, status_max(turn));
+    row_close(out);
+}
+
+static void table_turns(FILE *out, const struct status *status)
+{
+    static const struct column columns[] = {
+        {"thread", false}, {"turns", false},  {"P50", false},      {"P99", false},
+        {"P99.9", false},  {"P99.99", false}, {"P99.9999", false}, {"max", false}};
+    table_open(out, "Event-loop turns", columns, sizeof columns / sizeof columns[0]);
+    for (unsigned i = 0; i < status->setup->config->workers; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%u", i);
+        row_turns(out, name, &status->turns[i]);
+    }
+    row_turns(out, "all", &status->turn_all);
+    table_close(out);
+}
+
+static void cell_expiry(FILE *out, uint64_t not_after, uint64_t now)
+{
+    time_t time = (time_t)not_after;
+    int64_t days = ((int64_t)not_after - (int64_t)now) / SECONDS_A_DAY;
+    struct tm day;
+    char date[32] = "";
+    if (gmtime_r(&time, &day) != NULL)
+        strftime(date, sizeof date, "%Y-%m-%d", &day);
+    fprintf(out, "<td%s>%s", days < EXPIRY_WARNING_DAYS ? " class=\"warn\"" : "", date);
+    if (not_after <= now)
+        fputs(", expired</td>", out);
+    else
+        fprintf(out, ", in %" PRIi64 " day%s</td>", days, days == 1 ? "" : "s");
+}
+
+static void table_certificates(FILE *out, const struct status *status)
+{
+    static const struct column columns[] = {
+        {"names", true}, {"key", true}, {"frontend", true}, {"expires", false}};
+    const struct admin_setup *setup = status->setup;
+    if (setup->certificate_count == 0)
+        return;
+    table_open(out, "Certificates", columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < setup->certificate_count; i++) {
+        const struct certificate_info *info = &setup->certificates[i];
+        row_open(out, info->names);
+        cell_text(out, info->key_type);
+        cell_text(out, info->frontend);
+        cell_expiry(out, info->not_after, status->now);
+        row_close(out);
+    }
+    table_close(out);
+}
+
+void render_summary(FILE *out, const struct status *status)
+{
+    const struct config *config = status->setup->config;
+    bool in_process = config->signing == SIGNING_IN_PROCESS;
+    fprintf(out, "<p>Signing is <strong>%s</strong>; private keys are %s",
+            signing_mode_name(config->signing),
+            in_process ? "in the server’s own process" : "in <strong>immured</strong>");
+    if (!in_process && config->keys.socket != NULL) {
+        fputs(" at ", out);
+        escape_write(out, ESCAPE_HTML, config->keys.socket);
+    }
+    if (!in_process)
+        fprintf(out, " (%" PRIu64 " of %u event loops connected, %" PRIu64 " connections lost)",
+                status->sums[SUM_KEYD_CONNECTED], config->workers,
+                status->sums[SUM_KEYD_RECONNECTS]);
+    fprintf(out,
+            ". Client connections: %" PRIu64 " established, %" PRIu64 " handshaking, %" PRIu64
+            " accepted since this worker started %" PRIu64 " s ago.</p>\n",
+            status->established, status->sums[SUM_HANDSHAKING], status->sums[SUM_ACCEPTED],
+            status->now > status->worker_started ? status->now - status->worker_started : 0);
+}
+
+void render_tables(FILE *out, const struct status *status)
+{
+    table_handshakes(out, status);
+    table_signatures(out, status);
+    table_turns(out, status);
+    table_certificates(out, status);
+}

@@ -1,0 +1,171 @@
+#include <inttypes.h>
+#include <math.h>
+#include <openssl/crypto.h>
+#include <unistd.h>
+
+#include "proxy/admin/escape.h"
+#include "proxy/admin/render.h"
+
+/* Where turn times are counted for whoever draws them: 1 us, and steps of less than 5 %. */
+#define BUCKET_FIRST_NS 1000.0
+#define BUCKETS_IN_DOUBLING 16
+#define BUCKET_COUNT (24 * BUCKETS_IN_DOUBLING + 1) /* to 16.8 s */
+
+static double bucket_ns(size_t i)
+{
+    return BUCKET_FIRST_NS * exp2((double)i / BUCKETS_IN_DOUBLING);
+}
+
+/* Each of these writes `"key": value` with what stands before it. */
+static void text(FILE *out, const char *before, const char *key, const char *value)
+{
+    fprintf(out, "%s\"%s\": \"", before, key);
+    escape_write(out, ESCAPE_JSON, value);
+    fputc('"', out);
+}
+
+static void number(FILE *out, const char *before, const char *key, uint64_t value)
+{
+    fprintf(out, "%s\"%s\": %" PRIu64, before, key, value);
+}
+
+/* 0 stands for a figure that the system does not give. */
+static void number_if_known(FILE *out, const char *before, const char *key, uint64_t value)
+{
+    if (value == 0)
+        fprintf(out, "%s\"%s\": null", before, key);
+    else
+        number(out, before, key, value);
+}
+
+static void seconds(FILE *out, const char *before, const char *key, double value)
+{
+    if (isnan(value))
+        fprintf(out, "%s\"%s\": null", before, key);
+    else
+        fprintf(out, "%s\"%s\": %.9g", before, key, value);
+}
+
+/* The one form of every distribution of times. */
+static void times(FILE *out, const char *before, const char *key, const struct histogram *histogram)
+{
+    fprintf(out, "%s\"%s\": {", before, key);
+    number(out, "", "count", histogram_count(histogram));
+    seconds(out, ", ", "sum", status_sum(histogram));
+    seconds(out, ", ", "mean", status_mean(histogram));
+    for (size_t i = 0; i < QUANTILE_COUNT; i++)
+        seconds(out, ", ", quantiles[i].name, status_quantile(histogram, &quantiles[i]));
+    seconds(out, ", ", "max", status_max(histogram));
+    fputc('}', out);
+}
+
+static void render_identity(FILE *out, const struct status *status)
+{
+    const struct config *config = status->setup->config;
+    bool in_process = config->signing == SIGNING_IN_PROCESS;
+    text(out, "  ", "program", "immure-proxy");
+    text(out, ",\n  ", "version", IMMURE_VERSION);
+    text(out, ",\n  ", "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+    number(out, ",\n  ", "pid", (uint64_t)getpid());
+    text(out, ",\n  ", "signing", signing_mode_name(config->signing));
+    number(out, ",\n  ", "workers", config->workers);
+    number(out, ",\n  ", "started", status->setup->started);
+    number(out, ",\n  ", "worker_started", status->worker_started);
+    number(out, ",\n  ", "now", status->now);
+    text(out, ",\n  \"keys\": {", "held_by", in_process ? "immure-proxy" : "immured");
+    text(out, ", ", "socket", config->keys.socket);
+    number(out, ", ", "connected", status->sums[SUM_KEYD_CONNECTED]);
+    number(out, ", ", "reconnects", status->sums[SUM_KEYD_RECONNECTS]);
+    number(out, ", ", "pending", status->sums[SUM_SIGNATURES_PENDING]);
+    fputc('}', out);
+}
+
+static void render_connections(FILE *out, const struct status *status)
+{
+    number(out, ",\n  \"connections\": {", "handshaking", status->sums[SUM_HANDSHAKING]);
+    number(out, ", ", "established", status->established);
+    number(out, ", ", "accepted", status->sums[SUM_ACCEPTED]);
+    number(out, ", ", "backend_errors", status->sums[SUM_BACKEND_ERRORS]);
+    number(out, ", ", "idle_timeouts", status->sums[SUM_IDLE_TIMEOUTS]);
+    number(out, ", ", "bytes_in", status->sums[SUM_BYTES_IN]);
+    number(out, ", ", "bytes_out", status->sums[SUM_BYTES_OUT]);
+    fputs("},\n  \"handshakes\": {", out);
+    for (size_t version = 0; version < VERSION_COUNT; version++) {
+        fprintf(out, "%s\n    \"%s\": {", version > 0 ? "," : "", handshake_version_names[version]);
+        for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
+            number(out, result > 0 ? ", " : "", handshake_result_names[result],
+                   status->handshakes[version][result]);
+        fputc('}', out);
+    }
+    fputs("\n  }", out);
+    times(out, ",\n  ", "handshake_seconds", &status->handshake);
+}
+
+static void render_signatures(FILE *out, const struct status *status)
+{
+    fputs(",\n  \"signatures\": [", out);
+    for (size_t i = 0; i < status->sign_count; i++) {
+        const struct status_sign *row = &status->signs[i];
+        uint64_t count = histogram_count(&row->sign);
+        text(out, i > 0 ? ",\n    {" : "\n    {", "algorithm", row->algorithm);
+        text(out, ", ", "backend", row->backend);
+        number(out, ", ", "count", count);
+        number(out, ", ", "errors", row->errors);
+        seconds(out, ", ", "last_seconds", count > 0 ? (double)row->last_sign / 1e9 : NAN);
+        times(out, ",\n     ", "sign_seconds", &row->sign);
+        times(out, ",\n     ", "queue_seconds", &row->queue);
+        times(out, ",\n     ", "round_trip_seconds", &row->round_trip);
+        fputc('}', out);
+    }
+    fputc(']', out);
+}
+
+static void render_turns(FILE *out, const struct status *status)
+{
+    times(out, ",\n  ", "turn_seconds", &status->turn_all);
+    fputs(",\n  \"turn_bucket_seconds\": [", out);
+    for (size_t i = 0; i < BUCKET_COUNT; i++)
+        fprintf(out, "%s%.4g", i > 0 ? ", " : "", bucket_ns(i) / 1e9);
+    fputs("],\n  \"threads\": [", out);
+    for (size_t thread = 0; thread < status->setup->config->workers; thread++) {
+        const struct histogram *turn = &status->turns[thread];
+        number(out, thread > 0 ? ",\n    {" : "\n    {", "thread", thread);
+        times(out, ", ", "turn_seconds", turn);
+        fputs(",\n     \"turn_buckets\": [", out);
+        for (size_t i = 0; i < BUCKET_COUNT; i++)
+            fprintf(out, "%s%" PRIu64, i > 0 ? ", " : "",
+                    histogram_count_up_to(turn, (uint64_t)bucket_ns(i)));
+        fputs("]}", out);
+    }
+    fputc(']', out);
+}
+
+static void render_certificates(FILE *out, const struct admin_setup *setup)
+{
+    fputs(",\n  \"certificates\": [", out);
+    for (size_t i = 0; i < setup->certificate_count; i++) {
+        const struct certificate_info *info = &setup->certificates[i];
+        text(out, i > 0 ? ",\n    {" : "\n    {", "frontend", info->frontend);
+        text(out, ", ", "names", info->names);
+        text(out, ", ", "key_type", info->key_type);
+        text(out, ", ", "file", info->file);
+        text(out, ", ", "key_id", info->key_id);
+        number(out, ", ", "not_after", info->not_after);
+        fputc('}', out);
+    }
+    fputc(']', out);
+}
+
+void render_status(FILE *out, const struct status *status)
+{
+    fputs("{\n", out);
+    render_identity(out, status);
+    render_connections(out, status);
+    render_signatures(out, status);
+    render_turns(out, status);
+    render_certificates(out, status->setup);
+    fprintf(out, ",\n  \"process\": {\"cpu_seconds\": %.6f", status->usage.cpu_seconds);
+    number_if_known(out, ", ", "resident_bytes", status->usage.resident_bytes);
+    number_if_known(out, ", ", "open_descriptors", status->usage.open_descriptors);
+    fputs("}\n}\n", out);
+}

@@ -1,0 +1,140 @@
+#include "proxy/config/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define UNIX_PREFIX "unix:"
+#define HOST_MAX_BYTES 256
+
+char *path_within(const char *directory, const char *path)
+{
+    char *joined = NULL;
+    if (path[0] == '/')
+        return strdup(path);
+    return asprintf(&joined, "%s/%s", directory, path) < 0 ? NULL : joined;
+}
+
+static bool parse_unix(const char *path, const char *directory, struct address *address,
+                       char *reason, size_t size)
+{
+    struct sockaddr_un *name = (struct sockaddr_un *)&address->socket;
+    char *whole = path_within(directory, path);
+    size_t length = whole == NULL ? 0 : strlen(whole);
+    bool good = path[0] != '\0' && length > 0 && length < sizeof name->sun_path;
+    if (good) {
+        name->sun_family = AF_UNIX;
+        memcpy(name->sun_path, whole, length + 1);
+        address->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+    } else {
+        snprintf(reason, size, "'%s' is not a socket's path of 1 to %zu bytes", path,
+                 sizeof name->sun_path - 1);
+    }
+    free(whole);
+    return good;
+}
+
+/* "*" listens on IPv6 and IPv4 with one socket, or on IPv4 where the kernel has no IPv6. */
+static const char *any_host(void)
+{
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return "0.0.0.0";
+    close(probe);
+    return "::";
+}
+
+/* Splits at the last colon; takes the brackets from an IPv6 address. */
+static bool split(const char *text, char host[HOST_MAX_BYTES], const char **port)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || (size_t)(colon - text) >= HOST_MAX_BYTES)
+        return false;
+    size_t length = (size_t)(colon - text);
+    *port = colon + 1;
+    if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
+        text++;
+        length -= 2;
+    } else if (memchr(text, ':', length) != NULL) {
+        return false; /* an IPv6 address without brackets: where would its port begin? */
+    }
+    memcpy(host, text, length);
+    host[length] = '\0';
+    return true;
+}
+
+static bool port_valid(const char *port)
+{
+    char *end;
+    unsigned long number = strtoul(port, &end, 10);
+    return port[0] >= '0' && port[0] <= '9' && *end == '\0' && number >= 1 && number <= 65535;
+}
+
+static bool parse_host(const char *text, enum address_use use, struct address *address,
+                       char *reason, size_t size)
+{
+    char host[HOST_MAX_BYTES];
+    const char *port;
+    if (!split(text, host, &port) || !port_valid(port)) {
+        snprintf(reason, size, "'%s' is not HOST:PORT, [IPV6]:PORT%s or unix:PATH", text,
+                 use == ADDRESS_LISTEN ? ", *:PORT" : "");
+        return false;
+    }
+    bool any = host[0] == '\0' || strcmp(host, "*") == 0;
+    if (any && use == ADDRESS_CONNECT) {
+        snprintf(reason, size, "'%s' has no host to connect to", text);
+        return false;
+    }
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags =
+                                       use == ADDRESS_LISTEN ? AI_NUMERICHOST : AI_ADDRCONFIG};
+    struct addrinfo *found = NULL;
+    int problem = getaddrinfo(any ? any_host() : host, port, &hints, &found);
+    if (problem != 0) {
+        snprintf(reason, size, "'%s': %s%s", text, gai_strerror(problem),
+                 use == ADDRESS_LISTEN ? " (a numeric address is needed here)" : "");
+        return false;
+    }
+    memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
+    address->length = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+bool address_parse(const char *text, enum address_use use, const char *directory,
+                   struct address *address, char *reason, size_t size)
+{
+    *address = (struct address){0};
+    bool is_unix = strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+    if (!(is_unix ? parse_unix(text + strlen(UNIX_PREFIX), directory, address, reason, size)
+                  : parse_host(text, use, address, reason, size)))
+        return false;
+    address->text = strdup(text);
+    if (address->text == NULL)
+        snprintf(reason, size, "out of memory");
+    return address->text != NULL;
+}
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+    return a->length == b->length && memcmp(&a->socket, &b->socket, a->length) == 0;
+}
+
+bool address_is_local(const struct address *address)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->socket;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->socket;
+    switch (address->socket.ss_family) {
+    case AF_INET:
+        return ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    default:
+        return true;
+    }
+}

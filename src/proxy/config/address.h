@@ -1,0 +1,26 @@
+/* Addresses as the configuration writes them: "HOST:PORT", "[IPV6]:PORT", "*:PORT", "unix:PATH". */
+#ifndef PROXY_CONFIG_ADDRESS_H
+#define PROXY_CONFIG_ADDRESS_H
+
+#include "proxy/config/config.h"
+
+enum address_use {
+    ADDRESS_LISTEN, /* numeric, or "*" for all of IPv6 and IPv4 */
+    ADDRESS_CONNECT /* host names are resolved now */
+};
+
+/*
+ * Relative socket paths are relative to `directory`. False with the reason, one line, in `reason`.
+ * *address then holds nothing; otherwise its text belongs to the caller.
+ */
+bool address_parse(const char *text, enum address_use use, const char *directory,
+                   struct address *address, char *reason, size_t size);
+
+bool address_equal(const struct address *a, const struct address *b);
+/* Whether only this machine can reach it. */
+bool address_is_local(const struct address *address);
+
+/* `path` as it is if absolute, else within `directory`. To be freed; NULL on lack of memory. */
+char *path_within(const char *directory, const char *path);
+
+#endif

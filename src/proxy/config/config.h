@@ -1,0 +1,119 @@
+/*
+ * The configuration of immure-proxy: what immure-proxy.conf says, checked and complete.
+ *
+ * config.c owns the one table of directives (name, type, default, text); everything after it sees
+ * only these structs. All strings and arrays belong to the struct config and are freed with it.
+ * Durations are nanoseconds, sizes bytes.
+ */
+#ifndef PROXY_CONFIG_CONFIG_H
+#define PROXY_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+enum signing_mode {
+    SIGNING_ASYNC,     /* in immured; the event loop goes on */
+    SIGNING_SYNC,      /* in immured; the event loop waits (to compare) */
+    SIGNING_IN_PROCESS /* the key is loaded into the worker (to compare) */
+};
+const char *signing_mode_name(enum signing_mode mode); /* "async" ... */
+
+enum proxy_protocol {
+    PROXY_PROTOCOL_NONE,
+    PROXY_PROTOCOL_V1,
+    PROXY_PROTOCOL_V2,
+    PROXY_PROTOCOL_ANY
+};
+
+struct address {
+    char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
+    struct sockaddr_storage socket;
+    socklen_t length;
+    int line;
+};
+
+struct certificate_config {
+    char *chain; /* PEM: leaf first */
+    char *key;   /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *pass_phrase_file; /* NULL: not encrypted */
+    char *policy;           /* "tls-server" ...: immured's */
+    int line;
+};
+
+struct frontend_config {
+    char *name;
+    struct address *listen;
+    size_t listen_count;
+    struct certificate_config *certificates;
+    size_t certificate_count;
+    uint8_t *alpn; /* in the form of SSL_CTX_set_alpn_protos(); NULL: none */
+    size_t alpn_length;
+    int tls_min, tls_max; /* TLS1_2_VERSION or TLS1_3_VERSION */
+    char *ciphers;        /* TLS 1.2, OpenSSL's syntax */
+    char *ciphersuites;   /* TLS 1.3 */
+    char *groups;         /* NULL: OpenSSL's default */
+    unsigned tickets;     /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
+    enum proxy_protocol accept_proxy; /* what a load balancer in front sends first */
+    size_t backend;                   /* index into config.backends */
+    int line;
+};
+
+struct backend_config {
+    char *name;
+    struct address address;
+    enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
+    int line;
+};
+
+struct config {
+    char *file;
+    unsigned workers; /* event-loop threads */
+    enum signing_mode signing;
+    char *user; /* of the worker when started as root: name or number */
+    bool log_json;
+    int log_level; /* enum log_level */
+    unsigned max_connections;
+    size_t listen_backlog;
+    uint64_t handshake_budget; /* of one loop turn */
+    uint64_t handshake_timeout, connect_timeout, idle_timeout;
+    uint64_t half_close_timeout; /* after one direction has ended */
+    uint64_t drain_timeout;      /* after TERM, or for the old worker after HUP */
+
+    struct frontend_config *frontends;
+    size_t frontend_count;
+    struct backend_config *backends;
+    size_t backend_count;
+
+    struct {
+        bool enabled;
+        struct address listen;
+    } admin;
+    struct {
+        unsigned threads; /* signer threads of our own immured */
+        char *socket;     /* of a running immured; NULL: start our own */
+        char *program;    /* path of immured; NULL: beside immure-proxy */
+        char *backend;    /* signing backend of our own immured; NULL: its default */
+        char *user;       /* of our own immured when started as root; NULL: its default */
+    } keys;
+};
+
+/* Where every error goes: "FILE:LINE: reason", one line, without the newline. */
+struct config_error {
+    char text[512];
+};
+
+/*
+ * NULL with *error filled. Reads the file, looks whether the files it names are there (to say early
+ * that one is missing), and resolves the host names in backends' addresses. Relative paths are
+ * relative to the folder of the configuration file. Not thread-safe: libconfuse is not.
+ */
+struct config *config_load(const char *file, struct config_error *error);
+void config_free(struct config *config);
+
+/* The table of directives as text for docs/immure-proxy.conf.md (Markdown). */
+void config_print_directives(FILE *out);
+
+#endif

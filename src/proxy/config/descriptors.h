@@ -1,0 +1,12 @@
+/* How many client connections the limit of file descriptors (RLIMIT_NOFILE) leaves room for. */
+#ifndef PROXY_CONFIG_DESCRIPTORS_H
+#define PROXY_CONFIG_DESCRIPTORS_H
+
+#include <stdint.h>
+
+/* To what the system allows this process at most. */
+void descriptors_raise_limit(void);
+/* At least 1. */
+uint64_t descriptors_connections(unsigned workers);
+
+#endif

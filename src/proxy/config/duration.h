@@ -1,0 +1,14 @@
+/* Durations as the configuration writes them: a whole number and us, ms, s, m or h. */
+#ifndef PROXY_CONFIG_DURATION_H
+#define PROXY_CONFIG_DURATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DURATION_TEXT_SIZE 32
+
+bool duration_parse(const char *text, uint64_t *ns);
+/* In the largest unit that says it exactly. Returns text. */
+char *duration_format(uint64_t ns, char text[DURATION_TEXT_SIZE]);
+
+#endif

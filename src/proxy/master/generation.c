@@ -1,0 +1,363 @@
+#include "proxy/master/generation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "proxy/master/processes.h"
+
+#define START_LIMIT (60 * NS_PER_S)
+/* After the drain's deadline, which the worker knows, and after each harder measure. */
+#define GRACE (2 * NS_PER_S)
+
+/* ---- its sockets ---- */
+
+static bool open_one(struct generation *generation, const struct address *address, unsigned thread,
+                     struct config_error *error)
+{
+    struct listening *listening = listening_open(generation->setup->listening, generation->config,
+                                                 address, thread, !generation->setup->test, error);
+    if (listening != NULL)
+        generation->listening[generation->listening_count++] = listening;
+    return listening != NULL;
+}
+
+/* Calls back for each address of each thread in turn, then for that of the admin page, which is the
+ * order of generation->listening. */
+static bool for_each_address(struct generation *generation,
+                             bool (*visit)(struct generation *, const struct address *,
+                                           unsigned thread, struct config_error *),
+                             struct config_error *error)
+{
+    const struct config *config = generation->config;
+    for (unsigned thread = 0; thread < config->workers; thread++)
+        for (size_t i = 0; i < config->frontend_count; i++)
+            for (size_t j = 0; j < config->frontends[i].listen_count; j++)
+                if (!visit(generation, &config->frontends[i].listen[j], thread, error))
+                    return false;
+    return !config->admin.enabled || visit(generation, &config->admin.listen, 0, error);
+}
+
+static bool open_sockets(struct generation *generation, struct config_error *error)
+{
+    const struct config *config = generation->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        generation->address_count += config->frontends[i].listen_count;
+    generation->listening =
+        calloc(config->workers * generation->address_count + 1, sizeof(struct listening *));
+    return generation->listening != NULL && for_each_address(generation, open_one, error);
+}
+
+static bool begin_one(struct generation *generation, const struct address *address, unsigned thread,
+                      struct config_error *error)
+{
+    (void)thread;
+    return listening_begin(generation->listening[generation->listening_count++], generation->config,
+                           address, error);
+}
+
+bool generation_listen(struct generation *generation, struct config_error *error)
+{
+    size_t count = generation->listening_count;
+    generation->listening_count = 0; /* counts up again along the addresses */
+    bool good = for_each_address(generation, begin_one, error);
+    generation->listening_count = count;
+    return good;
+}
+
+static void release_sockets(struct generation *generation)
+{
+    while (generation->listening_count > 0)
+        listening_release(generation->listening[--generation->listening_count]);
+}
+
+/* A process that is being forked may still have a copy, so closing alone would not unwatch it. */
+static void control_close(struct control_end *control)
+{
+    if (control->socket >= 0)
+        epoll_ctl(control->generation->setup->epoll, EPOLL_CTL_DEL, control->socket, NULL);
+    descriptor_close(&control->socket);
+}
+
+static void close_controls(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->control_count; i++)
+        control_close(&generation->controls[i]);
+}
+
+/* ---- coming up ---- */
+
+static bool start_keyd(struct generation *generation, uint64_t now)
+{
+    pid_t pid = keyd_start(generation);
+    if (pid > 0)
+        child_started(&generation->keyd, pid, now);
+    return pid > 0;
+}
+
+static bool start_worker(struct generation *generation, uint64_t now)
+{
+    close_controls(generation);
+    pid_t pid = worker_start(generation);
+    if (pid > 0)
+        child_started(&generation->worker, pid, now);
+    return pid > 0;
+}
+
+static bool start(struct generation *generation, struct config_error *error)
+{
+    const struct config *config = generation->config;
+    uint64_t now = clock_now();
+    snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
+    generation->control_count = config->workers + 1;
+    generation->controls = calloc(generation->control_count, sizeof *generation->controls);
+    if (generation->controls == NULL)
+        return false;
+    for (size_t i = 0; i < generation->control_count; i++)
+        generation->controls[i] = (struct control_end){.generation = generation, .socket = -1};
+    if (!open_sockets(generation, error))
+        return false;
+    if (generation_needs_keyd(generation) &&
+        !(keyd_listen(generation) && start_keyd(generation, now))) {
+        snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s", config->file,
+                 strerror(errno));
+        return false;
+    }
+    if (!start_worker(generation, now)) {
+        snprintf(error->text, sizeof error->text, "%s: cannot start a worker: %s", config->file,
+                 strerror(errno));
+        return false;
+    }
+    generation->deadline = now + START_LIMIT;
+    return true;
+}
+
+struct generation *generation_new(struct config *config, const struct generation_setup *setup,
+                                  struct config_error *error)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL) {
+        snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
+        config_free(config);
+        return NULL;
+    }
+    *generation = (struct generation){.setup = setup,
+                                      .config = config,
+                                      .state = GENERATION_STARTING,
+                                      .deadline = UINT64_MAX,
+                                      .keyd = CHILD_INIT("immured"),
+                                      .worker = CHILD_INIT("worker"),
+                                      .keyd_listener = -1};
+    list_init(&generation->node);
+    if (start(generation, error))
+        return generation;
+    child_signal(&generation->keyd, SIGTERM); /* its end is the end of a stranger's */
+    generation_free(generation);
+    return NULL;
+}
+
+void generation_free(struct generation *generation)
+{
+    release_sockets(generation);
+    if (generation->controls != NULL)
+        close_controls(generation);
+    descriptor_close(&generation->keyd_listener);
+    config_free(generation->config);
+    list_remove(&generation->node);
+    free(generation->controls);
+    free(generation->listening);
+    free(generation);
+}
+
+/* ---- what it is told ---- */
+
+static void send_keyd(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_KEYD};
+    int connection = keyd_connect(control->generation);
+    if (!control_send(control->socket, &message, connection) && errno != EPIPE)
+        log_error("cannot hand a connection to the worker: %s", strerror(errno));
+    descriptor_close(&connection);
+}
+
+void generation_control_ready(struct control_end *control)
+{
+    struct generation *generation = control->generation;
+    struct control_message message;
+    int descriptor = -1;
+    if (control->socket < 0)
+        return; /* closed since */
+    int got = control_receive(control->socket, &message, &descriptor);
+    descriptor_close(&descriptor); /* a worker has none to give */
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) { /* its process ends, which SIGCHLD tells */
+        control_close(control);
+    } else if (message.type == CONTROL_KEYD_WANTED) {
+        send_keyd(control);
+    } else if (message.type == CONTROL_READY && generation->state == GENERATION_STARTING) {
+        generation->state = GENERATION_RUNNING;
+        generation->deadline = UINT64_MAX;
+    } else if (message.type == CONTROL_READY && generation->state == GENERATION_RUNNING) {
+        log_info("worker (pid %d) is ready", (int)generation->worker.pid);
+    }
+}
+
+static void send_all(struct generation *generation, const struct control_message *message,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (generation->controls[i].socket >= 0 &&
+            !control_send(generation->controls[i].socket, message, -1) && errno != EPIPE)
+            log_error("cannot send to the worker: %s", strerror(errno));
+}
+
+void generation_send_tickets(struct generation *generation)
+{
+    const struct control_message message = {.type = CONTROL_TICKETS,
+                                            .tickets = *generation->setup->tickets};
+    send_all(generation, &message, generation->control_count - 1);
+}
+
+/* ---- going down ---- */
+
+/* With its worker gone, immured has nobody to sign for. */
+static void stop_keyd(struct generation *generation)
+{
+    generation->keyd.restart_at = UINT64_MAX;
+    child_signal(&generation->keyd, SIGTERM);
+    generation->deadline = clock_now() + GRACE;
+    if (generation->keyd.pid == 0)
+        generation->state = GENERATION_ENDED;
+}
+
+void generation_drain(struct generation *generation, uint64_t deadline)
+{
+    const struct control_message message = {.type = CONTROL_DRAIN, .deadline = deadline};
+    generation->state = GENERATION_DRAINING;
+    generation->deadline = deadline + GRACE;
+    send_all(generation, &message, generation->control_count);
+    release_sockets(generation);
+    generation->worker.restart_at = UINT64_MAX;
+    if (generation->worker.pid == 0)
+        stop_keyd(generation);
+}
+
+void generation_discard(struct generation *generation)
+{
+    generation->state = GENERATION_DRAINING;
+    generation->deadline = clock_now() + GRACE;
+    release_sockets(generation);
+    child_signal(&generation->worker, SIGKILL);
+    generation->worker.restart_at = UINT64_MAX;
+    if (generation->worker.pid == 0)
+        stop_keyd(generation);
+}
+
+static void fail(struct generation *generation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void fail(struct generation *generation, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(generation->failure, sizeof generation->failure, format, arguments);
+    va_end(arguments);
+    generation->state = GENERATION_FAILED;
+    generation->deadline = UINT64_MAX;
+}
+
+static void worker_ended(struct generation *generation, int status)
+{
+    char how[64];
+    struct child *worker = &generation->worker;
+    child_describe(status, how, sizeof how);
+    if (generation->state == GENERATION_RUNNING) {
+        child_restart_later(worker, status, clock_now());
+        return;
+    }
+    if (generation->state == GENERATION_STARTING)
+        fail(generation, "its worker (pid %d) %s", (int)worker->pid, how);
+    else
+        log_info("worker (pid %d) %s", (int)worker->pid, how);
+    child_ended(worker);
+    if (generation->state == GENERATION_DRAINING)
+        stop_keyd(generation);
+}
+
+static void keyd_ended(struct generation *generation, int status)
+{
+    char how[64];
+    struct child *keyd = &generation->keyd;
+    bool wanted = generation->state == GENERATION_RUNNING ||
+                  (generation->state == GENERATION_DRAINING && generation->worker.pid > 0);
+    if (wanted) {
+        child_restart_later(keyd, status, clock_now());
+        return;
+    }
+    if (generation->state == GENERATION_STARTING)
+        fail(generation, "its immured (pid %d) %s", (int)keyd->pid,
+             child_describe(status, how, sizeof how));
+    child_ended(keyd);
+    if (generation->state == GENERATION_DRAINING && generation->worker.pid == 0)
+        generation->state = GENERATION_ENDED;
+}
+
+bool generation_process_ended(struct generation *generation, pid_t pid, int status)
+{
+    if (pid == generation->worker.pid)
+        worker_ended(generation, status);
+    else if (pid == generation->keyd.pid)
+        keyd_ended(generation, status);
+    else
+        return false;
+    return true;
+}
+
+/* ---- time ---- */
+
+uint64_t generation_next_deadline(const struct generation *generation)
+{
+    uint64_t next = generation->deadline;
+    if (generation->keyd.restart_at < next)
+        next = generation->keyd.restart_at;
+    if (generation->worker.restart_at < next)
+        next = generation->worker.restart_at;
+    return next;
+}
+
+static void restart(struct generation *generation, struct child *child,
+                    bool (*start_child)(struct generation *, uint64_t), uint64_t now)
+{
+    if (now < child->restart_at)
+        return;
+    if (start_child(generation, now)) {
+        log_info("%s (pid %d) is started", child->name, (int)child->pid);
+    } else {
+        log_error("cannot start %s: %s", child->name, strerror(errno));
+        child->restart_at = now + NS_PER_S;
+    }
+}
+
+void generation_tick(struct generation *generation, uint64_t now)
+{
+    restart(generation, &generation->keyd, start_keyd, now);
+    restart(generation, &generation->worker, start_worker, now);
+    if (now < generation->deadline)
+        return;
+    if (generation->state == GENERATION_STARTING) {
+        fail(generation, "its worker is not ready after %" PRIu64 " s", START_LIMIT / NS_PER_S);
+    } else if (generation->state == GENERATION_DRAINING) {
+        const struct child *late =
+            generation->worker.pid > 0 ? &generation->worker : &generation->keyd;
+        log_warning("%s (pid %d) does not end; it is killed", late->name, (int)late->pid);
+        child_signal(late, SIGKILL);
+        generation->deadline = now + GRACE;
+    }
+}

@@ -1,0 +1,74 @@
+#include "proxy/master/keyd_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Longer names immured refuses (docs/protocol.md); of a longer path the end says most. */
+#define NAME_MAX_BYTES 255
+
+/* In single quotes libconfuse takes everything but these two as it is. */
+static void put_text(FILE *out, const char *name, const char *text)
+{
+    if (text == NULL)
+        return;
+    fprintf(out, "%s '", name);
+    for (; *text != '\0'; text++)
+        fprintf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+    fprintf(out, "'\n");
+}
+
+static bool is_first_use(const struct config *config, const struct certificate_config *certificate)
+{
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            const struct certificate_config *other = &config->frontends[i].certificates[j];
+            if (strcmp(other->key, certificate->key) == 0)
+                return other == certificate;
+        }
+    return true;
+}
+
+static void put_key(FILE *out, const struct config *config,
+                    const struct certificate_config *certificate)
+{
+    char location[512];
+    size_t length = strlen(certificate->key);
+    size_t skip = length > NAME_MAX_BYTES ? length - NAME_MAX_BYTES : 0;
+    snprintf(location, sizeof location, "%s:%d", config->file, certificate->line);
+    put_text(out, "key", certificate->key + skip);
+    fprintf(out, "{\n");
+    put_text(out, "file =", certificate->key);
+    put_text(out, "pass-phrase-file =", certificate->pass_phrase_file);
+    put_text(out, "policy =", certificate->policy);
+    put_text(out, "location =", location);
+    fprintf(out, "}\n");
+}
+
+char *keyd_text(const struct config *config)
+{
+    static const char *const levels[] = {[LOG_LEVEL_ERROR] = "error",
+                                         [LOG_LEVEL_WARNING] = "warning",
+                                         [LOG_LEVEL_INFO] = "info",
+                                         [LOG_LEVEL_DEBUG] = "debug"};
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return NULL;
+    fprintf(out, "threads = %u\n", config->keys.threads);
+    put_text(out, "backend =", config->keys.backend);
+    put_text(out, "user =", config->keys.user);
+    put_text(out, "log =", config->log_json ? "json" : "plain");
+    put_text(out, "log-level =", levels[config->log_level]);
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++)
+            if (is_first_use(config, &config->frontends[i].certificates[j]))
+                put_key(out, config, &config->frontends[i].certificates[j]);
+    bool good = ferror(out) == 0;
+    if (fclose(out) == 0 && good)
+        return text;
+    free(text);
+    return NULL;
+}

@@ -1,0 +1,10 @@
+/* The configuration of our own immured, from that of immure-proxy. */
+#ifndef PROXY_MASTER_KEYD_TEXT_H
+#define PROXY_MASTER_KEYD_TEXT_H
+
+#include "proxy/config/config.h"
+
+/* To be freed; NULL on lack of memory. Each key file appears once, whoever uses it. */
+char *keyd_text(const struct config *config);
+
+#endif

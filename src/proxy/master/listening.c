@@ -1,0 +1,164 @@
+#include "proxy/master/listening.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "proxy/config/address.h"
+
+static bool is_unix(const struct address *address)
+{
+    return address->socket.ss_family == AF_UNIX;
+}
+
+/* libconfuse drops the star of a "*:443" without quotes. */
+static bool wants_both_families(const struct address *address)
+{
+    return address->socket.ss_family == AF_INET6 &&
+           (address->text[0] == '*' || address->text[0] == ':');
+}
+
+static int open_socket(const struct address *address)
+{
+    return socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static bool set_option(int socket, int level, int option, int value)
+{
+    return setsockopt(socket, level, option, &value, sizeof value) == 0;
+}
+
+static bool bind_socket(int socket, const struct address *address, bool reuse_port)
+{
+    if (!is_unix(address) &&
+        (!set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) ||
+         (reuse_port && !set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+         (address->socket.ss_family == AF_INET6 &&
+          !set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, !wants_both_families(address)))))
+        return false;
+    return bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
+}
+
+/* With SO_REUSEPORT a second master of the same user would share the port without a word. */
+static bool port_is_free(const struct address *address)
+{
+    int probe = open_socket(address);
+    bool free = probe >= 0 && bind_socket(probe, address, false);
+    int reason = errno;
+    descriptor_close(&probe);
+    errno = reason;
+    return free;
+}
+
+/* A socket that nobody serves any more is removed; anything else stays. */
+static bool path_is_free(const struct address *address)
+{
+    const struct sockaddr_un *name = (const struct sockaddr_un *)&address->socket;
+    struct stat file;
+    if (lstat(name->sun_path, &file) != 0)
+        return errno == ENOENT;
+    int probe = open_socket(address);
+    bool stale = S_ISSOCK(file.st_mode) && probe >= 0 &&
+                 connect(probe, (const struct sockaddr *)name, address->length) != 0 &&
+                 errno == ECONNREFUSED && unlink(name->sun_path) == 0;
+    descriptor_close(&probe);
+    errno = EADDRINUSE;
+    return stale;
+}
+
+static struct listening *find(const struct list *all, const struct address *address,
+                              unsigned thread)
+{
+    list_for_each(node, all)
+    {
+        struct listening *listening = list_entry(node, struct listening, node);
+        if (listening->thread == thread && address_equal(&listening->address, address) &&
+            listening->both_families == wants_both_families(address))
+            return listening;
+    }
+    return NULL;
+}
+
+/* All threads share one unix socket, each by a descriptor of its own, as there is no SO_REUSEPORT
+ * for them. */
+static int open_bound(const struct list *all, const struct address *address)
+{
+    const struct listening *first = find(all, address, 0);
+    if (first != NULL && is_unix(address))
+        return fcntl(first->socket, F_DUPFD_CLOEXEC, 0);
+    if (first == NULL && !(is_unix(address) ? path_is_free(address) : port_is_free(address)))
+        return -1;
+    int socket = open_socket(address);
+    if (socket < 0 || bind_socket(socket, address, true))
+        return socket;
+    int reason = errno;
+    descriptor_close(&socket);
+    errno = reason;
+    return -1;
+}
+
+static void describe(const struct config *config, const struct address *address,
+                     struct config_error *error)
+{
+    snprintf(error->text, sizeof error->text, "%s:%d: cannot listen on %s: %s", config->file,
+             address->line, address->text, strerror(errno));
+}
+
+struct listening *listening_open(struct list *all, const struct config *config,
+                                 const struct address *address, unsigned thread, bool bind,
+                                 struct config_error *error)
+{
+    struct listening *listening = bind ? find(all, address, thread) : NULL;
+    if (listening != NULL) {
+        listening->users++;
+        return listening;
+    }
+    int socket = bind ? open_bound(all, address) : open_socket(address);
+    listening = socket < 0 ? NULL : malloc(sizeof *listening);
+    if (listening == NULL) {
+        describe(config, address, error);
+        descriptor_close(&socket);
+        return NULL;
+    }
+    *listening = (struct listening){.address = *address,
+                                    .both_families = wants_both_families(address),
+                                    .thread = thread,
+                                    .users = 1,
+                                    .bound = bind,
+                                    .socket = socket};
+    listening->address.text = NULL;
+    list_append(all, &listening->node);
+    return listening;
+}
+
+bool listening_begin(struct listening *listening, const struct config *config,
+                     const struct address *address, struct config_error *error)
+{
+    /* Also for one that listens already: the backlog may be another. */
+    if (listen(listening->socket, (int)config->listen_backlog) == 0)
+        return true;
+    describe(config, address, error);
+    return false;
+}
+
+void listening_release(struct listening *listening)
+{
+    if (--listening->users > 0)
+        return;
+    const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
+    bool shared = is_unix(&listening->address) && listening->thread > 0;
+    if (listening->bound && is_unix(&listening->address) && !shared)
+        unlink(name->sun_path);
+    /* A worker that drains may have it open still, and would leave clients in its queue. */
+    if (!shared)
+        shutdown(listening->socket, SHUT_RDWR);
+    list_remove(&listening->node);
+    close(listening->socket);
+    free(listening);
+}

@@ -1,0 +1,39 @@
+/*
+ * The listening sockets of all generations. One for each address and thread (SO_REUSEPORT spreads
+ * the connections); a generation that wants the same address and thread as another shares its
+ * socket, so that a reload loses no queued connection.
+ *
+ * A socket is bound when it is opened, which finds conflicts, but listens only from
+ * listening_begin() on: nobody may be queued at a generation that then does not come up.
+ */
+#ifndef PROXY_MASTER_LISTENING_H
+#define PROXY_MASTER_LISTENING_H
+
+#include "base/list.h"
+#include "proxy/config/config.h"
+
+struct listening {
+    struct list node;
+    struct address address; /* its text is not kept */
+    bool both_families;     /* "*": IPv4 on the IPv6 socket too */
+    unsigned thread;
+    unsigned users; /* generations */
+    bool bound;
+    int socket; /* non-blocking */
+};
+
+/*
+ * The socket for this thread and address, opened if no generation has it yet; `all` is the list of
+ * all. Threads come in rising order, from 0. Without `bind` it stays a mere socket (to check a
+ * configuration). NULL with *error filled.
+ */
+struct listening *listening_open(struct list *all, const struct config *config,
+                                 const struct address *address, unsigned thread, bool bind,
+                                 struct config_error *error);
+/* From now on clients can connect. False with *error filled. */
+bool listening_begin(struct listening *listening, const struct config *config,
+                     const struct address *address, struct config_error *error);
+/* Closes it when this was its last user. */
+void listening_release(struct listening *listening);
+
+#endif

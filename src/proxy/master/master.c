@@ -1,0 +1,353 @@
+#include "proxy/master/master.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "proxy/config/descriptors.h"
+#include "proxy/master/generation.h"
+
+#define TICKETS_LIFE (3600 * NS_PER_S)
+#define EVENTS_AT_ONCE 64
+
+struct master {
+    const char *file;
+    struct generation_setup setup;
+    struct list listening; /* struct listening, of all generations */
+    struct ticket_keys tickets;
+    uint64_t tickets_end;
+    int signals;
+    bool ending; /* TERM has come */
+    int status;
+
+    struct generation *current, *pending; /* NULL: none */
+    struct list leaving;                  /* generations that drain */
+};
+
+/* ---- the process ---- */
+
+static bool open_signals(struct master *master)
+{
+    sigset_t set;
+    const int taken[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD};
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        sigaddset(&set, taken[i]);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return false;
+    master->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return master->signals >= 0;
+}
+
+/* Its memory has the session ticket keys. A leak sanitizer must trace the process, though. */
+static void hide_memory(void)
+{
+#ifndef IMMURE_SANITIZE
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static void check_descriptor_limit(const struct config *config)
+{
+    uint64_t room = descriptors_connections(config->workers);
+    if (config->max_connections > room)
+        log_warning("max-connections = %u, but the limit of file descriptors (RLIMIT_NOFILE) has "
+                    "room for %" PRIu64,
+                    config->max_connections, room);
+}
+
+static bool renew_tickets(struct master *master)
+{
+    struct ticket_key next;
+    if (RAND_bytes((unsigned char *)&next, sizeof next) != 1)
+        return false;
+    master->tickets.previous = master->tickets.current;
+    master->tickets.current = next;
+    master->tickets_end = clock_now() + TICKETS_LIFE;
+    OPENSSL_cleanse(&next, sizeof next);
+    return true;
+}
+
+/* ---- generations ---- */
+
+static void announce(const struct config *config)
+{
+    check_descriptor_limit(config);
+    if (config->signing == SIGNING_IN_PROCESS)
+        log_warning("signing = in-process: THE PRIVATE KEYS ARE IN THE WORKER'S MEMORY, "
+                    "UNPROTECTED; meant for comparisons only");
+    else if (config->signing == SIGNING_SYNC)
+        log_warning("signing = sync: event loops wait for every signature; meant for comparisons "
+                    "only");
+}
+
+static void leave(struct master *master, struct generation *generation)
+{
+    if (generation != NULL)
+        list_append(&master->leaving, &generation->node);
+}
+
+static struct generation *load(struct master *master)
+{
+    struct config_error error;
+    struct config *config = config_load(master->file, &error);
+    struct generation *generation = NULL;
+    if (config != NULL) {
+        if (master->current == NULL)
+            log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
+        generation = generation_new(config, &master->setup, &error);
+    }
+    if (generation == NULL)
+        log_error("%s%s", error.text,
+                  master->current == NULL ? "" : "; the running configuration goes on");
+    if (generation == NULL && master->current == NULL)
+        master->status = EXIT_FAILURE;
+    return generation;
+}
+
+static void discard_pending(struct master *master)
+{
+    if (master->pending == NULL)
+        return;
+    generation_discard(master->pending);
+    leave(master, master->pending);
+    master->pending = NULL;
+}
+
+/* What exactly is wrong with it, its worker or its immured has logged. */
+static void refuse_pending(struct master *master, const char *reason)
+{
+    if (master->current != NULL) {
+        log_error("%s is not taken over: %s; the running configuration goes on", master->file,
+                  reason);
+    } else {
+        log_error("%s: cannot start: %s", master->file, reason);
+        master->status = EXIT_FAILURE;
+        master->ending = true;
+    }
+    discard_pending(master);
+}
+
+static void take_over(struct master *master)
+{
+    struct config_error error;
+    struct generation *next = master->pending, *old = master->current;
+    if (!generation_listen(next, &error)) {
+        refuse_pending(master, error.text);
+        return;
+    }
+    master->pending = NULL;
+    master->current = next;
+    log_setup("immure-proxy", (enum log_level)next->config->log_level, next->config->log_json);
+    announce(next->config);
+    log_info("%s is in force: worker pid %d, signing %s", master->file, (int)next->worker.pid,
+             signing_mode_name(next->config->signing));
+    if (old != NULL) {
+        generation_drain(old, clock_now() + next->config->drain_timeout);
+        leave(master, old);
+    }
+}
+
+static void finish_test(struct master *master)
+{
+    printf("%s: configuration is good\n", master->file);
+    generation_drain(master->pending, clock_now());
+    leave(master, master->pending);
+    master->pending = NULL;
+    master->ending = true;
+}
+
+static void advance(struct master *master)
+{
+    struct generation *pending = master->pending;
+    if (pending != NULL && pending->state == GENERATION_FAILED)
+        refuse_pending(master, pending->failure);
+    else if (pending != NULL && pending->state == GENERATION_RUNNING && master->setup.test)
+        finish_test(master);
+    else if (pending != NULL && pending->state == GENERATION_RUNNING)
+        take_over(master);
+    list_for_each(node, &master->leaving)
+    {
+        struct generation *generation = list_entry(node, struct generation, node);
+        if (generation->state == GENERATION_ENDED)
+            generation_free(generation);
+    }
+}
+
+/* ---- signals ---- */
+
+static void reload(struct master *master)
+{
+    if (master->ending)
+        return;
+    log_info("HUP: reading %s", master->file);
+    discard_pending(master);
+    master->pending = load(master);
+}
+
+static void discard_all(struct master *master)
+{
+    log_warning("a second signal: ending at once");
+    list_for_each(node, &master->leaving)
+    {
+        struct generation *generation = list_entry(node, struct generation, node);
+        generation_discard(generation);
+    }
+}
+
+static void end(struct master *master)
+{
+    if (master->ending) {
+        discard_all(master);
+        return;
+    }
+    master->ending = true;
+    discard_pending(master);
+    if (master->current != NULL) {
+        uint64_t time = master->current->config->drain_timeout;
+        uint64_t deadline = clock_now() + time;
+        log_info("ending: open connections have %" PRIu64 " ms", time / NS_PER_MS);
+        generation_drain(master->current, deadline);
+        leave(master, master->current);
+        master->current = NULL;
+    }
+}
+
+static void reap(struct master *master)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        bool known =
+            (master->current != NULL && generation_process_ended(master->current, pid, status)) ||
+            (master->pending != NULL && generation_process_ended(master->pending, pid, status));
+        list_for_each(node, &master->leaving)
+        {
+            if (known)
+                break;
+            known =
+                generation_process_ended(list_entry(node, struct generation, node), pid, status);
+        }
+    }
+}
+
+static void take_signals(struct master *master)
+{
+    struct signalfd_siginfo info;
+    while (read(master->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(master);
+        else if (info.ssi_signo == SIGHUP)
+            reload(master);
+        else
+            end(master);
+    }
+}
+
+/* ---- the loop ---- */
+
+/* Calls back for each generation there is; the call may end it, but not free it. */
+static void for_each_generation(struct master *master,
+                                void (*visit)(struct generation *generation, void *arg), void *arg)
+{
+    if (master->current != NULL)
+        visit(master->current, arg);
+    if (master->pending != NULL)
+        visit(master->pending, arg);
+    list_for_each(node, &master->leaving) visit(list_entry(node, struct generation, node), arg);
+}
+
+static void tick(struct generation *generation, void *arg)
+{
+    generation_tick(generation, *(uint64_t *)arg);
+}
+
+static void find_deadline(struct generation *generation, void *arg)
+{
+    uint64_t *deadline = arg, next = generation_next_deadline(generation);
+    *deadline = next < *deadline ? next : *deadline;
+}
+
+static void send_tickets(struct generation *generation, void *arg)
+{
+    (void)arg;
+    generation_send_tickets(generation);
+}
+
+static void wait_for_events(struct master *master)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    uint64_t deadline = master->tickets_end;
+    for_each_generation(master, find_deadline, &deadline);
+    int count = epoll_wait(master->setup.epoll, events, EVENTS_AT_ONCE,
+                           clock_poll_timeout(deadline, clock_now()));
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr == NULL)
+            take_signals(master);
+        else
+            generation_control_ready(events[i].data.ptr);
+}
+
+static bool has_work(const struct master *master)
+{
+    return master->current != NULL || master->pending != NULL || !list_empty(&master->leaving);
+}
+
+static void run(struct master *master)
+{
+    while (has_work(master)) {
+        wait_for_events(master);
+        uint64_t now = clock_now();
+        if (now >= master->tickets_end) {
+            if (!renew_tickets(master))
+                master->tickets_end = now + NS_PER_S;
+            for_each_generation(master, send_tickets, NULL);
+        }
+        for_each_generation(master, tick, &now);
+        advance(master);
+    }
+}
+
+static bool set_up(struct master *master)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    list_init(&master->listening);
+    list_init(&master->leaving);
+    master->setup.epoll = epoll_create1(EPOLL_CLOEXEC);
+    return master->setup.epoll >= 0 && open_signals(master) &&
+           epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->signals, &event) == 0 &&
+           renew_tickets(master);
+}
+
+int master_run(const char *file, bool test)
+{
+    struct master master = {.file = file, .signals = -1, .setup = {.epoll = -1, .test = test}};
+    master.setup.listening = &master.listening;
+    master.setup.tickets = &master.tickets;
+    master.setup.started = clock_wall() / NS_PER_S;
+    hide_memory();
+    descriptors_raise_limit();
+    if (!set_up(&master)) {
+        log_error("cannot start: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    master.pending = load(&master);
+    run(&master);
+    descriptor_close(&master.signals);
+    descriptor_close(&master.setup.epoll);
+    OPENSSL_cleanse(&master.tickets, sizeof master.tickets);
+    return master.status;
+}

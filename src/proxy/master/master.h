@@ -1,0 +1,16 @@
+/*
+ * The master process: reads the configuration, opens the listening sockets, and keeps a worker and
+ * an immured running. It takes no input from the network and never reads a key.
+ *
+ * HUP: reload. TERM, INT, QUIT: drain and end; a second one ends at once.
+ */
+#ifndef PROXY_MASTER_MASTER_H
+#define PROXY_MASTER_MASTER_H
+
+#include <stdbool.h>
+
+/* Returns the exit status: 0 after TERM, 1 if it could not start. With `test` the configuration is
+ * tried out as far as a worker that is ready, and nothing is listened on. */
+int master_run(const char *file, bool test);
+
+#endif

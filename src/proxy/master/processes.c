@@ -1,0 +1,202 @@
+#include "proxy/master/processes.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "immure/spawn.h"
+#include "proxy/config/address.h"
+#include "proxy/master/keyd_text.h"
+#include "proxy/master/title.h"
+#include "proxy/worker/worker.h"
+
+/* ---- immured ---- */
+
+bool generation_needs_keyd(const struct generation *generation)
+{
+    return generation->config->signing != SIGNING_IN_PROCESS &&
+           generation->config->keys.socket == NULL;
+}
+
+bool keyd_listen(struct generation *generation)
+{
+    const struct sockaddr_un any = {.sun_family = AF_UNIX};
+    struct address *address = &generation->keyd_address;
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener < 0)
+        return false;
+    address->length = sizeof address->socket;
+    /* Only the family: unix(7), "autobind". */
+    if (bind(listener, (const struct sockaddr *)&any, sizeof any.sun_family) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address->socket, &address->length) != 0 ||
+        listen(listener, SOMAXCONN) != 0) {
+        int reason = errno;
+        close(listener);
+        errno = reason;
+        return false;
+    }
+    generation->keyd_listener = listener;
+    return true;
+}
+
+/* Where this very program is, there immured is too. */
+static char *keyd_path(const struct config *config)
+{
+    char self[PATH_MAX];
+    if (config->keys.program != NULL)
+        return strdup(config->keys.program);
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length < 0)
+        return NULL;
+    self[length] = '\0';
+    *strrchr(self, '/') = '\0';
+    return path_within(self, "immured");
+}
+
+pid_t keyd_start(const struct generation *generation)
+{
+    pid_t pid = -1;
+    char *program = keyd_path(generation->config);
+    char *text = keyd_text(generation->config);
+    const struct immure_spawn_options options = {
+        .program = program, .config = text, .listener = generation->keyd_listener};
+    if (program == NULL || text == NULL || immure_spawn(&options, &pid, NULL) != IMMURE_OK)
+        pid = -1;
+    int reason = errno;
+    free(program);
+    free(text);
+    errno = reason;
+    return pid;
+}
+
+int keyd_connect(const struct generation *generation)
+{
+    struct address address = generation->keyd_address;
+    const char *path = generation->config->keys.socket;
+    if (path != NULL) {
+        struct sockaddr_un *name = (struct sockaddr_un *)&address.socket;
+        if (strlen(path) >= sizeof name->sun_path) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        name->sun_family = AF_UNIX;
+        memcpy(name->sun_path, path, strlen(path) + 1);
+        address.length = sizeof *name;
+    }
+    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (connection < 0 ||
+        connect(connection, (const struct sockaddr *)&address.socket, address.length) == 0)
+        return connection;
+    int reason = errno;
+    close(connection);
+    errno = reason;
+    return -1;
+}
+
+/* ---- the worker ---- */
+
+static int compare_numbers(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Closes all but these and the standard ones. */
+static void keep_only(int *descriptors, size_t count)
+{
+    unsigned next = STDERR_FILENO + 1;
+    qsort(descriptors, count, sizeof *descriptors, compare_numbers);
+    for (size_t i = 0; i < count; next = (unsigned)descriptors[i++] + 1)
+        if ((unsigned)descriptors[i] > next)
+            close_range(next, (unsigned)descriptors[i] - 1, 0);
+    close_range(next, ~0U, 0);
+}
+
+/* The terminal's signals are for the master, which drains; a worker that died of them would not. */
+static void set_signals(void)
+{
+    sigset_t none;
+    const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child. `ends` are the worker's ends of the controls. */
+static int run_worker(const struct generation *generation, int *ends)
+{
+    const struct config *config = generation->config;
+    size_t total = generation->listening_count, kept = 0;
+    int *sockets = calloc(total + 1, sizeof(int));
+    int *keep = calloc(total + generation->control_count + 1, sizeof(int));
+    int **threads = calloc(config->workers, sizeof(int *));
+    if (sockets == NULL || keep == NULL || threads == NULL)
+        return EXIT_FAILURE;
+    for (size_t i = 0; i < total; i++)
+        keep[kept++] = sockets[i] = generation->listening[i]->socket;
+    for (size_t i = 0; i < generation->control_count; i++)
+        keep[kept++] = ends[i];
+    keep_only(keep, kept);
+    for (size_t i = 0; i < config->workers; i++)
+        threads[i] = sockets + i * generation->address_count;
+    set_signals();
+    title_set("immure-proxy: worker");
+    log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
+    const struct worker_setup setup = {.config = config,
+                                       .listeners = threads,
+                                       .admin_listener =
+                                           config->admin.enabled ? sockets[total - 1] : -1,
+                                       .controls = ends,
+                                       .tickets = *generation->setup->tickets,
+                                       .started = generation->setup->started};
+    int status = worker_run(&setup);
+    free(threads);
+    free(keep);
+    free(sockets);
+    return status;
+}
+
+static bool open_controls(struct generation *generation, int *ends)
+{
+    for (size_t i = 0; i < generation->control_count; i++) {
+        struct control_end *control = &generation->controls[i];
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = control};
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+            return false;
+        control->socket = pair[0];
+        ends[i] = pair[1];
+        if (epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, pair[0], &event) != 0)
+            return false;
+    }
+    return true;
+}
+
+pid_t worker_start(struct generation *generation)
+{
+    size_t count = generation->control_count;
+    int *ends = malloc(count * sizeof(int));
+    if (ends == NULL)
+        return -1;
+    memset(ends, -1, count * sizeof(int));
+    pid_t pid = open_controls(generation, ends) ? fork() : -1;
+    if (pid == 0) {
+        int status = run_worker(generation, ends);
+        free(ends);
+        exit(status);
+    }
+    int reason = errno;
+    for (size_t i = 0; i < count; i++)
+        descriptor_close(&ends[i]);
+    free(ends);
+    errno = reason;
+    return pid;
+}

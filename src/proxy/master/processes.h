@@ -1,0 +1,20 @@
+/* How a generation's processes are made, and how one of them reaches the other. */
+#ifndef PROXY_MASTER_PROCESSES_H
+#define PROXY_MASTER_PROCESSES_H
+
+#include "proxy/master/generation.h"
+
+/* Whether it has an immured of its own. */
+bool generation_needs_keyd(const struct generation *generation);
+/* Opens the socket on which its immured will accept, under an abstract name that the kernel
+ * chooses. False with errno. */
+bool keyd_listen(struct generation *generation);
+/* The process id, or -1 with errno. */
+pid_t keyd_start(const struct generation *generation);
+/* A connection to its immured (or to the running one that it uses); -1 with errno. Never waits. */
+int keyd_connect(const struct generation *generation);
+
+/* Forks; opens generation->controls, which are closed before. The process id, or -1 with errno. */
+pid_t worker_start(struct generation *generation);
+
+#endif

@@ -1,0 +1,40 @@
+#include "proxy/master/title.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The kernel shows this memory as the command line. */
+static struct {
+    char *start;
+    size_t size;
+} title;
+
+void title_setup(int argc, char **argv)
+{
+    char *end = argv[0];
+    for (int i = 0; i < argc && argv[i] == end; i++)
+        end += strlen(argv[i]) + 1;
+    for (int i = 0; environ[i] != NULL; i++) {
+        if (environ[i] == end)
+            end += strlen(environ[i]) + 1;
+        char *copy = strdup(environ[i]);
+        if (copy == NULL)
+            return;
+        environ[i] = copy;
+    }
+    title.start = argv[0];
+    title.size = (size_t)(end - argv[0]);
+}
+
+void title_set(const char *format, ...)
+{
+    if (title.size < 2)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    memset(title.start, 0, title.size);
+    vsnprintf(title.start, title.size - 1, format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,166 @@
+#include "proxy/worker/connection.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/probe.h"
+#include "proxy/worker/handshake.h"
+#include "proxy/worker/relay.h"
+#include "proxy/worker/thread.h"
+
+static void connection_step(struct step *step)
+{
+    struct connection *connection = list_entry(step, struct connection, step);
+    if (connection->state == CONNECTION_PROXY_HEADER)
+        handshake_read_proxy_header(connection);
+    else if (connection->state != CONNECTION_CLOSED)
+        handshake_step(connection);
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+    struct connection *connection = list_entry(watch, struct connection, client);
+    switch (connection->state) {
+    case CONNECTION_PROXY_HEADER:
+    case CONNECTION_HANDSHAKE:
+        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+        break;
+    case CONNECTION_SIGNING: /* only EPOLLRDHUP is wanted: the client has given up */
+        connection_fail(connection, HANDSHAKE_ABORTED);
+        break;
+    case CONNECTION_RELAY:
+        relay_serve(connection, (events & ~(uint32_t)EPOLLOUT) || connection->read_wants_write,
+                    false);
+        break;
+    case CONNECTION_CONNECT: /* nothing is wanted of the client until the backend is there */
+    case CONNECTION_CLOSED:
+        break;
+    }
+}
+
+static void backend_ready(struct watch *watch, uint32_t events)
+{
+    struct connection *connection = list_entry(watch, struct connection, backend);
+    if (connection->state == CONNECTION_CONNECT)
+        relay_connected(connection);
+    else if (connection->state == CONNECTION_RELAY)
+        relay_serve(connection, false, events & ~(uint32_t)EPOLLOUT);
+}
+
+static void wake(struct immure_waiter *waiter)
+{
+    struct connection *connection = list_entry(waiter, struct connection, waiter);
+    PROBE(immure_proxy, signature_answered, connection, waiter->error,
+          waiter->answered_at - waiter->asked_at);
+    connection->state = CONNECTION_HANDSHAKE;
+    step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+}
+
+void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
+                     const struct sockaddr_storage *peer)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        log_warning("no memory for a connection; it is closed");
+        (void)close(descriptor);
+        return;
+    }
+    connection->thread = thread;
+    connection->frontend = frontend;
+    connection->addresses.source = *peer;
+    connection->accepted_at = thread->loop.now;
+    connection->up.pending = connection->down.pending = BUFFER_INIT(RELAY_PENDING_MAX);
+    list_init(&connection->starved);
+    list_init(&connection->timer.node);
+    step_init(&connection->step, connection_step);
+    watch_init(&connection->client, client_ready);
+    watch_init(&connection->backend, backend_ready);
+    connection->waiter.client = thread->keys.client;
+    connection->waiter.blocking = thread->keys.blocking;
+    connection->waiter.wake = wake;
+    connection->waiter.deadline = thread->loop.now + thread->config->handshake_timeout;
+    connection->state = frontend->config->accept_proxy != PROXY_PROTOCOL_NONE
+                            ? CONNECTION_PROXY_HEADER
+                            : CONNECTION_HANDSHAKE;
+
+    list_append(&thread->connections, &connection->node);
+    watch_open(&connection->client, descriptor);
+    watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
+    timer_start(&thread->loop.timers[TIMER_HANDSHAKE], &connection->timer, thread->loop.now);
+    metric_add(&thread->metrics->accepted_total, 1);
+    metric_add(&thread->metrics->handshaking, 1);
+    thread_count_connection(thread, 1);
+    PROBE(immure_proxy, accepted, connection, descriptor);
+}
+
+/* Before libssl may free a connection that waits for a signature its fiber must have ended: one
+ * more call does that, without a descriptor to write an alert to. */
+static void abandon_signature(struct connection *connection)
+{
+    immure_waiter_cancel(&connection->waiter);
+    BIO *nowhere = BIO_new(BIO_s_null());
+    SSL_set_bio(connection->ssl, nowhere, nowhere);
+    immure_waiter_enter(&connection->waiter);
+    SSL_do_handshake(connection->ssl);
+    immure_waiter_leave();
+    ERR_clear_error();
+    handshake_feed_starved(connection->thread);
+}
+
+void connection_close(struct connection *connection)
+{
+    struct thread *thread = connection->thread;
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    if (connection->waiter.operation != NULL)
+        abandon_signature(connection);
+    if (connection->state < CONNECTION_CONNECT)
+        metric_add(&thread->metrics->handshaking, (uint64_t)-1);
+    PROBE(immure_proxy, closed, connection, connection->state);
+    connection->state = CONNECTION_CLOSED;
+    SSL_free(connection->ssl);
+    connection->ssl = NULL;
+    watch_close(&connection->client);
+    watch_close(&connection->backend);
+    buffer_release(&connection->up.pending);
+    buffer_release(&connection->down.pending);
+    timer_stop(&connection->timer);
+    step_drop(&connection->step);
+    list_remove(&connection->starved);
+    list_remove(&connection->node);
+    list_append(&thread->closed, &connection->node);
+    thread_count_connection(thread, -1);
+}
+
+void connection_fail(struct connection *connection, enum handshake_result result)
+{
+    enum handshake_version version = handshake_version_of(connection->ssl);
+    metric_add(&connection->thread->metrics->handshakes[version][result], 1);
+    PROBE(immure_proxy, failed, connection, version, result);
+    log_debug("frontend \"%s\": handshake %s (%s)", connection->frontend->config->name,
+              handshake_result_names[result], handshake_version_names[version]);
+    connection_close(connection);
+}
+
+void connection_handshake_expired(struct timer *timer)
+{
+    connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
+}
+
+void connection_connect_expired(struct timer *timer)
+{
+    relay_backend_failed(list_entry(timer, struct connection, timer), ETIMEDOUT);
+}
+
+void connection_timer_expired(struct timer *timer)
+{
+    struct connection *connection = list_entry(timer, struct connection, timer);
+    metric_add(&connection->thread->metrics->idle_timeouts_total, 1);
+    connection_close(connection);
+}

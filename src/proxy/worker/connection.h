@@ -1,0 +1,70 @@
+/*
+ * One client connection: from accept to the end of both directions.
+ *
+ *     PROXY_HEADER -> HANDSHAKE <-> SIGNING -> CONNECT -> RELAY -> CLOSED
+ *
+ * Up to SIGNING all work is done in steps, in the loop's budget; from CONNECT on the connection is
+ * established and served as its events come. connection_close() frees everything in any state, the
+ * pending signature and its fiber included.
+ */
+#ifndef PROXY_WORKER_CONNECTION_H
+#define PROXY_WORKER_CONNECTION_H
+
+#include <openssl/ssl.h>
+
+#include "base/buffer.h"
+#include "immure/openssl.h"
+#include "proxy/metrics.h"
+#include "proxy/worker/loop.h"
+#include "proxy/worker/proxy_protocol.h"
+#include "proxy/worker/tls.h"
+
+struct thread;
+
+enum connection_state {
+    CONNECTION_PROXY_HEADER, /* what a load balancer before us says comes first */
+    CONNECTION_HANDSHAKE,
+    CONNECTION_SIGNING, /* the fiber is paused until immured has answered */
+    CONNECTION_CONNECT, /* to the backend */
+    CONNECTION_RELAY,
+    CONNECTION_CLOSED
+};
+
+/* One direction of the relay. */
+struct flow {
+    struct buffer pending; /* taken from the source, not yet by the destination; mostly empty */
+    bool ended;            /* the source has sent its last byte */
+    bool passed_on;        /* and the destination has been told */
+    bool refused;          /* the destination takes no more: what comes is dropped */
+};
+
+struct connection {
+    struct list node; /* in thread->connections, or ->closed */
+    struct list starved;
+    struct thread *thread;
+    const struct tls_frontend *frontend;
+    enum connection_state state;
+    struct watch client, backend;
+    struct step step;
+    struct timer timer;
+    SSL *ssl; /* from the first byte of the handshake on */
+    struct immure_waiter waiter;
+    uint64_t accepted_at;
+    struct flow up, down;                    /* client to backend, backend to client */
+    bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */
+    struct proxy_addresses addresses;
+};
+
+/* Takes the descriptor over; closes it if there is no memory. */
+void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
+                     const struct sockaddr_storage *peer);
+/* Any state. The struct is freed at the end of the turn. */
+void connection_close(struct connection *connection);
+/* The same, for one whose handshake is not over: says how it ended. */
+void connection_fail(struct connection *connection, enum handshake_result result);
+/* The handshake timer's, and of the timers of an established connection. */
+void connection_handshake_expired(struct timer *timer);
+void connection_timer_expired(struct timer *timer);
+void connection_connect_expired(struct timer *timer);
+
+#endif

@@ -1,0 +1,166 @@
+#include "proxy/worker/handshake.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/probe.h"
+#include "proxy/worker/relay.h"
+#include "proxy/worker/thread.h"
+
+enum handshake_version handshake_version_of(const SSL *ssl)
+{
+    if (ssl == NULL || SSL_get_current_cipher(ssl) == NULL)
+        return VERSION_NONE;
+    return SSL_version(ssl) == TLS1_3_VERSION ? VERSION_TLS13 : VERSION_TLS12;
+}
+
+/*
+ * Peeked at, so that not a byte of what follows is taken from libssl. While it is not whole all
+ * that came is its beginning, and is kept in the flow to the backend, which has nothing else yet.
+ */
+void handshake_read_proxy_header(struct connection *connection)
+{
+    struct buffer *begun = &connection->up.pending;
+    int descriptor = connection->client.descriptor;
+    uint8_t *bytes = connection->thread->scratch;
+    size_t had = buffer_length(begun);
+    if (had > 0)
+        memcpy(bytes, buffer_bytes(begun), had);
+    ssize_t length = recv(descriptor, bytes + had, PROXY_HEADER_MAX - had, MSG_PEEK);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (length <= 0) {
+        connection_fail(connection, HANDSHAKE_ABORTED);
+        return;
+    }
+    size_t used = 0;
+    enum proxy_header_result result =
+        proxy_header_parse(bytes, had + (size_t)length, connection->frontend->config->accept_proxy,
+                           &connection->addresses, &used);
+    size_t taken = result == PROXY_HEADER_MORE ? (size_t)length : used - had;
+    if (result == PROXY_HEADER_BAD || recv(descriptor, bytes + had, taken, 0) != (ssize_t)taken ||
+        (result == PROXY_HEADER_MORE && !buffer_append(begun, bytes + had, taken))) {
+        connection_fail(connection, HANDSHAKE_FAILED);
+        return;
+    }
+    if (result == PROXY_HEADER_DONE) {
+        buffer_release(begun);
+        connection->state = CONNECTION_HANDSHAKE;
+        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+    }
+}
+
+/* Made with the first bytes of the handshake: a connection that sends none costs none of libssl's
+ * memory. */
+static bool open_ssl(struct connection *connection)
+{
+    connection->ssl = tls_accept(connection->frontend);
+    if (connection->ssl == NULL || SSL_set_fd(connection->ssl, connection->client.descriptor) != 1)
+        return false;
+    if (connection->waiter.client != NULL)
+        SSL_set_mode(connection->ssl, SSL_MODE_ASYNC);
+    return true;
+}
+
+static void record_signature(struct connection *connection)
+{
+    const struct immure_waiter *waiter = &connection->waiter;
+    const char *backend = waiter->backend != NULL ? waiter->backend : "none";
+    struct sign_metrics *row = metrics_sign(connection->thread->metrics, waiter->scheme, backend);
+    if (row == NULL)
+        return;
+    if (waiter->error != IMMURE_OK) {
+        metric_add(&row->errors, 1);
+        return;
+    }
+    metrics_signed(row, waiter->sign_ns, waiter->queue_ns, waiter->answered_at - waiter->asked_at,
+                   waiter->answered_at);
+}
+
+static void established(struct connection *connection)
+{
+    struct thread *thread = connection->thread;
+    enum handshake_result result =
+        SSL_session_reused(connection->ssl) ? HANDSHAKE_RESUMED : HANDSHAKE_FULL;
+    uint64_t took = clock_now() - connection->accepted_at;
+    metric_add(&thread->metrics->handshakes[handshake_version_of(connection->ssl)][result], 1);
+    metric_add(&thread->metrics->handshaking, (uint64_t)-1);
+    histogram_record(&thread->metrics->handshake, took);
+    PROBE(immure_proxy, established, connection, result, took);
+    SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
+    relay_connect(connection);
+}
+
+/* An alert that tells why is libssl's to send; it has done so when this is called. */
+static void failed(struct connection *connection, int error)
+{
+    bool peer_gone = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
+                     ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (!peer_gone)
+        log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
+    ERR_clear_error();
+    connection_fail(connection, peer_gone ? HANDSHAKE_ABORTED : HANDSHAKE_FAILED);
+}
+
+void handshake_feed_starved(struct thread *thread)
+{
+    struct list *node = list_take(&thread->starved);
+    if (node != NULL)
+        step_queue(&thread->loop, STEP_BEGIN, &list_entry(node, struct connection, starved)->step);
+}
+
+void handshake_step(struct connection *connection)
+{
+    struct thread *thread = connection->thread;
+    if (connection->state == CONNECTION_SIGNING)
+        return; /* a byte of the client's queued it; the signature is still awaited */
+    if (connection->ssl == NULL && !open_ssl(connection)) {
+        connection_fail(connection, HANDSHAKE_FAILED);
+        return;
+    }
+    bool signing = connection->waiter.operation != NULL;
+    uint64_t asked_at = connection->waiter.asked_at;
+    ERR_clear_error();
+    PROBE(immure_proxy, step_begin, connection);
+    immure_waiter_enter(&connection->waiter);
+    int result = SSL_do_handshake(connection->ssl);
+    immure_waiter_leave();
+    int error = SSL_get_error(connection->ssl, result);
+    PROBE(immure_proxy, step_end, connection, error);
+
+    if (error != SSL_ERROR_WANT_ASYNC && (signing || connection->waiter.asked_at != asked_at)) {
+        record_signature(connection);
+        /* One signature a handshake: what follows needs no fiber. */
+        SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
+    }
+    if (error != SSL_ERROR_WANT_ASYNC && error != SSL_ERROR_WANT_ASYNC_JOB)
+        handshake_feed_starved(thread);
+
+    switch (error) {
+    case SSL_ERROR_NONE:
+        established(connection);
+        break;
+    case SSL_ERROR_WANT_READ:
+        watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        watch_want(&thread->loop, &connection->client, EPOLLOUT | EPOLLRDHUP);
+        break;
+    case SSL_ERROR_WANT_ASYNC:
+        PROBE(immure_proxy, signature_asked, connection, connection->waiter.scheme);
+        connection->state = CONNECTION_SIGNING;
+        watch_want(&thread->loop, &connection->client, EPOLLRDHUP);
+        break;
+    case SSL_ERROR_WANT_ASYNC_JOB: /* all fibers are in use */
+        list_append(&thread->starved, &connection->starved);
+        watch_want(&thread->loop, &connection->client, 0);
+        break;
+    default:
+        failed(connection, error);
+    }
+}

@@ -1,0 +1,389 @@
+#include "proxy/worker/proxy_protocol.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <openssl/objects.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/bytes.h"
+
+#define V1_SIGNATURE "PROXY "
+#define V1_LENGTH_MAX 107 /* with CR LF; section 2.1 */
+#define V2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+#define V2_FIXED_LENGTH 16
+#define SIGNATURE_LENGTH(text) (sizeof(text) - 1)
+
+enum { V2_LOCAL = 0x20, V2_PROXY = 0x21 };
+enum { V2_UNSPEC = 0x00, V2_TCP4 = 0x11, V2_TCP6 = 0x21, V2_UNIX = 0x31 };
+enum { V2_UNIX_PATH = 108 };
+
+enum tlv_type {
+    TLV_ALPN = 0x01,
+    TLV_AUTHORITY = 0x02,
+    TLV_SSL = 0x20,
+    TLV_SSL_VERSION = 0x21,
+    TLV_SSL_CIPHER = 0x23,
+    TLV_SSL_SIGNATURE_ALGORITHM = 0x24,
+    TLV_SSL_KEY_ALGORITHM = 0x25
+};
+enum { TLV_SSL_CLIENT_SSL = 0x01, TLV_SSL_NOT_VERIFIED = 1 };
+
+/* Addresses as the header gives them, for parsing and for making. */
+static struct sockaddr_storage address_inet(const void *ip, uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_storage address = {0};
+    memcpy(&in.sin_addr, ip, sizeof in.sin_addr);
+    memcpy(&address, &in, sizeof in);
+    return address;
+}
+
+static struct sockaddr_storage address_inet6(const void *ip, uint16_t port)
+{
+    struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_storage address = {0};
+    memcpy(&in.sin6_addr, ip, sizeof in.sin6_addr);
+    memcpy(&address, &in, sizeof in);
+    return address;
+}
+
+static struct sockaddr_storage address_unix(const uint8_t path[V2_UNIX_PATH])
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_storage address = {0};
+    static_assert(sizeof un.sun_path == V2_UNIX_PATH, "the header's path is Linux's");
+    memcpy(un.sun_path, path, V2_UNIX_PATH);
+    memcpy(&address, &un, sizeof un);
+    return address;
+}
+
+/* Version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 40000 443\r\n" */
+
+/* A decimal number without sign and leading zeros, 0 to 65535. */
+static bool parse_port(const char *text, uint16_t *port)
+{
+    uint32_t value = 0;
+    size_t length = strlen(text);
+    if (length == 0 || length > 5 || (text[0] == '0' && length > 1))
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        value = value * 10 + (uint32_t)(text[i] - '0');
+    }
+    *port = (uint16_t)value;
+    return value <= UINT16_MAX;
+}
+
+static bool parse_ip_and_port(int family, const char *ip, const char *port,
+                              struct sockaddr_storage *address)
+{
+    struct in6_addr bytes;
+    uint16_t number;
+    if (inet_pton(family, ip, &bytes) != 1 || !parse_port(port, &number))
+        return false;
+    *address = family == AF_INET ? address_inet(&bytes, number) : address_inet6(&bytes, number);
+    return true;
+}
+
+/* `line` is what stands between "PROXY " and CR LF; it is cut into fields in place. */
+static bool parse_v1_line(char *line, struct proxy_addresses *addresses)
+{
+    enum { PROTOCOL, SOURCE, DESTINATION, SOURCE_PORT, DESTINATION_PORT, FIELDS };
+    char *field[FIELDS];
+    if (strcmp(line, "UNKNOWN") == 0 || strncmp(line, "UNKNOWN ", strlen("UNKNOWN ")) == 0)
+        return true; /* the rest of the line is to be ignored */
+    for (size_t i = 0; i < FIELDS; i++)
+        if ((field[i] = strsep(&line, " ")) == NULL)
+            return false;
+    int family = strcmp(field[PROTOCOL], "TCP4") == 0   ? AF_INET
+                 : strcmp(field[PROTOCOL], "TCP6") == 0 ? AF_INET6
+                                                        : AF_UNSPEC;
+    struct proxy_addresses parsed;
+    if (line != NULL || family == AF_UNSPEC ||
+        !parse_ip_and_port(family, field[SOURCE], field[SOURCE_PORT], &parsed.source) ||
+        !parse_ip_and_port(family, field[DESTINATION], field[DESTINATION_PORT],
+                           &parsed.destination))
+        return false;
+    *addresses = parsed;
+    return true;
+}
+
+static enum proxy_header_result parse_v1(const uint8_t *bytes, size_t length,
+                                         struct proxy_addresses *addresses, size_t *used)
+{
+    size_t searched = length < V1_LENGTH_MAX ? length : V1_LENGTH_MAX;
+    const uint8_t *end = memchr(bytes, '\n', searched);
+    if (end == NULL)
+        return searched < V1_LENGTH_MAX ? PROXY_HEADER_MORE : PROXY_HEADER_BAD;
+
+    size_t total = (size_t)(end - bytes) + 1;
+    char line[V1_LENGTH_MAX];
+    size_t line_length = total - SIGNATURE_LENGTH(V1_SIGNATURE) - 1;
+    memcpy(line, bytes + SIGNATURE_LENGTH(V1_SIGNATURE), line_length);
+    if (line_length == 0 || line[line_length - 1] != '\r' || memchr(line, '\0', line_length))
+        return PROXY_HEADER_BAD;
+    line[line_length - 1] = '\0';
+    if (!parse_v1_line(line, addresses))
+        return PROXY_HEADER_BAD;
+    *used = total;
+    return PROXY_HEADER_DONE;
+}
+
+/* Version 2: signature, version and command, family, length; addresses; TLVs */
+
+static bool parse_v2_addresses(uint8_t family, struct reader *reader,
+                               struct proxy_addresses *addresses)
+{
+    const uint8_t *source, *destination;
+    size_t size = family == V2_TCP4 ? 4 : family == V2_TCP6 ? 16 : V2_UNIX_PATH;
+    source = read_bytes(reader, size);
+    destination = read_bytes(reader, size);
+    uint16_t source_port = family == V2_UNIX ? 0 : read_u16(reader);
+    uint16_t destination_port = family == V2_UNIX ? 0 : read_u16(reader);
+    if (reader->failed)
+        return false;
+    switch (family) {
+    case V2_TCP4:
+        *addresses = (struct proxy_addresses){address_inet(source, source_port),
+                                              address_inet(destination, destination_port)};
+        return true;
+    case V2_TCP6:
+        *addresses = (struct proxy_addresses){address_inet6(source, source_port),
+                                              address_inet6(destination, destination_port)};
+        return true;
+    default:
+        *addresses = (struct proxy_addresses){address_unix(source), address_unix(destination)};
+        return true;
+    }
+}
+
+static bool skip_tlvs(struct reader *reader)
+{
+    while (!reader->failed && reader->left > 0) {
+        read_u8(reader);
+        read_bytes(reader, read_u16(reader));
+    }
+    return !reader->failed;
+}
+
+static bool v2_family_known(uint8_t family)
+{
+    return family == V2_UNSPEC || family == V2_TCP4 || family == V2_TCP6 || family == V2_UNIX;
+}
+
+static enum proxy_header_result parse_v2(const uint8_t *bytes, size_t length,
+                                         struct proxy_addresses *addresses, size_t *used)
+{
+    if (length < V2_FIXED_LENGTH)
+        return PROXY_HEADER_MORE;
+    struct reader reader = reader_of(bytes, length);
+    read_bytes(&reader, SIGNATURE_LENGTH(V2_SIGNATURE));
+    uint8_t command = read_u8(&reader);
+    uint8_t family = read_u8(&reader);
+    size_t rest = read_u16(&reader);
+    if ((command != V2_LOCAL && command != V2_PROXY) ||
+        (command == V2_PROXY && !v2_family_known(family)) ||
+        V2_FIXED_LENGTH + rest > PROXY_HEADER_MAX)
+        return PROXY_HEADER_BAD;
+    if (reader.left < rest)
+        return PROXY_HEADER_MORE;
+
+    struct proxy_addresses parsed;
+    reader.left = rest;
+    *used = V2_FIXED_LENGTH + rest;
+    if (command == V2_LOCAL || family == V2_UNSPEC)
+        return PROXY_HEADER_DONE; /* what follows has no meaning: section 2.2 */
+    if (!parse_v2_addresses(family, &reader, &parsed) || !skip_tlvs(&reader))
+        return PROXY_HEADER_BAD;
+    *addresses = parsed;
+    return PROXY_HEADER_DONE;
+}
+
+static bool begins_like(const uint8_t *bytes, size_t length, const char *signature, size_t size)
+{
+    return memcmp(bytes, signature, length < size ? length : size) == 0;
+}
+
+enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
+                                            enum proxy_protocol accept,
+                                            struct proxy_addresses *addresses, size_t *used)
+{
+    static const struct {
+        enum proxy_protocol version;
+        const char *signature;
+        size_t size;
+        enum proxy_header_result (*parse)(const uint8_t *, size_t, struct proxy_addresses *,
+                                          size_t *);
+    } versions[] = {
+        {PROXY_PROTOCOL_V1, V1_SIGNATURE, SIGNATURE_LENGTH(V1_SIGNATURE), parse_v1},
+        {PROXY_PROTOCOL_V2, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE), parse_v2},
+    };
+    if (length == 0)
+        return PROXY_HEADER_MORE;
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        if (accept != PROXY_PROTOCOL_ANY && accept != versions[i].version)
+            continue;
+        if (!begins_like(bytes, length, versions[i].signature, versions[i].size))
+            continue;
+        if (length < versions[i].size)
+            return PROXY_HEADER_MORE;
+        return versions[i].parse(bytes, length, addresses, used);
+    }
+    return PROXY_HEADER_BAD;
+}
+
+/* Making */
+
+/* An IPv4 client of an IPv6 socket is told as what it is. */
+static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address)
+{
+    if (address->ss_family != AF_INET6)
+        return *address;
+    struct sockaddr_in6 in;
+    memcpy(&in, address, sizeof in);
+    if (!IN6_IS_ADDR_V4MAPPED(&in.sin6_addr))
+        return *address;
+    return address_inet(&in.sin6_addr.s6_addr[12], ntohs(in.sin6_port));
+}
+
+/* The parts of an address that go into a header: where they are, and the port in host order. */
+static const void *address_ip(const struct sockaddr_storage *address, uint16_t *port)
+{
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        *port = ntohs(in->sin_port);
+        return &in->sin_addr;
+    }
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
+    *port = ntohs(in->sin6_port);
+    return &in->sin6_addr;
+}
+
+static size_t make_v1(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses)
+{
+    char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
+    uint16_t source_port, destination_port;
+    char *text = (char *)room;
+    if (family != AF_INET && family != AF_INET6)
+        return (size_t)snprintf(text, PROXY_HEADER_MAX, V1_SIGNATURE "UNKNOWN\r\n");
+    inet_ntop(family, address_ip(&addresses->source, &source_port), source, sizeof source);
+    inet_ntop(family, address_ip(&addresses->destination, &destination_port), destination,
+              sizeof destination);
+    return (size_t)snprintf(text, PROXY_HEADER_MAX, V1_SIGNATURE "%s %s %s %u %u\r\n",
+                            family == AF_INET ? "TCP4" : "TCP6", source, destination, source_port,
+                            destination_port);
+}
+
+static void write_tlv(struct writer *writer, enum tlv_type type, const void *value, size_t length)
+{
+    if (length == 0)
+        return;
+    write_u8(writer, (uint8_t)type);
+    write_u16(writer, (uint16_t)length);
+    write_bytes(writer, value, length);
+}
+
+static void write_tlv_text(struct writer *writer, enum tlv_type type, const char *text)
+{
+    if (text != NULL)
+        write_tlv(writer, type, text, strlen(text));
+}
+
+/* "RSA2048", "EC256", "ED25519": the form of the specification's example. */
+static void write_certificate_tlvs(struct writer *writer, X509 *certificate)
+{
+    EVP_PKEY *key = X509_get0_pubkey(certificate);
+    int digest = NID_undef;
+    char text[64];
+    if (OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest, NULL) == 1 &&
+        digest != NID_undef)
+        write_tlv_text(writer, TLV_SSL_SIGNATURE_ALGORITHM, OBJ_nid2sn(digest));
+    if (key == NULL)
+        return;
+    const char *name = EVP_PKEY_get0_type_name(key);
+    bool sized =
+        EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS") || EVP_PKEY_is_a(key, "EC");
+    if (sized)
+        snprintf(text, sizeof text, "%s%d", name, EVP_PKEY_get_bits(key));
+    else
+        snprintf(text, sizeof text, "%s", name);
+    write_tlv_text(writer, TLV_SSL_KEY_ALGORITHM, text);
+}
+
+static void write_ssl_tlvs(struct writer *writer, SSL *ssl)
+{
+    const unsigned char *alpn;
+    unsigned alpn_length;
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    write_tlv(writer, TLV_ALPN, alpn, alpn_length);
+    write_tlv_text(writer, TLV_AUTHORITY, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+
+    uint8_t room[PROXY_HEADER_MAX / 2];
+    struct writer inner = writer_of(room, sizeof room);
+    write_u8(&inner, TLV_SSL_CLIENT_SSL);
+    write_u32(&inner, TLV_SSL_NOT_VERIFIED); /* zero would mean a verified client certificate */
+    write_tlv_text(&inner, TLV_SSL_VERSION, SSL_get_version(ssl));
+    write_tlv_text(&inner, TLV_SSL_CIPHER, SSL_get_cipher_name(ssl));
+    /* A resumed handshake presented no certificate, and libssl would name any. */
+    X509 *certificate = SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
+    if (certificate != NULL)
+        write_certificate_tlvs(&inner, certificate);
+    write_tlv(writer, TLV_SSL, room, (size_t)(inner.next - room));
+}
+
+static void write_v2_addresses(struct writer *writer, sa_family_t family,
+                               const struct proxy_addresses *addresses)
+{
+    if (family == AF_UNIX) {
+        const struct sockaddr_un *source = (const struct sockaddr_un *)&addresses->source;
+        const struct sockaddr_un *destination = (const struct sockaddr_un *)&addresses->destination;
+        write_bytes(writer, source->sun_path, V2_UNIX_PATH);
+        write_bytes(writer, destination->sun_path, V2_UNIX_PATH);
+    } else if (family != AF_UNSPEC) {
+        uint16_t source_port, destination_port;
+        size_t size = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+        write_bytes(writer, address_ip(&addresses->source, &source_port), size);
+        write_bytes(writer, address_ip(&addresses->destination, &destination_port), size);
+        write_u16(writer, source_port);
+        write_u16(writer, destination_port);
+    }
+}
+
+static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses,
+                      SSL *ssl)
+{
+    struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MAX - V2_FIXED_LENGTH);
+    write_v2_addresses(&body, family, addresses);
+    if (ssl != NULL)
+        write_ssl_tlvs(&body, ssl);
+    size_t length = (size_t)(body.next - room);
+
+    struct writer head = writer_of(room, V2_FIXED_LENGTH);
+    write_bytes(&head, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE));
+    write_u8(&head, V2_PROXY);
+    write_u8(&head, family == AF_INET    ? V2_TCP4
+                    : family == AF_INET6 ? V2_TCP6
+                    : family == AF_UNIX  ? V2_UNIX
+                                         : V2_UNSPEC);
+    write_u16(&head, (uint16_t)(length - V2_FIXED_LENGTH));
+    return length;
+}
+
+size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
+                         const struct proxy_addresses *addresses, SSL *ssl)
+{
+    struct proxy_addresses told = {address_unmapped(&addresses->source),
+                                   address_unmapped(&addresses->destination)};
+    sa_family_t family = told.source.ss_family;
+    /* One family names both, or neither: an address of another kind is not told. */
+    if (family != told.destination.ss_family ||
+        (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
+        family = AF_UNSPEC;
+    return version == PROXY_PROTOCOL_V1 ? make_v1(room, family, &told)
+                                        : make_v2(room, family, &told, ssl);
+}

@@ -1,0 +1,196 @@
+#include "proxy/worker/thread.h"
+
+#include <errno.h>
+#include <openssl/async.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/worker/connection.h"
+
+/* A fiber is 32 KiB; connections beyond that wait for one. */
+#define FIBERS_MAX 4096
+#define RETRY_PAUSE (20 * NS_PER_MS)
+/* Asked by immure_client.h: pending requests of one client. */
+#define REQUESTS_MAX 65535
+
+static void drain(struct thread *thread, uint64_t deadline)
+{
+    thread->draining = true;
+    thread->drain_deadline = deadline;
+    for (size_t i = 0; i < thread->listener_count; i++)
+        listener_pause(&thread->listeners[i]);
+}
+
+static void command(void *owner, const struct control_message *message)
+{
+    struct thread *thread = owner;
+    if (message == NULL) {
+        log_error("thread %u: the master is gone", thread->number);
+        drain(thread, clock_now() + thread->config->drain_timeout);
+    } else if (message->type == CONTROL_DRAIN) {
+        drain(thread, message->deadline);
+    } else if (message->type == CONTROL_TICKETS) {
+        thread->tls->tickets.keys = message->tickets;
+    }
+}
+
+static void flush(void *owner)
+{
+    keylink_flush(&((struct thread *)owner)->keys);
+}
+
+static uint64_t next_deadline(void *owner)
+{
+    const struct thread *thread = owner;
+    uint64_t deadline = thread->draining ? thread->drain_deadline : UINT64_MAX;
+    if (thread->keys.client != NULL) {
+        uint64_t next = immure_client_next_deadline(thread->keys.client);
+        deadline = next < deadline ? next : deadline;
+    }
+    return deadline;
+}
+
+static void close_all(struct thread *thread)
+{
+    while (!list_empty(&thread->connections))
+        connection_close(list_entry(thread->connections.next, struct connection, node));
+}
+
+static void end_turn(void *owner)
+{
+    struct thread *thread = owner;
+    keylink_expire(&thread->keys);
+    if (thread->draining && thread->loop.now >= thread->drain_deadline &&
+        thread->connection_count > 0) {
+        log_warning("thread %u: %zu connections are closed at the end of the drain time",
+                    thread->number, thread->connection_count);
+        close_all(thread);
+    }
+    for (struct list *node; (node = list_take(&thread->closed)) != NULL;)
+        free(list_entry(node, struct connection, node));
+    if (thread->draining && thread->connection_count == 0)
+        loop_stop(&thread->loop);
+}
+
+void thread_count_connection(struct thread *thread, int change)
+{
+    thread->connection_count += (size_t)change;
+    metric_add(&thread->metrics->connections, (uint64_t)change);
+    if (thread->connection_count == thread->connection_limit && change > 0) {
+        log_warning("thread %u: %zu connections, its share of max-connections; accepting pauses",
+                    thread->number, thread->connection_count);
+        for (size_t i = 0; i < thread->listener_count; i++)
+            listener_pause(&thread->listeners[i]);
+    } else if (change < 0 && !thread->draining) {
+        for (size_t i = 0; i < thread->listener_count; i++)
+            if (thread->listeners[i].paused)
+                listener_resume(&thread->listeners[i]);
+    }
+}
+
+static void init_loop(struct thread *thread)
+{
+    const struct config *config = thread->config;
+    struct loop *loop = &thread->loop;
+    const struct {
+        uint64_t duration;
+        void (*expired)(struct timer *timer);
+    } timers[TIMER_COUNT] = {
+        [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
+        [TIMER_CONNECT] = {config->connect_timeout, connection_connect_expired},
+        [TIMER_IDLE] = {config->idle_timeout, connection_timer_expired},
+        [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_timer_expired},
+        [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
+    };
+    for (int i = 0; i < TIMER_COUNT; i++)
+        timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
+    loop->budget = config->handshake_budget;
+    loop->turns = &thread->metrics->turn;
+    loop->owner = thread;
+    loop->flush = flush;
+    loop->next_deadline = next_deadline;
+    loop->end_turn = end_turn;
+}
+
+static bool open_listeners(struct thread *thread, const int *descriptors)
+{
+    const struct config *config = thread->config;
+    size_t count = 0;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        count += config->frontends[i].listen_count;
+    thread->listeners = calloc(count, sizeof *thread->listeners);
+    if (thread->listeners == NULL)
+        return false;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
+            size_t at = thread->listener_count++;
+            listener_open(&thread->listeners[at], thread, descriptors[at],
+                          &thread->tls->frontends[i]);
+        }
+    return true;
+}
+
+struct thread *thread_new(const struct thread_setup *setup, struct config_error *error)
+{
+    const struct config *config = setup->config;
+    struct thread *thread = calloc(1, sizeof *thread);
+    struct thread_metrics *metrics = calloc(1, sizeof *metrics);
+    snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
+    if (thread == NULL || metrics == NULL) {
+        free(thread);
+        free(metrics);
+        return NULL;
+    }
+    thread->config = config;
+    thread->number = setup->number;
+    thread->metrics = metrics;
+    thread->connection_limit = config->max_connections / config->workers;
+    if (thread->connection_limit == 0)
+        thread->connection_limit = 1;
+    list_init(&thread->connections);
+    list_init(&thread->starved);
+    list_init(&thread->closed);
+    init_loop(thread);
+    watch_init(&thread->keys.control, NULL);
+    watch_init(&thread->keys.connection, NULL);
+    thread->keys.loop = &thread->loop;
+    thread->keys.metrics = metrics;
+    thread->keys.owner = thread;
+    thread->keys.command = command;
+    size_t requests =
+        thread->connection_limit < REQUESTS_MAX ? thread->connection_limit : REQUESTS_MAX;
+    thread->tls = tls_open(config, setup->tickets, error);
+    if (thread->tls != NULL && loop_open(&thread->loop) &&
+        keylink_open(&thread->keys, setup->control, config->signing, requests) &&
+        open_listeners(thread, setup->listeners))
+        return thread;
+    thread_free(thread);
+    return NULL;
+}
+
+void thread_free(struct thread *thread)
+{
+    if (thread == NULL)
+        return;
+    keylink_close(&thread->keys);
+    loop_close(&thread->loop);
+    tls_close(thread->tls);
+    free(thread->listeners);
+    for (size_t i = 0; i < SIGN_METRICS_MAX; i++)
+        free(atomic_load(&thread->metrics->sign[i]));
+    free(thread->metrics);
+    free(thread);
+}
+
+void thread_run(struct thread *thread)
+{
+    if (ASYNC_init_thread(FIBERS_MAX, 0) != 1)
+        log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
+    loop_run(&thread->loop);
+    ASYNC_cleanup_thread();
+    OPENSSL_thread_stop();
+}

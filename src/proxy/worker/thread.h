@@ -1,0 +1,58 @@
+/*
+ * A loop thread of the worker and all that is its own. Nothing here is shared with another thread
+ * but the metrics, which others read.
+ */
+#ifndef PROXY_WORKER_THREAD_H
+#define PROXY_WORKER_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/config/config.h"
+#include "proxy/metrics.h"
+#include "proxy/worker/keylink.h"
+#include "proxy/worker/listener.h"
+#include "proxy/worker/loop.h"
+#include "proxy/worker/tls.h"
+
+#define SCRATCH_SIZE 65536
+
+struct thread {
+    pthread_t handle;
+    unsigned number;
+    const struct config *config;
+    struct tls *tls;
+    struct loop loop;
+    struct keylink keys;
+    struct thread_metrics *metrics;
+    struct listener *listeners;
+    size_t listener_count;
+    struct list connections;
+    struct list starved; /* connections that wait for a free fiber */
+    struct list closed;  /* to be freed at the end of the turn: events of this turn may name them */
+    size_t connection_count, connection_limit;
+    bool draining;
+    uint64_t drain_deadline;
+    uint64_t backend_error_logged; /* ns: one line a second is enough */
+    uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */
+};
+
+struct thread_setup {
+    const struct config *config;
+    const struct ticket_keys *tickets;
+    const int *listeners; /* in the order of the configuration's addresses */
+    int control;
+    unsigned number;
+};
+
+/* Loads certificates; starts nothing. NULL: *error says why. */
+struct thread *thread_new(const struct thread_setup *setup, struct config_error *error);
+void thread_free(struct thread *thread);
+/* Runs until it has drained. */
+void thread_run(struct thread *thread);
+
+/* A connection was opened or closed: listeners pause at the limit. */
+void thread_count_connection(struct thread *thread, int change);
+
+#endif

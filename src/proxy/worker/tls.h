@@ -1,0 +1,47 @@
+/*
+ * The TLS side of a frontend, for one thread: certificates, keys, SNI, ALPN, versions.
+ *
+ * Each thread has an OpenSSL library context and SSL_CTXs of its own, so that threads share no lock
+ * and no reference count of libssl.
+ */
+#ifndef PROXY_WORKER_TLS_H
+#define PROXY_WORKER_TLS_H
+
+#include <openssl/ssl.h>
+
+#include "proxy/config/config.h"
+#include "proxy/worker/tickets.h"
+
+struct tls_certificate; /* a chain, its key and the names it is for: certificate.h */
+
+/* One SSL_CTX for each distinct set of certificates (at most one of each key type) that some name
+ * has. */
+struct tls_frontend {
+    const struct frontend_config *config;
+    struct tls_certificate *certificates;
+    size_t certificate_count;
+    SSL_CTX **contexts; /* the first is the default: no SNI, or a name that nobody has */
+    size_t context_count;
+    struct tls_name {
+        char *name; /* lower case; may begin with "*." */
+        SSL_CTX *context;
+    } * names; /* sorted */
+    size_t name_count;
+};
+
+struct tls {
+    OSSL_LIB_CTX *library;
+    struct tickets tickets;
+    struct tls_frontend *frontends; /* as in config */
+    size_t frontend_count;
+};
+
+/* Reads every chain (and key, in-process). NULL: *error says which file and why. */
+struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
+                     struct config_error *error);
+void tls_close(struct tls *tls);
+
+/* A server-side SSL for a connection of this frontend. NULL: out of memory. */
+SSL *tls_accept(const struct tls_frontend *frontend);
+
+#endif
