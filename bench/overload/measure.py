@@ -40,6 +40,8 @@ def capacity(setting, plan, key):
     """Handshakes a second that the server can do with the key in its own process."""
     with setting.responder() as backend, \
             servers.running(setting, "in-process", key, backend.port) as server:
+        if plan.ahead:
+            servers.put_ahead(server.pid)
         command = storm_command(server.port, plan, "--concurrency", 32, "--warmup", 0.5,
                                 "--duration", plan.calibration)
         process = start(command)
@@ -126,6 +128,8 @@ def run(setting, plan, key, name, rate):
     with setting.responder() as backend, \
             servers.running(setting, name, key, backend.port) as server:
         admin = name not in servers.PEERS
+        if plan.ahead:
+            servers.put_ahead(server.pid)
         command = storm_command(
             server.port, plan, "--rate", f"{rate:.1f}", "--warmup", plan.warmup, "--duration",
             plan.seconds, "--probes", plan.probes, "--probe-rate", plan.probe_rate,

@@ -54,9 +54,13 @@ def words_of(quantile):
 def claims_table(storms):
     verdict = {True: '<span class="met">met</span>', False: '<span class="missed">missed</span>',
                None: "cannot be said"}
-    return table(("claim", "goal", "measured", ""),
-                 [(escape(each["text"]), escape(each["goal"]), escape(each["measured"]),
-                   verdict[each["met"]]) for each in findings.claims(storms)])
+    return '<div class="claims">' + table(("claim", "goal", "measured", ""),
+                 [(escape(each["text"]) + note(each), escape(each["goal"]), escape(each["measured"]),
+                   verdict[each["met"]]) for each in findings.claims(storms)]) + "</div>"
+
+
+def note(claim):
+    return f'<br><span class="soft">{escape(claim["note"])}</span>' if claim["note"] else ""
 
 
 def figure(picture):
