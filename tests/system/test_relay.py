@@ -305,7 +305,7 @@ class Backends(Relay):
 class ConnectionLimit(Relay):
     def test_more_wait(self):
         limit = 8
-        self.start(backends.echo, workers=1,  # each thread has its share of the limit
+        self.start(backends.echo, workers=2,  # the limit is over both
                    top=f"max-connections = {limit}")
         served = [clients.connect(self.proxy.port) for _ in range(limit)]
         for connection in served:

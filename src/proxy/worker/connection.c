@@ -69,6 +69,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     if (connection == NULL) {
         log_warning("no memory for a connection; it is closed");
         (void)close(descriptor);
+        thread_give_place(thread);
         return;
     }
     connection->thread = thread;
@@ -95,7 +96,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     timer_start(&thread->loop.timers[TIMER_HANDSHAKE], &connection->timer, thread->loop.now);
     metric_add(&thread->metrics->accepted_total, 1);
     metric_add(&thread->metrics->handshaking, 1);
-    thread_count_connection(thread, 1);
+    metric_add(&thread->metrics->connections, 1);
     PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
@@ -135,7 +136,8 @@ void connection_close(struct connection *connection)
     list_remove(&connection->starved);
     list_remove(&connection->node);
     list_append(&thread->closed, &connection->node);
-    thread_count_connection(thread, -1);
+    metric_add(&thread->metrics->connections, (uint64_t)-1);
+    thread_give_place(thread);
 }
 
 void connection_fail(struct connection *connection, enum handshake_result result)

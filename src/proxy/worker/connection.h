@@ -55,7 +55,8 @@ struct connection {
     struct proxy_addresses addresses;
 };
 
-/* Takes the descriptor over; closes it if there is no memory. */
+/* Takes over the descriptor and the place that thread_take_place() has given; gives both back if
+ * there is no memory. */
 void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
                      const struct sockaddr_storage *peer);
 /* Any state. The struct is freed at the end of the turn. */

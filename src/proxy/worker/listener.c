@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,8 @@
 #include "proxy/worker/connection.h"
 #include "proxy/worker/thread.h"
 
+#define LOG_PAUSE NS_PER_S /* between two lines about the same trouble */
+
 static void listener_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
@@ -18,34 +21,47 @@ static void listener_ready(struct watch *watch, uint32_t events)
     step_queue(&listener->thread->loop, STEP_ACCEPT, &listener->step);
 }
 
-/* The client that could not be accepted stays in the backlog; the next one that closes resumes us.
- */
-static void out_of_resources(struct listener *listener)
+/* The clients that cannot be accepted stay in the backlog. */
+static void rest(struct listener *listener, const char *why)
 {
-    log_warning(
-        "cannot accept: errno %d with %zu connections open; accepting pauses until one ends", errno,
-        listener->thread->connection_count);
-    if (listener->thread->connection_count > 0)
-        listener_pause(listener);
+    struct thread *thread = listener->thread;
+    watch_want(&thread->loop, &listener->watch, 0);
+    timer_start(&thread->loop.timers[TIMER_REST], &listener->rest, thread->loop.now);
+    if (thread->loop.now - thread->rest_logged > LOG_PAUSE) {
+        thread->rest_logged = thread->loop.now;
+        log_warning("frontend \"%s\": clients wait in the backlog: %s (thread %u has %zu)",
+                    listener->frontend->config->name, why, thread->number,
+                    thread->connection_count);
+    }
+}
+
+void listener_rested(struct timer *timer)
+{
+    struct listener *listener = list_entry(timer, struct listener, rest);
+    if (!listener->stopped)
+        watch_want(&listener->thread->loop, &listener->watch, EPOLLIN);
 }
 
 static void accept_one(struct step *step)
 {
     struct listener *listener = list_entry(step, struct listener, step);
-    if (listener->paused)
-        return;
+    struct thread *thread = listener->thread;
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof peer;
+    if (!thread_take_place(thread)) {
+        rest(listener, "max-connections are open");
+        return;
+    }
     int descriptor = accept4(listener->watch.descriptor, (struct sockaddr *)&peer, &length,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0) {
+        thread_give_place(thread);
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            out_of_resources(listener);
+            rest(listener, strerror(errno));
         return;
     }
-    connection_open(listener->thread, listener->frontend, descriptor, &peer);
-    if (!listener->paused)
-        step_queue(&listener->thread->loop, STEP_ACCEPT, step);
+    connection_open(thread, listener->frontend, descriptor, &peer);
+    step_queue(&thread->loop, STEP_ACCEPT, step);
 }
 
 void listener_open(struct listener *listener, struct thread *thread, int descriptor,
@@ -56,21 +72,17 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
     listener->frontend = frontend;
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
+    list_init(&listener->rest.node);
     /* Accepted sockets inherit it, so no handshake pays for the call. Not for unix sockets. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch_open(&listener->watch, descriptor);
     watch_want(&thread->loop, &listener->watch, EPOLLIN);
 }
 
-void listener_pause(struct listener *listener)
+void listener_stop(struct listener *listener)
 {
-    listener->paused = true;
+    listener->stopped = true;
+    timer_stop(&listener->rest);
     step_drop(&listener->step);
     watch_want(&listener->thread->loop, &listener->watch, 0);
-}
-
-void listener_resume(struct listener *listener)
-{
-    listener->paused = false;
-    watch_want(&listener->thread->loop, &listener->watch, EPOLLIN);
 }

@@ -12,13 +12,16 @@ struct listener {
     const struct tls_frontend *frontend;
     struct watch watch;
     struct step step;
-    bool paused;
+    struct timer rest;
+    bool stopped; /* for good */
 };
 
 void listener_open(struct listener *listener, struct thread *thread, int descriptor,
                    const struct tls_frontend *frontend);
-/* At the connection limit, when descriptors are short, and while draining, nothing is accepted. */
-void listener_pause(struct listener *listener);
-void listener_resume(struct listener *listener);
+/* Nothing more is accepted: the thread drains. */
+void listener_stop(struct listener *listener);
+/* At the connection limit, or without descriptors or memory, it has rested for a while: it looks
+ * again whether something has become free, in this thread or in another. */
+void listener_rested(struct timer *timer);
 
 #endif

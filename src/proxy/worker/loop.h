@@ -45,6 +45,7 @@ enum loop_timers {
     TIMER_IDLE,
     TIMER_HALF_CLOSE,
     TIMER_RETRY,
+    TIMER_REST,
     TIMER_COUNT
 };
 

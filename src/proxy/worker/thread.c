@@ -14,6 +14,7 @@
 /* A fiber is 32 KiB; connections beyond that wait for one. */
 #define FIBERS_MAX 4096
 #define RETRY_PAUSE (20 * NS_PER_MS)
+#define REST_PAUSE (20 * NS_PER_MS)
 /* Asked by immure_client.h: pending requests of one client. */
 #define REQUESTS_MAX 65535
 
@@ -22,7 +23,7 @@ static void drain(struct thread *thread, uint64_t deadline)
     thread->draining = true;
     thread->drain_deadline = deadline;
     for (size_t i = 0; i < thread->listener_count; i++)
-        listener_pause(&thread->listeners[i]);
+        listener_stop(&thread->listeners[i]);
 }
 
 static void command(void *owner, const struct control_message *message)
@@ -76,20 +77,21 @@ static void end_turn(void *owner)
         loop_stop(&thread->loop);
 }
 
-void thread_count_connection(struct thread *thread, int change)
+bool thread_take_place(struct thread *thread)
 {
-    thread->connection_count += (size_t)change;
-    metric_add(&thread->metrics->connections, (uint64_t)change);
-    if (thread->connection_count == thread->connection_limit && change > 0) {
-        log_warning("thread %u: %zu connections, its share of max-connections; accepting pauses",
-                    thread->number, thread->connection_count);
-        for (size_t i = 0; i < thread->listener_count; i++)
-            listener_pause(&thread->listeners[i]);
-    } else if (change < 0 && !thread->draining) {
-        for (size_t i = 0; i < thread->listener_count; i++)
-            if (thread->listeners[i].paused)
-                listener_resume(&thread->listeners[i]);
+    if (atomic_fetch_add_explicit(&thread->limit->taken, 1, memory_order_relaxed) >=
+        thread->limit->most) {
+        atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
+        return false;
     }
+    thread->connection_count++;
+    return true;
+}
+
+void thread_give_place(struct thread *thread)
+{
+    thread->connection_count--;
+    atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
 }
 
 static void init_loop(struct thread *thread)
@@ -105,6 +107,7 @@ static void init_loop(struct thread *thread)
         [TIMER_IDLE] = {config->idle_timeout, connection_timer_expired},
         [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_timer_expired},
         [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
+        [TIMER_REST] = {REST_PAUSE, listener_rested},
     };
     for (int i = 0; i < TIMER_COUNT; i++)
         timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
@@ -148,9 +151,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct config_error 
     thread->config = config;
     thread->number = setup->number;
     thread->metrics = metrics;
-    thread->connection_limit = config->max_connections / config->workers;
-    if (thread->connection_limit == 0)
-        thread->connection_limit = 1;
+    thread->limit = setup->limit;
     list_init(&thread->connections);
     list_init(&thread->starved);
     list_init(&thread->closed);
@@ -161,8 +162,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct config_error 
     thread->keys.metrics = metrics;
     thread->keys.owner = thread;
     thread->keys.command = command;
-    size_t requests =
-        thread->connection_limit < REQUESTS_MAX ? thread->connection_limit : REQUESTS_MAX;
+    size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
     thread->tls = tls_open(config, setup->tickets, error);
     if (thread->tls != NULL && loop_open(&thread->loop) &&
         keylink_open(&thread->keys, setup->control, config->signing, requests) &&

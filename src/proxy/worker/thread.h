@@ -18,6 +18,11 @@
 
 #define SCRATCH_SIZE 65536
 
+struct connection_limit {
+    size_t most;
+    _Atomic size_t taken;
+};
+
 struct thread {
     pthread_t handle;
     unsigned number;
@@ -31,14 +36,16 @@ struct thread {
     struct list connections;
     struct list starved; /* connections that wait for a free fiber */
     struct list closed;  /* to be freed at the end of the turn: events of this turn may name them */
-    size_t connection_count, connection_limit;
+    size_t connection_count;
+    struct connection_limit *limit;
     bool draining;
     uint64_t drain_deadline;
-    uint64_t backend_error_logged; /* ns: one line a second is enough */
+    uint64_t backend_error_logged, rest_logged; /* ns: one line a second is enough */
     uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */
 };
 
 struct thread_setup {
+    struct connection_limit *limit;
     const struct config *config;
     const struct ticket_keys *tickets;
     const int *listeners; /* in the order of the configuration's addresses */
@@ -52,7 +59,8 @@ void thread_free(struct thread *thread);
 /* Runs until it has drained. */
 void thread_run(struct thread *thread);
 
-/* A connection was opened or closed: listeners pause at the limit. */
-void thread_count_connection(struct thread *thread, int change);
+/* A connection may be opened; false at the limit. Every place taken is given back. */
+bool thread_take_place(struct thread *thread);
+void thread_give_place(struct thread *thread);
 
 #endif

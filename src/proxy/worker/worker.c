@@ -22,6 +22,7 @@
 
 struct worker {
     const struct worker_setup *setup;
+    struct connection_limit limit; /* of all threads together */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
@@ -45,7 +46,8 @@ static bool load_threads(struct worker *worker, struct config_error *error)
         return false;
     while (worker->thread_count < count) {
         unsigned number = worker->thread_count;
-        struct thread_setup thread_setup = {.config = setup->config,
+        struct thread_setup thread_setup = {.limit = &worker->limit,
+                                            .config = setup->config,
                                             .tickets = &setup->tickets,
                                             .listeners = setup->listeners[number],
                                             .control = setup->controls[number],
@@ -274,7 +276,7 @@ static bool prepare(struct worker *worker, struct config_error *error)
 
 int worker_run(const struct worker_setup *setup)
 {
-    struct worker worker = {.setup = setup};
+    struct worker worker = {.setup = setup, .limit = {.most = setup->config->max_connections}};
     struct config_error error;
     int status = 1;
     ignore_signals();
