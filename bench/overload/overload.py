@@ -152,7 +152,8 @@ def machine(given, runs):
         "busy": f"load average {os.getloadavg()[0]:.1f} at the end of the experiment",
     }
     return {"facts": facts, "date": time.strftime("%Y-%m-%d %H:%M"),
-            "command": shlex.join(["script/overload", *sys.argv[1:]]), "load": given.load}
+            "command": shlex.join(["script/overload", *sys.argv[1:]]),
+            "load": given.load, "rate": given.rate, "ahead": given.ahead}
 
 
 def measured(given):
@@ -195,7 +196,7 @@ def main():
     storms = findings.ordered(runs)
     path = os.path.join(given.output, "index.html")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(page.render(storms, about, about["load"]))
+        file.write(page.render(storms, about))
     for each in findings.claims(storms):
         met = {True: "met", False: "MISSED", None: "cannot be said"}[each["met"]]
         print(f"{met:<8} {each['text']}: {each['measured']} ({each['goal']})")

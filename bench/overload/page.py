@@ -162,9 +162,8 @@ def repeat(storms, machine):
 
 METHOD = """<p>All servers ran on one core, with all their processes: one event loop each, and immured
 with one signer thread beside it, so that every mode had the same CPU to spend. immure-storm and the
-backend, which answers every request with the same few bytes, ran on the other cores. The rate is {load}
-of what the server can do with the key in its own process, measured first in a closed loop; the same
-rate for every server. Arrivals are a Poisson process, and latencies count from the scheduled moment,
+backend, which answers every request with the same few bytes, ran on the other cores. The rate is {rate},
+the same for every server. Arrivals are a Poisson process, and latencies count from the scheduled moment,
 so that a server that stalls is charged with all who waited. In each round every server is started
 afresh and has its turn; the next round begins with another one.</p>
 <p>Figures of several rounds are medians, bars at the points of a curve the lowest and highest round. A
@@ -172,6 +171,15 @@ quantile with fewer than ten samples beyond it is not drawn and not told. &ldquo
 ratio of two medians is within what the rounds of one server differ by among themselves.</p>
 <p>An event-loop turn is the time from the poll's return to the next poll; all turns of a server count,
 from its start on. Peers are measured from outside, so they have no turns here.</p>"""
+
+
+def method(machine):
+    rate = (f"{machine['rate']:.0f} handshakes a second, as was asked for" if machine["rate"] else
+            f"{words.share(machine['load'])} of what the server can do with the key in its own process, "
+            "measured first in a closed loop")
+    ahead = ("<p>The sessions of the servers and of the load ran ahead of what else the machine does "
+             "(<code>--ahead</code>).</p>" if machine["ahead"] else "")
+    return METHOD.format(rate=rate) + ahead
 
 
 def data_script(storms, machine):
@@ -184,7 +192,7 @@ def data_script(storms, machine):
     return '<script type="application/json" id="data">' + text.replace("<", "\\u003c") + "</script>"
 
 
-def render(storms, machine, load):
+def render(storms, machine):
     with open(os.path.join(HERE, "page.css"), encoding="utf-8") as file:
         css = file.read()
     slot = pictures.slots(dict.fromkeys(name for storm in storms for name in storm.servers))
@@ -211,7 +219,7 @@ def render(storms, machine, load):
 </section>
 {sections}
 <section id="method"><h2>How it was measured</h2>
-{METHOD.format(load=escape(words.share(load)))}
+{method(machine)}
 <h3>Whether to believe it</h3>
 {generator(storms)}
 {agreement(storms)}

@@ -5,6 +5,7 @@ import collections
 import findings
 import plots
 import quantiles
+import servers
 import words
 from measure import ONE_IN
 
@@ -14,8 +15,11 @@ STEPS = 16  # points of a turn curve in each power of ten
 
 
 def slots(names):
-    """A colour for each server, the same in all pictures."""
-    return {name: slot for slot, name in enumerate(names)}
+    """A colour for each server, the same in all pictures and reports; further signing backends take
+    those that are left."""
+    known = (*servers.MODES, *servers.PEERS)
+    more = [name for name in names if name not in known]
+    return {name: (*known, *more).index(name) for name in names}
 
 
 def turn_points(bounds, turns):

@@ -138,7 +138,7 @@ def curves(name, title, lines, mark=None):
         at = mark[0] * MS
         script += (f"set arrow 1 from graph 0, first {at:g} to graph 1, first {at:g} nohead dt (6,4) "
                    f"lc rgb {colour((0, 0, 3))} lw 1\n"
-                   f'set label 1 "{mark[1]}" at graph 0.99, first {at:g} right offset 0,0.5 '
+                   f'set label 1 "{mark[1]}" at graph 0.02, first {at:g} left offset 0,0.5 '
                    f"font ',11' textcolor rgb {colour((0, 0, 3))}\n")
     layers = []
     for slot, rows, few in lines:
