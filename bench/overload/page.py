@@ -40,8 +40,8 @@ def lead(storms):
         if quantile is None:
             continue
         name = ("probe", quantile)
-        parts.append(f"{storm.name}: one of {words_of(quantile)} round trips of established connections took longer than "
-                     f"{words.duration(storm.median(BASE, name))} with the key in the server's own "
+        parts.append(f"{storm.name}: one of {words_of(quantile)} round trips of established "
+                     f"connections took longer than {words.duration(storm.median(BASE, name))} with the key in the server's own "
                      f"process, and longer than {words.duration(storm.median(ASYNC, name))} with async "
                      f"({words.against(storm.values(ASYNC, name), storm.values(BASE, name))}).")
     return "".join(f'<p class="lead">{escape(part)}</p>' for part in parts)

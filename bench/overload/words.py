@@ -27,10 +27,6 @@ def times(ratio):
     return f"{ratio:.1f} times {way}" if ratio < 10 else f"{ratio:.0f} times {way}"
 
 
-def listed(parts):
-    return parts[0] if len(parts) < 2 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
 def against(values, base):
     """How a figure compares with the same figure of another server."""
     found = quantiles.Comparison(values, base)
@@ -126,8 +122,8 @@ def cpu_time(storm):
     text = f"Share of the server's core, median of the seconds: {', '.join(parts)}."
     others = storm.others()
     if others is not None:
-        text += (f" What else ran on the machine took up to {share(others)} of that core in a round (thin lines: "
-                 "in each second)." if others >= 0.02 else
+        text += (f" What else ran on the machine took up to {share(others)} of that core in a "
+                 "round (thin lines: in each second)." if others >= 0.02 else
                  " Nothing else took 2 % of that core.")
     return text
 
