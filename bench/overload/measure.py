@@ -36,14 +36,19 @@ def ended(process, command):
         raise SystemExit(f"overload: {shlex.join(command)}: {errors.strip()}")
 
 
+def probing(plan):
+    return "--probes", plan.probes, "--probe-rate", plan.probe_rate
+
+
 def capacity(setting, plan, key):
-    """Handshakes a second that the server can do with the key in its own process."""
+    """Handshakes a second that the server can do with the key in its own process, beside the work for
+    the established connections."""
     with setting.responder() as backend, \
             servers.running(setting, "in-process", key, backend.port) as server:
         if plan.ahead:
             servers.put_ahead(server.pid)
         command = storm_command(server.port, plan, "--concurrency", 32, "--warmup", 0.5,
-                                "--duration", plan.calibration)
+                                "--duration", plan.calibration, *probing(plan))
         process = start(command)
         lines = process.stdout.readlines()
         ended(process, command)
@@ -132,8 +137,7 @@ def run(setting, plan, key, name, rate):
             servers.put_ahead(server.pid)
         command = storm_command(
             server.port, plan, "--rate", f"{rate:.1f}", "--warmup", plan.warmup, "--duration",
-            plan.seconds, "--probes", plan.probes, "--probe-rate", plan.probe_rate,
-            "--cost", server.pid)
+            plan.seconds, *probing(plan), "--cost", server.pid)
         process = start(command)
         samples, seconds, summary = [Sample(server, admin)], [], None
         for line in process.stdout:

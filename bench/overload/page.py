@@ -41,8 +41,9 @@ def lead(storms):
             continue
         name = ("probe", quantile)
         parts.append(f"{storm.name}: one of {words_of(quantile)} round trips of established "
-                     f"connections took longer than {words.duration(storm.median(BASE, name))} with the key in the server's own "
-                     f"process, and longer than {words.duration(storm.median(ASYNC, name))} with async "
+                     f"connections took longer than {words.duration(storm.median(BASE, name))} "
+                     f"with the key in the server's own process, and longer than "
+                     f"{words.duration(storm.median(ASYNC, name))} with async "
                      f"({words.against(storm.values(ASYNC, name), storm.values(BASE, name))}).")
     return "".join(f'<p class="lead">{escape(part)}</p>' for part in parts)
 
@@ -175,8 +176,8 @@ from its start on. Peers are measured from outside, so they have no turns here.<
 
 def method(machine):
     rate = (f"{machine['rate']:.0f} handshakes a second, as was asked for" if machine["rate"] else
-            f"{words.share(machine['load'])} of what the server can do with the key in its own process, "
-            "measured first in a closed loop")
+            f"{words.share(machine['load'])} of what the server can do with the key in its own process "
+            "beside the established connections, measured first in a closed loop")
     ahead = ("<p>The sessions of the servers and of the load ran ahead of what else the machine does "
              "(<code>--ahead</code>).</p>" if machine["ahead"] else "")
     return METHOD.format(rate=rate) + ahead
