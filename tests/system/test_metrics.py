@@ -1,5 +1,7 @@
 """The figures of /metrics and /status.json are those of what was done."""
 
+import os
+import signal
 import socket
 import ssl
 import time
@@ -83,6 +85,19 @@ class Metrics(harness.SystemTest):
         for connection in connections[4:]:
             clients.reset(connection)
         harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "no connection")
+
+    def test_figures_of_immured(self):
+        """They are immured's own, and those of the next one when it was killed."""
+        for _ in range(5):
+            clients.connect(self.proxy.port).close()
+        harness.wait_until(lambda: self.proxy.metric("immure_keyd_signatures_total") == 5,
+                           "five signatures in immured's own figures")
+        self.assertEqual(self.proxy.metric("immure_keyd_keys"), 2)
+        self.assertEqual(self.proxy.metric("immure_keyd_sessions"), 3)  # two loops and this question
+        self.assertEqual(self.proxy.status()["immured"]["signatures_total"], 5)
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        harness.wait_until(lambda: self.proxy.status()["immured"].get("signatures_total") == 0,
+                           "the figures of the next immured")
 
     def test_turns(self):
         """Every thread counts turns, and a turn is as long as what is done in it."""

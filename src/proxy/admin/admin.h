@@ -6,6 +6,7 @@
 #define PROXY_ADMIN_ADMIN_H
 
 #include "proxy/config/config.h"
+#include "proxy/keyd_figures.h"
 #include "proxy/metrics.h"
 
 /* A certificate being served, for the status page. */
@@ -24,7 +25,8 @@ struct admin_setup {
     struct thread_metrics *const *threads; /* config->workers of them; outlive the admin */
     const struct certificate_info *certificates;
     size_t certificate_count;
-    uint64_t started; /* seconds since 1970 */
+    struct keyd_figures *keyd; /* NULL: the keys are in this process */
+    uint64_t started;          /* seconds since 1970 */
 };
 
 struct admin;

@@ -235,6 +235,18 @@ static void render_process(FILE *out, const struct status *status)
     fprintf(out, "process_start_time_seconds %" PRIu64 "\n", status->worker_started);
 }
 
+/* As immured names them; it has its own help for each. */
+static void render_keyd(FILE *out, const struct status *status)
+{
+    char name[128];
+    for (size_t i = 0; i < status->keyd_count; i++) {
+        const struct immure_stat *stat = &status->keyd[i];
+        snprintf(name, sizeof name, "immure_keyd_%s", stat->name);
+        fprintf(out, "# HELP %s Of immured: %s.\n# TYPE %s %s\n%s %" PRIu64 "\n", name, stat->help,
+                name, stat->counter ? "counter" : "gauge", name, stat->value);
+    }
+}
+
 void render_metrics(FILE *out, const struct status *status)
 {
     render_build(out, status);
@@ -242,6 +254,7 @@ void render_metrics(FILE *out, const struct status *status)
     render_signatures(out, status);
     render_turns(out, status);
     render_sums(out, status);
+    render_keyd(out, status);
     render_certificates(out, status->setup);
     render_process(out, status);
 }

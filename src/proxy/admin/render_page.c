@@ -13,6 +13,15 @@ static void cell_count(FILE *out, uint64_t count)
     fprintf(out, "<td>%" PRIu64 "</td>", count);
 }
 
+/* A whole number whole, another with three digits; a dash where there is none. */
+static void cell_number(FILE *out, double number)
+{
+    if (!isfinite(number))
+        fputs("<td>–</td>", out);
+    else
+        fprintf(out, number == floor(number) ? "<td>%.0f</td>" : "<td>%.3g</td>", number);
+}
+
 /* A duration with three digits and its unit; a dash where there is no figure. */
 static void cell_seconds(FILE *out, double seconds)
 {
@@ -161,6 +170,28 @@ static void table_certificates(FILE *out, const struct status *status)
     table_close(out);
 }
 
+static void table_keyd(FILE *out, const struct status *status)
+{
+    static const struct column columns[] = {
+        {"up", false},     {"clients", false}, {"keys", false},    {"queued", false},
+        {"signed", false}, {"a batch", false}, {"refused", false}, {"dropped", false}};
+    if (status->keyd_count == 0)
+        return;
+    table_open(out, "Key process (immured)", columns, sizeof columns / sizeof columns[0]);
+    fputs("<tr>", out);
+    cell_seconds(out, status_keyd(status, "uptime_seconds"));
+    cell_number(out, status_keyd(status, "sessions"));
+    cell_number(out, status_keyd(status, "keys"));
+    cell_number(out, status_keyd(status, "queued"));
+    double made = status_keyd(status, "signatures_total");
+    cell_number(out, made);
+    cell_number(out, made / status_keyd(status, "batches_total"));
+    cell_number(out, status_keyd(status, "refused_total") + status_keyd(status, "busy_total"));
+    cell_number(out, status_keyd(status, "expired_total") + status_keyd(status, "cancelled_total"));
+    row_close(out);
+    table_close(out);
+}
+
 void render_summary(FILE *out, const struct status *status)
 {
     const struct config *config = status->setup->config;
@@ -187,6 +218,7 @@ void render_tables(FILE *out, const struct status *status)
 {
     table_handshakes(out, status);
     table_signatures(out, status);
+    table_keyd(out, status);
     table_turns(out, status);
     table_certificates(out, status);
 }

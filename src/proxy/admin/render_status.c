@@ -156,6 +156,14 @@ static void render_certificates(FILE *out, const struct admin_setup *setup)
     fputc(']', out);
 }
 
+static void render_keyd(FILE *out, const struct status *status)
+{
+    fputs(",\n  \"immured\": {", out);
+    for (size_t i = 0; i < status->keyd_count; i++)
+        number(out, i > 0 ? ", " : "", status->keyd[i].name, status->keyd[i].value);
+    fputc('}', out);
+}
+
 void render_status(FILE *out, const struct status *status)
 {
     fputs("{\n", out);
@@ -163,6 +171,7 @@ void render_status(FILE *out, const struct status *status)
     render_connections(out, status);
     render_signatures(out, status);
     render_turns(out, status);
+    render_keyd(out, status);
     render_certificates(out, status->setup);
     fprintf(out, ",\n  \"process\": {\"cpu_seconds\": %.6f", status->usage.cpu_seconds);
     number_if_known(out, ", ", "resident_bytes", status->usage.resident_bytes);

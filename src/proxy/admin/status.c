@@ -97,6 +97,8 @@ struct status *status_take(const struct admin_setup *setup, struct usage_source 
     status->now = clock_wall() / NS_PER_S;
     status->worker_started = worker_started;
     status->usage = usage_read(usage);
+    if (setup->keyd != NULL)
+        status->keyd_count = keyd_figures_get(setup->keyd, status->keyd);
     status->turns = calloc(setup->config->workers, sizeof *status->turns);
     bool ok = status->turns != NULL;
     for (size_t i = 0; ok && i < setup->config->workers; i++)
@@ -118,6 +120,14 @@ void status_free(struct status *status)
     free(status->turns);
     free(status->signs);
     free(status);
+}
+
+double status_keyd(const struct status *status, const char *name)
+{
+    for (size_t i = 0; i < status->keyd_count; i++)
+        if (strcmp(status->keyd[i].name, name) == 0)
+            return (double)status->keyd[i].value;
+    return NAN;
 }
 
 static double seconds(uint64_t ns)

@@ -45,12 +45,17 @@ struct status {
     struct histogram *turns;   /* of each thread: config->workers of them */
     struct status_sign *signs;
     size_t sign_count;
+    struct immure_stat keyd[KEYD_FIGURES_MAX]; /* immured's own */
+    size_t keyd_count;                         /* 0: not known */
 };
 
 /* NULL on lack of memory. The setup must outlive it. */
 struct status *status_take(const struct admin_setup *setup, struct usage_source *usage,
                            uint64_t worker_started);
 void status_free(struct status *status);
+
+/* One of immured's figures, or NAN. */
+double status_keyd(const struct status *status, const char *name);
 
 /* The quantiles that are shown, from P50 to P99.9999. */
 struct quantile {

@@ -14,11 +14,11 @@
 #include "base/privilege.h"
 #include "proxy/admin/admin.h"
 #include "proxy/worker/certificate.h"
+#include "proxy/worker/keyd_watch.h"
 #include "proxy/worker/thread.h"
 
-/* Our own immured may still be reading its keys. */
-#define KEYS_TIMEOUT (30 * NS_PER_S)
 #define NAMES_TEXT_MAX 256
+#define FIGURES_PAUSE_MS 1000
 
 struct worker {
     const struct worker_setup *setup;
@@ -26,6 +26,8 @@ struct worker {
     struct thread **threads;
     unsigned thread_count;
     bool draining;
+    struct keyd_watch keyd;
+    bool watching; /* keyd is open */
     struct admin *admin;
     struct thread_metrics **metrics;
     struct certificate_info *certificates;
@@ -60,66 +62,6 @@ static bool load_threads(struct worker *worker, struct config_error *error)
     return true;
 }
 
-/* ---- does immured hold the keys? ---- */
-
-/* Calls `visit` for each certificate of the configuration, in its order, until one returns false.
- */
-static bool for_each_certificate(const struct worker *worker,
-                                 bool (*visit)(const struct tls_frontend *frontend,
-                                               struct tls_certificate *certificate, void *arg),
-                                 void *arg)
-{
-    const struct tls *tls = worker->threads[0]->tls;
-    for (size_t i = 0; i < tls->frontend_count; i++)
-        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
-            if (!visit(&tls->frontends[i], &tls->frontends[i].certificates[j], arg))
-                return false;
-    return true;
-}
-
-struct held_keys {
-    uint8_t (*ids)[IMMURE_KEY_ID_SIZE];
-    size_t count;
-    bool short_of_memory;
-    enum immure_error error;
-};
-
-static void note_key(void *arg, const struct immure_key *key, enum immure_error error)
-{
-    struct held_keys *held = arg;
-    held->error = error;
-    if (key == NULL)
-        return;
-    void *ids = reallocarray(held->ids, held->count + 1, IMMURE_KEY_ID_SIZE);
-    held->short_of_memory |= ids == NULL;
-    if (ids != NULL) {
-        held->ids = ids;
-        memcpy(held->ids[held->count++], key->id, IMMURE_KEY_ID_SIZE);
-    }
-}
-
-struct key_check {
-    const struct held_keys *held;
-    const char *file;
-    struct config_error *error;
-};
-
-static bool is_held(const struct tls_frontend *frontend, struct tls_certificate *certificate,
-                    void *arg)
-{
-    (void)frontend;
-    const struct key_check *check = arg;
-    for (size_t i = 0; i < check->held->count; i++)
-        if (memcmp(check->held->ids[i], certificate->key_id, IMMURE_KEY_ID_SIZE) == 0)
-            return true;
-    char id[2 * IMMURE_KEY_ID_SIZE + 1];
-    snprintf(check->error->text, sizeof check->error->text,
-             "%s:%d: certificate: immured holds no private key for %s (key id %s)", check->file,
-             certificate->config->line, certificate->config->chain,
-             hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
-    return false;
-}
-
 static void note_drain(void *owner, const struct control_message *message)
 {
     struct worker *worker = owner;
@@ -132,22 +74,9 @@ static bool check_keys(struct worker *worker, struct config_error *error)
     const struct config *config = worker->setup->config;
     if (config->signing == SIGNING_IN_PROCESS)
         return true;
-    struct keylink link = {.owner = worker, .command = note_drain};
-    struct held_keys held = {0};
-    bool good = keylink_open(&link, main_control(worker), SIGNING_SYNC, 1);
-    if (good) {
-        enum immure_error result =
-            immure_blocking_list(link.blocking, KEYS_TIMEOUT, note_key, &held);
-        good = result == IMMURE_OK && !held.short_of_memory;
-        if (!good)
-            snprintf(error->text, sizeof error->text, "%s: cannot ask immured for its keys: %s",
-                     config->file, immure_error_text(result));
-    }
-    struct key_check check = {.held = &held, .file = config->file, .error = error};
-    good = good && for_each_certificate(worker, is_held, &check);
-    keylink_close(&link);
-    free(held.ids);
-    return good;
+    worker->watching = keyd_watch_open(&worker->keyd, main_control(worker), worker, note_drain);
+    return worker->watching &&
+           keyd_watch_check(&worker->keyd, config, worker->threads[0]->tls, error);
 }
 
 /* ---- what the admin page says of the certificates ---- */
@@ -163,10 +92,9 @@ static void join_names(const struct tls_certificate *certificate, char *text, si
     }
 }
 
-static bool describe(const struct tls_frontend *frontend, struct tls_certificate *certificate,
-                     void *arg)
+static bool describe(struct worker *worker, const struct tls_frontend *frontend,
+                     const struct tls_certificate *certificate)
 {
-    struct worker *worker = arg;
     char names[NAMES_TEXT_MAX], key_type[32];
     struct certificate_info *infos =
         reallocarray(worker->certificates, worker->certificate_count + 1, sizeof *infos);
@@ -185,13 +113,23 @@ static bool describe(const struct tls_frontend *frontend, struct tls_certificate
     return info->names != NULL && info->key_type != NULL;
 }
 
+static bool describe_all(struct worker *worker)
+{
+    const struct tls *tls = worker->threads[0]->tls;
+    for (size_t i = 0; i < tls->frontend_count; i++)
+        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
+            if (!describe(worker, &tls->frontends[i], &tls->frontends[i].certificates[j]))
+                return false;
+    return true;
+}
+
 static bool start_admin(struct worker *worker)
 {
     const struct worker_setup *setup = worker->setup;
     if (setup->admin_listener < 0)
         return true;
     worker->metrics = calloc(worker->thread_count, sizeof(struct thread_metrics *));
-    if (worker->metrics == NULL || !for_each_certificate(worker, describe, worker))
+    if (worker->metrics == NULL || !describe_all(worker))
         return false;
     for (unsigned i = 0; i < worker->thread_count; i++)
         worker->metrics[i] = worker->threads[i]->metrics;
@@ -200,6 +138,7 @@ static bool start_admin(struct worker *worker)
                                 .threads = worker->metrics,
                                 .certificates = worker->certificates,
                                 .certificate_count = worker->certificate_count,
+                                .keyd = worker->watching ? &worker->keyd.figures : NULL,
                                 .started = setup->started};
     worker->admin = admin_start(&admin);
     return worker->admin != NULL;
@@ -221,17 +160,26 @@ static bool start_threads(struct worker *worker)
     return true;
 }
 
+static void take_command(struct worker *worker)
+{
+    struct control_message message;
+    int descriptor = -1;
+    int got = control_receive(main_control(worker), &message, &descriptor);
+    if (got >= 0)
+        note_drain(worker, got > 0 ? &message : NULL);
+}
+
 /* The threads hear of a drain by themselves; the admin page ends when it begins, for the next
  * worker's to take over. */
 static void wait_for_drain(struct worker *worker)
 {
     struct pollfd master = {.fd = main_control(worker), .events = POLLIN};
-    while (!worker->draining && (poll(&master, 1, -1) > 0 || errno == EINTR)) {
-        struct control_message message;
-        int descriptor = -1;
-        int got = control_receive(master.fd, &message, &descriptor);
-        if (got >= 0)
-            note_drain(worker, got > 0 ? &message : NULL);
+    while (!worker->draining) {
+        int ready = poll(&master, 1, worker->watching ? FIGURES_PAUSE_MS : -1);
+        if (ready > 0)
+            take_command(worker);
+        else if (ready == 0)
+            keyd_watch_ask(&worker->keyd);
     }
     if (worker->admin != NULL)
         admin_stop(worker->admin);
@@ -245,6 +193,8 @@ static void unload(struct worker *worker)
         free((char *)worker->certificates[i].names);
         free((char *)worker->certificates[i].key_type);
     }
+    if (worker->watching)
+        keyd_watch_close(&worker->keyd);
     free(worker->certificates);
     free(worker->metrics);
     for (unsigned i = 0; i < worker->thread_count; i++)
