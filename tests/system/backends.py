@@ -78,15 +78,22 @@ def body(size):
 
 
 class HttpHandler(http.server.BaseHTTPRequestHandler):
-    """GET /SIZE: that many bytes. POST: the SHA-256 of what was sent."""
+    """GET /SIZE: that many bytes; GET /browser/SIZE: a page that fetches them and posts them back.
+    POST: the SHA-256 of what was sent, which is also remembered."""
 
     protocol_version = "HTTP/1.1"
+    posted = []
     disable_nagle_algorithm = True
 
     def do_GET(self):
         digits = self.path.strip("/")
         if digits.isdigit():
             self.answer(body(int(digits)), "application/octet-stream")
+        elif self.path.startswith("/browser/"):
+            size = int(self.path.removeprefix("/browser/"))
+            self.answer(b"<!doctype html><title>both ways</title><script type=module>"
+                        b"const got = await (await fetch('/%d')).arrayBuffer();"
+                        b"await fetch('/', {method: 'POST', body: got});</script>" % size, "text/html")
         else:
             self.answer(b"<!doctype html><html><body><p id=mark>immure-page</p></body></html>",
                         "text/html")
@@ -103,6 +110,7 @@ class HttpHandler(http.server.BaseHTTPRequestHandler):
                 return
             digest.update(data)
             left -= len(data)
+        self.posted.append(digest.hexdigest())
         self.answer(digest.hexdigest().encode(), "text/plain")
 
     def answer(self, content, kind):
