@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,10 +198,21 @@ static bool open_clients(struct keyd *keyd)
     return false;
 }
 
+/*
+ * A batch thread that wakes does not take the core from whom it finds there, only its share when
+ * that one sleeps. Otherwise an event loop that asks for a signature would be cut off in the middle
+ * of its turn, and, where the kernel looks again only at its next tick, wait for a whole one.
+ */
+static void yield_to_event_loops(void)
+{
+    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+}
+
 static bool start(struct keyd *keyd, const struct backend *const *backends)
 {
     const int keep[] = {keyd->options.listener, keyd->options.session};
     uid_t starter = getuid();
+    yield_to_event_loops(); /* inherited by every thread */
     if (!config_load(&keyd->config, keyd->options.config, backends))
         return false;
     const struct config *config = &keyd->config;

@@ -17,7 +17,7 @@
 #include "base/probe.h"
 #include "keyd/contexts.h"
 
-#define SIGNER_NICE 5
+#define SIGNER_NICE 10   /* a tenth of what an event loop beside it gets; all of an idle core */
 #define WARM_UP_KEYS 256 /* at a time */
 
 struct signer {

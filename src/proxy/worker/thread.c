@@ -9,14 +9,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include "proxy/worker/connection.h"
 
 /* A fiber is 32 KiB; connections beyond that wait for one. */
 #define FIBERS_MAX 4096
 #define RETRY_PAUSE (20 * NS_PER_MS)
-/* An event waits for the slice of whoever has the core: a signer of immured's, if there are few. */
-#define SLICE (100 * NS_PER_US)
 #define REST_PAUSE (20 * NS_PER_MS)
 /* Asked by immure_client.h: pending requests of one client. */
 #define REQUESTS_MAX 65535
@@ -193,7 +190,6 @@ void thread_run(struct thread *thread)
 {
     if (ASYNC_init_thread(FIBERS_MAX, 0) != 1)
         log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
-    slice_set(SLICE);
     loop_run(&thread->loop);
     ASYNC_cleanup_thread();
     OPENSSL_thread_stop();
