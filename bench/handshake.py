@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import sections
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 
 MODES = ("async", "sync", "in-process")
-SECTIONS = ("handshakes", "turns", "exchange", "idle")
+SECTIONS = ("handshakes", "turns", "exchange", "idle", "generator")
 KEYS = ("p-256", "rsa-2048", "rsa-4096")
 STORM_LOAD = 0.5  # of the server's core in-process, in the section `turns`
 
@@ -136,6 +137,24 @@ def measure_exchange(setting, given):
     return rounds
 
 
+def measure_generator(setting, given):
+    if not (shutil.which("nginx") and shutil.which("wrk")):
+        print("## Generator: SKIPPED: nginx or wrk is not installed\n")
+        return []
+    seconds = 2 if given.quick else 4
+    rounds = [sections.generator(setting, seconds) for _ in range(given.rounds)]
+    for each in rounds:
+        each["ratio"] = each["storm"] / each["wrk"]
+    print(f"## Generator: full handshakes with a GET at nginx, closed loop of {sections.CONNECTIONS}, "
+          "per second\n")
+    spread = [each["ratio"] for each in rounds]
+    print_table(("", "", "immure-storm", "wrk", "ratio", "lowest", "highest"),
+                [("p-256", "", *(cell(median(rounds, name), form) for name, form in
+                                 (("storm", "{:.0f}"), ("wrk", "{:.0f}"), ("ratio", "{:.2f}"))),
+                  cell(min(spread), "{:.2f}"), cell(max(spread), "{:.2f}"))])
+    return rounds
+
+
 def measure_idle(setting, given):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -207,7 +226,8 @@ def plain(found):
 def main():
     given = arguments()
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
-                "exchange": measure_exchange, "idle": measure_idle}
+                "exchange": measure_exchange, "idle": measure_idle,
+                "generator": measure_generator}
     print_machine()
     found = {}
     with tempfile.TemporaryDirectory(prefix="immure-bench-") as directory:

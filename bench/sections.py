@@ -4,6 +4,8 @@ enough samples)."""
 import contextlib
 import json
 import math
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import time
 from setting import CLIENT_CORES, SERVER_CORES, Child, on
 
 import clients
+import harness
 import proc
 from certificates import certificate
 
@@ -100,6 +103,64 @@ def exchange(setting, seconds):
     if done.returncode != 0:
         raise SystemExit(f"bench: bench-exchange: {done.stderr.strip()}")
     return json.loads(done.stdout)
+
+
+NGINX = """\
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port} ssl backlog=1024;
+        ssl_certificate {chain};
+        ssl_certificate_key {key};
+        ssl_session_tickets off; # wrk would resume
+        ssl_session_cache off;
+        location / {{ return 200 "ok"; }}
+    }}
+}}
+"""
+
+
+def accepts(port):
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def nginx(directory):
+    """Debian's, with one worker, on the server's core. Gives its port."""
+    chain, port = certificate("p-256"), harness.free_port()
+    path = os.path.join(directory, "nginx.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(NGINX.format(directory=directory, port=port, chain=chain.chain, key=chain.key))
+    with on(SERVER_CORES):
+        process = subprocess.Popen(["nginx", "-e", "stderr", "-c", path], stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+    try:
+        harness.wait_until(lambda: accepts(port), "nginx")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def generator(setting, seconds):
+    """Full handshakes with a GET each, per second, as two tools count them: immure-storm and wrk."""
+    with nginx(setting.directory) as port:
+        summary = setting.storm(f"127.0.0.1:{port}", "--concurrency", CONNECTIONS, "--request", "/",
+                                "--warmup", 0.5, "--duration", seconds)
+        with on(CLIENT_CORES):
+            done = subprocess.run(
+                ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{math.ceil(seconds)}s",
+                 "-H", "Connection: close", f"https://127.0.0.1:{port}/"],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=True)
+    rate = next(line.split()[1] for line in done.stdout.splitlines()
+                if line.startswith("Requests/sec"))
+    return {"storm": summary["full"] / summary["seconds"], "wrk": float(rate)}
 
 
 def memory(pid):
