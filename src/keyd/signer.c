@@ -9,7 +9,6 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,7 +16,6 @@
 #include "base/probe.h"
 #include "keyd/contexts.h"
 
-#define SIGNER_NICE 10   /* a tenth of what an event loop beside it gets; all of an idle core */
 #define WARM_UP_KEYS 256 /* at a time */
 
 struct signer {
@@ -76,7 +74,6 @@ static void signer_withhold(struct job *job)
 static void *signer_run(void *arg)
 {
     struct signer *signer = arg;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), SIGNER_NICE);
     sem_post(&signer->running);
     struct job *batch[QUEUE_BATCH_MAX];
     for (size_t count; (count = queue_take(signer->queue, &signer->seat, batch)) > 0;) {
