@@ -18,6 +18,7 @@ from setting import CLIENT_CORES, ROOT, SERVER_CORES, Setting  # noqa: E402  (an
 
 import findings  # noqa: E402
 import measure  # noqa: E402
+import medians  # noqa: E402
 import page  # noqa: E402
 import servers  # noqa: E402
 
@@ -197,6 +198,7 @@ def main():
     path = os.path.join(given.output, "index.html")
     with open(path, "w", encoding="utf-8") as file:
         file.write(page.render(storms, about))
+    print(medians.table(storms))
     for each in findings.claims(storms):
         met = {True: "met", False: "MISSED", None: "cannot be said"}[each["met"]]
         print(f"{met:<8} {each['text']}: {each['measured']} ({each['goal']})")
