@@ -8,9 +8,11 @@
 
 #include "base/clock.h"
 #include "base/config_text.h"
+#include "base/duration.h"
 #include "base/log.h"
 
 #define THREADS_MAX 256
+#define DURATION_MAX (3600 * NS_PER_S)
 
 /* libconfuse's call-backs take no argument of ours, so this is where they find it. */
 static struct loader {
@@ -44,21 +46,8 @@ static bool set_text(void *target, const char *text)
 
 static bool set_duration(void *target, const char *text)
 {
-    static const struct {
-        const char *unit;
-        uint64_t ns;
-    } units[] = {{"ms", NS_PER_MS}, {"s", NS_PER_S}, {"min", 60 * NS_PER_S}};
-    char *end;
-    errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].unit) == 0) {
-            *(uint64_t *)target = number * units[i].ns;
-            return errno == 0 && text[0] >= '0' && text[0] <= '9' && number > 0 &&
-                   number <= UINT32_MAX;
-        }
-    }
-    return false;
+    uint64_t *ns = target;
+    return duration_parse(text, ns) && *ns > 0 && *ns <= DURATION_MAX;
 }
 
 static bool set_policy(void *target, const char *text)
@@ -102,7 +91,7 @@ struct directive_type {
 static const struct directive_type type_number = {"number from 1 to 256", set_number};
 static const struct directive_type type_text = {"text", set_text};
 static const struct directive_type type_list = {"list of texts", NULL};
-static const struct directive_type type_duration = {"duration: \"10s\", \"500ms\", \"5min\"",
+static const struct directive_type type_duration = {"duration up to 1h: \"10s\", \"500ms\", \"5m\"",
                                                     set_duration};
 static const struct directive_type type_policy = {"tls-server, tls13-server, tls-client or any",
                                                   set_policy};

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "proxy/config/config.h"
-#include "proxy/config/duration.h"
 
 #define WORKERS_MAX 256
 #define CONNECTIONS_MAX 10000000

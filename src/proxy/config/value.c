@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/duration.h"
 #include "proxy/config/address.h"
 #include "proxy/config/config.h"
-#include "proxy/config/duration.h"
 
 #define ALPN_NAME_MAX_BYTES 255    /* RFC 7301, section 3.1 */
 #define ALPN_LIST_MAX_BYTES 0xffff /* the same */

@@ -1,4 +1,4 @@
-#include "proxy/config/duration.h"
+#include "base/duration.h"
 
 #include <ctype.h>
 #include <errno.h>

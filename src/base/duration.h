@@ -1,6 +1,6 @@
-/* Durations as the configuration writes them: a whole number and us, ms, s, m or h. */
-#ifndef PROXY_CONFIG_DURATION_H
-#define PROXY_CONFIG_DURATION_H
+/* Durations as configuration files write them: a whole number and us, ms, s, m or h. */
+#ifndef BASE_DURATION_H
+#define BASE_DURATION_H
 
 #include <stdbool.h>
 #include <stdint.h>
