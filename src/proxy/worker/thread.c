@@ -15,7 +15,7 @@
 #define FIBERS_MAX 4096
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
-/* Asked by immure_client.h: pending requests of one client. */
+/* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
 
 static void drain(struct thread *thread, uint64_t deadline)
