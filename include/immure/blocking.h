@@ -11,6 +11,10 @@
 
 #include "immure/client.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct immure_blocking;
 
 /*
@@ -41,5 +45,9 @@ enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_
 enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64_t timeout,
                                         immure_stats_callback *callback, void *arg);
 enum immure_error immure_blocking_ping(struct immure_blocking *blocking, uint64_t timeout);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

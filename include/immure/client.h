@@ -33,6 +33,10 @@
 #include "immure/error.h"
 #include "immure/scheme.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A key is named by the SHA-256 of its DER SubjectPublicKeyInfo; the name survives restarts. */
 #define IMMURE_KEY_ID_SIZE 32
 
@@ -146,5 +150,9 @@ void immure_client_reset(struct immure_client *client);
 uint64_t immure_client_next_deadline(const struct immure_client *client);
 /* Ends those whose deadline has passed with IMMURE_E_TIMEOUT. */
 void immure_client_expire(struct immure_client *client, uint64_t now);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 #ifndef IMMURE_ERROR_H
 #define IMMURE_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum immure_error {
     IMMURE_OK = 0,
 
@@ -38,5 +42,9 @@ enum immure_error {
 
 /* One line in English without a full stop; never NULL. Any thread. */
 const char *immure_error_text(enum immure_error error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

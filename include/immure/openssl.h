@@ -29,6 +29,10 @@
 #include "immure/blocking.h"
 #include "immure/client.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The property query for SSL_CTX_new_ex(): everything that is not a key of ours comes from
  * `default`. */
 #define IMMURE_OPENSSL_PROPERTIES "?provider!=immure"
@@ -70,5 +74,9 @@ void immure_waiter_enter(struct immure_waiter *waiter);
 void immure_waiter_leave(void);
 /* Gives up what it waits for. Harmless if it waits for nothing. wake() will not be called. */
 void immure_waiter_cancel(struct immure_waiter *waiter);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

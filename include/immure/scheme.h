@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum immure_scheme {
     IMMURE_RSA_PKCS1_SHA256 = 0x0401,
     IMMURE_RSA_PKCS1_SHA384 = 0x0501,
@@ -22,5 +26,9 @@ enum immure_scheme {
 
 /* The name in the IANA registry ("rsa_pss_rsae_sha256"), or "unknown". Any thread. */
 const char *immure_scheme_name(uint16_t scheme);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "immure/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct immure_spawn_options {
     const char *program; /* path of immured; not searched for in PATH */
     const char *config;  /* the text of a configuration for immured (immured.conf(5)); copied */
@@ -29,5 +33,9 @@ struct immure_spawn_options {
  * Any thread. Uses vfork semantics (posix_spawn): safe in a threaded process.
  */
 enum immure_error immure_spawn(const struct immure_spawn_options *options, pid_t *pid, int *fd);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
