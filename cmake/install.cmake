@@ -1,0 +1,12 @@
+# What `cmake --install` puts where.
+include(GNUInstallDirs)
+include(cmake/man.cmake)
+
+install(TARGETS immured immure-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(TARGETS immure-storm)
+install(TARGETS libimmure libimmure-static libimmure-openssl libimmure-openssl-static)
+install(DIRECTORY include/immure TYPE INCLUDE)
+foreach(name immure immure-openssl)
+  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

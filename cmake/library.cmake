@@ -1,0 +1,30 @@
+# libimmure as others link it: rooms bound together, shared and static, with only immure_* to be seen.
+#
+#   immure_library(libimmure immure ROOMS client wire USES base)
+#
+# All of ROOMS goes in, and what that needs of the rooms it USES. LINKS are libraries to link with.
+find_program(OBJCOPY ${CMAKE_OBJCOPY} REQUIRED)
+
+function(immure_library target name)
+  cmake_parse_arguments(PARSE_ARGV 2 LIB "" "" "ROOMS;USES;LINKS")
+  list(TRANSFORM LIB_ROOMS REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE rooms)
+  list(TRANSFORM LIB_USES REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE used)
+  set(exports ${CMAKE_SOURCE_DIR}/cmake/exports.map)
+
+  # One object whose other names are local, so that none collides with a name of the application.
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${target}.o)
+  add_custom_command(OUTPUT ${object}
+    COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${rooms} --no-whole-archive ${used}
+    COMMAND ${OBJCOPY} --wildcard --keep-global-symbol=immure_* ${object}
+    DEPENDS ${LIB_ROOMS} ${LIB_USES} VERBATIM)
+
+  add_library(${target} SHARED ${object})
+  add_library(${target}-static STATIC ${object})
+  target_link_libraries(${target} PRIVATE compile ${LIB_LINKS})
+  target_link_options(${target} PRIVATE -Wl,--version-script=${exports})
+  set_target_properties(${target} PROPERTIES
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${exports})
+  set_target_properties(${target} ${target}-static PROPERTIES
+    OUTPUT_NAME ${name} LINKER_LANGUAGE C
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+endfunction()
