@@ -43,8 +43,12 @@ extern "C" {
 /* The longest message that can be signed, in bytes. */
 #define IMMURE_MESSAGE_MAX 65000
 
-/* The longest signature there is, in bytes (RSA-8192). */
-#define IMMURE_SIGNATURE_MAX 1024
+/* The longest signature there is, in bytes (ML-DSA-87). */
+#define IMMURE_SIGNATURE_MAX 4627
+
+/* The longest ciphertext that can be decrypted, in bytes (RSA-8192), and what comes out of it. */
+#define IMMURE_CIPHERTEXT_MAX 1024
+#define IMMURE_PREMASTER_SIZE 48
 
 /*
  * What a client may hold at most. 0 means the default. A request that was sent and then cancelled
@@ -76,6 +80,27 @@ struct immure_signature {
     uint64_t sign_ns;    /* how long the backend took, for the batch it was in */
 };
 
+/*
+ * A ClientKeyExchange of TLS 1.2 with RSA key exchange. immured decrypts it where the key's
+ * configuration says so. What it answers is a premaster secret in any case: a random one if the
+ * ciphertext is none, and nobody is told (RFC 5246, section 7.4.7.1).
+ */
+struct immure_decrypt_request {
+    uint8_t key_id[IMMURE_KEY_ID_SIZE];
+    uint16_t client_version;   /* as in the ClientHello, 0x0303 for TLS 1.2 */
+    const uint8_t *ciphertext; /* copied by immure_decrypt() */
+    size_t ciphertext_length;  /* 1 to IMMURE_CIPHERTEXT_MAX */
+    uint64_t deadline;         /* absolute, ns; 0: none. Late work is not begun. */
+};
+
+struct immure_decrypted {
+    enum immure_error error;  /* IMMURE_OK, or the fields below say nothing */
+    const char *error_text;   /* as in struct immure_signature */
+    const uint8_t *premaster; /* IMMURE_PREMASTER_SIZE bytes; valid during the callback */
+    const char *backend;
+    uint64_t queue_ns, decrypt_ns;
+};
+
 struct immure_key {
     uint8_t id[IMMURE_KEY_ID_SIZE];
     const char *name;    /* as immured's operator named it; not unique */
@@ -95,6 +120,7 @@ struct immure_stat {
 };
 
 typedef void immure_sign_callback(void *arg, const struct immure_signature *signature);
+typedef void immure_decrypt_callback(void *arg, const struct immure_decrypted *decrypted);
 /* Called once for each key, then once with key NULL and how it ended. */
 typedef void immure_list_callback(void *arg, const struct immure_key *key, enum immure_error error);
 typedef void immure_stats_callback(void *arg, const struct immure_stat *stats, size_t count,
@@ -117,6 +143,9 @@ void immure_client_free(struct immure_client *client);
 enum immure_error immure_sign(struct immure_client *client,
                               const struct immure_sign_request *request,
                               immure_sign_callback *callback, void *arg, immure_request *id);
+enum immure_error immure_decrypt(struct immure_client *client,
+                                 const struct immure_decrypt_request *request,
+                                 immure_decrypt_callback *callback, void *arg, immure_request *id);
 enum immure_error immure_list(struct immure_client *client, immure_list_callback *callback,
                               void *arg, immure_request *id);
 enum immure_error immure_stats(struct immure_client *client, immure_stats_callback *callback,

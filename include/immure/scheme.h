@@ -21,7 +21,13 @@ enum immure_scheme {
     IMMURE_RSA_PSS_RSAE_SHA256 = 0x0804,
     IMMURE_RSA_PSS_RSAE_SHA384 = 0x0805,
     IMMURE_RSA_PSS_RSAE_SHA512 = 0x0806,
-    IMMURE_ED25519 = 0x0807
+    IMMURE_ED25519 = 0x0807,
+    IMMURE_RSA_PSS_PSS_SHA256 = 0x0809, /* with a key of type RSA-PSS, as the next two */
+    IMMURE_RSA_PSS_PSS_SHA384 = 0x080a,
+    IMMURE_RSA_PSS_PSS_SHA512 = 0x080b,
+    IMMURE_MLDSA44 = 0x0904, /* draft-ietf-tls-mldsa; TLS 1.3 only */
+    IMMURE_MLDSA65 = 0x0905,
+    IMMURE_MLDSA87 = 0x0906
 };
 
 /* The name in the IANA registry ("rsa_pss_rsae_sha256"), or "unknown". Any thread. */

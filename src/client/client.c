@@ -102,6 +102,14 @@ static bool put_request(struct immure_client *client, const struct request *requ
                                                  .time_left = time_left(request, now),
                                                  .message = request->message,
                                                  .message_length = request->message_length});
+    case WIRE_DECRYPT:
+        return wire_put_decrypt(
+            &client->output, request->id,
+            &(struct wire_decrypt){.key_id = request->key_id,
+                                   .client_version = request->client_version,
+                                   .time_left = time_left(request, now),
+                                   .ciphertext = request->message,
+                                   .ciphertext_length = request->message_length});
     case WIRE_LIST:
         return wire_put_list(&client->output, request->id,
                              &(struct wire_list){.first = request->first});

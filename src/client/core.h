@@ -19,6 +19,7 @@ enum request_state { REQUEST_UNSENT, REQUEST_SENT, REQUEST_ABANDONED };
 
 union request_callback {
     immure_sign_callback *sign;
+    immure_decrypt_callback *decrypt;
     immure_list_callback *list;
     immure_stats_callback *stats;
     immure_ping_callback *ping;
@@ -38,7 +39,8 @@ struct request {
     uint32_t first;    /* LIST: index of the first key of the next page */
 
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    uint16_t scheme;
+    uint16_t scheme;         /* SIGN */
+    uint16_t client_version; /* DECRYPT, whose ciphertext is the message */
     size_t message_length;
     uint8_t message[];
 };
@@ -84,10 +86,12 @@ struct request *request_find(struct immure_client *client, immure_request id);
 void request_free(struct immure_client *client, struct request *request);
 /* Forgets it, or, if immured has it, abandons it. There will be no callback. */
 void request_give_up(struct immure_client *client, struct request *request);
-/* Frees it, then calls back with how it ended. `text` is the error's, for SIGN. */
+/* Frees it, then calls back with how it ended. `text` is the error's, for SIGN and
+ * DECRYPT. */
 void request_end(struct immure_client *client, struct request *request, enum immure_error error,
                  const char *text);
-/* The last callback of a request, which may be gone, but for a SIGN or STATS that went well. */
+/* The last callback of a request, which may be gone, but for one with an answer of its own that
+ * went well. */
 void request_call_back(enum wire_type type, union request_callback callback, void *arg,
                        enum immure_error error, const char *text);
 

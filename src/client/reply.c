@@ -34,6 +34,25 @@ static enum immure_error take_signed(struct immure_client *client, struct reques
     return IMMURE_OK;
 }
 
+static enum immure_error take_decrypted(struct immure_client *client, struct request *request,
+                                        const struct wire_frame *frame)
+{
+    struct wire_decrypted answer;
+    enum immure_error error = wire_get_decrypted(frame, &answer);
+    if (error != IMMURE_OK)
+        return error;
+    immure_decrypt_callback *callback = request->callback.decrypt;
+    void *arg = request->arg;
+    request_free(client, request);
+    callback(arg, &(struct immure_decrypted){.error = IMMURE_OK,
+                                             .error_text = immure_error_text(IMMURE_OK),
+                                             .premaster = answer.premaster,
+                                             .backend = wire_backend_name(answer.backend),
+                                             .queue_ns = answer.queue_ns,
+                                             .decrypt_ns = answer.decrypt_ns});
+    return IMMURE_OK;
+}
+
 static enum immure_error take_figures(struct immure_client *client, struct request *request,
                                       const struct wire_frame *frame)
 {
@@ -88,9 +107,8 @@ static const struct {
     enum wire_type request;
     take_reply *take;
 } replies[] = {
-    {WIRE_SIGNED, WIRE_SIGN, take_signed},
-    {WIRE_KEYS, WIRE_LIST, listing_take},
-    {WIRE_FIGURES, WIRE_STATS, take_figures},
+    {WIRE_SIGNED, WIRE_SIGN, take_signed}, {WIRE_DECRYPTED, WIRE_DECRYPT, take_decrypted},
+    {WIRE_KEYS, WIRE_LIST, listing_take},  {WIRE_FIGURES, WIRE_STATS, take_figures},
     {WIRE_PONG, WIRE_PING, take_pong},
 };
 

@@ -9,6 +9,8 @@
 
 _Static_assert(IMMURE_MESSAGE_MAX == WIRE_MESSAGE_MAX, "one limit, public and on the wire");
 _Static_assert(IMMURE_SIGNATURE_MAX == WIRE_SIGNATURE_MAX, "one limit, public and on the wire");
+_Static_assert(IMMURE_CIPHERTEXT_MAX == WIRE_CIPHERTEXT_MAX, "one limit, public and on the wire");
+_Static_assert(IMMURE_PREMASTER_SIZE == WIRE_PREMASTER_SIZE, "one size, public and on the wire");
 _Static_assert(IMMURE_KEY_ID_SIZE == WIRE_KEY_ID_SIZE, "one size, public and on the wire");
 
 static bool slots_grow(struct immure_client *client)
@@ -103,6 +105,9 @@ void request_call_back(enum wire_type type, union request_callback callback, voi
     case WIRE_SIGN:
         callback.sign(arg, &(struct immure_signature){.error = error, .error_text = text});
         break;
+    case WIRE_DECRYPT:
+        callback.decrypt(arg, &(struct immure_decrypted){.error = error, .error_text = text});
+        break;
     case WIRE_LIST:
         callback.list(arg, NULL, error);
         break;
@@ -124,6 +129,24 @@ void request_end(struct immure_client *client, struct request *request, enum imm
     request_call_back(type, callback, arg, error, text);
 }
 
+/* A request to a key, with a message. */
+static struct request *request_to_key(struct immure_client *client, enum wire_type type,
+                                      const uint8_t key_id[IMMURE_KEY_ID_SIZE],
+                                      const uint8_t *message, size_t length, uint64_t deadline,
+                                      enum immure_error *error)
+{
+    struct request *made = request_new(client, type, length, error);
+    if (made == NULL)
+        return NULL;
+    memcpy(made->key_id, key_id, sizeof made->key_id);
+    memcpy(made->message, message, length);
+    if (deadline != 0)
+        made->deadline = deadline;
+    if (made->deadline < client->next_deadline)
+        client->next_deadline = made->deadline;
+    return made;
+}
+
 enum immure_error immure_sign(struct immure_client *client,
                               const struct immure_sign_request *request,
                               immure_sign_callback *callback, void *arg, immure_request *id)
@@ -132,18 +155,34 @@ enum immure_error immure_sign(struct immure_client *client,
         callback == NULL)
         return IMMURE_E_ARGUMENT;
     enum immure_error error;
-    struct request *made = request_new(client, WIRE_SIGN, request->message_length, &error);
+    struct request *made = request_to_key(client, WIRE_SIGN, request->key_id, request->message,
+                                          request->message_length, request->deadline, &error);
     if (made == NULL)
         return error;
     made->callback.sign = callback;
     made->arg = arg;
     made->scheme = request->scheme;
-    memcpy(made->key_id, request->key_id, sizeof made->key_id);
-    memcpy(made->message, request->message, request->message_length);
-    if (request->deadline != 0)
-        made->deadline = request->deadline;
-    if (made->deadline < client->next_deadline)
-        client->next_deadline = made->deadline;
+    if (id != NULL)
+        *id = made->id;
+    return IMMURE_OK;
+}
+
+enum immure_error immure_decrypt(struct immure_client *client,
+                                 const struct immure_decrypt_request *request,
+                                 immure_decrypt_callback *callback, void *arg, immure_request *id)
+{
+    if (request->ciphertext_length == 0 || request->ciphertext_length > IMMURE_CIPHERTEXT_MAX ||
+        callback == NULL)
+        return IMMURE_E_ARGUMENT;
+    enum immure_error error;
+    struct request *made =
+        request_to_key(client, WIRE_DECRYPT, request->key_id, request->ciphertext,
+                       request->ciphertext_length, request->deadline, &error);
+    if (made == NULL)
+        return error;
+    made->callback.decrypt = callback;
+    made->arg = arg;
+    made->client_version = request->client_version;
     if (id != NULL)
         *id = made->id;
     return IMMURE_OK;

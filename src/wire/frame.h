@@ -26,12 +26,14 @@ enum wire_type {
     WIRE_CANCEL = 0x04, /* no reply of its own: the request ends as done or as IMMURE_E_CANCELLED */
     WIRE_STATS = 0x05,
     WIRE_PING = 0x06,
+    WIRE_DECRYPT = 0x07,
     /* replies */
     WIRE_WELCOME = 0x81,
     WIRE_KEYS = 0x82,
     WIRE_SIGNED = 0x83,
     WIRE_FIGURES = 0x85,
     WIRE_PONG = 0x86,
+    WIRE_DECRYPTED = 0x87,
     WIRE_ERROR = 0xff
 };
 

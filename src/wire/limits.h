@@ -11,10 +11,12 @@
 #define WIRE_PAYLOAD_MAX (WIRE_FRAME_MAX - WIRE_HEADER_SIZE)
 
 #define WIRE_KEY_ID_SIZE 32
-#define WIRE_MESSAGE_MAX 65000  /* to sign; leaves room for the fields before it */
-#define WIRE_SIGNATURE_MAX 1024 /* RSA-8192 */
+#define WIRE_MESSAGE_MAX 65000   /* to sign; leaves room for the fields before it */
+#define WIRE_SIGNATURE_MAX 4627  /* ML-DSA-87 */
+#define WIRE_CIPHERTEXT_MAX 1024 /* RSA-8192 */
+#define WIRE_PREMASTER_SIZE 48   /* of TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
 #define WIRE_KEY_NAME_MAX 255
-#define WIRE_SPKI_MAX 2048  /* RSA-8192 is 1062 */
+#define WIRE_SPKI_MAX 3072  /* ML-DSA-87 is 2614 */
 #define WIRE_SCHEMES_MAX 16 /* of one key */
 #define WIRE_ERROR_TEXT_MAX 256
 #define WIRE_PING_MAX 64

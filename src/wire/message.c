@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 
 #define SIGN_FIELDS (WIRE_KEY_ID_SIZE + 2 + 4)
+#define DECRYPT_FIELDS (WIRE_KEY_ID_SIZE + 2 + 4)
 #define SIGNED_FIELDS (1 + 8 + 8)
 #define KEYS_FIELDS (4 + 2)
 
@@ -130,6 +131,52 @@ enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_si
     answer->sign_ns = read_u64(&reader);
     answer->signature_length = reader.left;
     answer->signature = read_bytes(&reader, reader.left);
+    return parsed(&reader);
+}
+
+bool wire_put_decrypt(struct buffer *output, uint64_t id, const struct wire_decrypt *decrypt)
+{
+    struct writer writer;
+    if (decrypt->ciphertext_length > WIRE_CIPHERTEXT_MAX ||
+        !begin(output, WIRE_DECRYPT, id, DECRYPT_FIELDS + decrypt->ciphertext_length, &writer))
+        return false;
+    write_bytes(&writer, decrypt->key_id, WIRE_KEY_ID_SIZE);
+    write_u16(&writer, decrypt->client_version);
+    write_u32(&writer, decrypt->time_left);
+    write_bytes(&writer, decrypt->ciphertext, decrypt->ciphertext_length);
+    return true;
+}
+
+enum immure_error wire_get_decrypt(const struct wire_frame *frame, struct wire_decrypt *decrypt)
+{
+    struct reader reader = payload_of(frame);
+    decrypt->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
+    decrypt->client_version = read_u16(&reader);
+    decrypt->time_left = read_u32(&reader);
+    decrypt->ciphertext_length = reader.left;
+    decrypt->ciphertext = read_bytes(&reader, reader.left);
+    return parsed(&reader);
+}
+
+bool wire_put_decrypted(struct buffer *output, uint64_t id, const struct wire_decrypted *answer)
+{
+    struct writer writer;
+    if (!begin(output, WIRE_DECRYPTED, id, SIGNED_FIELDS + WIRE_PREMASTER_SIZE, &writer))
+        return false;
+    write_u8(&writer, answer->backend);
+    write_u64(&writer, answer->queue_ns);
+    write_u64(&writer, answer->decrypt_ns);
+    write_bytes(&writer, answer->premaster, WIRE_PREMASTER_SIZE);
+    return true;
+}
+
+enum immure_error wire_get_decrypted(const struct wire_frame *frame, struct wire_decrypted *answer)
+{
+    struct reader reader = payload_of(frame);
+    answer->backend = read_u8(&reader);
+    answer->queue_ns = read_u64(&reader);
+    answer->decrypt_ns = read_u64(&reader);
+    answer->premaster = read_bytes(&reader, WIRE_PREMASTER_SIZE);
     return parsed(&reader);
 }
 

@@ -43,6 +43,24 @@ struct wire_signed {
     size_t signature_length;
 };
 
+/* DECRYPT: key id (32), version that the client offered in its ClientHello (2), time left in us, 0
+ * for no deadline (4), ciphertext (rest) */
+struct wire_decrypt {
+    const uint8_t *key_id;
+    uint16_t client_version;
+    uint32_t time_left;
+    const uint8_t *ciphertext;
+    size_t ciphertext_length;
+};
+
+/* DECRYPTED: as SIGNED, with a premaster secret of WIRE_PREMASTER_SIZE bytes in the place of the
+ * signature */
+struct wire_decrypted {
+    uint8_t backend;
+    uint64_t queue_ns, decrypt_ns;
+    const uint8_t *premaster;
+};
+
 /* KEYS: index to go on with, 0 at the end (4), count (2), then each key: key id (32),
  * name length (1), name, SubjectPublicKeyInfo length (2), it, count of schemes (1), schemes (2
  * each) */
@@ -74,6 +92,8 @@ bool wire_put_welcome(struct buffer *output, const struct wire_welcome *welcome)
 bool wire_put_list(struct buffer *output, uint64_t id, const struct wire_list *list);
 bool wire_put_sign(struct buffer *output, uint64_t id, const struct wire_sign *sign);
 bool wire_put_signed(struct buffer *output, uint64_t id, const struct wire_signed *answer);
+bool wire_put_decrypt(struct buffer *output, uint64_t id, const struct wire_decrypt *decrypt);
+bool wire_put_decrypted(struct buffer *output, uint64_t id, const struct wire_decrypted *answer);
 bool wire_put_error(struct buffer *output, uint64_t id, const struct wire_error *error);
 bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figure *figures,
                       size_t count);
@@ -90,6 +110,8 @@ enum immure_error wire_get_welcome(const struct wire_frame *frame, struct wire_w
 enum immure_error wire_get_list(const struct wire_frame *frame, struct wire_list *list);
 enum immure_error wire_get_sign(const struct wire_frame *frame, struct wire_sign *sign);
 enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_signed *answer);
+enum immure_error wire_get_decrypt(const struct wire_frame *frame, struct wire_decrypt *decrypt);
+enum immure_error wire_get_decrypted(const struct wire_frame *frame, struct wire_decrypted *answer);
 enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_error *error);
 /* `figures` has room for WIRE_STATS_MAX. */
 enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_figure *figures,

@@ -11,6 +11,12 @@ const struct wire_scheme wire_schemes[] = {
     {IMMURE_ECDSA_SHA384, "ecdsa_secp384r1_sha384", WIRE_KEY_EC, "SHA384", false, "P-384", true},
     {IMMURE_ECDSA_SHA512, "ecdsa_secp521r1_sha512", WIRE_KEY_EC, "SHA512", false, "P-521", true},
     {IMMURE_ED25519, "ed25519", WIRE_KEY_ED25519, NULL, false, NULL, true},
+    {IMMURE_RSA_PSS_PSS_SHA256, "rsa_pss_pss_sha256", WIRE_KEY_RSA_PSS, "SHA256", true, NULL, true},
+    {IMMURE_RSA_PSS_PSS_SHA384, "rsa_pss_pss_sha384", WIRE_KEY_RSA_PSS, "SHA384", true, NULL, true},
+    {IMMURE_RSA_PSS_PSS_SHA512, "rsa_pss_pss_sha512", WIRE_KEY_RSA_PSS, "SHA512", true, NULL, true},
+    {IMMURE_MLDSA44, "mldsa44", WIRE_KEY_MLDSA44, NULL, false, NULL, true},
+    {IMMURE_MLDSA65, "mldsa65", WIRE_KEY_MLDSA65, NULL, false, NULL, true},
+    {IMMURE_MLDSA87, "mldsa87", WIRE_KEY_MLDSA87, NULL, false, NULL, true},
 };
 
 const size_t wire_scheme_count = sizeof wire_schemes / sizeof wire_schemes[0];

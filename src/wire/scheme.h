@@ -8,13 +8,21 @@
 
 #include "immure/scheme.h"
 
-enum wire_key_type { WIRE_KEY_RSA, WIRE_KEY_EC, WIRE_KEY_ED25519 };
+enum wire_key_type {
+    WIRE_KEY_RSA,
+    WIRE_KEY_EC,
+    WIRE_KEY_ED25519,
+    WIRE_KEY_RSA_PSS,
+    WIRE_KEY_MLDSA44,
+    WIRE_KEY_MLDSA65,
+    WIRE_KEY_MLDSA87
+};
 
 struct wire_scheme {
     uint16_t code;
     const char *name;
     enum wire_key_type key_type;
-    const char *digest; /* OpenSSL's name; NULL for Ed25519 */
+    const char *digest; /* OpenSSL's name; NULL: the algorithm hashes the message itself */
     bool pss;
     const char
         *tls13_group; /* ECDSA in TLS 1.3 is bound to this curve (OpenSSL's name); else NULL */

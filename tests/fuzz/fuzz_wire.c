@@ -15,6 +15,8 @@ static void parse(const struct wire_frame *frame)
         struct wire_list list;
         struct wire_sign sign;
         struct wire_signed answer;
+        struct wire_decrypt decrypt;
+        struct wire_decrypted decrypted;
         struct wire_error error;
         struct wire_key key;
         struct wire_figure figures[WIRE_STATS_MAX];
@@ -36,6 +38,12 @@ static void parse(const struct wire_frame *frame)
         break;
     case WIRE_SIGNED:
         wire_get_signed(frame, &got.answer);
+        break;
+    case WIRE_DECRYPT:
+        wire_get_decrypt(frame, &got.decrypt);
+        break;
+    case WIRE_DECRYPTED:
+        wire_get_decrypted(frame, &got.decrypted);
         break;
     case WIRE_ERROR:
         wire_get_error(frame, &got.error);
