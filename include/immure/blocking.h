@@ -26,7 +26,9 @@ typedef int immure_connect(void *arg);
 
 /* Nothing is connected yet. NULL on lack of memory. */
 struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg);
-/* The same, connecting to a unix socket; the path is copied. At most 107 bytes. */
+/* The same, connecting to a unix socket; the path is copied. At most 107 bytes. One that begins
+ * with
+ * '@' is a name in the abstract namespace of Linux, which no chroot() hides. */
 struct immure_blocking *immure_blocking_unix(const char *path);
 /* Closes the connection. NULL is allowed. */
 void immure_blocking_free(struct immure_blocking *blocking);
@@ -34,11 +36,17 @@ void immure_blocking_free(struct immure_blocking *blocking);
 /*
  * Signs and waits, at most `timeout` nanoseconds (from now; must be > 0). The signature is written
  * to `signature`, which has room for IMMURE_SIGNATURE_MAX bytes; *reply tells the rest (its
- * pointers lead to literals and to `signature`). Returns reply->error.
+ * pointers lead to literals, to `signature`, and to text that stays until the next call). Returns
+ * reply->error. An IMMURE_E_IO leaves in errno why there was no connection.
  */
 enum immure_error immure_blocking_sign(struct immure_blocking *blocking,
                                        const struct immure_sign_request *request, uint64_t timeout,
                                        uint8_t *signature, struct immure_signature *reply);
+/* The same for a decryption; `premaster` has room for IMMURE_PREMASTER_SIZE bytes. */
+enum immure_error immure_blocking_decrypt(struct immure_blocking *blocking,
+                                          const struct immure_decrypt_request *request,
+                                          uint64_t timeout, uint8_t *premaster,
+                                          struct immure_decrypted *reply);
 /* Calls back for each key as immure_list() does, before it returns how it ended. */
 enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_t timeout,
                                        immure_list_callback *callback, void *arg);

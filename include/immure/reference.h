@@ -33,7 +33,7 @@
 /* Bytes, without the terminating zero: what fits into a sockaddr_un. */
 #define IMMURE_SOCKET_PATH_MAX 107
 /* Bytes: the longest SubjectPublicKeyInfo of a key that immured takes. */
-#define IMMURE_SPKI_MAX 2048
+#define IMMURE_SPKI_MAX 3072
 
 /* The longest DER of a key reference: four headers, and what is in them. */
 #define IMMURE_REFERENCE_DER_MAX                                                                   \

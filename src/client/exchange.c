@@ -1,0 +1,193 @@
+#include "client/exchange.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+
+#define BACK_OFF_FIRST NS_PER_MS
+#define BACK_OFF_MOST (100 * NS_PER_MS)
+#define RECEIVE_SIZE 4096
+
+struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg)
+{
+    struct immure_blocking *exchange = malloc(sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    *exchange = (struct immure_blocking){.connect = connect, .arg = arg, .socket = -1};
+    exchange->client = immure_client_new(NULL);
+    if (exchange->client == NULL) {
+        free(exchange);
+        return NULL;
+    }
+    return exchange;
+}
+
+/* Non-blocking: a full backlog is to be asked again, not to be waited for without a limit. */
+static int connect_unix(void *arg)
+{
+    struct immure_blocking *exchange = arg;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0)
+        return -1;
+    if (connect(descriptor, (const struct sockaddr *)&exchange->address,
+                exchange->address_length) == 0)
+        return descriptor;
+    int reason = errno;
+    close(descriptor);
+    errno = reason;
+    return -1;
+}
+
+struct immure_blocking *immure_blocking_unix(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    struct immure_blocking *exchange = immure_blocking_new(connect_unix, NULL);
+    if (exchange == NULL)
+        return NULL;
+    memcpy(address.sun_path, path, length + 1);
+    bool abstract =
+        path[0] == '@'; /* unix(7): the name begins with a zero and ends with its length */
+    if (abstract)
+        address.sun_path[0] = '\0';
+    exchange->address = address;
+    exchange->address_length =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (abstract ? 0 : 1));
+    exchange->arg = exchange;
+    return exchange;
+}
+
+static void disconnect(struct immure_blocking *exchange)
+{
+    descriptor_close(&exchange->socket);
+    immure_client_reset(exchange->client);
+}
+
+void immure_blocking_free(struct immure_blocking *exchange)
+{
+    if (exchange == NULL)
+        return;
+    descriptor_close(&exchange->socket);
+    immure_client_free(exchange->client);
+    free(exchange);
+}
+
+void exchange_begin(struct immure_blocking *exchange)
+{
+    if (exchange->socket >= 0 && exchange->pid != getpid())
+        disconnect(exchange);
+}
+
+/* A first attempt is made at once, later ones after a growing pause that a reply ends. */
+static void try_to_connect(struct immure_blocking *exchange, uint64_t now)
+{
+    uint64_t pause = exchange->back_off > 0 ? 2 * exchange->back_off : BACK_OFF_FIRST;
+    exchange->back_off = pause < BACK_OFF_MOST ? pause : BACK_OFF_MOST;
+    exchange->next_attempt = now + exchange->back_off;
+    exchange->socket = exchange->connect(exchange->arg);
+    exchange->refused = exchange->socket < 0 ? errno : 0;
+    exchange->pid = getpid();
+}
+
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+/* Sends what there is; *wanted are the events to wait for. False: the connection is lost. */
+static bool send_output(struct immure_blocking *exchange, short *wanted)
+{
+    const void *data;
+    size_t length;
+    *wanted = POLLIN;
+    while ((length = immure_client_output(exchange->client, &data, clock_now())) > 0) {
+        ssize_t sent = send(exchange->socket, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0) {
+            *wanted |= POLLOUT;
+            return would_block();
+        }
+        immure_client_sent(exchange->client, (size_t)sent);
+    }
+    return true;
+}
+
+/* Takes what has come. False: the connection is lost. *error: the other end is no immured. */
+static bool receive_input(struct immure_blocking *exchange, enum immure_error *error)
+{
+    uint8_t input[RECEIVE_SIZE];
+    ssize_t received = recv(exchange->socket, input, sizeof input, MSG_DONTWAIT);
+    if (received < 0)
+        return would_block();
+    if (received == 0)
+        return false;
+    exchange->back_off = exchange->next_attempt = 0;
+    *error = immure_client_receive(exchange->client, input, (size_t)received, clock_now());
+    explicit_bzero(input, (size_t)received); /* may hold a premaster secret */
+    return true;
+}
+
+enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
+                                struct exchange_wait *wait)
+{
+    enum immure_error error = IMMURE_OK;
+    *wait = (struct exchange_wait){.descriptor = -1};
+    if (exchange->socket >= 0 && ready && !receive_input(exchange, &error))
+        disconnect(exchange);
+    if (error != IMMURE_OK)
+        return error;
+    if (exchange->socket < 0 && now >= exchange->next_attempt)
+        try_to_connect(exchange, now);
+    if (exchange->socket >= 0 && !send_output(exchange, &wait->events))
+        disconnect(exchange);
+    wait->descriptor = exchange->socket;
+    wait->until = exchange->socket >= 0 ? UINT64_MAX : exchange->next_attempt;
+    return IMMURE_OK;
+}
+
+enum immure_error exchange_late(const struct immure_blocking *exchange)
+{
+    return exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
+}
+
+void exchange_give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error)
+{
+    short wanted;
+    immure_request_cancel(exchange->client, id);
+    if (exchange->socket >= 0 && (error != IMMURE_E_TIMEOUT || !send_output(exchange, &wanted)))
+        disconnect(exchange);
+    errno = exchange->refused;
+}
+
+enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
+                               immure_request id, uint64_t deadline)
+{
+    enum immure_error error = IMMURE_OK;
+    bool ready = false;
+    for (uint64_t now = clock_now();; now = clock_now()) {
+        struct exchange_wait wait;
+        if (now >= deadline)
+            error = exchange_late(exchange);
+        else
+            error = exchange_step(exchange, now, ready, &wait);
+        if (*done)
+            return IMMURE_OK;
+        if (error != IMMURE_OK)
+            break;
+        struct pollfd event = {.fd = wait.descriptor, .events = wait.events};
+        uint64_t until = wait.until < deadline ? wait.until : deadline;
+        ready = poll(&event, 1, clock_poll_timeout(until, now)) > 0;
+    }
+    exchange_give_up(exchange, id, error);
+    return error;
+}

@@ -1,0 +1,59 @@
+/*
+ * A connection to immured that is made when it is needed and made again when it is lost, one step
+ * at a time and without waiting. Who waits in between is the caller's affair: blocking.c does it in
+ * poll(), the OpenSSL provider also in a paused async job.
+ */
+#ifndef CLIENT_EXCHANGE_H
+#define CLIENT_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "immure/blocking.h"
+#include "wire/limits.h"
+
+struct immure_blocking {
+    immure_connect *connect;
+    void *arg;
+    struct immure_client *client;
+    int socket;            /* -1: none */
+    pid_t pid;             /* whose connection it is */
+    int refused;           /* errno of the last attempt to connect; 0: it succeeded */
+    uint64_t back_off;     /* between the last attempt to connect and the next, ns */
+    uint64_t next_attempt; /* not to connect before, absolute, ns */
+    struct sockaddr_un address;
+    socklen_t address_length;
+    char said[WIRE_ERROR_TEXT_MAX + 1]; /* what immured said about the last request */
+};
+
+/* What to wait for before the next step. */
+struct exchange_wait {
+    int descriptor; /* -1: none */
+    short events;   /* POLLIN, POLLOUT */
+    uint64_t until; /* absolute, ns; UINT64_MAX: as long as it takes */
+};
+
+/*
+ * Before the first request of a call: a connection that was inherited over fork() is dropped, with
+ * close() only, because the other process goes on with it.
+ */
+void exchange_begin(struct immure_blocking *exchange);
+/*
+ * Connects if there is no connection and it is time to, sends, and receives if the descriptor may
+ * be `ready`. Lost connections are no error; what is returned says that the other end is no
+ * immured, or will not have this one.
+ */
+enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
+                                struct exchange_wait *wait);
+/* Steps, and waits in poll(), until *done or `deadline`. Not done: the request is given up. */
+enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
+                               immure_request id, uint64_t deadline);
+/* The error of a request that was not answered in time. */
+enum immure_error exchange_late(const struct immure_blocking *exchange);
+/* Cancels the request, and tells immured if it can be told. */
+void exchange_give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error);
+
+#endif
