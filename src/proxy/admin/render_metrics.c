@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "proxy/admin/escape.h"
+#include "base/escape.h"
 #include "proxy/admin/render.h"
 
 /* Upper bounds of the histograms' buckets, ns: 1, 2.5, 5 in each power of ten. */

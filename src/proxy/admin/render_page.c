@@ -2,7 +2,7 @@
 #include <math.h>
 #include <time.h>
 
-#include "proxy/admin/escape.h"
+#include "base/escape.h"
 #include "proxy/admin/render.h"
 
 #define SECONDS_A_DAY 86400

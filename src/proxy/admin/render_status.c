@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 #include <unistd.h>
 
-#include "proxy/admin/escape.h"
+#include "base/escape.h"
 #include "proxy/admin/render.h"
 
 /* Where turn times are counted for whoever draws them: 1 us, and steps of less than 5 %. */

@@ -1,4 +1,4 @@
-#include "proxy/admin/escape.h"
+#include "base/escape.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-/* Text of unknown origin (names in certificates, paths) in the three formats the admin pages use.
+/* Text of unknown origin (names in certificates, paths) in the formats that programs write it in.
  */
-#ifndef PROXY_ADMIN_ESCAPE_H
-#define PROXY_ADMIN_ESCAPE_H
+#ifndef BASE_ESCAPE_H
+#define BASE_ESCAPE_H
 
 #include <stdio.h>
 
