@@ -5,7 +5,8 @@
  *     base64 of the DER of
  *         SEQUENCE {
  *             version               INTEGER,       1
- *             socket                UTF8String,    absolute path of immured's unix socket
+ *             socket                UTF8String,    immured's unix socket: an absolute path, or
+ *                                                  @name in the abstract namespace
  *             keyId                 OCTET STRING,  SHA-256 of the next field
  *             subjectPublicKeyInfo  SubjectPublicKeyInfo
  *         }
@@ -26,6 +27,13 @@
 #include <stdint.h>
 
 #include "immure/client.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where an immured listens that was installed as a service. */
+#define IMMURE_SOCKET_DEFAULT "/run/immure/immured.sock"
 
 #define IMMURE_REFERENCE_VERSION 1
 #define IMMURE_REFERENCE_LABEL "IMMURE KEY REFERENCE"
@@ -53,14 +61,14 @@ enum immure_reference_error {
     IMMURE_REFERENCE_E_BASE64,  /* the text is cut off, or not base64 */
     IMMURE_REFERENCE_E_DER,     /* not the SEQUENCE above, or not all of it, or more than it */
     IMMURE_REFERENCE_E_VERSION, /* a version from the future */
-    IMMURE_REFERENCE_E_SOCKET,  /* not an absolute path of 1 to IMMURE_SOCKET_PATH_MAX characters,
-                                   none of them a control character */
+    IMMURE_REFERENCE_E_SOCKET,  /* not an absolute path or @name of 2 to IMMURE_SOCKET_PATH_MAX
+                                   bytes, none of them a control character */
     IMMURE_REFERENCE_E_KEY_ID,  /* not IMMURE_KEY_ID_SIZE bytes */
     IMMURE_REFERENCE_E_SPKI     /* not one SEQUENCE of at most IMMURE_SPKI_MAX bytes */
 };
 
 struct immure_reference {
-    char socket[IMMURE_SOCKET_PATH_MAX + 1];
+    char socket[IMMURE_SOCKET_PATH_MAX + 1]; /* as immure_blocking_unix() takes it */
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
     const uint8_t *spki; /* the caller's; after parsing it leads into the DER */
     size_t spki_length;
@@ -86,5 +94,9 @@ enum immure_reference_error immure_reference_write_der(const struct immure_refer
                                                        size_t *length);
 enum immure_reference_error immure_reference_write_pem(const struct immure_reference *reference,
                                                        char pem[IMMURE_REFERENCE_PEM_SIZE]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,11 +21,12 @@ const char *immure_reference_error_text(enum immure_reference_error error)
 {
     static const char *const texts[] = {
         [IMMURE_REFERENCE_OK] = "no error",
-        [IMMURE_REFERENCE_E_ABSENT] = "there is no " IMMURE_REFERENCE_LABEL " in it",
+        [IMMURE_REFERENCE_E_ABSENT] = "there is no IMMURE KEY REFERENCE in it",
         [IMMURE_REFERENCE_E_BASE64] = "the key reference is cut off, or not base64",
         [IMMURE_REFERENCE_E_DER] = "the key reference does not parse",
         [IMMURE_REFERENCE_E_VERSION] = "the key reference is of a version that is not known here",
-        [IMMURE_REFERENCE_E_SOCKET] = "the socket's path is not absolute, too long, or not text",
+        [IMMURE_REFERENCE_E_SOCKET] =
+            "the socket is not an absolute path or @name, is too long, or is not text",
         [IMMURE_REFERENCE_E_KEY_ID] = "the key id is not of 32 bytes",
         [IMMURE_REFERENCE_E_SPKI] = "the SubjectPublicKeyInfo does not parse, or is too long",
     };
@@ -71,7 +72,7 @@ static enum immure_reference_error check_version(struct reader version)
 
 static enum immure_reference_error check_socket(const char *path, size_t length)
 {
-    if (length == 0 || length > IMMURE_SOCKET_PATH_MAX || path[0] != '/')
+    if (length < 2 || length > IMMURE_SOCKET_PATH_MAX || (path[0] != '/' && path[0] != '@'))
         return IMMURE_REFERENCE_E_SOCKET;
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)path[i] < 0x20 || path[i] == 0x7f)
