@@ -49,7 +49,7 @@ class TlsSettings(harness.SystemTest):
         for version in ("-tls1_2", "-tls1_3"):
             output, good = clients.s_client(self.proxy.port, version)
             self.assertTrue(good, output[-1000:])
-            self.assertRegex(output, "Server Temp Key: .*(P-384|secp384r1)")
+            self.assertRegex(output, "(Temp Key|TLS1.3 group): .*(P-384|secp384r1)")
             output, good = clients.s_client(self.proxy.port, version, "-groups", "X25519")
             self.assertFalse(good)
 
