@@ -34,8 +34,12 @@ def children(pid):
 
 
 def program(pid):
-    """The name of the program, at most 15 letters; unlike /proc/PID/exe, anybody may read it."""
-    return read(pid, "comm").strip()
+    """The name of the program, at most 15 letters; unlike /proc/PID/exe, anybody may read it. Empty
+    if it has ended."""
+    try:
+        return read(pid, "comm").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def started(pid):
