@@ -1,0 +1,382 @@
+/*
+ * The real QAT engine before the stand-in: it has instances, its jobs pause, many are in flight on
+ * one thread, a full ring is tried again, and each fault of the device arrives as one.
+ *
+ *   test_qat_engine external|thread    polled by the test, or by the engine's own thread
+ */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <openssl/async.h>
+#include <openssl/engine.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "engine_key.h"
+
+#define JOBS_MAX 32
+#define LIMIT 10.0 /* seconds that anything may take */
+
+enum key_kind { RSA_2048, P_256, P_384, KEY_KINDS };
+
+static bool external_polling;
+static struct control *control;
+static ENGINE *engine;
+static struct {
+    EVP_PKEY *plain, *engine;
+} keys[KEY_KINDS];
+
+/* One signature, as an ASYNC job. */
+struct job {
+    enum key_kind kind;
+    char message[32];
+    unsigned char signature[512];
+    size_t length;
+    bool signed_; /* as the engine says */
+    ASYNC_JOB *async;
+    ASYNC_WAIT_CTX *wait;
+    int state; /* what ASYNC_start_job returned */
+};
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool context_init(EVP_MD_CTX *context, EVP_PKEY *key, bool verify)
+{
+    EVP_PKEY_CTX *pkey;
+    if (!(verify ? EVP_DigestVerifyInit : EVP_DigestSignInit)(context, &pkey, EVP_sha256(), NULL,
+                                                              key))
+        return false;
+    return EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
+           (EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING) > 0 &&
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, RSA_PSS_SALTLEN_DIGEST) > 0);
+}
+
+static int job_sign(void *argument)
+{
+    struct job *job = *(struct job **)argument;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    job->length = sizeof job->signature;
+    job->signed_ = context != NULL && context_init(context, keys[job->kind].engine, false) &&
+                   EVP_DigestSign(context, job->signature, &job->length,
+                                  (const unsigned char *)job->message, sizeof job->message) > 0;
+    EVP_MD_CTX_free(context);
+    return 1;
+}
+
+/* Libcrypto's word, with the plain key. */
+static bool job_good(const struct job *job)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool good = job->signed_ && context_init(context, keys[job->kind].plain, true) &&
+                EVP_DigestVerify(context, job->signature, job->length,
+                                 (const unsigned char *)job->message, sizeof job->message) == 1;
+    EVP_MD_CTX_free(context);
+    ERR_clear_error();
+    return good;
+}
+
+/* No signature, and no claim of one. RSA: the engine's 0 for a failure is to libcrypto a signature
+ * of no length, well made. */
+static bool job_failed(const struct job *job)
+{
+    return job->kind == RSA_2048 ? job->signed_ && job->length == 0 : !job->signed_;
+}
+
+static void job_continue(struct job *job)
+{
+    int result;
+    job->state = ASYNC_start_job(&job->async, job->wait, &result, job_sign, &job, sizeof job);
+}
+
+static void job_start(struct job *job, enum key_kind kind)
+{
+    *job = (struct job){.kind = kind, .wait = ASYNC_WAIT_CTX_new()};
+    snprintf(job->message, sizeof job->message, "message %d of %p", (int)kind, (void *)job);
+    job_continue(job);
+}
+
+static int job_descriptor(const struct job *job)
+{
+    OSSL_ASYNC_FD fd;
+    size_t count = 1;
+    assert_true(ASYNC_WAIT_CTX_get_all_fds(job->wait, NULL, &count));
+    assert_int_equal(count, 1);
+    assert_true(ASYNC_WAIT_CTX_get_all_fds(job->wait, &fd, &count));
+    return fd;
+}
+
+/* One turn of what an event loop would do: results are fetched, and jobs whose descriptor is
+ * readable continue. True: some job still waits. */
+static bool jobs_turn(struct job *jobs, size_t count)
+{
+    int status;
+    if (external_polling)
+        assert_true(ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0));
+    bool waits = false;
+    for (size_t i = 0; i < count; i++) {
+        if (jobs[i].state == ASYNC_PAUSE) {
+            struct pollfd wait = {.fd = job_descriptor(&jobs[i]), .events = POLLIN};
+            if (poll(&wait, 1, 0) == 1)
+                job_continue(&jobs[i]);
+        }
+        waits = waits || jobs[i].state == ASYNC_PAUSE;
+    }
+    return waits;
+}
+
+static void jobs_finish(struct job *jobs, size_t count)
+{
+    double deadline = seconds() + LIMIT;
+    while (jobs_turn(jobs, count))
+        assert_true(seconds() < deadline);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(jobs[i].state, ASYNC_FINISH);
+        ASYNC_WAIT_CTX_free(jobs[i].wait);
+    }
+    assert_int_equal(control->in_flight, 0);
+    ERR_clear_error();
+}
+
+static void device_notice(void)
+{
+    int status;
+    assert_true(ENGINE_ctrl_cmd(engine, "HEARTBEAT_POLL", 0, &status, NULL, 0));
+}
+
+/* What each test begins with: a working device, and figures that begin at 0. */
+static int setup(void **state)
+{
+    (void)state;
+    *control = (struct control){.instances = 2, .delay = 1000, .ring = 64};
+    return 0;
+}
+
+static void test_instances(void **state)
+{
+    (void)state;
+    int count = 0;
+    assert_true(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &count, NULL, 0));
+    assert_int_equal(count, 2);
+}
+
+static void test_job_pauses(void **state)
+{
+    (void)state;
+    control->delay = 50000;
+    for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
+        struct job job;
+        double start = seconds();
+        job_start(&job, kind);
+        assert_true(seconds() - start < 0.05); /* it did not wait here */
+        assert_int_equal(job.state, ASYNC_PAUSE);
+        assert_int_equal(control->in_flight, 1);
+        jobs_finish(&job, 1);
+        assert_true(seconds() - start >= 0.05);
+        assert_true(job_good(&job));
+    }
+    assert_int_equal(control->answered, KEY_KINDS);
+}
+
+static void test_without_a_job_it_waits(void **state)
+{
+    (void)state;
+    if (external_polling)
+        return; /* nobody would poll */
+    struct job job = {.kind = RSA_2048}, *argument = &job;
+    job_sign(&argument);
+    assert_true(job_good(&job));
+    assert_int_equal(control->answered, 1);
+}
+
+static void test_many_in_flight_on_one_thread(void **state)
+{
+    (void)state;
+    control->delay = 50000;
+    struct job jobs[JOBS_MAX];
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        job_start(&jobs[i], i % KEY_KINDS);
+    assert_int_equal(control->most_in_flight, JOBS_MAX);
+    jobs_finish(jobs, JOBS_MAX);
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        assert_true(job_good(&jobs[i]));
+    assert_int_equal(control->answered, JOBS_MAX);
+}
+
+static void test_full_ring_is_tried_again(void **state)
+{
+    (void)state;
+    control->ring = 2;
+    struct job jobs[JOBS_MAX];
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        job_start(&jobs[i], i % KEY_KINDS);
+    assert_true(control->full > 0);
+    jobs_finish(jobs, JOBS_MAX);
+    assert_true(control->most_in_flight <= 4); /* two instances */
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        assert_true(job_good(&jobs[i]));
+}
+
+/* The engine passes them on: who called it has to verify. */
+static void test_wrong_results(void **state)
+{
+    (void)state;
+    const enum fault faults[] = {FAULT_RESULT, FAULT_LENGTH};
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
+            control->fault = faults[i];
+            control->faults = 1;
+            struct job jobs[2];
+            job_start(&jobs[0], kind);
+            job_start(&jobs[1], kind);
+            jobs_finish(jobs, 2);
+            assert_true(jobs[0].signed_ && jobs[1].signed_);
+            assert_int_equal(job_good(&jobs[0]) + job_good(&jobs[1]), 1);
+        }
+    assert_int_equal(control->faulted, 2 * KEY_KINDS);
+}
+
+static void test_failure(void **state)
+{
+    (void)state;
+    control->fault = FAULT_FAILURE;
+    control->faults = KEY_KINDS;
+    for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
+        struct job job;
+        job_start(&job, kind);
+        jobs_finish(&job, 1);
+        assert_true(job_failed(&job));
+    }
+    assert_int_equal(control->faulted, KEY_KINDS);
+}
+
+static void test_gone_in_mid_flight(void **state)
+{
+    (void)state;
+    if (!external_polling)
+        return; /* its thread asks for events only if the engine falls back by itself */
+    struct job jobs[JOBS_MAX];
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        job_start(&jobs[i], i % KEY_KINDS);
+    control->gone = 1;
+    for (double end = seconds() + 0.02; seconds() < end;)
+        assert_true(jobs_turn(jobs, JOBS_MAX)); /* nothing comes, and nothing says why */
+    assert_int_equal(control->in_flight, JOBS_MAX);
+    device_notice();
+    jobs_finish(jobs, JOBS_MAX);
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        assert_true(job_failed(&jobs[i]));
+
+    job_start(&jobs[0], RSA_2048);
+    assert_int_equal(jobs[0].state, ASYNC_FINISH); /* refused at once */
+    jobs_finish(jobs, 1);
+    assert_true(job_failed(&jobs[0]));
+    assert_int_equal(control->refused, 1);
+
+    control->gone = 0;
+    device_notice();
+    job_start(&jobs[0], RSA_2048);
+    assert_int_equal(jobs[0].state, ASYNC_PAUSE);
+    jobs_finish(jobs, 1);
+    assert_true(job_good(&jobs[0]));
+}
+
+/* Maps a file for the stand-in, which reads its name when the engine is loaded. */
+static void control_make(void)
+{
+    char path[] = "/tmp/qat-control-XXXXXX";
+    int file = mkstemp(path);
+    if (file < 0 || ftruncate(file, sizeof *control) != 0 || setenv(CONTROL_VARIABLE, path, 1) != 0)
+        exit(EXIT_FAILURE);
+    control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (control == MAP_FAILED)
+        exit(EXIT_FAILURE);
+    setup(NULL);
+}
+
+static ENGINE *engine_start(void)
+{
+    ENGINE_load_dynamic();
+    ENGINE *found = ENGINE_by_id("qatengine");
+    unlink(getenv(CONTROL_VARIABLE)); /* it is mapped by now */
+    if (found == NULL)
+        return NULL;
+    /* no cores of Intel's in the place of a device */
+    if (!ENGINE_ctrl_cmd_string(found, "SW_ALGO_BITMAP", "0", 0) ||
+        (external_polling && !ENGINE_ctrl_cmd_string(found, "ENABLE_EXTERNAL_POLLING", NULL, 0)) ||
+        !ENGINE_init(found))
+        exit(EXIT_FAILURE);
+    return found;
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    keys[RSA_2048].plain = EVP_RSA_gen(2048);
+    keys[P_256].plain = EVP_EC_gen("P-256");
+    keys[P_384].plain = EVP_EC_gen("P-384");
+    for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
+        keys[kind].engine = engine_key(engine, keys[kind].plain);
+        assert_non_null(keys[kind].engine);
+    }
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
+        EVP_PKEY_free(keys[kind].plain);
+        EVP_PKEY_free(keys[kind].engine);
+    }
+    assert_true(ENGINE_finish(engine));
+    assert_true(ENGINE_free(engine));
+    return 0;
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 2 ||
+        (strcmp(arguments[1], "external") != 0 && strcmp(arguments[1], "thread") != 0)) {
+        fprintf(stderr, "usage: test_qat_engine external|thread\n");
+        return 2;
+    }
+    external_polling = strcmp(arguments[1], "external") == 0;
+    control_make();
+    engine = engine_start();
+    if (engine == NULL) {
+        printf("SKIPPED: libcrypto has no engine \"qatengine\"\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_instances, setup),
+        cmocka_unit_test_setup(test_job_pauses, setup),
+        cmocka_unit_test_setup(test_without_a_job_it_waits, setup),
+        cmocka_unit_test_setup(test_many_in_flight_on_one_thread, setup),
+        cmocka_unit_test_setup(test_full_ring_is_tried_again, setup),
+        cmocka_unit_test_setup(test_wrong_results, setup),
+        cmocka_unit_test_setup(test_failure, setup),
+        cmocka_unit_test_setup(test_gone_in_mid_flight, setup),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
