@@ -57,13 +57,10 @@ static bool set_policy(void *target, const char *text)
 
 static bool set_backend(void *target, const char *text)
 {
-    for (size_t i = 0; loader.backends[i] != NULL; i++) {
-        if (strcmp(loader.backends[i]->name, text) == 0) {
-            *(const struct backend **)target = loader.backends[i];
-            return true;
-        }
-    }
-    return false;
+    bool known = strcmp(text, "auto") == 0;
+    for (size_t i = 0; loader.backends[i] != NULL; i++)
+        known |= strcmp(loader.backends[i]->name, text) == 0;
+    return known && set_text(target, text);
 }
 
 static bool set_log(void *target, const char *text)
@@ -95,7 +92,8 @@ static const struct directive_type type_duration = {"duration up to 1h: \"10s\",
                                                     set_duration};
 static const struct directive_type type_policy = {"tls-server, tls13-server, tls-client or any",
                                                   set_policy};
-static const struct directive_type type_backend = {"name of a signing backend", set_backend};
+static const struct directive_type type_backend = {"auto, or name of a signing backend",
+                                                   set_backend};
 static const struct directive_type type_log = {"plain or json", set_log};
 static const struct directive_type type_level = {"error, warning, info or debug", set_level};
 
@@ -110,8 +108,9 @@ static const struct directive {
     const char *text;
 } directives[] = {
     {false, "threads", &type_number, offsetof(struct config, threads), NULL,
-     "Signer threads. Default: one for each CPU that is online. One more serves ECDSA and Ed25519 "
-     "only, so that these never wait for RSA."},
+     "Signer threads. Default: one for each CPU that is online. They use what time others leave "
+     "them; one more, of ordinary weight, steps in when that is nothing. A few ECDSA and Ed25519 "
+     "signatures at a time are made without them, so that these never wait for RSA."},
     {false, "listen", &type_text, offsetof(struct config, listen), NULL,
      "Path of a unix stream socket to accept clients on. A stale file of an immured that is gone "
      "is replaced. Only its owner may connect (mode 0600), or with `allow-users` anybody (0666), "
@@ -123,8 +122,16 @@ static const struct directive {
     {false, "allow-users", &type_list, 0, NULL,
      "Users (names or numbers) whose processes may connect, besides root and the user that started "
      "immured."},
-    {false, "backend", &type_backend, offsetof(struct config, backend), "openssl",
-     "What makes the signatures."},
+    {false, "backend", &type_backend, offsetof(struct config, backend), "auto",
+     "What makes the signatures, of keys that do not say otherwise. `openssl`: libcrypto, one by "
+     "one. `auto`: libcrypto, and whatever was measured at the start to sign many at once in less "
+     "time."},
+    {false, "queue-age", &type_duration, offsetof(struct config, queue_age), "2s",
+     "How long a request may wait to be signed. Those that would wait for longer are refused at "
+     "once (BUSY), the excess of a client that has more than its share first."},
+    {false, "hold", &type_duration, offsetof(struct config, hold), NULL,
+     "How long a batch waits for more requests when it is not full. It saves CPU time under light "
+     "load, and costs each signature up to that much time. Default: not at all."},
     {false, "log", &type_log, offsetof(struct config, log_json), "plain",
      "Form of the log on standard error."},
     {false, "log-level", &type_level, offsetof(struct config, log_level), "info",
@@ -140,6 +147,8 @@ static const struct directive {
      "What the key signs: a TLS server's handshake signatures (of TLS 1.2 and 1.3, or of 1.3 "
      "only), "
      "a TLS client's, or any message whatever."},
+    {true, "backend", &type_backend, offsetof(struct key_config, backend), NULL,
+     "What signs with this key. Default: the `backend` of all."},
     {true, "location", &type_text, offsetof(struct key_config, location), NULL,
      "What messages about this key begin with. Default: file and line of the key's `file`."},
 };
@@ -207,6 +216,7 @@ static void free_key(struct key_config *key)
     free(key->location);
     free(key->file);
     free(key->pass_phrase_file);
+    free(key->backend);
 }
 
 /* libconfuse has read a whole key section. */
@@ -315,6 +325,7 @@ void config_free(struct config *config)
     free_list(config);
     free(config->listen);
     free(config->user);
+    free(config->backend);
     *config = (struct config){0};
 }
 

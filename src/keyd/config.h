@@ -18,6 +18,7 @@ struct key_config {
     char *location; /* "immured.conf:7" */
     char *file;
     char *pass_phrase_file; /* NULL: not encrypted */
+    char *backend;          /* NULL: as for all */
     enum policy policy;
 };
 
@@ -27,7 +28,8 @@ struct config {
     char *user;         /* NULL: the default */
     char **allow_users; /* names or numbers */
     size_t allow_user_count;
-    const struct backend *backend;
+    char *backend;            /* "auto", or the name of one */
+    uint64_t queue_age, hold; /* ns */
     bool log_json;
     int log_level;          /* enum log_level */
     uint64_t stall_timeout; /* ns */

@@ -98,7 +98,7 @@ static enum immure_error handle_sign(struct session *session, const struct wire_
     struct job *job = NULL;
     const char *reason = "too many requests of this client are in flight";
     if (session->in_flight < WIRE_IN_FLIGHT_MAX) {
-        reason = "the queue is full";
+        reason = "too much waits to be signed";
         job = job_new(key, wire_scheme_find(sign.scheme), sign.message, sign.message_length);
     }
     if (job != NULL) {
@@ -106,7 +106,8 @@ static enum immure_error handle_sign(struct session *session, const struct wire_
         if (sign.time_left != 0)
             job->deadline = server->now + sign.time_left * NS_PER_US;
         session_add_job(session, job);
-        if (queue_submit(server->queue, job, server->now))
+        if (queue_submit(&server->scheduler->queue, job, &session->flows[key->kind->index],
+                         server->now))
             return IMMURE_OK;
         session_remove_job(session, job);
         job_free(job);
@@ -120,7 +121,7 @@ static enum immure_error handle_sign(struct session *session, const struct wire_
 static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
 {
     struct job *job = session_find_job(session, frame->id);
-    if (job != NULL && queue_withdraw(session->server->queue, job)) {
+    if (job != NULL && queue_withdraw(&session->server->scheduler->queue, job)) {
         job->error = IMMURE_E_CANCELLED;
         dispatch_done(session->server, job);
     }
@@ -131,7 +132,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
 {
     const struct server *server = session->server;
     const struct stats *stats = &server->stats;
-    struct queue_figures queue = queue_figures(server->queue);
+    const struct scheduler *scheduler = server->scheduler;
     const struct wire_figure figures[] = {
         {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
@@ -146,8 +147,15 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_EXPIRED_TOTAL, stats->expired},
         {WIRE_STAT_CANCELLED_TOTAL, stats->cancelled},
         {WIRE_STAT_FAILED_TOTAL, stats->failed},
-        {WIRE_STAT_QUEUED, queue.jobs},
-        {WIRE_STAT_BATCHES_TOTAL, queue.batches},
+        {WIRE_STAT_QUEUED, scheduler->queue.jobs},
+        {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
+        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
+        {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
+        {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
+        {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
+        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
+        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
+        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
     };
     session_replied(session, wire_put_figures(&session->output, frame->id, figures,
                                               sizeof figures / sizeof figures[0]));
@@ -185,6 +193,8 @@ static uint64_t *outcome_counter(struct stats *stats, enum immure_error error)
     switch (error) {
     case IMMURE_OK:
         return &stats->signatures;
+    case IMMURE_E_BUSY:
+        return &stats->busy;
     case IMMURE_E_EXPIRED:
         return &stats->expired;
     case IMMURE_E_CANCELLED:
@@ -198,6 +208,9 @@ void dispatch_done(struct server *server, struct job *job)
 {
     struct session *session = job->session;
     ++*outcome_counter(&server->stats, job->error);
+    server->stats.signed_again += job->signed_again;
+    if (job->error == IMMURE_OK)
+        server->stats.by_backend[job->backend->number]++;
     if (session != NULL) {
         session_remove_job(session, job);
         if (job->error == IMMURE_OK)

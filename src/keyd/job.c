@@ -18,6 +18,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
                         .signature = room + message_length};
     memcpy(room, message, message_length);
     list_init(&job->queue_node);
+    list_init(&job->age_node);
     list_init(&job->session_node);
     return job;
 }

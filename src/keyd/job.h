@@ -1,9 +1,9 @@
 /*
  * One signature to make.
  *
- * Its life: made by the session's SIGN (event loop), owned by the queue while it waits, by one
- * signer while it is signed, by the queue again when it is done, and freed by the event loop, which
- * is also the only one that looks at `session`.
+ * Its life: made by the session's SIGN, owned by the queue while it waits, by one signer while it
+ * is signed, and answered and freed by the event loop, which is also the only one that looks at
+ * `session` and `flow`.
  */
 #ifndef KEYD_JOB_H
 #define KEYD_JOB_H
@@ -14,14 +14,18 @@
 
 #define JOB_DIGEST_MAX 64 /* SHA-512 */
 
+struct backend;
+struct flow;
 struct session;
 
 struct job {
-    struct list queue_node;
+    struct list queue_node; /* in its flow, and when it is done in whoever's list */
+    struct list age_node;
     struct list session_node;
     struct session *session; /* NULL: nobody waits for it any more */
     uint64_t id;             /* of the request */
     bool waiting;            /* in the queue, not yet taken; the queue's */
+    struct flow *flow;       /* where it waits; the queue's */
 
     const struct key *key;
     const struct wire_scheme *scheme;
@@ -35,6 +39,8 @@ struct job {
 
     /* The outcome */
     enum immure_error error;
+    const struct backend *backend; /* that signed */
+    bool signed_again;             /* another had failed at it */
     uint64_t queue_ns, sign_ns;
     uint8_t *signature; /* room for key->signature_max bytes */
     size_t signature_length;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keyd/backend/backend.h"
 #include "keyd/secret.h"
 
 /* A PEM file may hold a certificate chain beside the key. */
@@ -185,6 +186,8 @@ void key_free(struct key *key)
 {
     if (key == NULL)
         return;
+    if (key->keeper != NULL && key->keeper->key_release != NULL)
+        key->keeper->key_release(key);
     EVP_PKEY_free(key->pair);
     OPENSSL_free(key->spki);
     free(key->location);
@@ -198,9 +201,4 @@ bool key_can_sign(const struct key *key, uint16_t scheme)
         if (key->schemes[i] == scheme)
             return true;
     return false;
-}
-
-bool key_same_kind(const struct key *a, const struct key *b)
-{
-    return a->type == b->type && a->bits == b->bits;
 }

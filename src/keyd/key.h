@@ -22,6 +22,9 @@ enum cost {
     COST_CLASSES
 };
 
+struct backend;
+struct kind;
+
 struct key {
     uint8_t id[WIRE_KEY_ID_SIZE]; /* SHA-256 of spki */
     char *name;
@@ -40,6 +43,10 @@ struct key {
     uint16_t schemes[WIRE_SCHEMES_MAX];
     size_t scheme_count;
     size_t index; /* in the keyring */
+
+    const struct kind *kind;      /* keys that share its line in the queue; of kinds_add_key() */
+    const struct backend *keeper; /* whose form of the key `prepared` is */
+    void *prepared;               /* NULL: the backend needs none */
 };
 
 struct key_source {
@@ -54,7 +61,5 @@ struct key *key_load(const struct key_source *source, char *error, size_t size);
 void key_free(struct key *key);
 
 bool key_can_sign(const struct key *key, uint16_t scheme);
-/* Whether jobs of the two can go into one batch of a backend. */
-bool key_same_kind(const struct key *a, const struct key *b);
 
 #endif

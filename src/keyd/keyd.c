@@ -9,20 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keyd/calibrate.h"
 #include "keyd/config.h"
 #include "keyd/keyring.h"
 #include "keyd/listen.h"
-#include "keyd/queue.h"
 #include "keyd/sandbox.h"
 #include "keyd/server.h"
-#include "keyd/signer.h"
+#include "keyd/warm_up.h"
 
 #define EXIT_USAGE 2
-#define NICE 15
+#define MORE_CALLS_MAX 64
 
 struct options {
     const char *config;
@@ -34,9 +33,10 @@ struct options {
 struct keyd {
     struct options options;
     struct config config;
+    struct kinds kinds;
     struct keyring keyring;
-    struct queue queue;
-    struct signers *signers;
+    struct signer signer; /* the event loop's */
+    struct scheduler scheduler;
     struct server server;
     pid_t supervisor; /* 0: none */
     uid_t uid;        /* in the end */
@@ -122,7 +122,25 @@ static void parse_options(int argc, char **argv, struct options *options)
     }
 }
 
-static bool load_key(struct keyring *keyring, const struct key_config *config)
+/* NULL: auto. */
+static const struct backend *find_backend(const struct keyd *keyd, const char *name)
+{
+    const struct backend *const *backend = keyd->kinds.backends;
+    while (*backend != NULL && strcmp((*backend)->name, name) != 0)
+        backend++;
+    return *backend;
+}
+
+/* What cannot serve here is not used; a key that asks for it is refused. */
+static void open_backends(struct keyd *keyd)
+{
+    char reason[256];
+    for (const struct backend *const *place = keyd->kinds.backends; *place != NULL; place++)
+        if ((*place)->open != NULL && !(*place)->open(reason, sizeof reason))
+            log_info("backend %s: %s", (*place)->name, reason);
+}
+
+static bool load_key(struct keyd *keyd, const struct key_config *config)
 {
     struct key_source source = {.name = config->name,
                                 .location = config->location,
@@ -130,12 +148,15 @@ static bool load_key(struct keyring *keyring, const struct key_config *config)
                                 .pass_phrase_file = config->pass_phrase_file,
                                 .policy = config->policy};
     char reason[512];
+    const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
     struct key *key = key_load(&source, reason, sizeof reason);
-    if (key == NULL) {
+    if (key == NULL ||
+        !kinds_add_key(&keyd->kinds, key, find_backend(keyd, backend), reason, sizeof reason)) {
+        key_free(key);
         log_error("%s: key \"%s\": %s", config->location, config->name, reason);
         return false;
     }
-    switch (keyring_add(keyring, key)) {
+    switch (keyring_add(&keyd->keyring, key)) {
     case KEYRING_ADDED:
         if (config->policy == POLICY_ANY)
             log_warning("%s: key \"%s\" signs any message (policy = any)", config->location,
@@ -156,7 +177,7 @@ static bool load_keys(struct keyd *keyd)
 {
     bool good = true;
     for (size_t i = 0; i < keyd->config.key_count; i++)
-        good &= load_key(&keyd->keyring, &keyd->config.keys[i]);
+        good &= load_key(keyd, &keyd->config.keys[i]);
     return good;
 }
 
@@ -201,15 +222,13 @@ static bool open_clients(struct keyd *keyd)
 }
 
 /*
- * Event loops first, for all threads of immured alike. A batch thread that wakes does not take the
- * core from whom it finds there: otherwise an event loop that asks for a signature would be cut off
- * in the middle of its turn, and wait for the kernel's next tick. And where both want to run, the
- * loop gets nearly thirty times as much; what loops leave is all immured's.
+ * Event loops first. A batch thread that wakes does not take the core from whom it finds there:
+ * otherwise an event loop that asks for a signature would be cut off in the middle of its turn, and
+ * wait for the kernel's next tick. The signer threads yield still more, see crew.h.
  */
 static void yield_to_event_loops(void)
 {
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-    setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 static bool start(struct keyd *keyd, const struct backend *const *backends)
@@ -221,29 +240,58 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
-    return sandbox_begin(keep, sizeof keep / sizeof keep[0]) && load_keys(keyd) &&
-           queue_init(&keyd->queue, config->backend->width) &&
-           server_init(&keyd->server, config, &keyd->keyring, &keyd->queue, starter,
+    keyd->kinds.backends = backends;
+    if (!sandbox_begin(keep, sizeof keep / sizeof keep[0]))
+        return false;
+    open_backends(keyd);
+    return load_keys(keyd) &&
+           server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, starter,
                        keyd->supervisor != 0) &&
            resolve_allowed(keyd);
+}
+
+/* The system calls of the backends that keys use. */
+static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kinds->count; i++) {
+        const int *more = kinds->kinds[i].single->more_calls;
+        for (; more != NULL && *more != -1 && count + 1 < room; more++)
+            calls[count++] = *more;
+    }
+    calls[count] = -1;
+}
+
+static bool prepare_signing(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    const struct backend *const *backends = keyd->kinds.backends;
+    struct scheduler *scheduler = &keyd->scheduler;
+    unsigned threads = (unsigned)config->threads;
+    if (!signer_init(&keyd->signer, backends) ||
+        !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
+        return false;
+    scheduler->signer = &keyd->signer;
+    scheduler->crew = crew_start(backends, threads);
+    queue_init(&scheduler->queue, &keyd->kinds, config->queue_age, threads, config->hold);
+    return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
 }
 
 static bool close_doors(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
-    keyd->signers = signers_start(&keyd->queue, config->backend, (unsigned)config->threads);
-    if (keyd->signers == NULL || !signers_warm_up(&keyd->queue, &keyd->keyring) ||
-        !sandbox_drop_user(config->user, keyd->supervisor))
+    if (!prepare_signing(keyd) || !sandbox_drop_user(config->user, keyd->supervisor))
         return false;
     keyd->uid = getuid();
-    return sandbox_close(keyd->server.listener_count > 0, config->backend->more_calls);
+    int more_calls[MORE_CALLS_MAX];
+    gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
+    return sandbox_close(keyd->server.listener_count > 0, more_calls);
 }
 
 static void finish(struct keyd *keyd)
 {
     server_destroy(&keyd->server); /* takes back what signers have not begun */
-    signers_stop(keyd->signers);
-    queue_destroy(&keyd->queue);
+    scheduler_stop(&keyd->scheduler);
     keyring_free(&keyd->keyring);
     config_free(&keyd->config);
 }
@@ -264,9 +312,8 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     }
     if (!open_clients(&keyd) || !close_doors(&keyd))
         return EXIT_FAILURE;
-    log_info("ready: %zu keys, %u signer threads and one express, backend %s, uid %u",
-             keyd.keyring.count, (unsigned)keyd.config.threads, keyd.config.backend->name,
-             (unsigned)keyd.uid);
+    log_info("ready: %zu keys, %u signer threads, uid %u", keyd.keyring.count,
+             (unsigned)keyd.config.threads, (unsigned)keyd.uid);
     bool all_answered = server_run(&keyd.server);
     if (!all_answered)
         log_warning("ended with %zu sessions not fully answered", keyd.server.session_count);

@@ -1,229 +1,193 @@
 #include "keyd/queue.h"
 
-#include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "base/clock.h"
-#include "base/descriptor.h"
-
-/* How far behind the first job a batch looks for more of the same kind. */
-#define LOOK_AHEAD 512
-
 /* Cheap work comes first until it takes this many times the time of the others. */
 static const uint64_t weights[COST_CLASSES] = {
     [COST_CHEAP] = 8, [COST_MEDIUM] = 1, [COST_HEAVY] = 1};
 
-bool queue_init(struct queue *queue, queue_width *width)
+#define job_of(node, member) list_entry(node, struct job, member)
+#define flow_of(list) list_entry((list), struct flow, node)
+
+void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
+                uint64_t hold)
 {
-    *queue = (struct queue){.width = width, .wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-    if (queue->wake < 0)
+    *queue = (struct queue){
+        .line_count = kinds->count, .work_max = age * signers, .age_max = age, .hold = hold};
+    for (size_t i = 0; i < kinds->count; i++) {
+        queue->lines[i].kind = &kinds->kinds[i];
+        list_init(&queue->lines[i].flows);
+    }
+    list_init(&queue->by_age);
+}
+
+void flow_init(struct flow *flow)
+{
+    *flow = (struct flow){0};
+    list_init(&flow->node);
+    list_init(&flow->jobs);
+}
+
+/* What waits is bounded in time; a client that has less than its share of it is let in still. */
+static bool has_room(const struct queue *queue, const struct job *job, const struct flow *flow)
+{
+    uint64_t cost = kind_cost(job->key->kind);
+    size_t flows = queue->flows + list_empty(&flow->jobs);
+    return queue->jobs < QUEUE_JOBS_MAX && queue->bytes + job->message_length <= QUEUE_BYTES_MAX &&
+           (queue->work + cost <= queue->work_max || flow->work + cost <= queue->work_max / flows);
+}
+
+bool queue_submit(struct queue *queue, struct job *job, struct flow *flow, uint64_t now)
+{
+    if (!has_room(queue, job, flow))
         return false;
-    for (size_t i = 0; i < COST_CLASSES; i++)
-        list_init(&queue->classes[i].waiting);
-    list_init(&queue->idle);
-    list_init(&queue->idle_express);
-    list_init(&queue->done);
-    pthread_mutex_init(&queue->mutex, NULL);
+    struct line *line = &queue->lines[job->key->kind->index];
+    /* a line gathers no credit while it has no work */
+    if (line->jobs == 0 && line->virtual_time < queue->virtual_now)
+        line->virtual_time = queue->virtual_now;
+    if (list_empty(&flow->jobs)) {
+        list_append(&line->flows, &flow->node);
+        queue->flows++;
+    }
+    list_append(&flow->jobs, &job->queue_node);
+    list_append(&queue->by_age, &job->age_node);
+    job->queued_at = now;
+    job->waiting = true;
+    job->flow = flow;
+    flow->work += kind_cost(line->kind);
+    queue->work += kind_cost(line->kind);
+    queue->bytes += job->message_length;
+    queue->jobs++;
+    line->jobs++;
     return true;
 }
 
-static void free_jobs(struct list *list)
+static void remove_job(struct queue *queue, struct job *job)
 {
-    for (struct list *node; (node = list_take(list)) != NULL;)
-        job_free(list_entry(node, struct job, queue_node));
+    struct line *line = &queue->lines[job->key->kind->index];
+    struct flow *flow = job->flow;
+    list_remove(&job->queue_node);
+    list_remove(&job->age_node);
+    job->waiting = false;
+    job->flow = NULL;
+    flow->work -= kind_cost(line->kind);
+    queue->work -= kind_cost(line->kind);
+    queue->bytes -= job->message_length;
+    queue->jobs--;
+    line->jobs--;
+    if (list_empty(&flow->jobs)) {
+        list_remove(&flow->node);
+        queue->flows--;
+    }
 }
 
 void queue_destroy(struct queue *queue)
 {
-    for (size_t i = 0; i < COST_CLASSES; i++)
-        free_jobs(&queue->classes[i].waiting);
-    free_jobs(&queue->done);
-    pthread_mutex_destroy(&queue->mutex);
-    descriptor_close(&queue->wake);
-}
-
-void queue_seat_init(struct queue_seat *seat, bool express)
-{
-    seat->express = express;
-    list_init(&seat->idle_node);
-    pthread_cond_init(&seat->wake, NULL);
-}
-
-/* Who shall be woken for a job of this class; it is not idle from now on. */
-static struct queue_seat *seat_to_wake(struct queue *queue, enum cost cost)
-{
-    struct list *node = cost == COST_CHEAP ? list_take(&queue->idle_express) : NULL;
-    if (node == NULL)
-        node = list_take(&queue->idle);
-    return node != NULL ? list_entry(node, struct queue_seat, idle_node) : NULL;
-}
-
-bool queue_submit(struct queue *queue, struct job *job, uint64_t now)
-{
-    struct queue_class *class = &queue->classes[job->key->cost];
-    pthread_mutex_lock(&queue->mutex);
-    bool room =
-        queue->jobs < QUEUE_JOBS_MAX && queue->bytes + job->message_length <= QUEUE_BYTES_MAX;
-    struct queue_seat *seat = NULL;
-    if (room) {
-        job->queued_at = now;
-        job->waiting = true;
-        queue->jobs++;
-        queue->bytes += job->message_length;
-        /* a class gathers no credit while it has no work */
-        if (list_empty(&class->waiting) && class->virtual_time < queue->virtual_now)
-            class->virtual_time = queue->virtual_now;
-        list_append(&class->waiting, &job->queue_node);
-        seat = seat_to_wake(queue, job->key->cost);
+    while (!list_empty(&queue->by_age)) {
+        struct job *job = job_of(queue->by_age.next, age_node);
+        remove_job(queue, job);
+        job_free(job);
     }
-    pthread_mutex_unlock(&queue->mutex);
-    if (seat != NULL)
-        pthread_cond_signal(&seat->wake);
-    return room;
-}
-
-static void remove_waiting(struct queue *queue, struct job *job)
-{
-    list_remove(&job->queue_node);
-    job->waiting = false;
-    queue->jobs--;
-    queue->bytes -= job->message_length;
 }
 
 bool queue_withdraw(struct queue *queue, struct job *job)
 {
-    pthread_mutex_lock(&queue->mutex);
-    bool waiting = job->waiting;
-    if (waiting)
-        remove_waiting(queue, job);
-    pthread_mutex_unlock(&queue->mutex);
-    return waiting;
+    if (!job->waiting)
+        return false;
+    remove_job(queue, job);
+    return true;
 }
 
-/* The event loop is told once until it collects. Returns whether the caller has to. */
-static bool append_done(struct queue *queue, struct job *job)
+static void give_up(struct queue *queue, struct job *job, enum immure_error error,
+                    struct list *late)
 {
-    list_append(&queue->done, &job->queue_node);
-    bool tell = !queue->done_told;
-    queue->done_told = true;
-    return tell;
+    remove_job(queue, job);
+    job->error = error;
+    list_append(late, &job->queue_node);
 }
 
-static void tell(struct queue *queue)
+void queue_expire(struct queue *queue, uint64_t now, struct list *late)
 {
-    ssize_t written = write(queue->wake, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; /* it cannot overflow: it is read before it is written again */
+    while (queue_age(queue, now) > queue->age_max)
+        give_up(queue, job_of(queue->by_age.next, age_node), IMMURE_E_BUSY, late);
 }
 
-void queue_collect(struct queue *queue, struct list *done)
+/* The end of the line's hold; 0: there is none. */
+static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
-    uint64_t count;
-    ssize_t got = read(queue->wake, &count, sizeof count);
-    (void)got; /* EAGAIN: there was nothing */
-    pthread_mutex_lock(&queue->mutex);
-    queue->done_told = false;
-    list_move_all(done, &queue->done);
-    pthread_mutex_unlock(&queue->mutex);
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->width)
+        return 0;
+    return job_of(flow_of(line->flows.next)->jobs.next, queue_node)->queued_at + queue->hold;
 }
 
-void queue_close(struct queue *queue)
+struct line *queue_next(struct queue *queue, enum cost from, enum cost to, uint64_t now)
 {
-    pthread_mutex_lock(&queue->mutex);
-    queue->closed = true;
-    struct list *lists[] = {&queue->idle, &queue->idle_express};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        for (struct list *node; (node = list_take(lists[i])) != NULL;)
-            pthread_cond_signal(&list_entry(node, struct queue_seat, idle_node)->wake);
-    pthread_mutex_unlock(&queue->mutex);
-}
-
-static struct queue_class *class_to_serve(struct queue *queue, bool express)
-{
-    struct queue_class *best = NULL;
-    for (int cost = COST_CHEAP; cost < (express ? COST_MEDIUM : COST_CLASSES); cost++) {
-        struct queue_class *class = &queue->classes[cost];
-        if (!list_empty(&class->waiting) &&
-            (best == NULL || class->virtual_time < best->virtual_time))
-            best = class;
+    struct line *best = NULL;
+    for (size_t i = 0; i < queue->line_count; i++) {
+        struct line *line = &queue->lines[i];
+        enum cost cost = line->kind->cost;
+        if (line->jobs == 0 || cost < from || cost > to || held_until(queue, line) > now)
+            continue;
+        if (best == NULL || line->virtual_time < best->virtual_time ||
+            (line->virtual_time == best->virtual_time && cost < best->kind->cost))
+            best = line;
     }
     return best;
 }
 
-/* Takes a batch of one kind off the class's front; what is too late goes to `done` on the way. */
-static size_t take_batch(struct queue *queue, struct queue_class *class, struct job **batch,
-                         bool *expired)
+size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
+                  struct job *batch[static BACKEND_BATCH_MAX], struct list *late)
 {
-    uint64_t now = clock_now();
-    size_t count = 0, width = 1, looked = 0;
-    list_for_each(node, &class->waiting)
-    {
-        struct job *job = list_entry(node, struct job, queue_node);
+    size_t count = 0, wanted = kind_take(line->kind, line->jobs);
+    while (count < wanted && line->jobs > 0) {
+        struct flow *flow = flow_of(line->flows.next);
+        struct job *job = job_of(flow->jobs.next, queue_node);
         if (job->deadline <= now) {
-            remove_waiting(queue, job);
-            job->error = IMMURE_E_EXPIRED;
-            *expired |= append_done(queue, job);
+            give_up(queue, job, IMMURE_E_EXPIRED, late);
             continue;
         }
-        if (count == 0) {
-            width = queue->width(job->key);
-            width = width < QUEUE_BATCH_MAX ? width : QUEUE_BATCH_MAX;
+        remove_job(queue, job);
+        job->queue_ns = now - job->queued_at;
+        batch[count++] = job;
+        if (list_linked(&flow->node)) { /* the next client's turn */
+            list_remove(&flow->node);
+            list_append(&line->flows, &flow->node);
         }
-        if (count == 0 || key_same_kind(job->key, batch[0]->key)) {
-            remove_waiting(queue, job);
-            job->queue_ns = now - job->queued_at;
-            batch[count++] = job;
-        }
-        if (count == width || ++looked == LOOK_AHEAD)
-            break;
     }
+    if (line->virtual_time > queue->virtual_now)
+        queue->virtual_now = line->virtual_time;
     return count;
 }
 
-size_t queue_take(struct queue *queue, struct queue_seat *seat, struct job **batch)
+void queue_charge(struct queue *queue, const struct kind *kind, uint64_t ns)
+{
+    queue->lines[kind->index].virtual_time += ns / weights[kind->cost];
+}
+
+size_t queue_waiting(const struct queue *queue, enum cost cost)
 {
     size_t count = 0;
-    pthread_mutex_lock(&queue->mutex);
-    while (count == 0) {
-        bool expired = false;
-        struct queue_class *class = class_to_serve(queue, seat->express);
-        if (class != NULL) {
-            count = take_batch(queue, class, batch, &expired);
-            if (class->virtual_time > queue->virtual_now)
-                queue->virtual_now = class->virtual_time;
-        } else if (queue->closed) {
-            break;
-        } else {
-            struct list *idle = seat->express ? &queue->idle_express : &queue->idle;
-            list_append(idle->next, &seat->idle_node);
-            while (list_linked(&seat->idle_node))
-                pthread_cond_wait(&seat->wake, &queue->mutex);
-        }
-        if (expired)
-            tell(queue);
-    }
-    queue->batches += count > 0;
-    pthread_mutex_unlock(&queue->mutex);
+    for (size_t i = 0; i < queue->line_count; i++)
+        if (queue->lines[i].kind->cost == cost)
+            count += queue->lines[i].jobs;
     return count;
 }
 
-void queue_finish(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns)
+uint64_t queue_age(const struct queue *queue, uint64_t now)
 {
-    bool untold = false;
-    enum cost cost = batch[0]->key->cost;
-    pthread_mutex_lock(&queue->mutex);
-    queue->classes[cost].virtual_time += ns / weights[cost];
-    for (size_t i = 0; i < count; i++)
-        untold |= append_done(queue, batch[i]);
-    pthread_mutex_unlock(&queue->mutex);
-    if (untold)
-        tell(queue);
+    if (list_empty(&queue->by_age))
+        return 0;
+    uint64_t queued_at = job_of(queue->by_age.next, age_node)->queued_at;
+    return now > queued_at ? now - queued_at : 0;
 }
 
-struct queue_figures queue_figures(struct queue *queue)
+uint64_t queue_wake(const struct queue *queue, uint64_t now)
 {
-    pthread_mutex_lock(&queue->mutex);
-    struct queue_figures figures = {.jobs = queue->jobs, .batches = queue->batches};
-    pthread_mutex_unlock(&queue->mutex);
-    return figures;
+    if (list_empty(&queue->by_age))
+        return UINT64_MAX;
+    uint64_t wake = job_of(queue->by_age.next, age_node)->queued_at + queue->age_max + 1;
+    for (size_t i = 0; i < queue->line_count; i++) {
+        uint64_t held = queue->lines[i].jobs > 0 ? held_until(queue, &queue->lines[i]) : 0;
+        if (held > now && held < wake)
+            wake = held;
+    }
+    return wake;
 }

@@ -1,79 +1,80 @@
 /*
- * Between the event loop, which submits and collects, and the signers, which take batches and
- * finish them.
+ * What waits to be signed. The event loop's alone: no lock, no thread looks into it.
  *
- * Jobs wait by cost class. A signer that becomes free takes what waits, up to the backend's width
- * for that kind of key, and never waits for a fuller batch. Which class is served is decided by
- * virtual time (start-time fair queueing): each class is charged the time that its batches took,
- * divided by its weight, and the class that was charged least comes first, the cheaper one among
- * equals. An express signer takes cheap jobs only, so that one is always free of RSA.
+ * A line for each kind of key, and in a line a flow for each client, served in turn, so that one
+ * client's flood delays another's request by a turn and not by the flood. Which line is served is
+ * decided by virtual time (start-time fair queueing; Goyal, Vin, Cheng 1996): a line is charged the
+ * time that its batches took, divided by the weight of its cost class, and the line that was
+ * charged least comes first, the cheaper among equals.
  *
- * All functions: any thread, except where the event loop is named.
+ * Bounds: jobs, bytes of messages, and age. A job is refused when what waits would keep all signers
+ * busy for longer than `age`, by the kinds' measured costs, and its client has more than its share
+ * of that; and one that has waited for longer than that in the end is given up.
  */
 #ifndef KEYD_QUEUE_H
 #define KEYD_QUEUE_H
 
-#include <pthread.h>
-
 #include "keyd/job.h"
+#include "keyd/kind.h"
 
 #define QUEUE_JOBS_MAX 65536
 #define QUEUE_BYTES_MAX (64u << 20) /* of messages */
-#define QUEUE_BATCH_MAX 128
 
-/* How many jobs a backend takes at once for such a key; at most QUEUE_BATCH_MAX count. */
-typedef size_t queue_width(const struct key *key);
+/* One client's jobs of one kind. */
+struct flow {
+    struct list node; /* in the line, while it has jobs */
+    struct list jobs;
+    uint64_t work; /* ns of one signer, estimated */
+};
 
-/* One signer's place at the queue. */
-struct queue_seat {
-    bool express;
-    struct list idle_node;
-    pthread_cond_t wake;
+struct line {
+    const struct kind *kind;
+    struct list flows; /* with jobs, the one to be served next in front */
+    size_t jobs;
+    uint64_t virtual_time; /* ns per weight */
 };
 
 struct queue {
-    pthread_mutex_t mutex;
-    struct queue_class {
-        struct list waiting;
-        uint64_t virtual_time; /* ns per weight */
-    } classes[COST_CLASSES];
-    uint64_t virtual_now; /* the virtual time of the class served last */
-    size_t jobs, bytes;   /* waiting */
-    uint64_t batches;     /* ever taken */
-    struct list idle; /* seats; the one that fell idle last is woken first: its caches are warm */
-    struct list idle_express;
-    bool closed;
-
-    struct list done;
-    bool done_told; /* the event loop was woken and has not collected yet */
-    int wake;       /* eventfd: readable when there is something to collect */
-    queue_width *width;
+    struct line lines[KINDS_MAX];
+    size_t line_count;
+    uint64_t virtual_now; /* the virtual time of the line served last */
+    size_t jobs, bytes, flows;
+    uint64_t work;      /* ns of one signer, estimated */
+    uint64_t work_max;  /* ns of one signer */
+    uint64_t age_max;   /* ns */
+    uint64_t hold;      /* ns that a batch waits to become full */
+    struct list by_age; /* all jobs, the oldest in front */
 };
 
-/* False with errno. */
-bool queue_init(struct queue *queue, queue_width *width);
-/* Frees the jobs that are left. No signer may be at it any more. */
+/* `age` ns of `signers` signers, and `hold` as configured. The kinds have been measured. */
+void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
+                uint64_t hold);
+/* Frees the jobs that are left. */
 void queue_destroy(struct queue *queue);
-void queue_seat_init(struct queue_seat *seat, bool express);
 
-/* The event loop. False: the queue is full; the job stays the caller's. */
-bool queue_submit(struct queue *queue, struct job *job, uint64_t now);
-/* The event loop. True: the job was still waiting and is the caller's again. */
+void flow_init(struct flow *flow);
+
+/* False: too much waits; the job stays the caller's. `flow`: its client's of this kind. */
+bool queue_submit(struct queue *queue, struct job *job, struct flow *flow, uint64_t now);
+/* True: the job was still waiting and is the caller's again. */
 bool queue_withdraw(struct queue *queue, struct job *job);
-/* The event loop, when `wake` is readable: all jobs that are done, in `done`. */
-void queue_collect(struct queue *queue, struct list *done);
-/* The event loop. Signers that come for work are sent home, once nothing waits. */
-void queue_close(struct queue *queue);
+/* Moves what has waited for too long to `late`, with its error set. */
+void queue_expire(struct queue *queue, uint64_t now, struct list *late);
 
-/* A signer: waits for work. Returns how many jobs it took; 0: the queue is closed. */
-size_t queue_take(struct queue *queue, struct queue_seat *seat, struct job **batch);
-/* A signer: the batch is done; it took `ns`. */
-void queue_finish(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns);
+/* The line to be served next among those of classes from..to, or NULL. */
+struct line *queue_next(struct queue *queue, enum cost from, enum cost to, uint64_t now);
+/* Takes a batch off a line, and moves what it finds past its deadline to `late`. Returns how many
+ * are in the batch. */
+size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
+                  struct job *batch[static BACKEND_BATCH_MAX], struct list *late);
+/* A batch of the kind took `ns`. */
+void queue_charge(struct queue *queue, const struct kind *kind, uint64_t ns);
 
-struct queue_figures {
-    size_t jobs;
-    uint64_t batches;
-};
-struct queue_figures queue_figures(struct queue *queue);
+/* How many jobs of a class wait. */
+size_t queue_waiting(const struct queue *queue, enum cost cost);
+/* How long the oldest job has waited, ns; 0: none waits. */
+uint64_t queue_age(const struct queue *queue, uint64_t now);
+/* When to look again though nothing has happened, ns; UINT64_MAX: never. */
+uint64_t queue_wake(const struct queue *queue, uint64_t now);
 
 #endif

@@ -111,13 +111,17 @@ static void listeners_close(struct server *server)
     server->accept_again = UINT64_MAX;
 }
 
-static void collect_done(struct source *source, uint32_t events)
+static void signer_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    struct server *server = server_of(source, wake);
+    crew_woken(server_of(source, wake)->scheduler->crew);
+}
+
+static void schedule(struct server *server)
+{
     struct list done;
     list_init(&done);
-    queue_collect(server->queue, &done);
+    scheduler_run(server->scheduler, server->now, &done);
     for (struct list *node; (node = list_take(&done)) != NULL;)
         dispatch_done(server, list_entry(node, struct job, queue_node));
 }
@@ -129,7 +133,7 @@ static void stop(struct server *server)
         return;
     }
     log_info("stopping: %zu sessions, %zu requests waiting", server->session_count,
-             queue_figures(server->queue).jobs);
+             server->scheduler->queue.jobs);
     server->stop_deadline = server->now + STOP_TIME;
     listeners_close(server);
     list_for_each(node, &server->sessions) session_drain(list_entry(node, struct session, node));
@@ -162,16 +166,16 @@ static int open_signals(bool supervised)
 }
 
 bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
-                 struct queue *queue, uid_t starter, bool supervised)
+                 struct scheduler *scheduler, uid_t starter, bool supervised)
 {
     *server = (struct server){.config = config,
                               .keyring = keyring,
-                              .queue = queue,
+                              .scheduler = scheduler,
                               .starter = starter,
                               .started_wall = clock_wall(),
                               .started = clock_now(),
                               .epoll = epoll_create1(EPOLL_CLOEXEC),
-                              .wake = {collect_done},
+                              .wake = {signer_ready},
                               .signals = {signal_ready},
                               .accept_again = UINT64_MAX,
                               .stop_deadline = UINT64_MAX};
@@ -181,7 +185,6 @@ bool server_init(struct server *server, const struct config *config, const struc
         list_init(lists[i]);
     server->signal_descriptor = open_signals(supervised);
     if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
-        server_watch(server, EPOLL_CTL_ADD, queue->wake, EPOLLIN, &server->wake) &&
         server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
         return true;
     log_error("event loop: %s", strerror(errno));
@@ -214,7 +217,9 @@ bool server_connected(struct server *server, int socket)
 
 static uint64_t next_time(const struct server *server)
 {
-    uint64_t next = server->stop_deadline;
+    uint64_t next = scheduler_deadline(server->scheduler, server->now);
+    if (server->stop_deadline < next)
+        next = server->stop_deadline;
     if (server->accept_again < next)
         next = server->accept_again;
     if (!list_empty(&server->blocked)) {
@@ -256,6 +261,11 @@ static void bury(struct server *server)
 bool server_run(struct server *server)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
+    if (!server_watch(server, EPOLL_CTL_ADD, crew_wake(server->scheduler->crew), EPOLLIN,
+                      &server->wake)) {
+        log_error("event loop: %s", strerror(errno));
+        return false;
+    }
     while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
         int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE,
                                clock_poll_timeout(next_time(server), server->now));
@@ -264,6 +274,7 @@ bool server_run(struct server *server)
             struct source *source = events[i].data.ptr;
             source->ready(source, events[i].events);
         }
+        schedule(server);
         flush_all(server);
         end_stalled(server);
         bury(server);

@@ -10,7 +10,7 @@
 
 #include "keyd/config.h"
 #include "keyd/keyring.h"
-#include "keyd/queue.h"
+#include "keyd/scheduler.h"
 
 /* What epoll reports on; the first member of whatever it is. */
 struct source {
@@ -19,7 +19,8 @@ struct source {
 
 struct stats {
     uint64_t sessions_total, sessions_refused, protocol_errors;
-    uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed;
+    uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed, signed_again;
+    uint64_t by_backend[UINT8_MAX + 1]; /* signatures, by enum wire_backend */
 };
 
 #define SERVER_LISTENERS 2
@@ -27,7 +28,7 @@ struct stats {
 struct server {
     const struct config *config;
     const struct keyring *keyring;
-    struct queue *queue;
+    struct scheduler *scheduler;
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
@@ -36,7 +37,7 @@ struct server {
     size_t allowed_count;
 
     int epoll;
-    struct source wake;
+    struct source wake; /* a signer thread is done */
     struct listener {
         struct source source;
         struct server *server;
@@ -60,7 +61,7 @@ struct server {
 /* Sets up all but clients. Blocks the signals that are taken as data: call it before threads start.
  * `supervised`: SIGINT is the supervisor's affair. False: reason logged. */
 bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
-                 struct queue *queue, uid_t starter, bool supervised);
+                 struct scheduler *scheduler, uid_t starter, bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
 bool server_listen(struct server *server, int socket);
 bool server_connected(struct server *server, int socket);

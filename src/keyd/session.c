@@ -58,6 +58,8 @@ bool session_begin(struct server *server, int socket, uid_t uid)
     list_init(&session->blocked_node);
     for (size_t i = 0; i < SESSION_BUCKETS; i++)
         list_init(&session->jobs[i]);
+    for (size_t i = 0; i < KINDS_MAX; i++)
+        flow_init(&session->flows[i]);
     list_append(&server->sessions, &session->node);
     server->session_count++;
     server->stats.sessions_total++;
@@ -72,7 +74,7 @@ static void drop_jobs(struct session *session)
         for (struct list *node; (node = list_take(&session->jobs[i])) != NULL;) {
             struct job *job = list_entry(node, struct job, session_node);
             job->session = NULL;
-            if (queue_withdraw(server->queue, job)) {
+            if (queue_withdraw(&server->scheduler->queue, job)) {
                 server->stats.cancelled++;
                 job_free(job);
             }
@@ -147,7 +149,7 @@ void session_replied(struct session *session, bool put)
 
 void session_signed(struct session *session, const struct job *job)
 {
-    struct wire_signed answer = {.backend = session->server->config->backend->number,
+    struct wire_signed answer = {.backend = job->backend->number,
                                  .queue_ns = job->queue_ns,
                                  .sign_ns = job->sign_ns,
                                  .signature = job->signature,

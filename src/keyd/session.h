@@ -24,6 +24,7 @@ struct session {
     struct wire_decoder decoder;
     struct buffer output;
     struct list jobs[SESSION_BUCKETS]; /* in flight, by request id */
+    struct flow flows[KINDS_MAX];      /* in the queue's lines */
     size_t in_flight;
     uint32_t watched; /* epoll events */
     uint64_t give_up; /* while blocked: when the client will have stalled for too long; ns */

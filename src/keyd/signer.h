@@ -1,26 +1,34 @@
 /*
- * Signer threads: each takes batches from the queue, has the backend sign them, verifies every RSA
+ * What signs, on whatever thread it is used: hashes, has a backend sign, verifies every RSA
  * signature with the public key (a fault in the CRT computation would give the key away: Boneh,
- * DeMillo, Lipton 1997) and hands the batch back. They run at a lower weight than event loops.
+ * DeMillo, Lipton 1997), and has libcrypto sign again what a backend failed at.
+ *
+ * One thread at a time.
  */
 #ifndef KEYD_SIGNER_H
 #define KEYD_SIGNER_H
 
-#include "keyd/backend/backend.h"
-#include "keyd/keyring.h"
-#include "keyd/queue.h"
+#include <openssl/types.h>
+#include <stdatomic.h>
 
-struct signers;
+#include "keyd/kind.h"
 
-/* `threads` that serve all classes and one express. NULL: reason logged. */
-struct signers *signers_start(struct queue *queue, const struct backend *backend, unsigned threads);
-/*
- * Every key signs and is verified, once for each padding it has, on the signer threads: shows a
- * damaged key before a client does, and lets libcrypto set up what it sets up lazily while it still
- * may. Before the event loop runs. False: reason logged.
- */
-bool signers_warm_up(struct queue *queue, const struct keyring *keyring);
-/* Closes the queue, waits for the threads and frees them. */
-void signers_stop(struct signers *signers);
+struct signer {
+    const struct backend *const *backends;
+    void **states; /* by place in `backends` */
+    struct contexts *verifier;
+    EVP_MD_CTX *hash;
+    EVP_MD **digests; /* fetched, by place in wire_schemes; NULL where there is none */
+};
+
+/* `backends` (ended by NULL) have been opened. False: reason logged; release it all the same. */
+bool signer_init(struct signer *signer, const struct backend *const *backends);
+void signer_release(struct signer *signer);
+
+/* Jobs of one kind: sets the outcome of each. Returns how long it took, ns. */
+uint64_t signer_sign(struct signer *signer, struct job *const *batch, size_t count);
+/* The same by the backend that is named: for the tests at the start. */
+uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
+                        struct job *const *batch, size_t count);
 
 #endif

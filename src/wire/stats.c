@@ -20,6 +20,18 @@ const struct wire_stat wire_stats[] = {
     {WIRE_STAT_FAILED_TOTAL, "failed_total", "signatures that failed or did not verify", true},
     {WIRE_STAT_QUEUED, "queued", "SIGN requests waiting for a signer", false},
     {WIRE_STAT_BATCHES_TOTAL, "batches_total", "batches that signers took", true},
+    {WIRE_STAT_QUEUE_AGE_US, "queue_age_microseconds", "time that the oldest SIGN request waits",
+     false},
+    {WIRE_STAT_LANE_BATCHES_TOTAL, "lane_batches_total", "batches signed by a multi-lane backend",
+     true},
+    {WIRE_STAT_LANES_FILLED_TOTAL, "lanes_filled_total", "signatures made in such batches", true},
+    {WIRE_STAT_SIGNED_AGAIN_TOTAL, "signed_again_total",
+     "signatures that a backend failed at and libcrypto made", true},
+    {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, "signatures_openssl_total", "signatures by openssl", true},
+    {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, "signatures_multibuffer_total",
+     "signatures by multibuffer", true},
+    {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, "signatures_provider_total", "signatures by provider",
+     true},
 };
 
 const size_t wire_stat_count = sizeof wire_stats / sizeof wire_stats[0];
@@ -37,6 +49,10 @@ const char *wire_backend_name(uint8_t backend)
     switch (backend) {
     case WIRE_BACKEND_OPENSSL:
         return "openssl";
+    case WIRE_BACKEND_MULTIBUFFER:
+        return "multibuffer";
+    case WIRE_BACKEND_PROVIDER:
+        return "provider";
     case WIRE_BACKEND_TEST:
         return "test";
     default:

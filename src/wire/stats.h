@@ -24,7 +24,14 @@ enum wire_stat_number {
     WIRE_STAT_CANCELLED_TOTAL,
     WIRE_STAT_FAILED_TOTAL,
     WIRE_STAT_QUEUED,
-    WIRE_STAT_BATCHES_TOTAL
+    WIRE_STAT_BATCHES_TOTAL,
+    WIRE_STAT_QUEUE_AGE_US,
+    WIRE_STAT_LANE_BATCHES_TOTAL,
+    WIRE_STAT_LANES_FILLED_TOTAL,
+    WIRE_STAT_SIGNED_AGAIN_TOTAL,
+    WIRE_STAT_SIGNATURES_OPENSSL_TOTAL,
+    WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL,
+    WIRE_STAT_SIGNATURES_PROVIDER_TOTAL
 };
 
 struct wire_stat {
@@ -38,7 +45,12 @@ extern const struct wire_stat wire_stats[];
 extern const size_t wire_stat_count;
 const struct wire_stat *wire_stat_find(uint16_t number);
 
-enum wire_backend { WIRE_BACKEND_OPENSSL = 1, WIRE_BACKEND_TEST = 255 };
+enum wire_backend {
+    WIRE_BACKEND_OPENSSL = 1,
+    WIRE_BACKEND_MULTIBUFFER = 2,
+    WIRE_BACKEND_PROVIDER = 3,
+    WIRE_BACKEND_TEST = 255
+};
 
 /* "openssl"; "unknown" for one from the future. */
 const char *wire_backend_name(uint8_t backend);

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "keyd/keyd.h"
-#include "keyd/queue.h"
 #include "wire/stats.h"
 
 #define DELAY_MS 50
@@ -28,7 +27,7 @@ static void thread_free(void *thread)
 static size_t delay_width(const struct key *key)
 {
     (void)key;
-    return QUEUE_BATCH_MAX;
+    return BACKEND_BATCH_MAX;
 }
 
 static void delay_sign(void *thread, struct job *const *batch, size_t count)
@@ -56,6 +55,7 @@ static const int delay_calls[] = {SCMP_SYS(clock_nanosleep), -1};
 static const struct backend delay = {.name = "delay",
                                      .number = WIRE_BACKEND_TEST,
                                      .more_calls = delay_calls,
+                                     .waits = true,
                                      .width = delay_width,
                                      .thread_new = thread_new,
                                      .thread_free = thread_free,

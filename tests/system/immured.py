@@ -19,8 +19,9 @@ def openssl(*arguments, check=True):
 class Key:
     """A private key in a file, as immured is configured with it and as a client names it."""
 
-    def __init__(self, kind, serial=1):
+    def __init__(self, kind, serial=1, more=""):
         self.kind = kind
+        self.more = more  # of its section in immured.conf
         self.file = certificate(kind, serial=serial).key
         self.spki = openssl("pkey", "-in", self.file, "-pubout", "-outform", "DER").stdout
         self.id = wire.key_id(self.spki)
@@ -71,7 +72,7 @@ class ImmuredTest(harness.SystemTest):
                 file.write(f'listen = "{self.path}"\n')
             file.write(f"threads = 1\n{top}\n")
             for number, key in enumerate(keys):
-                file.write(f'key "key {number}" {{ file = "{key.file}" policy = {policy} }}\n')
+                file.write(f'key "key {number}" {{ file = "{key.file}" policy = {policy} {key.more} }}\n')
         self.config = config
         immured = self.start_program(program, "--config", config)
         harness.wait_until(lambda: "ready:" in immured.log() or not immured.running(),

@@ -58,13 +58,14 @@ static void everything(void **state)
                               "allow-users = {\"www-data\",\n"
                               "  33}\n"
                               "backend = \"openssl\"\n"
+                              "queue-age = 5s hold = 300us\n"
                               "log = json\n"
                               "log-level = debug\n"
                               "stall-timeout = \"500ms\"\n"
                               "key \"one\" {\n"
                               "  /* two\n lines */\n"
                               "  policy = tls13-server\n"
-                              "  file = \"one.pem\"\n"
+                              "  file = \"one.pem\" backend = auto\n"
                               "  pass-phrase-file = \"one.txt\"\n"
                               "}\n"
                               "key \"two\" { location = \"front.conf:7\" file = \"two.pem\" }\n"));
@@ -74,17 +75,20 @@ static void everything(void **state)
     assert_int_equal(config.allow_user_count, 2);
     assert_string_equal(config.allow_users[0], "www-data");
     assert_string_equal(config.allow_users[1], "33");
-    assert_ptr_equal(config.backend, &backend_openssl);
+    assert_string_equal(config.backend, "openssl");
+    assert_int_equal(config.queue_age, 5 * NS_PER_S);
+    assert_int_equal(config.hold, 300 * NS_PER_US);
     assert_true(config.log_json);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(config.stall_timeout, 500 * NS_PER_MS);
     assert_int_equal(config.key_count, 2);
     assert_string_equal(config.keys[0].name, "one");
     assert_string_equal(config.keys[0].file, "one.pem");
+    assert_string_equal(config.keys[0].backend, "auto");
     assert_string_equal(config.keys[0].pass_phrase_file, "one.txt");
     assert_int_equal(config.keys[0].policy, POLICY_TLS13_SERVER);
     char location[128];
-    snprintf(location, sizeof location, "%s:15", file);
+    snprintf(location, sizeof location, "%s:16", file);
     assert_string_equal(config.keys[0].location, location);
     assert_string_equal(config.keys[1].location, "front.conf:7");
     assert_int_equal(config.keys[1].policy, POLICY_TLS_SERVER);
@@ -100,7 +104,10 @@ static void defaults(void **state)
     assert_null(config.listen);
     assert_null(config.user);
     assert_int_equal(config.allow_user_count, 0);
-    assert_ptr_equal(config.backend, &backend_openssl);
+    assert_string_equal(config.backend, "auto");
+    assert_int_equal(config.queue_age, 2 * NS_PER_S);
+    assert_int_equal(config.hold, 0);
+    assert_null(config.keys[0].backend);
     assert_false(config.log_json);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_int_equal(config.stall_timeout, 10 * NS_PER_S);
@@ -120,7 +127,8 @@ static void mistakes_are_named(void **state)
     assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "no such option 'bogus'");
     assert_refused("key a {\n file = f\n policy = tls\n}", 3,
                    "policy: \"tls\" was given, expected: tls-server");
-    assert_refused("backend = \"magic\"\n", 1, "backend: \"magic\" was given, expected: name of");
+    assert_refused("backend = \"magic\"\n", 1,
+                   "backend: \"magic\" was given, expected: auto, or name of");
     assert_refused("log = xml\n", 1, "log: \"xml\" was given, expected: plain or json");
     assert_refused("log-level = all\n", 1, "log-level: \"all\"");
     assert_refused("key a {\n\n}\n", 3, "key \"a\": file is missing");

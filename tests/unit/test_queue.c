@@ -1,4 +1,4 @@
-/* The queue between event loop and signers: order, shares, bounds, cancelling, deadlines. */
+/* What waits to be signed: order, shares, turns, bounds, cancelling, deadlines, holding. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,37 +6,68 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "keyd/queue.h"
 
-static const struct key p256 = {.type = WIRE_KEY_EC, .bits = 256, .cost = COST_CHEAP};
-static const struct key p384 = {.type = WIRE_KEY_EC, .bits = 384, .cost = COST_CHEAP};
-static const struct key rsa2048 = {.type = WIRE_KEY_RSA, .bits = 2048, .cost = COST_MEDIUM};
-static const struct key rsa4096 = {.type = WIRE_KEY_RSA, .bits = 4096, .cost = COST_HEAVY};
+#define CLIENTS 3
+#define AGE NS_PER_S
+#define SIGNERS 2
 
-static size_t width_now = 1;
-static size_t width(const struct key *key)
-{
-    (void)key;
-    return width_now;
-}
+enum { P256, P384, RSA2048, RSA4096, KINDS };
+
+static const struct backend lanes = {.name = "lanes", .lanes = true};
+static const struct backend alone = {.name = "alone"};
+
+static struct kinds kinds;
+static const struct key keys[KINDS] = {{.kind = &kinds.kinds[P256]},
+                                       {.kind = &kinds.kinds[P384]},
+                                       {.kind = &kinds.kinds[RSA2048]},
+                                       {.kind = &kinds.kinds[RSA4096]}};
 
 struct fixture {
     struct queue queue;
-    struct queue_seat seat, express;
-    struct job *batch[QUEUE_BATCH_MAX];
+    struct flow flows[CLIENTS][KINDS];
+    struct job *batch[BACKEND_BATCH_MAX];
+    struct list late;
+    uint64_t now;
 };
+
+static void measure(size_t index, enum cost cost, uint64_t single_ns)
+{
+    kinds.kinds[index] = (struct kind){
+        .index = index, .cost = cost, .single = &alone, .single_width = 1, .single_ns = single_ns};
+}
+
+/* Eight at once take as long as three one by one. */
+static void make_lanes(size_t index)
+{
+    struct kind *kind = &kinds.kinds[index];
+    kind->batch = &lanes;
+    kind->width = 8;
+    kind->threshold = 3;
+    kind->batch_ns = 3 * kind->single_ns;
+}
+
+static void begin(struct fixture *fixture, uint64_t hold)
+{
+    queue_init(&fixture->queue, &kinds, AGE, SIGNERS, hold);
+    list_init(&fixture->late);
+    fixture->now = NS_PER_S;
+    for (size_t client = 0; client < CLIENTS; client++)
+        for (size_t kind = 0; kind < KINDS; kind++)
+            flow_init(&fixture->flows[client][kind]);
+}
 
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    assert_true(queue_init(&fixture.queue, width));
-    queue_seat_init(&fixture.seat, false);
-    queue_seat_init(&fixture.express, true);
-    width_now = 1;
+    kinds.count = KINDS;
+    measure(P256, COST_CHEAP, 20 * NS_PER_US);
+    measure(P384, COST_CHEAP, 800 * NS_PER_US);
+    measure(RSA2048, COST_MEDIUM, 600 * NS_PER_US);
+    measure(RSA4096, COST_HEAVY, 4 * NS_PER_MS);
+    begin(&fixture, 0);
     *state = &fixture;
     return 0;
 }
@@ -45,48 +76,57 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     queue_destroy(&fixture->queue);
+    assert_int_equal(fixture->queue.jobs, 0);
+    assert_int_equal(fixture->queue.bytes, 0);
+    assert_int_equal(fixture->queue.work, 0);
+    assert_int_equal(fixture->queue.flows, 0);
     return 0;
 }
 
-static struct job *submit_message(struct fixture *fixture, const struct key *key, size_t length)
+static struct job *submit_message(struct fixture *fixture, size_t client, size_t kind,
+                                  size_t length)
 {
     static const uint8_t message[WIRE_MESSAGE_MAX];
-    struct job *job = job_new(key, wire_schemes, message, length);
+    struct job *job = job_new(&keys[kind], wire_schemes, message, length);
     assert_non_null(job);
-    if (queue_submit(&fixture->queue, job, clock_now()))
+    job->id = client;
+    if (queue_submit(&fixture->queue, job, &fixture->flows[client][kind], fixture->now))
         return job;
     job_free(job);
     return NULL;
 }
 
-static struct job *submit(struct fixture *fixture, const struct key *key)
+static struct job *submit(struct fixture *fixture, size_t client, size_t kind)
 {
-    return submit_message(fixture, key, 1);
+    return submit_message(fixture, client, kind, 1);
+}
+
+static size_t take_classes(struct fixture *fixture, enum cost from, enum cost to)
+{
+    struct line *line = queue_next(&fixture->queue, from, to, fixture->now);
+    return line != NULL
+               ? queue_take(&fixture->queue, line, fixture->now, fixture->batch, &fixture->late)
+               : 0;
 }
 
 static size_t take(struct fixture *fixture)
 {
-    return queue_take(&fixture->queue, &fixture->seat, fixture->batch);
+    return take_classes(fixture, COST_CHEAP, COST_HEAVY);
 }
 
-static void finish(struct fixture *fixture, size_t count, uint64_t ns)
+static const struct kind *finish(struct fixture *fixture, size_t count, uint64_t ns)
 {
-    queue_finish(&fixture->queue, fixture->batch, count, ns);
+    const struct kind *kind = fixture->batch[0]->key->kind;
+    queue_charge(&fixture->queue, kind, ns);
+    for (size_t i = 0; i < count; i++)
+        job_free(fixture->batch[i]);
+    return kind;
 }
 
-static bool told(struct fixture *fixture)
+static size_t collect_late(struct fixture *fixture, enum immure_error error)
 {
-    struct pollfd wake = {.fd = fixture->queue.wake, .events = POLLIN};
-    return poll(&wake, 1, 0) == 1;
-}
-
-static size_t collect(struct fixture *fixture, enum immure_error error)
-{
-    struct list done;
-    list_init(&done);
-    queue_collect(&fixture->queue, &done);
     size_t count = 0;
-    for (struct list *node; (node = list_take(&done)) != NULL; count++) {
+    for (struct list *node; (node = list_take(&fixture->late)) != NULL; count++) {
         struct job *job = list_entry(node, struct job, queue_node);
         assert_int_equal(job->error, error);
         job_free(job);
@@ -99,192 +139,219 @@ static void first_come_first_served(void **state)
     struct fixture *fixture = *state;
     struct job *jobs[3];
     for (size_t i = 0; i < 3; i++)
-        jobs[i] = submit(fixture, &p256);
+        jobs[i] = submit(fixture, 0, P256);
+    fixture->now += 5;
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(take(fixture), 1);
         assert_ptr_equal(fixture->batch[0], jobs[i]);
+        assert_int_equal(jobs[i]->queue_ns, 5);
         finish(fixture, 1, 20000);
     }
-    assert_int_equal(collect(fixture, IMMURE_OK), 3);
-    assert_int_equal(queue_figures(&fixture->queue).batches, 3);
+    assert_int_equal(take(fixture), 0);
 }
 
 static void a_batch_is_what_waits_of_one_kind_up_to_the_width(void **state)
 {
     struct fixture *fixture = *state;
-    width_now = 8;
-    for (size_t i = 0; i < 10; i++) {
-        submit(fixture, &p256);
-        submit(fixture, &p384);
+    make_lanes(P256);
+    make_lanes(P384);
+    for (size_t i = 0; i < 12; i++) {
+        submit(fixture, i % CLIENTS, P256);
+        submit(fixture, 0, P384);
     }
     static const struct {
-        size_t count;
-        const struct key *key;
-    } expected[] = {{8, &p256}, {8, &p384}, {2, &p256}, {2, &p384}};
+        size_t count, kind;
+    } expected[] = {{8, P256}, {8, P384}, {4, P256}, {4, P384}};
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(take(fixture), expected[i].count);
         for (size_t j = 0; j < expected[i].count; j++)
-            assert_ptr_equal(fixture->batch[j]->key, expected[i].key);
+            assert_ptr_equal(fixture->batch[j]->key, &keys[expected[i].kind]);
         finish(fixture, expected[i].count, 1000);
     }
-    assert_int_equal(collect(fixture, IMMURE_OK), 20);
 }
 
-static void a_width_beyond_the_bound_is_cut(void **state)
+static void too_few_for_a_batch_go_one_by_one(void **state)
 {
     struct fixture *fixture = *state;
-    width_now = SIZE_MAX;
-    for (size_t i = 0; i < QUEUE_BATCH_MAX + 1; i++)
-        submit(fixture, &p256);
-    assert_int_equal(take(fixture), QUEUE_BATCH_MAX);
-    finish(fixture, QUEUE_BATCH_MAX, 1000);
+    make_lanes(RSA2048);
+    submit(fixture, 0, RSA2048);
+    submit(fixture, 1, RSA2048);
+    assert_int_equal(take(fixture), 1);
+    finish(fixture, 1, 600000);
+    submit(fixture, 0, RSA2048);
+    submit(fixture, 0, RSA2048);
+    assert_int_equal(take(fixture), 3);
+    finish(fixture, 3, 1800000);
+}
+
+static void clients_are_served_in_turn(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < 100; i++)
+        submit(fixture, 0, RSA2048);
+    submit(fixture, 1, RSA2048);
+    submit(fixture, 2, RSA2048);
+    size_t order[4];
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(take(fixture), 1);
+        order[i] = fixture->batch[0]->id;
+        finish(fixture, 1, 600000);
+    }
+    assert_memory_equal(order, ((const size_t[]){0, 1, 2, 0}), sizeof order);
 }
 
 static void cheap_comes_before_costly(void **state)
 {
     struct fixture *fixture = *state;
-    submit(fixture, &rsa4096);
-    submit(fixture, &rsa2048);
-    submit(fixture, &p256);
-    static const struct key *const order[] = {&p256, &rsa2048, &rsa4096};
+    static const size_t order[] = {P256, RSA2048, RSA4096};
+    for (size_t i = 3; i-- > 0;)
+        submit(fixture, 0, order[i]);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(take(fixture), 1);
-        assert_ptr_equal(fixture->batch[0]->key, order[i]);
-        finish(fixture, 1, 0);
+        assert_ptr_equal(finish(fixture, 1, 0), &kinds.kinds[order[i]]);
     }
 }
 
-/* How the signer's time is shared while all classes have work, in ms of 1000. */
-static void shares(struct fixture *fixture, unsigned share[COST_CLASSES])
+static void classes_can_be_left_out(void **state)
 {
-    static const struct key *const keys[] = {&p256, &rsa2048, &rsa4096};
-    static const uint64_t ns[] = {20000, 600000, 4000000};
+    struct fixture *fixture = *state;
+    submit(fixture, 0, P256);
+    submit(fixture, 0, RSA4096);
+    assert_int_equal(queue_waiting(&fixture->queue, COST_CHEAP), 1);
+    assert_int_equal(take_classes(fixture, COST_MEDIUM, COST_HEAVY), 1);
+    assert_ptr_equal(finish(fixture, 1, 4000000), &kinds.kinds[RSA4096]);
+    assert_int_equal(take_classes(fixture, COST_MEDIUM, COST_HEAVY), 0);
+    assert_int_equal(take_classes(fixture, COST_CHEAP, COST_CHEAP), 1);
+    finish(fixture, 1, 20000);
+}
+
+/* How the signers' time is shared while all classes have work, in thousandths. */
+static void time_is_shared_and_nobody_starves(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t of_class[] = {P256, RSA2048, RSA4096};
     uint64_t spent[COST_CLASSES] = {0}, total = 0;
     for (size_t cost = 0; cost < COST_CLASSES; cost++)
         for (size_t i = 0; i < 4; i++)
-            submit(fixture, keys[cost]);
+            submit(fixture, 0, of_class[cost]);
     while (total < 2 * NS_PER_S) {
         assert_int_equal(take(fixture), 1);
-        enum cost cost = fixture->batch[0]->key->cost;
-        finish(fixture, 1, ns[cost]);
-        spent[cost] += ns[cost];
-        total += ns[cost];
-        assert_int_equal(collect(fixture, IMMURE_OK), 1);
-        submit(fixture, keys[cost]);
+        const struct kind *kind = fixture->batch[0]->key->kind;
+        finish(fixture, 1, kind->single_ns);
+        spent[kind->cost] += kind->single_ns;
+        total += kind->single_ns;
+        submit(fixture, 0, kind->index);
     }
-    for (size_t cost = 0; cost < COST_CLASSES; cost++)
-        share[cost] = (unsigned)(spent[cost] * 1000 / total);
+    assert_in_range(spent[COST_CHEAP] * 1000 / total, 790, 810);
+    assert_in_range(spent[COST_MEDIUM] * 1000 / total, 95, 105);
+    assert_in_range(spent[COST_HEAVY] * 1000 / total, 95, 105);
 }
 
-static void time_is_shared_and_nobody_starves(void **state)
-{
-    unsigned share[COST_CLASSES];
-    shares(*state, share);
-    assert_in_range(share[COST_CHEAP], 790, 810);
-    assert_in_range(share[COST_MEDIUM], 95, 105);
-    assert_in_range(share[COST_HEAVY], 95, 105);
-}
-
-static void an_idle_class_gathers_no_credit(void **state)
+static void an_idle_line_gathers_no_credit(void **state)
 {
     struct fixture *fixture = *state;
     for (size_t i = 0; i < 100; i++) {
-        submit(fixture, &rsa2048);
+        submit(fixture, 0, RSA2048);
         assert_int_equal(take(fixture), 1);
         finish(fixture, 1, 600000);
     }
     /* 60 ms of RSA-2048 alone do not let RSA-4096 have the next 60 ms alone */
     for (size_t i = 0; i < 10; i++) {
-        submit(fixture, &rsa2048);
-        submit(fixture, &rsa4096);
+        submit(fixture, 0, RSA2048);
+        submit(fixture, 0, RSA4096);
     }
     size_t heavy = 0;
     for (size_t i = 0; i < 8; i++) {
         assert_int_equal(take(fixture), 1);
-        heavy += fixture->batch[0]->key == &rsa4096;
-        finish(fixture, 1, fixture->batch[0]->key == &rsa4096 ? 4000000 : 600000);
+        const struct kind *kind = fixture->batch[0]->key->kind;
+        heavy += kind->index == RSA4096;
+        finish(fixture, 1, kind->single_ns);
     }
     assert_in_range(heavy, 1, 2);
-}
-
-static void express_takes_cheap_work_only(void **state)
-{
-    struct fixture *fixture = *state;
-    submit(fixture, &rsa4096);
-    submit(fixture, &rsa2048);
-    submit(fixture, &p256);
-    assert_int_equal(queue_take(&fixture->queue, &fixture->express, fixture->batch), 1);
-    assert_ptr_equal(fixture->batch[0]->key, &p256);
-    finish(fixture, 1, 20000);
-    queue_close(&fixture->queue);
-    assert_int_equal(queue_take(&fixture->queue, &fixture->express, fixture->batch), 0);
-    /* what waits is still done after closing */
-    assert_int_equal(take(fixture), 1);
-    finish(fixture, 1, 600000);
-    assert_int_equal(take(fixture), 1);
-    finish(fixture, 1, 4000000);
-    assert_int_equal(take(fixture), 0);
 }
 
 static void withdrawn_work_is_not_done(void **state)
 {
     struct fixture *fixture = *state;
-    struct job *first = submit(fixture, &p256), *second = submit(fixture, &p256);
+    struct job *first = submit(fixture, 0, P256), *second = submit(fixture, 0, P256);
     assert_true(queue_withdraw(&fixture->queue, first));
-    assert_int_equal(queue_figures(&fixture->queue).jobs, 1);
+    assert_int_equal(fixture->queue.jobs, 1);
     assert_int_equal(take(fixture), 1);
     assert_ptr_equal(fixture->batch[0], second);
     assert_false(queue_withdraw(&fixture->queue, second)); /* begun */
     finish(fixture, 1, 20000);
-    assert_false(queue_withdraw(&fixture->queue, second)); /* done */
-    assert_int_equal(collect(fixture, IMMURE_OK), 1);
     job_free(first);
 }
 
 static void late_work_is_not_done(void **state)
 {
     struct fixture *fixture = *state;
-    struct job *late = submit(fixture, &p256);
-    late->deadline = 1;
-    struct job *good = submit(fixture, &p256);
+    submit(fixture, 0, P256)->deadline = 1;
+    struct job *good = submit(fixture, 0, P256);
     assert_int_equal(take(fixture), 1);
     assert_ptr_equal(fixture->batch[0], good);
-    assert_true(told(fixture));
-    assert_int_equal(collect(fixture, IMMURE_E_EXPIRED), 1);
+    assert_int_equal(collect_late(fixture, IMMURE_E_EXPIRED), 1);
     finish(fixture, 1, 20000);
-    assert_int_equal(collect(fixture, IMMURE_OK), 1);
+    submit(fixture, 0, P256)->deadline = 1;
+    assert_int_equal(take(fixture), 0);
+    assert_int_equal(collect_late(fixture, IMMURE_E_EXPIRED), 1);
 }
 
-static void the_event_loop_is_told_once(void **state)
+static void nothing_waits_for_longer_than_the_age(void **state)
 {
     struct fixture *fixture = *state;
-    for (size_t i = 0; i < 3; i++)
-        submit(fixture, &p256);
-    assert_false(told(fixture));
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(take(fixture), 1);
-        finish(fixture, 1, 20000);
-    }
-    uint64_t count;
-    assert_int_equal(read(fixture->queue.wake, &count, sizeof count), sizeof count);
-    assert_int_equal(count, 1);
-    assert_int_equal(collect(fixture, IMMURE_OK), 3);
-    submit(fixture, &p256);
-    assert_int_equal(take(fixture), 1);
-    finish(fixture, 1, 20000);
-    assert_true(told(fixture));
+    submit(fixture, 0, P256);
+    fixture->now += NS_PER_MS;
+    submit(fixture, 0, RSA4096);
+    assert_int_equal(queue_age(&fixture->queue, fixture->now), NS_PER_MS);
+    fixture->now = queue_wake(&fixture->queue, fixture->now) - 1;
+    queue_expire(&fixture->queue, fixture->now, &fixture->late);
+    assert_int_equal(collect_late(fixture, IMMURE_E_BUSY), 0);
+    fixture->now++;
+    queue_expire(&fixture->queue, fixture->now, &fixture->late);
+    assert_int_equal(collect_late(fixture, IMMURE_E_BUSY), 1);
+    assert_int_equal(fixture->queue.jobs, 1);
+    fixture->now += AGE;
+    queue_expire(&fixture->queue, fixture->now, &fixture->late);
+    assert_int_equal(collect_late(fixture, IMMURE_E_BUSY), 1);
+    assert_int_equal(queue_wake(&fixture->queue, fixture->now), UINT64_MAX);
 }
 
-static void jobs_and_bytes_are_bounded(void **state)
+static size_t fill(struct fixture *fixture, size_t client, size_t kind)
+{
+    size_t count = 0;
+    while (submit(fixture, client, kind) != NULL)
+        count++;
+    return count;
+}
+
+/* One client's flood is refused before another's first requests are. */
+static void what_waits_is_bounded_in_time_and_shared(void **state)
 {
     struct fixture *fixture = *state;
-    for (size_t i = 0; i < QUEUE_JOBS_MAX; i++)
-        assert_non_null(submit(fixture, &p256));
-    assert_null(submit(fixture, &p256));
+    size_t all = SIGNERS * AGE / (4 * NS_PER_MS);
+    assert_int_equal(fill(fixture, 0, RSA4096), all);
+    assert_int_equal(fill(fixture, 1, RSA4096), all / 2);
+    assert_int_equal(fill(fixture, 2, RSA4096), all / 3);
+    assert_null(submit(fixture, 0, RSA4096));
+}
+
+static void what_batches_save_makes_room(void **state)
+{
+    struct fixture *fixture = *state;
+    make_lanes(RSA4096);
+    assert_int_equal(fill(fixture, 0, RSA4096), SIGNERS * AGE / (4 * NS_PER_MS * 3 / 8));
+}
+
+static void jobs_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    kinds.kinds[P256].single_ns = 1;
+    assert_int_equal(fill(fixture, 0, P256), QUEUE_JOBS_MAX);
     assert_int_equal(take(fixture), 1);
     finish(fixture, 1, 20000);
-    assert_non_null(submit(fixture, &p256));
-    assert_null(submit(fixture, &rsa2048));
+    assert_non_null(submit(fixture, 0, P256));
+    assert_null(submit(fixture, 0, RSA2048));
 }
 
 static void bytes_are_bounded(void **state)
@@ -292,55 +359,33 @@ static void bytes_are_bounded(void **state)
     struct fixture *fixture = *state;
     size_t fit = QUEUE_BYTES_MAX / WIRE_MESSAGE_MAX;
     for (size_t i = 0; i < fit; i++)
-        assert_non_null(submit_message(fixture, &p256, WIRE_MESSAGE_MAX));
-    assert_null(submit_message(fixture, &p256, WIRE_MESSAGE_MAX));
+        assert_non_null(submit_message(fixture, 0, P256, WIRE_MESSAGE_MAX));
+    assert_null(submit_message(fixture, 1, P256, WIRE_MESSAGE_MAX));
     assert_int_equal(take(fixture), 1);
     finish(fixture, 1, 20000);
-    assert_non_null(submit_message(fixture, &p256, WIRE_MESSAGE_MAX));
+    assert_non_null(submit_message(fixture, 1, P256, WIRE_MESSAGE_MAX));
 }
 
-#define SIGNERS 4
-#define JOBS 20000
-
-static void *sign_forever(void *arg)
-{
-    struct queue *queue = arg;
-    struct queue_seat seat;
-    struct job *batch[QUEUE_BATCH_MAX];
-    queue_seat_init(&seat, false);
-    for (size_t count; (count = queue_take(queue, &seat, batch)) > 0;)
-        queue_finish(queue, batch, count, 1);
-    return NULL;
-}
-
-/* Threads that sleep are woken, no job is lost, none is done twice. */
-static void many_signers(void **state)
+static void a_hold_waits_for_a_full_batch_and_not_for_ever(void **state)
 {
     struct fixture *fixture = *state;
-    pthread_t threads[SIGNERS];
-    for (size_t i = 0; i < SIGNERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, sign_forever, &fixture->queue), 0);
-    static const struct key *const keys[] = {&p256, &rsa2048, &rsa4096, &p384};
-    size_t done = 0, withdrawn = 0;
-    for (size_t i = 0; i < JOBS; i++) {
-        struct job *job = submit(fixture, keys[i % 4]);
-        if (i % 7 == 0 && queue_withdraw(&fixture->queue, job)) {
-            job_free(job);
-            withdrawn++;
-        }
-        if (i % 50 == 0)
-            done += collect(fixture, IMMURE_OK);
-    }
-    while (done + withdrawn < JOBS) {
-        struct pollfd wake = {.fd = fixture->queue.wake, .events = POLLIN};
-        assert_int_equal(poll(&wake, 1, 10000), 1);
-        done += collect(fixture, IMMURE_OK);
-    }
-    queue_close(&fixture->queue);
-    for (size_t i = 0; i < SIGNERS; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(done + withdrawn, JOBS);
-    assert_int_equal(queue_figures(&fixture->queue).jobs, 0);
+    make_lanes(RSA2048);
+    begin(fixture, NS_PER_MS);
+    uint64_t until = fixture->now + NS_PER_MS;
+    for (size_t i = 0; i < 7; i++)
+        submit(fixture, 0, RSA2048);
+    submit(fixture, 0, RSA4096); /* no batches, so it is not held */
+    assert_int_equal(take(fixture), 1);
+    assert_ptr_equal(finish(fixture, 1, 1), &kinds.kinds[RSA4096]);
+    assert_int_equal(take(fixture), 0);
+    assert_int_equal(queue_wake(&fixture->queue, fixture->now), until);
+    fixture->now = until;
+    assert_int_equal(take(fixture), 7);
+    finish(fixture, 7, 1);
+    for (size_t i = 0; i < 8; i++)
+        submit(fixture, 0, RSA2048);
+    assert_int_equal(take(fixture), 8);
+    finish(fixture, 8, 1);
 }
 
 int main(void)
@@ -349,17 +394,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(first_come_first_served),
         TEST(a_batch_is_what_waits_of_one_kind_up_to_the_width),
-        TEST(a_width_beyond_the_bound_is_cut),
+        TEST(too_few_for_a_batch_go_one_by_one),
+        TEST(clients_are_served_in_turn),
         TEST(cheap_comes_before_costly),
+        TEST(classes_can_be_left_out),
         TEST(time_is_shared_and_nobody_starves),
-        TEST(an_idle_class_gathers_no_credit),
-        TEST(express_takes_cheap_work_only),
+        TEST(an_idle_line_gathers_no_credit),
         TEST(withdrawn_work_is_not_done),
         TEST(late_work_is_not_done),
-        TEST(the_event_loop_is_told_once),
-        TEST(jobs_and_bytes_are_bounded),
+        TEST(nothing_waits_for_longer_than_the_age),
+        TEST(what_waits_is_bounded_in_time_and_shared),
+        TEST(what_batches_save_makes_room),
+        TEST(jobs_are_bounded),
         TEST(bytes_are_bounded),
-        TEST(many_signers),
+        TEST(a_hold_waits_for_a_full_batch_and_not_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,27 +1,41 @@
 /*
  * A signing backend: one `static const struct backend`, batch-shaped.
  *
- * Each signer thread has a state of its own; the same state is never used by two threads at once.
- * A batch holds jobs of one kind of key (key_same_kind); the keys and schemes in it may differ.
+ * Each thread that signs has a state of its own; the same state is never used by two threads at
+ * once. A batch holds jobs of one kind (keyd/kind.h); the keys and schemes in it may differ.
  */
 #ifndef KEYD_BACKEND_BACKEND_H
 #define KEYD_BACKEND_BACKEND_H
 
 #include "keyd/job.h"
 
+#define BACKEND_BATCH_MAX 128
+
 struct backend {
     const char *name;      /* as in the configuration */
     uint8_t number;        /* enum wire_backend */
     const int *more_calls; /* system calls it needs beyond immured's own, ended by -1; or NULL */
 
-    /* How many jobs for such a key it takes at once. */
+    bool lanes;    /* a batch costs the same however full: libcrypto signs what is too little */
+    bool fallback; /* libcrypto signs what it fails at: the whole pair is in memory */
+    bool waits;    /* a batch may wait for a device: never on the event loop's thread */
+    bool verifies; /* sign() itself verifies every RSA signature with the public key */
+
+    /* Loads what it needs and tests itself, once, before the doors are closed. False: it cannot
+     * serve here, with one line in `reason`. NULL: nothing to do. */
+    bool (*open)(char *reason, size_t size);
+    /* How many jobs for such a key it takes at once, at most BACKEND_BATCH_MAX; 0: it does not
+     * serve such keys. After open(). */
     size_t (*width)(const struct key *key);
+    /* Its own form of the key, in key->prepared; false: it cannot serve this one. NULL: none. */
+    bool (*key_prepare)(struct key *key);
+    void (*key_release)(struct key *key);
     /* NULL: out of memory. Before the doors are closed. */
     void *(*thread_new)(void);
     void (*thread_free)(void *thread);
     /*
      * Signs the digests (Ed25519: the messages): sets signature and signature_length, or error to
-     * IMMURE_E_SIGNING, of each job. The signer verifies RSA afterwards.
+     * IMMURE_E_SIGNING, of each job.
      */
     void (*sign)(void *thread, struct job *const *batch, size_t count);
 };

@@ -6,7 +6,7 @@
 #include "keyd/contexts.h"
 #include "wire/stats.h"
 
-#define CHEAP_WIDTH 4
+#define CHEAP_WIDTH 8
 
 struct openssl_thread {
     struct contexts *contexts;

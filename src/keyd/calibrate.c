@@ -1,0 +1,75 @@
+#include "keyd/calibrate.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keyd/sample.h"
+
+#define RUNS 3 /* of which the quickest counts: whatever disturbs makes it slower */
+
+/* A device is waited for; everything else computes. */
+static uint64_t now_for(const struct backend *backend)
+{
+    struct timespec time;
+    clock_gettime(backend->waits ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+/* 0: it failed. */
+static uint64_t measure(struct signer *signer, const struct backend *backend, const struct key *key,
+                        size_t count)
+{
+    struct sample sample;
+    if (!sample_make(&sample, key, false, count)) {
+        log_error("calibration: out of memory");
+        return 0;
+    }
+    uint64_t best = UINT64_MAX;
+    for (int run = 0; run < RUNS; run++) {
+        uint64_t begun = now_for(backend);
+        signer_sign_by(signer, backend, sample.jobs, count);
+        uint64_t took = now_for(backend) - begun;
+        best = took < best ? took : best;
+    }
+    bool good = sample_good(&sample);
+    sample_free(&sample);
+    return good ? best : 0;
+}
+
+static bool calibrate_kind(struct kind *kind, const struct key *key, struct signer *signer)
+{
+    char name[32];
+    kind_describe(kind, name, sizeof name);
+    kind->single_ns = measure(signer, kind->single, key, 1);
+    if (kind->single_ns == 0)
+        return false;
+    if (kind->batch == NULL) {
+        log_info("%s: by %s, %.3f ms each", name, kind->single->name,
+                 (double)kind->single_ns / NS_PER_MS);
+        return true;
+    }
+    kind->batch_ns = measure(signer, kind->batch, key, kind->width);
+    if (kind->batch_ns == 0)
+        return false;
+    kind->threshold = (size_t)((kind->batch_ns + kind->single_ns - 1) / kind->single_ns);
+    log_info("%s: %zu by %s in %.3f ms, one by %s in %.3f ms: together from %zu on%s", name,
+             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, kind->single->name,
+             (double)kind->single_ns / NS_PER_MS, kind->threshold,
+             kind->threshold > kind->width ? ", which is never" : "");
+    if (kind->threshold > kind->width)
+        kind->batch = NULL;
+    return true;
+}
+
+bool calibrate(struct kinds *kinds, const struct keyring *keyring, struct signer *signer)
+{
+    for (size_t i = 0; i < kinds->count; i++) {
+        size_t first = 0;
+        while (keyring->keys[first]->kind != &kinds->kinds[i])
+            first++;
+        if (!calibrate_kind(&kinds->kinds[i], keyring->keys[first], signer))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,16 @@
+/*
+ * What signs what, by measurement: before the doors close, a key of each kind signs alone and in a
+ * full batch. A batch is worth while from the count of jobs on that would take as long one by one;
+ * where that is never, the kind is signed one by one.
+ */
+#ifndef KEYD_CALIBRATE_H
+#define KEYD_CALIBRATE_H
+
+#include "keyd/keyring.h"
+#include "keyd/kind.h"
+#include "keyd/signer.h"
+
+/* False: a key makes no good signatures; reason logged. */
+bool calibrate(struct kinds *kinds, const struct keyring *keyring, struct signer *signer);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The signer threads. Each has a mailbox for one batch: the event loop gives, the thread signs, the
+ * event loop collects; neither ever holds a lock that the other waits for.
+ *
+ * That matters because the threads run as SCHED_IDLE: whatever wakes up, an event loop above all,
+ * takes the core from them at once and not at the kernel's next tick. What nobody else uses is all
+ * theirs. On a machine that others keep busy that may be nothing: for this there is one more thread
+ * of ordinary weight, the reserve, which gets work only when the others make no progress.
+ */
+#ifndef KEYD_CREW_H
+#define KEYD_CREW_H
+
+#include "keyd/signer.h"
+
+struct crew;
+
+/* NULL: reason logged. Returns when the threads have made the system calls that they begin with:
+ * the doors may close. */
+struct crew *crew_start(const struct backend *const *backends, unsigned threads);
+/* Waits for what is being signed and frees all. */
+void crew_stop(struct crew *crew);
+
+/* The event loop's, all that follow. Readable (an eventfd) when there is something to collect. */
+int crew_wake(const struct crew *crew);
+/* It was readable: look, by crew_collect(). */
+void crew_woken(struct crew *crew);
+/* A thread without work, or NULL; the reserve only when the others are held up. */
+struct crew_member *crew_idle(struct crew *crew, uint64_t now);
+/* For the tests at the start: any one, the reserve included; NULL: no such thread. */
+struct crew_member *crew_get(struct crew *crew, size_t index);
+/* Hands over a batch of one kind; the thread has none. */
+void crew_give(struct crew *crew, struct crew_member *member, struct job *const *batch,
+               size_t count, uint64_t now);
+/* The next batch that is done; returns its jobs' count and how long it took, 0: there is no more.
+ */
+size_t crew_collect(struct crew *crew, struct job *batch[static BACKEND_BATCH_MAX], uint64_t *ns,
+                    uint64_t now);
+/* When to look for the reserve though nothing has happened; UINT64_MAX: never. */
+uint64_t crew_deadline(const struct crew *crew);
+
+#endif

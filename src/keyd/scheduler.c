@@ -1,0 +1,84 @@
+#include "keyd/scheduler.h"
+
+/* So many cheap jobs the event loop signs itself; if there are more, threads help. */
+#define CHEAP_FEW 8
+
+static void append(struct list *done, struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list_append(done, &batch[i]->queue_node);
+}
+
+static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    uint64_t ns;
+    for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
+        queue_charge(&scheduler->queue, batch[0]->key->kind, ns);
+        append(done, batch, count);
+    }
+}
+
+static size_t take(struct scheduler *scheduler, struct line *line, uint64_t now, struct job **batch,
+                   struct list *done)
+{
+    size_t count = queue_take(&scheduler->queue, line, now, batch, done);
+    scheduler->batches += count > 0;
+    if (count > 0 && kind_backend(line->kind, count)->lanes) {
+        scheduler->lane_batches++;
+        scheduler->lanes_filled += count;
+    }
+    return count;
+}
+
+static void give_out(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    struct crew_member *member;
+    while ((member = crew_idle(scheduler->crew, now)) != NULL) {
+        bool few = queue_waiting(&scheduler->queue, COST_CHEAP) <= CHEAP_FEW;
+        struct line *line =
+            queue_next(&scheduler->queue, few ? COST_MEDIUM : COST_CHEAP, COST_HEAVY, now);
+        if (line == NULL)
+            return;
+        size_t count = take(scheduler, line, now, batch, done);
+        if (count > 0)
+            crew_give(scheduler->crew, member, batch, count, now);
+    }
+}
+
+static void sign_cheap(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    struct line *line = queue_next(&scheduler->queue, COST_CHEAP, COST_CHEAP, now);
+    size_t count = line != NULL ? take(scheduler, line, now, batch, done) : 0;
+    if (count == 0)
+        return;
+    queue_charge(&scheduler->queue, line->kind, signer_sign(scheduler->signer, batch, count));
+    append(done, batch, count);
+}
+
+void scheduler_run(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    collect(scheduler, now, done);
+    queue_expire(&scheduler->queue, now, done);
+    give_out(scheduler, now, done);
+    sign_cheap(scheduler, now, done);
+}
+
+uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
+{
+    struct queue *queue = &scheduler->queue;
+    if (queue_next(queue, COST_CHEAP, COST_CHEAP, now) != NULL)
+        return now;
+    uint64_t wake = queue_wake(queue, now);
+    uint64_t reserve = queue->jobs > 0 ? crew_deadline(scheduler->crew) : UINT64_MAX;
+    return reserve < wake ? reserve : wake;
+}
+
+void scheduler_stop(struct scheduler *scheduler)
+{
+    crew_stop(scheduler->crew);
+    queue_destroy(&scheduler->queue);
+    signer_release(scheduler->signer);
+}
