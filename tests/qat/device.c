@@ -252,10 +252,11 @@ static CpaStatus request_perform(const struct request *request)
     enum fault fault = fault_take();
     if (fault == FAULT_FAILURE || !request_compute(request, fault == FAULT_RESULT))
         return CPA_STATUS_FAIL;
-    CpaFlatBuffer *last = request->out[1] != NULL ? request->out[1] : request->out[0];
-    if (fault == FAULT_LENGTH)
-        last->pData[--last->dataLenInBytes] ^=
-            0xff; /* a reader that ignores the length gets it wrong */
+    if (fault == FAULT_LENGTH) {
+        CpaFlatBuffer *last = request->out[1] != NULL ? request->out[1] : request->out[0];
+        last->dataLenInBytes--;
+        last->pData[last->dataLenInBytes] ^= 0xff; /* for a reader that ignores the length */
+    }
     return CPA_STATUS_SUCCESS;
 }
 
