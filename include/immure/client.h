@@ -106,7 +106,10 @@ struct immure_key {
     const char *name;    /* as immured's operator named it; not unique */
     const uint8_t *spki; /* DER SubjectPublicKeyInfo */
     size_t spki_length;
-    const uint16_t *schemes; /* what the key can sign under */
+    const char *backend;       /* in immured, what signs with it one by one: "openssl"; a literal */
+    const char *lanes_backend; /* what signs many at once, if that is quicker; else NULL */
+    unsigned lanes_from, lanes; /* so many requests that wait, from .. to; 0 without such a one */
+    const uint16_t *schemes;    /* what the key can sign under */
     size_t scheme_count;
 };
 

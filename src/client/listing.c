@@ -8,6 +8,7 @@
 #include "client/core.h"
 #include "client/text.h"
 #include "wire/message.h"
+#include "wire/stats.h"
 
 struct page {
     struct list order;
@@ -47,11 +48,16 @@ static void call_back_key(const struct request *request, const struct wire_key *
 {
     char name[WIRE_KEY_NAME_MAX + 1];
     text_copy(name, sizeof name, key->name, key->name_length);
-    struct immure_key public = {.name = name,
-                                .spki = key->spki,
-                                .spki_length = key->spki_length,
-                                .schemes = key->schemes,
-                                .scheme_count = key->scheme_count};
+    struct immure_key public = {
+        .name = name,
+        .spki = key->spki,
+        .spki_length = key->spki_length,
+        .backend = wire_backend_name(key->backend),
+        .lanes_backend = key->lanes_backend != 0 ? wire_backend_name(key->lanes_backend) : NULL,
+        .lanes_from = key->lanes_from,
+        .lanes = key->lanes,
+        .schemes = key->schemes,
+        .scheme_count = key->scheme_count};
     memcpy(public.id, key->id, sizeof public.id);
     request->callback.list(request->arg, &public, IMMURE_OK);
 }

@@ -44,8 +44,14 @@ static enum immure_error handle_list(struct session *session, const struct wire_
                                  .name_length = strlen(key->name),
                                  .spki = key->spki,
                                  .spki_length = key->spki_length,
+                                 .backend = key->kind->single->number,
                                  .scheme_count = key->scheme_count};
         memcpy(row->schemes, key->schemes, sizeof row->schemes);
+        if (key->kind->batch != NULL) {
+            row->lanes_backend = key->kind->batch->number;
+            row->lanes_from = (uint8_t)key->kind->threshold;
+            row->lanes = (uint8_t)key->kind->width;
+        }
     }
     session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
                                            (uint32_t)keyring->count, &put));

@@ -243,7 +243,7 @@ bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, con
 
 static size_t key_size(const struct wire_key *key)
 {
-    return WIRE_KEY_ID_SIZE + 1 + key->name_length + 2 + key->spki_length + 1 +
+    return WIRE_KEY_ID_SIZE + 1 + key->name_length + 2 + key->spki_length + 4 + 1 +
            2 * key->scheme_count;
 }
 
@@ -254,6 +254,10 @@ static void write_key(struct writer *writer, const struct wire_key *key)
     write_bytes(writer, key->name, key->name_length);
     write_u16(writer, (uint16_t)key->spki_length);
     write_bytes(writer, key->spki, key->spki_length);
+    write_u8(writer, key->backend);
+    write_u8(writer, key->lanes_backend);
+    write_u8(writer, key->lanes_from);
+    write_u8(writer, key->lanes);
     write_u8(writer, (uint8_t)key->scheme_count);
     for (size_t i = 0; i < key->scheme_count; i++)
         write_u16(writer, key->schemes[i]);
@@ -296,6 +300,10 @@ enum immure_error wire_keys_next(struct wire_keys_reader *keys, struct wire_key 
     key->name = (const char *)read_bytes(&reader, key->name_length);
     key->spki_length = read_u16(&reader);
     key->spki = read_bytes(&reader, key->spki_length);
+    key->backend = read_u8(&reader);
+    key->lanes_backend = read_u8(&reader);
+    key->lanes_from = read_u8(&reader);
+    key->lanes = read_u8(&reader);
     key->scheme_count = read_u8(&reader);
     if (reader.failed || key->spki_length > WIRE_SPKI_MAX || key->scheme_count > WIRE_SCHEMES_MAX)
         return IMMURE_E_MALFORMED;

@@ -62,14 +62,17 @@ struct wire_decrypted {
 };
 
 /* KEYS: index to go on with, 0 at the end (4), count (2), then each key: key id (32),
- * name length (1), name, SubjectPublicKeyInfo length (2), it, count of schemes (1), schemes (2
- * each) */
+ * name length (1), name, SubjectPublicKeyInfo length (2), it, signing backend (1), signing backend
+ * with lanes (1; 0: none), from how many requests on that one signs (1), its lanes (1), count of
+ * schemes (1), schemes (2 each) */
 struct wire_key {
     const uint8_t *id; /* sent along, because a client without libcrypto cannot make it */
     const char *name;  /* not terminated */
     size_t name_length;
     const uint8_t *spki;
     size_t spki_length;
+    uint8_t backend, lanes_backend; /* enum wire_backend */
+    uint8_t lanes_from, lanes;
     uint16_t schemes[WIRE_SCHEMES_MAX];
     size_t scheme_count;
 };

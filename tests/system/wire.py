@@ -177,7 +177,7 @@ class Client:
                 at += 1 + length
                 (length,) = struct.unpack_from("!H", reply.payload, at)
                 spki = reply.payload[at + 2 : at + 2 + length]
-                at += 2 + length
+                at += 2 + length + 4
                 schemes = list(struct.unpack_from(f"!{reply.payload[at]}H", reply.payload, at + 1))
                 at += 1 + 2 * reply.payload[at]
                 assert id == key_id(spki)

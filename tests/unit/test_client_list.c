@@ -20,6 +20,13 @@ static void on_key(void *arg, const struct immure_key *key, enum immure_error er
     assert_int_equal(error, IMMURE_OK);
     assert_int_equal(key->id[0], told->keys % 256);
     assert_int_equal(key->spki_length, 2000);
+    assert_string_equal(key->backend, "openssl");
+    if (told->keys % 2 == 0)
+        assert_string_equal(key->lanes_backend, "multibuffer");
+    else
+        assert_null(key->lanes_backend);
+    assert_int_equal(key->lanes_from, 3);
+    assert_int_equal(key->lanes, 8);
     assert_int_equal(key->scheme_count, 1);
     assert_int_equal(key->schemes[0], IMMURE_ED25519);
     assert_string_equal(key->name, "key?");
@@ -61,6 +68,10 @@ static void say_page(struct link *link)
                                     .name_length = 4,
                                     .spki = spki,
                                     .spki_length = sizeof spki,
+                                    .backend = WIRE_BACKEND_OPENSSL,
+                                    .lanes_backend = i % 2 == 0 ? WIRE_BACKEND_MULTIBUFFER : 0,
+                                    .lanes_from = 3,
+                                    .lanes = 8,
                                     .schemes = {IMMURE_ED25519},
                                     .scheme_count = 1};
     }

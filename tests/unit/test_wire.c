@@ -226,6 +226,10 @@ static void make_keys(struct wire_key *keys)
                                     .name_length = i,
                                     .spki = some + i,
                                     .spki_length = i * WIRE_SPKI_MAX / MANY_KEYS,
+                                    .backend = (uint8_t)i,
+                                    .lanes_backend = (uint8_t)(i + 1),
+                                    .lanes_from = (uint8_t)(i + 2),
+                                    .lanes = (uint8_t)(i + 3),
                                     .scheme_count = i % (WIRE_SCHEMES_MAX + 1)};
         for (size_t j = 0; j < keys[i].scheme_count; j++)
             keys[i].schemes[j] = (uint16_t)(i + j);
@@ -239,6 +243,10 @@ static void check_key(const struct wire_key *key, const struct wire_key *wanted)
     assert_memory_equal(key->name, wanted->name, wanted->name_length);
     assert_int_equal(key->spki_length, wanted->spki_length);
     assert_memory_equal(key->spki, wanted->spki, wanted->spki_length);
+    assert_int_equal(key->backend, wanted->backend);
+    assert_int_equal(key->lanes_backend, wanted->lanes_backend);
+    assert_int_equal(key->lanes_from, wanted->lanes_from);
+    assert_int_equal(key->lanes, wanted->lanes);
     assert_int_equal(key->scheme_count, wanted->scheme_count);
     assert_memory_equal(key->schemes, wanted->schemes, 2 * wanted->scheme_count);
 }
