@@ -1,0 +1,65 @@
+/*
+ * The commands of immure: one table, from which come dispatch, help, and what a command may be
+ * told. A command writes its result to standard output, complains in one line on standard error,
+ * and returns an enum exit_status.
+ */
+#ifndef OPERATOR_COMMAND_H
+#define OPERATOR_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Part of the interface: docs/immure.md has the same list. */
+enum exit_status {
+    EXIT_GOOD = 0,
+    EXIT_FAILED = 1,      /* what was asked for went wrong, or was found to be wrong */
+    EXIT_USAGE = 2,       /* the command line */
+    EXIT_UNREACHABLE = 3, /* no immured, not in time, or none that talks to this user */
+    EXIT_NO_KEY = 4       /* immured has no such key */
+};
+
+/* Bits: those that a command takes, and those that were given. */
+enum option_bit {
+    OPTION_SOCKET = 1 << 0,
+    OPTION_TIMEOUT = 1 << 1,
+    OPTION_JSON = 1 << 2,
+    OPTION_CERTIFICATE = 1 << 3,
+    OPTION_MODULE = 1 << 4,
+    OPTION_COUNT = 1 << 5
+};
+
+struct options {
+    const char *operand; /* NAME or FILE; NULL: none */
+    const char *socket;
+    const char *certificate; /* file; NULL: not given */
+    const char *module;      /* path of the provider; NULL: where libcrypto looks for it */
+    uint64_t timeout;        /* ns */
+    uint64_t count;          /* 0: not given */
+    bool json;
+};
+
+struct command {
+    const char *name;    /* one word, or two with one space between them */
+    const char *operand; /* "NAME", "[NAME]" if it may be left out; NULL: none */
+    unsigned options;    /* of enum option_bit */
+    enum exit_status (*run)(const struct options *options);
+    const char *summary; /* a line without a full stop */
+    const char *text;    /* sentences */
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+enum exit_status key_list_run(const struct options *options);
+enum exit_status key_reference_run(const struct options *options);
+enum exit_status key_test_run(const struct options *options);
+enum exit_status status_run(const struct options *options);
+enum exit_status top_run(const struct options *options);
+enum exit_status openssl_config_run(const struct options *options);
+enum exit_status check_run(const struct options *options);
+
+/* One line on standard error: "immure: ..." */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

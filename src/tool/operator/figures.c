@@ -1,0 +1,46 @@
+#include "operator/figures.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void take(void *arg, const struct immure_stat *stats, size_t count, enum immure_error error)
+{
+    struct figures *figures = arg;
+    if (error != IMMURE_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (stats[i].name == NULL || figures->count == WIRE_STATS_MAX)
+            figures->unknown++;
+        else
+            figures->list[figures->count++] = stats[i];
+    }
+}
+
+enum immure_error figures_ask(struct figures *figures, struct connection *connection)
+{
+    *figures = (struct figures){0};
+    enum immure_error error =
+        immure_blocking_stats(connection->blocking, connection->timeout, take, figures);
+    figures->at = clock_now();
+    return error;
+}
+
+const struct immure_stat *figures_find(const struct figures *figures, const char *name)
+{
+    for (size_t i = 0; i < figures->count; i++)
+        if (strcmp(figures->list[i].name, name) == 0)
+            return &figures->list[i];
+    return NULL;
+}
+
+double figures_rate(const struct figures *figures, const struct figures *before, const char *name)
+{
+    const struct immure_stat *now = figures_find(figures, name);
+    const struct immure_stat *then = figures_find(before, name);
+    if (now == NULL || then == NULL || figures->at <= before->at)
+        return (double)NAN;
+    uint64_t grown = now->value >= then->value ? now->value - then->value : now->value;
+    return (double)grown * (double)NS_PER_S / (double)(figures->at - before->at);
+}

@@ -1,0 +1,58 @@
+/* immure key reference */
+#include <string.h>
+
+#include "immure/reference.h"
+#include "operator/keys.h"
+
+static enum exit_status write_reference(const char *socket, const struct public_key *key)
+{
+    struct immure_reference reference = {.spki = key->spki, .spki_length = key->spki_length};
+    char pem[IMMURE_REFERENCE_PEM_SIZE];
+    memcpy(reference.key_id, key->id, sizeof reference.key_id);
+    strncat(reference.socket, socket, IMMURE_SOCKET_PATH_MAX);
+    enum immure_reference_error error = strlen(socket) > IMMURE_SOCKET_PATH_MAX
+                                            ? IMMURE_REFERENCE_E_SOCKET
+                                            : immure_reference_write_pem(&reference, pem);
+    if (error != IMMURE_REFERENCE_OK) {
+        complain("%s: %s", socket, immure_reference_error_text(error));
+        return EXIT_FAILED;
+    }
+    fputs(pem, stdout);
+    return EXIT_GOOD;
+}
+
+static enum exit_status from_certificate(const struct options *options)
+{
+    struct public_key key;
+    const char *problem = public_key_read(&key, options->certificate);
+    if (problem != NULL) {
+        complain("%s: %s", options->certificate, problem);
+        return EXIT_FAILED;
+    }
+    enum exit_status status = write_reference(options->socket, &key);
+    public_key_free(&key);
+    return status;
+}
+
+static enum exit_status from_immured(const struct options *options)
+{
+    struct connection connection;
+    struct keys keys;
+    const struct key *key;
+    enum exit_status status = key_ask(&connection, options, &keys, &key);
+    if (status != EXIT_GOOD)
+        return status;
+    status = write_reference(options->socket, &key->public_key);
+    keys_free(&keys);
+    connection_close(&connection);
+    return status;
+}
+
+enum exit_status key_reference_run(const struct options *options)
+{
+    if ((options->operand != NULL) == (options->certificate != NULL)) {
+        complain("key reference: either NAME or --certificate FILE is needed");
+        return EXIT_USAGE;
+    }
+    return options->operand != NULL ? from_immured(options) : from_certificate(options);
+}

@@ -1,0 +1,19 @@
+/* immure: the operator's tool. */
+#include <errno.h>
+#include <string.h>
+
+#include "operator/options.h"
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    struct options options;
+    enum exit_status status;
+    if (options_parse(argc, argv, &command, &options, &status))
+        status = command->run(&options);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        complain("standard output: %s", strerror(errno));
+        status = EXIT_FAILED;
+    }
+    return (int)status;
+}
