@@ -1,0 +1,305 @@
+/* Who signs what: kinds, the crew of threads, and the scheduler between them and the queue, with
+ * backends that only pretend. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <semaphore.h>
+
+#include "base/clock.h"
+#include "keyd/scheduler.h"
+
+#define THREADS 2
+#define LANES 8
+
+static sem_t gate; /* what signs on a thread waits for it */
+
+static void *thread_new(void)
+{
+    return malloc(1);
+}
+
+static size_t width_one(const struct key *key)
+{
+    return key->type == WIRE_KEY_EC ? LANES : 1;
+}
+
+static size_t width_lanes(const struct key *key)
+{
+    return key->bits == 2048 ? LANES : 0;
+}
+
+static void sign_now(void *thread, struct job *const *batch, size_t count)
+{
+    (void)thread;
+    for (size_t i = 0; i < count; i++)
+        batch[i]->signature_length = 1;
+}
+
+static void sign_through_gate(void *thread, struct job *const *batch, size_t count)
+{
+    while (sem_wait(&gate) != 0)
+        continue;
+    sign_now(thread, batch, count);
+}
+
+static bool prepare(struct key *key)
+{
+    return key->name == NULL; /* one with a name is not to its taste */
+}
+
+static const struct backend cheap = {.name = "cheap",
+                                     .number = 1,
+                                     .width = width_one,
+                                     .thread_new = thread_new,
+                                     .thread_free = free,
+                                     .sign = sign_now};
+static const struct backend gated = {.name = "gated",
+                                     .number = 2,
+                                     .waits = true,
+                                     .width = width_one,
+                                     .thread_new = thread_new,
+                                     .thread_free = free,
+                                     .sign = sign_through_gate};
+static const struct backend lanes = {.name = "lanes",
+                                     .number = 3,
+                                     .lanes = true,
+                                     .verifies = true,
+                                     .width = width_lanes,
+                                     .key_prepare = prepare,
+                                     .thread_new = thread_new,
+                                     .thread_free = free,
+                                     .sign = sign_through_gate};
+static const struct backend *const backends[] = {&backend_openssl, &cheap, &gated, &lanes, NULL};
+
+struct fixture {
+    struct kinds kinds;
+    struct key p256, waiting, rsa; /* by `cheap`, by `gated`, by `lanes` */
+    struct signer signer;
+    struct scheduler scheduler;
+    struct flow flows[KINDS_MAX];
+    struct list done;
+    uint64_t now;
+};
+
+static void add(struct fixture *fixture, struct key *key, const struct backend *wanted)
+{
+    char reason[128] = "";
+    if (!kinds_add_key(&fixture->kinds, key, wanted, reason, sizeof reason))
+        fail_msg("%s", reason);
+    struct kind *kind = &fixture->kinds.kinds[key->kind->index];
+    kind->single_ns = NS_PER_MS;
+    kind->batch_ns = 3 * NS_PER_MS;
+    if (kind->batch != NULL)
+        kind->threshold = 3;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    *state = fixture;
+    sem_init(&gate, 0, 0);
+    fixture->kinds.backends = backends;
+    fixture->p256 =
+        (struct key){.type = WIRE_KEY_EC, .bits = 256, .cost = COST_CHEAP, .signature_max = 80};
+    fixture->waiting = fixture->p256;
+    fixture->rsa =
+        (struct key){.type = WIRE_KEY_RSA, .bits = 2048, .cost = COST_MEDIUM, .signature_max = 256};
+    add(fixture, &fixture->p256, &cheap);
+    add(fixture, &fixture->waiting, &gated);
+    add(fixture, &fixture->rsa, &lanes);
+    assert_true(signer_init(&fixture->signer, backends));
+    fixture->scheduler.signer = &fixture->signer;
+    fixture->scheduler.crew = crew_start(backends, THREADS);
+    assert_non_null(fixture->scheduler.crew);
+    queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
+    for (size_t i = 0; i < KINDS_MAX; i++)
+        flow_init(&fixture->flows[i]);
+    list_init(&fixture->done);
+    fixture->now = NS_PER_S;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < 2 * THREADS; i++)
+        sem_post(&gate);
+    scheduler_stop(&fixture->scheduler);
+    for (struct list *node; (node = list_take(&fixture->done)) != NULL;)
+        job_free(list_entry(node, struct job, queue_node));
+    free(fixture);
+    return 0;
+}
+
+static void submit(struct fixture *fixture, const struct key *key, size_t count)
+{
+    static const uint8_t message[1];
+    const struct wire_scheme *scheme = wire_scheme_find(
+        key->type == WIRE_KEY_EC ? IMMURE_ECDSA_SHA256 : IMMURE_RSA_PSS_RSAE_SHA256);
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = job_new(key, scheme, message, sizeof message);
+        assert_non_null(job);
+        assert_true(queue_submit(&fixture->scheduler.queue, job, &fixture->flows[key->kind->index],
+                                 fixture->now));
+    }
+}
+
+/* Returns how many are done that were not before. */
+static size_t run(struct fixture *fixture)
+{
+    size_t count = 0;
+    scheduler_run(&fixture->scheduler, fixture->now, &fixture->done);
+    for (struct list *node; (node = list_take(&fixture->done)) != NULL; count++) {
+        struct job *job = list_entry(node, struct job, queue_node);
+        assert_int_equal(job->error, IMMURE_OK);
+        assert_int_equal(job->signature_length, 1);
+        job_free(job);
+    }
+    return count;
+}
+
+/* Opens the gate for one batch and returns how many jobs were in it. */
+static size_t let_one_through(struct fixture *fixture)
+{
+    struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
+    sem_post(&gate);
+    assert_int_equal(poll(&wake, 1, 10000), 1);
+    crew_woken(fixture->scheduler.crew);
+    return run(fixture);
+}
+
+static void kinds_are_shared_and_chosen(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[128];
+    struct key second = fixture->rsa, named = fixture->rsa, large = fixture->rsa;
+    assert_true(kinds_add_key(&fixture->kinds, &second, &lanes, reason, sizeof reason));
+    assert_ptr_equal(second.kind, fixture->rsa.kind);
+    assert_ptr_equal(second.kind->batch, &lanes);
+    assert_ptr_equal(second.kind->single, &backend_openssl);
+    assert_ptr_equal(fixture->waiting.kind->single, &gated);
+    assert_int_equal(fixture->p256.kind->cost, COST_CHEAP);
+    assert_int_equal(fixture->waiting.kind->cost, COST_MEDIUM); /* not on the event loop */
+
+    named.name = (char *)"named";
+    assert_false(kinds_add_key(&fixture->kinds, &named, &lanes, reason, sizeof reason));
+    assert_string_equal(reason, "the backend lanes does not serve this key");
+    assert_true(kinds_add_key(&fixture->kinds, &named, NULL, reason, sizeof reason));
+    assert_null(named.kind->batch);
+
+    large.bits = 8192;
+    assert_false(kinds_add_key(&fixture->kinds, &large, &lanes, reason, sizeof reason));
+    assert_string_equal(reason, "the backend lanes does not serve such keys here");
+    for (large.bits = 8193; kinds_add_key(&fixture->kinds, &large, NULL, reason, sizeof reason);)
+        large.bits++;
+    assert_string_equal(reason, "more than 32 kinds of keys are configured");
+}
+
+static void a_few_cheap_ones_are_signed_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->p256, 5);
+    assert_int_equal(scheduler_deadline(&fixture->scheduler, fixture->now), fixture->now);
+    assert_int_equal(run(fixture), 5);
+    assert_int_equal(fixture->scheduler.batches, 1);
+    assert_int_equal(fixture->scheduler.lane_batches, 0);
+    assert_int_equal(scheduler_deadline(&fixture->scheduler, fixture->now), UINT64_MAX);
+}
+
+static void of_many_cheap_ones_threads_take_their_part(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->p256, LANES * (THREADS + 1));
+    size_t done = run(fixture);
+    assert_true(done >= LANES);
+    assert_int_equal(fixture->scheduler.queue.jobs, 0);
+    while (done < LANES * (THREADS + 1)) {
+        struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
+        assert_int_equal(poll(&wake, 1, 10000), 1);
+        crew_woken(fixture->scheduler.crew);
+        done += run(fixture);
+    }
+    assert_int_equal(done, LANES * (THREADS + 1));
+}
+
+static void what_waits_when_a_thread_is_free_is_one_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->rsa, 3);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 0);
+    submit(fixture, &fixture->rsa, 4);
+    assert_int_equal(run(fixture), 0);
+    submit(fixture, &fixture->rsa, 20);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 20);
+    assert_int_equal(let_one_through(fixture) + let_one_through(fixture), 7);
+    assert_int_equal(let_one_through(fixture), LANES);
+    assert_int_equal(let_one_through(fixture), LANES);
+    assert_int_equal(let_one_through(fixture), 4);
+    assert_int_equal(fixture->scheduler.lane_batches, 5);
+    assert_int_equal(fixture->scheduler.lanes_filled, 27);
+}
+
+static void cheap_ones_pass_while_all_threads_are_busy(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->waiting, 2 * LANES);
+    assert_int_equal(run(fixture), 0);
+    submit(fixture, &fixture->p256, 20);
+    assert_int_equal(run(fixture), LANES);
+    assert_int_equal(scheduler_deadline(&fixture->scheduler, fixture->now), fixture->now);
+    assert_int_equal(run(fixture), LANES);
+    assert_int_equal(run(fixture), 4);
+}
+
+/* While every thread is held up, and not before. */
+static void the_reserve_steps_in(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->rsa, (THREADS + 2) * LANES);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    uint64_t deadline = scheduler_deadline(&fixture->scheduler, fixture->now);
+    assert_true(deadline > fixture->now + 3 * NS_PER_MS && deadline < fixture->now + NS_PER_S);
+    fixture->now = deadline - 1;
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    fixture->now = deadline;
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, LANES);
+    /* it is busy now, and there is but one */
+    fixture->now += NS_PER_S;
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, LANES);
+    for (size_t i = 0; i < THREADS + 2; i++)
+        assert_int_equal(let_one_through(fixture), LANES);
+}
+
+static void what_is_being_signed_at_the_end_is_freed(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->rsa, (THREADS + 1) * LANES);
+    assert_int_equal(run(fixture), 0); /* LeakSanitizer has the rest of this test */
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(kinds_are_shared_and_chosen),
+        TEST(a_few_cheap_ones_are_signed_at_once),
+        TEST(of_many_cheap_ones_threads_take_their_part),
+        TEST(what_waits_when_a_thread_is_free_is_one_batch),
+        TEST(cheap_ones_pass_while_all_threads_are_busy),
+        TEST(the_reserve_steps_in),
+        TEST(what_is_being_signed_at_the_end_is_freed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
