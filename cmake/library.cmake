@@ -23,7 +23,8 @@ function(immure_library target name)
   target_link_libraries(${target} PRIVATE compile ${LIB_LINKS})
   target_link_options(${target} PRIVATE -Wl,--version-script=${exports})
   set_target_properties(${target} PROPERTIES
-    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${exports})
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+    LINK_DEPENDS ${exports} BUILD_RPATH_USE_ORIGIN ON)
   set_target_properties(${target} ${target}-static PROPERTIES
     OUTPUT_NAME ${name} LINKER_LANGUAGE C
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
