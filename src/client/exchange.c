@@ -10,10 +10,13 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "wire/limits.h"
 
 #define BACK_OFF_FIRST NS_PER_MS
 #define BACK_OFF_MOST (100 * NS_PER_MS)
 #define RECEIVE_SIZE 4096
+
+_Static_assert(EXCHANGE_TEXT_SIZE == WIRE_ERROR_TEXT_MAX + 1, "one limit");
 
 struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg)
 {
@@ -66,6 +69,19 @@ struct immure_blocking *immure_blocking_unix(const char *path)
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (abstract ? 0 : 1));
     exchange->arg = exchange;
     return exchange;
+}
+
+bool exchange_leads_to(const struct immure_blocking *exchange, const char *path)
+{
+    const char *name = exchange->address.sun_path;
+    char first = path[0] == '@' ? '\0' : path[0];
+    return name[0] == first && path[0] != '\0' && strcmp(name + 1, path + 1) == 0;
+}
+
+const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error)
+{
+    return error == IMMURE_E_IO && exchange->refused != 0 ? strerror(exchange->refused)
+                                                          : immure_error_text(error);
 }
 
 static void disconnect(struct immure_blocking *exchange)
@@ -155,12 +171,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     return IMMURE_OK;
 }
 
-enum immure_error exchange_late(const struct immure_blocking *exchange)
-{
-    return exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
-}
-
-void exchange_give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error)
+/* The request is given up, and immured is told if it can be. */
+static void give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error)
 {
     short wanted;
     immure_request_cancel(exchange->client, id);
@@ -169,25 +181,32 @@ void exchange_give_up(struct immure_blocking *exchange, immure_request id, enum 
     errno = exchange->refused;
 }
 
+bool exchange_poll(void *arg, const struct exchange_wait *wait)
+{
+    (void)arg;
+    struct pollfd event = {.fd = wait->descriptor, .events = wait->events};
+    return poll(&event, 1, clock_poll_timeout(wait->until, clock_now())) > 0;
+}
+
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
-                               immure_request id, uint64_t deadline)
+                               immure_request id, uint64_t deadline, exchange_waiter *waiter,
+                               void *arg)
 {
     enum immure_error error = IMMURE_OK;
     bool ready = false;
-    for (uint64_t now = clock_now();; now = clock_now()) {
+    for (uint64_t now; (now = clock_now()) < deadline;) {
         struct exchange_wait wait;
-        if (now >= deadline)
-            error = exchange_late(exchange);
-        else
-            error = exchange_step(exchange, now, ready, &wait);
+        error = exchange_step(exchange, now, ready, &wait);
         if (*done)
             return IMMURE_OK;
         if (error != IMMURE_OK)
             break;
-        struct pollfd event = {.fd = wait.descriptor, .events = wait.events};
-        uint64_t until = wait.until < deadline ? wait.until : deadline;
-        ready = poll(&event, 1, clock_poll_timeout(until, now)) > 0;
+        if (wait.until > deadline)
+            wait.until = deadline;
+        ready = waiter(arg, &wait);
     }
-    exchange_give_up(exchange, id, error);
+    if (error == IMMURE_OK)
+        error = exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
+    give_up(exchange, id, error);
     return error;
 }

@@ -13,7 +13,8 @@
 #include <sys/un.h>
 
 #include "immure/blocking.h"
-#include "wire/limits.h"
+
+#define EXCHANGE_TEXT_SIZE 257 /* the longest text of an error, and its end */
 
 struct immure_blocking {
     immure_connect *connect;
@@ -26,7 +27,7 @@ struct immure_blocking {
     uint64_t next_attempt; /* not to connect before, absolute, ns */
     struct sockaddr_un address;
     socklen_t address_length;
-    char said[WIRE_ERROR_TEXT_MAX + 1]; /* what immured said about the last request */
+    char said[EXCHANGE_TEXT_SIZE]; /* what immured said about the last request */
 };
 
 /* What to wait for before the next step. */
@@ -48,12 +49,19 @@ void exchange_begin(struct immure_blocking *exchange);
  */
 enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
                                 struct exchange_wait *wait);
-/* Steps, and waits in poll(), until *done or `deadline`. Not done: the request is given up. */
+/* Waits as it is told; whether the descriptor may be ready. */
+typedef bool exchange_waiter(void *arg, const struct exchange_wait *wait);
+/* In poll(); the argument is not used. */
+exchange_waiter exchange_poll;
+/* Steps and waits by turns until *done, or until `deadline` or another error: then the request is
+ * cancelled. IMMURE_E_IO: there was no connection, exchange->refused says why. */
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
-                               immure_request id, uint64_t deadline);
-/* The error of a request that was not answered in time. */
-enum immure_error exchange_late(const struct immure_blocking *exchange);
-/* Cancels the request, and tells immured if it can be told. */
-void exchange_give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error);
+                               immure_request id, uint64_t deadline, exchange_waiter *waiter,
+                               void *arg);
+/* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection, or
+ * immure_error_text(). */
+const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
+/* Whether it was made for this path. */
+bool exchange_leads_to(const struct immure_blocking *exchange, const char *path);
 
 #endif

@@ -1,18 +1,25 @@
 #include "provider/key.h"
 
+#include <openssl/core_names.h>
+#include <openssl/core_object.h>
 #include <openssl/params.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "provider/reason.h"
 
 _Static_assert(SHA256_DIGEST_LENGTH == IMMURE_KEY_ID_SIZE, "a key id is a SHA-256");
 
 const struct key_type key_types[] = {
-    [KEY_RSA] = {"RSA", "RSA"},
-    [KEY_EC] = {"EC", "ECDSA"},
-    [KEY_ED25519] = {"ED25519", "ED25519"},
+    [KEY_RSA] = {"RSA", "RSA", "RSA"},
+    [KEY_RSA_PSS] = {"RSA-PSS", "RSA", NULL},
+    [KEY_EC] = {"EC", "ECDSA", NULL},
+    [KEY_ED25519] = {"ED25519", "ED25519", NULL},
+    [KEY_MLDSA44] = {"ML-DSA-44", "ML-DSA-44", NULL},
+    [KEY_MLDSA65] = {"ML-DSA-65", "ML-DSA-65", NULL},
+    [KEY_MLDSA87] = {"ML-DSA-87", "ML-DSA-87", NULL},
 };
 const size_t key_type_count = sizeof key_types / sizeof key_types[0];
 
@@ -38,6 +45,7 @@ void key_release(struct key *key)
     if (key == NULL || atomic_fetch_sub_explicit(&key->holders, 1, memory_order_acq_rel) > 1)
         return;
     EVP_PKEY_free(key->public);
+    free(key->socket);
     free(key);
 }
 
@@ -54,15 +62,27 @@ static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t 
     return false;
 }
 
-bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
+EVP_PKEY *key_parse_spki(const struct provider *provider, const uint8_t *spki, size_t length)
 {
     const uint8_t *end = spki;
-    EVP_PKEY *public = d2i_PUBKEY_ex(NULL, &end, (long)length, key->provider->context, NULL);
-    if (public != NULL && end != spki + length) {
-        EVP_PKEY_free(public);
-        public = NULL;
-    }
-    return fill(key, public, spki, length);
+    EVP_PKEY *public = d2i_PUBKEY_ex(NULL, &end, (long)length, provider->context, NULL);
+    if (public == NULL || end == spki + length)
+        return public;
+    EVP_PKEY_free(public);
+    return NULL;
+}
+
+size_t key_type_of(const EVP_PKEY *public)
+{
+    size_t i = 0;
+    while (i < key_type_count && !EVP_PKEY_is_a(public, key_types[i].name))
+        i++;
+    return i;
+}
+
+bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
+{
+    return fill(key, key_parse_spki(key->provider, spki, length), spki, length);
 }
 
 bool key_fill_params(struct key *key, const OSSL_PARAM params[])
@@ -82,4 +102,37 @@ bool key_fill_params(struct key *key, const OSSL_PARAM params[])
         EVP_PKEY_free(made);
     OPENSSL_free(spki);
     return filled;
+}
+
+static struct key *make(struct provider *provider, EVP_PKEY *public, const uint8_t *spki,
+                        size_t length, const char *socket)
+{
+    struct key *key = key_new(provider, (enum key_type_index)key_type_of(public));
+    if (key == NULL) {
+        EVP_PKEY_free(public);
+        return NULL;
+    }
+    if (fill(key, public, spki, length) && (key->socket = strdup(socket)) != NULL)
+        return key;
+    key_release(key);
+    return NULL;
+}
+
+int key_hand_over(struct provider *provider, EVP_PKEY *public, const uint8_t *spki, size_t length,
+                  const char *socket, OSSL_CALLBACK *callback, void *arg)
+{
+    struct key *key = make(provider, public, spki, length, socket);
+    if (key == NULL)
+        return 0;
+    int type = OSSL_OBJECT_PKEY;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
+        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE,
+                                         (char *)key_types[key->type].name, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &key, sizeof key),
+        OSSL_PARAM_construct_end(),
+    };
+    int result = callback(params, arg);
+    key_release(key); /* NULL if keymgmt has taken it */
+    return result;
 }

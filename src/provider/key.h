@@ -19,11 +19,20 @@
 #define KEY_PARAM_SPKI "immure-spki"
 
 struct key_type {
-    const char *name;
-    const char *signature; /* the signature algorithm's name, as TLS asks for it */
+    const char *name;      /* of the key management */
+    const char *signature; /* of the signature algorithm, as TLS asks for it */
+    const char *cipher;    /* of the asymmetric cipher; NULL: none */
 };
 
-enum key_type_index { KEY_RSA, KEY_EC, KEY_ED25519 };
+enum key_type_index {
+    KEY_RSA,
+    KEY_RSA_PSS,
+    KEY_EC,
+    KEY_ED25519,
+    KEY_MLDSA44,
+    KEY_MLDSA65,
+    KEY_MLDSA87
+};
 
 extern const struct key_type key_types[];
 extern const size_t key_type_count;
@@ -34,6 +43,7 @@ struct key {
     enum key_type_index type;
     EVP_PKEY *public; /* NULL until it is filled */
     uint8_t id[IMMURE_KEY_ID_SIZE];
+    char *socket; /* of its immured, as its reference says; NULL: not said */
 };
 
 /* Empty, with one holder. NULL on lack of memory. */
@@ -43,7 +53,19 @@ void key_release(struct key *key);
 
 /* Fill it; false (and the reason is on the error queue) if that is no public key of its type. */
 bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length);
-/* From OpenSSL's own public key parameters of the type; private ones are passed over. */
+/* From OpenSSL's own public key parameters of the type. */
 bool key_fill_params(struct key *key, const OSSL_PARAM params[]);
+
+/* The public key that is all of these bytes, in the provider's own library context; NULL: none. */
+EVP_PKEY *key_parse_spki(const struct provider *provider, const uint8_t *spki, size_t length);
+/* Its place in key_types; key_type_count: another type. */
+size_t key_type_of(const EVP_PKEY *public);
+
+/*
+ * A filled key whose immured listens on `socket`, handed to OpenSSL as a decoder or a store does:
+ * through the callback, by reference. Takes `public` over. Returns what the callback returned.
+ */
+int key_hand_over(struct provider *provider, EVP_PKEY *public, const uint8_t *spki, size_t length,
+                  const char *socket, OSSL_CALLBACK *callback, void *arg);
 
 #endif

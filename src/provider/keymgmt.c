@@ -8,21 +8,6 @@
 #include "provider/key.h"
 #include "provider/reason.h"
 
-static void *rsa_new(void *context)
-{
-    return key_new(context, KEY_RSA);
-}
-
-static void *ec_new(void *context)
-{
-    return key_new(context, KEY_EC);
-}
-
-static void *ed25519_new(void *context)
-{
-    return key_new(context, KEY_ED25519);
-}
-
 static void keymgmt_free(void *keydata)
 {
     key_release(keydata);
@@ -32,6 +17,17 @@ static void *keymgmt_dup(const void *keydata, int selection)
 {
     (void)selection;
     return key_share((struct key *)keydata);
+}
+
+/* What a decoder or a store has made, see key_hand_over(). */
+static void *keymgmt_load(const void *reference, size_t size)
+{
+    struct key **place = (struct key **)reference;
+    if (size != sizeof *place)
+        return NULL;
+    struct key *key = *place;
+    *place = NULL;
+    return key;
 }
 
 /* The private key too: libssl uses no key that denies having one. */
@@ -60,8 +56,15 @@ static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
     return key->public != NULL && EVP_PKEY_get_params(key->public, params);
 }
 
+/* Private keys end here: they would be taken for one in immured, and lost. */
 static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[])
 {
+    const struct key *key = keydata;
+    if (OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY) != NULL ||
+        OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_D) != NULL) {
+        RAISE(key->provider, REASON_NOT_OURS, NULL);
+        return 0;
+    }
     const OSSL_PARAM *spki = OSSL_PARAM_locate_const(params, KEY_PARAM_SPKI);
     if ((selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) == 0)
         return 0;
@@ -74,8 +77,10 @@ static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[
 static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
     const struct key *key = keydata;
-    if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0)
+    if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0) {
+        RAISE(key->provider, REASON_PRIVATE_EXPORT, NULL);
         return 0;
+    }
     return key->public != NULL && EVP_PKEY_export(key->public, selection, callback, arg);
 }
 
@@ -85,9 +90,46 @@ static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback,
         OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),                                            \
         OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0)
 
+/* Nobody should want one from here. But where `default` does not stand before this provider, it is
+ * here that a server looks for its ephemeral keys. */
+static void *keymgmt_generate_init(void *context, int selection, const OSSL_PARAM params[])
+{
+    (void)selection;
+    (void)params;
+    RAISE((struct provider *)context, REASON_NOT_OURS, NULL);
+    return NULL;
+}
+
+static void *keymgmt_generate(void *generation, OSSL_CALLBACK *callback, void *arg)
+{
+    (void)generation;
+    (void)callback;
+    (void)arg;
+    return NULL;
+}
+
+static void keymgmt_generate_end(void *generation)
+{
+    (void)generation;
+}
+
+/* What a key of type RSA-PSS may be used with (RFC 4055, section 3.1). */
+#define PSS_RESTRICTIONS                                                                           \
+    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_RSA_DIGEST, NULL, 0),                                   \
+        OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_RSA_MASKGENFUNC, NULL, 0),                          \
+        OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_RSA_MGF1_DIGEST, NULL, 0),                          \
+        OSSL_PARAM_int(OSSL_PKEY_PARAM_RSA_PSS_SALTLEN, NULL)
+
 static const OSSL_PARAM rsa_public[] = {
     OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
     OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+    OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
+    OSSL_PARAM_END,
+};
+static const OSSL_PARAM rsa_pss_public[] = {
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+    PSS_RESTRICTIONS,
     OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
     OSSL_PARAM_END,
 };
@@ -97,7 +139,7 @@ static const OSSL_PARAM ec_public[] = {
     OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
     OSSL_PARAM_END,
 };
-static const OSSL_PARAM ed25519_public[] = {
+static const OSSL_PARAM raw_public[] = {
     OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
     OSSL_PARAM_octet_string(KEY_PARAM_SPKI, NULL, 0),
     OSSL_PARAM_END,
@@ -108,13 +150,20 @@ static const OSSL_PARAM rsa_gettable_params[] = {
     OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
     OSSL_PARAM_END,
 };
+static const OSSL_PARAM rsa_pss_gettable_params[] = {
+    COMMON_GETTABLE,
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
+    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+    PSS_RESTRICTIONS,
+    OSSL_PARAM_END,
+};
 static const OSSL_PARAM ec_gettable_params[] = {
     COMMON_GETTABLE,
     OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
     OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
     OSSL_PARAM_END,
 };
-static const OSSL_PARAM ed25519_gettable_params[] = {
+static const OSSL_PARAM raw_gettable_params[] = {
     COMMON_GETTABLE,
     OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
     OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
@@ -122,23 +171,30 @@ static const OSSL_PARAM ed25519_gettable_params[] = {
 };
 
 /* What differs between the key types; OpenSSL hands these functions no key to tell by. */
-#define KEY_TYPE_FUNCTIONS(prefix, index)                                                          \
+#define KEY_TYPE_FUNCTIONS(prefix, index, public, gettable)                                        \
+    static void *prefix##_new(void *context)                                                       \
+    {                                                                                              \
+        return key_new(context, index);                                                            \
+    }                                                                                              \
     static const OSSL_PARAM *prefix##_gettable(void *context)                                      \
     {                                                                                              \
         (void)context;                                                                             \
-        return prefix##_gettable_params;                                                           \
+        return gettable;                                                                           \
     }                                                                                              \
     static const OSSL_PARAM *prefix##_types(int selection)                                         \
     {                                                                                              \
-        return (selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) != 0 ? prefix##_public : NULL;         \
+        return (selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) != 0 ? public : NULL;                  \
     }                                                                                              \
     static const char *prefix##_query_name(int operation)                                          \
     {                                                                                              \
-        return operation == OSSL_OP_SIGNATURE ? key_types[index].signature : NULL;                 \
+        return operation == OSSL_OP_SIGNATURE     ? key_types[index].signature                     \
+               : operation == OSSL_OP_ASYM_CIPHER ? key_types[index].cipher                        \
+                                                  : NULL;                                          \
     }                                                                                              \
     static const OSSL_DISPATCH prefix##_keymgmt[] = {                                              \
         {OSSL_FUNC_KEYMGMT_NEW, (provider_function)prefix##_new},                                  \
         {OSSL_FUNC_KEYMGMT_FREE, (provider_function)keymgmt_free},                                 \
+        {OSSL_FUNC_KEYMGMT_LOAD, (provider_function)keymgmt_load},                                 \
         {OSSL_FUNC_KEYMGMT_DUP, (provider_function)keymgmt_dup},                                   \
         {OSSL_FUNC_KEYMGMT_HAS, (provider_function)keymgmt_has},                                   \
         {OSSL_FUNC_KEYMGMT_MATCH, (provider_function)keymgmt_match},                               \
@@ -148,17 +204,29 @@ static const OSSL_PARAM ed25519_gettable_params[] = {
         {OSSL_FUNC_KEYMGMT_IMPORT_TYPES, (provider_function)prefix##_types},                       \
         {OSSL_FUNC_KEYMGMT_EXPORT, (provider_function)keymgmt_export},                             \
         {OSSL_FUNC_KEYMGMT_EXPORT_TYPES, (provider_function)prefix##_types},                       \
+        {OSSL_FUNC_KEYMGMT_GEN_INIT, (provider_function)keymgmt_generate_init},                    \
+        {OSSL_FUNC_KEYMGMT_GEN, (provider_function)keymgmt_generate},                              \
+        {OSSL_FUNC_KEYMGMT_GEN_CLEANUP, (provider_function)keymgmt_generate_end},                  \
         {OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, (provider_function)prefix##_query_name},          \
         {0, NULL},                                                                                 \
     };
 
-KEY_TYPE_FUNCTIONS(rsa, KEY_RSA)
-KEY_TYPE_FUNCTIONS(ec, KEY_EC)
-KEY_TYPE_FUNCTIONS(ed25519, KEY_ED25519)
+KEY_TYPE_FUNCTIONS(rsa, KEY_RSA, rsa_public, rsa_gettable_params)
+KEY_TYPE_FUNCTIONS(rsa_pss, KEY_RSA_PSS, rsa_pss_public, rsa_pss_gettable_params)
+KEY_TYPE_FUNCTIONS(ec, KEY_EC, ec_public, ec_gettable_params)
+KEY_TYPE_FUNCTIONS(ed25519, KEY_ED25519, raw_public, raw_gettable_params)
+KEY_TYPE_FUNCTIONS(mldsa44, KEY_MLDSA44, raw_public, raw_gettable_params)
+KEY_TYPE_FUNCTIONS(mldsa65, KEY_MLDSA65, raw_public, raw_gettable_params)
+KEY_TYPE_FUNCTIONS(mldsa87, KEY_MLDSA87, raw_public, raw_gettable_params)
 
 const OSSL_ALGORITHM provider_keymgmts[] = {
-    {"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=immure", rsa_keymgmt, "RSA in immured"},
-    {"EC:id-ecPublicKey:1.2.840.10045.2.1", "provider=immure", ec_keymgmt, "EC in immured"},
-    {"ED25519:1.3.101.112", "provider=immure", ed25519_keymgmt, "Ed25519 in immured"},
+    {PROVIDER_MLDSA44, PROVIDER_PROPERTIES, mldsa44_keymgmt, "ML-DSA-44 in immured"},
+    {PROVIDER_MLDSA65, PROVIDER_PROPERTIES, mldsa65_keymgmt, "ML-DSA-65 in immured"},
+    {PROVIDER_MLDSA87, PROVIDER_PROPERTIES, mldsa87_keymgmt, "ML-DSA-87 in immured"},
+    {PROVIDER_RSA, PROVIDER_PROPERTIES, rsa_keymgmt, "RSA in immured"},
+    {"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", PROVIDER_PROPERTIES, rsa_pss_keymgmt,
+     "RSA-PSS in immured"},
+    {"EC:id-ecPublicKey:1.2.840.10045.2.1", PROVIDER_PROPERTIES, ec_keymgmt, "EC in immured"},
+    {PROVIDER_ED25519, PROVIDER_PROPERTIES, ed25519_keymgmt, "Ed25519 in immured"},
     {NULL, NULL, NULL, NULL},
 };

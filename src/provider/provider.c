@@ -2,7 +2,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 #include <stdlib.h>
 
 #include "provider/reason.h"
@@ -38,13 +41,20 @@ static int provider_get_params(void *context, OSSL_PARAM params[])
 
 static const OSSL_ALGORITHM *provider_query(void *context, int operation, int *no_cache)
 {
-    (void)context;
+    const struct provider *provider = context;
+    size_t first = provider->mldsa ? 0 : PROVIDER_MLDSA_ROWS;
     *no_cache = 0;
     switch (operation) {
     case OSSL_OP_KEYMGMT:
-        return provider_keymgmts;
+        return provider_keymgmts + first;
     case OSSL_OP_SIGNATURE:
-        return provider_signatures;
+        return provider_signatures + first;
+    case OSSL_OP_ASYM_CIPHER:
+        return provider_ciphers;
+    case OSSL_OP_DECODER:
+        return provider_decoders + first;
+    case OSSL_OP_STORE:
+        return provider_stores;
     default:
         return NULL;
     }
@@ -59,6 +69,8 @@ static const OSSL_ITEM *provider_reasons(void *context)
 static void provider_teardown(void *context)
 {
     struct provider *provider = context;
+    pool_close(&provider->pool);
+    settings_free(&provider->settings);
     OSSL_LIB_CTX_free(provider->context);
     free(provider);
 }
@@ -72,7 +84,14 @@ static const OSSL_DISPATCH provider_functions[] = {
     {0, NULL},
 };
 
-static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *in)
+/* Those that only the beginning needs. */
+struct core_functions {
+    OSSL_FUNC_core_get_params_fn *get_params;
+    OSSL_FUNC_core_get_libctx_fn *get_context;
+};
+
+static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *in,
+                                struct core_functions *functions)
 {
     for (; in->function_id != 0; in++) {
         switch (in->function_id) {
@@ -85,10 +104,76 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
         case OSSL_FUNC_CORE_VSET_ERROR:
             provider->vset_error = OSSL_FUNC_core_vset_error(in);
             break;
+        case OSSL_FUNC_CORE_GET_PARAMS:
+            functions->get_params = OSSL_FUNC_core_get_params(in);
+            break;
+        case OSSL_FUNC_CORE_GET_LIBCTX:
+            functions->get_context = OSSL_FUNC_core_get_libctx(in);
+            break;
         default:
             break;
         }
     }
+}
+
+/* Whether the application is on the libcrypto that this code is linked with; a program may have
+ * another one inside. */
+static bool same_libcrypto(const OSSL_DISPATCH *in)
+{
+    for (; in->function_id != 0; in++)
+        if (in->function_id == OSSL_FUNC_CRYPTO_MALLOC)
+            return in->function == (provider_function)CRYPTO_malloc;
+    return false;
+}
+
+static int count_provider(OSSL_PROVIDER *active, void *count)
+{
+    (void)active;
+    ++*(size_t *)count;
+    return 1;
+}
+
+/*
+ * Loaded first, or alone, this provider would be asked for what it has not: for file access, for
+ * the ephemeral keys of a handshake. An activation of `default` now comes before ours, which is not
+ * in the application's list yet.
+ */
+static void activate_default(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
+                             OSSL_FUNC_core_get_libctx_fn *get_context)
+{
+    if (get_context == NULL || !same_libcrypto(in))
+        return;
+    OSSL_LIB_CTX *application = (OSSL_LIB_CTX *)get_context(core);
+    size_t active = 0;
+    OSSL_PROVIDER_do_all(application, count_provider, &active);
+    if (active == 0)
+        OSSL_PROVIDER_load(application, "default");
+}
+
+static bool has_mldsa(OSSL_LIB_CTX *context)
+{
+    ERR_set_mark();
+    EVP_KEYMGMT *keymgmt = EVP_KEYMGMT_fetch(context, "ML-DSA-65", NULL);
+    EVP_KEYMGMT_free(keymgmt);
+    ERR_pop_to_mark();
+    return keymgmt != NULL;
+}
+
+static bool prepare(struct provider *provider, const OSSL_DISPATCH *in)
+{
+    struct core_functions functions = {NULL, NULL};
+    take_core_functions(provider, in, &functions);
+    provider->context = OSSL_LIB_CTX_new_from_dispatch(provider->core, in);
+    if (provider->context == NULL || provider->new_error == NULL ||
+        provider->set_error_debug == NULL || provider->vset_error == NULL)
+        return false;
+    activate_default(provider->core, in, functions.get_context);
+    provider->mldsa = has_mldsa(provider->context);
+    char text[256];
+    if (settings_read(&provider->settings, provider->core, functions.get_params, text, sizeof text))
+        return true;
+    RAISE(provider, REASON_SETTING, "%s", text);
+    return false;
 }
 
 int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
@@ -98,10 +183,7 @@ int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const O
     if (provider == NULL)
         return 0;
     provider->core = core;
-    take_core_functions(provider, in);
-    provider->context = OSSL_LIB_CTX_new_from_dispatch(core, in);
-    if (provider->context == NULL || provider->new_error == NULL ||
-        provider->set_error_debug == NULL || provider->vset_error == NULL) {
+    if (!prepare(provider, in)) {
         provider_teardown(provider);
         return 0;
     }

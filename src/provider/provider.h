@@ -7,9 +7,17 @@
 
 #include <openssl/core_dispatch.h>
 #include <openssl/types.h>
+#include <stdatomic.h>
+
+#include "provider/pool.h"
+#include "provider/settings.h"
 
 struct provider {
     const OSSL_CORE_HANDLE *core;
+    struct settings settings;
+    struct pool pool;
+    atomic_bool away; /* the last that waited for a connection to immured has waited in vain */
+    bool mldsa;       /* libcrypto has ML-DSA */
     /* Of its own: the public halves of keys live here, out of reach of the application's
      * configuration. `default` is in it, because nothing else was loaded. */
     OSSL_LIB_CTX *context;
@@ -24,7 +32,20 @@ typedef void (*provider_function)(void);
 /* The entry point, as OSSL_PROVIDER_add_builtin() takes it. */
 OSSL_provider_init_fn provider_init;
 
-extern const OSSL_ALGORITHM provider_keymgmts[];
-extern const OSSL_ALGORITHM provider_signatures[];
+/* Names that more than one table has; those of libcrypto, by which libssl knows the types. */
+#define PROVIDER_PROPERTIES "provider=immure"
+#define PROVIDER_RSA "RSA:rsaEncryption:1.2.840.113549.1.1.1"
+#define PROVIDER_ED25519 "ED25519:1.3.101.112"
+#define PROVIDER_MLDSA44 "ML-DSA-44:MLDSA44:2.16.840.1.101.3.4.3.17:id-ml-dsa-44"
+#define PROVIDER_MLDSA65 "ML-DSA-65:MLDSA65:2.16.840.1.101.3.4.3.18:id-ml-dsa-65"
+#define PROVIDER_MLDSA87 "ML-DSA-87:MLDSA87:2.16.840.1.101.3.4.3.19:id-ml-dsa-87"
+/* So many rows at the beginning of a table are for a libcrypto that has ML-DSA. */
+#define PROVIDER_MLDSA_ROWS 3
+
+extern const OSSL_ALGORITHM provider_keymgmts[];   /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_signatures[]; /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_decoders[];   /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_ciphers[];
+extern const OSSL_ALGORITHM provider_stores[];
 
 #endif

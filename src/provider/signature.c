@@ -1,6 +1,6 @@
 /*
- * Signatures, provider-signature(7): only the one-shot form over a whole message, which is what TLS
- * uses and the only thing that immured signs. What is no TLS SignatureScheme is refused here.
+ * Signatures, provider-signature(7): over whole messages, which is what TLS asks for and the only
+ * thing that immured signs. What is no TLS SignatureScheme is refused here.
  */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "provider/key.h"
+#include "base/buffer.h"
+#include "provider/ask.h"
 #include "provider/reason.h"
-#include "provider/waiter.h"
 
 /* The forms in which a digest's name and a padding may arrive. */
 enum digest { DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_OTHER };
@@ -41,10 +41,16 @@ static const struct {
     {KEY_RSA, DIGEST_SHA256, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA256},
     {KEY_RSA, DIGEST_SHA384, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA384},
     {KEY_RSA, DIGEST_SHA512, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA512},
+    {KEY_RSA_PSS, DIGEST_SHA256, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA256},
+    {KEY_RSA_PSS, DIGEST_SHA384, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA384},
+    {KEY_RSA_PSS, DIGEST_SHA512, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA512},
     {KEY_EC, DIGEST_SHA256, 0, IMMURE_ECDSA_SHA256},
     {KEY_EC, DIGEST_SHA384, 0, IMMURE_ECDSA_SHA384},
     {KEY_EC, DIGEST_SHA512, 0, IMMURE_ECDSA_SHA512},
     {KEY_ED25519, DIGEST_NONE, 0, IMMURE_ED25519},
+    {KEY_MLDSA44, DIGEST_NONE, 0, IMMURE_MLDSA44},
+    {KEY_MLDSA65, DIGEST_NONE, 0, IMMURE_MLDSA65},
+    {KEY_MLDSA87, DIGEST_NONE, 0, IMMURE_MLDSA87},
 };
 
 struct signing {
@@ -52,7 +58,8 @@ struct signing {
     struct key *key;
     enum digest digest;
     int padding;
-    int salt_length; /* bytes, or one of RSA_PSS_SALTLEN_...; TLS: the digest's */
+    int salt_length;       /* bytes, or one of RSA_PSS_SALTLEN_...; TLS: the digest's */
+    struct buffer message; /* so far, where the caller gives it in pieces */
 };
 
 static void *signing_new(void *context, const char *properties)
@@ -60,7 +67,8 @@ static void *signing_new(void *context, const char *properties)
     (void)properties;
     struct signing *signing = calloc(1, sizeof *signing);
     if (signing != NULL)
-        signing->provider = context;
+        *signing =
+            (struct signing){.provider = context, .message = BUFFER_INIT(IMMURE_MESSAGE_MAX)};
     return signing;
 }
 
@@ -70,6 +78,7 @@ static void signing_free(void *context)
     if (signing == NULL)
         return;
     key_release(signing->key);
+    buffer_release(&signing->message);
     free(signing);
 }
 
@@ -80,9 +89,14 @@ static void *signing_dup(void *context)
     if (copy == NULL)
         return NULL;
     *copy = *signing;
+    copy->message = BUFFER_INIT(IMMURE_MESSAGE_MAX);
     if (copy->key != NULL)
         key_share(copy->key);
-    return copy;
+    if (buffer_append(&copy->message, buffer_bytes(&signing->message),
+                      buffer_length(&signing->message)))
+        return copy;
+    signing_free(copy);
+    return NULL;
 }
 
 static enum digest digest_of(const char *name)
@@ -163,6 +177,13 @@ static const OSSL_PARAM *signing_settable(void *context, void *provider)
     return settable;
 }
 
+static int standard_padding(enum key_type_index type)
+{
+    if (type == KEY_RSA_PSS)
+        return RSA_PKCS1_PSS_PADDING;
+    return type == KEY_RSA ? RSA_PKCS1_PADDING : 0;
+}
+
 /* libssl calls it twice a handshake, once only to see whether it works. */
 static int signing_init(void *context, const char *digest, void *keydata, const OSSL_PARAM params[])
 {
@@ -176,7 +197,8 @@ static int signing_init(void *context, const char *digest, void *keydata, const 
         return 0;
     }
     signing->digest = digest != NULL ? digest_of(digest) : DIGEST_NONE;
-    signing->padding = signing->key->type == KEY_RSA ? RSA_PKCS1_PADDING : 0;
+    signing->padding = standard_padding(signing->key->type);
+    buffer_clear(&signing->message);
     signing->salt_length = RSA_PSS_SALTLEN_DIGEST;
     return signing_set_params(signing, params);
 }
@@ -209,10 +231,14 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         *length = longest;
         return 1;
     }
-    struct immure_sign_request request = {
-        .scheme = scheme_of(signing), .message = message, .message_length = message_length};
-    memcpy(request.key_id, signing->key->id, sizeof request.key_id);
-    if (request.scheme == 0) {
+    struct ask ask = {.kind = ASK_SIGN,
+                      .key = signing->key,
+                      .scheme = scheme_of(signing),
+                      .input = message,
+                      .input_length = message_length,
+                      .output = signature,
+                      .size = size};
+    if (ask.scheme == 0) {
         RAISE(signing->provider, REASON_SCHEME, NULL);
         return 0;
     }
@@ -220,8 +246,53 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         RAISE(signing->provider, REASON_MESSAGE_SIZE, "%zu bytes", message_length);
         return 0;
     }
-    *length = size;
-    return waiter_sign(signing->provider, &request, signature, length);
+    if (!ask_immured(&ask))
+        return 0;
+    *length = ask.length;
+    return 1;
+}
+
+/* Algorithms that hash the message themselves are one-shot, here as in OpenSSL. */
+static int signing_update(void *context, const unsigned char *part, size_t length)
+{
+    struct signing *signing = context;
+    if (signing->digest == DIGEST_NONE) {
+        RAISE(signing->provider, REASON_ONE_SHOT, NULL);
+        return 0;
+    }
+    if (!buffer_append(&signing->message, part, length)) {
+        RAISE(signing->provider, REASON_MESSAGE_SIZE, "more than %d bytes", IMMURE_MESSAGE_MAX);
+        return 0;
+    }
+    return 1;
+}
+
+static int signing_final(void *context, unsigned char *signature, size_t *length, size_t size)
+{
+    struct signing *signing = context;
+    return signing_sign(context, signature, length, size, buffer_bytes(&signing->message),
+                        buffer_length(&signing->message));
+}
+
+/* Who asks for a signature over a digest shall hear why there is none. */
+static int signing_init_for_digest(void *context, void *keydata, const OSSL_PARAM params[])
+{
+    const struct signing *signing = context;
+    (void)keydata;
+    (void)params;
+    RAISE(signing->provider, REASON_DIGEST, NULL);
+    return 0;
+}
+
+static int signing_sign_digest(void *context, unsigned char *signature, size_t *length, size_t size,
+                               const unsigned char *digest, size_t digest_length)
+{
+    (void)signature;
+    (void)length;
+    (void)size;
+    (void)digest;
+    (void)digest_length;
+    return signing_init_for_digest(context, NULL, NULL);
 }
 
 static const OSSL_DISPATCH signature_functions[] = {
@@ -230,15 +301,21 @@ static const OSSL_DISPATCH signature_functions[] = {
     {OSSL_FUNC_SIGNATURE_DUPCTX, (provider_function)signing_dup},
     {OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, (provider_function)signing_init},
     {OSSL_FUNC_SIGNATURE_DIGEST_SIGN, (provider_function)signing_sign},
+    {OSSL_FUNC_SIGNATURE_DIGEST_SIGN_UPDATE, (provider_function)signing_update},
+    {OSSL_FUNC_SIGNATURE_DIGEST_SIGN_FINAL, (provider_function)signing_final},
+    {OSSL_FUNC_SIGNATURE_SIGN_INIT, (provider_function)signing_init_for_digest},
+    {OSSL_FUNC_SIGNATURE_SIGN, (provider_function)signing_sign_digest},
     {OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, (provider_function)signing_set_params},
     {OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, (provider_function)signing_settable},
     {0, NULL},
 };
 
 const OSSL_ALGORITHM provider_signatures[] = {
-    {"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=immure", signature_functions,
-     "RSA in immured"},
-    {"ECDSA", "provider=immure", signature_functions, "ECDSA in immured"},
-    {"ED25519:1.3.101.112", "provider=immure", signature_functions, "Ed25519 in immured"},
+    {PROVIDER_MLDSA44, PROVIDER_PROPERTIES, signature_functions, "ML-DSA-44 in immured"},
+    {PROVIDER_MLDSA65, PROVIDER_PROPERTIES, signature_functions, "ML-DSA-65 in immured"},
+    {PROVIDER_MLDSA87, PROVIDER_PROPERTIES, signature_functions, "ML-DSA-87 in immured"},
+    {PROVIDER_RSA, PROVIDER_PROPERTIES, signature_functions, "RSA in immured"},
+    {"ECDSA", PROVIDER_PROPERTIES, signature_functions, "ECDSA in immured"},
+    {PROVIDER_ED25519, PROVIDER_PROPERTIES, signature_functions, "Ed25519 in immured"},
     {NULL, NULL, NULL, NULL},
 };

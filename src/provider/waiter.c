@@ -4,20 +4,18 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "immure/openssl.h"
+#include "client/exchange.h"
 #include "provider/reason.h"
 
 /* How long a blocking exchange waits at most where the waiter has no deadline. */
 #define BLOCKING_LIMIT (30 * NS_PER_S)
 
-/* One signature that a paused job waits for. It lives on the job's own stack. */
+/* One question that a paused job waits for. It lives on the job's own stack. */
 struct immure_operation {
     struct immure_waiter *waiter;
+    struct ask *ask;
     immure_request id;
-    bool done, cancelled;
-    uint8_t *signature;
-    size_t size, length; /* room, and how much of it the signature takes */
-    char error_text[128];
+    bool cancelled;
 };
 
 static _Thread_local struct immure_waiter *current;
@@ -32,6 +30,11 @@ void immure_waiter_leave(void)
     current = NULL;
 }
 
+struct immure_waiter *waiter_of_thread(void)
+{
+    return current;
+}
+
 void immure_waiter_cancel(struct immure_waiter *waiter)
 {
     struct immure_operation *operation = waiter->operation;
@@ -42,32 +45,27 @@ void immure_waiter_cancel(struct immure_waiter *waiter)
     waiter->error = IMMURE_E_CANCELLED;
 }
 
-static void note_reply(struct immure_waiter *waiter, const struct immure_signature *reply)
+static void note_answer(struct immure_waiter *waiter, const struct ask *ask)
 {
     waiter->answered_at = clock_now();
-    waiter->error = reply->error;
-    waiter->backend = reply->backend;
-    waiter->queue_ns = reply->queue_ns;
-    waiter->sign_ns = reply->sign_ns;
+    waiter->error = ask->error;
+    waiter->backend = ask->backend;
+    waiter->queue_ns = ask->queue_ns;
+    waiter->sign_ns = ask->work_ns;
 }
 
-static void take_reply(void *arg, const struct immure_signature *reply)
+static void wake(struct ask *ask)
 {
-    struct immure_operation *operation = arg;
-    note_reply(operation->waiter, reply);
-    operation->done = true;
-    operation->length = reply->signature_length;
-    if (reply->error != IMMURE_OK)
-        strncat(operation->error_text, reply->error_text, sizeof operation->error_text - 1);
-    else if (reply->signature_length <= operation->size)
-        memcpy(operation->signature, reply->signature, reply->signature_length);
+    struct immure_operation *operation = ask->arg;
+    note_answer(operation->waiter, ask);
     operation->waiter->wake(operation->waiter);
 }
 
 /* Resumes may be spurious: another event of the connection, or an application that just tries. */
-static bool pause_until_done(const struct provider *provider, struct immure_operation *operation)
+static bool pause_until_done(struct immure_operation *operation)
 {
-    while (!operation->done && !operation->cancelled) {
+    const struct provider *provider = operation->ask->key->provider;
+    while (!operation->ask->done && !operation->cancelled) {
         if (!ASYNC_pause_job()) {
             immure_request_cancel(operation->waiter->client, operation->id);
             RAISE(provider, REASON_PAUSE, NULL);
@@ -79,72 +77,48 @@ static bool pause_until_done(const struct provider *provider, struct immure_oper
     return !operation->cancelled;
 }
 
-static bool sign_async(const struct provider *provider, struct immure_waiter *waiter,
-                       const struct immure_sign_request *request, uint8_t *signature,
-                       size_t *length)
+static bool ask_paused(struct immure_waiter *waiter, struct ask *ask)
 {
-    struct immure_operation operation = {.waiter = waiter, .signature = signature, .size = *length};
-    enum immure_error error =
-        immure_sign(waiter->client, request, take_reply, &operation, &operation.id);
+    struct immure_operation operation = {.waiter = waiter, .ask = ask};
+    ask->answered = wake;
+    ask->arg = &operation;
+    enum immure_error error = ask_send(ask, waiter->client, waiter->deadline, &operation.id);
     if (error != IMMURE_OK) {
         waiter->error = error;
-        RAISE(provider, REASON_REQUEST, "%s", immure_error_text(error));
-        return false;
+        ask_fail(ask, error, immure_error_text(error));
+        return true;
     }
     waiter->operation = &operation;
-    bool answered = pause_until_done(provider, &operation);
+    bool answered = pause_until_done(&operation);
     waiter->operation = NULL;
-    if (answered && waiter->error != IMMURE_OK) {
-        RAISE(provider, REASON_IMMURED, "%s", operation.error_text);
-        return false;
-    }
-    *length = operation.length;
     return answered;
 }
 
-static bool sign_blocking(const struct provider *provider, struct immure_waiter *waiter,
-                          const struct immure_sign_request *request, uint8_t *signature,
-                          size_t *length)
+static bool ask_blocking(struct immure_waiter *waiter, struct ask *ask)
 {
-    uint8_t room[IMMURE_SIGNATURE_MAX];
-    struct immure_signature reply;
-    immure_blocking_sign(waiter->blocking, request, BLOCKING_LIMIT, room, &reply);
-    note_reply(waiter, &reply);
-    if (reply.error != IMMURE_OK) {
-        RAISE(provider, REASON_IMMURED, "%s", reply.error_text);
-        return false;
-    }
-    if (reply.signature_length <= *length)
-        memcpy(signature, room, reply.signature_length);
-    *length = reply.signature_length;
+    struct immure_blocking *exchange = waiter->blocking;
+    uint64_t deadline = clock_now() + BLOCKING_LIMIT;
+    if (waiter->deadline != 0 && waiter->deadline < deadline)
+        deadline = waiter->deadline;
+    immure_request id;
+    exchange_begin(exchange);
+    enum immure_error error = ask_send(ask, exchange->client, deadline, &id);
+    if (error == IMMURE_OK)
+        error = exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
+    if (error != IMMURE_OK)
+        ask_fail(ask, error, immure_error_text(error));
+    note_answer(waiter, ask);
     return true;
 }
 
-bool waiter_sign(const struct provider *provider, const struct immure_sign_request *request,
-                 uint8_t *signature, size_t *length)
+bool waiter_ask(struct immure_waiter *waiter, struct ask *ask)
 {
-    struct immure_waiter *waiter = current;
-    if (waiter == NULL) {
-        RAISE(provider, REASON_NO_WAITER, NULL);
-        return false;
-    }
     if (waiter->blocking == NULL && (waiter->client == NULL || ASYNC_get_current_job() == NULL)) {
-        RAISE(provider, REASON_NO_BLOCKING, NULL);
+        RAISE(ask->key->provider, REASON_NO_BLOCKING, NULL);
         return false;
     }
-    struct immure_sign_request timed = *request;
-    timed.deadline = waiter->deadline;
-    waiter->scheme = request->scheme;
+    waiter->scheme = ask->scheme;
     waiter->backend = NULL;
     waiter->asked_at = waiter->answered_at = clock_now();
-
-    size_t size = *length;
-    bool ok = waiter->blocking != NULL ? sign_blocking(provider, waiter, &timed, signature, length)
-                                       : sign_async(provider, waiter, &timed, signature, length);
-    if (ok && (*length == 0 || *length > size)) {
-        RAISE(provider, REASON_SIGNATURE_SIZE, "%zu bytes where %zu were expected at most", *length,
-              size);
-        return false;
-    }
-    return ok;
+    return waiter->blocking != NULL ? ask_blocking(waiter, ask) : ask_paused(waiter, ask);
 }

@@ -1,20 +1,14 @@
-/* How a signature is waited for; the public half is immure/openssl.h. */
+/* Asking through the waiter that the thread has entered; the public half is immure/openssl.h. */
 #ifndef PROVIDER_WAITER_H
 #define PROVIDER_WAITER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "immure/openssl.h"
+#include "provider/ask.h"
 
-#include "immure/client.h"
-#include "provider/provider.h"
-
-/*
- * Has `request` signed through the waiter that the thread has entered: writes at most *length bytes
- * to `signature` and says how many. False: the reason is on the error queue. May pause the async
- * job it runs in.
- */
-bool waiter_sign(const struct provider *provider, const struct immure_sign_request *request,
-                 uint8_t *signature, size_t *length);
+/* NULL: none was entered. */
+struct immure_waiter *waiter_of_thread(void);
+/* Pauses the async job it runs in, or blocks. False: it could not be tried, or not be waited for,
+ * and the reason is on the error queue. */
+bool waiter_ask(struct immure_waiter *waiter, struct ask *ask);
 
 #endif

@@ -1,0 +1,47 @@
+/*
+ * One question to immured, a signature or a decryption, and its answer. It lives on the stack of
+ * the operation that asks.
+ */
+#ifndef PROVIDER_ASK_H
+#define PROVIDER_ASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "immure/client.h"
+#include "provider/key.h"
+
+struct ask {
+    const struct key *key;
+    enum { ASK_SIGN, ASK_DECRYPT } kind;
+    uint16_t scheme;      /* ASK_SIGN */
+    uint16_t version;     /* ASK_DECRYPT: the client's */
+    const uint8_t *input; /* message or ciphertext */
+    size_t input_length;
+    uint8_t *output; /* signature or premaster secret */
+    size_t size;     /* room for it */
+
+    bool done;
+    enum immure_error error;
+    char error_text[256];
+    const char *where; /* the socket that was asked; NULL: a waiter knows */
+    size_t length;     /* of the output; what is longer than its room was not written */
+    const char *backend;
+    uint64_t queue_ns, work_ns;
+
+    void (*answered)(struct ask *ask); /* called when it is done, if not NULL */
+    void *arg;
+};
+
+/* Asks immured in the way that the thread is prepared for. False: the reason is on the error queue.
+ * May pause the async job that it runs in. */
+bool ask_immured(struct ask *ask);
+
+/* The parts that the ways share. Sends it; the rest is done when ask->done is true. */
+enum immure_error ask_send(struct ask *ask, struct immure_client *client, uint64_t deadline,
+                           immure_request *id);
+/* It ends without an answer. */
+void ask_fail(struct ask *ask, enum immure_error error, const char *text);
+
+#endif

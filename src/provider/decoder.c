@@ -1,0 +1,186 @@
+/*
+ * Key references, provider-decoder(7), in two steps as OpenSSL takes them: from PEM to DER, and
+ * from DER to a key of each type. Both without asking immured, which need not run yet.
+ */
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/core_object.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+#include "immure/reference.h"
+#include "provider/key.h"
+#include "provider/reason.h"
+
+#define STRUCTURE "ImmureKeyReference"
+
+/* Decoders keep nothing between two inputs. */
+static void *decoder_new(void *context)
+{
+    return context;
+}
+
+static void decoder_free(void *context)
+{
+    (void)context;
+}
+
+/* All that the file says of a key. */
+static int decoder_does_selection(void *context, int selection)
+{
+    (void)context;
+    (void)selection;
+    return 1;
+}
+
+/* False: the reason is on the error queue. */
+static bool reference_check(const struct provider *provider, const uint8_t *der, size_t length)
+{
+    struct immure_reference reference;
+    uint8_t id[IMMURE_KEY_ID_SIZE];
+    enum immure_reference_error error = immure_reference_parse_der(&reference, der, length);
+    const char *fault = error != IMMURE_REFERENCE_OK ? immure_reference_error_text(error) : NULL;
+    if (fault == NULL) {
+        ERR_set_mark();
+        EVP_PKEY *public = key_parse_spki(provider, reference.spki, reference.spki_length);
+        if (public == NULL || key_type_of(public) == key_type_count)
+            fault = "its public key is of no type that is known here";
+        else if (!EVP_Q_digest(provider->context, "SHA256", NULL, reference.spki,
+                               reference.spki_length, id, NULL) ||
+                 memcmp(id, reference.key_id, sizeof id) != 0)
+            fault = "its key id is not the SHA-256 of its public key";
+        EVP_PKEY_free(public);
+        ERR_pop_to_mark();
+    }
+    if (fault != NULL)
+        RAISE(provider, REASON_REFERENCE, "%s", fault);
+    return fault == NULL;
+}
+
+static int give_der(uint8_t *der, size_t length, OSSL_CALLBACK *callback, void *arg)
+{
+    int type = OSSL_OBJECT_PKEY;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
+        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_STRUCTURE, (char *)STRUCTURE, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_DATA, der, length),
+        OSSL_PARAM_construct_end(),
+    };
+    return callback(params, arg);
+}
+
+/* What is no key reference is left to the other decoders: 1, and the callback is not called. */
+static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback,
+                      void *arg, OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
+{
+    const struct provider *provider = context;
+    char *label = NULL, *header = NULL;
+    uint8_t *der = NULL;
+    long length = 0;
+    int result = 1;
+    (void)selection;
+    (void)phrase;
+    (void)phrase_arg;
+    BIO *bio = BIO_new_from_core_bio(provider->context, in);
+    if (bio == NULL)
+        return 0;
+    ERR_set_mark();
+    bool found = PEM_read_bio(bio, &label, &header, &der, &length) == 1 &&
+                 strcmp(label, IMMURE_REFERENCE_LABEL) == 0;
+    ERR_pop_to_mark();
+    if (found)
+        result = reference_check(provider, der, (size_t)length) &&
+                 give_der(der, (size_t)length, callback, arg);
+    OPENSSL_free(label);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    BIO_free(bio);
+    return result;
+}
+
+/* At most `size` bytes; 0: none, or more than that. */
+static size_t read_all(BIO *bio, uint8_t *bytes, size_t size)
+{
+    size_t length = 0, got;
+    uint8_t beyond;
+    while (length < size && BIO_read_ex(bio, bytes + length, size - length, &got) == 1)
+        length += got;
+    return length < size || BIO_read_ex(bio, &beyond, 1, &got) != 1 ? length : 0;
+}
+
+static int der_decode(struct provider *provider, enum key_type_index type, OSSL_CORE_BIO *in,
+                      OSSL_CALLBACK *callback, void *arg)
+{
+    uint8_t der[IMMURE_REFERENCE_DER_MAX];
+    struct immure_reference reference;
+    BIO *bio = BIO_new_from_core_bio(provider->context, in);
+    if (bio == NULL)
+        return 0;
+    ERR_set_mark();
+    size_t length = read_all(bio, der, sizeof der);
+    EVP_PKEY *public = NULL;
+    if (length > 0 && immure_reference_parse_der(&reference, der, length) == IMMURE_REFERENCE_OK)
+    public = key_parse_spki(provider, reference.spki, reference.spki_length);
+    ERR_pop_to_mark();
+    BIO_free(bio);
+    if (public != NULL && key_type_of(public) == (size_t)type)
+        return key_hand_over(provider, public, reference.spki, reference.spki_length,
+                             reference.socket, callback, arg);
+    EVP_PKEY_free(public);
+    return 1;
+}
+
+#define DECODER_COMMON                                                                             \
+    {OSSL_FUNC_DECODER_NEWCTX, (provider_function)decoder_new},                                    \
+        {OSSL_FUNC_DECODER_FREECTX, (provider_function)decoder_free},                              \
+    {                                                                                              \
+        OSSL_FUNC_DECODER_DOES_SELECTION, (provider_function)decoder_does_selection                \
+    }
+
+static const OSSL_DISPATCH pem_functions[] = {
+    DECODER_COMMON,
+    {OSSL_FUNC_DECODER_DECODE, (provider_function)pem_decode},
+    {0, NULL},
+};
+
+/* OpenSSL does not say for which type it calls. */
+#define KEY_TYPE_DECODER(prefix, index)                                                            \
+    static int prefix##_decode(void *context, OSSL_CORE_BIO *in, int selection,                    \
+                               OSSL_CALLBACK *callback, void *arg,                                 \
+                               OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)                 \
+    {                                                                                              \
+        (void)selection;                                                                           \
+        (void)phrase;                                                                              \
+        (void)phrase_arg;                                                                          \
+        return der_decode(context, index, in, callback, arg);                                      \
+    }                                                                                              \
+    static const OSSL_DISPATCH prefix##_functions[] = {                                            \
+        DECODER_COMMON,                                                                            \
+        {OSSL_FUNC_DECODER_DECODE, (provider_function)prefix##_decode},                            \
+        {0, NULL},                                                                                 \
+    };
+
+KEY_TYPE_DECODER(rsa, KEY_RSA)
+KEY_TYPE_DECODER(rsa_pss, KEY_RSA_PSS)
+KEY_TYPE_DECODER(ec, KEY_EC)
+KEY_TYPE_DECODER(ed25519, KEY_ED25519)
+KEY_TYPE_DECODER(mldsa44, KEY_MLDSA44)
+KEY_TYPE_DECODER(mldsa65, KEY_MLDSA65)
+KEY_TYPE_DECODER(mldsa87, KEY_MLDSA87)
+
+#define PEM_INPUT PROVIDER_PROPERTIES ",input=pem"
+#define DER_INPUT PROVIDER_PROPERTIES ",input=der,structure=" STRUCTURE
+
+const OSSL_ALGORITHM provider_decoders[] = {
+    {PROVIDER_MLDSA44, DER_INPUT, mldsa44_functions, NULL},
+    {PROVIDER_MLDSA65, DER_INPUT, mldsa65_functions, NULL},
+    {PROVIDER_MLDSA87, DER_INPUT, mldsa87_functions, NULL},
+    {"DER", PEM_INPUT, pem_functions, NULL},
+    {PROVIDER_RSA, DER_INPUT, rsa_functions, NULL},
+    {"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", DER_INPUT, rsa_pss_functions, NULL},
+    {"EC:id-ecPublicKey:1.2.840.10045.2.1", DER_INPUT, ec_functions, NULL},
+    {PROVIDER_ED25519, DER_INPUT, ed25519_functions, NULL},
+    {NULL, NULL, NULL, NULL},
+};

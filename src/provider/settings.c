@@ -1,0 +1,73 @@
+#include "provider/settings.h"
+
+#include <openssl/params.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "immure/reference.h"
+
+#define TIMEOUT_STANDARD (5 * NS_PER_S)
+#define TIMEOUT_MAX (60 * NS_PER_S)
+
+static bool set_socket(struct settings *settings, const char *text)
+{
+    size_t length = strlen(text);
+    if ((text[0] != '/' && text[0] != '@') || length < 2 || length > IMMURE_SOCKET_PATH_MAX)
+        return false;
+    settings->socket = strdup(text);
+    return settings->socket != NULL;
+}
+
+static bool set_timeout(struct settings *settings, const char *text)
+{
+    return duration_parse(text, &settings->timeout) && settings->timeout > 0 &&
+           settings->timeout <= TIMEOUT_MAX;
+}
+
+static bool set_asynchronous(struct settings *settings, const char *text)
+{
+    settings->asynchronous = strcmp(text, "yes") == 0;
+    return settings->asynchronous || strcmp(text, "no") == 0;
+}
+
+static const struct {
+    const char *name;
+    bool (*set)(struct settings *settings, const char *text);
+    const char *expected;
+} names[] = {
+    {"socket", set_socket, "an absolute path of at most 107 bytes, or @NAME"},
+    {"timeout", set_timeout, "a duration up to 60s, as 5s or 500ms"},
+    {"asynchronous", set_asynchronous, "yes or no"},
+};
+#define NAMES (sizeof names / sizeof names[0])
+
+bool settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
+                   OSSL_FUNC_core_get_params_fn *get_params, char *error, size_t size)
+{
+    char *texts[NAMES] = {NULL};
+    OSSL_PARAM params[NAMES + 1];
+    for (size_t i = 0; i < NAMES; i++)
+        params[i] = OSSL_PARAM_construct_utf8_ptr(names[i].name, &texts[i], 0);
+    params[NAMES] = OSSL_PARAM_construct_end();
+    *settings = (struct settings){.timeout = TIMEOUT_STANDARD};
+    if (get_params == NULL || !get_params(core, params))
+        return true; /* nothing is configured */
+    for (size_t i = 0; i < NAMES; i++) {
+        if (texts[i] != NULL && !names[i].set(settings, texts[i])) {
+            snprintf(error, size, "openssl.cnf: %s = %s: expected: %s", names[i].name, texts[i],
+                     names[i].expected);
+            settings_free(settings);
+            return false;
+        }
+    }
+    return true;
+}
+
+void settings_free(struct settings *settings)
+{
+    free(settings->socket);
+    settings->socket = NULL;
+}

@@ -1,0 +1,28 @@
+/*
+ * What the operator said in the provider's section of openssl.cnf. Read once, when the provider is
+ * loaded: servers wipe the environment of their workers, and chroot() takes the file away.
+ */
+#ifndef PROVIDER_SETTINGS_H
+#define PROVIDER_SETTINGS_H
+
+#include <openssl/core_dispatch.h>
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where immured listens unless somebody says otherwise. */
+#define SETTINGS_SOCKET "/run/immure/immured.sock"
+
+struct settings {
+    char *socket;      /* goes before what key references say; NULL: not given */
+    uint64_t timeout;  /* of one signature, connecting included; ns */
+    bool asynchronous; /* async jobs of servers that know nothing of immure are paused */
+};
+
+/* False with one line in `error` (`size` bytes). */
+bool settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
+                   OSSL_FUNC_core_get_params_fn *get_params, char *error, size_t size);
+void settings_free(struct settings *settings);
+
+#endif

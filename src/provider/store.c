@@ -1,0 +1,139 @@
+/*
+ * `immure:NAME` and `immure:NAME?socket=PATH`, provider-storemgmt(7): a key by its name in immured.
+ * Unlike a key reference it asks immured when the key is loaded, because only that knows the public
+ * half.
+ */
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/exchange.h"
+#include "provider/key.h"
+#include "provider/reason.h"
+
+#define SCHEME "immure:"
+#define SOCKET_OPTION "?socket="
+
+struct store {
+    struct provider *provider;
+    char *name;
+    const char *socket;
+    bool done;
+};
+
+/* The one key of a name. */
+struct search {
+    const char *name;
+    size_t found;
+    uint8_t *spki;
+    size_t spki_length;
+};
+
+static void *store_open(void *context, const char *uri)
+{
+    struct provider *provider = context;
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL || strncmp(uri, SCHEME, strlen(SCHEME)) != 0 ||
+        (store->name = strdup(uri + strlen(SCHEME))) == NULL) {
+        free(store);
+        return NULL;
+    }
+    store->provider = provider;
+    store->socket = provider->settings.socket != NULL ? provider->settings.socket : SETTINGS_SOCKET;
+    char *option = strstr(store->name, SOCKET_OPTION);
+    if (option != NULL) {
+        *option = '\0';
+        store->socket = option + strlen(SOCKET_OPTION);
+    }
+    return store;
+}
+
+static void note_key(void *arg, const struct immure_key *key, enum immure_error error)
+{
+    struct search *search = arg;
+    (void)error;
+    if (key == NULL || strcmp(key->name, search->name) != 0 || search->found++ > 0)
+        return;
+    search->spki = malloc(key->spki_length);
+    search->spki_length = key->spki_length;
+    if (search->spki != NULL)
+        memcpy(search->spki, key->spki, key->spki_length);
+}
+
+/* False: the reason is on the error queue. */
+static bool find(const struct store *store, struct search *search)
+{
+    struct provider *provider = store->provider;
+    struct immure_blocking *exchange = pool_take(&provider->pool, store->socket);
+    if (exchange == NULL) {
+        RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket, strerror(errno));
+        return false;
+    }
+    enum immure_error error =
+        immure_blocking_list(exchange, provider->settings.timeout, note_key, search);
+    if (error != IMMURE_OK)
+        RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket,
+              exchange_error_text(exchange, error));
+    else if (search->found != 1)
+        RAISE(provider, REASON_URI, "%s has %s key \"%s\"", store->socket,
+              search->found == 0 ? "no" : "more than one", store->name);
+    pool_give(&provider->pool, exchange);
+    return error == IMMURE_OK && search->found == 1 && search->spki != NULL;
+}
+
+static int store_load(void *context, OSSL_CALLBACK *callback, void *arg,
+                      OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
+{
+    struct store *store = context;
+    struct search search = {.name = store->name};
+    int result = 0;
+    (void)phrase;
+    (void)phrase_arg;
+    store->done = true;
+    if (find(store, &search)) {
+        EVP_PKEY *public = key_parse_spki(store->provider, search.spki, search.spki_length);
+        if (public != NULL)
+            result = key_hand_over(store->provider, public, search.spki, search.spki_length,
+                                   store->socket, callback, arg);
+    }
+    free(search.spki);
+    return result;
+}
+
+static int store_eof(void *context)
+{
+    const struct store *store = context;
+    return store->done;
+}
+
+static int store_close(void *context)
+{
+    struct store *store = context;
+    free(store->name);
+    free(store);
+    return 1;
+}
+
+/* What is expected, how it is searched: there is but one key. */
+static int store_set_params(void *context, const OSSL_PARAM params[])
+{
+    (void)context;
+    (void)params;
+    return 1;
+}
+
+static const OSSL_DISPATCH store_functions[] = {
+    {OSSL_FUNC_STORE_OPEN, (provider_function)store_open},
+    {OSSL_FUNC_STORE_LOAD, (provider_function)store_load},
+    {OSSL_FUNC_STORE_EOF, (provider_function)store_eof},
+    {OSSL_FUNC_STORE_CLOSE, (provider_function)store_close},
+    {OSSL_FUNC_STORE_SET_CTX_PARAMS, (provider_function)store_set_params},
+    {0, NULL},
+};
+
+const OSSL_ALGORITHM provider_stores[] = {
+    {"immure", PROVIDER_PROPERTIES, store_functions, "keys in immured by name"},
+    {NULL, NULL, NULL, NULL},
+};
