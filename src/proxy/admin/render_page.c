@@ -173,8 +173,9 @@ static void table_certificates(FILE *out, const struct status *status)
 static void table_keyd(FILE *out, const struct status *status)
 {
     static const struct column columns[] = {
-        {"up", false},     {"clients", false}, {"keys", false},    {"queued", false},
-        {"signed", false}, {"a batch", false}, {"refused", false}, {"dropped", false}};
+        {"up", false},      {"clients", false}, {"keys", false},         {"queued", false},
+        {"oldest", false},  {"signed", false},  {"lanes filled", false}, {"signed again", false},
+        {"refused", false}, {"dropped", false}};
     if (status->keyd_count == 0)
         return;
     table_open(out, "Key process (immured)", columns, sizeof columns / sizeof columns[0]);
@@ -183,9 +184,11 @@ static void table_keyd(FILE *out, const struct status *status)
     cell_number(out, status_keyd(status, "sessions"));
     cell_number(out, status_keyd(status, "keys"));
     cell_number(out, status_keyd(status, "queued"));
-    double made = status_keyd(status, "signatures_total");
-    cell_number(out, made);
-    cell_number(out, made / status_keyd(status, "batches_total"));
+    cell_seconds(out, status_keyd(status, "queue_age_microseconds") / 1e6);
+    cell_number(out, status_keyd(status, "signatures_total"));
+    cell_number(out, status_keyd(status, "lanes_filled_total") /
+                         status_keyd(status, "lane_batches_total"));
+    cell_number(out, status_keyd(status, "signed_again_total"));
     cell_number(out, status_keyd(status, "refused_total") + status_keyd(status, "busy_total"));
     cell_number(out, status_keyd(status, "expired_total") + status_keyd(status, "cancelled_total"));
     row_close(out);
