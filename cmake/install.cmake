@@ -3,7 +3,9 @@ include(GNUInstallDirs)
 include(cmake/man.cmake)
 
 install(TARGETS immured immure-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
-install(TARGETS immure-storm)
+install(TARGETS immure immure-storm)
+install(FILES packaging/completion/immure.bash
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME immure)
 install(TARGETS libimmure libimmure-static libimmure-openssl libimmure-openssl-static)
 install(DIRECTORY include/immure TYPE INCLUDE)
 foreach(name immure immure-openssl)
