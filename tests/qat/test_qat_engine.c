@@ -51,13 +51,14 @@ static struct {
     EVP_PKEY *plain, *engine;
 } keys[KEY_KINDS];
 
-/* One signature, as an ASYNC job. */
+/* One operation with an engine's key, as an ASYNC job. */
 struct job {
+    int (*operation)(void *job);
     enum key_kind kind;
     char message[32];
-    unsigned char signature[512];
+    unsigned char signature[512]; /* or the secret derived */
     size_t length;
-    bool signed_; /* as the engine says */
+    bool done; /* as the engine says */
     ASYNC_JOB *async;
     ASYNC_WAIT_CTX *wait;
     int state;  /* what ASYNC_start_job returned */
@@ -87,18 +88,17 @@ static int job_sign(void *argument)
     struct job *job = *(struct job **)argument;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     job->length = sizeof job->signature;
-    job->signed_ = context != NULL && context_init(context, keys[job->kind].engine, false) &&
-                   EVP_DigestSign(context, job->signature, &job->length,
-                                  (const unsigned char *)job->message, sizeof job->message) > 0;
+    job->done = context != NULL && context_init(context, keys[job->kind].engine, false) &&
+                EVP_DigestSign(context, job->signature, &job->length,
+                               (const unsigned char *)job->message, sizeof job->message) > 0;
     EVP_MD_CTX_free(context);
     return 1;
 }
 
-/* Libcrypto's word, with the plain key. */
-static bool job_good(const struct job *job)
+static bool verify(const struct job *job, EVP_PKEY *key)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool good = job->signed_ && context_init(context, keys[job->kind].plain, true) &&
+    bool good = context != NULL && context_init(context, key, true) &&
                 EVP_DigestVerify(context, job->signature, job->length,
                                  (const unsigned char *)job->message, sizeof job->message) == 1;
     EVP_MD_CTX_free(context);
@@ -106,17 +106,49 @@ static bool job_good(const struct job *job)
     return good;
 }
 
+/* Libcrypto's word, with the plain key. */
+static bool job_good(const struct job *job)
+{
+    return job->done && verify(job, keys[job->kind].plain);
+}
+
+/* The engine's word. */
+static int job_verify(void *argument)
+{
+    struct job *job = *(struct job **)argument;
+    job->done = verify(job, keys[job->kind].engine);
+    return 1;
+}
+
+static bool derive(struct job *job, EVP_PKEY *key)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    job->length = sizeof job->signature;
+    bool good = context != NULL && EVP_PKEY_derive_init(context) > 0 &&
+                EVP_PKEY_derive_set_peer(context, keys[job->kind].plain) > 0 &&
+                EVP_PKEY_derive(context, job->signature, &job->length) > 0;
+    EVP_PKEY_CTX_free(context);
+    return good;
+}
+
+static int job_derive(void *argument)
+{
+    struct job *job = *(struct job **)argument;
+    job->done = derive(job, keys[job->kind].engine);
+    return 1;
+}
+
 /* No signature, and no claim of one. RSA: the engine's 0 for a failure is to libcrypto a signature
  * of no length, well made. */
 static bool job_failed(const struct job *job)
 {
-    return job->kind == RSA_2048 ? job->signed_ && job->length == 0 : !job->signed_;
+    return job->kind == RSA_2048 ? job->done && job->length == 0 : !job->done;
 }
 
 static void job_continue(struct job *job)
 {
     int result;
-    job->state = ASYNC_start_job(&job->async, job->wait, &result, job_sign, &job, sizeof job);
+    job->state = ASYNC_start_job(&job->async, job->wait, &result, job->operation, &job, sizeof job);
 }
 
 static int job_ready(void *job)
@@ -125,13 +157,21 @@ static int job_ready(void *job)
     return 1;
 }
 
-static void job_start(struct job *job, enum key_kind kind)
+static void job_begin(struct job *job)
 {
-    *job = (struct job){.kind = kind, .wait = ASYNC_WAIT_CTX_new()};
+    job->async = NULL;
+    job->ready = false;
+    job->wait = ASYNC_WAIT_CTX_new();
     if (mode->callback)
         assert_true(ASYNC_WAIT_CTX_set_callback(job->wait, job_ready, job));
-    snprintf(job->message, sizeof job->message, "message %d of %p", (int)kind, (void *)job);
     job_continue(job);
+}
+
+static void job_start(struct job *job, int (*operation)(void *job), enum key_kind kind)
+{
+    *job = (struct job){.operation = operation, .kind = kind};
+    snprintf(job->message, sizeof job->message, "message %d of %p", (int)kind, (void *)job);
+    job_begin(job);
 }
 
 /* There is a result, or the ring was full and may not be now. */
@@ -204,7 +244,7 @@ static void test_job_pauses(void **state)
     for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
         struct job job;
         double start = seconds();
-        job_start(&job, kind);
+        job_start(&job, job_sign, kind);
         assert_int_equal(job.state, ASYNC_PAUSE);
         assert_int_equal(control->in_flight, 1);
         jobs_finish(&job, 1);
@@ -212,6 +252,30 @@ static void test_job_pauses(void **state)
         assert_true(job_good(&job));
     }
     assert_int_equal(control->answered, KEY_KINDS);
+}
+
+/* What an engine's key does besides: RSA's public operation, and ECDH's point multiplication. */
+static void test_other_operations(void **state)
+{
+    (void)state;
+    struct job job;
+    job_start(&job, job_sign, RSA_2048);
+    jobs_finish(&job, 1);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        job.operation = job_verify;
+        job.message[0] ^= (char)wrong;
+        job_begin(&job);
+        jobs_finish(&job, 1);
+        assert_int_equal(job.done, !wrong);
+    }
+    struct job expected = {.kind = P_256};
+    assert_true(derive(&expected, keys[P_256].plain));
+    job_start(&job, job_derive, P_256);
+    jobs_finish(&job, 1);
+    assert_true(job.done);
+    assert_int_equal(job.length, expected.length);
+    assert_memory_equal(job.signature, expected.signature, job.length);
+    assert_int_equal(control->answered, 4);
 }
 
 static void test_without_a_job_it_waits(void **state)
@@ -231,7 +295,7 @@ static void test_many_in_flight_on_one_thread(void **state)
     control->delay = LONG_DELAY;
     struct job jobs[JOBS_MAX];
     for (size_t i = 0; i < JOBS_MAX; i++)
-        job_start(&jobs[i], i % KEY_KINDS);
+        job_start(&jobs[i], job_sign, i % KEY_KINDS);
     assert_int_equal(control->most_in_flight, JOBS_MAX);
     jobs_finish(jobs, JOBS_MAX);
     for (size_t i = 0; i < JOBS_MAX; i++)
@@ -245,7 +309,7 @@ static void test_full_ring_is_tried_again(void **state)
     control->ring = 2;
     struct job jobs[JOBS_MAX];
     for (size_t i = 0; i < JOBS_MAX; i++)
-        job_start(&jobs[i], i % KEY_KINDS);
+        job_start(&jobs[i], job_sign, i % KEY_KINDS);
     assert_true(control->full > 0);
     jobs_finish(jobs, JOBS_MAX);
     assert_true(control->most_in_flight <= 4); /* two instances */
@@ -263,10 +327,10 @@ static void test_wrong_results(void **state)
             control->fault = faults[i];
             control->faults = 1;
             struct job jobs[2];
-            job_start(&jobs[0], kind);
-            job_start(&jobs[1], kind);
+            job_start(&jobs[0], job_sign, kind);
+            job_start(&jobs[1], job_sign, kind);
             jobs_finish(jobs, 2);
-            assert_true(jobs[0].signed_ && jobs[1].signed_);
+            assert_true(jobs[0].done && jobs[1].done);
             assert_int_equal(job_good(&jobs[0]) + job_good(&jobs[1]), 1);
         }
     assert_int_equal(control->faulted, 2 * KEY_KINDS);
@@ -279,7 +343,7 @@ static void test_failure(void **state)
     control->faults = KEY_KINDS;
     for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
         struct job job;
-        job_start(&job, kind);
+        job_start(&job, job_sign, kind);
         jobs_finish(&job, 1);
         assert_true(job_failed(&job));
     }
@@ -293,7 +357,7 @@ static void test_gone_in_mid_flight(void **state)
         skip(); /* its thread asks for events only if the engine falls back by itself */
     struct job jobs[JOBS_MAX];
     for (size_t i = 0; i < JOBS_MAX; i++)
-        job_start(&jobs[i], i % KEY_KINDS);
+        job_start(&jobs[i], job_sign, i % KEY_KINDS);
     control->gone = 1;
     for (double end = seconds() + 0.02; seconds() < end;)
         assert_true(jobs_turn(jobs, JOBS_MAX)); /* nothing comes, and nothing says why */
@@ -303,7 +367,7 @@ static void test_gone_in_mid_flight(void **state)
     for (size_t i = 0; i < JOBS_MAX; i++)
         assert_true(job_failed(&jobs[i]));
 
-    job_start(&jobs[0], RSA_2048);
+    job_start(&jobs[0], job_sign, RSA_2048);
     assert_int_equal(jobs[0].state, ASYNC_FINISH); /* refused at once */
     jobs_finish(jobs, 1);
     assert_true(job_failed(&jobs[0]));
@@ -311,7 +375,7 @@ static void test_gone_in_mid_flight(void **state)
 
     control->gone = 0;
     device_notice();
-    job_start(&jobs[0], RSA_2048);
+    job_start(&jobs[0], job_sign, RSA_2048);
     assert_int_equal(jobs[0].state, ASYNC_PAUSE);
     jobs_finish(jobs, 1);
     assert_true(job_good(&jobs[0]));
@@ -325,7 +389,7 @@ static void test_absent(void **state)
     assert_false(ENGINE_ctrl_cmd(engine, "GET_NUM_CRYPTO_INSTANCES", 0, &count, NULL, 0));
     for (enum key_kind kind = 0; kind < KEY_KINDS; kind++) {
         struct job job;
-        job_start(&job, kind);
+        job_start(&job, job_sign, kind);
         assert_int_equal(job.state, ASYNC_FINISH);
         jobs_finish(&job, 1);
         assert_true(job_good(&job));
@@ -407,6 +471,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_instances, setup),
         cmocka_unit_test_setup(test_job_pauses, setup),
+        cmocka_unit_test_setup(test_other_operations, setup),
         cmocka_unit_test_setup(test_without_a_job_it_waits, setup),
         cmocka_unit_test_setup(test_many_in_flight_on_one_thread, setup),
         cmocka_unit_test_setup(test_full_ring_is_tried_again, setup),
