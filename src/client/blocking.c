@@ -41,7 +41,8 @@ static const char *keep_text(struct immure_blocking *blocking, const char *text)
 
 static enum immure_error wait_for(struct call *call, immure_request id, uint64_t deadline)
 {
-    enum immure_error error = exchange_run(call->blocking, &call->done, id, deadline);
+    enum immure_error error =
+        exchange_run(call->blocking, &call->done, id, deadline, exchange_poll, NULL);
     return call->done ? call->error : error;
 }
 
