@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/buffer.h"
+#include "provider/algorithm.h"
 #include "provider/ask.h"
 #include "provider/reason.h"
 
@@ -218,6 +219,29 @@ static uint16_t scheme_of(const struct signing *signing)
     return 0;
 }
 
+static int signing_get_params(void *context, OSSL_PARAM params[])
+{
+    const struct signing *signing = context;
+    OSSL_PARAM *algorithm = OSSL_PARAM_locate(params, OSSL_SIGNATURE_PARAM_ALGORITHM_ID);
+    if (algorithm == NULL)
+        return 1;
+    if (signing->key != NULL && algorithm_set_param(algorithm, scheme_of(signing)))
+        return 1;
+    RAISE(signing->provider, REASON_ALGORITHM, NULL);
+    return 0;
+}
+
+static const OSSL_PARAM *signing_gettable(void *context, void *provider)
+{
+    static const OSSL_PARAM gettable[] = {
+        OSSL_PARAM_octet_string(OSSL_SIGNATURE_PARAM_ALGORITHM_ID, NULL, 0),
+        OSSL_PARAM_END,
+    };
+    (void)context;
+    (void)provider;
+    return gettable;
+}
+
 static int signing_sign(void *context, unsigned char *signature, size_t *length, size_t size,
                         const unsigned char *message, size_t message_length)
 {
@@ -307,6 +331,8 @@ static const OSSL_DISPATCH signature_functions[] = {
     {OSSL_FUNC_SIGNATURE_SIGN, (provider_function)signing_sign_digest},
     {OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, (provider_function)signing_set_params},
     {OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, (provider_function)signing_settable},
+    {OSSL_FUNC_SIGNATURE_GET_CTX_PARAMS, (provider_function)signing_get_params},
+    {OSSL_FUNC_SIGNATURE_GETTABLE_CTX_PARAMS, (provider_function)signing_gettable},
     {0, NULL},
 };
 
