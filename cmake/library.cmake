@@ -1,21 +1,24 @@
-# libimmure as others link it: rooms bound together, shared and static, with only immure_* to be seen.
+# libimmure as others link it: rooms bound together, shared and static, with only its EXPORTS to be seen.
 #
-#   immure_library(libimmure immure ROOMS client wire USES base)
+#   immure_library(libimmure immure EXPORTS immure_* ROOMS client wire USES base)
 #
 # All of ROOMS goes in, and what that needs of the rooms it USES. LINKS are libraries to link with.
 find_program(OBJCOPY ${CMAKE_OBJCOPY} REQUIRED)
 
 function(immure_library target name)
-  cmake_parse_arguments(PARSE_ARGV 2 LIB "" "" "ROOMS;USES;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 2 LIB "" "" "EXPORTS;ROOMS;USES;LINKS")
   list(TRANSFORM LIB_ROOMS REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE rooms)
   list(TRANSFORM LIB_USES REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE used)
-  set(exports ${CMAKE_SOURCE_DIR}/cmake/exports.map)
+  list(TRANSFORM LIB_EXPORTS PREPEND --keep-global-symbol= OUTPUT_VARIABLE kept)
+  list(JOIN LIB_EXPORTS "; " global)
+  set(exports ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
+  file(CONFIGURE OUTPUT ${exports} CONTENT "IMMURE_0 { global: ${global}; local: *; };\n")
 
   # One object whose other names are local, so that none collides with a name of the application.
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${target}.o)
   add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${rooms} --no-whole-archive ${used}
-    COMMAND ${OBJCOPY} --wildcard --keep-global-symbol=immure_* ${object}
+    COMMAND ${OBJCOPY} --wildcard ${kept} ${object}
     DEPENDS ${LIB_ROOMS} ${LIB_USES} VERBATIM)
 
   add_library(${target} SHARED ${object})
@@ -23,8 +26,10 @@ function(immure_library target name)
   target_link_libraries(${target} PRIVATE compile ${LIB_LINKS})
   target_link_options(${target} PRIVATE -Wl,--version-script=${exports})
   set_target_properties(${target} PROPERTIES
-    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
-    LINK_DEPENDS ${exports} BUILD_RPATH_USE_ORIGIN ON)
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${exports})
+  if(NOT IMMURE_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,-z,defs)
+  endif()
   set_target_properties(${target} ${target}-static PROPERTIES
     OUTPUT_NAME ${name} LINKER_LANGUAGE C
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
