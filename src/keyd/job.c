@@ -11,6 +11,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
         return NULL;
     uint8_t *room = (uint8_t *)(job + 1);
     *job = (struct job){.key = key,
+                        .operation = scheme != NULL ? JOB_SIGN : JOB_DECRYPT,
                         .scheme = scheme,
                         .deadline = UINT64_MAX,
                         .message = room,
@@ -25,5 +26,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
 
 void job_free(struct job *job)
 {
+    if (job->operation == JOB_DECRYPT)
+        explicit_bzero(job->signature, WIRE_PREMASTER_SIZE);
     free(job);
 }

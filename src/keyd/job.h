@@ -1,9 +1,10 @@
 /*
- * One signature to make.
+ * One signature to make, or one premaster secret to decrypt, which is the same work with an RSA key
+ * and waits in the same line.
  *
- * Its life: made by the session's SIGN, owned by the queue while it waits, by one signer while it
- * is signed, and answered and freed by the event loop, which is also the only one that looks at
- * `session` and `flow`.
+ * Its life: made by the session's SIGN or DECRYPT, owned by the queue while it waits, by one signer
+ * while it is signed, and answered and freed by the event loop, which is also the only one that
+ * looks at `session` and `flow`.
  */
 #ifndef KEYD_JOB_H
 #define KEYD_JOB_H
@@ -18,6 +19,8 @@ struct backend;
 struct flow;
 struct session;
 
+enum job_operation { JOB_SIGN, JOB_DECRYPT };
+
 struct job {
     struct list queue_node; /* in its flow, and when it is done in whoever's list */
     struct list age_node;
@@ -28,9 +31,11 @@ struct job {
     struct flow *flow;       /* where it waits; the queue's */
 
     const struct key *key;
-    const struct wire_scheme *scheme;
-    uint64_t queued_at, deadline; /* CLOCK_MONOTONIC, ns; no deadline: UINT64_MAX */
-    const uint8_t *message;
+    enum job_operation operation;
+    const struct wire_scheme *scheme; /* JOB_SIGN */
+    uint16_t client_version;          /* JOB_DECRYPT */
+    uint64_t queued_at, deadline;     /* CLOCK_MONOTONIC, ns; no deadline: UINT64_MAX */
+    const uint8_t *message;           /* or ciphertext */
     size_t message_length;
 
     /* The signer's */
@@ -42,11 +47,11 @@ struct job {
     const struct backend *backend; /* that signed */
     bool signed_again;             /* another had failed at it */
     uint64_t queue_ns, sign_ns;
-    uint8_t *signature; /* room for key->signature_max bytes */
+    uint8_t *signature; /* room for key->signature_max bytes; or the premaster secret */
     size_t signature_length;
 };
 
-/* Copies the message. NULL: out of memory. */
+/* Copies the message. `scheme` NULL: a decryption. NULL: out of memory. */
 struct job *job_new(const struct key *key, const struct wire_scheme *scheme, const uint8_t *message,
                     size_t message_length);
 void job_free(struct job *job);

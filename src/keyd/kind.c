@@ -102,7 +102,11 @@ uint64_t kind_cost(const struct kind *kind)
 void kind_describe(const struct kind *kind, char *text, size_t size)
 {
     static const char *const names[] = {
-        [WIRE_KEY_RSA] = "RSA", [WIRE_KEY_EC] = "EC", [WIRE_KEY_ED25519] = "Ed25519"};
-    snprintf(text, size, kind->type == WIRE_KEY_ED25519 ? "%s" : "%s-%d", names[kind->type],
-             kind->bits);
+        [WIRE_KEY_RSA] = "RSA",           [WIRE_KEY_EC] = "EC",
+        [WIRE_KEY_ED25519] = "Ed25519",   [WIRE_KEY_RSA_PSS] = "RSA-PSS",
+        [WIRE_KEY_MLDSA44] = "ML-DSA-44", [WIRE_KEY_MLDSA65] = "ML-DSA-65",
+        [WIRE_KEY_MLDSA87] = "ML-DSA-87"};
+    bool sized =
+        kind->type == WIRE_KEY_RSA || kind->type == WIRE_KEY_RSA_PSS || kind->type == WIRE_KEY_EC;
+    snprintf(text, size, sized ? "%s-%d" : "%s", names[kind->type], kind->bits);
 }
