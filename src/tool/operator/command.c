@@ -7,8 +7,9 @@
 
 const struct command commands[] = {
     {"key list", NULL, OPTIONS_ASK, key_list_run, "list the keys that immured has",
-     "Lists the keys that immured has: name, type, what signs with it one by one and, if there is "
-     "such a thing, many at once, and key id, which is the SHA-256 of the SubjectPublicKeyInfo."},
+     "Lists the keys that immured has: name; type; the backend that signs with it; the one that "
+     "signs many at once, with from how many waiting requests it does, up to how many; and the key "
+     "id, which is the SHA-256 of the SubjectPublicKeyInfo."},
     {"key reference", "[NAME]", OPTION_SOCKET | OPTION_TIMEOUT | OPTION_CERTIFICATE,
      key_reference_run, "write a key reference, to stand in place of a key file",
      "Writes a key reference to standard output: a PEM file that says which immured has which key, "

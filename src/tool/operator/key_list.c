@@ -1,4 +1,5 @@
 /* immure key list */
+#include <stdio.h>
 #include <string.h>
 
 #include "operator/json.h"
@@ -14,6 +15,8 @@ static void write_json(const struct keys *keys)
         json_text("key_id", key->id);
         json_text("backend", key->backend);
         json_text("lanes_backend", key->lanes_backend);
+        json_count("lanes_from", key->lanes_from);
+        json_count("lanes", key->lanes);
         json_open("schemes", '[');
         for (size_t j = 0; j < key->scheme_count; j++)
             json_text(NULL, immure_scheme_name(key->schemes[j]));
@@ -22,38 +25,44 @@ static void write_json(const struct keys *keys)
     }
 }
 
-static size_t longer(size_t width, const char *text)
-{
-    size_t length = strlen(text);
-    return length > width ? length : width;
-}
+enum { COLUMNS = 5, LANES_TEXT_SIZE = 64 };
 
-static void write_row(const size_t *widths, const char *name, const char *type, const char *backend,
-                      const char *lanes_backend, const char *id)
+/* The table's row of this number, 0 being the headings. `lanes` is room for one of the texts. */
+static void row_of(const struct keys *keys, size_t number, const char *row[COLUMNS],
+                   char lanes[LANES_TEXT_SIZE])
 {
-    printf("%-*s  %-*s  %-*s  %-*s  %s\n", (int)widths[0], name, (int)widths[1], type,
-           (int)widths[2], backend, (int)widths[3], lanes_backend, id);
-}
-
-static const char *lanes_of(const struct key *key)
-{
-    return key->lanes_backend != NULL ? key->lanes_backend : "-";
+    static const char *const headings[COLUMNS] = {"NAME", "TYPE", "BACKEND", "LANES", "KEY ID"};
+    if (number == 0) {
+        memcpy(row, headings, sizeof headings);
+        return;
+    }
+    const struct key *key = &keys->list[number - 1];
+    snprintf(lanes, LANES_TEXT_SIZE, "-");
+    if (key->lanes_backend != NULL)
+        snprintf(lanes, LANES_TEXT_SIZE, "%s, %u to %u", key->lanes_backend, key->lanes_from,
+                 key->lanes);
+    row[0] = key->name;
+    row[1] = key->public_key.type;
+    row[2] = key->backend;
+    row[3] = lanes;
+    row[4] = key->id;
 }
 
 static void write_table(const struct keys *keys)
 {
-    size_t widths[] = {strlen("NAME"), strlen("TYPE"), strlen("BACKEND"), strlen("LANES")};
-    for (size_t i = 0; i < keys->count; i++) {
-        const struct key *key = &keys->list[i];
-        widths[0] = longer(widths[0], key->name);
-        widths[1] = longer(widths[1], key->public_key.type);
-        widths[2] = longer(widths[2], key->backend);
-        widths[3] = longer(widths[3], lanes_of(key));
+    const char *row[COLUMNS];
+    size_t widths[COLUMNS] = {0};
+    char lanes[LANES_TEXT_SIZE];
+    for (size_t i = 0; i <= keys->count; i++) {
+        row_of(keys, i, row, lanes);
+        for (size_t j = 0; j < COLUMNS; j++)
+            widths[j] = strlen(row[j]) > widths[j] ? strlen(row[j]) : widths[j];
     }
-    write_row(widths, "NAME", "TYPE", "BACKEND", "LANES", "KEY ID");
-    for (size_t i = 0; i < keys->count; i++) {
-        const struct key *key = &keys->list[i];
-        write_row(widths, key->name, key->public_key.type, key->backend, lanes_of(key), key->id);
+    for (size_t i = 0; i <= keys->count; i++) {
+        row_of(keys, i, row, lanes);
+        for (size_t j = 0; j < COLUMNS - 1; j++)
+            printf("%-*s  ", (int)widths[j], row[j]);
+        printf("%s\n", row[COLUMNS - 1]);
     }
 }
 

@@ -27,6 +27,8 @@ static bool key_copy(struct key *key, const struct immure_key *listed)
     *key = (struct key){.name = strdup(listed->name),
                         .backend = listed->backend,
                         .lanes_backend = listed->lanes_backend,
+                        .lanes_from = listed->lanes_from,
+                        .lanes = listed->lanes,
                         .schemes = malloc(schemes + 1),
                         .scheme_count = listed->scheme_count};
     hex_encode(listed->id, sizeof listed->id, key->id);

@@ -14,6 +14,7 @@ struct key {
     char id[KEY_ID_TEXT_SIZE]; /* hexadecimal */
     struct public_key public_key;
     const char *backend, *lanes_backend; /* as in struct immure_key */
+    unsigned lanes_from, lanes;
     uint16_t *schemes;
     size_t scheme_count;
 };
