@@ -38,7 +38,7 @@ static int run_immured(char *file)
     pid_t pid;
     int status;
     if (!find_immured(path)) {
-        complain("immured is not installed, and only it can check a configuration");
+        complain("there is no immured beside this program, and only it can check a configuration");
         return -1;
     }
     int error = posix_spawn(&pid, path, NULL, NULL, arguments, environ);

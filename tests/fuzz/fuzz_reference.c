@@ -1,0 +1,66 @@
+/*
+ * Key references that come from anywhere: a good one with the changes that the input tells, as DER
+ * and as text, and the input itself. What is taken has one encoding.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "immure/reference.h"
+#include "target.h"
+
+static const uint8_t spki[] = {0x30, 0x06, 0x04, 0x04, 1, 2, 3, 4};
+
+static void parse_der(const uint8_t *der, size_t length)
+{
+    struct immure_reference reference;
+    uint8_t again[IMMURE_REFERENCE_DER_MAX];
+    size_t again_length;
+    if (immure_reference_parse_der(&reference, der, length) != IMMURE_REFERENCE_OK)
+        return;
+    if (immure_reference_write_der(&reference, again, &again_length) != IMMURE_REFERENCE_OK ||
+        again_length != length || memcmp(again, der, length) != 0)
+        abort();
+}
+
+static void parse_pem(const char *text, size_t length)
+{
+    struct immure_reference reference;
+    uint8_t der[IMMURE_REFERENCE_DER_MAX];
+    char again[IMMURE_REFERENCE_PEM_SIZE];
+    if (immure_reference_parse_pem(&reference, text, length, der) == IMMURE_REFERENCE_OK &&
+        immure_reference_write_pem(&reference, again) != IMMURE_REFERENCE_OK)
+        abort();
+}
+
+static void change(struct reader *changes, uint8_t *bytes, size_t length)
+{
+    for (unsigned count = read_u8(changes) % 4; count > 0; count--) {
+        size_t place = read_u16(changes) % length;
+        bytes[place] = read_u8(changes);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct immure_reference good = {
+        .socket = "/run/immured.sock", .spki = spki, .spki_length = sizeof spki};
+    uint8_t der[IMMURE_REFERENCE_DER_MAX];
+    char pem[IMMURE_REFERENCE_PEM_SIZE];
+    size_t length;
+    if (immure_reference_write_der(&good, der, &length) != IMMURE_REFERENCE_OK ||
+        immure_reference_write_pem(&good, pem) != IMMURE_REFERENCE_OK)
+        abort();
+    parse_der(data, size);
+    parse_pem((const char *)data, size);
+    for (struct reader changes = reader_of(data, size); !changes.failed;) {
+        uint8_t changed[sizeof pem];
+        memcpy(changed, der, length);
+        change(&changes, changed, length);
+        parse_der(changed, length);
+        memcpy(changed, pem, strlen(pem));
+        change(&changes, changed, strlen(pem));
+        parse_pem((const char *)changed, strlen(pem));
+    }
+    return 0;
+}
