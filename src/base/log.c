@@ -25,14 +25,16 @@ void log_setup(const char *program, enum log_level most, bool json)
     tzset();
 }
 
-static void format_time(char *text, size_t size)
+char *log_time(char text[LOG_TIME_SIZE])
 {
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
-             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now.tv_nsec / 1000000));
+    snprintf(text, LOG_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
+             utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+             (int)(now.tv_nsec / 1000000));
+    return text;
 }
 
 /* Control characters could forge lines: they become '?' in plain lines, \u00XX in JSON. */
@@ -59,12 +61,13 @@ void log_write(enum log_level level, const char *format, ...)
 {
     if (level > setup.most)
         return;
-    char time[64], text[LINE_MAX_BYTES / 2], safe[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 256];
+    char time[LOG_TIME_SIZE], text[LINE_MAX_BYTES / 2], safe[LINE_MAX_BYTES],
+        line[LINE_MAX_BYTES + 256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    format_time(time, sizeof time);
+    log_time(time);
     escape(text, safe, sizeof safe);
     int length = snprintf(
         line, sizeof line,

@@ -14,6 +14,10 @@ void log_setup(const char *program, enum log_level most, bool json);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The time as log lines have it. Returns text. */
+#define LOG_TIME_SIZE 64
+char *log_time(char text[LOG_TIME_SIZE]);
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

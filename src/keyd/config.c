@@ -81,6 +81,17 @@ static bool set_level(void *target, const char *text)
     return false;
 }
 
+static bool set_rate(void *target, const char *text)
+{
+    return rate_parse(text, target);
+}
+
+static bool set_audit(void *target, const char *text)
+{
+    *(bool *)target = strcmp(text, "all") == 0;
+    return *(bool *)target || strcmp(text, "refusals") == 0;
+}
+
 struct directive_type {
     const char *name;
     bool (*set)(void *target, const char *text); /* NULL: a list of texts, see set_list() */
@@ -95,6 +106,9 @@ static const struct directive_type type_policy = {"tls-server, tls13-server, tls
 static const struct directive_type type_backend = {"auto, or name of a signing backend",
                                                    set_backend};
 static const struct directive_type type_log = {"plain or json", set_log};
+static const struct directive_type type_rate = {"rate: \"1000/s\", \"90/m\", \"1000/s burst 50\"",
+                                                set_rate};
+static const struct directive_type type_audit = {"refusals or all", set_audit};
 static const struct directive_type type_level = {"error, warning, info or debug", set_level};
 
 /* All there is to configure. Offsets are into struct config, within `key` into struct key_config.
@@ -113,15 +127,25 @@ static const struct directive {
      "signatures at a time are made without them, so that these never wait for RSA."},
     {false, "listen", &type_text, offsetof(struct config, listen), NULL,
      "Path of a unix stream socket to accept clients on. A stale file of an immured that is gone "
-     "is replaced. Only its owner may connect (mode 0600), or with `allow-users` anybody (0666), "
-     "who is then let in or not by uid. Without it, clients come only over the descriptors that "
-     "immured was started with."},
+     "is replaced. Only its owner may connect (mode 0600), or with any `allow-users` or "
+     "`allow-groups` anybody (0666), who is then let in or not by uid and groups. Has no effect "
+     "where immured is given a socket: by systemd, or by `--listen-fd` or `--session-fd`."},
     {false, "user", &type_text, offsetof(struct config, user), NULL,
      "Name or number (uid and gid) to become when started as root. Default: `immured` if there is "
      "such a user, else 65533."},
-    {false, "allow-users", &type_list, 0, NULL,
-     "Users (names or numbers) whose processes may connect, besides root and the user that started "
-     "immured."},
+    {false, "allow-users", &type_list, offsetof(struct config, allow.users), NULL,
+     "Users (names or numbers) whose processes may connect and use the keys, besides root and the "
+     "user that started immured."},
+    {false, "allow-groups", &type_list, offsetof(struct config, allow.groups), NULL,
+     "Groups (names or numbers) whose processes may, too. A process is in a group if it is the "
+     "process's own or one of its supplementary groups when it connects."},
+    {false, "rate", &type_rate, offsetof(struct config, rate), NULL,
+     "How many signatures each client may ask for, with all keys together. What is more is refused "
+     "at once (BUSY). A client is a uid, however many connections it has. The burst is what may "
+     "come at once after a pause; default: what one second brings. Default: no limit."},
+    {false, "audit", &type_audit, offsetof(struct config, audit_all), "refusals",
+     "What is written to standard error as a JSON object a line: each request that was refused, or "
+     "`all`, each signature besides."},
     {false, "backend", &type_backend, offsetof(struct config, backend), "auto",
      "What makes the signatures, of keys that do not say otherwise. `openssl`: libcrypto, one by "
      "one. `auto`: libcrypto, and whatever was measured at the start to sign many at once in less "
@@ -149,6 +173,15 @@ static const struct directive {
      "a TLS client's, or any message whatever."},
     {true, "backend", &type_backend, offsetof(struct key_config, backend), NULL,
      "What signs with this key. Default: the `backend` of all."},
+    {true, "allow-users", &type_list, offsetof(struct key_config, allow.users), NULL,
+     "Users who may use this key and see it in a list of keys, besides root and the user that "
+     "started immured. With this or `allow-groups` given, those of all keys do not hold for this "
+     "one. Default: as for all."},
+    {true, "allow-groups", &type_list, offsetof(struct key_config, allow.groups), NULL,
+     "Groups whose processes may, too."},
+    {true, "rate", &type_rate, offsetof(struct key_config, rate), NULL,
+     "How many signatures each client may ask for with this key. Default: no limit but the `rate` "
+     "of all."},
     {true, "location", &type_text, offsetof(struct key_config, location), NULL,
      "What messages about this key begin with. Default: file and line of the key's `file`."},
 };
@@ -169,25 +202,29 @@ static void set_standards(bool in_key, void *target)
             directives[i].type->set((char *)target + directives[i].offset, directives[i].standard);
 }
 
-static void free_list(struct config *config)
+static void free_list(struct text_list *list)
 {
-    for (size_t i = 0; i < config->allow_user_count; i++)
-        free(config->allow_users[i]);
-    free(config->allow_users);
-    config->allow_users = NULL;
-    config->allow_user_count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        free(list->texts[i]);
+    free(list->texts);
+    *list = (struct text_list){0};
+}
+
+static void free_access(struct access_config *allow)
+{
+    free_list(&allow->users);
+    free_list(&allow->groups);
 }
 
 /* Called once an element with all there are so far. */
-static bool set_list(cfg_opt_t *option)
+static bool set_list(struct text_list *list, cfg_opt_t *option)
 {
-    struct config *config = loader.config;
-    free_list(config);
-    config->allow_users = calloc(cfg_opt_size(option) + 1, sizeof(char *));
-    if (config->allow_users == NULL)
+    free_list(list);
+    list->texts = calloc(cfg_opt_size(option) + 1, sizeof(char *));
+    if (list->texts == NULL)
         return false;
     for (unsigned i = 0; i < cfg_opt_size(option); i++)
-        if (!set_text(&config->allow_users[config->allow_user_count++], cfg_opt_getnstr(option, i)))
+        if (!set_text(&list->texts[list->count++], cfg_opt_getnstr(option, i)))
             return false;
     return true;
 }
@@ -197,10 +234,10 @@ static int check_value(cfg_t *cfg, cfg_opt_t *option)
 {
     bool in_key = strcmp(cfg_name(cfg), "key") == 0;
     const struct directive *directive = directive_find(in_key, cfg_opt_name(option));
-    char *target = in_key ? (char *)&loader.key : (char *)loader.config;
+    void *target = (in_key ? (char *)&loader.key : (char *)loader.config) + directive->offset;
     const char *text = cfg_opt_getnstr(option, 0);
-    if (directive->type->set == NULL ? set_list(option)
-                                     : directive->type->set(target + directive->offset, text)) {
+    if (directive->type->set == NULL ? set_list(target, option)
+                                     : directive->type->set(target, text)) {
         if (in_key && directive->offset == offsetof(struct key_config, file))
             loader.key_line = (unsigned)cfg->line;
         return 0;
@@ -217,6 +254,7 @@ static void free_key(struct key_config *key)
     free(key->file);
     free(key->pass_phrase_file);
     free(key->backend);
+    free_access(&key->allow);
 }
 
 /* libconfuse has read a whole key section. */
@@ -322,7 +360,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->key_count; i++)
         free_key(&config->keys[i]);
     free(config->keys);
-    free_list(config);
+    free_access(&config->allow);
     free(config->listen);
     free(config->user);
     free(config->backend);

@@ -10,8 +10,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "keyd/allow.h"
 #include "keyd/backend/backend.h"
 #include "keyd/policy.h"
+#include "keyd/rate.h"
 
 struct key_config {
     char *name;
@@ -20,14 +22,17 @@ struct key_config {
     char *pass_phrase_file; /* NULL: not encrypted */
     char *backend;          /* NULL: as for all */
     enum policy policy;
+    struct access_config allow;
+    struct rate rate; /* of each client */
 };
 
 struct config {
     uint64_t threads;
-    char *listen;       /* path; NULL: none */
-    char *user;         /* NULL: the default */
-    char **allow_users; /* names or numbers */
-    size_t allow_user_count;
+    char *listen; /* path; NULL: none */
+    char *user;   /* NULL: the default */
+    struct access_config allow;
+    struct rate rate;         /* of each client, with all keys */
+    bool audit_all;           /* signatures too */
     char *backend;            /* "auto", or the name of one */
     uint64_t queue_age, hold; /* ns */
     bool log_json;

@@ -32,12 +32,17 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     const struct keyring *keyring = session->server->keyring;
     struct wire_list list;
     enum immure_error error = wire_get_list(frame, &list);
-    if (error != IMMURE_OK || list.first > keyring->count)
+    if (error != IMMURE_OK)
         return IMMURE_E_MALFORMED;
     struct wire_key keys[KEYS_AT_ONCE];
+    uint32_t visible = 0; /* positions count the keys that this client may use */
     size_t count = 0, put;
-    for (size_t i = list.first; i < keyring->count && count < KEYS_AT_ONCE; i++) {
+    for (size_t i = 0; i < keyring->count; i++) {
         const struct key *key = keyring->keys[i];
+        if (!server_allows(session->server, &session->peer, key))
+            continue;
+        if (visible++ < list.first || count == KEYS_AT_ONCE)
+            continue;
         struct wire_key *row = &keys[count++];
         *row = (struct wire_key){.id = key->id,
                                  .name = key->name,
@@ -53,39 +58,62 @@ static enum immure_error handle_list(struct session *session, const struct wire_
             row->lanes = (uint8_t)key->kind->width;
         }
     }
+    if (list.first > visible)
+        return IMMURE_E_MALFORMED;
     session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
-                                           (uint32_t)keyring->count, &put));
+                                           visible, &put));
     return IMMURE_OK;
 }
 
-static void refuse(struct session *session, uint64_t id, enum immure_error error, const char *text)
+/* Whether the client may have this signed with the key (NULL: there is none); if not, *reason is a
+ * literal, or in `text`, or NULL where the error says it all. */
+static enum immure_error check(const struct session *session, const struct key *key,
+                               const struct wire_sign *sign, const char **reason,
+                               char text[WIRE_ERROR_TEXT_MAX])
 {
-    session->server->stats.refused++;
-    session_error(session, id, error, text);
+    const struct server *server = session->server;
+    *reason = text;
+    if (key == NULL) {
+        *reason = NULL;
+        return IMMURE_E_UNKNOWN_KEY;
+    }
+    if (!server_allows(server, &session->peer, key)) {
+        snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
+                 (unsigned)session->peer.uid, key->name);
+        return IMMURE_E_PEER;
+    }
+    if (!key_can_sign(key, sign->scheme)) {
+        snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
+                 sign->scheme, immure_scheme_name(sign->scheme));
+        return IMMURE_E_SCHEME;
+    }
+    *reason = policy_check(key->policy, wire_scheme_find(sign->scheme), key->group, sign->message,
+                           sign->message_length);
+    if (*reason != NULL)
+        return IMMURE_E_POLICY;
+    *reason = "the client asks more often than its rate allows";
+    return account_take(session->account, &server->config->rate, &key->rate, key->index,
+                        server->now)
+               ? IMMURE_OK
+               : IMMURE_E_BUSY;
 }
 
 /* The key that shall sign, if it may; otherwise the request was answered. */
 static const struct key *key_for(struct session *session, uint64_t id, const struct wire_sign *sign)
 {
-    const struct key *key = keyring_find(session->server->keyring, sign->key_id);
-    if (key == NULL) {
-        refuse(session, id, IMMURE_E_UNKNOWN_KEY, NULL);
-        return NULL;
-    }
-    if (!key_can_sign(key, sign->scheme)) {
-        char text[WIRE_ERROR_TEXT_MAX];
-        snprintf(text, sizeof text, "the key cannot sign under SignatureScheme 0x%04x (%s)",
-                 sign->scheme, immure_scheme_name(sign->scheme));
-        refuse(session, id, IMMURE_E_SCHEME, text);
-        return NULL;
-    }
-    const char *reason = policy_check(key->policy, wire_scheme_find(sign->scheme), key->group,
-                                      sign->message, sign->message_length);
-    if (reason != NULL) {
-        refuse(session, id, IMMURE_E_POLICY, reason);
-        return NULL;
-    }
-    return key;
+    struct server *server = session->server;
+    const struct key *key = keyring_find(server->keyring, sign->key_id);
+    char text[WIRE_ERROR_TEXT_MAX];
+    const char *reason;
+    enum immure_error error = check(session, key, sign, &reason, text);
+    if (error == IMMURE_OK)
+        return key;
+    const struct audit_request request = {
+        .key = key, .key_id = sign->key_id, .scheme = sign->scheme};
+    audit_refused(&server->audit, &session->peer, &request, error, reason);
+    ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
+    session_error(session, id, error, reason);
+    return NULL;
 }
 
 static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
@@ -219,10 +247,12 @@ void dispatch_done(struct server *server, struct job *job)
         server->stats.by_backend[job->backend->number]++;
     if (session != NULL) {
         session_remove_job(session, job);
-        if (job->error == IMMURE_OK)
+        if (job->error == IMMURE_OK) {
+            audit_signed(&server->audit, &session->peer, job);
             session_signed(session, job);
-        else
+        } else {
             session_error(session, job->id, job->error, NULL);
+        }
     }
     job_free(job);
 }

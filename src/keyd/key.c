@@ -190,6 +190,7 @@ void key_free(struct key *key)
         key->keeper->key_release(key);
     EVP_PKEY_free(key->pair);
     OPENSSL_free(key->spki);
+    allow_free(&key->allow);
     free(key->location);
     free(key->name);
     free(key);

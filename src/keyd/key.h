@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keyd/allow.h"
 #include "keyd/policy.h"
+#include "keyd/rate.h"
 #include "wire/limits.h"
 #include "wire/scheme.h"
 
@@ -30,6 +32,8 @@ struct key {
     char *name;
     char *location; /* where it is configured: "immured.conf:7" */
     enum policy policy;
+    struct allow allow; /* who may use it; empty: who may use immured */
+    struct rate rate;   /* of each client */
 
     EVP_PKEY *pair;
     enum wire_key_type type;

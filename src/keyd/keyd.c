@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
-#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +14,9 @@
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
 #include "keyd/keyring.h"
-#include "keyd/listen.h"
 #include "keyd/sandbox.h"
 #include "keyd/server.h"
+#include "keyd/supervise.h"
 #include "keyd/warm_up.h"
 
 #define EXIT_USAGE 2
@@ -50,7 +49,7 @@ static const char usage[] =
     "\n"
     "  --config FILE    read the configuration from FILE\n"
     "  --test           check the configuration and the keys, then end\n"
-    "  --listen-fd N    accept clients on this listening unix stream socket too\n"
+    "  --listen-fd N    accept clients on this listening unix stream socket\n"
     "  --session-fd N   this connected unix stream socket is the first client\n"
     "  --directives     print the table of directives\n";
 
@@ -140,6 +139,14 @@ static void open_backends(struct keyd *keyd)
             log_info("backend %s: %s", (*place)->name, reason);
 }
 
+static bool restrict_key(struct key *key, const struct key_config *config)
+{
+    char where[512];
+    snprintf(where, sizeof where, "%s: key \"%s\"", config->location, config->name);
+    key->rate = config->rate;
+    return allow_resolve(&key->allow, &config->allow, where);
+}
+
 static bool load_key(struct keyd *keyd, const struct key_config *config)
 {
     struct key_source source = {.name = config->name,
@@ -154,6 +161,10 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
         !kinds_add_key(&keyd->kinds, key, find_backend(keyd, backend), reason, sizeof reason)) {
         key_free(key);
         log_error("%s: key \"%s\": %s", config->location, config->name, reason);
+        return false;
+    }
+    if (!restrict_key(key, config)) {
+        key_free(key);
         return false;
     }
     switch (keyring_add(&keyd->keyring, key)) {
@@ -181,44 +192,11 @@ static bool load_keys(struct keyd *keyd)
     return good;
 }
 
-/* Names to numbers, while there is a password database. */
-static bool resolve_allowed(struct keyd *keyd)
-{
-    struct server *server = &keyd->server;
-    const struct config *config = &keyd->config;
-    server->allowed = calloc(config->allow_user_count + 1, sizeof(uid_t));
-    for (size_t i = 0; server->allowed != NULL && i < config->allow_user_count; i++) {
-        const char *user = config->allow_users[i];
-        char *end;
-        unsigned long number = strtoul(user, &end, 10);
-        const struct passwd *entry = *end != '\0' ? getpwnam(user) : NULL;
-        if (entry == NULL && (*end != '\0' || number >= (uid_t)-1)) {
-            log_error("%s: allow-users: no such user: %s", keyd->options.config, user);
-            return false;
-        }
-        server->allowed[server->allowed_count++] = entry != NULL ? entry->pw_uid : (uid_t)number;
-    }
-    return server->allowed != NULL;
-}
-
 static bool open_clients(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
-    struct server *server = &keyd->server;
-    if (config->listen != NULL) {
-        int listener = listen_unix(config->listen, config->allow_user_count > 0);
-        if (listener < 0 || !server_listen(server, listener))
-            return false;
-    }
-    if (keyd->options.listener >= 0 && !server_listen(server, keyd->options.listener))
-        return false;
-    if (keyd->options.session >= 0 && !server_connected(server, keyd->options.session))
-        return false;
-    if (server->listener_count > 0 || server->session_count > 0)
-        return true;
-    log_error("%s: neither listen nor an inherited descriptor: nobody could ask for a signature",
-              keyd->options.config);
-    return false;
+    const struct options *options = &keyd->options;
+    return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
+           (options->session < 0 || server_connected(&keyd->server, options->session));
 }
 
 /*
@@ -247,7 +225,7 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
     return load_keys(keyd) &&
            server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, starter,
                        keyd->supervisor != 0) &&
-           resolve_allowed(keyd);
+           allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
 }
 
 /* The system calls of the backends that keys use. */
@@ -303,6 +281,8 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     parse_options(argc, argv, &keyd.options);
     if (keyd.options.listener >= 0 || keyd.options.session >= 0)
         keyd.supervisor = getppid();
+    else if (!keyd.options.test)
+        return supervise(keyd.options.config, backends);
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     if (!start(&keyd, backends))
         return EXIT_FAILURE;
@@ -310,6 +290,7 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
         log_info("%s is good: %zu keys", keyd.options.config, keyd.keyring.count);
         return EXIT_SUCCESS;
     }
+    audit_open(&keyd.server.audit, keyd.config.audit_all);
     if (!open_clients(&keyd) || !close_doors(&keyd))
         return EXIT_FAILURE;
     log_info("ready: %zu keys, %u signer threads, uid %u", keyd.keyring.count,

@@ -1,36 +1,52 @@
 #include "keyd/listen.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 
 #define BACKLOG 1024
+#define LEAVE_TIME NS_PER_S /* that an immured has to close a socket that it still serves */
+#define LEAVE_PAUSE_MS 20
+
+#define PASSED_FIRST 3 /* SD_LISTEN_FDS_START */
+
+static bool is_served(const struct sockaddr_un *address)
+{
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool served = probe < 0 ||
+                  connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
+                  errno != ECONNREFUSED;
+    descriptor_close(&probe);
+    return served;
+}
 
 static bool remove_stale(const struct sockaddr_un *address)
 {
     struct stat file;
+    const uint64_t deadline = clock_now() + LEAVE_TIME;
     if (lstat(address->sun_path, &file) != 0)
         return errno == ENOENT;
     if (!S_ISSOCK(file.st_mode)) {
         errno = ENOTSOCK;
         return false;
     }
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return false;
-    bool served = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                  errno != ECONNREFUSED;
-    descriptor_close(&probe);
-    if (!served)
-        return unlink(address->sun_path) == 0;
-    errno = EADDRINUSE;
-    return false;
+    while (is_served(address)) {
+        if (clock_now() >= deadline) {
+            errno = EADDRINUSE;
+            return false;
+        }
+        poll(NULL, 0, LEAVE_PAUSE_MS);
+    }
+    return unlink(address->sun_path) == 0 || errno == ENOENT;
 }
 
 /* The file has its mode from the moment that it is there. */
@@ -42,7 +58,7 @@ static bool bind_with_mode(int socket, const struct sockaddr_un *address, mode_t
     return bound;
 }
 
-int listen_unix(const char *path, bool everybody)
+int listen_unix(const char *path, mode_t mode)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);
@@ -52,11 +68,44 @@ int listen_unix(const char *path, bool everybody)
     }
     memcpy(address.sun_path, path, length);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener >= 0 && remove_stale(&address) &&
-        bind_with_mode(listener, &address, everybody ? 0666 : 0600) &&
+    if (listener >= 0 && remove_stale(&address) && bind_with_mode(listener, &address, mode) &&
         listen(listener, BACKLOG) == 0)
         return listener;
     log_error("listen: %s: %s", path, strerror(errno));
     descriptor_close(&listener);
     return -1;
+}
+
+static bool number_is(const char *text, long number)
+{
+    char *end;
+    return text != NULL && *text != '\0' && strtol(text, &end, 10) == number && *end == '\0';
+}
+
+static bool option_is(int socket, int option, int wanted)
+{
+    int value;
+    socklen_t size = sizeof value;
+    return getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+}
+
+bool listen_activated(int *socket)
+{
+    bool for_us = number_is(getenv("LISTEN_PID"), (long)getpid());
+    bool one = number_is(getenv("LISTEN_FDS"), 1);
+    *socket = -1;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    if (!for_us)
+        return true;
+    if (one && option_is(PASSED_FIRST, SO_DOMAIN, AF_UNIX) &&
+        option_is(PASSED_FIRST, SO_TYPE, SOCK_STREAM) &&
+        option_is(PASSED_FIRST, SO_ACCEPTCONN, 1) &&
+        descriptor_set_close_on_exec(PASSED_FIRST, true)) {
+        *socket = PASSED_FIRST;
+        return true;
+    }
+    log_error("LISTEN_FDS: one listening unix stream socket is expected");
+    return false;
 }

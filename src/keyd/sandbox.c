@@ -129,10 +129,11 @@ static int allow(scmp_filter_ctx filter, bool accepts, const int *more)
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     if (accepts && result == 0)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 0);
-    if (accepts && result == 0)
-        result =
-            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
-                             SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET), SCMP_A2(SCMP_CMP_EQ, SO_PEERCRED));
+    const unsigned peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
+    for (size_t i = 0; i < 2 && accepts && result == 0; i++)
+        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+                                  SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+                                  SCMP_A2(SCMP_CMP_EQ, peer_options[i]));
     return result;
 }
 

@@ -44,18 +44,21 @@ static void listeners_watch(struct server *server, bool on)
     server->accept_again = on ? UINT64_MAX : server->now + ACCEPT_PAUSE;
 }
 
-static bool peer_allowed(const struct server *server, uid_t uid)
+bool server_allows(const struct server *server, const struct peer *peer, const struct key *key)
 {
-    if (uid == 0 || uid == server->starter)
+    if (peer->uid == 0 || peer->uid == server->starter)
         return true;
-    for (size_t i = 0; i < server->allowed_count; i++)
-        if (server->allowed[i] == uid)
-            return true;
-    return false;
+    if (key != NULL)
+        return allow_has(allow_empty(&key->allow) ? &server->allow : &key->allow, peer);
+    bool allowed = allow_has(&server->allow, peer);
+    for (size_t i = 0; i < server->keyring->count && !allowed; i++)
+        allowed = allow_has(&server->keyring->keys[i]->allow, peer);
+    return allowed;
 }
 
-static void peer_refuse(struct server *server, int socket, uid_t uid)
+static void peer_refuse(struct server *server, int socket, const struct peer *peer)
 {
+    const struct audit_request nothing = {.key = NULL};
     struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
     const char *text = immure_error_text(IMMURE_E_PEER);
     struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
@@ -66,18 +69,19 @@ static void peer_refuse(struct server *server, int socket, uid_t uid)
     buffer_release(&output);
     close(socket);
     server->stats.sessions_refused++;
-    log_warning("a process of uid %u was refused (allow-users)", (unsigned)uid);
+    audit_refused(&server->audit, peer, &nothing, IMMURE_E_PEER,
+                  "neither allow-users nor allow-groups names it");
 }
 
 static void peer_greet(struct server *server, int socket)
 {
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t length = sizeof peer;
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
-        !peer_allowed(server, peer.uid))
-        peer_refuse(server, socket, peer.uid);
-    else
-        session_begin(server, socket, peer.uid);
+    struct peer peer;
+    if (peer_read(&peer, socket) && server_allows(server, &peer, NULL)) {
+        session_begin(server, socket, &peer);
+    } else {
+        peer_refuse(server, socket, &peer);
+        peer_free(&peer);
+    }
 }
 
 static void listener_ready(struct source *source, uint32_t events)
@@ -180,7 +184,8 @@ bool server_init(struct server *server, const struct config *config, const struc
                               .accept_again = UINT64_MAX,
                               .stop_deadline = UINT64_MAX};
     server->now = server->started;
-    struct list *lists[] = {&server->sessions, &server->unflushed, &server->blocked, &server->dead};
+    struct list *lists[] = {&server->sessions, &server->unflushed, &server->blocked, &server->dead,
+                            &server->accounts};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     server->signal_descriptor = open_signals(supervised);
@@ -212,7 +217,14 @@ bool server_connected(struct server *server, int socket)
         log_error("session socket: %s", strerror(errno));
         return false;
     }
-    return session_begin(server, socket, server->starter);
+    struct peer peer;
+    if (!peer_read(&peer, socket)) {
+        log_error("session socket: %s", strerror(errno));
+        peer_free(&peer);
+        return false;
+    }
+    peer.uid = server->starter;
+    return session_begin(server, socket, &peer);
 }
 
 static uint64_t next_time(const struct server *server)
@@ -222,6 +234,8 @@ static uint64_t next_time(const struct server *server)
         next = server->stop_deadline;
     if (server->accept_again < next)
         next = server->accept_again;
+    if (audit_deadline(&server->audit) < next)
+        next = audit_deadline(&server->audit);
     if (!list_empty(&server->blocked)) {
         uint64_t give_up = list_entry(server->blocked.next, struct session, blocked_node)->give_up;
         next = give_up < next ? give_up : next;
@@ -278,6 +292,7 @@ bool server_run(struct server *server)
         flush_all(server);
         end_stalled(server);
         bury(server);
+        audit_report(&server->audit, server->now);
         server->stop_now |= server->now >= server->stop_deadline;
     }
     return server->session_count == 0;
@@ -290,5 +305,7 @@ void server_destroy(struct server *server)
     listeners_close(server);
     descriptor_close(&server->signal_descriptor);
     descriptor_close(&server->epoll);
-    free(server->allowed);
+    accounts_free(&server->accounts);
+    allow_free(&server->allow);
+    audit_close(&server->audit);
 }

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "keyd/audit.h"
 #include "keyd/config.h"
 #include "keyd/keyring.h"
 #include "keyd/scheduler.h"
@@ -33,8 +34,9 @@ struct server {
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
     uid_t starter;                  /* who started immured may use it */
-    uid_t *allowed;                 /* as may these */
-    size_t allowed_count;
+    struct allow allow;             /* as may these */
+    struct list accounts;           /* what clients have used up of their rates */
+    struct audit audit;
 
     int epoll;
     struct source wake; /* a signer thread is done */
@@ -74,5 +76,7 @@ void server_destroy(struct server *server);
 bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
                   struct source *source);
 bool server_stopping(const struct server *server);
+/* Whether the peer may use this key; NULL: any at all. */
+bool server_allows(const struct server *server, const struct peer *peer, const struct key *key);
 
 #endif

@@ -37,12 +37,17 @@ static void session_rewatch(struct session *session)
         session_end(session);
 }
 
-bool session_begin(struct server *server, int socket, uid_t uid)
+bool session_begin(struct server *server, int socket, const struct peer *peer)
 {
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL ||
+    struct account *account =
+        account_open(&server->accounts, peer->uid, server->keyring->count, server->now);
+    if (session == NULL || account == NULL ||
         !server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &session->source)) {
-        log_error("session refused: %s", strerror(session == NULL ? ENOMEM : errno));
+        log_error("session refused: %s", strerror(errno));
+        if (account != NULL)
+            account_close(account);
+        free(peer->groups);
         free(session);
         close(socket);
         return false;
@@ -50,7 +55,8 @@ bool session_begin(struct server *server, int socket, uid_t uid)
     *session = (struct session){.source = {session_ready},
                                 .server = server,
                                 .socket = socket,
-                                .uid = uid,
+                                .peer = *peer,
+                                .account = account,
                                 .watched = EPOLLIN,
                                 .output = BUFFER_INIT(OUTPUT_LIMIT)};
     wire_decoder_init(&session->decoder, WIRE_CLIENT);
@@ -63,7 +69,7 @@ bool session_begin(struct server *server, int socket, uid_t uid)
     list_append(&server->sessions, &session->node);
     server->session_count++;
     server->stats.sessions_total++;
-    log_debug("session of uid %u begins", (unsigned)uid);
+    log_debug("session of uid %u begins", (unsigned)peer->uid);
     return true;
 }
 
@@ -94,11 +100,13 @@ void session_end(struct session *session)
     list_remove(&session->node);
     list_append(&session->server->dead, &session->node);
     session->server->session_count--;
-    log_debug("session of uid %u ends", (unsigned)session->uid);
+    log_debug("session of uid %u ends", (unsigned)session->peer.uid);
 }
 
 void session_free(struct session *session)
 {
+    account_close(session->account);
+    peer_free(&session->peer);
     wire_decoder_release(&session->decoder);
     buffer_release(&session->output);
     free(session);
@@ -140,7 +148,8 @@ void session_replied(struct session *session, bool put)
     if (session->socket < 0)
         return;
     if (!put) {
-        log_error("session of uid %u ends: out of memory for its replies", (unsigned)session->uid);
+        log_error("session of uid %u ends: out of memory for its replies",
+                  (unsigned)session->peer.uid);
         session_end(session);
     } else if (!list_linked(&session->unflushed_node)) {
         list_append(&session->server->unflushed, &session->unflushed_node);
@@ -168,7 +177,7 @@ void session_error(struct session *session, uint64_t id, enum immure_error error
 
 void session_refuse(struct session *session, enum immure_error error, const char *text)
 {
-    log_warning("session of uid %u ends: %s", (unsigned)session->uid,
+    log_warning("session of uid %u ends: %s", (unsigned)session->peer.uid,
                 text != NULL ? text : immure_error_text(error));
     drop_jobs(session);
     session->ending = true;
@@ -271,7 +280,7 @@ void session_drain(struct session *session)
 void session_stalled(struct session *session)
 {
     log_warning("session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
-                (unsigned)session->uid, immure_error_text(IMMURE_E_STALLED),
+                (unsigned)session->peer.uid, immure_error_text(IMMURE_E_STALLED),
                 buffer_length(&session->output), session->in_flight);
     session_end(session);
 }

@@ -18,7 +18,8 @@ struct session {
     struct source source; /* first: epoll hands it out */
     struct server *server;
     int socket; /* -1: dead */
-    uid_t uid;  /* of the peer */
+    struct peer peer;
+    struct account *account; /* of all the peer's sessions */
     struct list node;
     struct list unflushed_node, blocked_node;
     struct wire_decoder decoder;
@@ -32,8 +33,8 @@ struct session {
     bool ending;      /* an error was said: flush, then close */
 };
 
-/* Takes over the socket. False: it was closed, reason logged. */
-bool session_begin(struct server *server, int socket, uid_t uid);
+/* Takes over the socket and what the peer owns. False: it was closed, reason logged. */
+bool session_begin(struct server *server, int socket, const struct peer *peer);
 /* Drops what waits unsigned, closes, and frees at the end of the turn. */
 void session_end(struct session *session);
 void session_free(struct session *session);

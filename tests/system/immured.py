@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 
 import harness
+import proc
 import wire
 from certificates import certificate
 
@@ -59,6 +60,11 @@ class Key:
                 command = ["dgst", f"-{digest}", "-verify", pem, *(padding if pss else []),
                            "-signature", paths["signature"], paths["message"]]
             return openssl(*command, check=False).returncode == 0
+
+
+def key_process(immured):
+    """The process id of the (newest) key process of a supervisor, 0 while there is none."""
+    return max(proc.children(immured.pid), key=proc.started, default=0)
 
 
 class ImmuredTest(harness.SystemTest):

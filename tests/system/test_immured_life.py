@@ -10,7 +10,7 @@ import harness
 import proc
 import wire
 from certificates import certificate, encrypted
-from immured import ImmuredTest, Key, openssl
+from immured import ImmuredTest, Key, key_process, openssl
 
 KINDS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ed25519")
 
@@ -98,7 +98,7 @@ class Configuration(ImmuredTest):
     def refused(self, text, reason):
         path = os.path.join(self.directory, "bad.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(f'{text}\nlisten = "{path}.sock"\n')
         for arguments in (["--test"], []):
             run = subprocess.run([harness.program_path("immured"), "--config", path, *arguments],
                                  capture_output=True, text=True, timeout=harness.LIMIT, check=False)
@@ -255,40 +255,40 @@ class End(ImmuredTest):
 class Walls(ImmuredTest):
     @harness.not_sanitized("the walls stay open")
     def test_doors(self):
-        immured = self.start_immured(Key("rsa-2048"), Key("p-256"))
-        tasks = os.listdir(f"/proc/{immured.pid}/task")
+        pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256")))
+        tasks = os.listdir(f"/proc/{pid}/task")
         self.assertEqual(len(tasks), 3, "main, one signer, the reserve")
         for task in tasks:
             status = dict(line.split(":", 1) for line in
-                          proc.read(immured.pid, f"task/{task}/status").splitlines())
+                          proc.read(pid, f"task/{task}/status").splitlines())
             self.assertEqual(status["Seccomp"].strip(), "2", task)
             self.assertEqual(status["NoNewPrivs"].strip(), "1", task)
             for name in ("CapEff", "CapPrm", "CapAmb"):
                 if os.geteuid() == 0:
                     self.assertEqual(int(status[name], 16), 0, task)
-        self.assertRegex(proc.read(immured.pid, "limits"), r"Max core file size +0 +0 ")
+        self.assertRegex(proc.read(pid, "limits"), r"Max core file size +0 +0 ")
         # not dumpable: its entries belong to root, not to its user
-        self.assertEqual(os.stat(f"/proc/{immured.pid}/mem").st_uid, 0)
+        self.assertEqual(os.stat(f"/proc/{pid}/mem").st_uid, 0)
         if os.geteuid() == 0:
-            self.assertNotIn(0, proc.uids(immured.pid))
-            self.assertEqual(proc.status(immured.pid)["Groups"], "")
+            self.assertNotIn(0, proc.uids(pid))
+            self.assertEqual(proc.status(pid)["Groups"], "")
         # event loops first
-        policies = [int(proc.read(immured.pid, f"task/{task}/stat").rsplit(")", 1)[1].split()[38])
+        policies = [int(proc.read(pid, f"task/{task}/stat").rsplit(")", 1)[1].split()[38])
                     for task in tasks]
         self.assertEqual(sorted(policies), [os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_IDLE])
 
     @harness.not_sanitized("the walls stay open")
     @harness.needs_root("to become the user of immured")
     def test_its_own_user_cannot_trace_it(self):
-        immured = self.start_immured(Key("p-256"))
-        uid = proc.uids(immured.pid)[0]
+        pid = key_process(self.start_immured(Key("p-256")))
+        uid = proc.uids(pid)[0]
         child = os.fork()
         if child == 0:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
             try:
-                with open(f"/proc/{immured.pid}/mem", "rb"):
+                with open(f"/proc/{pid}/mem", "rb"):
                     os._exit(1)
             except PermissionError:
                 os._exit(0)
@@ -296,8 +296,8 @@ class Walls(ImmuredTest):
 
     @harness.needs_root("to choose a user")
     def test_another_user(self):
-        immured = self.start_immured(Key("p-256"), top="user = 65530")
-        self.assertEqual(proc.uids(immured.pid), [65530] * 4)
+        pid = key_process(self.start_immured(Key("p-256"), top="user = 65530"))
+        self.assertEqual(proc.uids(pid), [65530] * 4)
 
     def test_first_log_line_behind_closed_doors(self):
         key = Key("p-256")
@@ -344,9 +344,10 @@ class Walls(ImmuredTest):
         for each in clients:
             each.connect(self.path)
         harness.wait_until(lambda: "accepting pauses" in log.read(), "the limit to be reached")
-        before = proc.cpu(immured.pid)
+        pid = key_process(immured)
+        before = proc.cpu(pid)
         time.sleep(1)
-        self.assertLess(proc.cpu(immured.pid) - before, 0.2, "it does not spin")
+        self.assertLess(proc.cpu(pid) - before, 0.2, "it does not spin")
         served = wire.Client(clients[0], timeout=harness.LIMIT)
         self.assert_served(served, key)
         for each in clients[1:40]:

@@ -57,6 +57,7 @@ static void everything(void **state)
                               "user = 65533\n"
                               "allow-users = {\"www-data\",\n"
                               "  33}\n"
+                              "allow-groups = ssl-cert rate = \"1000/s\" audit = all\n"
                               "backend = \"openssl\"\n"
                               "queue-age = 5s hold = 300us\n"
                               "log = json\n"
@@ -68,13 +69,20 @@ static void everything(void **state)
                               "  file = \"one.pem\" backend = auto\n"
                               "  pass-phrase-file = \"one.txt\"\n"
                               "}\n"
-                              "key \"two\" { location = \"front.conf:7\" file = \"two.pem\" }\n"));
+                              "key \"two\" { location = \"front.conf:7\" file = \"two.pem\"\n"
+                              "  allow-users = {postgres} allow-groups = {tls, 7}\n"
+                              "  rate = \"50/s burst 3\" }\n"));
     assert_int_equal(config.threads, 3);
     assert_string_equal(config.listen, "/run/x.sock");
     assert_string_equal(config.user, "65533");
-    assert_int_equal(config.allow_user_count, 2);
-    assert_string_equal(config.allow_users[0], "www-data");
-    assert_string_equal(config.allow_users[1], "33");
+    assert_int_equal(config.allow.users.count, 2);
+    assert_string_equal(config.allow.users.texts[0], "www-data");
+    assert_string_equal(config.allow.users.texts[1], "33");
+    assert_int_equal(config.allow.groups.count, 1);
+    assert_string_equal(config.allow.groups.texts[0], "ssl-cert");
+    assert_int_equal(config.rate.interval, NS_PER_MS);
+    assert_int_equal(config.rate.burst, NS_PER_S);
+    assert_true(config.audit_all);
     assert_string_equal(config.backend, "openssl");
     assert_int_equal(config.queue_age, 5 * NS_PER_S);
     assert_int_equal(config.hold, 300 * NS_PER_US);
@@ -88,10 +96,17 @@ static void everything(void **state)
     assert_string_equal(config.keys[0].pass_phrase_file, "one.txt");
     assert_int_equal(config.keys[0].policy, POLICY_TLS13_SERVER);
     char location[128];
-    snprintf(location, sizeof location, "%s:16", file);
+    snprintf(location, sizeof location, "%s:17", file);
     assert_string_equal(config.keys[0].location, location);
     assert_string_equal(config.keys[1].location, "front.conf:7");
     assert_int_equal(config.keys[1].policy, POLICY_TLS_SERVER);
+    assert_int_equal(config.keys[0].allow.users.count + config.keys[0].allow.groups.count, 0);
+    assert_int_equal(config.keys[0].rate.interval, 0);
+    assert_int_equal(config.keys[1].allow.users.count, 1);
+    assert_int_equal(config.keys[1].allow.groups.count, 2);
+    assert_string_equal(config.keys[1].allow.groups.texts[1], "7");
+    assert_int_equal(config.keys[1].rate.interval, 20 * NS_PER_MS);
+    assert_int_equal(config.keys[1].rate.burst, 60 * NS_PER_MS);
     config_free(&config);
 }
 
@@ -103,7 +118,9 @@ static void defaults(void **state)
     assert_int_equal(config.threads, sysconf(_SC_NPROCESSORS_ONLN));
     assert_null(config.listen);
     assert_null(config.user);
-    assert_int_equal(config.allow_user_count, 0);
+    assert_int_equal(config.allow.users.count + config.allow.groups.count, 0);
+    assert_int_equal(config.rate.interval, 0);
+    assert_false(config.audit_all);
     assert_string_equal(config.backend, "auto");
     assert_int_equal(config.queue_age, 2 * NS_PER_S);
     assert_int_equal(config.hold, 0);
@@ -121,6 +138,8 @@ static void mistakes_are_named(void **state)
     assert_refused("# c\n\nthreads = 0\n", 3,
                    "threads: \"0\" was given, expected: number from 1 to 256");
     assert_refused("threads = 257\n", 1, "threads: \"257\"");
+    assert_refused("rate = \"5\"\n", 1, "rate: \"5\" was given, expected: rate: \"1000/s\"");
+    assert_refused("audit = none\n", 1, "audit: \"none\" was given, expected: refusals or all");
     assert_refused("threads = 2x\n", 1, "threads: \"2x\"");
     assert_refused("threads = -1\n", 1, "threads: \"-1\"");
     assert_refused("\nbogus = 1\n", 2, "no such option 'bogus'");

@@ -1,0 +1,50 @@
+/*
+ * Who may use a key: users and groups, by their numbers, as the kernel names the process at the
+ * other end of a socket.
+ */
+#ifndef KEYD_ALLOW_H
+#define KEYD_ALLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* As they are configured: names or numbers. */
+struct text_list {
+    char **texts;
+    size_t count;
+};
+struct access_config {
+    struct text_list users, groups;
+};
+
+/* The process that connected, as it was then. */
+struct peer {
+    pid_t pid; /* 0: in a PID namespace that is not seen from here */
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; /* supplementary ones; the peer's memory */
+    size_t group_count;
+};
+
+/* Of a connected unix socket. False with errno. */
+bool peer_read(struct peer *peer, int socket);
+void peer_free(struct peer *peer);
+
+struct allow {
+    uid_t *users;
+    size_t user_count;
+    gid_t *groups;
+    size_t group_count;
+};
+
+/* Names to numbers: call it while there are a password and a group database. False: reason logged,
+ * which begins with `where`; what there is of *allow is to be freed as ever. */
+bool allow_resolve(struct allow *allow, const struct access_config *config, const char *where);
+void allow_free(struct allow *allow);
+
+/* Whether it names nobody. */
+bool allow_empty(const struct allow *allow);
+bool allow_has(const struct allow *allow, const struct peer *peer);
+
+#endif

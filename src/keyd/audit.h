@@ -1,0 +1,45 @@
+/*
+ * Who signed what, and who was refused: a JSON object a line, on standard error beside the log.
+ *
+ * It never waits. A line that standard error has no room for at once is lost and counted, and the
+ * count is a line of its own as soon as there is room. docs/immured.md lists the members.
+ */
+#ifndef KEYD_AUDIT_H
+#define KEYD_AUDIT_H
+
+#include "immure/error.h"
+#include "keyd/allow.h"
+#include "keyd/job.h"
+
+struct audit {
+    int output;
+    bool socket; /* the output is one */
+    bool all;    /* signatures too */
+    uint64_t lost;
+    uint64_t try_again; /* when the count of those is offered again: CLOCK_MONOTONIC, ns */
+};
+
+/* While there is a file system: opens standard error once more if that is what it takes to write to
+ * it without waiting. */
+void audit_open(struct audit *audit, bool all);
+void audit_close(struct audit *audit);
+
+/* What a refused request asked for; NULL, 0: nothing, or nothing that immured has. */
+struct audit_request {
+    const struct key *key;
+    const uint8_t *key_id; /* where `key` is NULL */
+    uint16_t scheme;
+};
+
+void audit_refused(struct audit *audit, const struct peer *peer,
+                   const struct audit_request *request, enum immure_error error,
+                   const char *reason);
+/* Where all is audited: the signature of the job was released to the peer. */
+void audit_signed(struct audit *audit, const struct peer *peer, const struct job *job);
+
+/* When to call audit_report() though nothing has happened; UINT64_MAX: never. */
+uint64_t audit_deadline(const struct audit *audit);
+/* Says how many lines were lost, if any and if it is time. */
+void audit_report(struct audit *audit, uint64_t now);
+
+#endif

@@ -1,0 +1,46 @@
+#include "keyd/notify.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+void notify_open(struct notify *notify)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    *notify = (struct notify){.address.sun_family = AF_UNIX};
+    if (name == NULL || (name[0] != '/' && name[0] != '@'))
+        return;
+    size_t length = strlen(name);
+    if (length >= sizeof notify->address.sun_path) {
+        log_warning("NOTIFY_SOCKET: longer than %zu bytes", sizeof notify->address.sun_path - 1);
+        return;
+    }
+    memcpy(notify->address.sun_path, name, length);
+    if (name[0] == '@')
+        notify->address.sun_path[0] = '\0';
+    notify->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    unsetenv("NOTIFY_SOCKET");
+}
+
+void notify_send(const struct notify *notify, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    if (notify->length == 0)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    int out = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (out < 0 || sendto(out, text, strlen(text), MSG_NOSIGNAL,
+                          (const struct sockaddr *)&notify->address, notify->length) < 0)
+        log_warning("NOTIFY_SOCKET: %s", strerror(errno));
+    if (out >= 0)
+        close(out);
+}

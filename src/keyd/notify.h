@@ -1,0 +1,21 @@
+/*
+ * What a service tells its service manager: a datagram of NAME=value lines to the socket that
+ * $NOTIFY_SOCKET names (sd_notify(3), "Notes": the protocol is stable and may be spoken by hand).
+ */
+#ifndef KEYD_NOTIFY_H
+#define KEYD_NOTIFY_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct notify {
+    struct sockaddr_un address;
+    socklen_t length; /* 0: nobody wants to know */
+};
+
+/* Takes the variable out of the environment, so that no other process speaks for this one. */
+void notify_open(struct notify *notify);
+void notify_send(const struct notify *notify, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

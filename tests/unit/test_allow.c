@@ -1,0 +1,120 @@
+/* Who may use a key: names to numbers, and a peer against them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "keyd/allow.h"
+
+static bool resolve(struct allow *allow, char *user, char *group)
+{
+    char *users[] = {user}, *groups[] = {group};
+    const struct access_config config = {.users = {users, user != NULL},
+                                         .groups = {groups, group != NULL}};
+    *allow = (struct allow){0};
+    return allow_resolve(allow, &config, "test.conf");
+}
+
+static void names_and_numbers(void **state)
+{
+    (void)state;
+    struct allow allow;
+    assert_true(resolve(&allow, "root", "root"));
+    assert_false(allow_empty(&allow));
+    assert_int_equal(allow.users[0], 0);
+    assert_int_equal(allow.groups[0], 0);
+    allow_free(&allow);
+    assert_true(allow_empty(&allow));
+    assert_true(resolve(&allow, "4294967294", "4294967294"));
+    assert_int_equal(allow.users[0], 4294967294);
+    allow_free(&allow);
+    assert_true(resolve(&allow, NULL, NULL));
+    assert_true(allow_empty(&allow));
+    allow_free(&allow);
+    static char *const wrong[] = {"nobody-of-this-name", "4294967295", "99999999999999999999", "-1",
+                                  "12x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(resolve(&allow, wrong[i], NULL));
+        allow_free(&allow);
+        assert_false(resolve(&allow, NULL, wrong[i]));
+        allow_free(&allow);
+    }
+}
+
+static void peers(void **state)
+{
+    (void)state;
+    gid_t groups[] = {50, 60};
+    const struct peer peer = {.uid = 7, .gid = 8, .groups = groups, .group_count = 2};
+    static const struct {
+        char *user, *group;
+        bool allowed;
+    } rows[] = {
+        {"7", NULL, true},  {"8", NULL, false}, {NULL, "7", false},  {NULL, "8", true},
+        {NULL, "50", true}, {NULL, "60", true}, {"60", NULL, false}, {"1", "60", true},
+        {"7", "1", true},   {"1", "1", false},  {NULL, NULL, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct allow allow;
+        assert_true(resolve(&allow, rows[i].user, rows[i].group));
+        if (allow_has(&allow, &peer) != rows[i].allowed)
+            fail_msg("row %zu", i);
+        allow_free(&allow);
+    }
+}
+
+static void this_process(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct peer peer;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_true(peer_read(&peer, ends[0]));
+    assert_int_equal(peer.pid, getpid());
+    assert_int_equal(peer.uid, getuid());
+    assert_int_equal(peer.gid, getgid());
+    assert_int_equal(peer.group_count, getgroups(0, NULL));
+    peer_free(&peer);
+    close(ends[0]);
+    close(ends[1]);
+    assert_false(peer_read(&peer, ends[0]));
+    peer_free(&peer);
+}
+
+/* As many groups as make peer_read() ask twice; needs root to have them. */
+static void many_groups(void **state)
+{
+    (void)state;
+    gid_t groups[200], before[200];
+    int ends[2], count = getgroups(200, before);
+    struct peer peer;
+    for (size_t i = 0; i < 200; i++)
+        groups[i] = (gid_t)(1000 + i);
+    if (count < 0 || setgroups(200, groups) != 0)
+        skip();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(setgroups((size_t)count, before), 0);
+    assert_true(peer_read(&peer, ends[0]));
+    assert_int_equal(peer.group_count, 200);
+    assert_int_equal(peer.groups[199], 1199);
+    peer_free(&peer);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_numbers),
+        cmocka_unit_test(peers),
+        cmocka_unit_test(this_process),
+        cmocka_unit_test(many_groups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
