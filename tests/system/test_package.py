@@ -1,0 +1,213 @@
+"""The Debian packages: they build, lintian has nothing to say, each build makes the same, and in a clean
+root they can be installed, used, removed and purged."""
+
+import glob
+import hashlib
+import os
+import re
+import subprocess
+
+import harness
+from clean_root import CleanRoot, Machine, Refused
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILT = os.path.join(ROOT, "build/packages")
+MAN_PAGES = ["immured.8", "immured.conf.5", "immure-proxy.8", "immure-proxy.conf.5", "immure.1",
+             "immure-storm.1", "immure-provider.7"]
+# Exposure that systemd-analyze finds: what the units could not give up (they start as root, to read
+# keys and become users of their own) and nothing more. Tenths of its figure, up to 100.
+EXPOSURE = {"immured.service": 16, "immure-proxy.service": 26}
+
+PROGRAM = """
+#include <immure/client.h>
+#include <stdio.h>
+int main(void)
+{
+    struct immure_client *client = immure_client_new(NULL);
+    printf("%s, %zu\\n", immure_error_text(IMMURE_E_BUSY), immure_client_pending(client));
+    immure_client_free(client);
+}
+"""
+OPENSSL_PROGRAM = """
+#include <immure/openssl.h>
+int main() { immure_openssl_context_free(immure_openssl_context()); }
+"""
+
+
+def build(*options):
+    done = subprocess.run([os.path.join(ROOT, "script/package"), *options], capture_output=True,
+                          text=True, check=False, timeout=280, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise AssertionError(f"script/package: {done.stdout}{done.stderr}")
+    return sorted(path for path in glob.glob(f"{BUILT}/*.deb") if "-dbgsym_" not in path)
+
+
+def digests():
+    result = {}
+    for path in glob.glob(f"{BUILT}/*.deb"):
+        with open(path, "rb") as file:
+            result[os.path.basename(path)] = hashlib.sha256(file.read()).hexdigest()
+    return result
+
+
+@harness.not_sanitized("packages are built without")
+@harness.needs("dpkg-buildpackage", "lintian", "pandoc", "dh")
+class Package(harness.SystemTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.packages = build("--check")
+        cls.names = [os.path.basename(path).partition("_")[0] for path in cls.packages]
+
+    def test_all_are_there(self):
+        self.assertEqual(self.names, ["immure-proxy", "immure-tools", "immured", "libimmure-dev",
+                                      "libimmure-openssl0", "libimmure0", "openssl-provider-immure"])
+
+    def test_a_build_can_be_reproduced(self):
+        before = digests()
+        build()
+        self.assertEqual(digests(), before)
+
+    def own_root(self, kind):
+        try:
+            root = kind(self.directory, BUILT)
+        except Refused as reason:
+            self.skipTest(f"this machine allows no {kind.__name__}: {reason}")
+        self.addCleanup(root.stop)
+        return root
+
+    @harness.needs_root("it mounts")
+    @harness.needs("unshare", "nsenter", "systemd-sysusers", "man")
+    def test_life_in_a_clean_root(self):
+        root = self.own_root(CleanRoot)
+        before = root.changed()
+        self.install(root)
+        for check in (self.programs_run, self.users_are_there, self.examples_are_right,
+                      self.man_pages_are_found, self.units_are_closed, self.provider_is_found,
+                      self.programs_are_built):
+            with self.subTest(check=check.__name__):
+                check(root)
+        self.remove(root)
+        left = {path for path in root.changed() - before
+                if "immure" in path and not path.startswith(("/tmp/", "/var/cache/"))}
+        self.assertEqual(left, set())
+
+    @harness.needs_root("it mounts")
+    @harness.needs("unshare", "nsenter", "systemd-nspawn")
+    def test_services_in_a_booted_machine(self):
+        """Behind the walls of their units the services do all that they do without."""
+        root = self.own_root(Machine)
+        self.install(root)
+        self.make_key(root)
+        for unit in ("immured.socket", "immured.service", "immure-proxy.service"):
+            self.assertIn("inactive", root.run("systemctl", "is-active", unit).stdout)
+        for program in ("immured", "immure-proxy"):
+            self.good(root, "tee", f"/etc/immure/{program}.conf", text=self.examples(root, program))
+        for check in (self.immured_serves, self.proxy_serves):
+            with self.subTest(check=check.__name__):
+                check(root)
+        self.remove(root)
+        self.assertNotRegex(self.good(root, "ps", "-e", "-o", "comm"), r"immure")
+
+    def immured_serves(self, root):
+        self.good(root, "systemctl", "start", "immured.socket")
+        self.assertIn("example.org", self.good(root, "immure", "key", "list"))
+        main = self.good(root, "systemctl", "show", "--property=MainPID", "--value", "immured").strip()
+        self.assertIn("immured", self.good(root, "ps", "-o", "user=", "-p", main))
+        self.good(root, "immure", "key", "test", "example.org")
+        self.good(root, "systemctl", "reload", "immured")
+        self.good(root, "systemctl", "restart", "immured")
+        self.good(root, "immure", "key", "test", "example.org")
+        self.assertNotIn("NOT LOCKED", self.journal(root, "immured"))
+
+    def proxy_serves(self, root):
+        self.good(root, "systemctl", "start", "immure-proxy")
+        self.handshake(root)
+        self.good(root, "systemctl", "reload", "immure-proxy")
+        self.handshake(root)
+        log = self.journal(root, "immure-proxy")
+        self.assertEqual(log.count("is in force"), 2, log)
+        self.good(root, "systemctl", "stop", "immure-proxy")
+
+    def handshake(self, root):
+        harness.wait_until(lambda: root.run(
+            "openssl", "s_client", "-connect", "127.0.0.1:443", "-CAfile",
+            "/etc/immure/example.org.crt", "-verify_return_error").returncode == 0, "a handshake")
+
+    def journal(self, root, unit):
+        return self.good(root, "journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
+
+    def good(self, root, *command, text=""):
+        done = root.run(*command, text=text)
+        self.assertEqual(done.returncode, 0, f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def install(self, root):
+        # Debian in containers leaves the man pages out.
+        self.good(root, "dpkg", "--path-include=/usr/share/man/*", "-i",
+                  *[f"/tmp/shared/{os.path.basename(path)}" for path in self.packages])
+        self.assertEqual(self.good(root, "dpkg", "--audit"), "")
+
+    def programs_run(self, root):
+        for program in ("immured", "immure-proxy", "immure", "immure-storm"):
+            self.assertIn(program, self.good(root, program, "--help"))
+            self.assertRegex(self.good(root, program, "--version"), rf"^{program} \d+\.\d+\.\d+")
+
+    def users_are_there(self, root):
+        for user in ("immured", "immure-proxy"):
+            self.assertRegex(self.good(root, "getent", "passwd", user), r"nologin$")
+
+    def make_key(self, root):
+        self.good(root, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                  "/CN=example.org", "-keyout", "/etc/immure/example.org.key", "-out",
+                  "/etc/immure/example.org.crt")
+
+    def examples(self, root, program):
+        """The default configuration with its examples in force, but for an immured of others."""
+        defaults = self.good(root, "cat", f"/etc/immure/{program}.conf")
+        return re.sub(r"^#(?! |\n|keys)|^#(?=    )", "", defaults, flags=re.M)
+
+    def examples_are_right(self, root):
+        self.make_key(root)
+        for program in ("immured", "immure-proxy"):
+            self.good(root, "tee", "/tmp/example.conf", text=self.examples(root, program))
+            self.good(root, program, "--test", "--config", "/tmp/example.conf")
+        self.good(root, "rm", "/etc/immure/example.org.key", "/etc/immure/example.org.crt")
+
+    def man_pages_are_found(self, root):
+        for page in MAN_PAGES:
+            name, _, section = page.rpartition(".")
+            self.assertIn(page, self.good(root, "man", "-w", section, name))
+            self.assertIn(f"{name} ", self.good(root, "lexgrog", f"/usr/share/man/man{section}/{page}.gz"))
+
+    def units_are_closed(self, root):
+        folder = os.path.dirname(self.good(root, "dpkg", "-L", "immured").partition(
+            "/immured.service")[0].splitlines()[-1] + "/immured.service")
+        self.good(root, "systemd-analyze", "verify",
+                  *[f"{folder}/{unit}" for unit in (*EXPOSURE, "immured.socket")])
+        for unit, most in EXPOSURE.items():
+            self.good(root, "systemd-analyze", "security", "--offline=true",
+                      f"--threshold={most}", f"{folder}/{unit}")
+
+    def provider_is_found(self, root):
+        self.assertRegex(self.good(root, "openssl", "list", "-providers", "-provider", "default",
+                                   "-provider", "immure"), r"immure\n.*\n.*\n *status: active")
+
+    def programs_are_built(self, root):
+        for libraries in ("-limmure", "-l:libimmure.a"):
+            self.good(root, "sh", "-c", "gcc -x c -o /tmp/program - -x none "
+                      f"$(pkg-config --cflags immure) {libraries}", text=PROGRAM)
+            self.assertRegex(self.good(root, "/tmp/program"), r"queue.*, 0\n")
+        self.assertIn("-limmure", self.good(root, "pkg-config", "--libs", "immure"))
+        self.good(root, "sh", "-c", "gcc -x c -o /tmp/program - -x none "
+                  "$(pkg-config --cflags --libs immure-openssl)", text=OPENSSL_PROGRAM)
+        self.good(root, "/tmp/program")
+
+    def remove(self, root):
+        self.good(root, "dpkg", "--remove", *self.names)
+        self.assertEqual(root.run("test", "-e", "/usr/sbin/immured").returncode, 1)
+        self.assertEqual(root.run("test", "-e", "/etc/immure/immured.conf").returncode, 0)
+        self.good(root, "dpkg", "--purge", "immured", "immure-proxy")
+
+
+if __name__ == "__main__":
+    harness.main()
