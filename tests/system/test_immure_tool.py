@@ -124,6 +124,8 @@ class CommandLine(ToolTest):
              "key reference: either NAME or --certificate FILE is needed"),
             (["check"], "check: FILE is missing"),
             (["status", "--verbose"], "--verbose: there is no such option"),
+            (["status", "-qv"], "-q: there is no such option"),
+            (["status", "--json=yes"], "--json=yes: there is no such option"),
             (["status", "--certificate", "x"], "status does not take --certificate"),
             (["status", "--socket"], "--socket: its argument is missing"),
             (["status", "--timeout", "5"], '--timeout: "5" is not a valid TIME'),

@@ -134,6 +134,15 @@ static void complain_of_command(char *const *words, int count)
              family && count > 1 ? " " : "", family && count > 1 ? words[1] : "", list);
 }
 
+static void complain_of_option(int chosen, const char *argument)
+{
+    if (chosen == '?' && optopt > ' ') /* a letter: there is none, and it may stand among others */
+        complain("-%c: there is no such option", optopt);
+    else
+        complain("%s: %s", argument,
+                 chosen == ':' ? "its argument is missing" : "there is no such option");
+}
+
 /* getopt has put the options before the words. False: complained. */
 static bool parse_options(int argc, char **argv, struct options *options, unsigned *given,
                           int *special)
@@ -147,8 +156,7 @@ static bool parse_options(int argc, char **argv, struct options *options, unsign
     opterr = 0;
     for (int chosen; (chosen = getopt_long(argc, argv, ":", table, NULL)) != -1;) {
         if (chosen == '?' || chosen == ':') {
-            complain("%s: %s", argv[optind - 1],
-                     chosen == ':' ? "its argument is missing" : "there is no such option");
+            complain_of_option(chosen, argv[optind - 1]);
             return false;
         }
         if (chosen >= HELP) {

@@ -20,22 +20,19 @@ struct top {
     const struct options *options;
     struct connection connection;
     struct figures figures, before;
-    enum immure_error error; /* of the last time asked */
+    enum exit_status status; /* of the last time asked */
     double history[HISTORY]; /* of the first column, the latest last */
 };
 
 static bool ask(struct top *top)
 {
-    bool asked_before = top->error == IMMURE_OK;
+    bool asked_before = top->status == EXIT_GOOD;
     top->before = top->figures;
-    top->error = figures_ask(&top->figures, &top->connection);
-    if (top->error != IMMURE_OK) {
-        connection_explain(&top->connection, top->error);
-        return false;
-    }
+    enum immure_error error = figures_ask(&top->figures, &top->connection);
+    top->status = error == IMMURE_OK ? EXIT_GOOD : connection_explain(&top->connection, error);
     if (!asked_before)
         top->before = top->figures; /* nothing to compare with */
-    return true;
+    return top->status == EXIT_GOOD;
 }
 
 static void format_value(char *text, size_t size, double value, unsigned decimals)
@@ -101,10 +98,9 @@ static enum exit_status run_lines(struct top *top)
         else if (answered)
             write_line(top, line);
     }
-    if (answered)
-        return EXIT_GOOD;
-    complain("%s", top->connection.problem);
-    return connection_explain(&top->connection, top->error);
+    if (!answered)
+        complain("%s", top->connection.problem);
+    return top->status;
 }
 
 /* The screen: written as a whole, so that it does not flicker. */
@@ -156,7 +152,7 @@ static void draw(const struct top *top)
     if (screen == NULL)
         return;
     unsigned lines = 2;
-    if (top->error != IMMURE_OK)
+    if (top->status != EXIT_GOOD)
         fprintf(screen, "\033[H%s\033[K\n\033[K\n", top->connection.problem);
     else
         fprintf(screen, "\033[Himmured at %s   (q ends)\033[K\n\033[K\n", top->options->socket);
@@ -164,7 +160,7 @@ static void draw(const struct top *top)
         draw_history(screen, top);
         lines += 2;
     }
-    if (top->error == IMMURE_OK) {
+    if (top->status == EXIT_GOOD) {
         lines += draw_columns(screen, top);
         if (terminal_height() > lines + 3)
             draw_figures(screen, top, terminal_height() - lines - 1);
