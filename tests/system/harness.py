@@ -81,16 +81,16 @@ def free_port():
 class Program:
     """One program under test. Its standard error is its log."""
 
-    def __init__(self, directory, name, *arguments, uid=None):
-        self.name = name
-        self.log_path = os.path.join(directory, f"{name}-{time.monotonic_ns()}.log")
+    def __init__(self, directory, name, *arguments, uid=None, environment=None):
+        self.name = os.path.basename(name)  # a path is a program of somebody else
+        self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
         self.expected_status = 0
         identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program_path(name), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
-                start_new_session=True, **identity)
+                start_new_session=True, env=environment, **identity)
         self.pid = self.process.pid
 
     def log(self):
@@ -253,8 +253,8 @@ class SystemTest(unittest.TestCase):
         wait_until(proxy.ready, "immure-proxy's admin page")
         return proxy
 
-    def start_program(self, name, *arguments):
-        program = Program(self.directory, name, *arguments)
+    def start_program(self, name, *arguments, environment=None):
+        program = Program(self.directory, name, *arguments, environment=environment)
         self.programs.append(program)
         return program
 

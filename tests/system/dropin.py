@@ -1,0 +1,390 @@
+"""
+immure as a drop-in: the guides of docs/guides are carried out to the letter on a small copy of the
+machine's /etc, with Debian's own servers, unmodified.
+
+A fenced block `sh` of a guide is run by the shell; any other block is added to the end of the file
+that its first line names. A word of a guide is changed only as DropIn.table says.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import clients
+import harness
+import keyparts
+import proc
+from certificates import certificate
+from immured import ImmuredTest
+from provider import MODULES
+
+GUIDES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/guides")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SITE = "example.org"
+VERSIONS = (clients.TLS12, clients.TLS13)
+TIMEOUT = 1.0  # seconds that a handshake waits for immured; the standard is 5
+
+SYSTEMCTL = """\
+#!/bin/sh
+printf '%s\\n' "$*" >{folder}/asked
+read -r status <{folder}/answered
+exit "$status"
+"""
+
+
+def family(pid):
+    """A process and all its descendants."""
+    return [pid] + [each for child in proc.children(pid) for each in family(child)]
+
+
+class Unit:
+    """A program as its systemd unit runs it, but in the foreground."""
+
+    def __init__(self, test, command, ready, reload=signal.SIGHUP, status=0, **environment):
+        self.test, self.command, self.ready = test, command, ready
+        self.reload_signal, self.status, self.environment = reload, status, environment
+        self.program = None
+
+    def start(self):
+        if self.program is None or not self.program.running():
+            self.program = self.test.start_program(
+                *self.command, environment={**self.test.environment, **self.environment})
+            self.program.expected_status = self.status
+        harness.wait_until(lambda: self.ready() or not self.program.running(), self.program.name)
+        self.test.assertTrue(self.program.running(), self.program.log())
+
+    def stop(self):
+        self.test.assertEqual(self.program.stop(), [])
+
+    def restart(self):
+        if self.program is not None:
+            self.stop()
+        self.start()
+
+    def reload(self):
+        self.program.signal(self.reload_signal)
+
+    def processes(self):
+        return family(self.program.pid)
+
+
+class Systemctl:
+    """A `systemctl` for the shell blocks: it asks the test, which has the units."""
+
+    def __init__(self, folder, units):
+        self.units = units
+        self.pipes = [os.path.join(folder, name) for name in ("asked", "answered")]
+        for path in self.pipes:
+            os.mkfifo(path)
+        with open(os.path.join(folder, "systemctl"), "w", encoding="ascii") as file:
+            file.write(SYSTEMCTL.format(folder=folder))
+            os.fchmod(file.fileno(), 0o755)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            with open(self.pipes[0], encoding="ascii") as asked:
+                words = asked.read().split()
+            if not words:
+                return
+            status = self.carry_out(words)
+            with open(self.pipes[1], "w", encoding="ascii") as answered:
+                answered.write(f"{status}\n")
+
+    def carry_out(self, words):
+        """systemctl VERB [--now] UNIT, as the status that it ends with."""
+        unit = self.units.get(words[-1].partition(".")[0])
+        verb = {"enable": "start"}.get(words[0], words[0])
+        if unit is None or verb not in ("start", "stop", "restart", "reload"):
+            return 5
+        try:
+            getattr(unit, verb)()
+            return 0
+        except AssertionError:
+            return 1
+
+    def close(self):
+        with open(self.pipes[0], "w", encoding="ascii"):
+            pass
+        self.thread.join()
+
+
+class Load:
+    """Threads that do one exchange after another until stopped."""
+
+    def __init__(self, exchange, threads=4):
+        self.exchange = exchange
+        self.done, self.failures, self.stopping = 0, [], False
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(VERSIONS[each % 2],), daemon=True)
+                        for each in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, version):
+        while not self.stopping:
+            try:
+                self.exchange(version)
+                with self.lock:
+                    self.done += 1
+            except (OSError, AssertionError) as error:
+                with self.lock:
+                    self.failures.append(repr(error))
+                time.sleep(0.05)
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(harness.LIMIT)
+
+
+@harness.needs_root("the servers change their user")
+@harness.not_sanitized("an unmodified server cannot load a sanitizer's runtime with the module")
+class DropIn(ImmuredTest):
+    """A copy of the machine that guides can be carried out on: /etc, /run and /var below self.root."""
+
+    def setUp(self):
+        super().setUp()
+        self.assertTrue(os.path.exists(os.path.join(MODULES, "immure.so")), "immure.so is not built")
+        self.root = os.path.join(self.directory, "root")
+        for each in ("bin", "etc/ssl", "etc/immure", "run/immure"):
+            os.makedirs(os.path.join(self.root, each))
+        shutil.copy("/etc/ssl/openssl.cnf", self.path_of("/etc/ssl/openssl.cnf"))
+        self.port = harness.free_port()
+        self.socket = self.path_of("/run/immure/immured.sock")
+        self.table = {
+            "/etc/": self.root + "/etc/",
+            "/run/": self.root + "/run/",
+            "/var/": self.root + "/var/",
+            "443": str(self.port),
+            "curl": f"curl -sS --cacert {self.path_of(self.CERTIFICATE)} "
+                    f"--connect-to {SITE}:443:127.0.0.1:{self.port}",
+            "immure openssl-config": f"immure openssl-config --module {MODULES}/immure.so",
+            **{f"immure {command}": f"immure {command} --socket {self.socket}"
+               for command in ("key reference", "key list", "key test", "status")},
+        }
+        self.environment = dict(
+            os.environ, OPENSSL_CONF=self.path_of("/etc/ssl/openssl.cnf"),
+            PATH=f"{self.root}/bin:{os.path.abspath(harness.BIN)}:/usr/sbin:{os.environ['PATH']}")
+        self.write("/etc/immure/immured.conf", f'listen = "{self.socket}"\nthreads = 1\n')
+        immured = Unit(
+            self, ["immured", "--config", self.path_of("/etc/immure/immured.conf")],
+            lambda: "ready:" in immured.program.log())
+        self.units = {"immured": immured}
+        self.own(Systemctl(os.path.join(self.root, "bin"), self.units))
+        self.contexts = {}
+
+    def path_of(self, path):
+        return self.root + path
+
+    def write(self, path, text):
+        os.makedirs(os.path.dirname(self.path_of(path)), exist_ok=True)
+        with open(self.path_of(path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def edit(self, path, *changes):
+        """Each change is (what, by what); what is not there is an error."""
+        with open(self.path_of(path), encoding="utf-8") as file:
+            text = file.read()
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.write(path, text)
+
+    def copy_etc(self, name, *changes):
+        """Debian's /etc/NAME, whose paths lead to the copy; `changes`: path in it, what, by what."""
+        shutil.copytree(f"/etc/{name}", self.path_of(f"/etc/{name}"), symlinks=True)
+        for folder, _, files in os.walk(self.path_of(f"/etc/{name}")):
+            for file in files:
+                path = os.path.join(folder, file).removeprefix(self.root)
+                if not os.path.islink(self.path_of(path)):
+                    self.substitute_in(path)
+        for path, old, new in changes:
+            self.edit(path, (old, new))
+
+    def substitute_in(self, path):
+        with open(self.path_of(path), encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+        with open(self.path_of(path), "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(self.substitute(text))
+
+    def substitute(self, text):
+        words = "|".join(re.escape(word) + r"(?!\w)" * word[-1].isalnum()
+                         for word in sorted(self.table, key=len, reverse=True))
+        return re.sub(rf"(?<![\w/])(?:{words})", lambda found: self.table[found[0]], text)
+
+    def shell(self, text):
+        done = subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", text], env=self.environment,
+                              cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=harness.LIMIT, check=False)
+        self.assertEqual(done.returncode, 0, f"{text}{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def carry_out(self, guide, heading=""):
+        """The blocks of a guide in their order, or those under one heading. What the commands said."""
+        with open(os.path.join(GUIDES, guide + ".md"), encoding="utf-8") as file:
+            text = file.read()
+        sections = re.split(r"^## (?=.*\n)", text, flags=re.MULTILINE)
+        chosen = [each for each in sections if each.startswith(heading)] if heading else sections
+        blocks = BLOCK.findall("".join(chosen))
+        self.assertTrue(blocks, f"{guide}: no blocks under {heading!r}")
+        said = ""
+        for kind, block in blocks:
+            block = self.substitute(block)
+            if kind == "sh":
+                said += self.shell(block)
+                continue
+            path = re.match(r"# (\S+)\n", block)
+            self.assertTrue(path, f"{guide}: whose file is it?\n{block}")
+            os.makedirs(os.path.dirname(path[1]), exist_ok=True)
+            with open(path[1], "a", encoding="utf-8") as file:
+                file.write(block)
+        return said
+
+    # What may be asked of immured and of a server
+
+    def signatures(self):
+        done = self.shell(self.substitute("immure status --json"))
+        return json.loads(done)["figures"]["signatures_total"]
+
+    def accepts(self):
+        with socket.socket() as attempt:
+            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def site(self, kind, serial=1):
+        """Puts a key and a certificate where the guides expect them."""
+        made = certificate(kind, SITE, serial=serial)
+        shutil.copy(made.key, self.path_of(f"/etc/immure/{SITE}.key"))
+        shutil.copy(made.chain, self.path_of(self.CERTIFICATE))
+        self.trusted = {version: clients.context(version, made) for version in VERSIONS}
+        return made
+
+    def assert_nowhere(self, key_file, processes):
+        """No part of the key is in the memory of these processes."""
+        wanted = keyparts.needles(key_file)
+        for pid in processes:
+            self.assertEqual(keyparts.search(pid, wanted), set(), proc.title(pid))
+
+
+class ServerTests:
+    """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
+    guide has it), LOG (the server's), set_up_server() (makes the unit GUIDE), exchange(TLS version)."""
+
+    def errors(self):
+        """What the server has logged."""
+        with open(self.path_of(self.LOG), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def server(self, kind):
+        """Carries out the guide for a key of this kind. The certificate, and what the guide's commands said."""
+        self.set_up_server()
+        self.edit("/etc/ssl/openssl.cnf", ("[openssl_init]\n", f"[immure_sect]\ntimeout = {TIMEOUT:g}s\n\n"
+                                           "[openssl_init]\n"))
+        made = self.site(kind)
+        said = self.carry_out(self.GUIDE)
+        self.unit = self.units[self.GUIDE]
+        return made, said
+
+    def assert_guide_works(self, kind):
+        made, said = self.server(kind)
+        self.assertIn("served", said)
+        before = self.signatures()
+        for version in VERSIONS * 2:
+            self.exchange(version)
+        self.assertEqual(self.signatures() - before, 4)
+        self.assert_nowhere(made.key, self.unit.processes())
+        self.assert_reloads()
+        self.assert_immured_may_restart()
+        self.assert_nowhere(made.key, self.unit.processes())
+
+    def assert_reloads(self):
+        old = set(self.unit.processes()) - {self.unit.program.pid}
+        self.unit.reload()
+        harness.wait_until(lambda: not old & set(self.unit.processes()), "new workers")
+        for version in VERSIONS:
+            self.exchange(version)
+
+    def assert_immured_may_restart(self):
+        """Under load, and no exchange fails."""
+        load = Load(self.exchange)
+        for _ in range(2):
+            done = load.done
+            self.units["immured"].restart()
+            harness.wait_until(lambda: load.done > done + 20, "exchanges after the restart")
+        load.stop()
+        self.assertEqual(load.failures, [])
+
+    def test_rsa(self):
+        self.assert_guide_works("rsa-2048")
+
+    def test_p256(self):
+        self.assert_guide_works("p-256")
+
+    def test_immured_is_away(self):
+        self.server("p-256")
+        self.exchange(clients.TLS13)
+        self.units["immured"].stop()
+        for most in (TIMEOUT + 1, 1):  # one waits; the others need not
+            begin = time.monotonic()
+            self.assertRaises(OSError, self.exchange, clients.TLS13)
+            self.assertLess(time.monotonic() - begin, most)
+        self.assert_logged("no connection to immured")
+        self.units["immured"].start()
+        for version in VERSIONS:
+            self.exchange(version)
+
+    def assert_logged(self, text):
+        """One line of the server's log says so."""
+        harness.wait_until(lambda: text in self.errors(), f"{text!r} in {self.errors()}", 3)
+
+    def refused_with(self, text):
+        self.units["immured"].restart()
+        self.assertRaises(OSError, self.exchange, clients.TLS13)
+        self.assert_logged(text)
+
+    def test_errors_of_immured(self):
+        made, _ = self.server("p-256")
+        config = "/etc/immure/immured.conf"
+        key = (f'file = "{self.path_of("/etc/immure/example.org.key")}"', f'file = "{made.key}"')
+        self.edit(config, (key[0], key[0] + " policy = tls-client"))
+        self.refused_with("the key's policy does not allow it")
+        self.edit(config, (" policy = tls-client", ""), (key[0], f'file = "{certificate("p-256").key}"'))
+        self.refused_with("immured does not have this key")
+        self.edit(config, (f'file = "{certificate("p-256").key}"', key[0]), (self.USER, "nobody"))
+        self.refused_with("immured does not serve this user")
+        self.edit(config, ('{"nobody"}', f'{{"{self.USER}"}}'))
+        self.units["immured"].restart()
+        self.exchange(clients.TLS13)
+
+    def test_wrong_references(self):
+        """At a reload the server goes on as it was, and says what is wrong."""
+        self.server("p-256")
+        for serial, text in ((2, "key values mismatch"), (0, "the key reference is damaged")):
+            with self.subTest(text):
+                self.reload_with(self.wrong_reference(serial))
+                self.assert_logged(text)
+                self.exchange(clients.TLS13)
+
+    def wrong_reference(self, serial):
+        """Of another key, or, with 0, one that has lost some letters."""
+        other = certificate("p-256", SITE, serial=serial or 1)
+        text = self.shell(self.substitute(f"immure key reference --certificate {other.chain}"))
+        return text if serial else text.replace(text.splitlines()[2], text.splitlines()[2][:-4])
+
+
+class HttpsServerTests(ServerTests):
+    def exchange(self, version):
+        with clients.connect(self.port, self.trusted[version], SITE) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n".encode())
+            reply = b""
+            while more := connection.recv(65536):
+                reply += more
+        if b"served" not in reply:
+            raise AssertionError(repr(reply))
