@@ -22,6 +22,19 @@ local function link(element)
   end
 end
 
+-- A long list in one word, such as one of ciphers, may be broken after each colon.
+local function code(element)
+  if #element.text <= 60 or not element.text:find(":") then
+    return nil
+  end
+  local pieces = {}
+  for piece in element.text:gmatch("[^:]+:?") do
+    table.insert(pieces, pandoc.Code(piece))
+    table.insert(pieces, pandoc.RawInline("man", "\\:"))
+  end
+  return pieces
+end
+
 local function cell_inlines(cell)
   return pandoc.utils.blocks_to_inlines(cell.contents)
 end
@@ -95,4 +108,4 @@ local function title_and_sections(document)
   return document
 end
 
-return {{Link = link, Table = table_of_meanings}, {Pandoc = title_and_sections}}
+return {{Code = code, Link = link, Table = table_of_meanings}, {Pandoc = title_and_sections}}
