@@ -29,8 +29,10 @@ local function code(element)
   end
   local pieces = {}
   for piece in element.text:gmatch("[^:]+:?") do
+    if #pieces > 0 then
+      table.insert(pieces, pandoc.RawInline("man", "\\:"))
+    end
     table.insert(pieces, pandoc.Code(piece))
-    table.insert(pieces, pandoc.RawInline("man", "\\:"))
   end
   return pieces
 end
