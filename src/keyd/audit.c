@@ -29,25 +29,17 @@ struct line {
 void audit_open(struct audit *audit, bool all)
 {
     struct stat file = {.st_mode = 0};
-    *audit = (struct audit){.output = STDERR_FILENO, .all = all, .try_again = UINT64_MAX};
+    *audit = (struct audit){.all = all, .try_again = UINT64_MAX};
     fstat(STDERR_FILENO, &file);
     audit->socket = S_ISSOCK(file.st_mode);
     if (!S_ISFIFO(file.st_mode) && !isatty(STDERR_FILENO))
         return; /* a file never makes anybody wait for its reader */
-    /* O_NONBLOCK would be for all who share the open file, so this is one of its own */
+    /* O_NONBLOCK is a property of the open file, which others may share: so this is another one */
     int output = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (output >= 0)
-        audit->output = output;
-    else
-        log_warning("audit: standard error cannot be opened again (%s): immured will wait while "
-                    "it takes no more",
+    if (output < 0 || dup2(output, STDERR_FILENO) < 0)
+        log_warning("standard error cannot be opened again (%s): immured will wait for its reader",
                     strerror(errno));
-}
-
-void audit_close(struct audit *audit)
-{
-    if (audit->output != STDERR_FILENO)
-        descriptor_close(&audit->output);
+    descriptor_close(&output);
 }
 
 static bool line_begin(struct line *line, const char *what)
@@ -103,9 +95,9 @@ static bool line_write(struct audit *audit, struct line *line)
     long length = ftell(line->out);
     if (fclose(line->out) != 0 || length <= 0)
         return false;
-    ssize_t written = audit->socket ? send(audit->output, line->bytes, (size_t)length,
+    ssize_t written = audit->socket ? send(STDERR_FILENO, line->bytes, (size_t)length,
                                            MSG_DONTWAIT | MSG_NOSIGNAL)
-                                    : write(audit->output, line->bytes, (size_t)length);
+                                    : write(STDERR_FILENO, line->bytes, (size_t)length);
     return written == length;
 }
 

@@ -12,17 +12,15 @@
 #include "keyd/job.h"
 
 struct audit {
-    int output;
-    bool socket; /* the output is one */
+    bool socket; /* standard error is one */
     bool all;    /* signatures too */
     uint64_t lost;
     uint64_t try_again; /* when the count of those is offered again: CLOCK_MONOTONIC, ns */
 };
 
-/* While there is a file system: opens standard error once more if that is what it takes to write to
- * it without waiting. */
+/* While there is a file system: opens standard error anew where it is a pipe or a terminal, so that
+ * from then on this process, and no other that shares it, writes without waiting; log lines too. */
 void audit_open(struct audit *audit, bool all);
-void audit_close(struct audit *audit);
 
 /* What a refused request asked for; NULL, 0: nothing, or nothing that immured has. */
 struct audit_request {

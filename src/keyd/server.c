@@ -307,5 +307,4 @@ void server_destroy(struct server *server)
     descriptor_close(&server->epoll);
     accounts_free(&server->accounts);
     allow_free(&server->allow);
-    audit_close(&server->audit);
 }
