@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "keyd/config.h"
 #include "keyd/listen.h"
-#include "keyd/notify.h"
 #include "keyd/supervise_process.h"
 
 #define PAUSE_LEAST (10 * NS_PER_MS) /* before a dead key process is replaced, doubled each time   \

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/master/generation.h"
 
@@ -26,6 +27,7 @@
 struct master {
     const char *file;
     struct generation_setup setup;
+    struct notify notify;
     struct list listening; /* struct listening, of all generations */
     struct ticket_keys tickets;
     uint64_t tickets_end;
@@ -128,12 +130,21 @@ static void discard_pending(struct master *master)
     master->pending = NULL;
 }
 
+static void say_ready(const struct master *master)
+{
+    if (master->current != NULL)
+        notify_send(&master->notify, "READY=1\nSTATUS=Worker: pid %d, signing %s",
+                    (int)master->current->worker.pid,
+                    signing_mode_name(master->current->config->signing));
+}
+
 /* What exactly is wrong with it, its worker or its immured has logged. */
 static void refuse_pending(struct master *master, const char *reason)
 {
     if (master->current != NULL) {
         log_error("%s is not taken over: %s; the running configuration goes on", master->file,
                   reason);
+        say_ready(master);
     } else {
         log_error("%s: cannot start: %s", master->file, reason);
         master->status = EXIT_FAILURE;
@@ -156,6 +167,7 @@ static void take_over(struct master *master)
     announce(next->config);
     log_info("%s is in force: worker pid %d, signing %s", master->file, (int)next->worker.pid,
              signing_mode_name(next->config->signing));
+    say_ready(master);
     if (old != NULL) {
         generation_drain(old, clock_now() + next->config->drain_timeout);
         leave(master, old);
@@ -195,8 +207,11 @@ static void reload(struct master *master)
     if (master->ending)
         return;
     log_info("HUP: reading %s", master->file);
+    notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
     discard_pending(master);
     master->pending = load(master);
+    if (master->pending == NULL)
+        say_ready(master);
 }
 
 static void discard_all(struct master *master)
@@ -216,6 +231,7 @@ static void end(struct master *master)
         return;
     }
     master->ending = true;
+    notify_send(&master->notify, "STOPPING=1");
     discard_pending(master);
     if (master->current != NULL) {
         uint64_t time = master->current->config->drain_timeout;
@@ -340,6 +356,7 @@ int master_run(const char *file, bool test)
     master.setup.started = clock_wall() / NS_PER_S;
     hide_memory();
     descriptors_raise_limit();
+    notify_open(&master.notify);
     if (!set_up(&master)) {
         log_error("cannot start: %s", strerror(errno));
         return EXIT_FAILURE;

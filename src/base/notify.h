@@ -2,8 +2,8 @@
  * What a service tells its service manager: a datagram of NAME=value lines to the socket that
  * $NOTIFY_SOCKET names (sd_notify(3), "Notes": the protocol is stable and may be spoken by hand).
  */
-#ifndef KEYD_NOTIFY_H
-#define KEYD_NOTIFY_H
+#ifndef BASE_NOTIFY_H
+#define BASE_NOTIFY_H
 
 #include <sys/socket.h>
 #include <sys/un.h>

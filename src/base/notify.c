@@ -1,4 +1,4 @@
-#include "keyd/notify.h"
+#include "base/notify.h"
 
 #include <errno.h>
 #include <stdarg.h>
