@@ -150,6 +150,9 @@ static const struct directive {
      "What makes the signatures, of keys that do not say otherwise. `openssl`: libcrypto, one by "
      "one. `auto`: libcrypto, and whatever was measured at the start to sign many at once in less "
      "time."},
+    {false, "multibuffer-library", &type_text, offsetof(struct config, multibuffer_library), NULL,
+     "Path of Intel's crypto_mb, of the backend `multibuffer`. Default: libcrypto_mb.so.13, .so.12 "
+     "or .so.11, where the system has its libraries."},
     {false, "queue-age", &type_duration, offsetof(struct config, queue_age), "2s",
      "How long a request may wait to be signed. Those that would wait for longer are refused at "
      "once (BUSY), the excess of a client that has more than its share first."},
@@ -364,6 +367,7 @@ void config_free(struct config *config)
     free(config->listen);
     free(config->user);
     free(config->backend);
+    free(config->multibuffer_library);
     *config = (struct config){0};
 }
 

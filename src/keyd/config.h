@@ -34,7 +34,8 @@ struct config {
     struct rate rate;         /* of each client, with all keys */
     bool audit_all;           /* signatures too */
     char *backend;            /* "auto", or the name of one */
-    uint64_t queue_age, hold; /* ns */
+    char *multibuffer_library; /* path; NULL: where the system has it */
+    uint64_t queue_age, hold;  /* ns */
     bool log_json;
     int log_level;          /* enum log_level */
     uint64_t stall_timeout; /* ns */

@@ -135,7 +135,7 @@ static void open_backends(struct keyd *keyd)
 {
     char reason[256];
     for (const struct backend *const *place = keyd->kinds.backends; *place != NULL; place++)
-        if ((*place)->open != NULL && !(*place)->open(reason, sizeof reason))
+        if ((*place)->open != NULL && !(*place)->open(&keyd->config, reason, sizeof reason))
             log_info("backend %s: %s", (*place)->name, reason);
 }
 

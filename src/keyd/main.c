@@ -4,6 +4,6 @@
 
 int main(int argc, char **argv)
 {
-    static const struct backend *const backends[] = {&backend_openssl, NULL};
+    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
     return keyd_main(argc, argv, backends);
 }

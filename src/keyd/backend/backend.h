@@ -11,6 +11,8 @@
 
 #define BACKEND_BATCH_MAX 128
 
+struct config;
+
 struct backend {
     const char *name;      /* as in the configuration */
     uint8_t number;        /* enum wire_backend */
@@ -23,7 +25,7 @@ struct backend {
 
     /* Loads what it needs and tests itself, once, before the doors are closed. False: it cannot
      * serve here, with one line in `reason`. NULL: nothing to do. */
-    bool (*open)(char *reason, size_t size);
+    bool (*open)(const struct config *config, char *reason, size_t size);
     /* How many jobs for such a key it takes at once, at most BACKEND_BATCH_MAX; 0: it does not
      * serve such keys. After open(). */
     size_t (*width)(const struct key *key);
@@ -41,5 +43,6 @@ struct backend {
 };
 
 extern const struct backend backend_openssl;
+extern const struct backend backend_multibuffer;
 
 #endif

@@ -1,0 +1,100 @@
+/*
+ * How the algorithms of the backend `multibuffer` work: each is a row of the table in multibuffer.c
+ * and signs up to eight jobs at once on a thread's memory.
+ *
+ * Lanes without a job get the same work as one that has (an empty lane slows the others down, and
+ * an ECDSA nonce must never meet another digest); what comes out of them is left where it is.
+ */
+#ifndef KEYD_BACKEND_MULTIBUFFER_LANES_H
+#define KEYD_BACKEND_MULTIBUFFER_LANES_H
+
+#include <openssl/types.h>
+#include <stdalign.h>
+
+#include "keyd/backend/multibuffer_library.h"
+#include "keyd/job.h"
+#include "keyd/secret.h"
+
+#define RSA_BYTES_MAX 512
+#define RSA_LIMBS_MAX (RSA_BYTES_MAX / 8)
+#define EC_BYTES_MAX 48
+#define EC_LIMBS_MAX (EC_BYTES_MAX / 8)
+#define ED25519_BYTES 32
+
+/* key->prepared, in pages of its own that are wiped when they are given back. */
+struct lanes_key {
+    struct secret memory; /* where this lies */
+    union {
+        struct {
+            RSA *public; /* see multibuffer_encoding.h */
+            uint64_t n[RSA_LIMBS_MAX];
+            uint64_t p[RSA_LIMBS_MAX / 2], q[RSA_LIMBS_MAX / 2];
+            uint64_t dp[RSA_LIMBS_MAX / 2], dq[RSA_LIMBS_MAX / 2], iq[RSA_LIMBS_MAX / 2];
+        } rsa;
+        uint64_t ec[EC_LIMBS_MAX];
+        struct {
+            uint8_t private[ED25519_BYTES], public[ED25519_BYTES];
+        } ed25519;
+    };
+};
+
+/* What is read and written during a batch, and wiped after it. */
+union lanes_work {
+    struct {
+        uint8_t encoded[LANES][RSA_BYTES_MAX], signature[LANES][RSA_BYTES_MAX];
+        uint8_t opened[LANES][RSA_BYTES_MAX]; /* the signature, with the public key */
+        alignas(64) uint8_t scratch[112 * 1024];
+    } rsa;
+    struct {
+        uint8_t r[LANES][EC_BYTES_MAX], s[LANES][EC_BYTES_MAX], digest[LANES][EC_BYTES_MAX];
+        uint64_t reduced[LANES][EC_LIMBS_MAX], nonce[LANES][EC_LIMBS_MAX];
+    } ecdsa;
+    struct {
+        uint8_t r[LANES][ED25519_BYTES], s[LANES][ED25519_BYTES];
+        uint8_t again_r[LANES][ED25519_BYTES], again_s[LANES][ED25519_BYTES];
+    } ed25519;
+};
+
+struct lanes_thread {
+    const struct multibuffer_library *library;
+    struct ecdsa_numbers *ecdsa;
+    EVP_MD_CTX *hash;
+    EVP_MD *sha256, *sha384, *sha512; /* fetched */
+    struct secret memory;             /* where `work` lies */
+    union lanes_work *work;           /* all zero between batches */
+};
+
+struct lanes_algorithm {
+    const char *name;
+    enum wire_key_type type;
+    int bits;
+    enum multibuffer_number number;
+
+    /* False: it cannot serve this key. What was made until then is released all the same. */
+    bool (*prepare)(struct lanes_key *lanes, const struct key *key);
+    void (*release)(struct lanes_key *lanes); /* NULL: nothing but the memory */
+    /* 1 to LANES jobs with keys of this algorithm; leaves `work` all zero. */
+    void (*sign)(struct lanes_thread *thread, struct job *const *batch, size_t count);
+    /* Every lane makes what it should. */
+    bool (*known_answers)(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
+};
+
+bool rsa_prepare(struct lanes_key *lanes, const struct key *key);
+void rsa_release(struct lanes_key *lanes);
+void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
+bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
+
+/* What ECDSA computes with, for a thread. NULL: out of memory. */
+struct ecdsa_numbers *ecdsa_numbers_new(void);
+void ecdsa_numbers_free(struct ecdsa_numbers *numbers);
+bool ecdsa_prepare(struct lanes_key *lanes, const struct key *key);
+void ecdsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
+bool ecdsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
+
+bool ed25519_prepare(struct lanes_key *lanes, const struct key *key);
+void ed25519_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
+bool ed25519_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
+
+/* A number of libcrypto's key as limbs, zero-padded to `bytes`; false: it has none, or a longer. */
+bool lanes_number_get(const struct key *key, const char *name, uint64_t *limbs, size_t bytes);
+#endif

@@ -1,0 +1,229 @@
+/*
+ * Stands in for Intel's crypto_mb where a test needs one that fails, or the processor has no lanes:
+ * the same entry points, computed by libcrypto lane after lane. Loaded by path, and never
+ * installed.
+ *
+ * IMMURE_STAND_IN="FAULT LANE AFTER" makes it fail in one lane, from so many signing calls on; a
+ * test in the same process may set `stand_in` instead.
+ */
+#include "crypto_mb_stand_in.h"
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/obj_mac.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANES 8
+#define SCRATCH 4096
+#define STATUS_FAILED 8u
+
+struct stand_in stand_in;
+
+static const char *const names[] = {[STAND_IN_GOOD] = "good",
+                                    [STAND_IN_NO_LANES] = "no-lanes",
+                                    [STAND_IN_STATUS] = "status",
+                                    [STAND_IN_WRONG] = "wrong",
+                                    [STAND_IN_WRONG_HALF] = "wrong-half",
+                                    [STAND_IN_SHORT] = "short",
+                                    [STAND_IN_NOTHING] = "nothing"};
+
+__attribute__((constructor)) static void read_environment(void)
+{
+    const char *text = getenv("IMMURE_STAND_IN");
+    char name[32];
+    if (text == NULL || sscanf(text, "%31s %u %u", name, &stand_in.lane, &stand_in.after) != 3)
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            stand_in.fault = (enum stand_in_fault)i;
+}
+
+static bool fails(size_t lane, enum stand_in_fault fault)
+{
+    return stand_in.fault == fault && stand_in.lane == lane && stand_in.calls > stand_in.after;
+}
+
+/* What leaves a lane. */
+static uint32_t put(size_t lane, uint8_t *to, const uint8_t *bytes, size_t length)
+{
+    if (fails(lane, STAND_IN_STATUS))
+        return STATUS_FAILED << 4 * lane;
+    if (fails(lane, STAND_IN_NOTHING))
+        return 0;
+    bool is_short = fails(lane, STAND_IN_SHORT);
+    memcpy(to, bytes + is_short, length - is_short);
+    if (fails(lane, STAND_IN_WRONG))
+        to[length / 2] ^= 0x10;
+    return 0;
+}
+
+static uint32_t put_number(size_t lane, uint8_t *to, const BIGNUM *number, size_t length)
+{
+    uint8_t bytes[512];
+    return BN_bn2binpad(number, bytes, (int)length) > 0 ? put(lane, to, bytes, length)
+                                                        : STATUS_FAILED << 4 * lane;
+}
+
+static void get_limbs(BIGNUM *number, const uint64_t *limbs, size_t bytes)
+{
+    BN_lebin2bn((const unsigned char *)limbs, (int)bytes, number);
+}
+
+uint64_t mbx_get_algo_info(int number)
+{
+    return stand_in.fault == STAND_IN_NO_LANES || number > 14 ? 0 : LANES;
+}
+
+const void *mbx_RSA_private_crt_Method(int bits)
+{
+    static const int methods[] = {2048, 3072, 4096};
+    return &methods[(bits - 2048) / 1024];
+}
+
+const void *mbx_RSA_pub65537_Method(int bits)
+{
+    return mbx_RSA_private_crt_Method(bits);
+}
+
+int mbx_RSA_Method_BufSize(const void *method)
+{
+    (void)method;
+    return SCRATCH;
+}
+
+uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *const to[LANES],
+                                 const uint64_t *const p[LANES], const uint64_t *const q[LANES],
+                                 const uint64_t *const dp[LANES], const uint64_t *const dq[LANES],
+                                 const uint64_t *const iq[LANES], int bits, const void *method,
+                                 uint8_t *scratch)
+{
+    (void)method;
+    size_t bytes = (size_t)bits / 8;
+    uint32_t status = 0;
+    stand_in.calls++;
+    memset(scratch, 0x5a, SCRATCH); /* the real one leaves secrets there */
+    for (size_t lane = 0; lane < LANES; lane++) {
+        BN_CTX *context = BN_CTX_new();
+        BN_CTX_start(context);
+        BIGNUM *bp = BN_CTX_get(context), *bq = BN_CTX_get(context), *e = BN_CTX_get(context);
+        BIGNUM *m = BN_CTX_get(context), *sp = BN_CTX_get(context), *sq = BN_CTX_get(context);
+        get_limbs(bp, p[lane], bytes / 2);
+        get_limbs(bq, q[lane], bytes / 2);
+        BN_bin2bn(from[lane], (int)bytes, m);
+        get_limbs(e, dp[lane], bytes / 2);
+        BN_mod_exp(sp, m, e, bp, context);
+        get_limbs(e, dq[lane], bytes / 2);
+        BN_mod_exp(sq, m, e, bq, context);
+        if (fails(lane, STAND_IN_WRONG_HALF))
+            BN_add_word(sp, 1);
+        get_limbs(e, iq[lane], bytes / 2);
+        BN_mod_sub(sp, sp, sq, bp, context);
+        BN_mod_mul(sp, sp, e, bp, context);
+        BN_mul(sp, sp, bq, context);
+        BN_add(sp, sp, sq);
+        status |= put_number(lane, to[lane], sp, bytes);
+        BN_CTX_end(context);
+        BN_CTX_free(context);
+    }
+    return status;
+}
+
+uint32_t mbx_rsa_public_mb8(const uint8_t *const from[LANES], uint8_t *const to[LANES],
+                            const uint64_t *const n[LANES], int bits, const void *method,
+                            uint8_t *scratch)
+{
+    (void)method, (void)scratch;
+    size_t bytes = (size_t)bits / 8;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        BN_CTX *context = BN_CTX_new();
+        BN_CTX_start(context);
+        BIGNUM *s = BN_CTX_get(context), *e = BN_CTX_get(context), *bn = BN_CTX_get(context);
+        get_limbs(bn, n[lane], bytes);
+        BN_bin2bn(from[lane], (int)bytes, s);
+        BN_set_word(e, 65537);
+        BN_mod_exp(s, s, e, bn, context);
+        BN_bn2binpad(s, to[lane], (int)bytes);
+        BN_CTX_end(context);
+        BN_CTX_free(context);
+    }
+    return 0;
+}
+
+static uint32_t ecdsa_sign(int nid, size_t bytes, uint8_t *const r[LANES], uint8_t *const s[LANES],
+                           const uint8_t *const digest[LANES], const uint64_t *const nonce[LANES],
+                           const uint64_t *const key[LANES])
+{
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(nid);
+    EC_POINT *point = EC_POINT_new(group);
+    const BIGNUM *n = EC_GROUP_get0_order(group);
+    uint32_t status = 0;
+    stand_in.calls++;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        BN_CTX *context = BN_CTX_new();
+        BN_CTX_start(context);
+        BIGNUM *k = BN_CTX_get(context), *d = BN_CTX_get(context), *e = BN_CTX_get(context);
+        BIGNUM *x = BN_CTX_get(context), *sum = BN_CTX_get(context);
+        get_limbs(k, nonce[lane], bytes);
+        get_limbs(d, key[lane], bytes);
+        BN_bin2bn(digest[lane], (int)bytes, e);
+        EC_POINT_mul(group, point, k, NULL, NULL, context);
+        EC_POINT_get_affine_coordinates(group, point, x, NULL, context);
+        BN_nnmod(x, x, n, context);
+        BN_mod_mul(sum, x, d, n, context);
+        BN_mod_add(sum, sum, e, n, context);
+        BN_mod_inverse(k, k, n, context);
+        BN_mod_mul(sum, sum, k, n, context);
+        status |= put_number(lane, r[lane], x, bytes);
+        status |= put_number(lane, s[lane], sum, bytes);
+        BN_CTX_end(context);
+        BN_CTX_free(context);
+    }
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    return status;
+}
+
+uint32_t mbx_nistp256_ecdsa_sign_mb8(uint8_t *const r[LANES], uint8_t *const s[LANES],
+                                     const uint8_t *const digest[LANES],
+                                     const uint64_t *const nonce[LANES],
+                                     const uint64_t *const key[LANES], uint8_t *unused)
+{
+    (void)unused;
+    return ecdsa_sign(NID_X9_62_prime256v1, 32, r, s, digest, nonce, key);
+}
+
+uint32_t mbx_nistp384_ecdsa_sign_mb8(uint8_t *const r[LANES], uint8_t *const s[LANES],
+                                     const uint8_t *const digest[LANES],
+                                     const uint64_t *const nonce[LANES],
+                                     const uint64_t *const key[LANES], uint8_t *unused)
+{
+    (void)unused;
+    return ecdsa_sign(NID_secp384r1, 48, r, s, digest, nonce, key);
+}
+
+uint32_t mbx_ed25519_sign_mb8(uint8_t *const r[LANES], uint8_t *const s[LANES],
+                              const uint8_t *const message[LANES], const uint32_t length[LANES],
+                              const uint8_t *const private_key[LANES],
+                              const uint8_t *const public_key[LANES])
+{
+    (void)public_key;
+    uint32_t status = 0;
+    stand_in.calls++;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        uint8_t signature[64];
+        size_t size = sizeof signature;
+        EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key[lane], 32);
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        EVP_DigestSignInit(context, NULL, NULL, NULL, key);
+        EVP_DigestSign(context, signature, &size, message[lane], length[lane]);
+        status |= put(lane, r[lane], signature, 32);
+        status |= put(lane, s[lane], signature + 32, 32);
+        EVP_MD_CTX_free(context);
+        EVP_PKEY_free(key);
+    }
+    return status;
+}
