@@ -55,6 +55,12 @@ static bool set_policy(void *target, const char *text)
     return policy_find(text, target);
 }
 
+static bool set_decrypt(void *target, const char *text)
+{
+    *(bool *)target = strcmp(text, "tls-rsa-key-exchange") == 0;
+    return *(bool *)target || strcmp(text, "no") == 0;
+}
+
 static bool set_backend(void *target, const char *text)
 {
     bool known = strcmp(text, "auto") == 0;
@@ -105,6 +111,7 @@ static const struct directive_type type_policy = {"tls-server, tls13-server, tls
                                                   set_policy};
 static const struct directive_type type_backend = {"auto, or name of a signing backend",
                                                    set_backend};
+static const struct directive_type type_decrypt = {"no or tls-rsa-key-exchange", set_decrypt};
 static const struct directive_type type_log = {"plain or json", set_log};
 static const struct directive_type type_rate = {"rate: \"1000/s\", \"90/m\", \"1000/s burst 50\"",
                                                 set_rate};
@@ -174,6 +181,9 @@ static const struct directive {
      "What the key signs: a TLS server's handshake signatures (of TLS 1.2 and 1.3, or of 1.3 "
      "only), "
      "a TLS client's, or any message whatever."},
+    {true, "decrypt", &type_decrypt, offsetof(struct key_config, decrypt), "no",
+     "Whether an RSA key also decrypts for TLS 1.2 with RSA key exchange, which has no forward "
+     "secrecy. Clients get premaster secrets only, and never learn whether a ciphertext was good."},
     {true, "backend", &type_backend, offsetof(struct key_config, backend), NULL,
      "What signs with this key. Default: the `backend` of all."},
     {true, "allow-users", &type_list, offsetof(struct key_config, allow.users), NULL,

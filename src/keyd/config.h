@@ -22,6 +22,7 @@ struct key_config {
     char *pass_phrase_file; /* NULL: not encrypted */
     char *backend;          /* NULL: as for all */
     enum policy policy;
+    bool decrypt; /* TLS's RSA key exchange */
     struct access_config allow;
     struct rate rate; /* of each client */
 };

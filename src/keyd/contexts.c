@@ -32,7 +32,7 @@ void contexts_free(struct contexts *contexts)
 
 static bool set_padding(EVP_PKEY_CTX *context, const struct wire_scheme *scheme)
 {
-    if (scheme->key_type != WIRE_KEY_RSA)
+    if (scheme->key_type != WIRE_KEY_RSA && scheme->key_type != WIRE_KEY_RSA_PSS)
         return true;
     if (!scheme->pss)
         return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) > 0;

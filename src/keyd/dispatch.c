@@ -65,10 +65,46 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     return IMMURE_OK;
 }
 
-/* Whether the client may have this signed with the key (NULL: there is none); if not, *reason is a
+/* A SIGN, or a DECRYPT whose ciphertext is the message. */
+struct request {
+    uint64_t id;
+    enum job_operation operation;
+    const uint8_t *key_id;
+    uint16_t scheme;         /* SIGN */
+    uint16_t client_version; /* DECRYPT */
+    uint32_t time_left;
+    const uint8_t *message;
+    size_t message_length;
+};
+
+static enum immure_error check_decrypt(const struct key *key, const struct request *request,
+                                       const char **reason)
+{
+    *reason = !key->decrypt ? "the key's configuration does not allow decryption"
+              : request->message_length != key->signature_max
+                  ? "the ciphertext is not as long as the modulus"
+                  : NULL;
+    return *reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+}
+
+static enum immure_error check_sign(const struct key *key, const struct request *request,
+                                    const char **reason, char text[WIRE_ERROR_TEXT_MAX])
+{
+    if (!key_can_sign(key, request->scheme)) {
+        snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
+                 request->scheme, immure_scheme_name(request->scheme));
+        *reason = text;
+        return IMMURE_E_SCHEME;
+    }
+    *reason = policy_check(key->policy, wire_scheme_find(request->scheme), key->group,
+                           request->message, request->message_length);
+    return *reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+}
+
+/* Whether the client may have this done with the key (NULL: there is none); if not, *reason is a
  * literal, or in `text`, or NULL where the error says it all. */
 static enum immure_error check(const struct session *session, const struct key *key,
-                               const struct wire_sign *sign, const char **reason,
+                               const struct request *request, const char **reason,
                                char text[WIRE_ERROR_TEXT_MAX])
 {
     const struct server *server = session->server;
@@ -82,15 +118,11 @@ static enum immure_error check(const struct session *session, const struct key *
                  (unsigned)session->peer.uid, key->name);
         return IMMURE_E_PEER;
     }
-    if (!key_can_sign(key, sign->scheme)) {
-        snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
-                 sign->scheme, immure_scheme_name(sign->scheme));
-        return IMMURE_E_SCHEME;
-    }
-    *reason = policy_check(key->policy, wire_scheme_find(sign->scheme), key->group, sign->message,
-                           sign->message_length);
-    if (*reason != NULL)
-        return IMMURE_E_POLICY;
+    enum immure_error error = request->operation == JOB_DECRYPT
+                                  ? check_decrypt(key, request, reason)
+                                  : check_sign(key, request, reason, text);
+    if (error != IMMURE_OK)
+        return error;
     *reason = "the client asks more often than its rate allows";
     return account_take(session->account, &server->config->rate, &key->rate, key->index,
                         server->now)
@@ -98,56 +130,96 @@ static enum immure_error check(const struct session *session, const struct key *
                : IMMURE_E_BUSY;
 }
 
-/* The key that shall sign, if it may; otherwise the request was answered. */
-static const struct key *key_for(struct session *session, uint64_t id, const struct wire_sign *sign)
+/* The key that shall do it, if it may; otherwise the request was answered. */
+static const struct key *key_for(struct session *session, const struct request *request)
 {
     struct server *server = session->server;
-    const struct key *key = keyring_find(server->keyring, sign->key_id);
+    const struct key *key = keyring_find(server->keyring, request->key_id);
     char text[WIRE_ERROR_TEXT_MAX];
     const char *reason;
-    enum immure_error error = check(session, key, sign, &reason, text);
+    enum immure_error error = check(session, key, request, &reason, text);
     if (error == IMMURE_OK)
         return key;
-    const struct audit_request request = {
-        .key = key, .key_id = sign->key_id, .scheme = sign->scheme};
-    audit_refused(&server->audit, &session->peer, &request, error, reason);
+    const struct audit_request asked = {
+        .key = key, .key_id = request->key_id, .scheme = request->scheme};
+    audit_refused(&server->audit, &session->peer, &asked, error, reason);
     ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
-    session_error(session, id, error, reason);
+    session_error(session, request->id, error, reason);
     return NULL;
 }
 
-static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+static struct job *make_job(const struct key *key, const struct request *request)
+{
+    const struct wire_scheme *scheme =
+        request->operation == JOB_SIGN ? wire_scheme_find(request->scheme) : NULL;
+    struct job *job = job_new(key, scheme, request->message, request->message_length);
+    if (job == NULL)
+        return NULL;
+    job->id = request->id;
+    job->client_version = request->client_version;
+    return job;
+}
+
+static void handle_request(struct session *session, const struct request *request)
 {
     struct server *server = session->server;
-    struct wire_sign sign;
-    enum immure_error error = wire_get_sign(frame, &sign);
-    if (error != IMMURE_OK)
-        return error;
-    server->stats.sign_requests++;
-    PROBE(immured, request_received, session, frame->id, sign.scheme);
-    const struct key *key = key_for(session, frame->id, &sign);
+    const struct key *key = key_for(session, request);
     if (key == NULL)
-        return IMMURE_OK;
+        return;
 
     struct job *job = NULL;
     const char *reason = "too many requests of this client are in flight";
     if (session->in_flight < WIRE_IN_FLIGHT_MAX) {
         reason = "too much waits to be signed";
-        job = job_new(key, wire_scheme_find(sign.scheme), sign.message, sign.message_length);
+        job = make_job(key, request);
     }
     if (job != NULL) {
-        job->id = frame->id;
-        if (sign.time_left != 0)
-            job->deadline = server->now + sign.time_left * NS_PER_US;
+        if (request->time_left != 0)
+            job->deadline = server->now + request->time_left * NS_PER_US;
         session_add_job(session, job);
         if (queue_submit(&server->scheduler->queue, job, &session->flows[key->kind->index],
                          server->now))
-            return IMMURE_OK;
+            return;
         session_remove_job(session, job);
         job_free(job);
     }
     server->stats.busy++;
-    session_error(session, frame->id, IMMURE_E_BUSY, reason);
+    session_error(session, request->id, IMMURE_E_BUSY, reason);
+}
+
+static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_sign sign;
+    enum immure_error error = wire_get_sign(frame, &sign);
+    if (error != IMMURE_OK)
+        return error;
+    session->server->stats.sign_requests++;
+    PROBE(immured, request_received, session, frame->id, sign.scheme);
+    const struct request request = {.id = frame->id,
+                                    .operation = JOB_SIGN,
+                                    .key_id = sign.key_id,
+                                    .scheme = sign.scheme,
+                                    .time_left = sign.time_left,
+                                    .message = sign.message,
+                                    .message_length = sign.message_length};
+    handle_request(session, &request);
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_decrypt(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_decrypt decrypt;
+    enum immure_error error = wire_get_decrypt(frame, &decrypt);
+    if (error != IMMURE_OK)
+        return error;
+    const struct request request = {.id = frame->id,
+                                    .operation = JOB_DECRYPT,
+                                    .key_id = decrypt.key_id,
+                                    .client_version = decrypt.client_version,
+                                    .time_left = decrypt.time_left,
+                                    .message = decrypt.ciphertext,
+                                    .message_length = decrypt.ciphertext_length};
+    handle_request(session, &request);
     return IMMURE_OK;
 }
 
@@ -190,6 +262,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
         {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
         {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
+        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
     };
     session_replied(session, wire_put_figures(&session->output, frame->id, figures,
                                               sizeof figures / sizeof figures[0]));
@@ -207,8 +280,9 @@ static const struct {
     enum wire_type type;
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
 } requests[] = {
-    {WIRE_SIGN, handle_sign},   {WIRE_CANCEL, handle_cancel}, {WIRE_PING, handle_ping},
-    {WIRE_STATS, handle_stats}, {WIRE_LIST, handle_list},     {WIRE_HELLO, handle_hello},
+    {WIRE_SIGN, handle_sign},       {WIRE_CANCEL, handle_cancel}, {WIRE_PING, handle_ping},
+    {WIRE_STATS, handle_stats},     {WIRE_LIST, handle_list},     {WIRE_HELLO, handle_hello},
+    {WIRE_DECRYPT, handle_decrypt},
 };
 
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame)
@@ -222,11 +296,11 @@ enum immure_error dispatch(struct session *session, const struct wire_frame *fra
     return IMMURE_E_FRAME_TYPE;
 }
 
-static uint64_t *outcome_counter(struct stats *stats, enum immure_error error)
+static uint64_t *outcome_counter(struct stats *stats, const struct job *job)
 {
-    switch (error) {
+    switch (job->error) {
     case IMMURE_OK:
-        return &stats->signatures;
+        return job->operation == JOB_SIGN ? &stats->signatures : &stats->decryptions;
     case IMMURE_E_BUSY:
         return &stats->busy;
     case IMMURE_E_EXPIRED:
@@ -241,15 +315,15 @@ static uint64_t *outcome_counter(struct stats *stats, enum immure_error error)
 void dispatch_done(struct server *server, struct job *job)
 {
     struct session *session = job->session;
-    ++*outcome_counter(&server->stats, job->error);
+    ++*outcome_counter(&server->stats, job);
     server->stats.signed_again += job->signed_again;
-    if (job->error == IMMURE_OK)
+    if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
         server->stats.by_backend[job->backend->number]++;
     if (session != NULL) {
         session_remove_job(session, job);
         if (job->error == IMMURE_OK) {
             audit_signed(&server->audit, &session->peer, job);
-            session_signed(session, job);
+            session_answer(session, job);
         } else {
             session_error(session, job->id, job->error, NULL);
         }

@@ -106,12 +106,12 @@ out:
     return good;
 }
 
-static bool identify_rsa(struct key *key, char *error, size_t size)
+static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)
 {
     if (key->bits < RSA_BITS_MIN || key->bits > RSA_BITS_MAX)
         return refuse(error, size, "RSA of %d bits: only %d to %d are taken", key->bits,
                       RSA_BITS_MIN, RSA_BITS_MAX);
-    key->type = WIRE_KEY_RSA;
+    key->type = type;
     key->cost = key->bits < RSA_BITS_HEAVY ? COST_MEDIUM : COST_HEAVY;
     return true;
 }
@@ -133,21 +133,35 @@ static bool identify_ec(struct key *key, char *error, size_t size)
            refuse(error, size, "libcrypto cannot write the public key");
 }
 
+/* Those that take a message whole. */
+static const struct {
+    const char *name;
+    enum wire_key_type type;
+    enum cost cost;
+} whole[] = {{"ED25519", WIRE_KEY_ED25519, COST_CHEAP},
+             {"ML-DSA-44", WIRE_KEY_MLDSA44, COST_MEDIUM},
+             {"ML-DSA-65", WIRE_KEY_MLDSA65, COST_MEDIUM},
+             {"ML-DSA-87", WIRE_KEY_MLDSA87, COST_MEDIUM}};
+
 static bool identify(struct key *key, char *error, size_t size)
 {
     key->bits = EVP_PKEY_get_bits(key->pair);
     key->signature_max = (size_t)EVP_PKEY_get_size(key->pair);
     if (EVP_PKEY_is_a(key->pair, "RSA"))
-        return identify_rsa(key, error, size);
+        return identify_rsa(key, WIRE_KEY_RSA, error, size);
+    if (EVP_PKEY_is_a(key->pair, "RSA-PSS"))
+        return identify_rsa(key, WIRE_KEY_RSA_PSS, error, size);
     if (EVP_PKEY_is_a(key->pair, "EC"))
         return identify_ec(key, error, size);
-    if (EVP_PKEY_is_a(key->pair, "ED25519")) {
-        key->type = WIRE_KEY_ED25519;
-        key->cost = COST_CHEAP;
-        return true;
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        if (EVP_PKEY_is_a(key->pair, whole[i].name)) {
+            key->type = whole[i].type;
+            key->cost = whole[i].cost;
+            return true;
+        }
     }
     const char *name = EVP_PKEY_get0_type_name(key->pair);
-    return refuse(error, size, "a key of type %s: only RSA, EC and Ed25519 are taken",
+    return refuse(error, size, "a key of type %s: only RSA, EC, Ed25519 and ML-DSA are taken",
                   name != NULL ? name : "unknown");
 }
 
@@ -158,8 +172,14 @@ static bool name_by_public_half(struct key *key, char *error, size_t size)
         EVP_Digest(key->spki, (size_t)length, key->id, NULL, EVP_sha256(), NULL) != 1)
         return refuse(error, size, "libcrypto cannot write the public key");
     key->spki_length = (size_t)length;
+    char digest[32] = ""; /* a key of type RSA-PSS may be restricted to one */
+    if (key->type == WIRE_KEY_RSA_PSS)
+        EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_RSA_DIGEST, digest, sizeof digest,
+                                       NULL);
     for (size_t i = 0; i < wire_scheme_count; i++)
-        if (wire_schemes[i].key_type == key->type)
+        if (wire_schemes[i].key_type == key->type &&
+            (digest[0] == '\0' ||
+             EVP_MD_is_a(EVP_get_digestbyname(wire_schemes[i].digest), digest)))
             key->schemes[key->scheme_count++] = wire_schemes[i].code;
     return true;
 }
@@ -173,9 +193,14 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
         goto failed;
     }
     key->policy = source->policy;
+    key->decrypt = source->decrypt;
     if (!read_pair(key, source, error, size) || !identify(key, error, size) ||
         !name_by_public_half(key, error, size))
         goto failed;
+    if (key->decrypt && key->type != WIRE_KEY_RSA) {
+        refuse(error, size, "only RSA keys can decrypt");
+        goto failed;
+    }
     return key;
 failed:
     key_free(key);

@@ -1,5 +1,6 @@
 /*
- * A private key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or Ed25519. Read once at
+ * A private key: RSA or RSA-PSS of 2048 to 8192 bits, EC on P-256, P-384 or P-521, Ed25519, or,
+ * where libcrypto has it, ML-DSA. Read once at
  * the start, then never changed: signer threads share it without a lock.
  */
 #ifndef KEYD_KEY_H
@@ -32,6 +33,7 @@ struct key {
     char *name;
     char *location; /* where it is configured: "immured.conf:7" */
     enum policy policy;
+    bool decrypt;       /* TLS's RSA key exchange, too */
     struct allow allow; /* who may use it; empty: who may use immured */
     struct rate rate;   /* of each client */
 
@@ -58,6 +60,7 @@ struct key_source {
     const char *file;             /* PEM */
     const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
+    bool decrypt;
 };
 
 /* NULL with one line in `error` (`size` bytes). */

@@ -153,7 +153,8 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
                                 .location = config->location,
                                 .file = config->file,
                                 .pass_phrase_file = config->pass_phrase_file,
-                                .policy = config->policy};
+                                .policy = config->policy,
+                                .decrypt = config->decrypt};
     char reason[512];
     const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
     struct key *key = key_load(&source, reason, sizeof reason);

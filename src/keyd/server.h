@@ -21,6 +21,7 @@ struct source {
 struct stats {
     uint64_t sessions_total, sessions_refused, protocol_errors;
     uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed, signed_again;
+    uint64_t decryptions;
     uint64_t by_backend[UINT8_MAX + 1]; /* signatures, by enum wire_backend */
 };
 

@@ -156,14 +156,29 @@ void session_replied(struct session *session, bool put)
     }
 }
 
-void session_signed(struct session *session, const struct job *job)
+static bool put_decrypted(struct session *session, const struct job *job)
+{
+    struct wire_decrypted answer = {.backend = job->backend->number,
+                                    .queue_ns = job->queue_ns,
+                                    .decrypt_ns = job->sign_ns,
+                                    .premaster = job->signature};
+    return wire_put_decrypted(&session->output, job->id, &answer);
+}
+
+static bool put_signed(struct session *session, const struct job *job)
 {
     struct wire_signed answer = {.backend = job->backend->number,
                                  .queue_ns = job->queue_ns,
                                  .sign_ns = job->sign_ns,
                                  .signature = job->signature,
                                  .signature_length = job->signature_length};
-    session_replied(session, wire_put_signed(&session->output, job->id, &answer));
+    return wire_put_signed(&session->output, job->id, &answer);
+}
+
+void session_answer(struct session *session, const struct job *job)
+{
+    session_replied(session, job->operation == JOB_DECRYPT ? put_decrypted(session, job)
+                                                           : put_signed(session, job));
     PROBE(immured, signature_released, session, job->id, job->queue_ns, job->sign_ns);
 }
 

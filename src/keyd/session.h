@@ -40,7 +40,7 @@ void session_end(struct session *session);
 void session_free(struct session *session);
 
 /* Replies. Each may end the session for want of memory. */
-void session_signed(struct session *session, const struct job *job);
+void session_answer(struct session *session, const struct job *job);
 void session_error(struct session *session, uint64_t id, enum immure_error error, const char *text);
 /* An error about the stream, which ends. */
 void session_refuse(struct session *session, enum immure_error error, const char *text);

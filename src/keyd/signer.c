@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/probe.h"
 #include "keyd/contexts.h"
+#include "keyd/decrypt.h"
 
 static bool make_states(struct signer *signer)
 {
@@ -72,7 +73,8 @@ static void signer_hash(struct signer *signer, struct job *job)
 
 static void signer_verify(struct signer *signer, struct job *job)
 {
-    if (job->error != IMMURE_OK || job->key->type != WIRE_KEY_RSA || job->backend->verifies)
+    if (job->error != IMMURE_OK || job->backend->verifies ||
+        (job->key->type != WIRE_KEY_RSA && job->key->type != WIRE_KEY_RSA_PSS))
         return;
     EVP_PKEY_CTX *context = contexts_get(signer->verifier, job->key, job->scheme);
     if (context == NULL || job->signature_length != job->key->signature_max ||
@@ -113,11 +115,24 @@ static void sign_again(struct signer *signer, struct job *job)
     sign_and_verify(signer, &backend_openssl, &job, 1);
 }
 
-uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
-                        struct job *const *batch, size_t count)
+/* Decryptions are rare, and no backend but libcrypto makes them. The rest goes to `left`. */
+static size_t decrypt_apart(struct job *const *batch, size_t count, struct job **left)
 {
-    uint64_t begun = clock_now();
-    PROBE(immured, batch_taken, count, batch[0]->key->cost, batch[0]->queue_ns);
+    size_t signatures = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (batch[i]->operation == JOB_SIGN) {
+            left[signatures++] = batch[i];
+            continue;
+        }
+        batch[i]->backend = &backend_openssl;
+        decrypt_run(batch[i]);
+    }
+    return signatures;
+}
+
+static void sign_checked(struct signer *signer, const struct backend *backend,
+                         struct job *const *batch, size_t count)
+{
     for (size_t i = 0; i < count; i++)
         signer_hash(signer, batch[i]);
     sign_and_verify(signer, backend, batch, count);
@@ -127,6 +142,17 @@ uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
         if (batch[i]->error != IMMURE_OK)
             withhold(batch[i], "withheld");
     }
+}
+
+uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
+                        struct job *const *batch, size_t count)
+{
+    uint64_t begun = clock_now();
+    PROBE(immured, batch_taken, count, batch[0]->key->cost, batch[0]->queue_ns);
+    struct job *signatures[BACKEND_BATCH_MAX];
+    size_t left = decrypt_apart(batch, count, signatures);
+    if (left > 0)
+        sign_checked(signer, backend, signatures, left);
     uint64_t took = clock_now() - begun;
     PROBE(immured, batch_signed, count, batch[0]->key->cost, took);
     for (size_t i = 0; i < count; i++)

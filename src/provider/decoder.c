@@ -42,6 +42,10 @@ static bool reference_check(const struct provider *provider, const uint8_t *der,
     uint8_t id[IMMURE_KEY_ID_SIZE];
     enum immure_reference_error error = immure_reference_parse_der(&reference, der, length);
     const char *fault = error != IMMURE_REFERENCE_OK ? immure_reference_error_text(error) : NULL;
+    if (provider->settings.fault[0] != '\0') {
+        RAISE(provider, REASON_SETTING, "%s", provider->settings.fault);
+        return false;
+    }
     if (fault == NULL) {
         ERR_set_mark();
         EVP_PKEY *public = key_parse_spki(provider, reference.spki, reference.spki_length);

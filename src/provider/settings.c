@@ -44,8 +44,8 @@ static const struct {
 };
 #define NAMES (sizeof names / sizeof names[0])
 
-bool settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
-                   OSSL_FUNC_core_get_params_fn *get_params, char *error, size_t size)
+void settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
+                   OSSL_FUNC_core_get_params_fn *get_params)
 {
     char *texts[NAMES] = {NULL};
     OSSL_PARAM params[NAMES + 1];
@@ -54,16 +54,11 @@ bool settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
     params[NAMES] = OSSL_PARAM_construct_end();
     *settings = (struct settings){.timeout = TIMEOUT_STANDARD};
     if (get_params == NULL || !get_params(core, params))
-        return true; /* nothing is configured */
-    for (size_t i = 0; i < NAMES; i++) {
-        if (texts[i] != NULL && !names[i].set(settings, texts[i])) {
-            snprintf(error, size, "openssl.cnf: %s = %s: expected: %s", names[i].name, texts[i],
-                     names[i].expected);
-            settings_free(settings);
-            return false;
-        }
-    }
-    return true;
+        return; /* nothing is configured */
+    for (size_t i = 0; i < NAMES; i++)
+        if (texts[i] != NULL && !names[i].set(settings, texts[i]))
+            snprintf(settings->fault, sizeof settings->fault, "%s = %s: expected: %s",
+                     names[i].name, texts[i], names[i].expected);
 }
 
 void settings_free(struct settings *settings)

@@ -18,11 +18,13 @@ struct settings {
     char *socket;      /* goes before what key references say; NULL: not given */
     uint64_t timeout;  /* of one signature, connecting included; ns */
     bool asynchronous; /* async jobs of servers that know nothing of immure are paused */
+    /* What is wrong with them, or empty. OpenSSL goes on without a provider that does not load, and
+     * says nothing; so this is said where the first key is loaded. */
+    char fault[256];
 };
 
-/* False with one line in `error` (`size` bytes). */
-bool settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
-                   OSSL_FUNC_core_get_params_fn *get_params, char *error, size_t size);
+void settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
+                   OSSL_FUNC_core_get_params_fn *get_params);
 void settings_free(struct settings *settings);
 
 #endif

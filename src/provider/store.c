@@ -66,6 +66,10 @@ static void note_key(void *arg, const struct immure_key *key, enum immure_error 
 static bool find(const struct store *store, struct search *search)
 {
     struct provider *provider = store->provider;
+    if (provider->settings.fault[0] != '\0') {
+        RAISE(provider, REASON_SETTING, "%s", provider->settings.fault);
+        return false;
+    }
     struct immure_blocking *exchange = pool_take(&provider->pool, store->socket);
     if (exchange == NULL) {
         RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket, strerror(errno));

@@ -32,6 +32,7 @@ const struct wire_stat wire_stats[] = {
      "signatures by multibuffer", true},
     {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, "signatures_provider_total", "signatures by provider",
      true},
+    {WIRE_STAT_DECRYPTIONS_TOTAL, "decryptions_total", "premaster secrets released", true},
 };
 
 const size_t wire_stat_count = sizeof wire_stats / sizeof wire_stats[0];

@@ -68,7 +68,8 @@ class Refusals(ImmuredTest):
         shortest_sign, longest_sign = 39, 38 + 65000
         for type, right in ((wire.HELLO, {8}), (wire.LIST, {4}), (wire.CANCEL, {0}),
                             (wire.STATS, {0}), (wire.PING, range(65)),
-                            (wire.SIGN, range(shortest_sign, longest_sign + 1))):
+                            (wire.SIGN, range(shortest_sign, longest_sign + 1)),
+                            (wire.DECRYPT, range(39, 38 + 1024 + 1))):
             lengths = {*range(41), 63, 64, 65, 66, longest_sign - 1, longest_sign,
                        longest_sign + 1, 65524, 65535}
             for length in sorted(lengths):
@@ -83,7 +84,7 @@ class Refusals(ImmuredTest):
                         self.assert_ended(client, wire.E_FRAME_SIZE)
                     elif type == wire.HELLO:
                         self.assert_ended(client, wire.E_MAGIC)
-                    elif type == wire.SIGN:
+                    elif type in (wire.SIGN, wire.DECRYPT):
                         self.assert_error(client.receive(), wire.E_UNKNOWN_KEY)
                     elif type == wire.LIST:  # it begins at key 0x7a7a7a7a
                         self.assert_ended(client, wire.E_MALFORMED)
@@ -91,7 +92,7 @@ class Refusals(ImmuredTest):
                         client.ping() if type == wire.CANCEL else client.receive()
 
     def test_frames_of_every_other_type(self):
-        known = {wire.LIST, wire.SIGN, wire.CANCEL, wire.STATS, wire.PING}
+        known = {wire.LIST, wire.SIGN, wire.CANCEL, wire.STATS, wire.PING, wire.DECRYPT}
         for type in range(256):
             with self.subTest(type=type), self.connect() as client:
                 if type not in known:

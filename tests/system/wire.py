@@ -8,11 +8,12 @@ MAGIC = 0x494D4D55
 VERSION = 1
 HEADER = struct.Struct("!BBHQ")
 
-HELLO, LIST, SIGN, CANCEL, STATS, PING = 1, 2, 3, 4, 5, 6
-WELCOME, KEYS, SIGNED, FIGURES, PONG, ERROR = 0x81, 0x82, 0x83, 0x85, 0x86, 0xFF
+HELLO, LIST, SIGN, CANCEL, STATS, PING, DECRYPT = 1, 2, 3, 4, 5, 6, 7
+WELCOME, KEYS, SIGNED, FIGURES, PONG, DECRYPTED, ERROR = 0x81, 0x82, 0x83, 0x85, 0x86, 0x87, 0xFF
 
 E_MAGIC, E_VERSION, E_FRAME_TYPE, E_FRAME_SIZE, E_MALFORMED, E_STALLED, E_PEER = range(1, 8)
-E_UNKNOWN_KEY, E_SCHEME, E_POLICY, E_BUSY, E_EXPIRED, E_CANCELLED, E_SIGNING = range(32, 39)
+E_UNKNOWN_KEY, E_SCHEME, E_POLICY, E_BUSY, E_EXPIRED, E_CANCELLED, E_SIGNING, \
+    E_DEVICE = range(32, 40)
 
 RSA_PKCS1_SHA256 = 0x0401
 RSA_PKCS1_SHA384 = 0x0501
@@ -156,6 +157,11 @@ class Client:
         reply = self.receive()
         assert reply.id == id, repr(reply)
         return reply
+
+    def decrypt(self, key, ciphertext, version=0x0303, time_left_us=0):
+        """The premaster secret, or an ERROR."""
+        reply = self.ask(DECRYPT, key + struct.pack("!HI", version, time_left_us) + ciphertext)
+        return reply.payload[17:] if reply.type == DECRYPTED else reply
 
     def ping(self, data=b"still there?"):
         reply = self.ask(PING, data)

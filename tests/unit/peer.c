@@ -54,6 +54,19 @@ static void take_sign(const struct wire_frame *frame, struct peer_request *reque
     request->message_length = sign.message_length;
 }
 
+static void take_decrypt(const struct wire_frame *frame, struct peer_request *request)
+{
+    struct wire_decrypt decrypt;
+    assert_int_equal(wire_get_decrypt(frame, &decrypt), IMMURE_OK);
+    memcpy(request->key_id, decrypt.key_id, sizeof request->key_id);
+    request->client_version = decrypt.client_version;
+    request->time_left = decrypt.time_left;
+    request->message = malloc(decrypt.ciphertext_length);
+    assert_non_null(request->message);
+    memcpy(request->message, decrypt.ciphertext, decrypt.ciphertext_length);
+    request->message_length = decrypt.ciphertext_length;
+}
+
 static void take_request(struct peer *peer, const struct wire_frame *frame)
 {
     assert_true(peer->count < PEER_REQUESTS_MAX);
@@ -61,6 +74,8 @@ static void take_request(struct peer *peer, const struct wire_frame *frame)
     *request = (struct peer_request){.type = frame->type, .id = frame->id};
     if (frame->type == WIRE_SIGN)
         take_sign(frame, request);
+    if (frame->type == WIRE_DECRYPT)
+        take_decrypt(frame, request);
     if (frame->type == WIRE_LIST) {
         struct wire_list list;
         assert_int_equal(wire_get_list(frame, &list), IMMURE_OK);

@@ -16,9 +16,10 @@ struct peer_request {
     uint64_t id;
     uint8_t key_id[WIRE_KEY_ID_SIZE];
     uint16_t scheme;
+    uint16_t client_version;
     uint32_t time_left;
     uint32_t first;
-    uint8_t *message; /* owned */
+    uint8_t *message; /* or ciphertext; owned */
     size_t message_length;
 };
 

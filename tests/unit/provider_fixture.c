@@ -7,6 +7,14 @@
 #include <cmocka.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/provider.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "immure/reference.h"
+#include "provider/provider.h"
 
 struct fake_key keys[KEY_COUNT];
 X509 *certificates[KEY_COUNT];
@@ -70,6 +78,78 @@ EVP_PKEY *key_in_context(size_t key)
     EVP_PKEY *made = immure_openssl_key(context, keys[key].spki, keys[key].spki_length);
     assert_non_null(made);
     return made;
+}
+
+char *reference_text(const struct fake_key *key, const char *socket)
+{
+    struct immure_reference reference = {.spki = key->spki, .spki_length = key->spki_length};
+    char *text = malloc(IMMURE_REFERENCE_PEM_SIZE);
+    snprintf(reference.socket, sizeof reference.socket, "%s", socket);
+    memcpy(reference.key_id, key->id, sizeof reference.key_id);
+    assert_int_equal(immure_reference_write_pem(&reference, text), IMMURE_REFERENCE_OK);
+    return text;
+}
+
+EVP_PKEY *key_from_text(OSSL_LIB_CTX *in, const char *text)
+{
+    BIO *bio = BIO_new_mem_buf(text, -1);
+    EVP_PKEY *key =
+        PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL, in, IMMURE_OPENSSL_PROPERTIES);
+    BIO_free(bio);
+    return key;
+}
+
+EVP_PKEY *key_from_reference(OSSL_LIB_CTX *in, const struct fake_key *key, const char *socket)
+{
+    char *text = reference_text(key, socket);
+    EVP_PKEY *made = key_from_text(in, text);
+    free(text);
+    assert_non_null(made);
+    return made;
+}
+
+OSSL_LIB_CTX *context_with_settings(const char *lines)
+{
+    char path[] = "/tmp/immure-test-openssl.XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    dprintf(file,
+            "openssl_conf = init\n[init]\nproviders = providers\n[providers]\n"
+            "default = default_section\nimmure = immure_section\n"
+            "[default_section]\nactivate = 1\n[immure_section]\nactivate = 1\n%s\n",
+            lines);
+    close(file);
+    OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
+    assert_int_equal(OSSL_PROVIDER_add_builtin(made, "immure", provider_init), 1);
+    assert_int_equal(OSSL_LIB_CTX_load_config(made, path), 1);
+    unlink(path);
+    return made;
+}
+
+size_t sign_with(OSSL_LIB_CTX *in, EVP_PKEY *key, const char *digest, const uint8_t *message,
+                 size_t length, uint8_t signature[IMMURE_SIGNATURE_MAX])
+{
+    size_t made = IMMURE_SIGNATURE_MAX;
+    EVP_MD_CTX *signing = EVP_MD_CTX_new();
+    bool good = EVP_DigestSignInit_ex(signing, NULL, digest, in, NULL, key, NULL) == 1 &&
+                EVP_DigestSign(signing, signature, &made, message, length) == 1;
+    EVP_MD_CTX_free(signing);
+    return good ? made : 0;
+}
+
+bool signs_well(OSSL_LIB_CTX *in, EVP_PKEY *key, const struct fake_key *verifier)
+{
+    static const uint8_t message[] = "a message";
+    uint8_t signature[IMMURE_SIGNATURE_MAX];
+    const char *digest = EVP_PKEY_is_a(verifier->private, "ED25519") ? NULL : "SHA256";
+    size_t length = sign_with(in, key, digest, message, sizeof message, signature);
+    EVP_MD_CTX *verifying = EVP_MD_CTX_new();
+    bool good = length > 0 &&
+                EVP_DigestVerifyInit_ex(verifying, NULL, digest, NULL, NULL, verifier->private,
+                                        NULL) == 1 &&
+                EVP_DigestVerify(verifying, signature, length, message, sizeof message) == 1;
+    EVP_MD_CTX_free(verifying);
+    return good;
 }
 
 bool error_queue_has(const char *text)

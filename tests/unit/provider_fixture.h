@@ -22,6 +22,21 @@ int fixture_free(void **state);
 X509 *certificate_in_context(size_t key);
 EVP_PKEY *key_in_context(size_t key);
 
+/* The text of a key reference, to be freed. */
+char *reference_text(const struct fake_key *key, const char *socket);
+/* What PEM_read_bio_PrivateKey() makes of a text, in a context with the provider; may be NULL. */
+EVP_PKEY *key_from_text(OSSL_LIB_CTX *in, const char *text);
+EVP_PKEY *key_from_reference(OSSL_LIB_CTX *in, const struct fake_key *key, const char *socket);
+/* As a server has it that loads the provider with these lines in its section of openssl.cnf. */
+OSSL_LIB_CTX *context_with_settings(const char *lines);
+
+/* A signature is asked for over `length` bytes of `message`. Returns its length; 0: the reason is
+ * on the error queue. */
+size_t sign_with(OSSL_LIB_CTX *in, EVP_PKEY *key, const char *digest, const uint8_t *message,
+                 size_t length, uint8_t signature[IMMURE_SIGNATURE_MAX]);
+/* Signs, and verifies with the public half. */
+bool signs_well(OSSL_LIB_CTX *in, EVP_PKEY *key, const struct fake_key *verifier);
+
 /* Empties the error queue; whether the reason of any error in it was `text`. */
 bool error_queue_has(const char *text);
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <unistd.h>
 
@@ -82,23 +83,74 @@ static const struct kind {
     {"RSA", NULL, 2048, WIRE_KEY_RSA, COST_MEDIUM, NULL, 6, 256},
     {"RSA", NULL, 3072, WIRE_KEY_RSA, COST_MEDIUM, NULL, 6, 384},
     {"RSA", NULL, 4096, WIRE_KEY_RSA, COST_HEAVY, NULL, 6, 512},
+    {"RSA-PSS", NULL, 2048, WIRE_KEY_RSA_PSS, COST_MEDIUM, NULL, 3, 256},
     {"EC", "P-256", 256, WIRE_KEY_EC, COST_CHEAP, "P-256", 3, 72},
     {"EC", "P-384", 384, WIRE_KEY_EC, COST_CHEAP, "P-384", 3, 104},
     {"EC", "P-521", 521, WIRE_KEY_EC, COST_CHEAP, "P-521", 3, 139},
     {"ED25519", NULL, 253, WIRE_KEY_ED25519, COST_CHEAP, NULL, 1, 64},
 };
 
+/* With a digest it is restricted to that one. */
+static EVP_PKEY *make_pss(size_t bits, const EVP_MD *digest)
+{
+    EVP_PKEY *pair = NULL;
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(maker), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(maker, (int)bits), 1);
+    if (digest != NULL)
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_keygen_md(maker, digest), 1);
+    assert_int_equal(EVP_PKEY_generate(maker, &pair), 1);
+    EVP_PKEY_CTX_free(maker);
+    return pair;
+}
+
 static EVP_PKEY *make(const struct kind *kind)
 {
     EVP_PKEY *pair;
     if (kind->curve != NULL)
         pair = EVP_PKEY_Q_keygen(NULL, NULL, kind->type, kind->curve);
+    else if (strcmp(kind->type, "RSA-PSS") == 0)
+        pair = make_pss(kind->bits, NULL);
     else if (strcmp(kind->type, "RSA") == 0)
         pair = EVP_PKEY_Q_keygen(NULL, NULL, kind->type, kind->bits);
     else
         pair = EVP_PKEY_Q_keygen(NULL, NULL, kind->type);
     assert_non_null(pair);
     return pair;
+}
+
+static void pss_keys_may_be_restricted(void **state)
+{
+    (void)state;
+    EVP_PKEY *pair = make_pss(2048, EVP_sha384());
+    write_key(pair, NULL);
+    struct key *key = load(NULL);
+    assert_non_null(key);
+    assert_int_equal(key->scheme_count, 1);
+    assert_true(key_can_sign(key, IMMURE_RSA_PSS_PSS_SHA384));
+    key_free(key);
+    EVP_PKEY_free(pair);
+}
+
+static void only_rsa_keys_decrypt(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct kind *kind;
+        bool can;
+    } cases[] = {{&kinds[0], true}, {&kinds[3], false}, {&kinds[4], false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        EVP_PKEY *pair = make(cases[i].kind);
+        write_key(pair, NULL);
+        struct key_source source = {
+            .name = "name", .location = "here:1", .file = file, .decrypt = true};
+        struct key *key = key_load(&source, error, sizeof error);
+        assert_int_equal(key != NULL, cases[i].can);
+        if (key == NULL)
+            assert_string_equal(error, "only RSA keys can decrypt");
+        key_free(key);
+        EVP_PKEY_free(pair);
+    }
 }
 
 static void assert_id_is_of_public_half(const struct key *key, EVP_PKEY *pair)
@@ -177,7 +229,7 @@ static void other_keys_are_refused(void **state)
         {"EC", "P-224", 0, "EC on curve secp224r1: only P-256, P-384 and P-521"},
         {"EC", "secp256k1", 0, "EC on curve secp256k1"},
         {"EC", "brainpoolP256r1", 0, "EC on curve brainpoolP256r1"},
-        {"ED448", NULL, 0, "a key of type ED448: only RSA, EC and Ed25519"},
+        {"ED448", NULL, 0, "a key of type ED448: only RSA, EC, Ed25519 and ML-DSA"},
         {"X25519", NULL, 0, "a key of type X25519"},
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -270,7 +322,8 @@ static void thousands_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_is_taken),    cmocka_unit_test(pass_phrases),
+        cmocka_unit_test(every_kind_is_taken),    cmocka_unit_test(pss_keys_may_be_restricted),
+        cmocka_unit_test(only_rsa_keys_decrypt),  cmocka_unit_test(pass_phrases),
         cmocka_unit_test(other_keys_are_refused), cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(cut_files_are_refused),  cmocka_unit_test(thousands_are_found),
     };

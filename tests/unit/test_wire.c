@@ -138,6 +138,51 @@ static void test_signed(void **state)
     buffer_release(&output);
 }
 
+static void test_decrypt(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, 256, WIRE_CIPHERTEXT_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct buffer output = BUFFER;
+        struct wire_decrypt decrypt = {.key_id = some + 7,
+                                       .client_version = 0x0303,
+                                       .time_left = 12345678,
+                                       .ciphertext = some,
+                                       .ciphertext_length = lengths[i]},
+                            got;
+        assert_true(wire_put_decrypt(&output, 8, &decrypt));
+        struct wire_frame frame = through(&output, WIRE_CLIENT);
+        assert_int_equal(wire_get_decrypt(&frame, &got), IMMURE_OK);
+        assert_memory_equal(got.key_id, some + 7, WIRE_KEY_ID_SIZE);
+        assert_int_equal(got.client_version, 0x0303);
+        assert_int_equal(got.time_left, 12345678);
+        assert_int_equal(got.ciphertext_length, lengths[i]);
+        assert_memory_equal(got.ciphertext, some, lengths[i]);
+        decrypt.ciphertext_length = WIRE_CIPHERTEXT_MAX + 1;
+        assert_false(wire_put_decrypt(&output, 8, &decrypt));
+        buffer_release(&output);
+    }
+}
+
+static void test_decrypted(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_decrypted answer = {.backend = WIRE_BACKEND_OPENSSL,
+                                    .queue_ns = 1,
+                                    .decrypt_ns = UINT64_MAX,
+                                    .premaster = some},
+                          got;
+    assert_true(wire_put_decrypted(&output, 5, &answer));
+    struct wire_frame frame = through(&output, WIRE_SERVER);
+    assert_int_equal(wire_get_decrypted(&frame, &got), IMMURE_OK);
+    assert_int_equal(got.backend, WIRE_BACKEND_OPENSSL);
+    assert_int_equal(got.queue_ns, 1);
+    assert_true(got.decrypt_ns == UINT64_MAX);
+    assert_memory_equal(got.premaster, some, WIRE_PREMASTER_SIZE);
+    buffer_release(&output);
+}
+
 static void test_error(void **state)
 {
     (void)state;
@@ -482,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_hello_and_welcome),
         cmocka_unit_test(test_sign),
         cmocka_unit_test(test_signed),
+        cmocka_unit_test(test_decrypt),
+        cmocka_unit_test(test_decrypted),
         cmocka_unit_test(test_error),
         cmocka_unit_test(test_figures),
         cmocka_unit_test(test_list_and_plain),

@@ -10,14 +10,14 @@
 
 struct openssl_thread {
     struct contexts *contexts;
-    EVP_MD_CTX *ed25519;
+    EVP_MD_CTX *whole;
 };
 
 static void openssl_thread_free(void *arg)
 {
     struct openssl_thread *thread = arg;
     contexts_free(thread->contexts);
-    EVP_MD_CTX_free(thread->ed25519);
+    EVP_MD_CTX_free(thread->whole);
     free(thread);
 }
 
@@ -27,20 +27,21 @@ static void *openssl_thread_new(void)
     if (thread == NULL)
         return NULL;
     thread->contexts = contexts_new(CONTEXTS_SIGN);
-    thread->ed25519 = EVP_MD_CTX_new();
-    if (thread->contexts != NULL && thread->ed25519 != NULL)
+    thread->whole = EVP_MD_CTX_new();
+    if (thread->contexts != NULL && thread->whole != NULL)
         return thread;
     openssl_thread_free(thread);
     return NULL;
 }
 
-/* Ed25519 hashes the message twice, so it takes it whole (RFC 8032). */
-static bool sign_ed25519(struct openssl_thread *thread, struct job *job)
+/* Ed25519 hashes the message twice (RFC 8032), ML-DSA after a hash of the key (FIPS 204): they take
+ * it whole. */
+static bool sign_message(struct openssl_thread *thread, struct job *job)
 {
     /* without the reset the context would go on with the key that it has */
-    return EVP_MD_CTX_reset(thread->ed25519) == 1 &&
-           EVP_DigestSignInit(thread->ed25519, NULL, NULL, NULL, job->key->pair) > 0 &&
-           EVP_DigestSign(thread->ed25519, job->signature, &job->signature_length, job->message,
+    return EVP_MD_CTX_reset(thread->whole) == 1 &&
+           EVP_DigestSignInit(thread->whole, NULL, NULL, NULL, job->key->pair) > 0 &&
+           EVP_DigestSign(thread->whole, job->signature, &job->signature_length, job->message,
                           job->message_length) > 0;
 }
 
@@ -56,8 +57,7 @@ static void openssl_sign(void *arg, struct job *const *batch, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct job *job = batch[i];
         job->signature_length = job->key->signature_max;
-        bool good =
-            job->key->type == WIRE_KEY_ED25519 ? sign_ed25519(arg, job) : sign_digest(arg, job);
+        bool good = job->scheme->digest == NULL ? sign_message(arg, job) : sign_digest(arg, job);
         if (!good)
             job->error = IMMURE_E_SIGNING;
     }

@@ -1,0 +1,189 @@
+/* Paused async jobs of a server that knows nothing of immure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/async.h>
+#include <openssl/err.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "fake_immured.h"
+#include "provider_fixture.h"
+
+#define PATIENCE 10000 /* ms */
+
+struct server {
+    struct fake_immured immured;
+    OSSL_LIB_CTX *context;
+    EVP_PKEY *key;
+    ASYNC_WAIT_CTX *waiting;
+    ASYNC_JOB *job;
+    int good; /* what the job returned */
+};
+
+static void server_begin(struct server *server, const char *settings)
+{
+    *server = (struct server){.good = -1};
+    fake_immured_begin(&server->immured, keys, KEY_COUNT);
+    server->context = context_with_settings(settings);
+    server->key = key_from_reference(server->context, &keys[P_256], server->immured.path);
+    server->waiting = ASYNC_WAIT_CTX_new();
+}
+
+static void server_end(struct server *server)
+{
+    ASYNC_WAIT_CTX_free(server->waiting);
+    EVP_PKEY_free(server->key);
+    OSSL_LIB_CTX_free(server->context);
+    fake_immured_end(&server->immured);
+}
+
+static int sign_in_job(void *arg)
+{
+    const struct server *server = *(struct server **)arg;
+    return signs_well(server->context, server->key, &keys[P_256]);
+}
+
+/* Starts the job, or goes on with it. True: it is paused. */
+static bool run(struct server *server)
+{
+    int result = ASYNC_start_job(&server->job, server->waiting, &server->good, sign_in_job, &server,
+                                 sizeof server);
+    assert_true(result == ASYNC_PAUSE || result == ASYNC_FINISH);
+    return result == ASYNC_PAUSE;
+}
+
+/* What the server would poll. */
+static int descriptor_of(struct server *server)
+{
+    OSSL_ASYNC_FD descriptor;
+    size_t count;
+    assert_int_equal(ASYNC_WAIT_CTX_get_all_fds(server->waiting, NULL, &count), 1);
+    assert_int_equal(count, 1);
+    assert_int_equal(ASYNC_WAIT_CTX_get_all_fds(server->waiting, &descriptor, &count), 1);
+    return descriptor;
+}
+
+static bool readable(int descriptor, int timeout)
+{
+    return poll(&(struct pollfd){.fd = descriptor, .events = POLLIN}, 1, timeout) == 1;
+}
+
+static void run_to_the_end(struct server *server)
+{
+    while (run(server))
+        assert_true(readable(descriptor_of(server), PATIENCE));
+}
+
+static void test_pauses_until_the_answer(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes");
+    server.immured.silent = true;
+    assert_true(run(&server));
+    int descriptor = descriptor_of(&server);
+    for (int i = 0; i < 3; i++)
+        assert_true(run(&server)); /* resumed for nothing */
+    server.immured.silent = false;
+    /* The silent one will not answer any more: the connection is lost, and all is said again. */
+    fake_immured_end(&server.immured);
+    fake_immured_begin(&server.immured, keys, KEY_COUNT);
+    run_to_the_end(&server);
+    assert_int_equal(server.good, 1);
+
+    /* The next one of the same connection: the same descriptor, which is quiet in between. */
+    assert_false(readable(descriptor, 50));
+    run_to_the_end(&server);
+    assert_int_equal(server.good, 1);
+    assert_int_equal(descriptor_of(&server), descriptor);
+    server_end(&server);
+}
+
+static void test_time_limit(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes\ntimeout = 200ms");
+    server.immured.silent = true;
+    uint64_t begun = clock_now();
+    run_to_the_end(&server);
+    assert_true(clock_now() - begun >= 200 * NS_PER_MS);
+    assert_int_equal(server.good, 0);
+    assert_true(error_queue_has("immured did not answer in time"));
+    server_end(&server);
+}
+
+static void test_nobody_listens(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes\ntimeout = 200ms");
+    fake_immured_end(&server.immured);
+    run_to_the_end(&server);
+    assert_int_equal(server.good, 0);
+    assert_true(error_queue_has("no connection to immured"));
+    fake_immured_begin(&server.immured, keys, KEY_COUNT);
+    server_end(&server);
+}
+
+static void test_only_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = no");
+    assert_false(run(&server));
+    assert_int_equal(server.good, 1);
+    server_end(&server);
+
+    /* Outside of a job there is nothing to pause. */
+    server_begin(&server, "asynchronous = yes");
+    assert_true(signs_well(server.context, server.key, &keys[P_256]));
+    server_end(&server);
+}
+
+/* Many jobs at once, each with a connection of its own while it waits. */
+static void test_many_jobs(void **state)
+{
+    (void)state;
+    enum { JOBS = 20 };
+    struct server server;
+    server_begin(&server, "asynchronous = yes");
+    ASYNC_WAIT_CTX *waiting[JOBS];
+    ASYNC_JOB *jobs[JOBS] = {NULL};
+    int good[JOBS], unfinished = JOBS;
+    bool finished[JOBS] = {false};
+    struct server *argument = &server;
+    for (int i = 0; i < JOBS; i++)
+        waiting[i] = ASYNC_WAIT_CTX_new();
+    while (unfinished > 0) {
+        for (int i = 0; i < JOBS; i++) {
+            if (!finished[i] && ASYNC_start_job(&jobs[i], waiting[i], &good[i], sign_in_job,
+                                                &argument, sizeof argument) == ASYNC_FINISH) {
+                assert_int_equal(good[i], 1);
+                finished[i] = true;
+                unfinished--;
+            }
+        }
+    }
+    assert_int_equal(server.immured.requests, JOBS);
+    for (int i = 0; i < JOBS; i++)
+        ASYNC_WAIT_CTX_free(waiting[i]);
+    server_end(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pauses_until_the_answer),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_only_where_it_is_asked_for),
+        cmocka_unit_test(test_many_jobs),
+    };
+    return cmocka_run_group_tests(tests, fixture_make, fixture_free);
+}

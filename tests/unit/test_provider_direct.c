@@ -1,0 +1,348 @@
+/* The provider in a server that knows nothing of it: key references, and connections of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fake_immured.h"
+#include "provider_fixture.h"
+
+#define NOWHERE "/tmp/immure-test-nobody-listens"
+
+static void test_reference_of_every_key(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        EVP_PKEY *key = key_from_reference(context, &keys[i], immured.path);
+        assert_int_equal(immured.connections, i > 0); /* loading alone asks nobody */
+        assert_true(signs_well(context, key, &keys[i]));
+        EVP_PKEY_free(key);
+    }
+    assert_int_equal(immured.connections, 1);
+    fake_immured_end(&immured);
+}
+
+/* A file with the chain before the key, as HAProxy has it. */
+static void test_reference_behind_a_certificate(void **state)
+{
+    (void)state;
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509(bio, certificates[P_256]), 1);
+    char *text = reference_text(&keys[P_256], NOWHERE);
+    BIO_puts(bio, text);
+    EVP_PKEY *key =
+        PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL, context, IMMURE_OPENSSL_PROPERTIES);
+    assert_non_null(key);
+    X509 *certificate = certificate_in_context(P_256);
+    assert_int_equal(X509_check_private_key(certificate, key), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    free(text);
+}
+
+static void test_damaged_reference(void **state)
+{
+    (void)state;
+    struct fake_key other = keys[P_256];
+    other.id[0] ^= 1;
+    char *text = reference_text(&other, NOWHERE);
+    assert_null(key_from_text(context, text));
+    assert_true(error_queue_has("the key reference is damaged"));
+    free(text);
+
+    other = keys[P_256];
+    uint8_t cut[64];
+    memcpy(cut, other.spki, sizeof cut);
+    cut[1] = sizeof cut - 2; /* a SEQUENCE, but no key */
+    other.spki = cut;
+    other.spki_length = sizeof cut;
+    text = reference_text(&other, NOWHERE);
+    assert_null(key_from_text(context, text));
+    assert_true(error_queue_has("the key reference is damaged"));
+    free(text);
+}
+
+static void test_nobody_listens(void **state)
+{
+    (void)state;
+    OSSL_LIB_CTX *server = context_with_settings("timeout = 300ms");
+    EVP_PKEY *key = key_from_reference(server, &keys[P_256], NOWHERE);
+    uint64_t begun = clock_now();
+    assert_false(signs_well(server, key, &keys[P_256]));
+    uint64_t first = clock_now() - begun;
+    assert_true(first >= 300 * NS_PER_MS);
+    const char *data = NULL;
+    unsigned long error = ERR_peek_error_all(NULL, NULL, NULL, &data, NULL);
+    assert_string_equal(ERR_reason_error_string(error), "no connection to immured");
+    assert_string_equal(data, NOWHERE ": No such file or directory");
+    ERR_clear_error();
+
+    /* The next ones do not wait for what is known not to be there. */
+    begun = clock_now();
+    assert_false(signs_well(server, key, &keys[P_256]));
+    assert_true(clock_now() - begun < first);
+    assert_true(error_queue_has("no connection to immured"));
+    EVP_PKEY_free(key);
+    OSSL_LIB_CTX_free(server);
+}
+
+static void test_immured_comes_back(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    OSSL_LIB_CTX *server = context_with_settings("timeout = 20s");
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(server, &keys[P_256], immured.path);
+    for (int i = 0; i < 3; i++) {
+        assert_true(signs_well(server, key, &keys[P_256]));
+        fake_immured_end(&immured);
+        fake_immured_begin(&immured, keys, KEY_COUNT);
+    }
+    assert_true(signs_well(server, key, &keys[P_256]));
+    fake_immured_end(&immured);
+    EVP_PKEY_free(key);
+    OSSL_LIB_CTX_free(server);
+}
+
+static void test_each_error_has_its_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        enum immure_error error;
+        const char *reason;
+    } cases[] = {
+        {IMMURE_E_UNKNOWN_KEY, "immured does not have this key"},
+        {IMMURE_E_POLICY, "the key's policy does not allow it"},
+        {IMMURE_E_PEER, "immured does not serve this user"},
+        {IMMURE_E_EXPIRED, "immured did not answer in time"},
+        {IMMURE_E_SIGNING, "immured did not sign"},
+    };
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(context, &keys[P_256], immured.path);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        immured.refuses = (int)cases[i].error;
+        assert_false(signs_well(context, key, &keys[P_256]));
+        const char *data;
+        ERR_peek_error_all(NULL, NULL, NULL, &data, NULL);
+        assert_non_null(strstr(data, "so it is"));
+        assert_true(error_queue_has(cases[i].reason));
+    }
+    immured.refuses = 0;
+    assert_true(signs_well(context, key, &keys[P_256]));
+    assert_int_equal(immured.connections, 1);
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+static void test_silent_immured(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    immured.silent = true;
+    OSSL_LIB_CTX *server = context_with_settings("timeout = 200ms");
+    EVP_PKEY *key = key_from_reference(server, &keys[P_256], immured.path);
+    assert_false(signs_well(server, key, &keys[P_256]));
+    assert_true(error_queue_has("immured did not answer in time"));
+    EVP_PKEY_free(key);
+    OSSL_LIB_CTX_free(server);
+    fake_immured_end(&immured);
+}
+
+static void test_socket_setting_goes_before_the_reference(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    char line[128];
+    snprintf(line, sizeof line, "socket = %s", immured.path);
+    OSSL_LIB_CTX *server = context_with_settings(line);
+    EVP_PKEY *key = key_from_reference(server, &keys[RSA_2048], NOWHERE);
+    assert_true(signs_well(server, key, &keys[RSA_2048]));
+    EVP_PKEY_free(key);
+    OSSL_LIB_CTX_free(server);
+    fake_immured_end(&immured);
+}
+
+static void test_bad_settings(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"timeout = soon", "timeout = 0s", "timeout = 2h",
+                                        "socket = relative/path", "asynchronous = maybe"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        OSSL_LIB_CTX *server = context_with_settings(lines[i]);
+        char *text = reference_text(&keys[P_256], NOWHERE);
+        assert_null(key_from_text(server, text));
+        const char *data;
+        ERR_peek_error_all(NULL, NULL, NULL, &data, NULL);
+        assert_true(strncmp(data, lines[i], strlen(lines[i])) == 0);
+        assert_non_null(strstr(data, "expected: "));
+        assert_true(error_queue_has("a setting in openssl.cnf is wrong"));
+        free(text);
+        OSSL_LIB_CTX_free(server);
+    }
+}
+
+/* Master and workers: what the parent has open, the child leaves alone. */
+static void test_fork(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(context, &keys[P_256], immured.path);
+    assert_true(signs_well(context, key, &keys[P_256]));
+    for (size_t i = 0; i < 3; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(signs_well(context, key, &keys[P_256]) ? 0 : 1);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(immured.connections, 2 + i);
+        assert_true(signs_well(context, key, &keys[P_256]));
+        assert_int_equal(immured.connections, 2 + i);
+    }
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+struct work {
+    EVP_PKEY *key;
+    bool good;
+};
+
+static void *sign_often(void *arg)
+{
+    struct work *work = arg;
+    work->good = true;
+    for (int i = 0; i < 50; i++)
+        work->good = work->good && signs_well(context, work->key, &keys[ED_25519]);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    enum { THREADS = 8 };
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(context, &keys[ED_25519], immured.path);
+    pthread_t threads[THREADS];
+    struct work work[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        work[i].key = key;
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_often, &work[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(work[i].good);
+    }
+    assert_true(immured.connections <= THREADS);
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+static void test_message_in_pieces(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(context, &keys[P_256], immured.path);
+    static uint8_t message[IMMURE_MESSAGE_MAX];
+    uint8_t signature[IMMURE_SIGNATURE_MAX];
+    size_t length = sizeof signature;
+    EVP_MD_CTX *signing = EVP_MD_CTX_new(), *verifying = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestSignInit_ex(signing, NULL, "SHA384", context, NULL, key, NULL), 1);
+    for (size_t i = 0; i < sizeof message; i += 1000)
+        assert_int_equal(EVP_DigestSignUpdate(signing, message + i, 1000), 1);
+    assert_int_equal(EVP_DigestSignFinal(signing, signature, &length), 1);
+    assert_int_equal(
+        EVP_DigestVerifyInit_ex(verifying, NULL, "SHA384", NULL, NULL, keys[P_256].private, NULL),
+        1);
+    assert_int_equal(EVP_DigestVerify(verifying, signature, length, message, sizeof message), 1);
+
+    assert_int_not_equal(EVP_DigestSignUpdate(signing, message, 1), 1);
+    assert_true(error_queue_has("the message is empty or too long"));
+    EVP_MD_CTX_free(signing);
+    EVP_MD_CTX_free(verifying);
+    EVP_PKEY_free(key);
+
+    key = key_from_reference(context, &keys[ED_25519], immured.path);
+    signing = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestSignInit_ex(signing, NULL, NULL, context, NULL, key, NULL), 1);
+    assert_int_not_equal(EVP_DigestSignUpdate(signing, message, 1), 1);
+    assert_true(error_queue_has("this algorithm takes the message in one piece"));
+    EVP_MD_CTX_free(signing);
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+static void test_rsa_key_exchange(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *key = key_from_reference(context, &keys[RSA_2048], immured.path);
+    EVP_PKEY_CTX *decryption = EVP_PKEY_CTX_new_from_pkey(context, key, NULL);
+    uint8_t ciphertext[256] = {1}, premaster[IMMURE_PREMASTER_SIZE];
+    size_t length = sizeof premaster;
+    unsigned version = 0x0303;
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_uint("tls-client-version", &version),
+                           OSSL_PARAM_construct_end()};
+    assert_int_equal(EVP_PKEY_decrypt_init(decryption), 1);
+    assert_int_not_equal(
+        EVP_PKEY_decrypt(decryption, premaster, &length, ciphertext, sizeof ciphertext), 1);
+    assert_true(error_queue_has("immured decrypts nothing but TLS's RSA key exchange"));
+    static const int paddings[] = {RSA_PKCS1_PADDING, RSA_PKCS1_OAEP_PADDING, RSA_NO_PADDING};
+    for (size_t i = 0; i < sizeof paddings / sizeof paddings[0]; i++)
+        assert_int_not_equal(EVP_PKEY_CTX_set_rsa_padding(decryption, paddings[i]), 1);
+    assert_true(error_queue_has("immured decrypts nothing but TLS's RSA key exchange"));
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(decryption, RSA_PKCS1_WITH_TLS_PADDING), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_params(decryption, params), 1);
+    assert_int_equal(EVP_PKEY_decrypt(decryption, NULL, &length, ciphertext, sizeof ciphertext), 1);
+    assert_int_equal(length, IMMURE_PREMASTER_SIZE);
+    assert_int_equal(
+        EVP_PKEY_decrypt(decryption, premaster, &length, ciphertext, sizeof ciphertext), 1);
+    assert_int_equal(premaster[0], FAKE_PREMASTER_BYTE);
+    assert_int_equal(premaster[IMMURE_PREMASTER_SIZE - 1], FAKE_PREMASTER_BYTE);
+    assert_int_equal(immured.client_version, 0x0303);
+    EVP_PKEY_CTX_free(decryption);
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference_of_every_key),
+        cmocka_unit_test(test_reference_behind_a_certificate),
+        cmocka_unit_test(test_damaged_reference),
+        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_immured_comes_back),
+        cmocka_unit_test(test_each_error_has_its_reason),
+        cmocka_unit_test(test_silent_immured),
+        cmocka_unit_test(test_socket_setting_goes_before_the_reference),
+        cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_message_in_pieces),
+        cmocka_unit_test(test_rsa_key_exchange),
+    };
+    return cmocka_run_group_tests(tests, fixture_make, fixture_free);
+}

@@ -1,0 +1,69 @@
+/* Keys by name: immure:NAME through OSSL_STORE. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/store.h>
+
+#include "fake_immured.h"
+#include "provider_fixture.h"
+
+static EVP_PKEY *load(const char *name, const char *socket)
+{
+    char uri[256];
+    snprintf(uri, sizeof uri, "immure:%s?socket=%s", name, socket);
+    OSSL_STORE_CTX *store =
+        OSSL_STORE_open_ex(uri, context, IMMURE_OPENSSL_PROPERTIES, NULL, NULL, NULL, NULL, NULL);
+    EVP_PKEY *key = NULL;
+    assert_non_null(store);
+    assert_int_equal(OSSL_STORE_eof(store), 0);
+    OSSL_STORE_INFO *found = OSSL_STORE_load(store);
+    if (found != NULL)
+        key = OSSL_STORE_INFO_get1_PKEY(found);
+    OSSL_STORE_INFO_free(found);
+    assert_int_equal(OSSL_STORE_eof(store), 1);
+    assert_int_equal(OSSL_STORE_close(store), 1);
+    return key;
+}
+
+static void test_every_key_by_its_name(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        EVP_PKEY *key = load(keys[i].label, immured.path);
+        assert_non_null(key);
+        assert_true(signs_well(context, key, &keys[i]));
+        EVP_PKEY_free(key);
+    }
+    fake_immured_end(&immured);
+}
+
+static void test_not_found(void **state)
+{
+    (void)state;
+    struct fake_key twins[2] = {keys[P_256], keys[P_384]};
+    twins[1].label = twins[0].label;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, twins, 2);
+    assert_null(load("another", immured.path));
+    assert_true(error_queue_has("not found; expected is immure:NAME or immure:NAME?socket=PATH"));
+    assert_null(load(twins[0].label, immured.path));
+    assert_true(error_queue_has("not found; expected is immure:NAME or immure:NAME?socket=PATH"));
+    fake_immured_end(&immured);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_key_by_its_name),
+        cmocka_unit_test(test_not_found),
+    };
+    return cmocka_run_group_tests(tests, fixture_make, fixture_free);
+}
