@@ -21,8 +21,9 @@
 #include "keyd/listen.h"
 #include "keyd/supervise_process.h"
 
-#define PAUSE_LEAST (10 * NS_PER_MS) /* before a dead key process is replaced, doubled each time   \
-                                      */
+#define PAUSE_LEAST                                                                                \
+    (10 * NS_PER_MS) /* before a dead key process is replaced, doubled each time                   \
+                      */
 #define PAUSE_MOST NS_PER_S
 #define LIVED_LONG (10 * NS_PER_S) /* and not any more after so long a life */
 
@@ -310,11 +311,12 @@ static void run(struct supervisor *supervisor)
 {
     while (!supervisor->ending || supervisor->starting != NULL || supervisor->serving != NULL ||
            !list_empty(&supervisor->leaving)) {
-        int session = supervisor->starting != NULL ? supervisor->starting->session : -1;
-        struct pollfd sources[] = {{.fd = supervisor->signals, .events = POLLIN},
-                                   {.fd = session, .events = POLLIN}};
+        struct key_process *starting = supervisor->starting;
+        struct pollfd sources[] = {
+            {.fd = supervisor->signals, .events = POLLIN},
+            {.fd = starting != NULL ? starting->session : -1, .events = POLLIN}};
         if (poll(sources, 2, clock_poll_timeout(next_time(supervisor), clock_now())) > 0) {
-            if (sources[1].revents != 0 && key_process_heard(supervisor->starting))
+            if (starting != NULL && sources[1].revents != 0 && key_process_heard(starting))
                 take_over(supervisor);
             if (sources[0].revents != 0)
                 take_signals(supervisor);
