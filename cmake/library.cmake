@@ -3,8 +3,6 @@
 #   immure_library(libimmure immure EXPORTS immure_* ROOMS client wire USES base)
 #
 # All of ROOMS goes in, and what that needs of the rooms it USES. LINKS are libraries to link with.
-find_program(OBJCOPY ${CMAKE_OBJCOPY} REQUIRED)
-
 function(immure_library target name)
   cmake_parse_arguments(PARSE_ARGV 2 LIB "" "" "EXPORTS;ROOMS;USES;LINKS")
   list(TRANSFORM LIB_ROOMS REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE rooms)
@@ -18,7 +16,7 @@ function(immure_library target name)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${target}.o)
   add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${rooms} --no-whole-archive ${used}
-    COMMAND ${OBJCOPY} --wildcard ${kept} ${object}
+    COMMAND ${CMAKE_OBJCOPY} --wildcard ${kept} ${object}
     DEPENDS ${LIB_ROOMS} ${LIB_USES} VERBATIM)
 
   add_library(${target} SHARED ${object})
