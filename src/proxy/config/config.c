@@ -334,6 +334,7 @@ void config_free(struct config *config)
     free(config->keys.socket);
     free(config->keys.program);
     free(config->keys.backend);
+    free(config->keys.library);
     free(config->keys.user);
     free(config->user);
     free(config->file);

@@ -96,6 +96,7 @@ struct config {
         char *socket;     /* of a running immured; NULL: start our own */
         char *program;    /* path of immured; NULL: beside immure-proxy */
         char *backend;    /* signing backend of our own immured; NULL: its default */
+        char *library;    /* of its backend multibuffer; NULL: its default */
         char *user;       /* of our own immured when started as root; NULL: its default */
     } keys;
 };

@@ -169,6 +169,8 @@ const struct directive directives[] = {
      .text = "Path of `immured`. Without it, the one beside `immure-proxy`."},
     {SECTION_KEYS, "backend", TYPE_TEXT, FIELD(struct config, keys.backend),
      .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
+    {SECTION_KEYS, "multibuffer-library", TYPE_PATH, FIELD(struct config, keys.library),
+     .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
     {SECTION_KEYS, "user", TYPE_TEXT, FIELD(struct config, keys.user),
      .text = "Who our own `immured` becomes when started as root. Without it, `immured`'s "
              "default."},

@@ -59,6 +59,7 @@ char *keyd_text(const struct config *config)
         return NULL;
     fprintf(out, "threads = %u\n", config->keys.threads);
     put_text(out, "backend =", config->keys.backend);
+    put_text(out, "multibuffer-library =", config->keys.library);
     put_text(out, "user =", config->keys.user);
     put_text(out, "log =", config->log_json ? "json" : "plain");
     put_text(out, "log-level =", levels[config->log_level]);
