@@ -146,10 +146,8 @@ void audit_signed(struct audit *audit, const struct peer *peer, const struct job
 {
     struct line line;
     uint8_t digest[SHA256_SIZE];
-    if (!audit->all || !line_begin(&line, "signed"))
+    if (!audit->all || !line_begin(&line, job->operation == JOB_SIGN ? "signed" : "decrypted"))
         return;
-    if (job->operation == JOB_DECRYPT)
-        fputs(",\"operation\":\"decrypt\"", line.out);
     bool hashed = EVP_Digest(job->message, job->message_length, digest, NULL, EVP_sha256(), NULL);
     line_put_request(&line, peer, job->key, NULL, job->scheme != NULL ? job->scheme->code : 0);
     line_put_hex(&line, "message_sha256", hashed ? digest : NULL, sizeof digest);

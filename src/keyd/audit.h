@@ -32,7 +32,7 @@ struct audit_request {
 void audit_refused(struct audit *audit, const struct peer *peer,
                    const struct audit_request *request, enum immure_error error,
                    const char *reason);
-/* Where all is audited: the signature of the job was released to the peer. */
+/* Where all is audited: the signature (or the premaster secret) was released to the peer. */
 void audit_signed(struct audit *audit, const struct peer *peer, const struct job *job);
 
 /* When to call audit_report() though nothing has happened; UINT64_MAX: never. */

@@ -84,6 +84,18 @@ class Lines(ImmuredTest):
         self.assertEqual([line["scheme"] for line in self.lines("signed")],
                          ["ecdsa_secp256r1_sha256"] * 2 + ["ed25519"])
 
+    def test_decryptions(self):
+        self.key = Key("rsa-2048")
+        client = self.start(top="audit = all", more="decrypt = tls-rsa-key-exchange")
+        ciphertext = bytes(range(256))
+        self.assertEqual(len(client.decrypt(self.key.id, ciphertext)), 48)
+        self.assert_error(client.decrypt(self.other.id, ciphertext), wire.E_POLICY)
+        done, alarm = self.lines()
+        self.assert_line(done, audit="decrypted", key=KEY_NAME, scheme=None,
+                         message_sha256=hashlib.sha256(ciphertext).hexdigest())
+        self.assert_line(alarm, audit="alarm", key="key 0", scheme=None,
+                         reason="the key's configuration does not allow decryption")
+
     def test_among_json_lines(self):
         client = self.start(top="log = json")
         client.sign(bytes(32), wire.ECDSA_SHA256, wire.tls13_message())
