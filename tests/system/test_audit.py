@@ -1,4 +1,4 @@
-"""The audit of immured: who was refused what, who signed what, and that it never waits for a reader."""
+"""The audit of immured: who was refused what, who signed what; and that it waits for no reader."""
 
 import contextlib
 import hashlib
