@@ -1,6 +1,6 @@
 /*
- * The configuration of immured: what immured.conf says, checked and complete. config.c owns the one
- * table of directives; everything after it sees only these structs.
+ * The configuration of immured: what immured.conf says, checked and complete. directives.c
+ * has the one table of directives; everything after it sees only these structs.
  */
 #ifndef KEYD_CONFIG_H
 #define KEYD_CONFIG_H
@@ -18,7 +18,8 @@
 struct key_config {
     char *name;
     char *location; /* "immured.conf:7" */
-    char *file;
+    char *file;     /* NULL: the key is in a device, where `uri` says */
+    char *uri;
     char *pass_phrase_file; /* NULL: not encrypted */
     char *backend;          /* NULL: as for all */
     enum policy policy;
@@ -27,14 +28,29 @@ struct key_config {
     struct rate rate; /* of each client */
 };
 
+/* An OpenSSL provider or engine, and what is behind it. */
+struct provider_config {
+    char *name;
+    char *location;
+    char *module, *engine; /* one of them */
+    struct text_list parameters, environment;
+    char *properties; /* NULL: "provider=" and its name */
+    char *pin_file;
+    bool asynchronous;
+    uint64_t threads;
+    uint64_t timeout; /* ns */
+    struct text_list system_calls;
+};
+
 struct config {
     uint64_t threads;
+    bool yield;   /* signer threads to everything else */
     char *listen; /* path; NULL: none */
     char *user;   /* NULL: the default */
     struct access_config allow;
-    struct rate rate;         /* of each client, with all keys */
-    bool audit_all;           /* signatures too */
-    char *backend;            /* "auto", or the name of one */
+    struct rate rate;          /* of each client, with all keys */
+    bool audit_all;            /* signatures too */
+    char *backend;             /* "auto", or the name of one */
     char *multibuffer_library; /* path; NULL: where the system has it */
     uint64_t queue_age, hold;  /* ns */
     bool log_json;
@@ -42,6 +58,8 @@ struct config {
     uint64_t stall_timeout; /* ns */
     struct key_config *keys;
     size_t key_count;
+    struct provider_config *providers;
+    size_t provider_count;
 };
 
 /* Strings and arrays belong to *config; `backends` (ended by NULL) is what may be named. False: the

@@ -40,16 +40,20 @@ static bool set_padding(EVP_PKEY_CTX *context, const struct wire_scheme *scheme)
            EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) > 0;
 }
 
+bool context_set_up(EVP_PKEY_CTX *context, enum contexts_purpose purpose,
+                    const struct wire_scheme *scheme)
+{
+    int ready =
+        purpose == CONTEXTS_SIGN ? EVP_PKEY_sign_init(context) : EVP_PKEY_verify_init(context);
+    return ready > 0 && set_padding(context, scheme) &&
+           EVP_PKEY_CTX_set_signature_md(context, EVP_get_digestbyname(scheme->digest)) > 0;
+}
+
 static EVP_PKEY_CTX *make(enum contexts_purpose purpose, const struct key *key,
                           const struct wire_scheme *scheme)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL);
-    if (context == NULL)
-        return NULL;
-    int ready =
-        purpose == CONTEXTS_SIGN ? EVP_PKEY_sign_init(context) : EVP_PKEY_verify_init(context);
-    if (ready > 0 && set_padding(context, scheme) &&
-        EVP_PKEY_CTX_set_signature_md(context, EVP_get_digestbyname(scheme->digest)) > 0)
+    if (context != NULL && context_set_up(context, purpose, scheme))
         return context;
     EVP_PKEY_CTX_free(context);
     return NULL;

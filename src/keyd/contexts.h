@@ -19,4 +19,8 @@ void contexts_free(struct contexts *contexts);
 EVP_PKEY_CTX *contexts_get(struct contexts *contexts, const struct key *key,
                            const struct wire_scheme *scheme);
 
+/* For a digest of this scheme. False: libcrypto refused. */
+bool context_set_up(EVP_PKEY_CTX *context, enum contexts_purpose purpose,
+                    const struct wire_scheme *scheme);
+
 #endif

@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keyd/backend/backend.h"
+#include "keyd/backend/provider_device.h"
 #include "keyd/secret.h"
 
 /* A PEM file may hold a certificate chain beside the key. */
 #define KEY_FILE_MAX 65536
-#define PASS_PHRASE_MAX 1023 /* what libcrypto's call-back has room for */
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
@@ -41,18 +40,6 @@ static int pass_phrase_give(char *buffer, int size, int writing, void *arg)
         return -1;
     memcpy(buffer, phrase->secret.bytes, phrase->secret.length);
     return (int)phrase->secret.length;
-}
-
-static bool pass_phrase_read(struct pass_phrase *phrase, const char *file)
-{
-    if (!secret_read(&phrase->secret, file, PASS_PHRASE_MAX))
-        return false;
-    const uint8_t *bytes = phrase->secret.bytes;
-    size_t length = 0;
-    while (length < phrase->secret.length && bytes[length] != '\n' && bytes[length] != '\r')
-        length++;
-    phrase->secret.length = length;
-    return true;
 }
 
 static bool refuse(char *error, size_t size, const char *format, ...)
@@ -86,7 +73,8 @@ static bool read_pair(struct key *key, const struct key_source *source, char *er
         refuse(error, size, "%s: %s", source->file, strerror(errno));
         goto out;
     }
-    if (source->pass_phrase_file != NULL && !pass_phrase_read(&phrase, source->pass_phrase_file)) {
+    if (source->pass_phrase_file != NULL &&
+        !secret_read_line(&phrase.secret, source->pass_phrase_file, PASS_PHRASE_MAX)) {
         refuse(error, size, "%s: %s", source->pass_phrase_file, strerror(errno));
         goto out;
     }
@@ -104,6 +92,14 @@ out:
     secret_free(&pem);
     secret_free(&phrase.secret);
     return good;
+}
+
+static bool find_in_device(struct key *key, const struct key_source *source, char *error,
+                           size_t size)
+{
+    if (key->device == NULL)
+        return refuse(error, size, "uri needs a backend that is a provider:NAME");
+    return device_find_key(key->device, key, source->uri, error, size);
 }
 
 static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)
@@ -194,8 +190,12 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
     }
     key->policy = source->policy;
     key->decrypt = source->decrypt;
-    if (!read_pair(key, source, error, size) || !identify(key, error, size) ||
-        !name_by_public_half(key, error, size))
+    key->device = source->device;
+    key->in_device = source->uri != NULL;
+    if (!(key->in_device ? find_in_device(key, source, error, size)
+                         : read_pair(key, source, error, size)) ||
+        !identify(key, error, size) || !name_by_public_half(key, error, size) ||
+        (key->in_device && !device_try_key(key->device, key, error, size)))
         goto failed;
     if (key->decrypt && key->type != WIRE_KEY_RSA) {
         refuse(error, size, "only RSA keys can decrypt");

@@ -26,6 +26,7 @@ enum cost {
 };
 
 struct backend;
+struct device;
 struct kind;
 
 struct key {
@@ -37,7 +38,7 @@ struct key {
     struct allow allow; /* who may use it; empty: who may use immured */
     struct rate rate;   /* of each client */
 
-    EVP_PKEY *pair;
+    EVP_PKEY *pair; /* of a key in a device the public half only */
     enum wire_key_type type;
     int bits;
     const char *group; /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
@@ -53,11 +54,15 @@ struct key {
     const struct kind *kind;      /* keys that share its line in the queue; of kinds_add_key() */
     const struct backend *keeper; /* whose form of the key `prepared` is */
     void *prepared;               /* NULL: the backend needs none */
+    struct device *device;        /* of its backend, if that is a provider */
+    bool in_device;               /* and nowhere else */
 };
 
 struct key_source {
     const char *name, *location;
-    const char *file;             /* PEM */
+    const char *file;             /* PEM; NULL: the key is in a device */
+    const char *uri;              /* where it is there */
+    struct device *device;        /* of the backend provider:NAME; NULL: another */
     const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
     bool decrypt;

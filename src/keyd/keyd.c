@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
 #include "keyd/keyring.h"
@@ -32,6 +33,7 @@ struct options {
 struct keyd {
     struct options options;
     struct config config;
+    struct providers providers;
     struct kinds kinds;
     struct keyring keyring;
     struct signer signer; /* the event loop's */
@@ -152,11 +154,13 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
     struct key_source source = {.name = config->name,
                                 .location = config->location,
                                 .file = config->file,
+                                .uri = config->uri,
                                 .pass_phrase_file = config->pass_phrase_file,
                                 .policy = config->policy,
                                 .decrypt = config->decrypt};
     char reason[512];
     const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
+    source.device = providers_find_device(&keyd->providers, backend);
     struct key *key = key_load(&source, reason, sizeof reason);
     if (key == NULL ||
         !kinds_add_key(&keyd->kinds, key, find_backend(keyd, backend), reason, sizeof reason)) {
@@ -219,9 +223,10 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
-    keyd->kinds.backends = backends;
-    if (!sandbox_begin(keep, sizeof keep / sizeof keep[0]))
+    if (!sandbox_begin(keep, sizeof keep / sizeof keep[0]) ||
+        !providers_open(&keyd->providers, config, backends))
         return false;
+    keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
     return load_keys(keyd) &&
            server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, starter,
@@ -247,11 +252,11 @@ static bool prepare_signing(struct keyd *keyd)
     const struct backend *const *backends = keyd->kinds.backends;
     struct scheduler *scheduler = &keyd->scheduler;
     unsigned threads = (unsigned)config->threads;
-    if (!signer_init(&keyd->signer, backends) ||
+    if (!signer_init(&keyd->signer, backends) || !providers_start(&keyd->providers) ||
         !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
         return false;
     scheduler->signer = &keyd->signer;
-    scheduler->crew = crew_start(backends, threads);
+    scheduler->crew = crew_start(backends, threads, config->yield);
     queue_init(&scheduler->queue, &keyd->kinds, config->queue_age, threads, config->hold);
     return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
 }
@@ -264,14 +269,17 @@ static bool close_doors(struct keyd *keyd)
     keyd->uid = getuid();
     int more_calls[MORE_CALLS_MAX];
     gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
-    return sandbox_close(keyd->server.listener_count > 0, more_calls);
+    return sandbox_close(keyd->server.listener_count > 0, more_calls) &&
+           providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
 }
 
 static void finish(struct keyd *keyd)
 {
     server_destroy(&keyd->server); /* takes back what signers have not begun */
     scheduler_stop(&keyd->scheduler);
+    providers_stop(&keyd->providers);
     keyring_free(&keyd->keyring);
+    providers_free(&keyd->providers);
     config_free(&keyd->config);
 }
 

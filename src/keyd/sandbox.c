@@ -115,6 +115,18 @@ static const int allowed_calls[] = {
     /* malloc() and free() */
     SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise)};
 
+/* What a library that a backend brings tries and can do without: the system's log, a file of
+ * settings, a plug-in by another name. It is told so. */
+static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS(newfstatat)};
+#define REFUSED (sizeof refused_calls / sizeof refused_calls[0])
+
+static bool listed(const int *calls, int call)
+{
+    while (*calls != -1 && *calls != call)
+        calls++;
+    return *calls == call;
+}
+
 static int allow(scmp_filter_ctx filter, bool accepts, const int *more)
 {
     int result = 0;
@@ -122,6 +134,9 @@ static int allow(scmp_filter_ctx filter, bool accepts, const int *more)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
     for (size_t i = 0; more != NULL && more[i] != -1 && result == 0; i++)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, more[i], 0);
+    for (size_t i = 0; more != NULL && more[0] != -1 && i < REFUSED && result == 0; i++)
+        if (!listed(more, refused_calls[i]))
+            result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused_calls[i], 0);
     /* memory, but none to run code from */
     const int mapping_calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
     for (size_t i = 0; i < 2 && result == 0; i++)

@@ -71,3 +71,15 @@ bool secret_read(struct secret *secret, const char *file, size_t longest)
     errno = reason;
     return good;
 }
+
+bool secret_read_line(struct secret *secret, const char *file, size_t longest)
+{
+    if (!secret_read(secret, file, longest))
+        return false;
+    size_t length = 0;
+    while (length < secret->length && secret->bytes[length] != '\n' &&
+           secret->bytes[length] != '\r')
+        length++;
+    secret->length = length;
+    return true;
+}

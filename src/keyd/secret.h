@@ -16,6 +16,9 @@ struct secret {
     size_t size;    /* of the pages */
 };
 
+/* Of a pass phrase or a PIN: what libcrypto's call-back has room for. */
+#define PASS_PHRASE_MAX 1023
+
 #define SECRET_INIT ((struct secret){0})
 
 /* Room for `size` bytes, all zero. False with errno. A lock that is refused is logged, loudly. */
@@ -25,5 +28,7 @@ void secret_free(struct secret *secret);
 /* Reads a file of at most `longest` bytes by plain read(). False with errno: EFBIG if it is longer.
  */
 bool secret_read(struct secret *secret, const char *file, size_t longest);
+/* The same, and then only the first line counts. */
+bool secret_read_line(struct secret *secret, const char *file, size_t longest);
 
 #endif

@@ -101,9 +101,10 @@ static void withhold(struct job *job, const char *consequence)
 {
     OPENSSL_cleanse(job->signature, job->key->signature_max);
     job->signature_length = 0;
-    log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
-              job->key->location, job->key->name, job->scheme->name, job->backend->name,
-              consequence);
+    if (job->error != IMMURE_E_DEVICE) /* that was logged when it went away */
+        log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
+                  job->key->location, job->key->name, job->scheme->name, job->backend->name,
+                  consequence);
     ERR_clear_error();
 }
 
@@ -137,7 +138,7 @@ static void sign_checked(struct signer *signer, const struct backend *backend,
         signer_hash(signer, batch[i]);
     sign_and_verify(signer, backend, batch, count);
     for (size_t i = 0; i < count; i++) {
-        if (batch[i]->error != IMMURE_OK && backend->fallback)
+        if (batch[i]->error != IMMURE_OK && backend->fallback && !batch[i]->key->in_device)
             sign_again(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK)
             withhold(batch[i], "withheld");

@@ -21,6 +21,7 @@ static const struct {
     {IMMURE_E_EXPIRED, "the deadline passed before the signature was begun"},
     {IMMURE_E_CANCELLED, "cancelled"},
     {IMMURE_E_SIGNING, "the signing backend failed, or its signature did not verify"},
+    {IMMURE_E_DEVICE, "the device that holds the key is away"},
     {IMMURE_E_MEMORY, "out of memory"},
     {IMMURE_E_FULL, "too many requests are pending in this client"},
     {IMMURE_E_ARGUMENT, "an argument is out of range"},

@@ -1,0 +1,20 @@
+/* The same for an engine (OpenSSL 3; there are none in OpenSSL 4). */
+#ifndef KEYD_BACKEND_PROVIDER_ENGINE_H
+#define KEYD_BACKEND_PROVIDER_ENGINE_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+
+#include "keyd/config.h"
+
+/* NULL: libcrypto's error queue says why, or that there are no engines. */
+ENGINE *engine_open(const struct provider_config *config);
+void engine_close(ENGINE *engine);
+/* Makes it forget what it knows of its device, and initialises it again. */
+bool engine_restart(ENGINE *engine);
+EVP_PKEY *engine_find_key(ENGINE *engine, const char *uri, UI_METHOD *ui, void *ui_data);
+/* A copy of an RSA or EC key that is bound to the engine, without making it the default for others.
+ */
+EVP_PKEY *engine_take_key(ENGINE *engine, const EVP_PKEY *pair);
+
+#endif

@@ -1,0 +1,115 @@
+#include "keyd/backend/provider_key.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keyd/contexts.h"
+#include "keyd/job.h"
+
+#define FILE_SCHEME "file:"
+#define FILE_MAX 65536
+
+struct device_key *device_key_new(struct key *key, const char *uri, char *reason, size_t size)
+{
+    struct device_key *device_key = calloc(1, sizeof *device_key);
+    if (device_key == NULL || (uri != NULL && (device_key->uri = strdup(uri)) == NULL)) {
+        snprintf(reason, size, "out of memory");
+        goto failed;
+    }
+    device_key->key = key;
+    if (uri == NULL || strncmp(uri, FILE_SCHEME, strlen(FILE_SCHEME)) != 0)
+        return device_key;
+    /* now, because later no file may be opened */
+    const char *path = uri + strlen(FILE_SCHEME);
+    if (secret_read(&device_key->file, path, FILE_MAX))
+        return device_key;
+    snprintf(reason, size, "%s: %s", path, strerror(errno));
+failed:
+    device_key_free(device_key);
+    return NULL;
+}
+
+void device_key_free(struct device_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_free(key->handle);
+    secret_free(&key->file);
+    free(key->uri);
+    free(key);
+}
+
+EVP_PKEY *device_key_find(const struct device_key *key, const struct module *module)
+{
+    return key->uri != NULL ? module_find_key(module, key->uri, &key->file)
+                            : module_take_key(module, key->key->pair);
+}
+
+uint64_t device_key_bit(const struct wire_scheme *scheme)
+{
+    return UINT64_C(1) << (scheme - wire_schemes);
+}
+
+static bool verify_digest(const struct key *key, const struct wire_scheme *scheme,
+                          const uint8_t *digest, size_t digest_length, const uint8_t *signature,
+                          size_t length)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL);
+    bool good = context != NULL && context_set_up(context, CONTEXTS_VERIFY, scheme) &&
+                EVP_PKEY_verify(context, signature, length, digest, digest_length) == 1;
+    EVP_PKEY_CTX_free(context);
+    return good;
+}
+
+static bool verify_message(const struct key *key, const uint8_t *message, size_t message_length,
+                           const uint8_t *signature, size_t length)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool good = context != NULL &&
+                EVP_DigestVerifyInit(context, NULL, NULL, NULL, key->pair) == 1 &&
+                EVP_DigestVerify(context, signature, length, message, message_length) == 1;
+    EVP_MD_CTX_free(context);
+    return good;
+}
+
+static bool try_scheme(const struct device_key *key, const struct module *module, EVP_PKEY *handle,
+                       const struct wire_scheme *scheme, char *reason, size_t size)
+{
+    static const uint8_t sample[JOB_DIGEST_MAX];
+    size_t sample_length = scheme->digest != NULL
+                               ? (size_t)EVP_MD_get_size(EVP_get_digestbyname(scheme->digest))
+                               : sizeof sample;
+    size_t length = key->key->signature_max;
+    uint8_t *signature = malloc(length);
+    if (signature == NULL) {
+        snprintf(reason, size, "out of memory");
+        return false;
+    }
+    bool good = module_sign(module, handle, scheme, sample, sample_length, signature, &length);
+    if (!good) {
+        module_reason(reason, size);
+    } else {
+        good = scheme->digest != NULL
+                   ? verify_digest(key->key, scheme, sample, sample_length, signature, length)
+                   : verify_message(key->key, sample, sample_length, signature, length);
+        if (!good)
+            snprintf(reason, size, "its signatures do not verify");
+    }
+    free(signature);
+    return good;
+}
+
+uint64_t device_key_try(const struct device_key *key, const struct module *module, EVP_PKEY *handle,
+                        char *reason, size_t size)
+{
+    uint64_t serves = 0;
+    for (size_t i = 0; i < key->key->scheme_count; i++) {
+        const struct wire_scheme *scheme = wire_scheme_find(key->key->schemes[i]);
+        if (try_scheme(key, module, handle, scheme, reason, size))
+            serves |= device_key_bit(scheme);
+    }
+    return serves;
+}

@@ -1,0 +1,50 @@
+/*
+ * One signature to be made by a device. Its own copy of what it needs, because whoever asked may
+ * stop waiting. The device's lock guards `state` and `abandoned`.
+ */
+#ifndef KEYD_BACKEND_PROVIDER_OPERATION_H
+#define KEYD_BACKEND_PROVIDER_OPERATION_H
+
+#include <openssl/async.h>
+
+#include "keyd/backend/provider_key.h"
+#include "keyd/job.h"
+
+enum operation_state { OPERATION_WAITING, OPERATION_RUNNING, OPERATION_DONE };
+
+struct operation {
+    struct list node; /* while it waits */
+    enum operation_state state;
+    bool abandoned; /* nobody waits for it: freed by the device's thread */
+    bool good;      /* when it is done */
+
+    const struct module *module;
+    const struct device_key *key;
+    EVP_PKEY *handle; /* its own reference; NULL: not begun */
+    const struct wire_scheme *scheme;
+    size_t input_length, signature_length;
+    uint8_t *signature; /* behind the input */
+    uint8_t input[];
+};
+
+/* NULL: out of memory. */
+struct operation *operation_new(const struct job *job, const struct device_key *key,
+                                const struct module *module);
+void operation_free(struct operation *operation);
+/* Signs, on the stack it is called on. */
+bool operation_run(struct operation *operation);
+
+/* An operation within an ASYNC job: where the device would wait, it pauses instead. */
+struct flight {
+    struct operation *operation;
+    ASYNC_JOB *job;
+    ASYNC_WAIT_CTX *wait;
+};
+
+/* What it waits for: a descriptor that will be readable, or -1: nobody can know, ask again soon. */
+int flight_descriptor(const struct flight *flight);
+/* Begins, or goes on. False: it has paused. True: it is over, *good says how, and flight is empty.
+ */
+bool flight_resume(struct flight *flight, bool *good);
+
+#endif
