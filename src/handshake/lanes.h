@@ -1,0 +1,45 @@
+/*
+ * X25519 in the eight lanes of Intel's crypto_mb, found at run time. Its headers belong to a
+ * package that a build need not have, so what is called is declared here.
+ *
+ * A shared secret may be wrong for public keys that lanes_serve_key() refuses. Ask before.
+ */
+#ifndef HANDSHAKE_LANES_H
+#define HANDSHAKE_LANES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LANES 8
+#define X25519_SIZE 32
+
+typedef uint8_t *const lanes_out[LANES];
+typedef const uint8_t *const lanes_in[LANES];
+
+struct lanes {
+    const char *soname; /* NULL: none */
+    /* Both return four bits a lane, 0 being success. */
+    uint32_t (*public_key)(lanes_out public, lanes_in private);
+    uint32_t (*shared_secret)(lanes_out secret, lanes_in private, lanes_in public);
+};
+
+/* False: one line in `reason`. The library stays loaded. */
+bool lanes_open(struct lanes *lanes, char *reason, size_t size);
+
+/* False: the lanes may compute something else with this public key than everyone else does. */
+bool lanes_serve_key(const uint8_t public[X25519_SIZE]);
+
+/* For 1 to 8 of each. A lane's result is good only where its bit is set in what is returned. */
+unsigned lanes_make_public(const struct lanes *lanes, size_t count,
+                           const uint8_t private[][X25519_SIZE], uint8_t public[][X25519_SIZE]);
+struct lanes_job {
+    const uint8_t *private, *public;
+    uint8_t *secret;
+};
+unsigned lanes_derive(const struct lanes *lanes, const struct lanes_job *jobs, size_t count);
+
+/* RFC 7748 and edge cases, in every lane. */
+bool lanes_known_answers(const struct lanes *lanes);
+
+#endif

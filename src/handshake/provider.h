@@ -1,0 +1,42 @@
+/* What one instance of the provider holds, and its tables; provider-base(7) says how OpenSSL calls
+ * the functions in them. */
+#ifndef HANDSHAKE_PROVIDER_H
+#define HANDSHAKE_PROVIDER_H
+
+#include <openssl/core_dispatch.h>
+#include <openssl/types.h>
+
+#include "base/list.h"
+#include "handshake/fast_handshake.h"
+#include "handshake/key_schedule.h"
+#include "handshake/lanes.h"
+#include "handshake/pairs.h"
+
+#define REASON_TEXT_SIZE 128
+
+struct fast_handshake {
+    OSSL_LIB_CTX *context; /* the application's; what is plain comes from its `default` */
+    OSSL_PROVIDER *handle;
+    unsigned parts;
+    char reason[REASON_TEXT_SIZE]; /* why parts that were wanted are not in force; or empty */
+    struct key_schedule_hash hashes[KEY_SCHEDULE_HASHES];
+    struct lanes lanes;
+    struct pairs *pairs; /* NULL: key pairs come from `default` */
+    struct list waiting; /* derivations */
+    struct derivation_waiter *current;
+};
+
+/* What every function of a dispatch table is cast to. */
+typedef void (*provider_function)(void);
+
+#define PROVIDER_NAME "immure-handshake"
+#define PROVIDER_PROPERTIES "provider=" PROVIDER_NAME ",immure.handshake=yes"
+
+/* As OSSL_PROVIDER_add_builtin() takes it; the context is a struct fast_handshake. */
+OSSL_provider_init_fn handshake_provider_init;
+
+extern const OSSL_DISPATCH key_schedule_functions[];
+extern const OSSL_DISPATCH keymgmt_functions[];
+extern const OSSL_DISPATCH exchange_functions[];
+
+#endif
