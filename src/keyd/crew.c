@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,11 +20,13 @@
 #define HELD_UP_AFTER (20 * NS_PER_MS)
 #define HELD_UP_TIMES 4
 
+#define LOWER_WEIGHT 5 /* nice: a third of the weight of others */
+
 struct crew_member {
     struct crew *crew;
     struct signer signer;
     pthread_t thread;
-    bool started, reserve;
+    bool started, yield, reserve;
     sem_t given, running;
     bool busy;               /* the event loop's: given and not collected */
     atomic_bool done;        /* the thread's, until it is collected */
@@ -52,8 +55,10 @@ static void tell(struct crew *crew)
 static void *member_run(void *arg)
 {
     struct crew_member *member = arg;
-    if (!member->reserve)
+    if (member->yield)
         sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+    else if (!member->reserve)
+        setpriority(PRIO_PROCESS, (id_t)gettid(), LOWER_WEIGHT);
     sem_post(&member->running);
     for (;;) {
         while (sem_wait(&member->given) != 0)
@@ -85,9 +90,9 @@ static bool member_start(struct crew *crew, struct crew_member *member,
     return true;
 }
 
-struct crew *crew_start(const struct backend *const *backends, unsigned threads)
+struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield)
 {
-    size_t count = (size_t)threads + 1;
+    size_t count = (size_t)threads + yield;
     struct crew *crew = calloc(1, sizeof *crew + count * sizeof crew->members[0]);
     if (crew == NULL || (crew->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0) {
         log_error("signer threads: %s", strerror(errno));
@@ -98,8 +103,9 @@ struct crew *crew_start(const struct backend *const *backends, unsigned threads)
     /* otherwise glibc reads the number of CPUs from a file, when some thread makes the ninth arena
      */
     mallopt(M_ARENA_MAX, (int)count + 1);
-    crew->members[threads].reserve = true;
     for (size_t i = 0; i < count; i++) {
+        crew->members[i].yield = yield && i < threads;
+        crew->members[i].reserve = i == threads;
         if (!member_start(crew, &crew->members[i], backends)) {
             crew_stop(crew);
             return NULL;
@@ -147,6 +153,8 @@ void crew_woken(struct crew *crew)
 uint64_t crew_deadline(const struct crew *crew)
 {
     uint64_t expected = 0;
+    if (!crew->members[crew->count - 1].reserve)
+        return UINT64_MAX;
     for (size_t i = 0; i < crew->count; i++) {
         const struct crew_member *member = &crew->members[i];
         if (member->busy == member->reserve)
@@ -159,8 +167,8 @@ uint64_t crew_deadline(const struct crew *crew)
 
 struct crew_member *crew_idle(struct crew *crew, uint64_t now)
 {
-    for (size_t i = 0; i + 1 < crew->count; i++)
-        if (!crew->members[i].busy)
+    for (size_t i = 0; i < crew->count; i++)
+        if (!crew->members[i].busy && !crew->members[i].reserve)
             return &crew->members[i];
     return now >= crew_deadline(crew) ? &crew->members[crew->count - 1] : NULL;
 }

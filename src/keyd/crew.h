@@ -2,10 +2,12 @@
  * The signer threads. Each has a mailbox for one batch: the event loop gives, the thread signs, the
  * event loop collects; neither ever holds a lock that the other waits for.
  *
- * That matters because the threads run as SCHED_IDLE: whatever wakes up, an event loop above all,
- * takes the core from them at once and not at the kernel's next tick. What nobody else uses is all
- * theirs. On a machine that others keep busy that may be nothing: for this there is one more thread
- * of ordinary weight, the reserve, which gets work only when the others make no progress.
+ * That matters where they yield, for event loops that do not wait for them: then the threads run as
+ * SCHED_IDLE, and whatever wakes up takes the core from them at once, not at the kernel's next
+ * tick. What nobody else uses is all theirs. On a machine that others keep busy that may be
+ * nothing: for this there is one more thread of ordinary weight, the reserve, which gets work only
+ * when the others make no progress. Where they do not yield, clients wait for what they sign, and
+ * they have a weight somewhat below that of others.
  */
 #ifndef KEYD_CREW_H
 #define KEYD_CREW_H
@@ -16,7 +18,7 @@ struct crew;
 
 /* NULL: reason logged. Returns when the threads have made the system calls that they begin with:
  * the doors may close. */
-struct crew *crew_start(const struct backend *const *backends, unsigned threads);
+struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield);
 /* Waits for what is being signed and frees all. */
 void crew_stop(struct crew *crew);
 
@@ -24,9 +26,10 @@ void crew_stop(struct crew *crew);
 int crew_wake(const struct crew *crew);
 /* It was readable: look, by crew_collect(). */
 void crew_woken(struct crew *crew);
-/* A thread without work, or NULL; the reserve only when the others are held up. */
+/* A thread without work, or NULL; the reserve, if there is one, only when the others are held up.
+ */
 struct crew_member *crew_idle(struct crew *crew, uint64_t now);
-/* For the tests at the start: any one, the reserve included; NULL: no such thread. */
+/* For the tests at the start: any one, the reserve included; NULL: there are fewer. */
 struct crew_member *crew_get(struct crew *crew, size_t index);
 /* Hands over a batch of one kind; the thread has none. */
 void crew_give(struct crew *crew, struct crew_member *member, struct job *const *batch,

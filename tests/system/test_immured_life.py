@@ -252,10 +252,19 @@ class End(ImmuredTest):
         self.assertIn("not fully answered", immured.log())
 
 
+def weights(pid):
+    """[(nice value, scheduling policy), ...] of its threads."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        fields = proc.read(pid, f"task/{task}/stat").rsplit(")", 1)[1].split()
+        found.append((int(fields[16]), int(fields[38])))
+    return sorted(found, key=lambda weight: weight[::-1])
+
+
 class Walls(ImmuredTest):
     @harness.not_sanitized("the walls stay open")
     def test_doors(self):
-        pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256")))
+        pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256"), top="yield = yes"))
         tasks = os.listdir(f"/proc/{pid}/task")
         self.assertEqual(len(tasks), 3, "main, one signer, the reserve")
         for task in tasks:
@@ -272,10 +281,11 @@ class Walls(ImmuredTest):
         if os.geteuid() == 0:
             self.assertNotIn(0, proc.uids(pid))
             self.assertEqual(proc.status(pid)["Groups"], "")
-        # event loops first
-        policies = [int(proc.read(pid, f"task/{task}/stat").rsplit(")", 1)[1].split()[38])
-                    for task in tasks]
-        self.assertEqual(sorted(policies), [os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_IDLE])
+        self.assertEqual(weights(pid), [(0, os.SCHED_BATCH)] * 2 + [(0, os.SCHED_IDLE)])
+
+    def test_signers_that_do_not_yield(self):
+        pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256")))
+        self.assertEqual(weights(pid), [(0, os.SCHED_BATCH), (5, os.SCHED_BATCH)])
 
     @harness.not_sanitized("the walls stay open")
     @harness.needs_root("to become the user of immured")

@@ -115,7 +115,7 @@ static int set_up(void **state)
     add(fixture, &fixture->rsa, &lanes);
     assert_true(signer_init(&fixture->signer, backends));
     fixture->scheduler.signer = &fixture->signer;
-    fixture->scheduler.crew = crew_start(backends, THREADS);
+    fixture->scheduler.crew = crew_start(backends, THREADS, true);
     assert_non_null(fixture->scheduler.crew);
     queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
     for (size_t i = 0; i < KINDS_MAX; i++)

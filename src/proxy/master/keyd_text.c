@@ -58,6 +58,7 @@ char *keyd_text(const struct config *config)
     if (out == NULL)
         return NULL;
     fprintf(out, "threads = %u\n", config->keys.threads);
+    put_text(out, "yield =", config->signing == SIGNING_ASYNC ? "yes" : "no");
     put_text(out, "backend =", config->keys.backend);
     put_text(out, "multibuffer-library =", config->keys.library);
     put_text(out, "user =", config->keys.user);
