@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -519,6 +520,25 @@ static int release(void **state)
     return 0;
 }
 
+/* docs/protocol.md has a row for each figure. */
+static void test_figures_are_documented(void **state)
+{
+    (void)state;
+    FILE *file = fopen(PROTOCOL_DOCUMENT, "r");
+    assert_non_null(file);
+    static char text[1 << 16];
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = '\0';
+    for (size_t i = 0; i < wire_stat_count; i++) {
+        const struct wire_stat *stat = &wire_stats[i];
+        char row[256];
+        snprintf(row, sizeof row, "\n| %d | %s | %s |\n", stat->number, stat->name, stat->help);
+        if (strstr(text, row) == NULL)
+            fail_msg("docs/protocol.md lacks%s", row);
+    }
+}
+
 int main(void)
 {
     for (size_t i = 0; i < sizeof some; i++)
@@ -540,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_several_frames_in_one_read),
         cmocka_unit_test(test_output_limit),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_figures_are_documented),
     };
     return cmocka_run_group_tests(tests, NULL, release);
 }
