@@ -105,7 +105,7 @@ class Machine(Overlay):
         self.boot = subprocess.Popen(self.outside(*command), stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            harness.wait_until(self.is_up, "systemd in a container", pause=0.2)
+            harness.wait_until(self.is_up, "systemd in a container", limit=60, pause=0.2)
         except AssertionError as reason:
             raise Refused(f"{reason}: {self.stop()[-500:]}") from reason
 

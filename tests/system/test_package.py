@@ -114,10 +114,19 @@ class Package(harness.SystemTest):
         users = self.good(root, "ps", "-C", "immured", "-o", "user=").split()
         self.assertEqual(users, ["root", "immured"], "the supervisor and the key process")
         self.good(root, "immure", "key", "test", "example.org")
+        self.reference_stands_for_key(root)
         self.good(root, "systemctl", "reload", "immured")
         self.good(root, "systemctl", "restart", "immured")
         self.good(root, "immure", "key", "test", "example.org")
         self.assertNotIn("NOT LOCKED", self.journal(root, "immured"))
+
+    def reference_stands_for_key(self, root):
+        reference = self.good(root, "immure", "key", "reference", "example.org")
+        certified = self.good(root, "openssl", "x509", "-noout", "-pubkey", "-in",
+                              "/etc/immure/example.org.crt")
+        public = self.good(root, "openssl", "pkey", "-provider", "default", "-provider", "immure",
+                           "-propquery", "?provider!=immure", "-pubout", text=reference)
+        self.assertEqual(public, certified)
 
     def proxy_serves(self, root):
         self.good(root, "systemctl", "start", "immure-proxy")
