@@ -154,7 +154,7 @@ class Reload(ServiceTest):
         self.immured.signal(signal.SIGHUP)
 
         def names():
-            with contextlib.suppress(wire.Closed), self.connect() as client:
+            with contextlib.suppress(wire.Closed, OSError), self.connect() as client:
                 return [name for name, _, _ in client.keys()]
             return []  # it left while it was asked
         harness.wait_until(lambda: names() == ["the last"], "the last configuration")
