@@ -11,6 +11,7 @@ static const uint8_t message[MESSAGE_SIZE] = "                                "
                                              "                                "
                                              "TLS 1.3, server CertificateVerify";
 
+/* A key that has schemes of one sort only, as RSA-PSS keys do, gives its first. */
 static const struct wire_scheme *find_scheme(const struct key *key, bool pss)
 {
     for (size_t i = 0; i < key->scheme_count; i++) {
@@ -18,7 +19,7 @@ static const struct wire_scheme *find_scheme(const struct key *key, bool pss)
         if (scheme->pss == pss)
             return scheme;
     }
-    return NULL;
+    return key->scheme_count > 0 ? wire_scheme_find(key->schemes[0]) : NULL;
 }
 
 bool sample_make(struct sample *sample, const struct key *key, bool pss, size_t count)

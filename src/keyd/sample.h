@@ -10,8 +10,8 @@ struct sample {
     size_t count;
 };
 
-/* `count` signatures of a TLS 1.3 server's message, with PSS or without. False: out of memory, or
- * the key has no such scheme. */
+/* `count` signatures of a TLS 1.3 server's message, with PSS or without, where the key has both.
+ * False: out of memory, or the key has no scheme. */
 bool sample_make(struct sample *sample, const struct key *key, bool pss, size_t count);
 /* Verifies each with the public key, in libcrypto's simplest way. False: logged. */
 bool sample_good(const struct sample *sample);

@@ -18,6 +18,8 @@ KINDS = {  # what `openssl req -newkey` is told
     "p-384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
     "p-521": ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
     "ed25519": ["ed25519"],
+    "rsa-pss": ["rsa-pss:2048"],
+    "ml-dsa-65": ["ml-dsa-65"],  # from OpenSSL 3.5 on
 }
 
 

@@ -8,6 +8,7 @@ import immured
 import wire
 from immured import Key, openssl
 
+ALLOWED = "decrypt = tls-rsa-key-exchange"
 PREMASTER = b"\x03\x03" + bytes(range(46))
 
 
@@ -21,23 +22,20 @@ def encrypt(key, plain, padding="pkcs1"):
 
 
 class RsaKeyExchange(immured.ImmuredTest):
-    def start(self, *keys, decrypt="tls-rsa-key-exchange"):
-        """The first key may decrypt."""
-        self.path = os.path.join(self.directory, "immured.sock")
-        config = os.path.join(self.directory, "immured.conf")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(f'listen = "{self.path}"\nthreads = 1\n')
-            for number, key in enumerate(keys):
-                allowed = f"decrypt = {decrypt}" if number == 0 else ""
-                file.write(f'key "key {number}" {{ file = "{key.file}" {allowed} }}\n')
-        program = self.start_program("immured", "--config", config)
-        harness.wait_until(lambda: "ready:" in program.log() or not program.running(),
-                           "immured to be ready")
-        return program
+    def refused_configuration(self, kind, decrypt):
+        """The log of an immured that does not start with such a key."""
+        path = os.path.join(self.directory, "immured.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'listen = "{self.directory}/immured.sock"\n'
+                       f'key "key" {{ file = "{Key(kind).file}" decrypt = {decrypt} }}\n')
+        program = self.start_program("immured", "--config", path)
+        program.expected_status = 1
+        self.assertEqual(program.wait(), 1)
+        return program.log()
 
     def test_premaster_secrets_only(self):
-        key = Key("rsa-2048")
-        self.start(key)
+        key = Key("rsa-2048", more=ALLOWED)
+        self.start_immured(key)
         client = self.connect()
         good = encrypt(key, PREMASTER)
         self.assertEqual(client.decrypt(key.id, good), PREMASTER)
@@ -53,8 +51,8 @@ class RsaKeyExchange(immured.ImmuredTest):
         self.assert_served(client, key)
 
     def test_off_by_default(self):
-        allowed, other = Key("rsa-2048"), Key("rsa-2048", serial=2)
-        self.start(allowed, other)
+        allowed, other = Key("rsa-2048", more=ALLOWED), Key("rsa-2048", serial=2)
+        self.start_immured(allowed, other)
         client = self.connect()
         self.assert_error(client.decrypt(other.id, encrypt(other, PREMASTER)), wire.E_POLICY,
                           "the key's configuration does not allow decryption")
@@ -64,17 +62,12 @@ class RsaKeyExchange(immured.ImmuredTest):
         self.assertEqual(client.decrypt(allowed.id, encrypt(allowed, PREMASTER)), PREMASTER)
 
     def test_only_rsa_keys(self):
-        program = self.start(Key("p-256"))
-        program.expected_status = 1
-        self.assertEqual(program.wait(), 1)
-        self.assertIn("only RSA keys can decrypt", program.log())
+        self.assertIn("only RSA keys can decrypt",
+                      self.refused_configuration("p-256", "tls-rsa-key-exchange"))
 
     def test_a_word_that_is_none(self):
-        program = self.start(Key("rsa-2048"), decrypt="yes")
-        program.expected_status = 1
-        self.assertEqual(program.wait(), 1)
         self.assertIn('decrypt: "yes" was given, expected: no or tls-rsa-key-exchange',
-                      program.log())
+                      self.refused_configuration("rsa-2048", "yes"))
 
 
 if __name__ == "__main__":
