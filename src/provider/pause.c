@@ -77,10 +77,12 @@ struct pause *pause_of_job(void)
     return NULL;
 }
 
-/* At this absolute time, or, with UINT64_MAX, never. */
+/* At this absolute time, which may be past, or, with UINT64_MAX, never. */
 static void timer_set(const struct pause *pause, uint64_t time)
 {
     struct itimerspec when = {.it_interval = {0}};
+    if (time == 0)
+        time = 1; /* 0 is how a timer is disarmed */
     if (time != UINT64_MAX) {
         when.it_value.tv_sec = (time_t)(time / NS_PER_S);
         when.it_value.tv_nsec = (long)(time % NS_PER_S);
