@@ -1,11 +1,13 @@
 /*
- * What the way to a signature costs: an event loop of libimmure with a window of requests, all that
- * are due in one write, against an immured whose signatures cost nothing (bench-immured-replay).
+ * What a signature costs, or, against an immured whose signatures cost nothing (the backend
+ * "replay" of bench-immured-replay), the way to it: an event loop of libimmure with a window of
+ * requests, all that are due in one write.
  *
- *     bench-exchange IMMURED KEY WINDOW SECONDS
+ *     bench-exchange IMMURED KEY SCHEME BACKEND WINDOW SECONDS
  *
- * Prints one JSON object: signatures, requests_per_write, client_us and immured_us (CPU time of a
- * signature: user and system, all threads).
+ * SCHEME is the number of a TLS SignatureScheme. Prints one JSON object: signatures,
+ * requests_per_write, client_us and immured_us (CPU time of a signature: user and system, all
+ * threads), and with a window of 1 round_trip_us (median).
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "immure/client.h"
 #include "immure/spawn.h"
 
@@ -29,9 +32,12 @@ struct exchange {
     struct immure_client *client;
     int socket;
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
+    uint16_t scheme;
     bool key_known;
     unsigned due; /* requests to be made in this turn */
     uint64_t signatures, writes;
+    uint64_t asked_at; /* the last request */
+    struct histogram round_trips;
 };
 
 static void fail(const char *what, const char *why)
@@ -58,6 +64,7 @@ static void signed_one(void *arg, const struct immure_signature *signature)
         fail("sign", signature->error_text);
     exchange->signatures++;
     exchange->due++;
+    histogram_record(&exchange->round_trips, clock_now() - exchange->asked_at);
 }
 
 /* What a server signs in TLS 1.3 (RFC 8446, section 4.4.3), the transcript hash being zero. */
@@ -68,9 +75,10 @@ static void ask(struct exchange *exchange)
     memset(message, ' ', 64);
     memcpy(message + 64, context, sizeof context);
     struct immure_sign_request request = {
-        .scheme = IMMURE_ECDSA_SHA256, .message = message, .message_length = sizeof message};
+        .scheme = exchange->scheme, .message = message, .message_length = sizeof message};
     memcpy(request.key_id, exchange->key_id, sizeof request.key_id);
     for (; exchange->due > 0; exchange->due--) {
+        exchange->asked_at = clock_now();
         enum immure_error error =
             immure_sign(exchange->client, &request, signed_one, exchange, NULL);
         if (error != IMMURE_OK)
@@ -123,42 +131,48 @@ static void turns_until(struct exchange *exchange, uint64_t end)
     }
 }
 
-static void measure(struct exchange *exchange, pid_t immured, uint64_t duration)
+static void measure(struct exchange *exchange, pid_t immured, long window, uint64_t duration)
 {
     clockid_t theirs;
     if (clock_getcpuclockid(immured, &theirs) != 0)
         fail("immured", "its CPU time cannot be read");
     turns_until(exchange, clock_now() + WARMUP);
     exchange->signatures = exchange->writes = 0;
+    memset(&exchange->round_trips, 0, sizeof exchange->round_trips);
     uint64_t own_before = cpu_time(CLOCK_PROCESS_CPUTIME_ID), their_before = cpu_time(theirs);
     turns_until(exchange, clock_now() + duration);
     double own = (double)(cpu_time(CLOCK_PROCESS_CPUTIME_ID) - own_before);
     double their = (double)(cpu_time(theirs) - their_before);
     double per = 1 / (double)exchange->signatures;
     printf("{\"signatures\":%llu,\"requests_per_write\":%.1f,\"client_us\":%.3f,"
-           "\"immured_us\":%.3f}\n",
+           "\"immured_us\":%.3f",
            (unsigned long long)exchange->signatures,
            (double)exchange->signatures / (double)exchange->writes, own * per / (double)NS_PER_US,
            their * per / (double)NS_PER_US);
+    if (window == 1)
+        printf(",\"round_trip_us\":%.3f",
+               (double)histogram_quantile(&exchange->round_trips, 0.5) / (double)NS_PER_US);
+    printf("}\n");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: bench-exchange IMMURED KEY WINDOW SECONDS\n");
+    if (argc != 7) {
+        fprintf(stderr, "usage: bench-exchange IMMURED KEY SCHEME BACKEND WINDOW SECONDS\n");
         return 2;
     }
-    long window = strtol(argv[3], NULL, 10);
-    double seconds = strtod(argv[4], NULL);
+    long scheme = strtol(argv[3], NULL, 0), window = strtol(argv[5], NULL, 10);
+    double seconds = strtod(argv[6], NULL);
     if (window < 1 || window > WINDOW_MAX || !(seconds > 0 && seconds < 3600))
         fail("arguments", "WINDOW is 1 to 4096, SECONDS up to 3600");
 
     char config[1024];
     snprintf(config, sizeof config,
-             "threads = 1\nbackend = \"replay\"\nkey \"one\" { file = \"%s\" }\n", argv[2]);
+             "threads = 1\nlog-level = warning\nbackend = \"%s\"\nkey \"one\" { file = \"%s\" }\n",
+             argv[4], argv[2]);
     struct immure_spawn_options options = {
         .program = argv[1], .config = config, .listener = -1, .socket_pair = true};
-    struct exchange exchange = {.client = immure_client_new(NULL)};
+    struct exchange exchange = {.client = immure_client_new(NULL), .scheme = (uint16_t)scheme};
     pid_t immured;
     if (exchange.client == NULL || immure_spawn(&options, &immured, &exchange.socket) != IMMURE_OK)
         fail(argv[1], strerror(errno));
@@ -167,7 +181,7 @@ int main(int argc, char **argv)
     while (!exchange.key_known)
         turn(&exchange);
     exchange.due = (unsigned)window;
-    measure(&exchange, immured, (uint64_t)(seconds * (double)NS_PER_S));
+    measure(&exchange, immured, window, (uint64_t)(seconds * (double)NS_PER_S));
 
     close(exchange.socket);
     kill(immured, SIGTERM);

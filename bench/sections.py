@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from setting import CLIENT_CORES, SERVER_CORES, Child, on
+from setting import CLIENT_CORES, CORES, SERVER_CORES, Child, on
 
 import clients
 import harness
@@ -21,6 +21,8 @@ CONNECTIONS = 64  # of the closed loop
 PROBES, PROBE_RATE = 16, 25  # 3 s of them are enough for a P99
 TURN_PROBE_RATE = 50
 WINDOW = 32  # signatures under way in the exchange
+SCHEMES = {"rsa-2048": "0x0804", "rsa-3072": "0x0804", "rsa-4096": "0x0804",  # of TLS 1.3
+           "p-256": "0x0403", "p-384": "0x0503", "ed25519": "0x0807"}
 
 
 def turn_quantile(proxy, quantile):
@@ -93,16 +95,22 @@ def turns(setting, key, mode, rate, seconds):
         return figures(proxy, summary)
 
 
-def exchange(setting, seconds):
-    """CPU microseconds of a signature without the signature: libimmure, wire and socket."""
-    with on(SERVER_CORES):
+def signatures(setting, immured, key, backend, window, seconds, cores=None):
+    """What bench-exchange says of an immured and one client of it."""
+    with on(cores or set(CORES)):
         done = subprocess.run(
-            [setting.tool("bench-exchange"), setting.tool("bench-immured-replay"),
-             certificate("p-256").key, str(WINDOW), str(seconds)],
+            [setting.tool("bench-exchange"), immured, certificate(key).key, SCHEMES[key], backend,
+             str(window), str(seconds)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode != 0:
-        raise SystemExit(f"bench: bench-exchange: {done.stderr.strip()}")
+        raise SystemExit(f"bench: bench-exchange: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
+
+
+def exchange(setting, seconds):
+    """CPU microseconds of a signature without the signature: libimmure, wire and socket."""
+    return signatures(setting, setting.tool("bench-immured-replay"), "p-256", "replay", WINDOW,
+                      seconds, SERVER_CORES)
 
 
 NGINX = """\

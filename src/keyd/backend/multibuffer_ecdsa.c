@@ -19,7 +19,7 @@
 
 #include "keyd/backend/multibuffer_lanes.h"
 
-#define FRESH_BYTES 32
+#define DER_MAX 128 /* of a signature on P-384 */
 
 struct curve {
     size_t limbs, bytes; /* of numbers modulo n */
@@ -151,29 +151,45 @@ static void reduce(const struct curve *curve, const struct job *job, uint64_t *n
     reverse(bytes, number, curve->bytes);
 }
 
+static bool set_number(BIGNUM *number, const uint64_t *limbs, const struct curve *curve)
+{
+    return BN_lebin2bn((const uint8_t *)limbs, (int)curve->bytes, number) != NULL;
+}
+
+/* The random generator is asked once for a whole batch: each time costs it a system call. */
+static bool draw(const struct lanes_thread *thread, const struct curve *curve)
+{
+    union lanes_work *work = thread->work;
+    bool good;
+    do
+        good = RAND_priv_bytes((uint8_t *)&work->ecdsa.random, sizeof work->ecdsa.random) == 1;
+    while (good && !in_range(curve, work->ecdsa.random.blind));
+    return good && set_number(thread->ecdsa->blind, work->ecdsa.random.blind, curve);
+}
+
 /* SHA-512(private key, fresh random bytes, digest): more than a nonce needs, and cut. */
 static bool make_nonce(const struct lanes_thread *thread, const struct curve *curve,
-                       const struct job *job, uint64_t *nonce)
+                       const struct job *job, size_t lane)
 {
     const struct lanes_key *lanes = job->key->prepared;
-    uint8_t fresh[FRESH_BYTES];
+    uint8_t *fresh = thread->work->ecdsa.random.fresh[lane];
     union {
         uint8_t bytes[EVP_MAX_MD_SIZE];
         uint64_t limbs[EC_LIMBS_MAX];
     } hashed;
-    bool good;
+    bool good, taken = false;
     do {
-        good = RAND_priv_bytes(fresh, sizeof fresh) == 1 &&
-               EVP_DigestInit_ex2(thread->hash, thread->sha512, NULL) == 1 &&
+        good = EVP_DigestInit_ex2(thread->hash, thread->sha512, NULL) == 1 &&
                EVP_DigestUpdate(thread->hash, lanes->ec, curve->bytes) == 1 &&
-               EVP_DigestUpdate(thread->hash, fresh, sizeof fresh) == 1 &&
+               EVP_DigestUpdate(thread->hash, fresh, EC_FRESH_BYTES) == 1 &&
                EVP_DigestUpdate(thread->hash, job->digest, job->digest_length) == 1 &&
                EVP_DigestFinal_ex(thread->hash, hashed.bytes, NULL) == 1;
-    } while (good && !in_range(curve, hashed.limbs));
-    memcpy(nonce, hashed.limbs, curve->bytes);
+        taken = good && in_range(curve, hashed.limbs);
+        good = taken || (good && RAND_priv_bytes(fresh, EC_FRESH_BYTES) == 1);
+    } while (good && !taken);
+    memcpy(thread->work->ecdsa.nonce[lane], hashed.limbs, curve->bytes);
     OPENSSL_cleanse(&hashed, sizeof hashed);
-    OPENSSL_cleanse(fresh, sizeof fresh);
-    return good;
+    return taken;
 }
 
 static bool product(BIGNUM *result, const BIGNUM *a, const BIGNUM *b, const BIGNUM *c,
@@ -181,11 +197,6 @@ static bool product(BIGNUM *result, const BIGNUM *a, const BIGNUM *b, const BIGN
 {
     return BN_mod_mul_montgomery(result, a, b, curve->modulo_n, context) == 1 &&
            BN_mod_mul_montgomery(result, result, c, curve->modulo_n, context) == 1;
-}
-
-static bool set_number(BIGNUM *number, const uint64_t *limbs, const struct curve *curve)
-{
-    return BN_lebin2bn((const uint8_t *)limbs, (int)curve->bytes, number) != NULL;
 }
 
 /* s k = e + r d, each times the blind and by R squared, as Montgomery's products leave it. */
@@ -217,12 +228,13 @@ static bool take(struct lanes_thread *thread, const struct curve *curve, struct 
         !equation_holds(numbers, curve, work->ecdsa.nonce[lane], work->ecdsa.reduced[lane],
                         lanes->ec))
         return false;
-    uint8_t *end = job->signature;
-    int length = i2d_ECDSA_SIG(numbers->signature, NULL);
+    uint8_t der[DER_MAX], *end = der;
+    int length = i2d_ECDSA_SIG(numbers->signature, &end);
     if (length <= 0 || (size_t)length > job->key->signature_max)
         return false;
-    job->signature_length = (size_t)i2d_ECDSA_SIG(numbers->signature, &end);
-    return job->signature_length == (size_t)length;
+    memcpy(job->signature, der, (size_t)length);
+    job->signature_length = (size_t)length;
+    return true;
 }
 
 static multibuffer_status compute(const struct lanes_thread *thread, struct job *const *live,
@@ -262,11 +274,10 @@ void ecdsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t co
     union lanes_work *work = thread->work;
     struct job *live[LANES];
     size_t filled = 0;
-    bool blinded = BN_priv_rand_range(thread->ecdsa->blind, curve->n) == 1 &&
-                   !BN_is_zero(thread->ecdsa->blind);
+    bool drawn = draw(thread, curve);
     for (size_t i = 0; i < count; i++) {
         reduce(curve, batch[i], work->ecdsa.reduced[filled], work->ecdsa.digest[filled]);
-        if (blinded && make_nonce(thread, curve, batch[i], work->ecdsa.nonce[filled]))
+        if (drawn && make_nonce(thread, curve, batch[i], filled))
             live[filled++] = batch[i];
         else
             batch[i]->error = IMMURE_E_SIGNING;

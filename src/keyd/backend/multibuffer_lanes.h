@@ -19,6 +19,7 @@
 #define RSA_LIMBS_MAX (RSA_BYTES_MAX / 8)
 #define EC_BYTES_MAX 48
 #define EC_LIMBS_MAX (EC_BYTES_MAX / 8)
+#define EC_FRESH_BYTES 32 /* of randomness in a nonce */
 #define ED25519_BYTES 32
 
 /* key->prepared, in pages of its own that are wiped when they are given back. */
@@ -48,6 +49,10 @@ union lanes_work {
     struct {
         uint8_t r[LANES][EC_BYTES_MAX], s[LANES][EC_BYTES_MAX], digest[LANES][EC_BYTES_MAX];
         uint64_t reduced[LANES][EC_LIMBS_MAX], nonce[LANES][EC_LIMBS_MAX];
+        struct {
+            uint64_t blind[EC_LIMBS_MAX];
+            uint8_t fresh[LANES][EC_FRESH_BYTES];
+        } random;
     } ecdsa;
     struct {
         uint8_t r[LANES][ED25519_BYTES], s[LANES][ED25519_BYTES];
