@@ -120,6 +120,15 @@ static void *serve_all(void *arg)
     return NULL;
 }
 
+static void server_listen(struct server *server, const struct sockaddr_un *address, size_t length)
+{
+    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(server->listener, (const struct sockaddr *)address, (socklen_t)length),
+                     0);
+    assert_int_equal(listen(server->listener, 5), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve_all, server), 0);
+}
+
 static void server_begin(struct server *server, const enum habit *habits, size_t count)
 {
     *server = (struct server){.habits = habits, .habit_count = count};
@@ -127,10 +136,16 @@ static void server_begin(struct server *server, const enum habit *habits, size_t
     unlink(server->path);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strcpy(address.sun_path, server->path);
-    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(server->listener, (const struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(server->listener, 5), 0);
-    assert_int_equal(pthread_create(&server->thread, NULL, serve_all, server), 0);
+    server_listen(server, &address, sizeof address);
+}
+
+static void server_begin_abstract(struct server *server, const enum habit *habits)
+{
+    *server = (struct server){.habits = habits, .habit_count = 1};
+    int length = snprintf(server->path, sizeof server->path, "@immure-test.%d", (int)getpid());
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, server->path + 1, (size_t)length - 1);
+    server_listen(server, &address, offsetof(struct sockaddr_un, sun_path) + (size_t)length);
 }
 
 static void server_end(struct server *server)
@@ -349,12 +364,28 @@ static void test_fork(void **state)
     server_end(&server);
 }
 
+static void test_abstract_socket(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin_abstract(&server, habits);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_request), cmocka_unit_test(test_lost_connections_are_replaced),
-        cmocka_unit_test(test_time_limit),   cmocka_unit_test(test_refused_by_the_peer),
-        cmocka_unit_test(test_nobody_there), cmocka_unit_test(test_own_way_to_connect),
+        cmocka_unit_test(test_each_request),
+        cmocka_unit_test(test_abstract_socket),
+        cmocka_unit_test(test_lost_connections_are_replaced),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_refused_by_the_peer),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_own_way_to_connect),
         cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
