@@ -72,6 +72,7 @@ struct config {
     char *file;
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;
+    unsigned fast_handshake; /* enum fast_handshake_part, together */
     char *user; /* of the worker when started as root: name or number */
     bool log_json;
     int log_level; /* enum log_level */

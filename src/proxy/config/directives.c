@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "handshake/fast_handshake.h"
 #include "proxy/config/config.h"
 
 #define WORKERS_MAX 256
@@ -36,6 +37,12 @@ static const struct choice signing_modes[] = {{"async", SIGNING_ASYNC},
                                               {"sync", SIGNING_SYNC},
                                               {"in-process", SIGNING_IN_PROCESS},
                                               {NULL, 0}};
+static const struct choice fast_handshakes[] = {{"auto", FAST_ALL},
+                                                {"key-schedule", FAST_KEY_SCHEDULE},
+                                                {"key-pairs", FAST_KEY_SCHEDULE | FAST_KEY_PAIRS},
+                                                {"key-exchange", FAST_KEY_PAIRS | FAST_DERIVATION},
+                                                {"off", 0},
+                                                {NULL, 0}};
 static const struct choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
 static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
                                            {"warning", LOG_LEVEL_WARNING},
@@ -65,6 +72,14 @@ const struct directive directives[] = {
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "
              "`sync`: in `immured`, while the event loop waits. `in-process`: the keys are loaded "
              "into the worker, unprotected. The last two are for comparison."},
+    {SECTION_TOP, "fast-handshake", TYPE_CHOICE, .standard = "auto", .choices = fast_handshakes,
+     FIELD(struct config, fast_handshake),
+     .text =
+         "What of OpenSSL's part in a handshake is done with less: the key schedule of TLS 1.3, "
+         "X25519 key pairs made eight at a time, and X25519 secrets derived together for all "
+         "handshakes of a loop turn. `auto`: all that this machine can do. `key-schedule`: the "
+         "first. `key-pairs`: the first two. `key-exchange`: the last two. `off`: none. The log "
+         "says at start what is in force."},
     {SECTION_TOP, "user", TYPE_TEXT, .standard = "nobody", FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
     {SECTION_TOP, "log", TYPE_CHOICE, .standard = "plain", .choices = log_forms,

@@ -38,6 +38,7 @@ static void client_ready(struct watch *watch, uint32_t events)
         relay_serve(connection, (events & ~(uint32_t)EPOLLOUT) || connection->read_wants_write,
                     false);
         break;
+    case CONNECTION_DERIVING:
     case CONNECTION_CONNECT: /* nothing is wanted of the client until the backend is there */
     case CONNECTION_CLOSED:
         break;
@@ -58,6 +59,13 @@ static void wake(struct immure_waiter *waiter)
     struct connection *connection = list_entry(waiter, struct connection, waiter);
     PROBE(immure_proxy, signature_answered, connection, waiter->error,
           waiter->answered_at - waiter->asked_at);
+    connection->state = CONNECTION_HANDSHAKE;
+    step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+}
+
+static void wake_derived(struct derivation_waiter *waiter)
+{
+    struct connection *connection = list_entry(waiter, struct connection, derivation);
     connection->state = CONNECTION_HANDSHAKE;
     step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
 }
@@ -85,6 +93,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     connection->waiter.client = thread->keys.client;
     connection->waiter.blocking = thread->keys.blocking;
     connection->waiter.wake = wake;
+    connection->derivation.wake = wake_derived;
     connection->waiter.deadline = thread->loop.now + thread->config->handshake_timeout;
     connection->state = frontend->config->accept_proxy != PROXY_PROTOCOL_NONE
                             ? CONNECTION_PROXY_HEADER
@@ -100,11 +109,12 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
-/* Before libssl may free a connection that waits for a signature its fiber must have ended: one
- * more call does that, without a descriptor to write an alert to. */
-static void abandon_signature(struct connection *connection)
+/* Before libssl may free a connection whose fiber is paused the fiber must have ended: one more
+ * call does that, without a descriptor to write an alert to. */
+static void end_fiber(struct connection *connection)
 {
     immure_waiter_cancel(&connection->waiter);
+    fast_handshake_cancel(&connection->derivation);
     BIO *nowhere = BIO_new(BIO_s_null());
     SSL_set_bio(connection->ssl, nowhere, nowhere);
     immure_waiter_enter(&connection->waiter);
@@ -119,8 +129,8 @@ void connection_close(struct connection *connection)
     struct thread *thread = connection->thread;
     if (connection->state == CONNECTION_CLOSED)
         return;
-    if (connection->waiter.operation != NULL)
-        abandon_signature(connection);
+    if (connection->waiter.operation != NULL || connection->derivation.waits_for != NULL)
+        end_fiber(connection);
     if (connection->state < CONNECTION_CONNECT)
         metric_add(&thread->metrics->handshaking, (uint64_t)-1);
     PROBE(immure_proxy, closed, connection, connection->state);

@@ -1,11 +1,11 @@
 /*
  * One client connection: from accept to the end of both directions.
  *
- *     PROXY_HEADER -> HANDSHAKE <-> SIGNING -> CONNECT -> RELAY -> CLOSED
+ *     PROXY_HEADER -> HANDSHAKE <-> DERIVING, SIGNING -> CONNECT -> RELAY -> CLOSED
  *
  * Up to SIGNING all work is done in steps, in the loop's budget; from CONNECT on the connection is
  * established and served as its events come. connection_close() frees everything in any state, the
- * pending signature and its fiber included.
+ * pending derivation or signature and its fiber included.
  */
 #ifndef PROXY_WORKER_CONNECTION_H
 #define PROXY_WORKER_CONNECTION_H
@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 
 #include "base/buffer.h"
+#include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/metrics.h"
 #include "proxy/worker/loop.h"
@@ -24,8 +25,9 @@ struct thread;
 enum connection_state {
     CONNECTION_PROXY_HEADER, /* what a load balancer before us says comes first */
     CONNECTION_HANDSHAKE,
-    CONNECTION_SIGNING, /* the fiber is paused until immured has answered */
-    CONNECTION_CONNECT, /* to the backend */
+    CONNECTION_DERIVING, /* the fiber is paused until the end of this turn */
+    CONNECTION_SIGNING,  /* the fiber is paused until immured has answered */
+    CONNECTION_CONNECT,  /* to the backend */
     CONNECTION_RELAY,
     CONNECTION_CLOSED
 };
@@ -49,6 +51,7 @@ struct connection {
     struct timer timer;
     SSL *ssl; /* from the first byte of the handshake on */
     struct immure_waiter waiter;
+    struct derivation_waiter derivation;
     uint64_t accepted_at;
     struct flow up, down;                    /* client to backend, backend to client */
     bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */

@@ -55,6 +55,12 @@ void handshake_read_proxy_header(struct connection *connection)
     }
 }
 
+static bool derives_together(const struct connection *connection)
+{
+    const struct fast_handshake *fast = connection->thread->tls->fast;
+    return fast != NULL && (fast_handshake_parts(fast) & FAST_DERIVATION) != 0;
+}
+
 /* Made with the first bytes of the handshake: a connection that sends none costs none of libssl's
  * memory. */
 static bool open_ssl(struct connection *connection)
@@ -62,7 +68,7 @@ static bool open_ssl(struct connection *connection)
     connection->ssl = tls_accept(connection->frontend);
     if (connection->ssl == NULL || SSL_set_fd(connection->ssl, connection->client.descriptor) != 1)
         return false;
-    if (connection->waiter.client != NULL)
+    if (connection->waiter.client != NULL || derives_together(connection))
         SSL_set_mode(connection->ssl, SSL_MODE_ASYNC);
     return true;
 }
@@ -114,11 +120,37 @@ void handshake_feed_starved(struct thread *thread)
         step_queue(&thread->loop, STEP_BEGIN, &list_entry(node, struct connection, starved)->step);
 }
 
+static int do_handshake(struct connection *connection)
+{
+    struct fast_handshake *fast = connection->thread->tls->fast;
+    immure_waiter_enter(&connection->waiter);
+    if (fast != NULL)
+        fast_handshake_enter(fast, &connection->derivation);
+    int result = SSL_do_handshake(connection->ssl);
+    if (fast != NULL)
+        fast_handshake_leave(fast);
+    immure_waiter_leave();
+    return SSL_get_error(connection->ssl, result);
+}
+
+/* The fiber is paused: a derivation is done at the end of this turn, a signature when immured has
+ * answered. */
+static void wait_paused(struct connection *connection)
+{
+    if (connection->derivation.waits_for != NULL) {
+        connection->state = CONNECTION_DERIVING;
+        return;
+    }
+    PROBE(immure_proxy, signature_asked, connection, connection->waiter.scheme);
+    connection->state = CONNECTION_SIGNING;
+    watch_want(&connection->thread->loop, &connection->client, EPOLLRDHUP);
+}
+
 void handshake_step(struct connection *connection)
 {
     struct thread *thread = connection->thread;
-    if (connection->state == CONNECTION_SIGNING)
-        return; /* a byte of the client's queued it; the signature is still awaited */
+    if (connection->state == CONNECTION_SIGNING || connection->state == CONNECTION_DERIVING)
+        return; /* a byte of the client's queued it; what is awaited still is */
     if (connection->ssl == NULL && !open_ssl(connection)) {
         connection_fail(connection, HANDSHAKE_FAILED);
         return;
@@ -127,16 +159,14 @@ void handshake_step(struct connection *connection)
     uint64_t asked_at = connection->waiter.asked_at;
     ERR_clear_error();
     PROBE(immure_proxy, step_begin, connection);
-    immure_waiter_enter(&connection->waiter);
-    int result = SSL_do_handshake(connection->ssl);
-    immure_waiter_leave();
-    int error = SSL_get_error(connection->ssl, result);
+    int error = do_handshake(connection);
     PROBE(immure_proxy, step_end, connection, error);
 
     if (error != SSL_ERROR_WANT_ASYNC && (signing || connection->waiter.asked_at != asked_at)) {
         record_signature(connection);
-        /* One signature a handshake: what follows needs no fiber. */
-        SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
+        /* In TLS 1.3 the signature comes last, and what follows needs no fiber. */
+        if (SSL_version(connection->ssl) == TLS1_3_VERSION || !derives_together(connection))
+            SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
     }
     if (error != SSL_ERROR_WANT_ASYNC && error != SSL_ERROR_WANT_ASYNC_JOB)
         handshake_feed_starved(thread);
@@ -152,9 +182,7 @@ void handshake_step(struct connection *connection)
         watch_want(&thread->loop, &connection->client, EPOLLOUT | EPOLLRDHUP);
         break;
     case SSL_ERROR_WANT_ASYNC:
-        PROBE(immure_proxy, signature_asked, connection, connection->waiter.scheme);
-        connection->state = CONNECTION_SIGNING;
-        watch_want(&thread->loop, &connection->client, EPOLLRDHUP);
+        wait_paused(connection);
         break;
     case SSL_ERROR_WANT_ASYNC_JOB: /* all fibers are in use */
         list_append(&thread->starved, &connection->starved);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "handshake/fast_handshake.h"
 #include "proxy/worker/connection.h"
 
 /* A fiber is 32 KiB; connections beyond that wait for one. */
@@ -39,9 +40,13 @@ static void command(void *owner, const struct control_message *message)
     }
 }
 
+/* What this turn's steps have asked for: secrets here, signatures of immured. */
 static void flush(void *owner)
 {
-    keylink_flush(&((struct thread *)owner)->keys);
+    struct thread *thread = owner;
+    if (thread->tls->fast != NULL)
+        fast_handshake_run(thread->tls->fast);
+    keylink_flush(&thread->keys);
 }
 
 static uint64_t next_deadline(void *owner)

@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/worker/certificate.h"
 
 #define SERVER_NAME_MAX 255
+
+/* For handshakes, and for everything else. */
+#define HANDSHAKE_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_WANTED
+#define DEFAULT_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_UNWANTED
 
 /* For each key type the certificate of a name, or NULL. */
 struct selection {
@@ -120,7 +125,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
                              const struct selection *selection)
 {
     const struct frontend_config *config = frontend->config;
-    SSL_CTX *context = SSL_CTX_new_ex(tls->library, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
+    SSL_CTX *context = SSL_CTX_new_ex(tls->library, HANDSHAKE_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return NULL;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -235,6 +240,15 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
     return false;
 }
 
+static bool open_library(struct tls *tls, const struct config *config)
+{
+    tls->library = immure_openssl_context();
+    if (tls->library == NULL || config->fast_handshake == 0)
+        return tls->library != NULL;
+    tls->fast = fast_handshake_open(tls->library, config->fast_handshake);
+    return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
+}
+
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
                      struct config_error *error)
 {
@@ -242,9 +256,8 @@ struct tls *tls_open(const struct config *config, const struct ticket_keys *keys
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
-    tls->library = immure_openssl_context();
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
-    bool good = tls->library != NULL && tls->frontends != NULL &&
+    bool good = open_library(tls, config) && tls->frontends != NULL &&
                 tickets_init(&tls->tickets, tls->library, keys);
     for (size_t i = 0; good && i < config->frontend_count; i++) {
         tls->frontend_count++;
@@ -275,6 +288,7 @@ void tls_close(struct tls *tls)
         close_frontend(&tls->frontends[i]);
     free(tls->frontends);
     tickets_release(&tls->tickets);
+    fast_handshake_close(tls->fast);
     immure_openssl_context_free(tls->library);
     free(tls);
 }

@@ -12,6 +12,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
 #include "proxy/worker/certificate.h"
 #include "proxy/worker/keyd_watch.h"
@@ -202,6 +203,16 @@ static void unload(struct worker *worker)
     free(worker->threads);
 }
 
+/* The same for all threads. */
+static void tell_fast_handshake(const struct worker *worker)
+{
+    const struct fast_handshake *fast = worker->threads[0]->tls->fast;
+    char text[256] = "off";
+    if (fast != NULL)
+        fast_handshake_describe(fast, text, sizeof text);
+    log_info("fast-handshake: %s", text);
+}
+
 /* Only the master speaks to a worker; a signal to the whole group is meant for the master. */
 static void ignore_signals(void)
 {
@@ -217,6 +228,7 @@ static bool prepare(struct worker *worker, struct config_error *error)
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     if (!load_threads(worker, error))
         return false;
+    tell_fast_handshake(worker);
     if (geteuid() == 0 && !privilege_drop(config->user, reason, sizeof reason)) {
         snprintf(error->text, sizeof error->text, "%s: user: %s", config->file, reason);
         return false;
