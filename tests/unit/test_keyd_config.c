@@ -110,6 +110,46 @@ static void everything(void **state)
     config_free(&config);
 }
 
+static void providers(void **state)
+{
+    (void)state;
+    struct config config;
+    char location[128];
+    assert_true(load(&config, "key one { uri = \"pkcs11:object=one\" backend = \"provider:hsm\" }\n"
+                              "provider hsm {\n"
+                              "  parameters = {\"QUIET\", \"A=b=c\"}\n"
+                              "  engine = pkcs11\n"
+                              "  environment = {\"X=y\"} pin-file = pin timeout = 250ms\n"
+                              "  system-calls = {files, socket} threads = 4\n"
+                              "}\n"
+                              "provider card { module = \"/x/qat.so\" asynchronous = yes\n"
+                              "  properties = \"provider=qatprovider\" }\n"));
+    assert_null(config.keys[0].file);
+    assert_string_equal(config.keys[0].uri, "pkcs11:object=one");
+    assert_string_equal(config.keys[0].backend, "provider:hsm");
+    assert_int_equal(config.provider_count, 2);
+    const struct provider_config *hsm = &config.providers[0], *card = &config.providers[1];
+    snprintf(location, sizeof location, "%s:4", file);
+    assert_string_equal(hsm->location, location);
+    assert_string_equal(hsm->name, "hsm");
+    assert_string_equal(hsm->engine, "pkcs11");
+    assert_null(hsm->module);
+    assert_int_equal(hsm->parameters.count, 2);
+    assert_string_equal(hsm->parameters.texts[1], "A=b=c");
+    assert_string_equal(hsm->environment.texts[0], "X=y");
+    assert_string_equal(hsm->pin_file, "pin");
+    assert_int_equal(hsm->timeout, 250 * NS_PER_MS);
+    assert_int_equal(hsm->system_calls.count, 2);
+    assert_int_equal(hsm->threads, 4);
+    assert_false(hsm->asynchronous);
+    assert_string_equal(card->module, "/x/qat.so");
+    assert_string_equal(card->properties, "provider=qatprovider");
+    assert_true(card->asynchronous);
+    assert_int_equal(card->timeout, 5 * NS_PER_S);
+    assert_int_equal(card->threads, 1);
+    config_free(&config);
+}
+
 static void defaults(void **state)
 {
     (void)state;
@@ -146,6 +186,12 @@ static void mistakes_are_named(void **state)
     assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "no such option 'bogus'");
     assert_refused("key a {\n file = f\n policy = tls\n}", 3,
                    "policy: \"tls\" was given, expected: tls-server");
+    assert_refused("key k { uri = u file = f }", 1, "key \"k\": it has a file, or a uri, not both");
+    assert_refused("provider p {\n}\nkey k { file = f }", 2,
+                   "provider \"p\": it is a module, or an engine");
+    assert_refused("provider p { module = m engine = e }", 1, "provider \"p\": it is a module, or");
+    assert_refused("key k { file = f\n backend = \"provider:p\" }", 1,
+                   "key \"k\": backend = provider:p: there is no such provider section");
     assert_refused("backend = \"magic\"\n", 1,
                    "backend: \"magic\" was given, expected: auto, or name of");
     assert_refused("log = xml\n", 1, "log: \"xml\" was given, expected: plain or json");
@@ -198,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything),
+        cmocka_unit_test(providers),
         cmocka_unit_test(defaults),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(directives_document),

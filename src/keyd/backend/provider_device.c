@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,43 +14,7 @@
 #include "base/descriptor.h"
 #include "base/duration.h"
 #include "base/log.h"
-#include "keyd/backend/provider_operation.h"
-
-#define FLIGHTS_MAX 64             /* paused jobs of one thread */
-#define ASK_AGAIN (NS_PER_MS)      /* for those that do not say when to go on */
-#define TRY_DOWN (NS_PER_S)        /* from one look at a device that is down to the next */
-#define TRY_ABSENT (10 * NS_PER_S) /* the same, when only some keys are away: it interrupts */
-#define REASON_SIZE 256
-#define STOP_SECONDS 2 /* then a thread is taken to hang in the module */
-
-struct device_thread {
-    struct device *device;
-    pthread_t thread;
-    bool started;
-    size_t flying;
-    struct flight flights[FLIGHTS_MAX];
-};
-
-struct device {
-    const struct provider_config *config;
-    struct secret pin;
-    struct module module;
-    struct device_key **keys;
-    size_t key_count;
-
-    pthread_mutex_t lock; /* of all that follows, and of the keys' handle and serves */
-    pthread_cond_t changed;
-    struct list waiting; /* operations not begun */
-    size_t busy;         /* threads and flights that are in the module */
-    uint64_t progress;   /* when an operation last ended */
-    bool down, trying, leave;
-    size_t absent; /* keys that it does not sign with now */
-    uint64_t tried_at;
-
-    int wake;  /* eventfd, a semaphore: one for each operation given */
-    bool kept; /* a thread would not stop */
-    struct device_thread *threads;
-};
+#include "keyd/backend/provider_inside.h"
 
 const char *device_name(const struct device *device)
 {
@@ -64,7 +26,7 @@ size_t device_width(const struct device *device)
     return device->config->threads * (device->config->asynchronous ? FLIGHTS_MAX : 1);
 }
 
-static void device_wake(struct device *device, uint64_t count)
+void device_wake(struct device *device, uint64_t count)
 {
     ssize_t written = count > 0 ? write(device->wake, &count, sizeof count) : 0;
     (void)written; /* it cannot overflow */
@@ -113,10 +75,7 @@ struct device *device_open(const struct provider_config *config, char *reason, s
     return NULL;
 }
 
-/* With the lock, like everything that does not say otherwise. */
-static void device_fail(struct device *device, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void device_fail(struct device *device, const char *format, ...)
+void device_fail(struct device *device, const char *format, ...)
 {
     if (device->down)
         return;
@@ -219,266 +178,6 @@ bool device_try_key(struct device *device, struct key *key, char *reason, size_t
         snprintf(reason, size, "provider \"%s\" does not sign with it: %s", device->config->name,
                  text);
     return kept > 0;
-}
-
-/* Without the lock, while nobody is in the module. False: it cannot be opened now. */
-static bool device_restart(struct device *device)
-{
-    char reason[REASON_SIZE];
-    for (size_t i = 0; i < device->key_count; i++) {
-        EVP_PKEY_free(device->keys[i]->handle);
-        device->keys[i]->handle = NULL;
-    }
-    bool open = module_restart(&device->module, reason, sizeof reason);
-    if (!open)
-        log_debug("provider \"%s\": %s", device->config->name, reason);
-    return open;
-}
-
-/* Without the lock, which it takes to say what it found. */
-static void device_retry_key(struct device *device, struct device_key *key, bool open)
-{
-    char reason[REASON_SIZE];
-    uint64_t serves = 0;
-    if (open && key->handle == NULL &&
-        (key->handle = device_key_find(key, &device->module)) == NULL)
-        module_reason(reason, sizeof reason);
-    if (open && key->handle != NULL)
-        serves = device_key_try(key, &device->module, key->handle, reason, sizeof reason);
-    if (open && serves == 0)
-        log_debug("provider \"%s\": key \"%s\": %s", device->config->name, key->key->name, reason);
-    pthread_mutex_lock(&device->lock);
-    key->serves = serves;
-    pthread_mutex_unlock(&device->lock);
-}
-
-static size_t count_absent(const struct device *device)
-{
-    size_t absent = 0;
-    for (size_t i = 0; i < device->key_count; i++)
-        absent += device->keys[i]->serves == 0;
-    return absent;
-}
-
-static bool device_whole(const struct device *device)
-{
-    return !device->down && device->absent == 0;
-}
-
-/* Keys in a device have to be found again, with the module started anew; an accelerator for keys in
- * memory comes back by itself. Where something hangs in the module, it is only tried. */
-static bool device_may_restart(const struct device *device)
-{
-    bool inside = false;
-    for (size_t i = 0; i < device->key_count; i++)
-        inside |= device->keys[i]->uri != NULL;
-    return inside && device->busy == 0;
-}
-
-/* Finds and tries every key. Gives the lock up meanwhile, but no operation is begun. */
-static void device_try(struct device *device)
-{
-    bool restart = device_may_restart(device);
-    device->trying = true;
-    pthread_mutex_unlock(&device->lock);
-    bool open = !restart || device_restart(device);
-    for (size_t i = 0; i < device->key_count; i++)
-        device_retry_key(device, device->keys[i], open);
-    pthread_mutex_lock(&device->lock);
-    size_t absent = count_absent(device);
-    if (absent == device->key_count)
-        device_fail(device, "none of its keys is there any more");
-    else if (device->down || absent != device->absent)
-        log_info("provider \"%s\": is there: it signs with %zu of %zu keys", device->config->name,
-                 device->key_count - absent, device->key_count);
-    device->down = absent == device->key_count;
-    device->absent = absent;
-    device->trying = false;
-    device->tried_at = clock_now();
-    device_wake(device, device->config->threads);
-}
-
-static uint64_t device_try_time(const struct device *device)
-{
-    return device_whole(device) ? UINT64_MAX
-                                : device->tried_at + (device->down ? TRY_DOWN : TRY_ABSENT);
-}
-
-/* What is under way is waited for, unless the device is down: then it may hang. */
-static bool device_try_due(const struct device *device)
-{
-    return !device->trying && clock_now() >= device_try_time(device) &&
-           (device->down || device->busy == 0);
-}
-
-/* When one of its threads must look again though nothing has happened. */
-static uint64_t device_deadline(const struct device *device)
-{
-    uint64_t time = device_try_time(device);
-    return device->trying || clock_now() >= time ? UINT64_MAX : time;
-}
-
-static void operation_done(struct device *device, struct operation *operation, bool good)
-{
-    operation->good = good;
-    operation->state = OPERATION_DONE;
-    if (operation->abandoned)
-        operation_free(operation);
-    else
-        pthread_cond_broadcast(&device->changed);
-}
-
-/* Takes the lock. */
-static void operation_end(struct device *device, struct operation *operation, bool good)
-{
-    char reason[REASON_SIZE];
-    EVP_PKEY_free(operation->handle);
-    operation->handle = NULL;
-    pthread_mutex_lock(&device->lock);
-    device->busy--;
-    device->progress = clock_now();
-    if (!good)
-        device_fail(device, "a signature with key \"%s\" failed: %s", operation->key->key->name,
-                    module_reason(reason, sizeof reason));
-    operation_done(device, operation, good);
-    if (device->busy == 0 && !device_whole(device))
-        device_wake(device, 1);
-    pthread_mutex_unlock(&device->lock);
-}
-
-/* The next to be begun; none while all that is under way is waited for. */
-static struct operation *device_take(struct device *device)
-{
-    if (device->trying || clock_now() >= device_try_time(device))
-        return NULL;
-    for (struct list *node; (node = list_take(&device->waiting)) != NULL;) {
-        struct operation *operation = list_entry(node, struct operation, node);
-        if ((operation->key->serves & device_key_bit(operation->scheme)) == 0) {
-            operation_done(device, operation, false);
-            continue;
-        }
-        operation->state = OPERATION_RUNNING;
-        operation->handle = operation->key->handle;
-        EVP_PKEY_up_ref(operation->handle);
-        device->busy++;
-        return operation;
-    }
-    return NULL;
-}
-
-static bool thread_has_room(const struct device_thread *thread)
-{
-    return !thread->device->config->asynchronous || thread->flying < FLIGHTS_MAX;
-}
-
-static void thread_begin(struct device_thread *thread, struct operation *operation)
-{
-    bool good;
-    struct flight flight = {.operation = operation};
-    if (!thread->device->config->asynchronous)
-        operation_end(thread->device, operation, operation_run(operation));
-    else if (flight_resume(&flight, &good))
-        operation_end(thread->device, operation, good);
-    else
-        thread->flights[thread->flying++] = flight;
-}
-
-static void thread_resume(struct device_thread *thread, const struct pollfd *waits)
-{
-    for (size_t i = thread->flying; i-- > 0;) {
-        bool good;
-        if (waits[i].fd >= 0 && waits[i].revents == 0)
-            continue;
-        struct flight *flight = &thread->flights[i];
-        if (!flight_resume(flight, &good))
-            continue;
-        operation_end(thread->device, flight->operation, good);
-        *flight = thread->flights[--thread->flying];
-    }
-}
-
-/* Until there is something to do, at most until `deadline`. */
-static void thread_wait(struct device_thread *thread, uint64_t deadline)
-{
-    struct device *device = thread->device;
-    struct pollfd waits[FLIGHTS_MAX + 1];
-    uint64_t now = clock_now();
-    for (size_t i = 0; i < thread->flying; i++) {
-        waits[i] = (struct pollfd){.fd = flight_descriptor(&thread->flights[i]), .events = POLLIN};
-        if (waits[i].fd < 0 && deadline > now + ASK_AGAIN)
-            deadline = now + ASK_AGAIN;
-    }
-    struct pollfd *wake = &waits[thread->flying];
-    *wake = (struct pollfd){.fd = thread_has_room(thread) ? device->wake : -1, .events = POLLIN};
-    poll(waits, thread->flying + 1, clock_poll_timeout(deadline, now));
-    if (wake->revents != 0) {
-        uint64_t one;
-        ssize_t got = read(device->wake, &one, sizeof one);
-        (void)got; /* EAGAIN: another thread was quicker */
-    }
-    thread_resume(thread, waits);
-}
-
-static void *thread_run(void *arg)
-{
-    struct device_thread *thread = arg;
-    struct device *device = thread->device;
-    if (device->config->asynchronous)
-        ASYNC_init_thread(FLIGHTS_MAX, 0);
-    pthread_mutex_lock(&device->lock);
-    while (!device->leave) {
-        struct operation *operation = thread_has_room(thread) ? device_take(device) : NULL;
-        bool idle = operation == NULL;
-        if (idle && device_try_due(device)) {
-            device_try(device);
-            continue;
-        }
-        uint64_t deadline = device_deadline(device);
-        pthread_mutex_unlock(&device->lock);
-        if (idle)
-            thread_wait(thread, deadline);
-        else
-            thread_begin(thread, operation);
-        pthread_mutex_lock(&device->lock);
-    }
-    pthread_mutex_unlock(&device->lock);
-    ASYNC_cleanup_thread();
-    return NULL;
-}
-
-bool device_start(struct device *device)
-{
-    device->absent = count_absent(device);
-    device->down = device->key_count > 0 && device->absent == device->key_count;
-    device->tried_at = clock_now();
-    for (size_t i = 0; i < device->config->threads; i++) {
-        struct device_thread *thread = &device->threads[i];
-        thread->device = device;
-        int reason = pthread_create(&thread->thread, NULL, thread_run, thread);
-        if (reason != 0) {
-            log_error("provider \"%s\": thread: %s", device->config->name, strerror(reason));
-            return false;
-        }
-        thread->started = true;
-    }
-    return true;
-}
-
-void device_stop(struct device *device)
-{
-    pthread_mutex_lock(&device->lock);
-    device->leave = true;
-    device_wake(device, device->config->threads);
-    pthread_mutex_unlock(&device->lock);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STOP_SECONDS;
-    for (size_t i = 0; i < device->config->threads; i++) {
-        struct device_thread *thread = &device->threads[i];
-        if (thread->started &&
-            (pthread_timedjoin_np(thread->thread, NULL, &until) != 0 || thread->flying > 0))
-            device->kept = true;
-    }
 }
 
 void device_free(struct device *device)
