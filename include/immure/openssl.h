@@ -60,7 +60,7 @@ struct immure_waiter {
 
     /* How the last signature went; may be read when the handshake step has returned. */
     enum immure_error error;
-    uint16_t scheme;
+    uint16_t scheme;     /* 0: it was no signature but a decryption, for RSA key exchange */
     const char *backend; /* a literal; NULL before the first reply */
     uint64_t queue_ns, sign_ns;
     uint64_t asked_at, answered_at; /* CLOCK_MONOTONIC, ns */

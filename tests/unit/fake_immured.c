@@ -36,17 +36,6 @@ static void list(const struct fake_immured *immured, struct peer *peer, uint64_t
                               (uint32_t)immured->key_count, &put));
 }
 
-static void decrypt(struct fake_immured *immured, struct peer *peer,
-                    const struct peer_request *request)
-{
-    uint8_t premaster[WIRE_PREMASTER_SIZE];
-    memset(premaster, FAKE_PREMASTER_BYTE, sizeof premaster);
-    immured->client_version = request->client_version;
-    assert_true(
-        wire_put_decrypted(&peer->output, request->id,
-                           &(struct wire_decrypted){.backend = 255, .premaster = premaster}));
-}
-
 static void answer(struct fake_immured *immured, struct peer *peer,
                    const struct peer_request *request)
 {
@@ -58,7 +47,7 @@ static void answer(struct fake_immured *immured, struct peer *peer,
     else if (request->type == WIRE_SIGN)
         fake_sign(peer, request, immured->keys, immured->key_count);
     else if (request->type == WIRE_DECRYPT)
-        decrypt(immured, peer, request);
+        fake_decrypt(peer, request, immured->keys, immured->key_count);
     else if (request->type == WIRE_LIST)
         list(immured, peer, request->id);
 }

@@ -7,9 +7,6 @@
 
 #include "fake_signer.h"
 
-/* What every ciphertext decrypts to. */
-#define FAKE_PREMASTER_BYTE 0x42
-
 struct fake_immured {
     char path[64];
     int listener;
@@ -20,7 +17,6 @@ struct fake_immured {
     atomic_int refuses;        /* an enum immure_error that is the answer to all; 0: none */
     atomic_size_t connections; /* so far */
     atomic_size_t requests;
-    atomic_uint client_version; /* of the last DECRYPT */
 };
 
 void fake_immured_begin(struct fake_immured *immured, const struct fake_key *keys, size_t count);

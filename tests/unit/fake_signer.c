@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "wire/scheme.h"
+#include "wire/stats.h"
 
 void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
                    size_t bits)
@@ -34,13 +36,19 @@ void fake_key_release(struct fake_key *key)
     OPENSSL_free(key->spki);
 }
 
-void fake_sign(struct peer *peer, const struct peer_request *request, const struct fake_key *keys,
-               size_t count)
+static EVP_PKEY *find(const struct peer_request *request, const struct fake_key *keys, size_t count)
 {
     size_t i = 0;
     while (i < count && memcmp(keys[i].id, request->key_id, sizeof request->key_id) != 0)
         i++;
     assert_true(i < count);
+    return keys[i].private;
+}
+
+void fake_sign(struct peer *peer, const struct peer_request *request, const struct fake_key *keys,
+               size_t count)
+{
+    EVP_PKEY *private = find(request, keys, count);
     const struct wire_scheme *scheme = wire_scheme_find(request->scheme);
     assert_non_null(scheme);
 
@@ -48,9 +56,8 @@ void fake_sign(struct peer *peer, const struct peer_request *request, const stru
     size_t length = sizeof signature;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY_CTX *parameters;
-    assert_int_equal(EVP_DigestSignInit_ex(context, &parameters, scheme->digest, NULL, NULL,
-                                           keys[i].private, NULL),
-                     1);
+    assert_int_equal(
+        EVP_DigestSignInit_ex(context, &parameters, scheme->digest, NULL, NULL, private, NULL), 1);
     if (scheme->pss) {
         assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING), 1);
         assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST), 1);
@@ -59,4 +66,26 @@ void fake_sign(struct peer *peer, const struct peer_request *request, const stru
         EVP_DigestSign(context, signature, &length, request->message, request->message_length), 1);
     EVP_MD_CTX_free(context);
     peer_say_signed(peer, request->id, signature, length);
+}
+
+void fake_decrypt(struct peer *peer, const struct peer_request *request,
+                  const struct fake_key *keys, size_t count)
+{
+    uint8_t premaster[WIRE_PREMASTER_SIZE];
+    size_t length = sizeof premaster;
+    unsigned version = request->client_version;
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, find(request, keys, count), NULL);
+    assert_int_equal(EVP_PKEY_decrypt_init(context), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_WITH_TLS_PADDING), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_params(context, params), 1);
+    assert_int_equal(
+        EVP_PKEY_decrypt(context, premaster, &length, request->message, request->message_length),
+        1);
+    EVP_PKEY_CTX_free(context);
+    struct wire_decrypted answer = {
+        .backend = WIRE_BACKEND_TEST, .queue_ns = 11, .decrypt_ns = 22, .premaster = premaster};
+    assert_true(wire_put_decrypted(&peer->output, request->id, &answer));
 }

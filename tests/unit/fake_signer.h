@@ -23,4 +23,8 @@ void fake_key_release(struct fake_key *key);
 void fake_sign(struct peer *peer, const struct peer_request *request, const struct fake_key *keys,
                size_t count);
 
+/* Answers one DECRYPT, as TLS wants it. */
+void fake_decrypt(struct peer *peer, const struct peer_request *request,
+                  const struct fake_key *keys, size_t count);
+
 #endif

@@ -118,9 +118,12 @@ static bool handshake_done(const struct handshake *handshake)
 static void exchange(struct peer *peer, struct immure_client *client)
 {
     peer_take(peer, client, SIZE_MAX, clock_now());
-    for (size_t i = 0; i < peer->count; i++)
+    for (size_t i = 0; i < peer->count; i++) {
         if (peer->requests[i].type == WIRE_SIGN)
             fake_sign(peer, &peer->requests[i], keys, KEY_COUNT);
+        if (peer->requests[i].type == WIRE_DECRYPT)
+            fake_decrypt(peer, &peer->requests[i], keys, KEY_COUNT);
+    }
     assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
 }
 
@@ -246,6 +249,35 @@ static void test_every_key_and_version_blocking(void **state)
     }
     immure_blocking_free(blocking);
     assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void test_rsa_key_exchange_async(void **state)
+{
+    (void)state;
+    struct immure_client *client = immure_client_new(NULL);
+    struct peer peer;
+    peer_init(&peer, 100);
+    SSL_CTX *server = make_server(RSA_2048, SSL_MODE_ASYNC);
+    SSL_CTX *browser = make_client(RSA_2048, TLS1_2_VERSION, NULL);
+    assert_int_equal(SSL_CTX_set_cipher_list(browser, "AES128-SHA"), 1);
+    struct handshake handshake;
+    handshake_begin(&handshake, server, browser, client);
+    handshake_run(&handshake);
+    assert_int_equal(immure_client_pending(client), 1);
+    assert_int_equal(server_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
+    exchange(&peer, client);
+    assert_int_equal(handshake.woken, 1);
+    handshake_run(&handshake);
+    assert_true(handshake_done(&handshake));
+    assert_int_equal(peer.requests[0].type, WIRE_DECRYPT);
+    assert_int_equal(peer.requests[0].client_version, TLS1_2_VERSION);
+    assert_int_equal(handshake.waiter.scheme, 0);
+    assert_int_equal(handshake.waiter.sign_ns, 22);
+    handshake_end(&handshake);
+    SSL_CTX_free(server);
+    SSL_CTX_free(browser);
+    immure_client_free(client);
+    peer_release(&peer);
 }
 
 #define MANY 100
@@ -506,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_key_and_version_async),
         cmocka_unit_test(test_every_key_and_version_blocking),
+        cmocka_unit_test(test_rsa_key_exchange_async),
         cmocka_unit_test(test_many_at_once_reordered),
         cmocka_unit_test(test_many_in_several_threads),
         cmocka_unit_test(test_connection_lost_in_the_middle),
