@@ -40,7 +40,8 @@ void immure_waiter_cancel(struct immure_waiter *waiter)
     struct immure_operation *operation = waiter->operation;
     if (operation == NULL)
         return;
-    immure_request_cancel(waiter->client, operation->id);
+    if (!operation->ask->done) /* else the client may be gone */
+        immure_request_cancel(waiter->client, operation->id);
     operation->cancelled = true;
     waiter->error = IMMURE_E_CANCELLED;
 }

@@ -1,0 +1,148 @@
+/* The adapter for OpenSSL, as event loops use it: immure/openssl.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <openssl/async.h>
+#include <openssl/err.h>
+
+#include "provider_fixture.h"
+#include "ssl_pair.h"
+
+static const struct {
+    size_t key;
+    int version;
+    const char *algorithms;
+    uint16_t scheme;
+} combinations[] = {
+    {P_256, TLS1_3_VERSION, "ECDSA+SHA256", IMMURE_ECDSA_SHA256},
+    {P_256, TLS1_2_VERSION, "ECDSA+SHA256", IMMURE_ECDSA_SHA256},
+    {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
+    {RSA_2048, TLS1_2_VERSION, "RSA+SHA512", IMMURE_RSA_PKCS1_SHA512},
+    {P_384, TLS1_3_VERSION, "ECDSA+SHA384", IMMURE_ECDSA_SHA384},
+    {P_521, TLS1_2_VERSION, "ECDSA+SHA512", IMMURE_ECDSA_SHA512},
+    {ED_25519, TLS1_3_VERSION, "ed25519", IMMURE_ED25519},
+};
+enum { COMBINATIONS = sizeof combinations / sizeof combinations[0] };
+
+static SSL_CTX *servers[COMBINATIONS], *clients[COMBINATIONS];
+
+struct openssl_pair {
+    struct ssl_pair ssl; /* first */
+    struct immure_waiter waiter;
+};
+
+static SSL_CTX *make_server(size_t key)
+{
+    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
+    X509 *certificate = certificate_in_context(key);
+    EVP_PKEY *private = key_in_context(key);
+    SSL_CTX_set_mode(server, SSL_MODE_ASYNC);
+    assert_int_equal(SSL_CTX_use_cert_and_key(server, certificate, private, NULL, 1), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(private);
+    return server;
+}
+
+static SSL_CTX *make_client(size_t key, int version, const char *algorithms)
+{
+    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
+    assert_int_equal(SSL_CTX_set_min_proto_version(client, version), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(client, version), 1);
+    assert_int_equal(SSL_CTX_set1_sigalgs_list(client, algorithms), 1);
+    assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificates[key]), 1);
+    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
+    return client;
+}
+
+static int make_all(void **state)
+{
+    fixture_make(state);
+    for (size_t i = 0; i < COMBINATIONS; i++) {
+        servers[i] = make_server(combinations[i].key);
+        clients[i] =
+            make_client(combinations[i].key, combinations[i].version, combinations[i].algorithms);
+    }
+    return 0;
+}
+
+static int free_all(void **state)
+{
+    for (size_t i = 0; i < COMBINATIONS; i++) {
+        SSL_CTX_free(servers[i]);
+        SSL_CTX_free(clients[i]);
+    }
+    return fixture_free(state);
+}
+
+static void woken(struct immure_waiter *waiter)
+{
+    struct openssl_pair *pair =
+        (struct openssl_pair *)((char *)waiter - offsetof(struct openssl_pair, waiter));
+    pair->ssl.pair.woken++;
+    pair->ssl.pair.error = waiter->error;
+}
+
+static struct pair *open_pair(size_t combination, struct immure_client *client, uint64_t deadline)
+{
+    struct openssl_pair *pair = calloc(1, sizeof *pair);
+    pair->waiter = (struct immure_waiter){.client = client, .wake = woken, .deadline = deadline};
+    ssl_pair_open(&pair->ssl, servers[combination], clients[combination]);
+    return &pair->ssl.pair;
+}
+
+enum progress ssl_pair_step_server(struct ssl_pair *pair, bool *done)
+{
+    ERR_clear_error();
+    immure_waiter_enter(&((struct openssl_pair *)pair)->waiter);
+    int result = SSL_do_handshake(pair->server);
+    immure_waiter_leave();
+    int error = SSL_get_error(pair->server, result);
+    *done = result == 1;
+    if (error == SSL_ERROR_WANT_ASYNC)
+        return PROGRESS_WAITS;
+    return error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ? PROGRESS_DONE
+                                                                   : PROGRESS_FAILED;
+}
+
+/* As immure/openssl.h says it. */
+static void close_pair(struct pair *pair)
+{
+    struct openssl_pair *openssl = (struct openssl_pair *)pair;
+    if (openssl->waiter.operation != NULL) {
+        bool done;
+        immure_waiter_cancel(&openssl->waiter);
+        assert_int_equal(ssl_pair_step_server(&openssl->ssl, &done), PROGRESS_FAILED);
+        assert_null(openssl->waiter.operation);
+    }
+    ssl_pair_close(&openssl->ssl);
+    free(pair);
+}
+
+static uint16_t scheme_of(size_t combination)
+{
+    return combinations[combination].scheme;
+}
+
+static void sign(struct peer *peer, const struct peer_request *request)
+{
+    fake_sign(peer, request, keys, KEY_COUNT);
+}
+
+const struct adapter adapter = {.combinations = COMBINATIONS,
+                                .scheme = scheme_of,
+                                .open = open_pair,
+                                .run = ssl_pair_run,
+                                .close = close_pair,
+                                .sign = sign};
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) /* the name of one test */
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {SCENARIOS};
+    return cmocka_run_group_tests(tests, make_all, free_all);
+}
