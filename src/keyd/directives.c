@@ -98,7 +98,7 @@ static const struct directive_type type_backend = {
 static const struct directive_type type_switch = {"yes or no", set_switch};
 static const struct directive_type type_decrypt = {"no or tls-rsa-key-exchange", set_decrypt};
 static const struct directive_type type_log = {"plain or json", set_log};
-static const struct directive_type type_rate = {"rate: \"1000/s\", \"90/m\", \"1000/s burst 50\"",
+static const struct directive_type type_rate = {"\"1000/s\", \"90/m\" or \"1000/s burst 50\"",
                                                 set_rate};
 static const struct directive_type type_audit = {"refusals or all", set_audit};
 static const struct directive_type type_level = {"error, warning, info or debug", set_level};

@@ -178,7 +178,7 @@ static void mistakes_are_named(void **state)
     assert_refused("# c\n\nthreads = 0\n", 3,
                    "threads: \"0\" was given, expected: number from 1 to 256");
     assert_refused("threads = 257\n", 1, "threads: \"257\"");
-    assert_refused("rate = \"5\"\n", 1, "rate: \"5\" was given, expected: rate: \"1000/s\"");
+    assert_refused("rate = \"5\"\n", 1, "rate: \"5\" was given, expected: \"1000/s\"");
     assert_refused("audit = none\n", 1, "audit: \"none\" was given, expected: refusals or all");
     assert_refused("threads = 2x\n", 1, "threads: \"2x\"");
     assert_refused("threads = -1\n", 1, "threads: \"-1\"");
