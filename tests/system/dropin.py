@@ -3,7 +3,7 @@ immure as a drop-in: the guides of docs/guides are carried out to the letter on 
 machine's /etc, with Debian's own servers, unmodified.
 
 A fenced block `sh` of a guide is run by the shell; any other block is added to the end of the file
-that its first line names. A word of a guide is changed only as DropIn.table says.
+that the comment in its first line names (a script: in its second). A word of a guide is changed only as DropIn.table says.
 """
 
 import json
@@ -103,7 +103,7 @@ class Systemctl:
         if words == ["daemon-reload"]:
             return 0
         unit = self.units.get(words[-1].partition(".")[0])
-        verb = {"enable": "start"}.get(words[0], words[0])
+        verb = {"enable": "start", "reload-or-restart": "reload"}.get(words[0], words[0])
         if unit is None or verb not in ("start", "stop", "restart", "reload"):
             return 5
         try:
@@ -229,6 +229,10 @@ class DropIn(ImmuredTest):
         self.assertEqual(done.returncode, 0, f"{text}{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
+    def shorten_timeout(self):
+        self.edit("/etc/ssl/openssl.cnf", ("[openssl_init]\n", f"[immure_sect]\ntimeout = {TIMEOUT:g}s\n\n"
+                                           "[openssl_init]\n"))
+
     def carry_out(self, guide, heading="", without=()):
         """The blocks of a guide in their order: all but those under some headings, or those under one.
         Returns what the commands said."""
@@ -244,7 +248,7 @@ class DropIn(ImmuredTest):
             if kind == "sh":
                 said += self.shell(block)
                 continue
-            path = re.match(r"# (\S+)\n", block)
+            path = re.match(r"(?:#!.*\n)?# (\S+)\n", block)
             self.assertTrue(path, f"{guide}: whose file is it?\n{block}")
             os.makedirs(os.path.dirname(path[1]), exist_ok=True)
             with open(path[1], "a", encoding="utf-8") as file:
@@ -279,6 +283,15 @@ class DropIn(ImmuredTest):
                 pass  # it has ended
 
 
+def set_up_nginx(test):
+    """Debian's configuration with two workers. The command that nginx is started with."""
+    test.copy_etc("nginx", ("/etc/nginx/nginx.conf", "worker_processes auto", "worker_processes 2"))
+    test.write("/var/log/nginx/error.log", "")
+    config = test.path_of("/etc/nginx/nginx.conf")
+    test.table["nginx -t"] = f"nginx -t -c {config}"
+    return ["/usr/sbin/nginx", "-c", config]
+
+
 class ServerTests:
     """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
     guide has it), USER (who asks immured), LOG (the server's), set_up_server() (which makes the unit),
@@ -298,8 +311,7 @@ class ServerTests:
     def server(self, kind):
         """Carries out the guide for a key of this kind. The certificate, and what the guide's commands said."""
         self.set_up_server()
-        self.edit("/etc/ssl/openssl.cnf", ("[openssl_init]\n", f"[immure_sect]\ntimeout = {TIMEOUT:g}s\n\n"
-                                           "[openssl_init]\n"))
+        self.shorten_timeout()
         made = self.site(kind)
         self.unit = self.units[self.UNIT or self.GUIDE]
         said = self.carry_out(self.GUIDE, without=self.OPTIONAL)

@@ -12,11 +12,8 @@ class Nginx(dropin.HttpsServerTests, dropin.DropIn):
     LOG = "/var/log/nginx/error.log"
 
     def set_up_server(self):
-        self.copy_etc("nginx", ("/etc/nginx/nginx.conf", "worker_processes auto", "worker_processes 2"))
-        self.write("/var/log/nginx/error.log", "")
-        self.units["nginx"] = dropin.Unit(self, [
-            "/usr/sbin/nginx", "-c", self.path_of("/etc/nginx/nginx.conf"), "-g", "daemon off;"], self.accepts)
-        self.table["nginx -t"] = f"nginx -t -c {self.path_of('/etc/nginx/nginx.conf')}"
+        self.units["nginx"] = dropin.Unit(self, [*dropin.set_up_nginx(self), "-g", "daemon off;"],
+                                          self.accepts)
 
     def reload_with(self, reference):
         self.write("/etc/nginx/example.org.ref", reference)
