@@ -58,8 +58,8 @@ exchange_waiter exchange_poll;
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
                                immure_request id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg);
-/* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection, or
- * immure_error_text(). */
+/* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection,
+ * or immure_error_text(). */
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
 /* Whether it was made for this path. */
 bool exchange_leads_to(const struct immure_blocking *exchange, const char *path);

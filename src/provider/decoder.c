@@ -124,15 +124,15 @@ static int der_decode(struct provider *provider, enum key_type_index type, OSSL_
         return 0;
     ERR_set_mark();
     size_t length = read_all(bio, der, sizeof der);
-    EVP_PKEY *public = NULL;
+    EVP_PKEY *public_key = NULL;
     if (length > 0 && immure_reference_parse_der(&reference, der, length) == IMMURE_REFERENCE_OK)
-    public = key_parse_spki(provider, reference.spki, reference.spki_length);
+        public_key = key_parse_spki(provider, reference.spki, reference.spki_length);
     ERR_pop_to_mark();
     BIO_free(bio);
-    if (public != NULL && key_type_of(public) == (size_t)type)
-        return key_hand_over(provider, public, reference.spki, reference.spki_length,
+    if (public_key != NULL && key_type_of(public_key) == (size_t)type)
+        return key_hand_over(provider, public_key, reference.spki, reference.spki_length,
                              reference.socket, callback, arg);
-    EVP_PKEY_free(public);
+    EVP_PKEY_free(public_key);
     return 1;
 }
 
