@@ -149,7 +149,6 @@ static bool receive_input(struct immure_blocking *exchange, enum immure_error *e
         return false;
     exchange->back_off = exchange->next_attempt = 0;
     *error = immure_client_receive(exchange->client, input, (size_t)received, clock_now());
-    explicit_bzero(input, (size_t)received); /* may hold a premaster secret */
     return true;
 }
 
