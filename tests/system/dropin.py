@@ -233,14 +233,14 @@ class DropIn(ImmuredTest):
         self.edit("/etc/ssl/openssl.cnf", ("[openssl_init]\n", f"[immure_sect]\ntimeout = {TIMEOUT:g}s\n\n"
                                            "[openssl_init]\n"))
 
-    def carry_out(self, guide, heading="", without=()):
-        """The blocks of a guide in their order: all but those under some headings, or those under one.
-        Returns what the commands said."""
+    def carry_out(self, guide, heading="", without=(), only=""):
+        """The blocks of a guide in their order: all but those under some headings, or those under one,
+        or of one kind. Returns what the commands said."""
         with open(os.path.join(GUIDES, guide + ".md"), encoding="utf-8") as file:
             text = file.read()
         sections = re.split(r"^## (?=.*\n)", text, flags=re.MULTILINE)
         chosen = [each for each in sections if each.startswith(heading) and not each.startswith(without)]
-        blocks = BLOCK.findall("".join(chosen))
+        blocks = [each for each in BLOCK.findall("".join(chosen)) if only in ("", each[0])]
         self.assertTrue(blocks, f"{guide}: no blocks under {heading!r}")
         said = ""
         for kind, block in blocks:
@@ -412,7 +412,7 @@ class ServerTests:
         return self.shell(self.substitute(f"immure key reference --certificate {other.chain}"))
 
 
-class HttpsServerTests(ServerTests):
+class Https:
     def exchange(self, version):
         with clients.connect(self.port, self.trusted[version], SITE) as connection:
             connection.sendall(f"GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n".encode())
@@ -421,3 +421,7 @@ class HttpsServerTests(ServerTests):
                 reply += more
         if b"served" not in reply:
             raise AssertionError(repr(reply))
+
+
+class HttpsServerTests(Https, ServerTests):
+    """Those of a server that answers with a page."""
