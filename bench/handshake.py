@@ -143,7 +143,8 @@ def measure_signatures(setting, given):
     seconds = 0.5 if given.quick else 1.5
     found = signatures.measure(setting, given.rounds, seconds)
     print(f"## Signatures: through the socket, verification included; {signatures.WINDOW} at a time, "
-          "per second of immured's CPU time; one at a time, round trip in us\n")
+          "per second of immured's CPU time; one at a time, the round trip in us\n\n"
+          "Medians of the rounds, but of one at a time the quickest round's P5.\n")
     print_table(("key", "", *signatures.BACKENDS, "ratio",
                  *(f"one by {backend}" for backend in signatures.BACKENDS)),
                 list(signatures.rows(found)))
