@@ -21,6 +21,8 @@
 #define TICK_MS 5 /* how often a request looks whether it is time */
 
 static struct control *control;
+static RSA_METHOD *rsa;
+static EC_KEY_METHOD *ec;
 
 static int64_t now_ms(void)
 {
@@ -91,10 +93,10 @@ static unsigned spoil(unsigned char *result, unsigned length)
                                             : length;
 }
 
-static int rsa_private_encrypt(int length, const unsigned char *from, unsigned char *to, RSA *rsa,
+static int rsa_private_encrypt(int length, const unsigned char *from, unsigned char *to, RSA *key,
                                int padding)
 {
-    int done = RSA_meth_get_priv_enc(RSA_PKCS1_OpenSSL())(length, from, to, rsa, padding);
+    int done = RSA_meth_get_priv_enc(RSA_PKCS1_OpenSSL())(length, from, to, key, padding);
     if (done <= 0)
         return done;
     unsigned left = spoil(to, (unsigned)done);
@@ -126,12 +128,20 @@ static struct control *map_control(void)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
+static int destroy(ENGINE *engine)
+{
+    (void)engine;
+    RSA_meth_free(rsa);
+    EC_KEY_METHOD_free(ec);
+    return 1;
+}
+
 static int faulty_bind(ENGINE *engine, const char *id)
 {
     (void)id;
     control = map_control();
-    RSA_METHOD *rsa = RSA_meth_dup(RSA_PKCS1_OpenSSL());
-    EC_KEY_METHOD *ec = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
+    rsa = RSA_meth_dup(RSA_PKCS1_OpenSSL());
+    ec = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
     if (control == NULL || rsa == NULL || ec == NULL)
         return 0;
     int (*setup)(EC_KEY *, BN_CTX *, BIGNUM **, BIGNUM **);
@@ -139,7 +149,8 @@ static int faulty_bind(ENGINE *engine, const char *id)
     EC_KEY_METHOD_get_sign(EC_KEY_OpenSSL(), NULL, &setup, &sign_sig);
     EC_KEY_METHOD_set_sign(ec, ec_sign, setup, sign_sig);
     return RSA_meth_set_priv_enc(rsa, rsa_private_encrypt) && ENGINE_set_id(engine, "faulty") &&
-           ENGINE_set_name(engine, "signs badly, for tests") && ENGINE_set_RSA(engine, rsa) &&
+           ENGINE_set_name(engine, "signs badly, for tests") &&
+           ENGINE_set_destroy_function(engine, destroy) && ENGINE_set_RSA(engine, rsa) &&
            ENGINE_set_EC(engine, ec);
 }
 

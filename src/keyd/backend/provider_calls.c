@@ -91,7 +91,8 @@ bool provider_calls(const struct provider_config *config, int calls[PROVIDER_CAL
     const struct text_list *named = &config->system_calls;
     const char *standard = named->count == 0 ? group_for(config) : NULL;
     text[0] = '\0';
-    if (!add_call(&list, "poll") || (standard != NULL && !add_calls(&list, calls_of(standard)))) {
+    if (!add_calls(&list, "poll ppoll") ||
+        (standard != NULL && !add_calls(&list, calls_of(standard)))) {
         snprintf(reason, size, "too many system calls");
         return false;
     }

@@ -21,9 +21,15 @@ const char *device_name(const struct device *device)
     return device->config->name;
 }
 
+/* Of one thread's jobs there can be many under way. */
+size_t device_threads(const struct device *device)
+{
+    return device->config->asynchronous ? 1 : device->config->threads;
+}
+
 size_t device_width(const struct device *device)
 {
-    return device->config->threads * (device->config->asynchronous ? FLIGHTS_MAX : 1);
+    return device->config->asynchronous ? FLIGHTS_MAX : device->config->threads;
 }
 
 void device_wake(struct device *device, uint64_t count)
@@ -62,7 +68,7 @@ struct device *device_open(const struct provider_config *config, char *reason, s
     pthread_cond_init(&device->changed, &monotonic);
     list_init(&device->waiting);
     device->module = (struct module){.config = config, .pin = &device->pin};
-    device->threads = calloc(config->threads, sizeof *device->threads);
+    device->threads = calloc(device_threads(device), sizeof *device->threads);
     if (device->wake < 0 || device->threads == NULL)
         snprintf(reason, size, "%s", strerror(errno));
     else if (config->pin_file != NULL &&
@@ -200,9 +206,12 @@ void device_free(struct device *device)
 static struct operation *device_give(struct device *device, const struct job *job)
 {
     const struct device_key *key = job->key->prepared;
+    bool whole = job->scheme->digest == NULL;
     if (device->down || (key->serves & device_key_bit(job->scheme)) == 0)
         return NULL;
-    struct operation *operation = operation_new(job, key, &device->module);
+    struct operation *operation =
+        operation_new(key, job->scheme, whole ? job->message : job->digest,
+                      whole ? job->message_length : job->digest_length, &device->module);
     if (operation != NULL)
         list_append(&device->waiting, &operation->node);
     return operation;

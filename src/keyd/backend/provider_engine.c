@@ -78,6 +78,27 @@ EVP_PKEY *engine_find_key(ENGINE *engine, const char *uri, UI_METHOD *ui, void *
     return ENGINE_load_private_key(engine, uri, ui, ui_data);
 }
 
+void engine_poll(ENGINE *engine, bool health)
+{
+    int status = 0;
+    if (health)
+        ENGINE_ctrl_cmd(engine, "HEARTBEAT_POLL", 0, &status, NULL, 0);
+    ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0);
+}
+
+/* Some engines start without a device, and then sign in software without a word. */
+static bool has_device(ENGINE *engine)
+{
+    static const char count_command[] = "GET_NUM_CRYPTO_INSTANCES";
+    int count = 0;
+    if (ENGINE_ctrl(engine, ENGINE_CTRL_GET_CMD_FROM_NAME, 0, (void *)count_command, NULL) <= 0)
+        return true;
+    if (ENGINE_ctrl_cmd(engine, count_command, 0, &count, NULL, 0) > 0 && count > 0)
+        return true;
+    ERR_raise_data(ERR_LIB_ENGINE, ERR_R_INIT_FAIL, "the engine has no device");
+    return false;
+}
+
 static BIGNUM *number(const EVP_PKEY *pair, const char *name)
 {
     BIGNUM *value = NULL;
@@ -133,7 +154,7 @@ static bool ec_assign(EVP_PKEY *result, ENGINE *engine, const EVP_PKEY *pair)
 
 EVP_PKEY *engine_take_key(ENGINE *engine, const EVP_PKEY *pair)
 {
-    EVP_PKEY *result = EVP_PKEY_new();
+    EVP_PKEY *result = has_device(engine) ? EVP_PKEY_new() : NULL;
     if (result != NULL && ((EVP_PKEY_is_a(pair, "RSA") && rsa_assign(result, engine, pair)) ||
                            (EVP_PKEY_is_a(pair, "EC") && ec_assign(result, engine, pair))))
         return result;
@@ -159,6 +180,11 @@ bool engine_restart(ENGINE *engine)
 {
     (void)engine;
     return false;
+}
+
+void engine_poll(ENGINE *engine, bool health)
+{
+    (void)engine, (void)health;
 }
 
 EVP_PKEY *engine_find_key(ENGINE *engine, const char *uri, UI_METHOD *ui, void *ui_data)

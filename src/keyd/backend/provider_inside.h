@@ -39,6 +39,7 @@ struct device {
     struct device_thread *threads;
 };
 
+size_t device_threads(const struct device *device);
 /* Any thread. */
 void device_wake(struct device *device, uint64_t count);
 

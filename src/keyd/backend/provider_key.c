@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "keyd/backend/provider_operation.h"
 #include "keyd/contexts.h"
-#include "keyd/job.h"
 
 #define FILE_SCHEME "file:"
 #define FILE_MAX 65536
@@ -75,34 +76,44 @@ static bool verify_message(const struct key *key, const uint8_t *message, size_t
     return good;
 }
 
-static bool try_scheme(const struct device_key *key, const struct module *module, EVP_PKEY *handle,
+static bool verify(const struct operation *operation)
+{
+    const struct key *key = operation->key->key;
+    return operation->scheme->digest != NULL
+               ? verify_digest(key, operation->scheme, operation->input, operation->input_length,
+                               operation->signature, operation->signature_length)
+               : verify_message(key, operation->input, operation->input_length,
+                                operation->signature, operation->signature_length);
+}
+
+static bool try_scheme(const struct device_key *key, struct module *module, EVP_PKEY *handle,
                        const struct wire_scheme *scheme, char *reason, size_t size)
 {
     static const uint8_t sample[JOB_DIGEST_MAX];
-    size_t sample_length = scheme->digest != NULL
-                               ? (size_t)EVP_MD_get_size(EVP_get_digestbyname(scheme->digest))
-                               : sizeof sample;
-    size_t length = key->key->signature_max;
-    uint8_t *signature = malloc(length);
-    if (signature == NULL) {
+    size_t length = scheme->digest != NULL
+                        ? (size_t)EVP_MD_get_size(EVP_get_digestbyname(scheme->digest))
+                        : sizeof sample;
+    struct operation *operation = operation_new(key, scheme, sample, length, module);
+    if (operation == NULL) {
         snprintf(reason, size, "out of memory");
         return false;
     }
-    bool good = module_sign(module, handle, scheme, sample, sample_length, signature, &length);
-    if (!good) {
-        module_reason(reason, size);
-    } else {
-        good = scheme->digest != NULL
-                   ? verify_digest(key->key, scheme, sample, sample_length, signature, length)
-                   : verify_message(key->key, sample, sample_length, signature, length);
-        if (!good)
-            snprintf(reason, size, "its signatures do not verify");
+    EVP_PKEY_up_ref(handle);
+    operation->handle = handle;
+    bool done = operation_complete(operation), good = done && verify(operation);
+    if (operation->abandoned) {
+        snprintf(reason, size, "no answer");
+        return false;
     }
-    free(signature);
+    if (done && !good)
+        snprintf(reason, size, "its signatures do not verify");
+    else if (!done)
+        module_reason(reason, size);
+    operation_free(operation);
     return good;
 }
 
-uint64_t device_key_try(const struct device_key *key, const struct module *module, EVP_PKEY *handle,
+uint64_t device_key_try(const struct device_key *key, struct module *module, EVP_PKEY *handle,
                         char *reason, size_t size)
 {
     uint64_t serves = 0;
@@ -110,6 +121,9 @@ uint64_t device_key_try(const struct device_key *key, const struct module *modul
         const struct wire_scheme *scheme = wire_scheme_find(key->key->schemes[i]);
         if (try_scheme(key, module, handle, scheme, reason, size))
             serves |= device_key_bit(scheme);
+        else
+            log_debug("%s: key \"%s\": %s: %s", key->key->location, key->key->name, scheme->name,
+                      reason);
     }
     return serves;
 }

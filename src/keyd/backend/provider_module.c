@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "keyd/backend/provider_engine.h"
 #include "keyd/contexts.h"
 
 /* Its name in the library context when only its file has one. */
 #define FILE_PROVIDER "device"
 #define REASON_SIZE 256
+#define HEALTH_EVERY (500 * NS_PER_MS)
 
 /* The last error says what failed, those before it why. */
 const char *module_reason(char *text, size_t size)
@@ -138,6 +140,27 @@ bool module_restart(struct module *module, char *reason, size_t size)
         return engine_restart(module->engine) || explain(module, reason, size);
     module_close(module);
     return module_open(module, reason, size);
+}
+
+bool module_polled(const struct module *module)
+{
+    const struct text_list *parameters = &module->config->parameters;
+    for (size_t i = 0; module->engine != NULL && i < parameters->count; i++)
+        if (strcmp(parameters->texts[i], "ENABLE_EXTERNAL_POLLING") == 0)
+            return true;
+    return false;
+}
+
+void module_poll(struct module *module)
+{
+    if (!module_polled(module))
+        return;
+    uint64_t now = clock_now();
+    bool health = now >= module->health_at;
+    if (health)
+        module->health_at = now + HEALTH_EVERY;
+    engine_poll(module->engine, health);
+    ERR_clear_error();
 }
 
 static int pin_give(char *buffer, int size, int writing, void *arg)

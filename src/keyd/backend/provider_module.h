@@ -17,6 +17,7 @@ struct module {
     OSSL_LIB_CTX *context;    /* NULL: an engine, or not open */
     char *properties;         /* of the provider's algorithms */
     ENGINE *engine;           /* NULL: a provider, or not open */
+    uint64_t health_at;       /* when its device is to be asked how it is */
 };
 
 /* Once, before all others. */
@@ -26,6 +27,11 @@ bool module_open(struct module *module, char *reason, size_t size);
 void module_close(struct module *module);
 /* Looks for the device anew, when no key is held any more. As module_open(). */
 bool module_restart(struct module *module, char *reason, size_t size);
+
+/* Whether it wants module_poll() while anything is under way. */
+bool module_polled(const struct module *module);
+/* Has jobs that can go on go on; for modules that are not polled it does nothing. One thread. */
+void module_poll(struct module *module);
 
 /* The key that a URI names; `file`: what a file: URI's file holds, else empty. NULL: libcrypto's
  * error queue says why, as for all that follow. */

@@ -1,14 +1,15 @@
 #include "keyd/backend/provider_operation.h"
 
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct operation *operation_new(const struct job *job, const struct device_key *key,
-                                const struct module *module)
+#include "base/clock.h"
+
+struct operation *operation_new(const struct device_key *key, const struct wire_scheme *scheme,
+                                const uint8_t *input, size_t length, struct module *module)
 {
-    bool whole = job->scheme->digest == NULL;
-    size_t length = whole ? job->message_length : job->digest_length;
     size_t room = key->key->signature_max;
     struct operation *operation = calloc(1, sizeof *operation + length + room);
     if (operation == NULL)
@@ -16,11 +17,11 @@ struct operation *operation_new(const struct job *job, const struct device_key *
     list_init(&operation->node);
     operation->module = module;
     operation->key = key;
-    operation->scheme = job->scheme;
+    operation->scheme = scheme;
     operation->input_length = length;
     operation->signature = operation->input + length;
     operation->signature_length = room;
-    memcpy(operation->input, whole ? job->message : job->digest, length);
+    memcpy(operation->input, input, length);
     return operation;
 }
 
@@ -30,10 +31,13 @@ void operation_free(struct operation *operation)
     free(operation);
 }
 
+/* Success with a signature of no length is known of an engine under RSA-PSS. */
 bool operation_run(struct operation *operation)
 {
     return module_sign(operation->module, operation->handle, operation->scheme, operation->input,
-                       operation->input_length, operation->signature, &operation->signature_length);
+                       operation->input_length, operation->signature,
+                       &operation->signature_length) &&
+           operation->signature_length > 0;
 }
 
 static int run_in_job(void *arg)
@@ -66,4 +70,22 @@ bool flight_resume(struct flight *flight, bool *good)
     flight->wait = NULL;
     flight->job = NULL;
     return true;
+}
+
+bool operation_complete(struct operation *operation)
+{
+    const struct provider_config *config = operation->module->config;
+    struct flight flight = {.operation = operation};
+    uint64_t deadline = clock_now() + config->timeout;
+    bool good = false;
+    if (!config->asynchronous)
+        return operation_run(operation);
+    while (!flight_resume(&flight, &good)) {
+        operation->abandoned = clock_now() >= deadline;
+        if (operation->abandoned)
+            return false;
+        module_poll(operation->module);
+        poll(NULL, 0, 1);
+    }
+    return good;
 }

@@ -18,7 +18,7 @@ struct operation {
     bool abandoned; /* nobody waits for it: freed by the device's thread */
     bool good;      /* when it is done */
 
-    const struct module *module;
+    struct module *module;
     const struct device_key *key;
     EVP_PKEY *handle; /* its own reference; NULL: not begun */
     const struct wire_scheme *scheme;
@@ -28,11 +28,15 @@ struct operation {
 };
 
 /* NULL: out of memory. */
-struct operation *operation_new(const struct job *job, const struct device_key *key,
-                                const struct module *module);
+struct operation *operation_new(const struct device_key *key, const struct wire_scheme *scheme,
+                                const uint8_t *input, size_t length, struct module *module);
 void operation_free(struct operation *operation);
 /* Signs, on the stack it is called on. */
 bool operation_run(struct operation *operation);
+
+/* The same in an ASYNC job, if the module is asynchronous, and to its end or the time limit. False:
+ * it failed; or it is left behind, abandoned, and must not be freed. */
+bool operation_complete(struct operation *operation);
 
 /* An operation within an ASYNC job: where the device would wait, it pauses instead. */
 struct flight {

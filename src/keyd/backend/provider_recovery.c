@@ -67,6 +67,7 @@ void device_try(struct device *device)
     bool restart = device_may_restart(device);
     device->trying = true;
     pthread_mutex_unlock(&device->lock);
+    module_poll(&device->module);
     bool open = !restart || device_restart(device);
     for (size_t i = 0; i < device->key_count; i++)
         device_retry_key(device, device->keys[i], open);
@@ -81,7 +82,7 @@ void device_try(struct device *device)
     device->absent = absent;
     device->trying = false;
     device->tried_at = clock_now();
-    device_wake(device, device->config->threads);
+    device_wake(device, device_threads(device));
 }
 
 uint64_t device_try_time(const struct device *device)

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "keyd/backend/provider_inside.h"
 
-#define ASK_AGAIN (NS_PER_MS) /* for jobs that do not say when to go on */
-#define STOP_SECONDS 2        /* then a thread is taken to hang in the module */
+#define ASK_AGAIN (NS_PER_MS)       /* for jobs that do not say when to go on */
+#define POLL_AGAIN (50 * NS_PER_US) /* for modules whose jobs say it only when they are polled */
+#define STOP_SECONDS 2              /* then a thread is taken to hang in the module */
 
 /* What is under way is waited for, unless the device is down: then it may hang. */
 static bool device_try_due(const struct device *device)
@@ -109,7 +110,12 @@ static void thread_wait(struct device_thread *thread, uint64_t deadline)
 {
     struct device *device = thread->device;
     struct pollfd waits[FLIGHTS_MAX + 1];
+    bool polled = thread->flying > 0 && module_polled(&device->module);
+    if (polled)
+        module_poll(&device->module);
     uint64_t now = clock_now();
+    if (polled && deadline > now + POLL_AGAIN)
+        deadline = now + POLL_AGAIN;
     for (size_t i = 0; i < thread->flying; i++) {
         waits[i] = (struct pollfd){.fd = flight_descriptor(&thread->flights[i]), .events = POLLIN};
         if (waits[i].fd < 0 && deadline > now + ASK_AGAIN)
@@ -117,7 +123,10 @@ static void thread_wait(struct device_thread *thread, uint64_t deadline)
     }
     struct pollfd *wake = &waits[thread->flying];
     *wake = (struct pollfd){.fd = thread_has_room(thread) ? device->wake : -1, .events = POLLIN};
-    poll(waits, thread->flying + 1, clock_poll_timeout(deadline, now));
+    uint64_t left = deadline > now ? deadline - now : 0;
+    const struct timespec time = {.tv_sec = (time_t)(left / NS_PER_S),
+                                  .tv_nsec = (long)(left % NS_PER_S)};
+    ppoll(waits, thread->flying + 1, deadline != UINT64_MAX ? &time : NULL, NULL);
     if (wake->revents != 0) {
         uint64_t one;
         ssize_t got = read(device->wake, &one, sizeof one);
@@ -158,7 +167,7 @@ bool device_start(struct device *device)
     device->absent = device_count_absent(device);
     device->down = device->key_count > 0 && device->absent == device->key_count;
     device->tried_at = clock_now();
-    for (size_t i = 0; i < device->config->threads; i++) {
+    for (size_t i = 0; i < device_threads(device); i++) {
         struct device_thread *thread = &device->threads[i];
         thread->device = device;
         int reason = pthread_create(&thread->thread, NULL, thread_run, thread);
@@ -175,12 +184,12 @@ void device_stop(struct device *device)
 {
     pthread_mutex_lock(&device->lock);
     device->leave = true;
-    device_wake(device, device->config->threads);
+    device_wake(device, device_threads(device));
     pthread_mutex_unlock(&device->lock);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STOP_SECONDS;
-    for (size_t i = 0; i < device->config->threads; i++) {
+    for (size_t i = 0; i < device_threads(device); i++) {
         struct device_thread *thread = &device->threads[i];
         if (thread->started &&
             (pthread_timedjoin_np(thread->thread, NULL, &until) != 0 || thread->flying > 0))
