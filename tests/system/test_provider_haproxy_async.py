@@ -14,6 +14,8 @@ import provider
 from certificates import certificate
 from immured import Key, key_process
 
+LIMIT = 10  # seconds that a handshake waits for immured
+
 CONFIGURATION = """\
 global
     {chroot}
@@ -58,7 +60,7 @@ class HaproxyAsync(immured.ImmuredTest):
         self.immured = self.start_immured(self.key)
         within = os.path.basename(self.path) if chroot else self.path[1:]
         environment = provider.environment(
-            self.directory, settings=f"asynchronous = yes\ntimeout = 10s\nsocket = /{within}")
+            self.directory, settings=f"asynchronous = yes\ntimeout = {LIMIT}s\nsocket = /{within}")
         with open(self.trusted.chain, encoding="ascii") as chain, \
                 open(os.path.join(self.directory, "site.pem"), "w", encoding="ascii") as site:
             site.write(chain.read() + provider.reference(self.key, self.path))
@@ -87,15 +89,19 @@ class HaproxyAsync(immured.ImmuredTest):
             worker = key_process(self.immured)
             os.kill(worker, signal.SIGSTOP)
             try:
-                waiting = [threading.Thread(target=self.serves) for _ in range(10)]
+                served = []
+                waiting = [threading.Thread(target=lambda: served.append(self.serves()))
+                           for _ in range(10)]
                 for each in waiting:
                     each.start()
+                before.settimeout(LIMIT / 2)
                 before.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 self.assertIn(b"200 OK", before.recv(4096))
             finally:
                 os.kill(worker, signal.SIGCONT)
             for each in waiting:
                 each.join()
+            self.assertEqual(served, [True] * 10)
         for version in (clients.TLS12, clients.TLS13):
             self.assertTrue(self.serves(version))
 
