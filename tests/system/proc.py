@@ -16,7 +16,7 @@ def stat(pid):
 def alive(pid):
     try:
         return stat(pid)[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -40,7 +40,8 @@ class Server:
                 self.asked.set()
                 self.answer.wait(harness.LIMIT)
                 name = dict(each[0] for each in connection.getpeercert()["subject"])["commonName"]
-                connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{connection.version()} {name}\n".encode())
+                page = f"{connection.version()} {name}\n"
+                connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Length: {len(page)}\r\n\r\n{page}".encode())
         except OSError:
             pass  # the client did not do it
 
