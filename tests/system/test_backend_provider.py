@@ -20,48 +20,43 @@ SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 
 class Control:
-    """What tests/support/faulty_engine.h says of the file."""
+    """A file of 32-bit numbers that an engine maps: what shall happen, and what did."""
 
-    FIELDS = ["fault", "faults", "delay", "hangs", "descriptor", "signatures", "in_flight",
-              "most_in_flight"]
-    RESULT, LENGTH, FAILURE = 1, 2, 3
-
-    def __init__(self, path):
+    def __init__(self, path, fields):
+        self.path, self.fields = path, fields
         with open(path, "wb") as file:
-            file.write(bytes(4 * len(self.FIELDS)))
+            file.write(bytes(4 * len(fields)))
         with open(path, "r+b") as file:
             self.memory = mmap.mmap(file.fileno(), 0)
-        self.path = path
 
     def close(self):
         self.memory.close()
 
     def set(self, **values):
         for name, value in values.items():
-            struct.pack_into("=I", self.memory, 4 * self.FIELDS.index(name), value)
+            struct.pack_into("=I", self.memory, 4 * self.fields.index(name), value)
 
     def get(self, name):
-        return struct.unpack_from("=I", self.memory, 4 * self.FIELDS.index(name))[0]
+        return struct.unpack_from("=I", self.memory, 4 * self.fields.index(name))[0]
 
 
-class FaultyEngine(ImmuredTest):
-    """Software keys behind an engine that fails in every way there is: every request is answered,
-    and what is answered verifies."""
+RESULT, LENGTH, FAILURE = 1, 2, 3  # enum fault, of tests/support/faulty_engine.h and tests/qat
+
+
+class SoftwareKeys(ImmuredTest):
+    """An RSA and an EC key in memory that a device signs with. Every request is answered, and what
+    is answered verifies."""
+
+    FIELDS = []  # of the engine's control file
 
     def setUp(self):
         super().setUp()
-        self.control = self.own(Control(os.path.join(self.directory, "control")))
+        if self.FIELDS:
+            self.control = self.own(Control(os.path.join(self.directory, "control"), self.FIELDS))
         self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
 
-    def start(self, options=""):
-        top = f"""
-            backend = "provider:faulty"
-            provider "faulty" {{
-                engine = "{harness.program_path("faulty_engine.so")}"
-                environment = {{"IMMURE_FAULTY_ENGINE={self.control.path}"}}
-                system-calls = {{"clock_nanosleep", "timerfd_create", "timerfd_settime"}}
-                {options}
-            }}"""
+    def start_device(self, provider):
+        top = f'backend = "provider:device" provider "device" {{ {provider} }}'
         self.immured = self.start_immured(self.rsa, self.ec, top=top)
         return self.connect()
 
@@ -83,9 +78,23 @@ class FaultyEngine(ImmuredTest):
     def wait_until_back(self, client):
         harness.wait_until(lambda: set(self.sign_many(client, 2)) == {PROVIDER}, "the device")
 
+
+class FaultyEngine(SoftwareKeys):
+    """Behind an engine that fails in every way there is."""
+
+    FIELDS = ["fault", "faults", "delay", "hangs", "descriptor", "signatures", "in_flight",
+              "most_in_flight"]  # struct control of tests/support/faulty_engine.h
+
+    def start(self, options=""):
+        return self.start_device(f"""
+            engine = "{harness.program_path("faulty_engine.so")}"
+            environment = {{"IMMURE_FAULTY_ENGINE={self.control.path}"}}
+            system-calls = {{"clock_nanosleep", "timerfd_create", "timerfd_settime"}}
+            {options}""")
+
     def test_all_schemes(self):
         client = self.start()
-        self.assertIn('provider "faulty": immured may also make the system calls poll ppoll '
+        self.assertIn('provider "device": immured may also make the system calls poll ppoll '
                       "clock_nanosleep", self.immured.log())
         for key in (self.rsa, self.ec):
             for scheme in key.schemes():
@@ -94,7 +103,7 @@ class FaultyEngine(ImmuredTest):
                 self.assertTrue(key.verifies(scheme, wire.tls12_message(), reply.signed[3]))
 
     def test_wrong_results_are_made_again(self):
-        for fault in (Control.RESULT, Control.LENGTH):
+        for fault in (RESULT, LENGTH):
             with self.subTest(fault=fault):
                 client = self.start()
                 self.control.set(fault=fault, faults=6)
@@ -107,14 +116,14 @@ class FaultyEngine(ImmuredTest):
     def test_a_failure(self):
         """Others sign until it is known that it was a passing one; it is said once."""
         client = self.start()
-        self.control.set(fault=Control.FAILURE, faults=1)
+        self.control.set(fault=FAILURE, faults=1)
         self.assertIn(OPENSSL, self.sign_many(client, 20))
         self.wait_until_back(client)
         self.assertEqual(self.immured.log().count("until it is back"), 1, self.immured.log())
 
     def test_away_and_back(self):
         client = self.start()
-        self.control.set(fault=Control.FAILURE, faults=1000000)
+        self.control.set(fault=FAILURE, faults=1000000)
         self.assertEqual(set(self.sign_many(client, 20)), {OPENSSL})
         self.assertEqual(self.immured.log().count("until it is back"), 1, self.immured.log())
         self.assertNotIn("made again", self.immured.log())
@@ -123,10 +132,10 @@ class FaultyEngine(ImmuredTest):
         self.assertIn("is there: it signs with 2 of 2 keys", self.immured.log())
 
     def test_away_at_the_start(self):
-        self.control.set(fault=Control.FAILURE, faults=1000000)
+        self.control.set(fault=FAILURE, faults=1000000)
         client = self.start()
         self.assertEqual(set(self.sign_many(client, 4)), {OPENSSL})
-        self.assertIn('provider "faulty" does not sign with it', self.immured.log())
+        self.assertIn('provider "device" does not sign with it', self.immured.log())
         self.control.set(faults=0)
         self.wait_until_back(client)
 
@@ -154,19 +163,87 @@ class FaultyEngine(ImmuredTest):
 
     def test_faults_in_mid_flight(self):
         client = self.start("asynchronous = yes")
-        self.control.set(delay=20, fault=Control.RESULT, faults=5)
+        self.control.set(delay=20, fault=RESULT, faults=5)
         self.sign_many(client, 20)
         self.assertEqual(self.control.get("faults"), 0)
-        self.control.set(fault=Control.FAILURE, faults=3)
+        self.control.set(fault=FAILURE, faults=3)
         self.sign_many(client, 40)
         self.control.set(faults=0, delay=0)
         self.wait_until_back(client)
 
-    def test_a_provider_of_openssl(self):
+
+class OwnProvider(SoftwareKeys):
+    def test_signs(self):
         """Keys in memory are handed to a provider, too."""
-        self.immured = self.start_immured(
-            self.rsa, self.ec, top='backend = "provider:own" provider "own" { module = default }')
-        self.assertEqual(set(self.sign_many(self.connect(), 10)), {PROVIDER})
+        client = self.start_device("module = default")
+        self.assertEqual(set(self.sign_many(client, 10)), {PROVIDER})
+
+
+def driver(kind, name):
+    """Whether OpenSSL has this engine or provider: kind is -e or -m."""
+    folder = openssl("version", kind).stdout.decode().split('"')[1]
+    return os.path.exists(os.path.join(folder, name + ".so"))
+
+
+STANDIN = harness.program_path("qat")  # tests/qat
+
+
+@unittest.skipUnless(driver("-e", "qatengine"), "not installed: qatengine")
+@unittest.skipUnless(os.path.exists(os.path.join(STANDIN, "libqat.so.4")), "not built: tests/qat")
+@harness.not_sanitized("the engine is not")
+class Qat(SoftwareKeys):
+    """The engine for Intel's QAT devices, with a stand-in for the device."""
+
+    FIELDS = ["instances", "delay", "ring", "gone", "fault", "faults", "submitted", "answered",
+              "full", "refused", "faulted", "in_flight", "most_in_flight"]  # tests/qat/control.h
+
+    def setUp(self):
+        super().setUp()
+        self.control.set(instances=1, delay=1000, ring=64)
+        os.environ["LD_LIBRARY_PATH"] = STANDIN
+        self.addCleanup(os.environ.pop, "LD_LIBRARY_PATH")
+
+    def start(self, options="timeout = 1s"):
+        return self.start_device(f"""
+            engine = qatengine asynchronous = yes
+            parameters = {{"SW_ALGO_BITMAP=0", "ENABLE_EXTERNAL_POLLING"}}
+            environment = {{"QAT_STANDIN_CONTROL={self.control.path}"}}
+            {options}""")
+
+    def test_many_in_flight(self):
+        client = self.start()
+        self.control.set(delay=50000, most_in_flight=0)
+        self.assertEqual(set(self.sign_many(client, 40)), {PROVIDER})
+        self.assertGreaterEqual(self.control.get("most_in_flight"), 8)
+
+    def test_full_rings(self):
+        client = self.start()
+        self.control.set(delay=5000, ring=2)
+        self.assertEqual(set(self.sign_many(client, 40)), {PROVIDER})
+        self.assertGreater(self.control.get("full"), 0)
+
+    def test_faults(self):
+        client = self.start()
+        for fault in (RESULT, LENGTH, FAILURE):
+            with self.subTest(fault=fault):
+                self.control.set(fault=fault, faults=4)
+                self.sign_many(client, 20)
+                self.control.set(faults=0)
+                self.wait_until_back(client)
+
+    def test_gone_in_mid_flight_and_back(self):
+        client = self.start()
+        self.control.set(gone=1)
+        self.assertEqual(set(self.sign_many(client, 20)), {OPENSSL})
+        self.assertEqual(self.immured.log().count("until it is back"), 1, self.immured.log())
+        self.control.set(gone=0)
+        self.wait_until_back(client)
+
+    def test_absent(self):
+        self.control.set(instances=0)
+        client = self.start()
+        self.assertEqual(set(self.sign_many(client, 4)), {OPENSSL})
+        self.assertIn("the engine has no device", self.immured.log())
 
 
 class Mistakes(ImmuredTest):
@@ -201,12 +278,6 @@ class Mistakes(ImmuredTest):
         ):
             with self.subTest(text=text):
                 self.assert_refused(text, *reasons)
-
-
-def driver(kind, name):
-    """Whether OpenSSL has this engine or provider: kind is -e or -m."""
-    folder = openssl("version", kind).stdout.decode().split('"')[1]
-    return os.path.exists(os.path.join(folder, name + ".so"))
 
 
 class DeviceTest(harness.SystemTest):
