@@ -125,6 +125,86 @@ class HalfClose(Relay):
         self.no_connection_left()
 
 
+class ReadAhead(Relay):
+    """libssl takes more than it is asked for; no event tells of that."""
+
+    RECORDS = 200
+
+    def send_with_the_handshake(self, version, end):
+        """The handshake's last bytes, many small records and perhaps the end, in one write."""
+        connection = self.own(socket.create_connection(("127.0.0.1", self.proxy.port)))
+        connection.settimeout(harness.LIMIT)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = clients.context(version).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        for _ in range(self.RECORDS):
+            tls.write(b"0123456789")
+        if end:
+            try:
+                tls.unwrap()
+            except ssl.SSLWantReadError:
+                pass
+        connection.sendall(outgoing.read())
+        return connection, incoming, tls
+
+    def check(self, end):
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version, end=end):
+                connection, incoming, tls = self.send_with_the_handshake(version, end)
+                data = b""
+                while len(data) < 10 * self.RECORDS:
+                    try:
+                        data += tls.read(65536)
+                    except ssl.SSLWantReadError:
+                        incoming.write(connection.recv(65536))
+                self.assertEqual(data, b"0123456789" * self.RECORDS)
+
+    def test_records_that_come_with_the_handshake(self):
+        self.start(backends.echo)
+        self.check(end=False)
+        self.check(end=True)
+
+    def test_while_the_backend_does_not_read(self):
+        """They wait in libssl and in the proxy, and are sent when it reads again."""
+        reading = threading.Event()
+
+        def late(connection):
+            connection.sendall(b"ready")
+            reading.wait(harness.LIMIT)
+            sha = hashlib.sha256()
+            while data := connection.recv(65536):
+                sha.update(data)
+            connection.sendall(sha.hexdigest().encode())
+
+        self.start(late)
+        stream = self.own(clients.Stream(self.proxy.port))
+        self.assertEqual(stream.receive(), b"ready")
+        sent = hashlib.sha256()
+        stream.socket.settimeout(0.5)
+        try:
+            for number in range(100_000):
+                data = b"%d " % number * (1 + number % 300)
+                stream.tls.write(data)
+                sent.update(data)
+                pending = stream.outgoing.read()
+                while pending:
+                    pending = pending[stream.socket.send(pending):]
+        except TimeoutError:
+            pass
+        reading.set()
+        stream.socket.settimeout(harness.LIMIT)
+        stream.socket.sendall(pending)
+        stream.end_sending()
+        self.assertEqual(stream.receive_all().decode(), sent.hexdigest())
+        self.no_connection_left()
+
+
 class BackPressure(Relay):
     def test_slow_client(self):
         """A client that does not read stops the backend, not the proxy."""

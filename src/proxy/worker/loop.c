@@ -84,6 +84,11 @@ void step_drop(struct step *step)
     list_remove(&step->node);
 }
 
+bool step_waiting(const struct loop *loop, enum step_kind kind)
+{
+    return !list_empty(&loop->steps[kind]);
+}
+
 static struct step *next_step(struct loop *loop)
 {
     for (int kind = 0; kind < STEP_KIND_COUNT; kind++) {
@@ -97,7 +102,7 @@ static struct step *next_step(struct loop *loop)
 static bool steps_waiting(const struct loop *loop)
 {
     for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
-        if (!list_empty(&loop->steps[kind]))
+        if (step_waiting(loop, (enum step_kind)kind))
             return true;
     return false;
 }
@@ -115,17 +120,27 @@ static int collect(struct loop *loop, struct epoll_event *events)
     return count;
 }
 
-static void serve(struct loop *loop, const struct epoll_event *events, int count)
+/* Leaves in `events` what was not wanted. */
+static void serve(struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
         if (watch->descriptor < 0)
             continue; /* closed by an event before it; freed only at the end of the turn */
-        uint32_t unwanted = events[i].events & ~(watch->wanted | EPOLLERR | EPOLLHUP);
-        if (unwanted != 0 || watch->wanted == 0)
-            watch_register(loop, watch, watch->wanted);
-        if (watch->wanted != 0 && events[i].events != unwanted)
+        uint32_t wanted = watch->wanted != 0 ? watch->wanted | EPOLLERR | EPOLLHUP : 0;
+        if (events[i].events & wanted)
             watch->ready(watch, events[i].events);
+        events[i].events &= ~wanted;
+    }
+}
+
+/* After all have been served: of those that had an event too many, many are closed by then. */
+static void shrink(struct loop *loop, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = events[i].data.ptr;
+        if (events[i].events != 0 && watch->descriptor >= 0 && watch->registered != watch->wanted)
+            watch_register(loop, watch, watch->wanted);
     }
 }
 
@@ -146,7 +161,8 @@ void loop_run(struct loop *loop)
     while (!loop->stopped) {
         int count = collect(loop, events);
         uint64_t begun = loop->now;
-        serve(loop, events, count);
+        serve(events, count);
+        shrink(loop, events, count);
         run_steps(loop);
         loop->flush(loop->owner);
         for (int i = 0; i < TIMER_COUNT; i++)

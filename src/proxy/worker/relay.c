@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -99,8 +98,15 @@ static enum moved move_up(struct connection *connection, bool readable)
     uint8_t *bytes = connection->thread->scratch;
     if (buffer_length(&up->pending) > 0 && flush_up(connection) != MOVED_ALL)
         return MOVED_BLOCKED;
-    for (int i = 0; readable && i < READS_PER_TURN && !up->ended; i++) {
+    /* No event tells of what libssl has read ahead, so that is always taken. */
+    readable = readable || SSL_has_pending(connection->ssl);
+    SSL_set_read_ahead(connection->ssl, 1);
+    for (int i = 0; readable && !up->ended; i++) {
         size_t length, sent = 0;
+        if (i == READS_PER_TURN)
+            SSL_set_read_ahead(connection->ssl, 0); /* up to the end of this record */
+        if (i >= READS_PER_TURN && !SSL_has_pending(connection->ssl))
+            break;
         if (read_client(connection, bytes, &length) != MOVED_ALL)
             return MOVED_BROKEN;
         if (length == 0)
@@ -118,7 +124,8 @@ static void pass_on_end_up(struct connection *connection)
 {
     struct flow *up = &connection->up;
     if (up->ended && !up->passed_on && buffer_length(&up->pending) == 0) {
-        shutdown(connection->backend.descriptor, SHUT_WR);
+        if (!connection->down.passed_on) /* else close() says it */
+            shutdown(connection->backend.descriptor, SHUT_WR);
         up->passed_on = true;
     }
 }
@@ -196,7 +203,8 @@ static void pass_on_end_down(struct connection *connection)
     if (result < 0 && SSL_get_error(connection->ssl, result) == SSL_ERROR_WANT_WRITE)
         return;
     ERR_clear_error();
-    shutdown(connection->client.descriptor, SHUT_WR);
+    if (!connection->up.passed_on) /* else close() says it */
+        shutdown(connection->client.descriptor, SHUT_WR);
     down->passed_on = true;
 }
 
@@ -213,7 +221,7 @@ static void want_events(struct connection *connection)
         (down_waits && !connection->write_wants_read) || connection->read_wants_write;
     bool read_backend = !down->ended && !down_waits;
     watch_want(loop, &connection->client,
-               (read_client_ ? EPOLLIN : 0) | (write_client_ ? EPOLLOUT : 0));
+               (read_client_ ? EPOLLIN | EPOLLRDHUP : 0) | (write_client_ ? EPOLLOUT : 0));
     watch_want(loop, &connection->backend,
                (read_backend ? EPOLLIN : 0) | (up_waits ? EPOLLOUT : 0));
 }
@@ -298,14 +306,12 @@ static void complete_addresses(struct connection *connection)
 }
 
 /* On the loopback the connection is there (or refused) before connect() returns, though it says
- * EINPROGRESS; one poll() saves four epoll_ctl() and a turn. */
-static bool is_writable(int descriptor)
+ * EINPROGRESS; asking once more saves four epoll_ctl() and a turn. False with errno. */
+static bool connected(int descriptor, const struct sockaddr *address, socklen_t length)
 {
-    int saved = errno;
-    struct pollfd poll_descriptor = {.fd = descriptor, .events = POLLOUT};
-    bool writable = poll(&poll_descriptor, 1, 0) > 0;
-    errno = saved;
-    return writable;
+    if (connect(descriptor, address, length) == 0)
+        return true;
+    return errno == EINPROGRESS && (connect(descriptor, address, length) == 0 || errno == EISCONN);
 }
 
 void relay_connect(struct connection *connection)
@@ -325,11 +331,9 @@ void relay_connect(struct connection *connection)
     if (address->sa_family != AF_UNIX)
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch_open(&connection->backend, descriptor);
-    if (connect(descriptor, address, backend->address.length) == 0) {
+    if (connected(descriptor, address, backend->address.length)) {
         begin_relay(connection);
-    } else if (errno == EINPROGRESS && is_writable(descriptor)) {
-        relay_connected(connection);
-    } else if (errno == EINPROGRESS) {
+    } else if (errno == EINPROGRESS || errno == EALREADY) {
         watch_want(loop, &connection->client, 0);
         watch_want(loop, &connection->backend, EPOLLOUT);
         timer_start(&loop->timers[TIMER_CONNECT], &connection->timer, loop->now);

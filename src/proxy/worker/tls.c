@@ -132,6 +132,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(context, 1); /* else two reads a record */
     if (!set_protocol(context, config) || !set_session_id(context, config) ||
         !use_selection(context, selection) ||
         !tickets_use(&tls->tickets, context, config->tickets)) {
