@@ -84,9 +84,14 @@ static void derive(struct fast_handshake *fast, struct derivation *const *batch,
     }
 }
 
+bool fast_handshake_waiting(const struct fast_handshake *fast)
+{
+    return !list_empty(&fast->waiting);
+}
+
 void fast_handshake_run(struct fast_handshake *fast)
 {
-    while (!list_empty(&fast->waiting)) {
+    while (fast_handshake_waiting(fast)) {
         struct derivation *batch[LANES];
         size_t count = 0;
         for (struct list *node; count < LANES && (node = list_take(&fast->waiting)) != NULL;)

@@ -55,11 +55,14 @@ struct derivation_waiter {
     struct derivation *waits_for; /* NULL: nothing */
 };
 
-/* Derivations of the handshake steps between the two may pause with this waiter. */
+/* Derivations of the handshake step between the two may pause with this waiter; NULL: they do not,
+ * which is better for one that will be alone. */
 void fast_handshake_enter(struct fast_handshake *fast, struct derivation_waiter *waiter);
 void fast_handshake_leave(struct fast_handshake *fast);
 /* Leaves the batch; wake() will not be called. Harmless if it waits for nothing. */
 void fast_handshake_cancel(struct derivation_waiter *waiter);
+/* Some wait for it. */
+bool fast_handshake_waiting(const struct fast_handshake *fast);
 /* Derives all that wait, and wakes them. */
 void fast_handshake_run(struct fast_handshake *fast);
 

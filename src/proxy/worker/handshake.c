@@ -120,12 +120,19 @@ void handshake_feed_starved(struct thread *thread)
         step_queue(&thread->loop, STEP_BEGIN, &list_entry(node, struct connection, starved)->step);
 }
 
+/* Whether a derivation would have others beside it at the end of this turn. */
+static bool has_company(const struct connection *connection)
+{
+    const struct thread *thread = connection->thread;
+    return fast_handshake_waiting(thread->tls->fast) || step_waiting(&thread->loop, STEP_BEGIN);
+}
+
 static int do_handshake(struct connection *connection)
 {
     struct fast_handshake *fast = connection->thread->tls->fast;
     immure_waiter_enter(&connection->waiter);
     if (fast != NULL)
-        fast_handshake_enter(fast, &connection->derivation);
+        fast_handshake_enter(fast, has_company(connection) ? &connection->derivation : NULL);
     int result = SSL_do_handshake(connection->ssl);
     if (fast != NULL)
         fast_handshake_leave(fast);

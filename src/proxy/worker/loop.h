@@ -81,5 +81,7 @@ void watch_close(struct watch *watch);
 void step_init(struct step *step, void (*run)(struct step *step));
 void step_queue(struct loop *loop, enum step_kind kind, struct step *step);
 void step_drop(struct step *step);
+/* Others of this kind wait; they may still run in this turn. */
+bool step_waiting(const struct loop *loop, enum step_kind kind);
 
 #endif
