@@ -339,16 +339,15 @@ static bool set_up(struct supervisor *supervisor)
 {
     char *path = NULL;
     notify_open(&supervisor->notify);
+    if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        log_error("cannot start: %s", strerror(errno));
+        return false;
+    }
     if (!read_config(supervisor, &path))
         return false;
     bool good = open_listener(supervisor, path);
     free(path);
-    if (!good || !find_program(supervisor))
-        return false;
-    if (open_signals(supervisor) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        return true;
-    log_error("cannot start: %s", strerror(errno));
-    return false;
+    return good && find_program(supervisor);
 }
 
 int supervise(const char *config, const struct backend *const *backends)
