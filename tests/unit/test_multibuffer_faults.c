@@ -14,15 +14,15 @@
 #include "multibuffer_fixture.h"
 
 static struct fixture fixture;
-static void *library;           /* the stand-in */
+static void *loaded;            /* the stand-in */
 static struct stand_in *faults; /* its `stand_in` */
 
 static int set_up(void **state)
 {
     (void)state;
-    library = dlopen(STAND_IN, RTLD_NOW);
-    assert_non_null(library);
-    faults = dlsym(library, "stand_in");
+    loaded = dlopen(STAND_IN, RTLD_NOW);
+    assert_non_null(loaded);
+    faults = dlsym(loaded, "stand_in");
     assert_non_null(faults);
     fixture_make(&fixture);
     return 0;
@@ -32,7 +32,7 @@ static int tear_down(void **state)
 {
     (void)state;
     fixture_free(&fixture);
-    return dlclose(library);
+    return dlclose(loaded);
 }
 
 static int mend(void **state)
