@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/slice.h"
 
 /* The threads are held up when none has finished for so long and so many times what its batch
  * should take. */
@@ -21,12 +22,14 @@
 #define HELD_UP_TIMES 4
 
 #define LOWER_WEIGHT 5 /* nice: a third of the weight of others */
+#define EXPRESS_SLICE                                                                              \
+    (100 * NS_PER_US) /* shorter than others', so that it need not wait for them */
 
 struct crew_member {
     struct crew *crew;
     struct signer signer;
     pthread_t thread;
-    bool started, yield, reserve;
+    bool started, yield, express;
     sem_t given, running;
     bool busy;               /* the event loop's: given and not collected */
     atomic_bool done;        /* the thread's, until it is collected */
@@ -39,9 +42,9 @@ struct crew_member {
 struct crew {
     int wake;          /* eventfd */
     atomic_bool told;  /* the event loop was woken and has not collected yet */
-    uint64_t progress; /* when a thread, but for the reserve, last got or finished a batch */
+    uint64_t progress; /* when a thread, but for the express, last got or finished a batch */
     size_t count;
-    struct crew_member members[]; /* the reserve is the last */
+    struct crew_member members[]; /* the express is the last */
 };
 
 static void tell(struct crew *crew)
@@ -52,13 +55,22 @@ static void tell(struct crew *crew)
     (void)written; /* it cannot overflow: it is read before it is written again */
 }
 
+static void member_weigh(const struct crew_member *member)
+{
+    if (member->yield && !member->express) {
+        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+    } else if (member->express && !member->yield) {
+        slice_set(EXPRESS_SLICE);
+    } else if (!member->express) {
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+        setpriority(PRIO_PROCESS, (id_t)gettid(), LOWER_WEIGHT);
+    }
+}
+
 static void *member_run(void *arg)
 {
     struct crew_member *member = arg;
-    if (member->yield)
-        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
-    else if (!member->reserve)
-        setpriority(PRIO_PROCESS, (id_t)gettid(), LOWER_WEIGHT);
+    member_weigh(member);
     sem_post(&member->running);
     for (;;) {
         while (sem_wait(&member->given) != 0)
@@ -92,7 +104,7 @@ static bool member_start(struct crew *crew, struct crew_member *member,
 
 struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield)
 {
-    size_t count = (size_t)threads + yield;
+    size_t count = (size_t)threads + 1;
     struct crew *crew = calloc(1, sizeof *crew + count * sizeof crew->members[0]);
     if (crew == NULL || (crew->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) < 0) {
         log_error("signer threads: %s", strerror(errno));
@@ -104,8 +116,8 @@ struct crew *crew_start(const struct backend *const *backends, unsigned threads,
      */
     mallopt(M_ARENA_MAX, (int)count + 1);
     for (size_t i = 0; i < count; i++) {
-        crew->members[i].yield = yield && i < threads;
-        crew->members[i].reserve = i == threads;
+        crew->members[i].yield = yield;
+        crew->members[i].express = i == threads;
         if (!member_start(crew, &crew->members[i], backends)) {
             crew_stop(crew);
             return NULL;
@@ -150,14 +162,12 @@ void crew_woken(struct crew *crew)
     atomic_store(&crew->told, false);
 }
 
-uint64_t crew_deadline(const struct crew *crew)
+uint64_t crew_held_up(const struct crew *crew)
 {
     uint64_t expected = 0;
-    if (!crew->members[crew->count - 1].reserve)
-        return UINT64_MAX;
     for (size_t i = 0; i < crew->count; i++) {
         const struct crew_member *member = &crew->members[i];
-        if (member->busy == member->reserve)
+        if (member->busy == member->express)
             return UINT64_MAX;
         if (member->busy && member->expected > expected)
             expected = member->expected;
@@ -165,12 +175,18 @@ uint64_t crew_deadline(const struct crew *crew)
     return crew->progress + HELD_UP_AFTER + HELD_UP_TIMES * expected;
 }
 
-struct crew_member *crew_idle(struct crew *crew, uint64_t now)
+struct crew_member *crew_idle(struct crew *crew)
 {
     for (size_t i = 0; i < crew->count; i++)
-        if (!crew->members[i].busy && !crew->members[i].reserve)
+        if (!crew->members[i].busy && !crew->members[i].express)
             return &crew->members[i];
-    return now >= crew_deadline(crew) ? &crew->members[crew->count - 1] : NULL;
+    return NULL;
+}
+
+struct crew_member *crew_express(struct crew *crew)
+{
+    struct crew_member *last = &crew->members[crew->count - 1];
+    return last->busy ? NULL : last;
 }
 
 struct crew_member *crew_get(struct crew *crew, size_t index)
@@ -184,7 +200,7 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
     const struct kind *kind = batch[0]->key->kind;
     member->expected =
         kind_backend(kind, count) == kind->single ? count * kind->single_ns : kind->batch_ns;
-    if (!member->reserve)
+    if (!member->express)
         crew->progress = now;
     memcpy(member->batch, batch, count * sizeof *batch);
     member->count = count;
@@ -203,7 +219,7 @@ size_t crew_collect(struct crew *crew, struct job *batch[static BACKEND_BATCH_MA
         *ns = member->took;
         member->busy = false;
         atomic_store(&member->done, false);
-        if (!member->reserve)
+        if (!member->express)
             crew->progress = now;
         return member->count;
     }

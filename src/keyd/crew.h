@@ -4,10 +4,12 @@
  *
  * That matters where they yield, for event loops that do not wait for them: then the threads run as
  * SCHED_IDLE, and whatever wakes up takes the core from them at once, not at the kernel's next
- * tick. What nobody else uses is all theirs. On a machine that others keep busy that may be
- * nothing: for this there is one more thread of ordinary weight, the reserve, which gets work only
- * when the others make no progress. Where they do not yield, clients wait for what they sign, and
- * they have a weight somewhat below that of others.
+ * tick. What nobody else uses is all theirs. Where they do not yield, clients wait for what they
+ * sign, and they have a weight somewhat below that of others.
+ *
+ * One more thread, the express, has the weight of the event loop and may take the core from the
+ * others. It is for two cases: the others make no progress, because somebody else keeps the machine
+ * busy; or they are all at a flood of one client, and another asks for a little.
  */
 #ifndef KEYD_CREW_H
 #define KEYD_CREW_H
@@ -26,10 +28,11 @@ void crew_stop(struct crew *crew);
 int crew_wake(const struct crew *crew);
 /* It was readable: look, by crew_collect(). */
 void crew_woken(struct crew *crew);
-/* A thread without work, or NULL; the reserve, if there is one, only when the others are held up.
- */
-struct crew_member *crew_idle(struct crew *crew, uint64_t now);
-/* For the tests at the start: any one, the reserve included; NULL: there are fewer. */
+/* A thread without work, or NULL. */
+struct crew_member *crew_idle(struct crew *crew);
+/* The express, if it is without work, or NULL. */
+struct crew_member *crew_express(struct crew *crew);
+/* For the tests at the start: any one, the express included; NULL: there are fewer. */
 struct crew_member *crew_get(struct crew *crew, size_t index);
 /* Hands over a batch of one kind; the thread has none. */
 void crew_give(struct crew *crew, struct crew_member *member, struct job *const *batch,
@@ -38,7 +41,8 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
  */
 size_t crew_collect(struct crew *crew, struct job *batch[static BACKEND_BATCH_MAX], uint64_t *ns,
                     uint64_t now);
-/* When to look for the reserve though nothing has happened; UINT64_MAX: never. */
-uint64_t crew_deadline(const struct crew *crew);
+/* From when on the others are held up, if no batch is done until then, and the express is to take
+ * any work; UINT64_MAX: never, because one is free, or the express is busy. */
+uint64_t crew_held_up(const struct crew *crew);
 
 #endif

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/slice.h"
 #include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
@@ -21,7 +23,8 @@
 #include "keyd/warm_up.h"
 
 #define EXIT_USAGE 2
-#define MORE_CALLS_MAX 64
+#define SHORT_SLICE (100 * NS_PER_US)
+#define MORE_CALLS_MAX 256
 
 struct options {
     const char *config;
@@ -205,24 +208,28 @@ static bool open_clients(struct keyd *keyd)
 }
 
 /*
- * Event loops first. A batch thread that wakes does not take the core from whom it finds there:
+ * Where immured yields, a thread that wakes does not take the core from whom it finds there:
  * otherwise an event loop that asks for a signature would be cut off in the middle of its turn, and
- * wait for the kernel's next tick. The signer threads yield still more, see crew.h.
+ * wait for the kernel's next tick. Elsewhere clients wait for it, and it does not wait for its own
+ * signers. Those yield still more, see crew.h.
  */
-static void yield_to_event_loops(void)
+static void weigh(bool yield)
 {
-    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    if (yield)
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    else
+        slice_set(SHORT_SLICE);
 }
 
 static bool start(struct keyd *keyd, const struct backend *const *backends)
 {
     const int keep[] = {keyd->options.listener, keyd->options.session};
     uid_t starter = getuid();
-    yield_to_event_loops(); /* inherited by every thread */
     if (!config_load(&keyd->config, keyd->options.config, backends))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
+    weigh(config->yield);
     if (!sandbox_begin(keep, sizeof keep / sizeof keep[0]) ||
         !providers_open(&keyd->providers, config, backends))
         return false;
@@ -234,6 +241,13 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
            allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
 }
 
+static bool listed(const int *calls, size_t count, int call)
+{
+    while (count > 0 && calls[count - 1] != call)
+        count--;
+    return count > 0;
+}
+
 /* The system calls of the backends that keys use. */
 static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
 {
@@ -241,7 +255,8 @@ static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
     for (size_t i = 0; i < kinds->count; i++) {
         const int *more = kinds->kinds[i].single->more_calls;
         for (; more != NULL && *more != -1 && count + 1 < room; more++)
-            calls[count++] = *more;
+            if (!listed(calls, count, *more))
+                calls[count++] = *more;
     }
     calls[count] = -1;
 }
@@ -283,6 +298,14 @@ static void finish(struct keyd *keyd)
     config_free(&keyd->config);
 }
 
+/* A thread that a device keeps must not find libcrypto cleaned up. */
+static int end(struct keyd *keyd, int status)
+{
+    if (!providers_stop(&keyd->providers))
+        _exit(status);
+    return status;
+}
+
 int keyd_main(int argc, char **argv, const struct backend *const *backends)
 {
     static struct keyd keyd;
@@ -301,7 +324,7 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     }
     audit_open(&keyd.server.audit, keyd.config.audit_all);
     if (!open_clients(&keyd) || !close_doors(&keyd))
-        return EXIT_FAILURE;
+        return end(&keyd, EXIT_FAILURE);
     log_info("ready: %zu keys, %u signer threads, uid %u", keyd.keyring.count,
              (unsigned)keyd.config.threads, (unsigned)keyd.uid);
     bool all_answered = server_run(&keyd.server);
@@ -310,5 +333,5 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     else
         log_info("ended");
     finish(&keyd);
-    return all_answered ? EXIT_SUCCESS : EXIT_FAILURE;
+    return end(&keyd, all_answered ? EXIT_SUCCESS : EXIT_FAILURE);
 }

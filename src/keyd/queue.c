@@ -5,6 +5,9 @@ static const uint64_t weights[COST_CLASSES] = {
     [COST_CHEAP] = 8, [COST_MEDIUM] = 1, [COST_HEAVY] = 1};
 
 #define job_of(node, member) list_entry(node, struct job, member)
+/* How many flows of a line are looked at for one beside a flood. */
+#define LOOK_AHEAD 64
+
 #define flow_of(list) list_entry((list), struct flow, node)
 
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
@@ -53,6 +56,7 @@ bool queue_submit(struct queue *queue, struct job *job, struct flow *flow, uint6
     job->waiting = true;
     job->flow = flow;
     flow->work += kind_cost(line->kind);
+    line->floods += ++flow->count == QUEUE_FLOOD;
     queue->work += kind_cost(line->kind);
     queue->bytes += job->message_length;
     queue->jobs++;
@@ -69,6 +73,7 @@ static void remove_job(struct queue *queue, struct job *job)
     job->waiting = false;
     job->flow = NULL;
     flow->work -= kind_cost(line->kind);
+    line->floods -= flow->count-- == QUEUE_FLOOD;
     queue->work -= kind_cost(line->kind);
     queue->bytes -= job->message_length;
     queue->jobs--;
@@ -155,6 +160,36 @@ size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
     if (line->virtual_time > queue->virtual_now)
         queue->virtual_now = line->virtual_time;
     return count;
+}
+
+static struct job *find_lone_job(const struct line *line, uint64_t now)
+{
+    size_t looked = 0;
+    list_for_each(node, &line->flows)
+    {
+        struct job *job = job_of(flow_of(node)->jobs.next, queue_node);
+        if (flow_of(node)->count == 1 && job->deadline > now)
+            return job;
+        if (++looked == LOOK_AHEAD)
+            break;
+    }
+    return NULL;
+}
+
+struct job *queue_take_beside_flood(struct queue *queue, enum cost from, enum cost to, uint64_t now)
+{
+    for (size_t i = 0; i < queue->line_count; i++) {
+        struct line *line = &queue->lines[i];
+        if (line->floods == 0 || line->kind->cost < from || line->kind->cost > to)
+            continue;
+        struct job *job = find_lone_job(line, now);
+        if (job == NULL)
+            continue;
+        remove_job(queue, job);
+        job->queue_ns = now - job->queued_at;
+        return job;
+    }
+    return NULL;
 }
 
 void queue_charge(struct queue *queue, const struct kind *kind, uint64_t ns)

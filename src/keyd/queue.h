@@ -19,11 +19,13 @@
 
 #define QUEUE_JOBS_MAX 65536
 #define QUEUE_BYTES_MAX (64u << 20) /* of messages */
+#define QUEUE_FLOOD 16              /* jobs of one flow that others notice */
 
 /* One client's jobs of one kind. */
 struct flow {
     struct list node; /* in the line, while it has jobs */
     struct list jobs;
+    size_t count;
     uint64_t work; /* ns of one signer, estimated */
 };
 
@@ -31,6 +33,7 @@ struct line {
     const struct kind *kind;
     struct list flows; /* with jobs, the one to be served next in front */
     size_t jobs;
+    size_t floods;         /* flows with QUEUE_FLOOD jobs or more */
     uint64_t virtual_time; /* ns per weight */
 };
 
@@ -67,6 +70,9 @@ struct line *queue_next(struct queue *queue, enum cost from, enum cost to, uint6
  * are in the batch. */
 size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
                   struct job *batch[static BACKEND_BATCH_MAX], struct list *late);
+/* Takes the only job of a client beside whom another floods the line; NULL: there is none such. */
+struct job *queue_take_beside_flood(struct queue *queue, enum cost from, enum cost to,
+                                    uint64_t now);
 /* A batch of the kind took `ns`. */
 void queue_charge(struct queue *queue, const struct kind *kind, uint64_t ns);
 

@@ -31,20 +31,47 @@ static size_t take(struct scheduler *scheduler, struct line *line, uint64_t now,
     return count;
 }
 
-static void give_out(struct scheduler *scheduler, uint64_t now, struct list *done)
+/* The classes that threads serve: few cheap jobs are left to the event loop. */
+static enum cost cheapest(const struct scheduler *scheduler)
+{
+    return queue_waiting(&scheduler->queue, COST_CHEAP) <= CHEAP_FEW ? COST_MEDIUM : COST_CHEAP;
+}
+
+/* False: nothing waits that a thread should take. */
+static bool give_to(struct scheduler *scheduler, struct crew_member *member, uint64_t now,
+                    struct list *done)
 {
     struct job *batch[BACKEND_BATCH_MAX];
-    struct crew_member *member;
-    while ((member = crew_idle(scheduler->crew, now)) != NULL) {
-        bool few = queue_waiting(&scheduler->queue, COST_CHEAP) <= CHEAP_FEW;
-        struct line *line =
-            queue_next(&scheduler->queue, few ? COST_MEDIUM : COST_CHEAP, COST_HEAVY, now);
-        if (line == NULL)
-            return;
-        size_t count = take(scheduler, line, now, batch, done);
-        if (count > 0)
-            crew_give(scheduler->crew, member, batch, count, now);
+    struct line *line = queue_next(&scheduler->queue, cheapest(scheduler), COST_HEAVY, now);
+    if (line == NULL)
+        return false;
+    size_t count = take(scheduler, line, now, batch, done);
+    if (count > 0)
+        crew_give(scheduler->crew, member, batch, count, now);
+    return true;
+}
+
+static void give_to_express(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct crew_member *express = crew_express(scheduler->crew);
+    if (express == NULL)
+        return;
+    struct job *job = queue_take_beside_flood(&scheduler->queue, COST_MEDIUM, COST_HEAVY, now);
+    if (job != NULL) {
+        scheduler->batches++;
+        crew_give(scheduler->crew, express, &job, 1, now);
+    } else if (now >= crew_held_up(scheduler->crew)) {
+        give_to(scheduler, express, now, done);
     }
+}
+
+static void give_out(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct crew_member *member;
+    while ((member = crew_idle(scheduler->crew)) != NULL)
+        if (!give_to(scheduler, member, now, done))
+            return;
+    give_to_express(scheduler, now, done);
 }
 
 static void sign_cheap(struct scheduler *scheduler, uint64_t now, struct list *done)
@@ -72,8 +99,8 @@ uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
     if (queue_next(queue, COST_CHEAP, COST_CHEAP, now) != NULL)
         return now;
     uint64_t wake = queue_wake(queue, now);
-    uint64_t reserve = queue->jobs > 0 ? crew_deadline(scheduler->crew) : UINT64_MAX;
-    return reserve < wake ? reserve : wake;
+    uint64_t held_up = queue->jobs > 0 ? crew_held_up(scheduler->crew) : UINT64_MAX;
+    return held_up < wake ? held_up : wake;
 }
 
 void scheduler_stop(struct scheduler *scheduler)

@@ -78,7 +78,7 @@ class Signatures(ImmuredTest):
 
     def test_pipelined_requests_are_all_answered(self):
         keys = [Key(kind) for kind in ("rsa-2048", "p-256", "ed25519")]
-        self.start_immured(*keys)
+        self.start_immured(*keys, top="queue-age = 1m")
         clients = [self.connect() for _ in range(4)]
         message, count = wire.tls13_message(), 600
         for client in clients:

@@ -255,7 +255,7 @@ class Bounds(ImmuredTest):
         super().setUp()
         self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
         self.immured = self.start_immured(self.rsa, self.ec, program="immured-test",
-                                          top='backend = "delay"')
+                                          top='backend = "delay" queue-age = 1m')
 
     def test_late_and_cancelled_requests_are_not_signed(self):
         client = self.connect()

@@ -200,6 +200,28 @@ static void clients_are_served_in_turn(void **state)
     assert_memory_equal(order, ((const size_t[]){0, 1, 2, 0}), sizeof order);
 }
 
+static void who_asks_for_one_is_found_beside_a_flood(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue *queue = &fixture->queue;
+    struct job *one = submit(fixture, 1, RSA2048);
+    for (size_t i = 0; i < QUEUE_FLOOD - 1; i++)
+        submit(fixture, 0, RSA2048);
+    assert_null(queue_take_beside_flood(queue, COST_MEDIUM, COST_HEAVY, fixture->now));
+    submit(fixture, 0, RSA2048);
+    assert_null(queue_take_beside_flood(queue, COST_HEAVY, COST_HEAVY, fixture->now));
+    fixture->batch[0] = queue_take_beside_flood(queue, COST_MEDIUM, COST_HEAVY, fixture->now);
+    assert_ptr_equal(fixture->batch[0], one);
+    finish(fixture, 1, 600000);
+    assert_null(queue_take_beside_flood(queue, COST_MEDIUM, COST_HEAVY, fixture->now));
+    /* the flood has ebbed */
+    submit(fixture, 1, RSA2048);
+    assert_int_equal(take(fixture), 1);
+    assert_int_equal(fixture->batch[0]->id, 0);
+    finish(fixture, 1, 600000);
+    assert_null(queue_take_beside_flood(queue, COST_MEDIUM, COST_HEAVY, fixture->now));
+}
+
 static void cheap_comes_before_costly(void **state)
 {
     struct fixture *fixture = *state;
@@ -396,6 +418,7 @@ int main(void)
         TEST(a_batch_is_what_waits_of_one_kind_up_to_the_width),
         TEST(too_few_for_a_batch_go_one_by_one),
         TEST(clients_are_served_in_turn),
+        TEST(who_asks_for_one_is_found_beside_a_flood),
         TEST(cheap_comes_before_costly),
         TEST(classes_can_be_left_out),
         TEST(time_is_shared_and_nobody_starves),

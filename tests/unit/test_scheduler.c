@@ -137,14 +137,20 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void submit(struct fixture *fixture, const struct key *key, size_t count)
+static struct job *new_job(const struct key *key)
 {
     static const uint8_t message[1];
     const struct wire_scheme *scheme = wire_scheme_find(
         key->type == WIRE_KEY_EC ? IMMURE_ECDSA_SHA256 : IMMURE_RSA_PSS_RSAE_SHA256);
+    struct job *job = job_new(key, scheme, message, sizeof message);
+    assert_non_null(job);
+    return job;
+}
+
+static void submit(struct fixture *fixture, const struct key *key, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
-        struct job *job = job_new(key, scheme, message, sizeof message);
-        assert_non_null(job);
+        struct job *job = new_job(key);
         assert_true(queue_submit(&fixture->scheduler.queue, job, &fixture->flows[key->kind->index],
                                  fixture->now));
     }
@@ -260,7 +266,7 @@ static void cheap_ones_pass_while_all_threads_are_busy(void **state)
 }
 
 /* While every thread is held up, and not before. */
-static void the_reserve_steps_in(void **state)
+static void the_express_steps_in(void **state)
 {
     struct fixture *fixture = *state;
     submit(fixture, &fixture->rsa, (THREADS + 2) * LANES);
@@ -282,6 +288,30 @@ static void the_reserve_steps_in(void **state)
         assert_int_equal(let_one_through(fixture), LANES);
 }
 
+static void the_express_takes_one_from_beside_a_flood(void **state)
+{
+    struct fixture *fixture = *state;
+    struct flow other;
+    flow_init(&other);
+    submit(fixture, &fixture->rsa, (THREADS + 2) * LANES);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    struct job *one = new_job(&fixture->rsa);
+    assert_true(queue_submit(&fixture->scheduler.queue, one, &other, fixture->now));
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    assert_int_equal(fixture->scheduler.lane_batches, THREADS);
+    /* libcrypto signs it alone, with a key that is none */
+    struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
+    assert_int_equal(poll(&wake, 1, 10000), 1);
+    crew_woken(fixture->scheduler.crew);
+    scheduler_run(&fixture->scheduler, fixture->now, &fixture->done);
+    assert_ptr_equal(list_take(&fixture->done), &one->queue_node);
+    assert_true(list_empty(&fixture->done));
+    assert_int_equal(one->error, IMMURE_E_SIGNING);
+    job_free(one);
+}
+
 static void what_is_being_signed_at_the_end_is_freed(void **state)
 {
     struct fixture *fixture = *state;
@@ -298,7 +328,8 @@ int main(void)
         TEST(of_many_cheap_ones_threads_take_their_part),
         TEST(what_waits_when_a_thread_is_free_is_one_batch),
         TEST(cheap_ones_pass_while_all_threads_are_busy),
-        TEST(the_reserve_steps_in),
+        TEST(the_express_steps_in),
+        TEST(the_express_takes_one_from_beside_a_flood),
         TEST(what_is_being_signed_at_the_end_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

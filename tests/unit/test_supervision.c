@@ -37,6 +37,7 @@ static void text_for_immured(void **state)
                             .keys = {.threads = 3, .backend = "slow"}};
     char *text = keyd_text(&config);
     assert_string_equal(text, "threads = 3\n"
+                              "yield = 'yes'\n"
                               "backend = 'slow'\n"
                               "log = 'json'\n"
                               "log-level = 'debug'\n"
