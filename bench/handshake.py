@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 
+import dropin
 import sections
 import signatures
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 
 MODES = ("async", "sync", "in-process")
-SECTIONS = ("handshakes", "turns", "exchange", "signatures", "idle", "generator")
+SECTIONS = ("handshakes", "turns", "exchange", "signatures", "idle", "generator", "dropin")
 # How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
 KEYS = {"p-256": 1.05, "rsa-2048": 0.85, "rsa-4096": 0.40, "p-384": 0.30}
 STORM_LOAD = 0.5  # of the server's core in-process, in the section `turns`
@@ -182,6 +183,29 @@ def measure_idle(setting, given):
     return rounds
 
 
+def measure_dropin(setting, given):
+    """{key: {way: [figures]}}"""
+    if not shutil.which("nginx"):
+        print("## Drop-in: SKIPPED: nginx is not installed\n")
+        return {}
+    seconds = given.seconds or (1.0 if given.quick else 4.0)
+    found = {}
+    for key in (key for key in dropin.KEYS if key in given.key and dropin.served(setting, key)):
+        rounds = found[key] = {way: [] for way in dropin.WAYS}
+        for number in range(given.rounds):
+            for way in dropin.WAYS if number % 2 == 0 else dropin.WAYS[::-1]:
+                rounds[way].append(dropin.measure(setting, key, way, seconds))
+    print(f"## Drop-in: nginx with {dropin.WORKERS} workers, closed loop of {sections.CONNECTIONS}, full, "
+          "TLS 1.3, with a small GET; its key in a file, or in immured\n")
+    print_table(("key", "", "CPU us", "nginx", "immured", "of file", "handshakes/s", "failed"),
+                [(key, way if way == "file" else f"{way}, {dropin.KEYS[key][0]}",
+                  *(cell(median(rounds[way], name)) for name in ("cpu", "cpu_server", "cpu_immured")),
+                  cell(ratio(rounds, "cpu", "file")[way], "{:.2f}"), cell(median(rounds[way], "rate")),
+                  sum(each["failed"] for each in rounds[way]))
+                 for key, rounds in found.items() for way in dropin.WAYS])
+    return found
+
+
 def goals(found):
     """(what, goal, measured text, met) of each goal whose section ran; met None: cannot be said."""
     for (key, tls), rounds in found.get("handshakes", {}).items():
@@ -198,6 +222,11 @@ def goals(found):
                value <= 10)
     if "signatures" in found:
         yield from signatures.goals(found["signatures"])
+    for key, rounds in found.get("dropin", {}).items():
+        backend, most = dropin.KEYS[key]
+        value = ratio(rounds, "cpu", "file")["provider"]
+        yield (f"CPU of a handshake at nginx, {key}: provider with {backend} over key file", f"<= {most:.2f}",
+               cell(value, "{:.2f}"), None if value is None else value <= most)
     if "idle" in found:
         value = (median(found["idle"], "worker") - median(found["idle"], "openssl")) / 1024
         yield ("idle connection over OpenSSL's own, KiB", "<= 40", cell(value, "{:.1f}"),
@@ -215,7 +244,8 @@ def print_goals(found):
 def print_warnings(found):
     """What immure-storm said about itself, once each with how often."""
     told = {}
-    groups = [*found.get("handshakes", {}).values(), found.get("turns", {})]
+    groups = [*found.get("handshakes", {}).values(), found.get("turns", {}),
+              *found.get("dropin", {}).values()]
     for each in (each for group in groups for rounds in group.values() for each in rounds):
         for warning in each["warnings"]:
             what = warning.split(":")[0]
@@ -242,7 +272,7 @@ def main():
     given = arguments()
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
                 "exchange": measure_exchange, "signatures": measure_signatures, "idle": measure_idle,
-                "generator": measure_generator}
+                "generator": measure_generator, "dropin": measure_dropin}
     print_machine()
     found = {}
     with tempfile.TemporaryDirectory(prefix="immure-bench-") as directory:

@@ -115,7 +115,7 @@ def exchange(setting, seconds):
 
 NGINX = """\
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {directory}/nginx.pid;
 error_log stderr error;
 events {{ worker_connections 1024; }}
@@ -125,6 +125,7 @@ http {{
         listen 127.0.0.1:{port} ssl backlog=1024;
         ssl_certificate {chain};
         ssl_certificate_key {key};
+        ssl_protocols {protocols};
         ssl_session_tickets off; # wrk would resume
         ssl_session_cache off;
         location / {{ return 200 "ok"; }}
@@ -139,18 +140,19 @@ def accepts(port):
 
 
 @contextlib.contextmanager
-def nginx(directory):
-    """Debian's, with one worker, on the server's core. Gives its port."""
-    chain, port = certificate("p-256"), harness.free_port()
+def nginx(directory, kind="p-256", key_file=None, workers=1, protocols="TLSv1.2", environment=None):
+    """Debian's, on the server's core. Gives its port and its process id."""
+    chain, port = certificate(kind), harness.free_port()
     path = os.path.join(directory, "nginx.conf")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(NGINX.format(directory=directory, port=port, chain=chain.chain, key=chain.key))
+        file.write(NGINX.format(directory=directory, port=port, workers=workers, chain=chain.chain,
+                                key=key_file or chain.key, protocols=protocols))
     with on(SERVER_CORES):
         process = subprocess.Popen(["nginx", "-e", "stderr", "-c", path], stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+                                   stderr=subprocess.DEVNULL, env=environment)
     try:
         harness.wait_until(lambda: accepts(port), "nginx")
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -158,7 +160,7 @@ def nginx(directory):
 
 def generator(setting, seconds):
     """Full handshakes with a GET each, per second, as two tools count them: immure-storm and wrk."""
-    with nginx(setting.directory) as port:
+    with nginx(setting.directory) as (port, _):
         summary = setting.storm(f"127.0.0.1:{port}", "--concurrency", CONNECTIONS, "--request", "/",
                                 "--warmup", 0.5, "--duration", seconds)
         with on(CLIENT_CORES):

@@ -28,7 +28,7 @@ def served(setting, immured, key):
     done = subprocess.run([immured, "--config", path, "--test"], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
-        print(f"## Signatures: {key}: SKIPPED: {done.stderr.strip()}\n")
+        print(f"## Signatures by multibuffer: {key}: SKIPPED: {done.stderr.strip()}\n")
     return done.returncode == 0
 
 

@@ -9,6 +9,7 @@ import threading
 
 import dropin
 import harness
+import proc
 
 # The first fails where / is no mount point, in a chroot, from which nothing propagates.
 MOUNTED = ('mount --make-rprivate / 2>/dev/null || :; '
@@ -63,8 +64,12 @@ class HAProxy(dropin.HttpsServerTests, dropin.DropIn):
             self, ["/usr/bin/unshare", "--mount", "--propagation=unchanged", "sh", "-c", MOUNTED, "sh",
                    self.path_of("/run/immure"), self.substitute("/var/lib/haproxy/run/immure"),
                    "/usr/sbin/haproxy", "-W", "-db", "-f", self.path_of("/etc/haproxy/haproxy.cfg")],
-            lambda: "Loading success" in self.units["haproxy"].program.log() and self.accepts(),
-            reload=signal.SIGUSR2)
+            self.is_up, reload=signal.SIGUSR2)
+
+    def is_up(self):
+        """It accepts a little before it takes signals."""
+        caught = int(proc.status(self.units["haproxy"].program.pid)["SigCgt"], 16)
+        return caught >> (signal.SIGTERM - 1) & 1 and self.accepts()
 
     def errors(self):
         return self.log.text + self.checked
