@@ -70,7 +70,7 @@ static const struct backend corrupt = {.name = "corrupt",
 
 int main(int argc, char **argv)
 {
-    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, &delay, &corrupt,
-                                                    NULL};
+    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, &delay,
+                                                     &corrupt, NULL};
     return keyd_main(argc, argv, backends);
 }
