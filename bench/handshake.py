@@ -15,12 +15,15 @@ import tempfile
 import time
 
 import dropin
+import fast_handshake
 import sections
 import signatures
+import system_calls
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 
 MODES = ("async", "sync", "in-process")
-SECTIONS = ("handshakes", "turns", "exchange", "signatures", "idle", "generator", "dropin")
+SECTIONS = ("handshakes", "turns", "exchange", "signatures", "memory", "proxies", "calls", "idle",
+            "generator", "dropin")
 # How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
 KEYS = {"p-256": 1.05, "rsa-2048": 0.85, "rsa-4096": 0.40, "p-384": 0.30}
 STORM_LOAD = 0.5  # of the server's core in-process, in the section `turns`
@@ -152,6 +155,33 @@ def measure_signatures(setting, given):
     return found
 
 
+def measure_memory(setting, given):
+    found = fast_handshake.in_memory(setting, 1.0 if given.quick else 5.0)
+    print("## Memory: server's CPU us of a handshake in memory, the signature left out, by how many "
+          f"wait at a time\n\n{found['told']}\n")
+    print_table(("waiting", "", *fast_handshake.VARIANTS, "auto over off"),
+                list(fast_handshake.in_memory_rows(found)))
+    return found
+
+
+def measure_proxies(setting, given):
+    keys = [key for key in fast_handshake.KEYS if key in given.key]
+    seconds = given.seconds or (1.0 if given.quick else 3.0)
+    found = fast_handshake.proxies(setting, keys, given.rounds, seconds)
+    print(f"## Proxies: CPU us of all processes for a full handshake with a small GET, closed loop of "
+          f"{fast_handshake.CONNECTIONS}, TLS 1.3\n")
+    print_table(("key", "server", "CPU us", "over off"), list(fast_handshake.proxies_rows(found)))
+    return found
+
+
+def measure_calls(setting, given):
+    found = fast_handshake.calls(setting, 1.0 if given.quick else 3.0)
+    if found:
+        print("## System calls of a full handshake with a small GET and a close\n")
+        print_table(("call", "", *found), list(system_calls.rows(found)))
+    return found
+
+
 def measure_generator(setting, given):
     if not (shutil.which("nginx") and shutil.which("wrk")):
         print("## Generator: SKIPPED: nginx or wrk is not installed\n")
@@ -227,6 +257,12 @@ def goals(found):
         value = ratio(rounds, "cpu", "file")["provider"]
         yield (f"CPU of a handshake at nginx, {key}: provider with {backend} over key file", f"<= {most:.2f}",
                cell(value, "{:.2f}"), None if value is None else value <= most)
+    if "memory" in found:
+        yield from fast_handshake.in_memory_goals(found["memory"])
+    if "proxies" in found:
+        yield from fast_handshake.proxies_goals(found["proxies"])
+    if "calls" in found:
+        yield from fast_handshake.calls_goals(found["calls"])
     if "idle" in found:
         value = (median(found["idle"], "worker") - median(found["idle"], "openssl")) / 1024
         yield ("idle connection over OpenSSL's own, KiB", "<= 40", cell(value, "{:.1f}"),
@@ -271,8 +307,9 @@ def plain(found):
 def main():
     given = arguments()
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
-                "exchange": measure_exchange, "signatures": measure_signatures, "idle": measure_idle,
-                "generator": measure_generator, "dropin": measure_dropin}
+                "exchange": measure_exchange, "signatures": measure_signatures,
+                "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
+                "idle": measure_idle, "generator": measure_generator, "dropin": measure_dropin}
     print_machine()
     found = {}
     with tempfile.TemporaryDirectory(prefix="immure-bench-") as directory:

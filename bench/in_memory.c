@@ -118,10 +118,10 @@ static void pair_open(struct pair *pair, const struct setting *setting)
     SSL_set_connect_state(pair->client);
 }
 
-static void server_step(struct pair *pair, struct fast_handshake *fast)
+static void server_step(struct pair *pair, struct fast_handshake *fast, bool alone)
 {
     if (fast != NULL)
-        fast_handshake_enter(fast, &pair->waiter);
+        fast_handshake_enter(fast, alone ? NULL : &pair->waiter); /* as immure-proxy does */
     int result = SSL_do_handshake(pair->server);
     if (fast != NULL)
         fast_handshake_leave(fast);
@@ -133,12 +133,12 @@ static double server_turn(struct pair *pairs, size_t count, struct fast_handshak
 {
     double begun = cpu_us();
     for (size_t i = 0; i < count; i++)
-        server_step(&pairs[i], fast);
+        server_step(&pairs[i], fast, count == 1);
     if (fast != NULL)
         fast_handshake_run(fast);
     for (size_t i = 0; i < count; i++)
         if (pairs[i].paused)
-            server_step(&pairs[i], fast);
+            server_step(&pairs[i], fast, count == 1);
     return cpu_us() - begun;
 }
 
