@@ -1,0 +1,120 @@
+#include "window.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+
+struct search {
+    struct window *window;
+    const char *name;
+    bool found, ended;
+};
+
+void window_fail(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
+    exit(EXIT_FAILURE);
+}
+
+static void key_listed(void *arg, const struct immure_key *key, enum immure_error error)
+{
+    struct search *search = arg;
+    if (error != IMMURE_OK)
+        window_fail("list", immure_error_text(error));
+    if (key == NULL) {
+        search->ended = true;
+    } else if (search->name == NULL || strcmp(search->name, key->name) == 0) {
+        memcpy(search->window->request.key_id, key->id, sizeof key->id);
+        search->found = true;
+    }
+}
+
+static void signed_one(void *arg, const struct immure_signature *signature)
+{
+    struct window *window = arg;
+    if (signature->error != IMMURE_OK)
+        window_fail("sign", signature->error_text);
+    window->signatures++;
+    window->due++;
+    if (window->answered != NULL)
+        window->answered(window, clock_now() - window->asked_at);
+}
+
+void window_message(struct immure_sign_request *request)
+{
+    static const char context[] = "TLS 1.3, server CertificateVerify";
+    static uint8_t message[64 + sizeof context + 32];
+    memset(message, ' ', 64);
+    memcpy(message + 64, context, sizeof context);
+    request->message = message;
+    request->message_length = sizeof message;
+}
+
+static void ask(struct window *window)
+{
+    for (; window->due > 0; window->due--) {
+        window->asked_at = clock_now();
+        enum immure_error error =
+            immure_sign(window->client, &window->request, signed_one, window, NULL);
+        if (error != IMMURE_OK)
+            window_fail("sign", immure_error_text(error));
+    }
+}
+
+/* One turn of the event loop: send what is due, wait, take what has come. */
+static void turn(struct window *window)
+{
+    static _Thread_local uint8_t room[65536];
+    const void *data;
+    size_t length;
+    while ((length = immure_client_output(window->client, &data, clock_now())) > 0) {
+        ssize_t sent = send(window->socket, data, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN)
+            break;
+        if (sent < 0)
+            window_fail("send", strerror(errno));
+        immure_client_sent(window->client, (size_t)sent);
+        window->writes++;
+    }
+    poll(&(struct pollfd){.fd = window->socket,
+                          .events = (short)(length > 0 ? POLLIN | POLLOUT : POLLIN)},
+         1, -1);
+    ssize_t received = recv(window->socket, room, sizeof room, MSG_DONTWAIT);
+    if (received < 0 && errno == EAGAIN)
+        return;
+    if (received <= 0)
+        window_fail("immured", received == 0 ? "it ended" : strerror(errno));
+    enum immure_error error =
+        immure_client_receive(window->client, room, (size_t)received, clock_now());
+    if (error != IMMURE_OK)
+        window_fail("receive", immure_error_text(error));
+}
+
+void window_begin(struct window *window, int socket, const char *key, uint16_t scheme)
+{
+    struct search search = {.window = window, .name = key};
+    window->client = immure_client_new(NULL);
+    window->socket = socket;
+    window->request.scheme = scheme;
+    window_message(&window->request);
+    if (window->client == NULL ||
+        immure_list(window->client, key_listed, &search, NULL) != IMMURE_OK)
+        window_fail("list", "out of memory");
+    while (!search.ended)
+        turn(window);
+    if (!search.found)
+        window_fail("list", "no such key");
+}
+
+void window_run(struct window *window, uint64_t until)
+{
+    while (clock_now() < until) {
+        ask(window);
+        turn(window);
+    }
+}

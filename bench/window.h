@@ -1,0 +1,28 @@
+/* A client of immured that keeps a window of requests under way: an event loop of libimmure, all
+ * requests that are due in one write. Whatever fails ends the program. */
+#ifndef BENCH_WINDOW_H
+#define BENCH_WINDOW_H
+
+#include <stdint.h>
+
+#include "immure/client.h"
+
+struct window {
+    struct immure_client *client;
+    int socket;
+    struct immure_sign_request request;
+    unsigned due; /* requests to be made in this turn; the window, at the beginning */
+    uint64_t signatures, writes;
+    uint64_t asked_at; /* CLOCK_MONOTONIC, ns: the last request */
+    void (*answered)(struct window *window, uint64_t ns); /* since the last request; or NULL */
+};
+
+/* On a connected socket, with the key of this name, or with NULL the last in the list. */
+void window_begin(struct window *window, int socket, const char *key, uint16_t scheme);
+void window_run(struct window *window, uint64_t until);
+/* What a server signs in TLS 1.3 (RFC 8446, section 4.4.3), the transcript hash being zero. */
+void window_message(struct immure_sign_request *request);
+
+void window_fail(const char *what, const char *why) __attribute__((noreturn));
+
+#endif
