@@ -197,8 +197,10 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
         !identify(key, error, size) || !name_by_public_half(key, error, size) ||
         (key->in_device && !device_try_key(key->device, key, error, size)))
         goto failed;
-    if (key->decrypt && key->type != WIRE_KEY_RSA) {
-        refuse(error, size, "only RSA keys can decrypt");
+    if (key->decrypt && (key->type != WIRE_KEY_RSA || key->in_device)) {
+        refuse(error, size,
+               key->in_device ? "a key in a device does not decrypt here"
+                              : "only RSA keys can decrypt");
         goto failed;
     }
     return key;

@@ -288,20 +288,23 @@ static bool close_doors(struct keyd *keyd)
            providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
 }
 
-static void finish(struct keyd *keyd)
+/* False: what is used by a thread that would not stop is still there. */
+static bool finish(struct keyd *keyd)
 {
     server_destroy(&keyd->server); /* takes back what signers have not begun */
     scheduler_stop(&keyd->scheduler);
-    providers_stop(&keyd->providers);
+    if (!providers_stop(&keyd->providers))
+        return false;
     keyring_free(&keyd->keyring);
     providers_free(&keyd->providers);
     config_free(&keyd->config);
+    return true;
 }
 
-/* A thread that a device keeps must not find libcrypto cleaned up. */
-static int end(struct keyd *keyd, int status)
+/* A thread that hangs in the module of a device must not find libcrypto cleaned up. */
+static int end(int status, bool stopped)
 {
-    if (!providers_stop(&keyd->providers))
+    if (!stopped)
         _exit(status);
     return status;
 }
@@ -324,7 +327,7 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     }
     audit_open(&keyd.server.audit, keyd.config.audit_all);
     if (!open_clients(&keyd) || !close_doors(&keyd))
-        return end(&keyd, EXIT_FAILURE);
+        return end(EXIT_FAILURE, providers_stop(&keyd.providers));
     log_info("ready: %zu keys, %u signer threads, uid %u", keyd.keyring.count,
              (unsigned)keyd.config.threads, (unsigned)keyd.uid);
     bool all_answered = server_run(&keyd.server);
@@ -332,6 +335,5 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
         log_warning("ended with %zu sessions not fully answered", keyd.server.session_count);
     else
         log_info("ended");
-    finish(&keyd);
-    return end(&keyd, all_answered ? EXIT_SUCCESS : EXIT_FAILURE);
+    return end(all_answered ? EXIT_SUCCESS : EXIT_FAILURE, finish(&keyd));
 }

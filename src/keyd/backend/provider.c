@@ -199,10 +199,12 @@ bool providers_try(struct signer *signer, struct key *const *keys, size_t count)
     return good;
 }
 
-void providers_stop(struct providers *providers)
+bool providers_stop(struct providers *providers)
 {
+    bool stopped = true;
     for (size_t i = 0; i < providers->count; i++)
-        device_stop(providers->list[i].device);
+        stopped &= device_stop(providers->list[i].device);
+    return stopped;
 }
 
 void providers_free(struct providers *providers)

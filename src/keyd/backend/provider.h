@@ -31,8 +31,9 @@ struct device *providers_find_device(const struct providers *providers, const ch
 bool providers_start(struct providers *providers);
 /* With the doors closed: every key that is in a device signs once. False: reason logged. */
 bool providers_try(struct signer *signer, struct key *const *keys, size_t count);
-/* Before the keys are freed, and after. */
-void providers_stop(struct providers *providers);
+/* Before the keys are freed, and after. False: a thread hangs in a module, and may go on to use all
+ * that there is. */
+bool providers_stop(struct providers *providers);
 void providers_free(struct providers *providers);
 
 #endif

@@ -146,6 +146,7 @@ bool device_take_key(struct device *device, struct key *key)
     else
         taken->serves =
             device_key_try(taken, &device->module, taken->handle, reason, sizeof reason);
+    taken->served = taken->serves;
     if (taken->serves == 0)
         log_warning("%s: key \"%s\": provider \"%s\" does not sign with it: %s; libcrypto does, "
                     "until it does",
@@ -155,8 +156,6 @@ bool device_take_key(struct device *device, struct key *key)
 
 void device_release_key(struct device *device, struct key *key)
 {
-    if (device->kept)
-        return;
     size_t place = 0;
     while (device->keys[place] != key->prepared)
         place++;
@@ -170,6 +169,7 @@ bool device_try_key(struct device *device, struct key *key, char *reason, size_t
     struct device_key *found = key->prepared;
     char text[REASON_SIZE] = "";
     found->serves = device_key_try(found, &device->module, found->handle, text, sizeof text);
+    found->served = found->serves;
     size_t kept = 0;
     for (size_t i = 0; i < key->scheme_count; i++) {
         const struct wire_scheme *scheme = wire_scheme_find(key->schemes[i]);
@@ -188,7 +188,7 @@ bool device_try_key(struct device *device, struct key *key, char *reason, size_t
 
 void device_free(struct device *device)
 {
-    if (device == NULL || device->kept)
+    if (device == NULL)
         return;
     for (size_t i = 0; i < device->key_count; i++)
         device_key_free(device->keys[i]);

@@ -19,9 +19,9 @@ struct device_key;
 struct device *device_open(const struct provider_config *config, char *reason, size_t size);
 /* With all keys there: the threads run. False: reason logged. */
 bool device_start(struct device *device);
-/* Its threads end, if they do in a moment: one may be kept by what hangs. */
-void device_stop(struct device *device);
-/* After the keys are freed. One that could not be stopped is left as it is. */
+/* Its threads end. False: not in a moment; one hangs. */
+bool device_stop(struct device *device);
+/* After the keys are freed. */
 void device_free(struct device *device);
 
 const char *device_name(const struct device *device);

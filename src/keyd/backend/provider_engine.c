@@ -8,11 +8,11 @@
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/rsa.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef OPENSSL_NO_ENGINE
 
-#define COMMAND_MAX 512
 #define POINT_MAX 133 /* uncompressed, on P-521 */
 
 /* By its id, from where OpenSSL keeps engines, or by the path of its file. */
@@ -32,14 +32,12 @@ static ENGINE *find(const char *name)
 /* "NAME=VALUE", or "NAME" for a command without a value. */
 static bool command(ENGINE *engine, const char *parameter)
 {
-    char name[COMMAND_MAX];
-    if (strlen(parameter) >= sizeof name)
-        return false;
-    strcpy(name, parameter);
-    char *value = strchr(name, '=');
+    char *name = strdup(parameter), *value = name != NULL ? strchr(name, '=') : NULL;
     if (value != NULL)
         *value++ = '\0';
-    return ENGINE_ctrl_cmd_string(engine, name, value, 0) > 0;
+    bool good = name != NULL && ENGINE_ctrl_cmd_string(engine, name, value, 0) > 0;
+    free(name);
+    return good;
 }
 
 ENGINE *engine_open(const struct provider_config *config)

@@ -34,8 +34,7 @@ struct device {
     size_t absent; /* keys that it does not sign with now */
     uint64_t tried_at;
 
-    int wake;  /* eventfd, a semaphore: one for each operation given */
-    bool kept; /* a thread would not stop */
+    int wake; /* eventfd, a semaphore: one for each operation given */
     struct device_thread *threads;
 };
 

@@ -12,6 +12,7 @@ struct device_key {
 
     EVP_PKEY *handle; /* the device's; NULL: it has none now */
     uint64_t serves;  /* bits by place in wire_schemes; none: it signs nothing now */
+    uint64_t served;  /* the same, and ever before */
 };
 
 /* NULL: one line in `reason`. */

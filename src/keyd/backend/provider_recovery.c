@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "keyd/backend/provider_inside.h"
 
-#define TRY_DOWN (NS_PER_S)        /* from one look at a device that is down to the next */
-#define TRY_ABSENT (10 * NS_PER_S) /* the same, when only some keys are away: it interrupts */
+#define TRY_DOWN (NS_PER_S)       /* from one look at a device that is down to the next */
+#define TRY_ABSENT (5 * NS_PER_S) /* the same, when only some keys are away: it interrupts */
 
 /* Without the lock, while nobody is in the module. False: it cannot be opened now. */
 static bool device_restart(struct device *device)
@@ -36,6 +36,7 @@ static void device_retry_key(struct device *device, struct device_key *key, bool
         log_debug("provider \"%s\": key \"%s\": %s", device->config->name, key->key->name, reason);
     pthread_mutex_lock(&device->lock);
     key->serves = serves;
+    key->served |= serves;
     pthread_mutex_unlock(&device->lock);
 }
 
@@ -43,7 +44,8 @@ size_t device_count_absent(const struct device *device)
 {
     size_t absent = 0;
     for (size_t i = 0; i < device->key_count; i++)
-        absent += device->keys[i]->serves == 0;
+        absent +=
+            device->keys[i]->serves == 0 || device->keys[i]->serves != device->keys[i]->served;
     return absent;
 }
 
@@ -74,7 +76,7 @@ void device_try(struct device *device)
     pthread_mutex_lock(&device->lock);
     size_t absent = device_count_absent(device);
     if (absent == device->key_count)
-        device_fail(device, "none of its keys is there any more");
+        device_fail(device, "none of its keys signs as it did");
     else if (device->down || absent != device->absent)
         log_info("provider \"%s\": is there: it signs with %zu of %zu keys", device->config->name,
                  device->key_count - absent, device->key_count);

@@ -180,12 +180,13 @@ bool device_start(struct device *device)
     return true;
 }
 
-void device_stop(struct device *device)
+bool device_stop(struct device *device)
 {
     pthread_mutex_lock(&device->lock);
     device->leave = true;
     device_wake(device, device_threads(device));
     pthread_mutex_unlock(&device->lock);
+    bool stopped = true;
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STOP_SECONDS;
@@ -193,6 +194,7 @@ void device_stop(struct device *device)
         struct device_thread *thread = &device->threads[i];
         if (thread->started &&
             (pthread_timedjoin_np(thread->thread, NULL, &until) != 0 || thread->flying > 0))
-            device->kept = true;
+            stopped = false;
     }
+    return stopped;
 }
