@@ -63,6 +63,7 @@ static void setting_open(struct setting *setting, unsigned parts)
     setting->client =
         SSL_CTX_new_ex(setting->context, FAST_HANDSHAKE_UNWANTED, TLS_client_method());
     SSL_CTX_set_mode(setting->server, SSL_MODE_ASYNC);
+    assert_int_equal(SSL_CTX_set1_groups_list(setting->client, "X25519:P-256"), 1); /* no hybrid */
     use_new_certificate(setting);
 }
 
