@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-import dropin
+import dropin_nginx
 import fast_handshake
 import sections
 import signatures
@@ -220,19 +220,19 @@ def measure_dropin(setting, given):
         return {}
     seconds = given.seconds or (1.0 if given.quick else 4.0)
     found = {}
-    for key in (key for key in dropin.KEYS if key in given.key and dropin.served(setting, key)):
-        rounds = found[key] = {way: [] for way in dropin.WAYS}
+    for key in (key for key in dropin_nginx.KEYS if key in given.key and dropin_nginx.served(setting, key)):
+        rounds = found[key] = {way: [] for way in dropin_nginx.WAYS}
         for number in range(given.rounds):
-            for way in dropin.WAYS if number % 2 == 0 else dropin.WAYS[::-1]:
-                rounds[way].append(dropin.measure(setting, key, way, seconds))
-    print(f"## Drop-in: nginx with {dropin.WORKERS} workers, closed loop of {sections.CONNECTIONS}, full, "
-          "TLS 1.3, with a small GET; its key in a file, or in immured\n")
+            for way in dropin_nginx.WAYS if number % 2 == 0 else dropin_nginx.WAYS[::-1]:
+                rounds[way].append(dropin_nginx.measure(setting, key, way, seconds))
+    print(f"## Drop-in: nginx with {dropin_nginx.WORKERS} workers, closed loop of {sections.CONNECTIONS}, "
+          "full, TLS 1.3, with a small GET; its key in a file, or in immured\n")
     print_table(("key", "", "CPU us", "nginx", "immured", "of file", "handshakes/s", "failed"),
-                [(key, way if way == "file" else f"{way}, {dropin.KEYS[key][0]}",
+                [(key, way if way == "file" else f"{way}, {dropin_nginx.KEYS[key][0]}",
                   *(cell(median(rounds[way], name)) for name in ("cpu", "cpu_server", "cpu_immured")),
                   cell(ratio(rounds, "cpu", "file")[way], "{:.2f}"), cell(median(rounds[way], "rate")),
                   sum(each["failed"] for each in rounds[way]))
-                 for key, rounds in found.items() for way in dropin.WAYS])
+                 for key, rounds in found.items() for way in dropin_nginx.WAYS])
     return found
 
 
@@ -253,7 +253,7 @@ def goals(found):
     if "signatures" in found:
         yield from signatures.goals(found["signatures"])
     for key, rounds in found.get("dropin", {}).items():
-        backend, most = dropin.KEYS[key]
+        backend, most = dropin_nginx.KEYS[key]
         value = ratio(rounds, "cpu", "file")["provider"]
         yield (f"CPU of a handshake at nginx, {key}: provider with {backend} over key file", f"<= {most:.2f}",
                cell(value, "{:.2f}"), None if value is None else value <= most)

@@ -4,13 +4,14 @@ import os
 import signal
 
 import dropin
+import dropin_servers
 import harness
 
 START = '. "$1/envvars" && exec /usr/sbin/apache2 -d "$1" -D FOREGROUND'
 
 
 @harness.needs("apache2", "a2enmod", "curl")
-class Apache(dropin.HttpsServerTests, dropin.DropIn):
+class Apache(dropin_servers.HttpsServerTests, dropin.DropIn):
     GUIDE = "apache"
     UNIT = "apache2"
     USER = "www-data"

@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import dropin
+import dropin_servers
 import harness
 import proc
 
@@ -43,7 +44,7 @@ class LogSocket:
 
 
 @harness.needs("haproxy", "curl")
-class HAProxy(dropin.HttpsServerTests, dropin.DropIn):
+class HAProxy(dropin_servers.HttpsServerTests, dropin.DropIn):
     GUIDE = "haproxy"
     OPTIONAL = ("Asynchronous",)
     USER = "haproxy"
@@ -87,7 +88,8 @@ class HAProxy(dropin.HttpsServerTests, dropin.DropIn):
     def test_the_unit_has_these_mounts(self):
         self.set_up_server()
         self.carry_out("haproxy", "The socket in the chroot")
-        with open(self.path_of("/etc/systemd/system/haproxy.service.d/immure.conf"), encoding="ascii") as file:
+        unit = self.path_of("/etc/systemd/system/haproxy.service.d/immure.conf")
+        with open(unit, encoding="ascii") as file:
             mounts = re.search(r"BindReadOnlyPaths=(\S+):(\S+)", file.read())
         self.assertEqual(list(mounts.groups()), self.units["haproxy"].command[7:9])
 

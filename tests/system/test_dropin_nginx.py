@@ -1,18 +1,19 @@
 """Debian's nginx with its keys in immured, as docs/guides/nginx.md says."""
 
 import dropin
+import dropin_servers
 import harness
 
 
 @harness.needs("nginx", "curl")
-class Nginx(dropin.HttpsServerTests, dropin.DropIn):
+class Nginx(dropin_servers.HttpsServerTests, dropin.DropIn):
     GUIDE = "nginx"
     CERTIFICATE = "/etc/nginx/example.org.crt"
     USER = "www-data"
     LOG = "/var/log/nginx/error.log"
 
     def set_up_server(self):
-        self.units["nginx"] = dropin.Unit(self, [*dropin.set_up_nginx(self), "-g", "daemon off;"],
+        self.units["nginx"] = dropin.Unit(self, [*dropin_servers.set_up_nginx(self), "-g", "daemon off;"],
                                           self.accepts)
 
     def reload_with(self, reference):

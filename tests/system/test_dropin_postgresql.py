@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 import dropin
+import dropin_servers
 import harness
 from certificates import directory
 
@@ -38,7 +39,7 @@ def empty_cluster():
 
 @unittest.skipUnless(PROGRAMS, "not installed: PostgreSQL")
 @harness.needs("psql", "setpriv")
-class PostgreSQL(dropin.ServerTests, dropin.DropIn):
+class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
     GUIDE = "postgresql"
     USER = "postgres"
     CERTIFICATE = CLUSTER + "/example.org.crt"

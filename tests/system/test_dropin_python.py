@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import dropin
+import dropin_servers
 import harness
 import proc
 
@@ -19,7 +20,7 @@ class Group(dropin.Unit):
 
 
 @harness.needs("curl", "setpriv")
-class Python(dropin.HttpsServerTests, dropin.DropIn):
+class Python(dropin_servers.HttpsServerTests, dropin.DropIn):
     GUIDE = "python"
     UNIT = "server"
     HINT = ("runuser -u www-data -- immure check /srv/example.org.ref; "

@@ -14,7 +14,8 @@ from certificates import certificate
 
 WORKERS = 4
 WAYS = ("file", "provider")
-# Key: what signs in immured, and how much CPU time of a handshake's with a key file it may take, immured included
+# Key: what signs in immured, and how much CPU time a handshake may take of that with a key file, immured's
+# included
 KEYS = {"p-256": ("openssl", 1.20), "rsa-2048": ("openssl", 1.05), "rsa-4096": ("multibuffer", 0.50)}
 
 IMMURED = """\
