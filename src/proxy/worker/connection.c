@@ -121,6 +121,8 @@ static void end_fiber(struct connection *connection)
     SSL_do_handshake(connection->ssl);
     immure_waiter_leave();
     ERR_clear_error();
+    fibers_note(&connection->thread->fibers, &connection->has_fiber, false,
+                connection->thread->loop.now);
     handshake_feed_starved(connection->thread);
 }
 

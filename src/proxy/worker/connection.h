@@ -52,6 +52,7 @@ struct connection {
     SSL *ssl; /* from the first byte of the handshake on */
     struct immure_waiter waiter;
     struct derivation_waiter derivation;
+    bool has_fiber; /* paused for one of the two */
     uint64_t accepted_at;
     struct flow up, down;                    /* client to backend, backend to client */
     bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */

@@ -137,7 +137,10 @@ static int do_handshake(struct connection *connection)
     if (fast != NULL)
         fast_handshake_leave(fast);
     immure_waiter_leave();
-    return SSL_get_error(connection->ssl, result);
+    int error = SSL_get_error(connection->ssl, result);
+    fibers_note(&connection->thread->fibers, &connection->has_fiber, error == SSL_ERROR_WANT_ASYNC,
+                connection->thread->loop.now);
+    return error;
 }
 
 /* The fiber is paused: a derivation is done at the end of this turn, a signature when immured has

@@ -1,7 +1,6 @@
 #include "proxy/worker/thread.h"
 
 #include <errno.h>
-#include <openssl/async.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +11,6 @@
 #include "handshake/fast_handshake.h"
 #include "proxy/worker/connection.h"
 
-/* A fiber is 32 KiB; connections beyond that wait for one. */
-#define FIBERS_MAX 4096
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
 /* The most that immure/client.h lets one client have pending. */
@@ -52,7 +49,9 @@ static void flush(void *owner)
 static uint64_t next_deadline(void *owner)
 {
     const struct thread *thread = owner;
-    uint64_t deadline = thread->draining ? thread->drain_deadline : UINT64_MAX;
+    uint64_t deadline = fibers_deadline(&thread->fibers);
+    if (thread->draining && thread->drain_deadline < deadline)
+        deadline = thread->drain_deadline;
     if (thread->keys.client != NULL) {
         uint64_t next = immure_client_next_deadline(thread->keys.client);
         deadline = next < deadline ? next : deadline;
@@ -70,6 +69,7 @@ static void end_turn(void *owner)
 {
     struct thread *thread = owner;
     keylink_expire(&thread->keys);
+    fibers_trim(&thread->fibers, thread->loop.now);
     if (thread->draining && thread->loop.now >= thread->drain_deadline &&
         thread->connection_count > 0) {
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
@@ -193,9 +193,9 @@ void thread_free(struct thread *thread)
 
 void thread_run(struct thread *thread)
 {
-    if (ASYNC_init_thread(FIBERS_MAX, 0) != 1)
+    if (!fibers_open())
         log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
     loop_run(&thread->loop);
-    ASYNC_cleanup_thread();
+    fibers_close();
     OPENSSL_thread_stop();
 }

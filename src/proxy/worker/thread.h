@@ -11,6 +11,7 @@
 
 #include "proxy/config/config.h"
 #include "proxy/metrics.h"
+#include "proxy/worker/fibers.h"
 #include "proxy/worker/keylink.h"
 #include "proxy/worker/listener.h"
 #include "proxy/worker/loop.h"
@@ -30,6 +31,7 @@ struct thread {
     struct tls *tls;
     struct loop loop;
     struct keylink keys;
+    struct fibers fibers;
     struct thread_metrics *metrics;
     struct listener *listeners;
     size_t listener_count;

@@ -1,0 +1,54 @@
+"""What a storm of handshakes took for their fibers is given back when it is over."""
+
+import socket
+import time
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+HANDSHAKES = 1500
+FIBER = 32 * 1024
+
+
+class Fibers(harness.SystemTest):
+    @harness.not_sanitized("its allocator gives back nothing")
+    def test_after_a_storm(self):
+        backend = self.own(backends.Backend(backends.echo))
+        tester = harness.program_path("immured-test")
+        self.proxy = self.start_proxy(
+            [certificate("p-256")], backend.address, workers=1,
+            keys=f'threads = 1\n    program = "{tester}"\n    backend = "delay"')
+        self.worker = self.proxy.worker()
+        self.storm(20)
+        before = proc.resident(self.worker)
+        most = self.storm(HANDSHAKES)
+        self.assertGreater(most - before, HANDSHAKES // 2 * FIBER)
+        harness.wait_until(
+            lambda: proc.resident(self.worker) - before < (most - before) // 3,
+            f"the memory of {HANDSHAKES} fibers, {before} before and {most} at most")
+        with clients.connect(self.proxy.port) as connection:  # and new ones are made
+            clients.echo_once(connection)
+
+    def storm(self, count):
+        """Clients that wait for their signature, and then leave. The worker's memory while they do."""
+        hello = clients.client_hello()
+        connections = []
+        most = 0
+        for _ in range(count):
+            connection = socket.create_connection(("127.0.0.1", self.proxy.port))
+            connection.sendall(hello)
+            connections.append(connection)
+        for _ in range(20):
+            most = max(most, proc.resident(self.worker))
+            time.sleep(0.05)
+        for connection in connections:
+            clients.reset(connection)
+        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "no connection")
+        return most
+
+
+if __name__ == "__main__":
+    harness.main()
