@@ -163,8 +163,8 @@ static void test_error_replies(void **state)
 {
     struct link *link = *state;
     static const enum immure_error errors[] = {
-        IMMURE_E_UNKNOWN_KEY, IMMURE_E_SCHEME,    IMMURE_E_POLICY, IMMURE_E_BUSY,
-        IMMURE_E_EXPIRED,     IMMURE_E_CANCELLED, IMMURE_E_SIGNING};
+        IMMURE_E_UNKNOWN_KEY, IMMURE_E_SCHEME,    IMMURE_E_POLICY,  IMMURE_E_BUSY,
+        IMMURE_E_EXPIRED,     IMMURE_E_CANCELLED, IMMURE_E_SIGNING, IMMURE_E_DEVICE};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         struct told told = {0};
         immure_request id = link_ask(link, &told, 0);

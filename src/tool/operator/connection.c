@@ -17,8 +17,8 @@ static void explain_system(struct connection *connection, int reason)
 enum exit_status connection_explain(struct connection *connection, enum immure_error error)
 {
     static const enum immure_error of_the_request[] = {
-        IMMURE_E_UNKNOWN_KEY, IMMURE_E_SCHEME,  IMMURE_E_POLICY, IMMURE_E_BUSY,
-        IMMURE_E_EXPIRED,     IMMURE_E_SIGNING, IMMURE_E_DEVICE, IMMURE_E_MEMORY, IMMURE_E_FULL,
+        IMMURE_E_UNKNOWN_KEY, IMMURE_E_SCHEME, IMMURE_E_POLICY, IMMURE_E_BUSY, IMMURE_E_EXPIRED,
+        IMMURE_E_SIGNING,     IMMURE_E_DEVICE, IMMURE_E_MEMORY, IMMURE_E_FULL,
     };
     if (error == IMMURE_E_IO)
         explain_system(connection, errno);
