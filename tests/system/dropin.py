@@ -51,8 +51,11 @@ class Unit:
         self.reload_signal, self.status, self.environment = reload, status, environment
         self.program = None
 
+    def running(self):
+        return self.program is not None and self.program.running()
+
     def start(self):
-        if self.program is None or not self.program.running():
+        if not self.running():
             self.program = self.test.start_program(
                 *self.command, environment={**self.test.environment, **self.environment})
             self.program.expected_status = self.status
@@ -103,7 +106,9 @@ class Systemctl:
         if words == ["daemon-reload"]:
             return 0
         unit = self.units.get(words[-1].partition(".")[0])
-        verb = {"enable": "start", "reload-or-restart": "reload"}.get(words[0], words[0])
+        verb = {"enable": "start"}.get(words[0], words[0])
+        if unit is not None and verb == "reload-or-restart":
+            verb = "reload" if unit.running() else "start"
         if unit is None or verb not in ("start", "stop", "restart", "reload"):
             return 5
         try:

@@ -54,7 +54,11 @@ class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
             self, [f"/usr/bin/{AS_POSTGRES[0]}", *AS_POSTGRES[1:], f"{PROGRAMS}/postgres", "-D", folder,
                    "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
                    "-c", "unix_socket_directories="],
-            self.accepts)
+            self.is_up)
+
+    def is_up(self):
+        """It accepts before it is."""
+        return "ready to accept connections" in self.errors()
 
     def exchange(self, version):
         with socket.create_connection(("127.0.0.1", self.port), timeout=harness.LIMIT) as raw:
@@ -68,7 +72,7 @@ class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
                     raise AssertionError(repr(reply))
 
     def errors(self):
-        return self.unit.program.log()
+        return self.units["postgresql"].program.log()
 
     def assert_reloads(self):
         """Its processes end with their connections: it says that it has read the files again."""
