@@ -138,10 +138,10 @@ static const OSSL_PARAM *key_settable(void *context)
 static int key_import(void *keydata, int selection, const OSSL_PARAM params[])
 {
     struct x25519_key *key = keydata;
-    const OSSL_PARAM *private = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY);
+    bool wants_private = (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0;
     const OSSL_PARAM *public = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PUB_KEY);
-    if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) == 0)
-    private = NULL;
+    const OSSL_PARAM *private =
+        wants_private ? OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY) : NULL;
     if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0 || (private == NULL && public == NULL) ||
         (public != NULL && !take_bytes(public, key->pair.public)) ||
         (private != NULL && !take_bytes(private, key->pair.private)))
