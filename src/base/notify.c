@@ -28,6 +28,18 @@ void notify_open(struct notify *notify)
     unsetenv("NOTIFY_SOCKET");
 }
 
+bool notify_pass_on(const struct notify *notify)
+{
+    char name[sizeof notify->address.sun_path + 1] = {0};
+    size_t length = notify->length - offsetof(struct sockaddr_un, sun_path);
+    if (notify->length == 0)
+        return true;
+    memcpy(name, notify->address.sun_path, length);
+    if (name[0] == '\0')
+        name[0] = '@';
+    return setenv("NOTIFY_SOCKET", name, 1) == 0;
+}
+
 void notify_send(const struct notify *notify, const char *format, ...)
 {
     char text[512];

@@ -5,6 +5,7 @@
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -15,6 +16,8 @@ struct notify {
 
 /* Takes the variable out of the environment, so that no other process speaks for this one. */
 void notify_open(struct notify *notify);
+/* Puts it back, for a program that takes over. False: out of memory. */
+bool notify_pass_on(const struct notify *notify);
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -1,7 +1,10 @@
+#include <errno.h>
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "proxy/config/config.h"
@@ -11,7 +14,7 @@
 #define EXIT_USAGE 2
 
 static const char usage[] =
-    "usage: immure-proxy --config FILE [--test]\n"
+    "usage: immure-proxy --config FILE [--test] [--upgrade-fd N]\n"
     "       immure-proxy --directives | --help | --version\n"
     "\n"
     "Terminates TLS with its private keys in a process of their own. See immure-proxy.conf(5).\n"
@@ -19,25 +22,43 @@ static const char usage[] =
     "\n"
     "  --config FILE    read the configuration from FILE; read it again after HUP\n"
     "  --test           try the configuration out, certificates and keys included, then end\n"
+    "  --upgrade-fd N   take over from the master that is on this socket, and has said so itself\n"
     "  --directives     print the table of directives\n";
 
 enum option_number {
     OPTION_CONFIG = 1,
     OPTION_TEST,
+    OPTION_UPGRADE,
     OPTION_DIRECTIVES,
     OPTION_HELP,
     OPTION_VERSION
 };
 static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},   {"test", no_argument, NULL, OPTION_TEST},
-    {"directives", no_argument, NULL, OPTION_DIRECTIVES}, {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},       {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"test", no_argument, NULL, OPTION_TEST},
+    {"upgrade-fd", required_argument, NULL, OPTION_UPGRADE},
+    {"directives", no_argument, NULL, OPTION_DIRECTIVES},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 struct options {
     char *config;
     bool test;
+    int link; /* to the master before this one; -1: none */
 };
+
+static int parse_descriptor(const char *text)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno == 0 && *end == '\0' && number > STDERR_FILENO && number <= INT32_MAX)
+        return (int)number;
+    fprintf(stderr, "immure-proxy: %s is not the number of an inherited descriptor\n", text);
+    exit(EXIT_USAGE);
+}
 
 /* Ends the program for all options but those of a run; getopt_long() has said what is wrong. */
 static void parse_options(int argc, char **argv, struct options *options)
@@ -49,6 +70,9 @@ static void parse_options(int argc, char **argv, struct options *options)
             break;
         case OPTION_TEST:
             options->test = true;
+            break;
+        case OPTION_UPGRADE:
+            options->link = parse_descriptor(optarg);
             break;
         case OPTION_DIRECTIVES:
             config_print_directives(stdout);
@@ -75,7 +99,7 @@ static void parse_options(int argc, char **argv, struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.link = -1};
     log_setup("immure-proxy", LOG_LEVEL_INFO, false);
     parse_options(argc, argv, &options);
     char *file = strdup(options.config); /* the title takes argv's memory */
@@ -83,7 +107,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     title_setup(argc, argv);
     title_set("immure-proxy: master %s", file);
-    int status = master_run(file, options.test);
+    int status = master_run(file, options.test, options.link);
     free(file);
     return status;
 }

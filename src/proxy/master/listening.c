@@ -137,6 +137,29 @@ struct listening *listening_open(struct list *all, const struct config *config,
     return listening;
 }
 
+bool listening_inherit(struct list *all, int socket, unsigned thread)
+{
+    struct address address = {.length = sizeof address.socket};
+    int v6_only = 1;
+    socklen_t size = sizeof v6_only;
+    if (!descriptor_set_close_on_exec(socket, true) ||
+        getsockname(socket, (struct sockaddr *)&address.socket, &address.length) != 0)
+        return false;
+    getsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &size); /* fails for all but IPv6 */
+    struct listening *listening = malloc(sizeof *listening);
+    if (listening == NULL)
+        return false;
+    *listening = (struct listening){.address = address,
+                                    .both_families = v6_only == 0,
+                                    .thread = thread,
+                                    .users = 1,
+                                    .bound = true,
+                                    .lent = true,
+                                    .socket = socket};
+    list_append(all, &listening->node);
+    return true;
+}
+
 bool listening_begin(struct listening *listening, const struct config *config,
                      const struct address *address, struct config_error *error)
 {
@@ -152,7 +175,7 @@ void listening_release(struct listening *listening)
     if (--listening->users > 0)
         return;
     const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
-    bool shared = is_unix(&listening->address) && listening->thread > 0;
+    bool shared = listening->lent || (is_unix(&listening->address) && listening->thread > 0);
     if (listening->bound && is_unix(&listening->address) && !shared)
         unlink(name->sun_path);
     /* A worker that drains may have it open still, and would leave clients in its queue. */
@@ -161,4 +184,21 @@ void listening_release(struct listening *listening)
     list_remove(&listening->node);
     close(listening->socket);
     free(listening);
+}
+
+void listening_lend(const struct list *all)
+{
+    list_for_each(node, all) list_entry(node, struct listening, node)->lent = true;
+}
+
+void listening_end_loan(const struct list *all, bool kept)
+{
+    list_for_each(node, all)
+    {
+        struct listening *listening = list_entry(node, struct listening, node);
+        if (!listening->lent)
+            continue;
+        listening->lent = !kept;
+        listening_release(listening);
+    }
 }

@@ -19,6 +19,7 @@ struct listening {
     unsigned thread;
     unsigned users; /* generations */
     bool bound;
+    bool lent;  /* another master listens on it too, and goes on when this one has closed it */
     int socket; /* non-blocking */
 };
 
@@ -30,10 +31,18 @@ struct listening {
 struct listening *listening_open(struct list *all, const struct config *config,
                                  const struct address *address, unsigned thread, bool bind,
                                  struct config_error *error);
+/* A bound socket of the master before: it is lent, and the caller is its first user. False with
+ * errno. */
+bool listening_inherit(struct list *all, int socket, unsigned thread);
 /* From now on clients can connect. False with *error filled. */
 bool listening_begin(struct listening *listening, const struct config *config,
                      const struct address *address, struct config_error *error);
 /* Closes it when this was its last user. */
 void listening_release(struct listening *listening);
+/* From now on another master has all of them too. */
+void listening_lend(const struct list *all);
+/* Of those inherited: they are ours alone, or (not `kept`) the other master's. Those that no
+ * generation uses are closed. */
+void listening_end_loan(const struct list *all, bool kept);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <signal.h>
@@ -20,19 +21,21 @@
 #include "base/notify.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/master/generation.h"
+#include "proxy/master/upgrade.h"
 
 #define TICKETS_LIFE (3600 * NS_PER_S)
 #define EVENTS_AT_ONCE 64
 
 struct master {
     const char *file;
+    char program[PATH_MAX]; /* this very one, by its path: an upgrade may put a new one there */
     struct generation_setup setup;
     struct notify notify;
     struct list listening; /* struct listening, of all generations */
-    struct ticket_keys tickets;
-    uint64_t tickets_end;
+    struct heritage heritage;
+    struct upgrade upgrade; /* to the master after this one, or before it */
     int signals;
-    bool ending; /* TERM has come */
+    bool ending; /* TERM has come, or the next master serves */
     int status;
 
     struct generation *current, *pending; /* NULL: none */
@@ -44,7 +47,7 @@ struct master {
 static bool open_signals(struct master *master)
 {
     sigset_t set;
-    const int taken[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD};
+    const int taken[] = {SIGHUP, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGCHLD};
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         sigaddset(&set, taken[i]);
@@ -77,9 +80,9 @@ static bool renew_tickets(struct master *master)
     struct ticket_key next;
     if (RAND_bytes((unsigned char *)&next, sizeof next) != 1)
         return false;
-    master->tickets.previous = master->tickets.current;
-    master->tickets.current = next;
-    master->tickets_end = clock_now() + TICKETS_LIFE;
+    master->heritage.tickets.previous = master->heritage.tickets.current;
+    master->heritage.tickets.current = next;
+    master->heritage.tickets_end = clock_now() + TICKETS_LIFE;
     OPENSSL_cleanse(&next, sizeof next);
     return true;
 }
@@ -130,9 +133,15 @@ static void discard_pending(struct master *master)
     master->pending = NULL;
 }
 
+static bool takes_over_from_another(const struct master *master)
+{
+    return master->upgrade.link >= 0 && master->upgrade.pid == 0;
+}
+
+/* A service manager hears only the main process, which the master before this one still is. */
 static void say_ready(const struct master *master)
 {
-    if (master->current != NULL)
+    if (master->current != NULL && !takes_over_from_another(master))
         notify_send(&master->notify, "READY=1\nSTATUS=Worker: pid %d, signing %s",
                     (int)master->current->worker.pid,
                     signing_mode_name(master->current->config->signing));
@@ -167,6 +176,10 @@ static void take_over(struct master *master)
     announce(next->config);
     log_info("%s is in force: worker pid %d, signing %s", master->file, (int)next->worker.pid,
              signing_mode_name(next->config->signing));
+    if (old == NULL && takes_over_from_another(master)) {
+        listening_end_loan(&master->listening, true);
+        upgrade_report(&master->upgrade);
+    }
     say_ready(master);
     if (old != NULL) {
         generation_drain(old, clock_now() + next->config->drain_timeout);
@@ -200,12 +213,98 @@ static void advance(struct master *master)
     }
 }
 
+/* Current connections have their time; no others come. */
+static void drain(struct master *master, const char *why)
+{
+    uint64_t time = master->current->config->drain_timeout;
+    log_info("%s: open connections have %" PRIu64 " ms", why, time / NS_PER_MS);
+    generation_drain(master->current, clock_now() + time);
+    leave(master, master->current);
+    master->current = NULL;
+}
+
+/* ---- the next master ---- */
+
+static bool watch_link(struct master *master)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &master->upgrade};
+    return epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->upgrade.link, &event) == 0;
+}
+
+static void upgrade(struct master *master)
+{
+    if (master->ending || master->current == NULL)
+        return;
+    if (master->pending != NULL || master->upgrade.link >= 0) {
+        log_warning("USR2 is not followed: a configuration or a master is coming up already");
+        return;
+    }
+    if (getpid() == 1) {
+        log_warning("USR2 is not followed: the end of process 1 is the end of its container");
+        return;
+    }
+    log_info("USR2: starting %s", master->program);
+    notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
+    if (!upgrade_start(&master->upgrade, master->program, master->file, &master->listening,
+                       &master->heritage, &master->notify)) {
+        log_error("the upgrade failed: %s; this master goes on", strerror(errno));
+        say_ready(master);
+    } else if (!watch_link(master)) {
+        log_error("epoll_ctl: %s", strerror(errno));
+        master->upgrade.deadline = 0; /* nobody would hear it */
+    }
+}
+
+static void upgrade_failed(struct master *master, int status)
+{
+    char how[64];
+    log_error("the upgrade failed: the new master (pid %d) %s; this one goes on",
+              (int)master->upgrade.pid, child_describe(status, how, sizeof how));
+    upgrade_finish(&master->upgrade);
+    say_ready(master);
+}
+
+/* The new master serves: the sockets are its own now. */
+static void give_way(struct master *master)
+{
+    notify_send(&master->notify, "READY=1\nMAINPID=%d", (int)master->upgrade.pid);
+    upgrade_finish(&master->upgrade);
+    if (master->ending)
+        return;
+    master->ending = true;
+    listening_lend(&master->listening);
+    discard_pending(master);
+    drain(master, "the new master serves");
+}
+
+static void link_ready(struct master *master)
+{
+    bool serves = upgrade_heard(&master->upgrade);
+    if (serves && master->upgrade.pid != 0)
+        give_way(master);
+    else if (master->upgrade.link < 0 && master->upgrade.pid == 0)
+        say_ready(master);
+}
+
+static void upgrade_tick(struct master *master, uint64_t now)
+{
+    if (now < master->upgrade.deadline)
+        return;
+    log_warning("the new master (pid %d) does not come up; it is killed", (int)master->upgrade.pid);
+    kill(master->upgrade.pid, SIGKILL);
+    master->upgrade.deadline = UINT64_MAX;
+}
+
 /* ---- signals ---- */
 
 static void reload(struct master *master)
 {
     if (master->ending)
         return;
+    if (master->upgrade.pid != 0) {
+        log_warning("HUP is not followed: a new master is coming up");
+        return;
+    }
     log_info("HUP: reading %s", master->file);
     notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
     discard_pending(master);
@@ -233,20 +332,20 @@ static void end(struct master *master)
     master->ending = true;
     notify_send(&master->notify, "STOPPING=1");
     discard_pending(master);
-    if (master->current != NULL) {
-        uint64_t time = master->current->config->drain_timeout;
-        uint64_t deadline = clock_now() + time;
-        log_info("ending: open connections have %" PRIu64 " ms", time / NS_PER_MS);
-        generation_drain(master->current, deadline);
-        leave(master, master->current);
-        master->current = NULL;
-    }
+    if (master->upgrade.pid != 0)
+        kill(master->upgrade.pid, SIGTERM);
+    if (master->current != NULL)
+        drain(master, "ending");
 }
 
 static void reap(struct master *master)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid == master->upgrade.pid) {
+            upgrade_failed(master, status);
+            continue;
+        }
         bool known =
             (master->current != NULL && generation_process_ended(master->current, pid, status)) ||
             (master->pending != NULL && generation_process_ended(master->pending, pid, status));
@@ -268,6 +367,8 @@ static void take_signals(struct master *master)
             reap(master);
         else if (info.ssi_signo == SIGHUP)
             reload(master);
+        else if (info.ssi_signo == SIGUSR2)
+            upgrade(master);
         else
             end(master);
     }
@@ -306,20 +407,25 @@ static void send_tickets(struct generation *generation, void *arg)
 static void wait_for_events(struct master *master)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
-    uint64_t deadline = master->tickets_end;
+    uint64_t deadline = master->heritage.tickets_end;
+    if (master->upgrade.deadline < deadline)
+        deadline = master->upgrade.deadline;
     for_each_generation(master, find_deadline, &deadline);
     int count = epoll_wait(master->setup.epoll, events, EVENTS_AT_ONCE,
                            clock_poll_timeout(deadline, clock_now()));
     for (int i = 0; i < count; i++)
         if (events[i].data.ptr == NULL)
             take_signals(master);
+        else if (events[i].data.ptr == &master->upgrade)
+            link_ready(master);
         else
             generation_control_ready(events[i].data.ptr);
 }
 
 static bool has_work(const struct master *master)
 {
-    return master->current != NULL || master->pending != NULL || !list_empty(&master->leaving);
+    return master->current != NULL || master->pending != NULL || master->upgrade.pid != 0 ||
+           !list_empty(&master->leaving);
 }
 
 static void run(struct master *master)
@@ -327,14 +433,26 @@ static void run(struct master *master)
     while (has_work(master)) {
         wait_for_events(master);
         uint64_t now = clock_now();
-        if (now >= master->tickets_end) {
+        if (now >= master->heritage.tickets_end) {
             if (!renew_tickets(master))
-                master->tickets_end = now + NS_PER_S;
+                master->heritage.tickets_end = now + NS_PER_S;
             for_each_generation(master, send_tickets, NULL);
         }
         for_each_generation(master, tick, &now);
+        upgrade_tick(master, now);
         advance(master);
     }
+}
+
+static bool find_program(struct master *master)
+{
+    return readlink("/proc/self/exe", master->program, sizeof master->program - 1) >= 0;
+}
+
+static bool inherit(struct master *master)
+{
+    return upgrade_take(&master->upgrade, &master->listening, &master->heritage) &&
+           watch_link(master);
 }
 
 static bool set_up(struct master *master)
@@ -343,16 +461,18 @@ static bool set_up(struct master *master)
     list_init(&master->listening);
     list_init(&master->leaving);
     master->setup.epoll = epoll_create1(EPOLL_CLOEXEC);
-    return master->setup.epoll >= 0 && open_signals(master) &&
+    return master->setup.epoll >= 0 && find_program(master) && open_signals(master) &&
            epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->signals, &event) == 0 &&
-           renew_tickets(master);
+           (takes_over_from_another(master) ? inherit(master) : renew_tickets(master));
 }
 
-int master_run(const char *file, bool test)
+int master_run(const char *file, bool test, int link)
 {
-    struct master master = {.file = file, .signals = -1, .setup = {.epoll = -1, .test = test}};
+    struct master master = {
+        .file = file, .signals = -1, .upgrade = UPGRADE_INIT, .setup = {.epoll = -1, .test = test}};
+    master.upgrade.link = link;
     master.setup.listening = &master.listening;
-    master.setup.tickets = &master.tickets;
+    master.setup.tickets = &master.heritage.tickets;
     master.setup.started = clock_wall() / NS_PER_S;
     hide_memory();
     descriptors_raise_limit();
@@ -363,8 +483,10 @@ int master_run(const char *file, bool test)
     }
     master.pending = load(&master);
     run(&master);
+    listening_end_loan(&master.listening, false);
+    upgrade_finish(&master.upgrade);
     descriptor_close(&master.signals);
     descriptor_close(&master.setup.epoll);
-    OPENSSL_cleanse(&master.tickets, sizeof master.tickets);
+    OPENSSL_cleanse(&master.heritage, sizeof master.heritage);
     return master.status;
 }

@@ -2,7 +2,8 @@
  * The master process: reads the configuration, opens the listening sockets, and keeps a worker and
  * an immured running. It takes no input from the network and never reads a key.
  *
- * HUP: reload. TERM, INT, QUIT: drain and end; a second one ends at once.
+ * HUP: reload. USR2: upgrade, see upgrade.h. TERM, INT, QUIT: drain and end; a second one ends at
+ * once.
  */
 #ifndef PROXY_MASTER_MASTER_H
 #define PROXY_MASTER_MASTER_H
@@ -10,7 +11,8 @@
 #include <stdbool.h>
 
 /* Returns the exit status: 0 after TERM, 1 if it could not start. With `test` the configuration is
- * tried out as far as a worker that is ready, and nothing is listened on. */
-int master_run(const char *file, bool test);
+ * tried out as far as a worker that is ready, and nothing is listened on. `link`: to the master
+ * that this one takes over from; -1: none. */
+int master_run(const char *file, bool test, int link);
 
 #endif
