@@ -1,5 +1,5 @@
 # Man pages out of docs/*.md, by pandoc: immure_man(PAGE.SECTION "what it is") for each, with
-# -DIMMURE_MAN=ON.
+# -DIMMURE_MAN=ON. Those of section 3 are in docs/api; all names in the title of one lead to it.
 option(IMMURE_MAN "make the man pages (needs pandoc)" OFF)
 if(NOT IMMURE_MAN)
   return()
@@ -11,16 +11,30 @@ function(immure_man page what)
   set(name ${CMAKE_MATCH_1})
   set(section ${CMAKE_MATCH_2})
   set(source ${CMAKE_SOURCE_DIR}/docs/${name}.md)
+  if(section EQUAL 3)
+    set(source ${CMAKE_SOURCE_DIR}/docs/api/${name}.md)
+  endif()
+  file(STRINGS ${source} names LIMIT_COUNT 1)
+  string(REGEX REPLACE "^# " "" names ${names})
   set(filter ${CMAKE_SOURCE_DIR}/cmake/man.lua)
   set(out ${CMAKE_BINARY_DIR}/man/${page})
   add_custom_command(OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
     COMMAND ${PANDOC} --standalone --from gfm --to man --lua-filter ${filter}
-      --metadata "title=${name}" --metadata section=${section} --metadata "what=${what}"
+      --metadata "title=${name}" --metadata "names=${names}" --metadata section=${section} --metadata "what=${what}"
       --metadata "footer=immure ${PROJECT_VERSION}" --output ${out} ${source}
     DEPENDS ${source} ${filter} VERBATIM)
   set_property(GLOBAL APPEND PROPERTY man_pages ${out})
   install(FILES ${out} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  if(NOT section EQUAL 3)
+    return()
+  endif()
+  string(REPLACE ", " ";" others "${names}")
+  list(REMOVE_ITEM others ${name})
+  foreach(other ${others})
+    file(WRITE ${CMAKE_BINARY_DIR}/man/${other}.3 ".so man3/${page}\n")
+    install(FILES ${CMAKE_BINARY_DIR}/man/${other}.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+  endforeach()
 endfunction()
 
 immure_man(immured.8 "keep private keys, and sign TLS handshakes with them")
@@ -30,6 +44,20 @@ immure_man(immure-proxy.conf.5 "configuration of immure-proxy")
 immure_man(immure.1 "keys, references and figures of immured")
 immure_man(immure-storm.1 "handshake storms, and probes meanwhile, for any TLS server")
 immure_man(immure-provider.7 "OpenSSL provider for private keys in immured")
+immure_man(libimmure.3 "TLS signatures by immured, for any event loop")
+immure_man(immure_client_new.3 "a client of immured")
+immure_man(immure_sign.3 "ask immured for a signature or a decryption")
+immure_man(immure_list.3 "ask immured for its keys and figures")
+immure_man(immure_client_receive.3 "exchange bytes with immured")
+immure_man(immure_blocking_new.3 "ask immured, and wait")
+immure_man(immure_error_text.3 "what an error means")
+immure_man(immure_scheme_name.3 "name of a TLS SignatureScheme")
+immure_man(immure_reference_parse_pem.3 "key references, in place of key files")
+immure_man(immure_spawn.3 "start an immured")
+immure_man(immure_openssl_context.3 "keys in immured for OpenSSL")
+immure_man(immure_waiter_enter.3 "asynchronous handshakes of OpenSSL with keys in immured")
+immure_man(immure_boringssl_attach.3 "keys in immured for BoringSSL")
+immure_man(immure_picotls_signer_init.3 "keys in immured for picotls")
 
 get_property(pages GLOBAL PROPERTY man_pages)
 add_custom_target(man ALL DEPENDS ${pages})

@@ -13,7 +13,11 @@ local pages = {
 }
 
 local function link(element)
-  local page = pages[element.target:gsub("#.*", ""):gsub("^.*/", "")]
+  local file = element.target:gsub("#.*", ""):gsub("^.*/", "")
+  local page = pages[file]
+  if not page and (file:match("^immure_.*%.md$") or file == "libimmure.md") then
+    page = {pandoc.utils.stringify(element.content), "3"}
+  end
   if page then
     return {pandoc.Strong(page[1]), pandoc.Str("(" .. page[2] .. ")")}
   end
@@ -84,7 +88,7 @@ local function title_and_sections(document)
   local meta, blocks = document.meta, document.blocks
   local out = pandoc.List({
     heading("NAME"),
-    pandoc.Para({pandoc.Str(pandoc.utils.stringify(meta.title) .. " - "
+    pandoc.Para({pandoc.Str(pandoc.utils.stringify(meta.names) .. " - "
       .. pandoc.utils.stringify(meta.what))}),
   })
   assert(blocks[1].t == "Header" and blocks[1].level == 1, "a document begins with its title")

@@ -33,15 +33,7 @@ static struct immured immured;
 static void connection_closed(uv_handle_t *handle)
 {
     struct connection *connection = (struct connection *)handle;
-    if (connection->waiter.operation != NULL) {
-        /* The paused handshake has to return before SSL_free(). */
-        immure_waiter_cancel(&connection->waiter);
-        immure_waiter_enter(&connection->waiter);
-        SSL_do_handshake(connection->ssl);
-        immure_waiter_leave();
-        ERR_clear_error();
-    }
-    SSL_free(connection->ssl);
+    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels what it waits for */
     free(connection);
 }
 

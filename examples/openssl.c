@@ -37,16 +37,7 @@ static void connection_close(struct connection *connection)
 static void connection_free(struct watch *watch)
 {
     struct connection *connection = (struct connection *)watch;
-    if (connection->waiter.operation != NULL) {
-        /* The paused handshake has to return before SSL_free(), and says an alert, to nobody. */
-        immure_waiter_cancel(&connection->waiter);
-        SSL_set0_wbio(connection->ssl, BIO_new(BIO_s_null()));
-        immure_waiter_enter(&connection->waiter);
-        SSL_do_handshake(connection->ssl);
-        immure_waiter_leave();
-        ERR_clear_error();
-    }
-    SSL_free(connection->ssl);
+    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels what it waits for */
     *connection->link = connection->next;
     if (connection->next != NULL)
         connection->next->link = connection->link;

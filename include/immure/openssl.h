@@ -14,17 +14,16 @@
  *     result = SSL_do_handshake(ssl);
  *     immure_waiter_leave();
  *
- * A connection that ends while it waits: immure_waiter_cancel(), one more SSL_do_handshake() (it
- * fails, and the job is returned), then SSL_free(). That call writes an alert: swap or close the
- * BIO first.
+ * A connection that ends, while it waits or not: immure_openssl_free() in place of SSL_free().
  *
  * Source: OSSL_PROVIDER(7), ASYNC_start_job(3).
  */
 #ifndef IMMURE_OPENSSL_H
 #define IMMURE_OPENSSL_H
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/types.h>
+#include <openssl/ssl.h>
 
 #include "immure/blocking.h"
 #include "immure/client.h"
@@ -74,6 +73,25 @@ void immure_waiter_enter(struct immure_waiter *waiter);
 void immure_waiter_leave(void);
 /* Gives up what it waits for. Harmless if it waits for nothing. wake() will not be called. */
 void immure_waiter_cancel(struct immure_waiter *waiter);
+
+/*
+ * SSL_free() at any time, on the thread of the handshake. A paused handshake must return before,
+ * else libssl leaks its fibre: it is cancelled and goes on to its end, whose alert goes nowhere.
+ * NULL is allowed for the SSL.
+ */
+static inline void immure_openssl_free(SSL *ssl, struct immure_waiter *waiter)
+{
+    if (ssl != NULL && waiter->operation != NULL) {
+        BIO *nowhere = BIO_new(BIO_s_null());
+        SSL_set_bio(ssl, nowhere, nowhere);
+        immure_waiter_cancel(waiter);
+        immure_waiter_enter(waiter);
+        SSL_do_handshake(ssl);
+        immure_waiter_leave();
+        ERR_clear_error();
+    }
+    SSL_free(ssl);
+}
 
 #ifdef __cplusplus
 }

@@ -108,17 +108,12 @@ enum progress ssl_pair_step_server(struct ssl_pair *pair, bool *done)
                                                                    : PROGRESS_FAILED;
 }
 
-/* As immure/openssl.h says it. */
 static void close_pair(struct pair *pair)
 {
     struct openssl_pair *openssl = (struct openssl_pair *)pair;
-    if (openssl->waiter.operation != NULL) {
-        bool done;
-        immure_waiter_cancel(&openssl->waiter);
-        assert_int_equal(ssl_pair_step_server(&openssl->ssl, &done), PROGRESS_FAILED);
-        assert_null(openssl->waiter.operation);
-    }
-    ssl_pair_close(&openssl->ssl);
+    immure_openssl_free(openssl->ssl.server, &openssl->waiter);
+    assert_null(openssl->waiter.operation);
+    SSL_free(openssl->ssl.client);
     free(pair);
 }
 

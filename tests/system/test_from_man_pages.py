@@ -1,0 +1,126 @@
+"""docs/api: every public function has its page with its prototype, and a program that was written from
+the pages, with nothing but what is installed, serves a handshake."""
+
+import os
+import re
+import subprocess
+
+import clients
+import harness
+from certificates import certificate
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGES = os.path.join(HERE, "../../docs/api")
+INCLUDE = os.path.join(HERE, "../../include/immure")
+BUILD = os.path.join(harness.BIN, "..")
+
+
+def squeezed(text):
+    return " ".join(text.split())
+
+
+def prototypes():
+    """{function: its declaration} of all headers."""
+    found = {}
+    for name in os.listdir(INCLUDE):
+        with open(os.path.join(INCLUDE, name), encoding="utf-8") as file:
+            text = re.sub(r"/\*.*?\*/|^#.*?$|^\{.*?^\}", ";", file.read(), flags=re.S | re.M)
+        for statement in re.split(r"[;{}]", text):
+            function = re.search(r"\b(immure_\w+)\(", statement)
+            if function and "typedef" not in statement:
+                found[function[1]] = squeezed(statement) + ";"
+    return found
+
+
+def pages():
+    """{file: (names of its title, its text)}"""
+    found = {}
+    for name in os.listdir(PAGES):
+        with open(os.path.join(PAGES, name), encoding="utf-8") as file:
+            text = file.read()
+        found[name] = text.partition("\n")[0].removeprefix("# ").split(", "), text
+    return found
+
+
+class Pages(harness.SystemTest):
+    def test_every_function_has_one(self):
+        named = sorted(each for names, _ in pages().values() for each in names)
+        self.assertEqual(named, sorted([*prototypes(), "libimmure"]))
+
+    def test_each_is_called_after_its_first_function(self):
+        for file, (names, _) in pages().items():
+            self.assertEqual(file, names[0] + ".md")
+
+    def test_prototypes_are_those_of_the_headers(self):
+        declared = prototypes()
+        for names, text in pages().values():
+            for each in set(names) - {"libimmure"}:
+                self.assertIn(declared[each], squeezed(text), each)
+
+    def test_structures_are_those_of_the_headers(self):
+        headers = ""
+        for name in os.listdir(INCLUDE):
+            with open(os.path.join(INCLUDE, name), encoding="utf-8") as file:
+                headers += re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
+        everything = squeezed(headers)
+        for file, (_, text) in pages().items():
+            for structure in re.findall(r"^    (struct immure_\w+ \{.*?\};)", text, re.S | re.M):
+                self.assertIn(squeezed(structure), everything, file)
+
+    def test_each_page_is_a_man_page(self):
+        with open(os.path.join(HERE, "../../cmake/man.cmake"), encoding="utf-8") as file:
+            made = re.findall(r"^immure_man\((\w+)\.3 ", file.read(), re.M)
+        self.assertEqual(sorted(made), sorted(file.removesuffix(".md") for file in pages()))
+
+
+@harness.needs("gcc", "g++", "pkg-config", "cmake")
+class Program(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.root = os.path.join(self.directory, "root")
+        done = subprocess.run(["cmake", "--install", BUILD], env={**os.environ, "DESTDIR": self.root},
+                              capture_output=True, text=True, check=False, timeout=harness.LIMIT)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def installed(self, name):
+        return next(os.path.join(folder, name) for folder, _, files in os.walk(self.root)
+                    if name in files)
+
+    def pkg_config(self, *arguments):
+        environment = {**os.environ, "PKG_CONFIG_SYSROOT_DIR": self.root,
+                       "PKG_CONFIG_PATH": os.path.dirname(self.installed("immure.pc"))}
+        return subprocess.run(["pkg-config", *arguments], env=environment, capture_output=True,
+                              text=True, check=True, timeout=harness.LIMIT).stdout.split()
+
+    def check(self, compiler, *language):
+        program = os.path.join(self.directory, "program")
+        sanitize = [f"-fsanitize={harness.SANITIZE}"] if harness.SANITIZE else []
+        done = subprocess.run(
+            [compiler, *language, *sanitize, "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
+             *self.pkg_config("--cflags", "immure-openssl"), os.path.join(HERE, "from_man_pages.c"),
+             "-x", "none", "-o", program, *self.pkg_config("--libs", "immure-openssl"), "-lssl",
+             "-lcrypto"], capture_output=True, text=True, check=False, timeout=harness.LIMIT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        served = certificate("p-256")
+        library_path = os.path.dirname(self.installed("libimmure.so"))
+        server = self.start_program(program, self.installed("immured"), served.key, served.chain,
+                                    environment={**os.environ, "LD_LIBRARY_PATH": library_path})
+        port = harness.wait_until(lambda: re.search(r"^port (\d+)$", server.log(), re.M)
+                                  or not server.running(), "the program's port")
+        self.assertTrue(server.running(), server.log())
+        with clients.connect(int(port[1]), clients.context(trusted=served)) as connection:
+            self.assertEqual(clients.receive_exactly(connection, 5), b"hello")
+        self.assertEqual(server.wait(), 0)
+        self.assertIn("key the key\n", server.log())
+        self.assertIn("signed ecdsa_secp256r1_sha256\n", server.log())
+
+    def test_as_c(self):
+        self.check("gcc", "-std=c11")
+
+    def test_as_cxx(self):
+        self.check("g++", "-x", "c++", "-std=c++17")
+
+
+if __name__ == "__main__":
+    harness.main()
