@@ -162,6 +162,8 @@ struct field {
 };
 
 enum field_name { FIELD_KEY, FIELD_SALT, FIELD_PREFIX, FIELD_LABEL, FIELD_DATA, FIELD_COUNT };
+/* What else is set by name. */
+enum { MEMBER_MODE = FIELD_COUNT, MEMBER_DIGEST };
 
 struct key_schedule {
     struct fast_handshake *fast;
@@ -295,28 +297,44 @@ static bool set_bytes(struct field *field, const OSSL_PARAM *param)
            field_set(field, param->data, param->data_size);
 }
 
+static bool set_param(struct key_schedule *schedule, int member, const OSSL_PARAM *param)
+{
+    switch (member) {
+    case MEMBER_MODE:
+        return set_mode(schedule, param);
+    case MEMBER_DIGEST:
+        return set_digest(schedule, param);
+    default:
+        return set_bytes(&schedule->fields[member], param);
+    }
+}
+
+/* In the order in which libssl gives them, and looked for in that order: each is the next. */
 static int key_schedule_set_params(void *arg, const OSSL_PARAM params[])
 {
     static const struct {
         const char *name;
-        enum field_name field;
-    } fields[] = {
+        int member;
+    } members[] = {
+        {OSSL_KDF_PARAM_MODE, MEMBER_MODE},    {OSSL_KDF_PARAM_DIGEST, MEMBER_DIGEST},
         {OSSL_KDF_PARAM_KEY, FIELD_KEY},       {OSSL_KDF_PARAM_SALT, FIELD_SALT},
         {OSSL_KDF_PARAM_PREFIX, FIELD_PREFIX}, {OSSL_KDF_PARAM_LABEL, FIELD_LABEL},
         {OSSL_KDF_PARAM_DATA, FIELD_DATA},
     };
-    struct key_schedule *schedule = arg;
-    bool good = true;
-    for (; good && params != NULL && params->key != NULL; params++) {
-        if (strcmp(params->key, OSSL_KDF_PARAM_MODE) == 0)
-            good = set_mode(schedule, params);
-        else if (strcmp(params->key, OSSL_KDF_PARAM_DIGEST) == 0)
-            good = set_digest(schedule, params);
-        for (size_t i = 0; good && i < sizeof fields / sizeof *fields; i++)
-            if (strcmp(params->key, fields[i].name) == 0)
-                good = set_bytes(&schedule->fields[fields[i].field], params);
+    const size_t count = sizeof members / sizeof *members;
+    size_t next = 0;
+    for (; params != NULL && params->key != NULL; params++) {
+        size_t tried = 0;
+        while (tried < count && strcmp(params->key, members[(next + tried) % count].name) != 0)
+            tried++;
+        if (tried == count)
+            continue;
+        next = (next + tried) % count;
+        if (!set_param(arg, members[next].member, params))
+            return 0;
+        next++;
     }
-    return good;
+    return 1;
 }
 
 static int key_schedule_derive(void *arg, unsigned char *out, size_t length,
