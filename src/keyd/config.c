@@ -20,6 +20,7 @@ static struct loader {
     const struct backend *const *backends;
     const char *file;
     unsigned line; /* of the directive that says what the section is about */
+    bool reported; /* a mistake, with its line */
 } loader;
 
 static enum section section_of(const char *name)
@@ -174,6 +175,7 @@ static void report(cfg_t *cfg, const char *format, va_list arguments)
     char text[512];
     vsnprintf(text, sizeof text, format, arguments);
     log_error("%s:%d: %s", loader.file, cfg->line, text);
+    loader.reported = true;
 }
 
 /* libconfuse's table, from ours. */
@@ -212,6 +214,8 @@ static bool parse(const char *text)
     cfg_set_error_function(cfg, report);
     /* it takes an empty text for an error */
     bool good = *text == '\0' || cfg_parse_buf(cfg, text) == CFG_SUCCESS;
+    if (!good && !loader.reported) /* libconfuse has no words for a directive without a name */
+        log_error("%s:%d: cannot be parsed", loader.file, cfg->line);
     cfg_free(cfg);
     return good;
 }

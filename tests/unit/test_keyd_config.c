@@ -183,6 +183,7 @@ static void mistakes_are_named(void **state)
     assert_refused("threads = 2x\n", 1, "threads: \"2x\"");
     assert_refused("threads = -1\n", 1, "threads: \"-1\"");
     assert_refused("\nbogus = 1\n", 2, "no such option 'bogus'");
+    assert_refused("\n\"\" = 1\n", 2, "cannot be parsed");
     assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "no such option 'bogus'");
     assert_refused("key a {\n file = f\n policy = tls\n}", 3,
                    "policy: \"tls\" was given, expected: tls-server");
