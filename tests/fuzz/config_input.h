@@ -1,0 +1,14 @@
+/* A configuration that a fuzzer wrote, as a file, and what its reading would do outside. */
+#ifndef TESTS_FUZZ_CONFIG_INPUT_H
+#define TESTS_FUZZ_CONFIG_INPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The path of a file in memory that has this text. It is the same file each time. */
+const char *config_input(const uint8_t *data, size_t size);
+
+/* Log lines since config_input(). They are formatted and then dropped. */
+size_t config_input_logged(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* immure-proxy.conf: it is taken, or refused with a reason. */
+#include <stdlib.h>
+
+#include "config_input.h"
+#include "proxy/config/config.h"
+#include "target.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct config_error error = {""};
+    struct config *config = config_load(config_input(data, size), &error);
+    if (config == NULL && error.text[0] == '\0')
+        abort();
+    if (config != NULL && (config->frontend_count == 0 || config->workers == 0))
+        abort();
+    for (size_t i = 0; config != NULL && i < config->frontend_count; i++)
+        if (config->frontends[i].backend >= config->backend_count)
+            abort();
+    config_free(config);
+    return 0;
+}
