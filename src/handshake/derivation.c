@@ -2,6 +2,7 @@
 
 #include <openssl/async.h>
 #include <openssl/crypto.h>
+#include <string.h>
 
 /* One that a paused job waits for. It lives on the job's own stack. */
 struct derivation {
@@ -45,8 +46,8 @@ static bool wait_for_turn(struct fast_handshake *fast, const struct key_pair *ow
     list_remove(&derivation.node);
     derivation.waiter->waits_for = NULL;
     bool good = derivation.done && derivation.good && !derivation.cancelled;
-    for (size_t i = 0; good && i < X25519_SIZE; i++)
-        secret[i] = derivation.secret[i];
+    if (good)
+        memcpy(secret, derivation.secret, X25519_SIZE);
     OPENSSL_cleanse(derivation.secret, sizeof derivation.secret);
     return good;
 }

@@ -13,6 +13,7 @@
 #define LABEL_MAX 255 /* prefix and label together; RFC 8446, section 7.1 */
 #define CONTEXT_MAX 255
 #define EXPANSIONS_MAX 255 /* RFC 5869, section 2.3 */
+#define PARTS_MAX 3        /* of what is authenticated: the block before, info, number */
 
 struct part {
     const uint8_t *bytes;
@@ -21,31 +22,42 @@ struct part {
 
 /* ---- HKDF ---- */
 
-/* EVP_MAC would copy three digest contexts for each; a secret is a few blocks long. RFC 2104. */
+/* And begins anew, so that no secret stays behind. */
+static bool finish(const struct key_schedule_hash *hash, uint8_t *out)
+{
+    bool good = EVP_DigestFinal_ex(hash->running, out, NULL);
+    return EVP_DigestInit_ex2(hash->running, NULL, NULL) && good;
+}
+
+static bool digest(const struct key_schedule_hash *hash, const struct part *parts, size_t count,
+                   uint8_t *out)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++)
+        good = parts[i].length == 0 ||
+               EVP_DigestUpdate(hash->running, parts[i].bytes, parts[i].length);
+    return finish(hash, out) && good;
+}
+
+/* RFC 2104. EVP_MAC would copy three digest contexts for each; a secret is a few blocks long. */
 static bool hmac(const struct key_schedule_hash *hash, struct part key, const struct part *parts,
                  size_t count, uint8_t *out)
 {
     uint8_t pad[KEY_SCHEDULE_BLOCK_MAX] = {0};
-    EVP_MD_CTX *running = hash->running;
+    struct part inner[1 + PARTS_MAX] = {{pad, hash->block}};
+    const struct part outer[] = {{pad, hash->block}, {out, hash->size}};
     bool good = true;
+    memcpy(inner + 1, parts, count * sizeof *parts);
     if (key.length > hash->block)
-        good = EVP_DigestInit_ex2(running, NULL, NULL) &&
-               EVP_DigestUpdate(running, key.bytes, key.length) &&
-               EVP_DigestFinal_ex(running, pad, NULL);
+        good = digest(hash, &key, 1, pad);
     else if (key.length > 0)
         memcpy(pad, key.bytes, key.length);
     for (size_t i = 0; i < hash->block; i++)
         pad[i] ^= 0x36;
-    good = good && EVP_DigestInit_ex2(running, NULL, NULL) &&
-           EVP_DigestUpdate(running, pad, hash->block);
-    for (size_t i = 0; good && i < count; i++)
-        good = parts[i].length == 0 || EVP_DigestUpdate(running, parts[i].bytes, parts[i].length);
-    good = good && EVP_DigestFinal_ex(running, out, NULL);
+    good = good && digest(hash, inner, 1 + count, out);
     for (size_t i = 0; i < hash->block; i++)
         pad[i] ^= 0x36 ^ 0x5c;
-    good = good && EVP_DigestInit_ex2(running, NULL, NULL) &&
-           EVP_DigestUpdate(running, pad, hash->block) &&
-           EVP_DigestUpdate(running, out, hash->size) && EVP_DigestFinal_ex(running, out, NULL);
+    good = good && digest(hash, outer, 2, out);
     OPENSSL_cleanse(pad, sizeof pad);
     return good;
 }
@@ -131,7 +143,7 @@ static bool hash_init(struct key_schedule_hash *hash, OSSL_LIB_CTX *context, con
     struct part early = {hash->early_secret, hash->size};
     struct part nothing = {hash->of_nothing, hash->size};
     return EVP_DigestInit_ex2(hash->running, hash->digest, NULL) &&
-           EVP_DigestFinal_ex(hash->running, hash->of_nothing, NULL) &&
+           finish(hash, hash->of_nothing) &&
            next_secret(hash, none, none, prefix, label, hash->early_secret) &&
            expand_label(hash, early, prefix, label, nothing, hash->early_derived, hash->size);
 }
