@@ -4,6 +4,7 @@
  * requests, all that are due in one write.
  *
  *     bench-exchange IMMURED KEY SCHEME BACKEND WINDOW SECONDS
+ *     bench-adapter-NAME ...      the same through an adapter, as a TLS library asks it
  *
  * SCHEME is the number of a TLS SignatureScheme. Prints one JSON object: signatures,
  * requests_per_write, client_us and immured_us (CPU time of a signature: user and system, all
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adapters.h"
 #include "base/clock.h"
 #include "immure/spawn.h"
 #include "window.h"
@@ -88,7 +90,7 @@ static void measure(struct round_trips *trips, pid_t immured, long size, uint64_
 int main(int argc, char **argv)
 {
     if (argc != 7) {
-        fprintf(stderr, "usage: bench-exchange IMMURED KEY SCHEME BACKEND WINDOW SECONDS\n");
+        fprintf(stderr, "usage: %s IMMURED KEY SCHEME BACKEND WINDOW SECONDS\n", argv[0]);
         return 2;
     }
     long scheme = strtol(argv[3], NULL, 0), window = strtol(argv[5], NULL, 10);
@@ -108,6 +110,7 @@ int main(int argc, char **argv)
     if (immure_spawn(&options, &immured, &socket) != IMMURE_OK)
         window_fail(argv[1], strerror(errno));
     window_begin(&trips.window, socket, NULL, (uint16_t)scheme);
+    adapter_begin(&trips.window, (size_t)window);
     trips.window.due = (unsigned)window;
     trips.window.answered = answered;
     measure(&trips, immured, window, (uint64_t)(seconds * (double)NS_PER_S));

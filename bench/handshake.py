@@ -22,7 +22,7 @@ import system_calls
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 
 MODES = ("async", "sync", "in-process")
-SECTIONS = ("handshakes", "turns", "exchange", "signatures", "memory", "proxies", "calls", "idle",
+SECTIONS = ("handshakes", "turns", "exchange", "adapters", "signatures", "memory", "proxies", "calls", "idle",
             "generator", "dropin")
 # How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
 KEYS = {"p-256": 1.05, "rsa-2048": 0.85, "rsa-4096": 0.40, "p-384": 0.30}
@@ -182,6 +182,22 @@ def measure_calls(setting, given):
     return found
 
 
+def measure_adapters(setting, given):
+    """{adapter: [figures]} of those whose library is here"""
+    seconds = 1.0 if given.quick else 3.0
+    here = [name for name in sections.ADAPTERS if os.path.exists(setting.tool(f"bench-adapter-{name}"))]
+    rounds = {name: [] for name in here}
+    for _ in range(given.rounds):
+        for name in here:
+            rounds[name].append(sections.adapter(setting, name, seconds))
+    print(f"## Adapters: CPU of a signature without the signature, {sections.ADAPTER_WINDOW} under way\n")
+    print_table(("adapter", "", "client us", "immured us", "requests a write"),
+                [(name, "", *(cell(median(rounds[name], figure), "{:.2f}") for figure in
+                              ("client_us", "immured_us", "requests_per_write")))
+                 if name in rounds else (name, "not built", "", "", "") for name in sections.ADAPTERS])
+    return rounds
+
+
 def measure_generator(setting, given):
     if not (shutil.which("nginx") and shutil.which("wrk")):
         print("## Generator: SKIPPED: nginx or wrk is not installed\n")
@@ -250,6 +266,10 @@ def goals(found):
         value = median(found["exchange"], "total_us")
         yield ("libimmure, wire and socket: CPU us a signature", "<= 10", cell(value, "{:.2f}"),
                value <= 10)
+    for name, rounds in found.get("adapters", {}).items():
+        value = median(rounds, "client_us")
+        yield (f"adapter for {name}, libimmure and socket: client's CPU us a signature", "<= 10",
+               cell(value, "{:.2f}"), value <= 10)
     if "signatures" in found:
         yield from signatures.goals(found["signatures"])
     for key, rounds in found.get("dropin", {}).items():
@@ -307,7 +327,8 @@ def plain(found):
 def main():
     given = arguments()
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
-                "exchange": measure_exchange, "signatures": measure_signatures,
+                "exchange": measure_exchange, "adapters": measure_adapters,
+                "signatures": measure_signatures,
                 "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
                 "idle": measure_idle, "generator": measure_generator, "dropin": measure_dropin}
     print_machine()

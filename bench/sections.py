@@ -21,6 +21,7 @@ CONNECTIONS = 64  # of the closed loop
 PROBES, PROBE_RATE = 16, 25  # 3 s of them are enough for a P99
 TURN_PROBE_RATE = 50
 WINDOW = 32  # signatures under way in the exchange
+ADAPTERS, ADAPTER_WINDOW = ("openssl", "boringssl", "picotls"), 64
 SCHEMES = {"rsa-2048": "0x0804", "rsa-3072": "0x0804", "rsa-4096": "0x0804",  # of TLS 1.3
            "p-256": "0x0403", "p-384": "0x0503", "ed25519": "0x0807"}
 
@@ -95,15 +96,15 @@ def turns(setting, key, mode, rate, seconds):
         return figures(proxy, summary)
 
 
-def signatures(setting, immured, key, backend, window, seconds, cores=None):
-    """What bench-exchange says of an immured and one client of it."""
+def signatures(setting, immured, key, backend, window, seconds, cores=None, tool="bench-exchange"):
+    """What bench-exchange, or one through an adapter, says of an immured and one client of it."""
     with on(cores or set(CORES)):
         done = subprocess.run(
-            [setting.tool("bench-exchange"), immured, certificate(key).key, SCHEMES[key], backend,
+            [setting.tool(tool), immured, certificate(key).key, SCHEMES[key], backend,
              str(window), str(seconds)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode != 0:
-        raise SystemExit(f"bench: bench-exchange: {done.stderr.strip()[-300:]}")
+        raise SystemExit(f"bench: {tool}: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
 
 
@@ -111,6 +112,12 @@ def exchange(setting, seconds):
     """CPU microseconds of a signature without the signature: libimmure, wire and socket."""
     return signatures(setting, setting.tool("bench-immured-replay"), "p-256", "replay", WINDOW,
                       seconds, SERVER_CORES)
+
+
+def adapter(setting, name, seconds):
+    """The same through the adapter of a TLS library."""
+    return signatures(setting, setting.tool("bench-immured-replay"), "p-256", "replay",
+                      ADAPTER_WINDOW, seconds, SERVER_CORES, f"bench-adapter-{name}")
 
 
 NGINX = """\

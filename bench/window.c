@@ -29,20 +29,27 @@ static void key_listed(void *arg, const struct immure_key *key, enum immure_erro
     if (key == NULL) {
         search->ended = true;
     } else if (search->name == NULL || strcmp(search->name, key->name) == 0) {
-        memcpy(search->window->request.key_id, key->id, sizeof key->id);
+        struct window *window = search->window;
+        memcpy(window->request.key_id, key->id, sizeof key->id);
+        window->spki_length = key->spki_length < sizeof window->spki ? key->spki_length : 0;
+        memcpy(window->spki, key->spki, window->spki_length);
         search->found = true;
     }
 }
 
-static void signed_one(void *arg, const struct immure_signature *signature)
+void window_signed(struct window *window, enum immure_error error)
 {
-    struct window *window = arg;
-    if (signature->error != IMMURE_OK)
-        window_fail("sign", signature->error_text);
+    if (error != IMMURE_OK)
+        window_fail("sign", immure_error_text(error));
     window->signatures++;
     window->due++;
     if (window->answered != NULL)
         window->answered(window, clock_now() - window->asked_at);
+}
+
+static void signed_one(void *arg, const struct immure_signature *signature)
+{
+    window_signed(arg, signature->error);
 }
 
 void window_message(struct immure_sign_request *request)
@@ -55,14 +62,19 @@ void window_message(struct immure_sign_request *request)
     request->message_length = sizeof message;
 }
 
+static void ask_one(struct window *window)
+{
+    enum immure_error error =
+        immure_sign(window->client, &window->request, signed_one, window, NULL);
+    if (error != IMMURE_OK)
+        window_fail("sign", immure_error_text(error));
+}
+
 static void ask(struct window *window)
 {
     for (; window->due > 0; window->due--) {
         window->asked_at = clock_now();
-        enum immure_error error =
-            immure_sign(window->client, &window->request, signed_one, window, NULL);
-        if (error != IMMURE_OK)
-            window_fail("sign", immure_error_text(error));
+        (window->ask != NULL ? window->ask : ask_one)(window);
     }
 }
 
