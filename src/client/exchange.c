@@ -163,8 +163,13 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
         return error;
     if (exchange->socket < 0 && now >= exchange->next_attempt)
         try_to_connect(exchange, now);
-    if (exchange->socket >= 0 && !send_output(exchange, &wait->events))
+    if (exchange->socket >= 0 && !send_output(exchange, &wait->events)) {
+        /* Whoever is refused may find the connection closed, and the reason waiting in it. */
+        (void)receive_input(exchange, &error);
+        if (error != IMMURE_OK)
+            return error;
         disconnect(exchange);
+    }
     wait->descriptor = exchange->socket;
     wait->until = exchange->socket >= 0 ? UINT64_MAX : exchange->next_attempt;
     return IMMURE_OK;

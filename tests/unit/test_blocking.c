@@ -291,6 +291,30 @@ static void test_refused_by_the_peer(void **state)
     server_end(&server);
 }
 
+static int connect_refused(void *arg)
+{
+    struct peer peer;
+    int ends[2];
+    (void)arg;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    peer_init(&peer, 100);
+    peer_say_error(&peer, 0, IMMURE_E_PEER, "not you");
+    size_t length = buffer_length(&peer.output);
+    assert_int_equal(send(ends[1], buffer_bytes(&peer.output), length, 0), length);
+    peer_release(&peer);
+    close(ends[1]);
+    return ends[0];
+}
+
+/* The server was faster: the connection is closed before the first byte goes out. */
+static void test_refused_before_the_first_byte(void **state)
+{
+    (void)state;
+    struct immure_blocking *blocking = immure_blocking_new(connect_refused, NULL);
+    assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_E_PEER);
+    immure_blocking_free(blocking);
+}
+
 static void test_nobody_there(void **state)
 {
     (void)state;
@@ -384,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_lost_connections_are_replaced),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_refused_by_the_peer),
+        cmocka_unit_test(test_refused_before_the_first_byte),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_own_way_to_connect),
         cmocka_unit_test(test_fork),
