@@ -2,7 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-#include <openssl/ssl.h>
+#include <openssl/prov_ssl.h>
 #include <stdlib.h>
 
 /*
