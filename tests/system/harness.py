@@ -5,6 +5,7 @@ the logs of its programs are printed when it fails.
 
     IMMURE_BIN         the folder of the programs (ctest sets it)
     IMMURE_SANITIZE    the sanitizers they were built with, or empty
+    IMMURE_LONG        if set, tests of endurance run at their full size (script/endure)
 """
 
 import json
@@ -25,6 +26,7 @@ import proc
 
 BIN = os.environ.get("IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
 SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
+LONG = bool(os.environ.get("IMMURE_LONG"))
 LIMIT = 60.0 if SANITIZE else 20.0  # seconds that anything may take
 
 SANITIZER_REPORT = re.compile(
@@ -34,6 +36,11 @@ SANITIZER_REPORT = re.compile(
 def scaled(plain, sanitized):
     """A count or a time that the programs' speed decides."""
     return sanitized if SANITIZE else plain
+
+
+def endured(brief, full):
+    """A count in the ordinary test run (a third of it with sanitizers), and in script/endure."""
+    return full if LONG else scaled(brief, brief // 3)
 
 
 def program_path(name):
