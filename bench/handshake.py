@@ -16,14 +16,15 @@ import time
 
 import dropin_nginx
 import fast_handshake
+import neighbours
 import sections
 import signatures
 import system_calls
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 
 MODES = ("async", "sync", "in-process")
-SECTIONS = ("handshakes", "turns", "exchange", "adapters", "signatures", "memory", "proxies", "calls", "idle",
-            "generator", "dropin")
+SECTIONS = ("handshakes", "turns", "exchange", "adapters", "signatures", "neighbours", "memory", "proxies",
+            "calls", "idle", "generator", "dropin")
 # How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
 KEYS = {"p-256": 1.05, "rsa-2048": 0.85, "rsa-4096": 0.40, "p-384": 0.30}
 STORM_LOAD = 0.5  # of the server's core in-process, in the section `turns`
@@ -155,6 +156,16 @@ def measure_signatures(setting, given):
     return found
 
 
+def measure_neighbours(setting, given):
+    seconds = 1.0 if given.quick else 4.0
+    found = neighbours.measure(setting, seconds)
+    print(f"## Neighbours: the time of a lone signature, alone and beside a client that keeps "
+          f"{neighbours.WINDOW} under way; one signer thread; {neighbours.TURNS} turns of {seconds:g} s each\n")
+    print_table(("lone key", "", "count", "P50 ms", "P99 ms", "P99.9 ms", "flood/s"),
+                list(neighbours.rows(found)))
+    return found
+
+
 def measure_memory(setting, given):
     found = fast_handshake.in_memory(setting, 1.0 if given.quick else 5.0)
     print("## Memory: server's CPU us of a handshake in memory, the signature left out, by how many "
@@ -272,6 +283,8 @@ def goals(found):
                cell(value, "{:.2f}"), value <= 10)
     if "signatures" in found:
         yield from signatures.goals(found["signatures"])
+    if "neighbours" in found:
+        yield from neighbours.goals(found["neighbours"])
     for key, rounds in found.get("dropin", {}).items():
         backend, most = dropin_nginx.KEYS[key]
         value = ratio(rounds, "cpu", "file")["provider"]
@@ -329,7 +342,7 @@ def main():
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
                 "exchange": measure_exchange, "adapters": measure_adapters,
                 "signatures": measure_signatures,
-                "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
+                "neighbours": measure_neighbours, "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
                 "idle": measure_idle, "generator": measure_generator, "dropin": measure_dropin}
     print_machine()
     found = {}

@@ -19,7 +19,7 @@ PAIRS = (
 
 
 def measure(setting, seconds):
-    """{(lone, flood): figures}"""
+    """{"LONE beside FLOOD": figures}"""
     found = {}
     for lone, flood, *_ in PAIRS:
         done = subprocess.run(
@@ -31,12 +31,13 @@ def measure(setting, seconds):
             timeout=2 * TURNS * (seconds + 10))
         if done.returncode != 0:
             raise SystemExit(f"bench: bench-neighbours: {done.stderr.strip()[-300:]}")
-        found[lone, flood] = json.loads(done.stdout)
+        found[f"{lone} beside {flood}"] = json.loads(done.stdout)
     return found
 
 
 def rows(found):
-    for (lone, flood), figures in found.items():
+    for lone, flood, *_ in PAIRS:
+        figures = found[f"{lone} beside {flood}"]
         for name in ("alone", "beside"):
             times = figures[name]
             yield (lone, f"{name} {flood}" if name == "beside" else name, str(times["count"]),
@@ -48,7 +49,8 @@ def rows(found):
 def goals(found):
     """As handshake.goals()."""
     for lone, flood, quantile, text, limit in PAIRS:
-        alone, beside = (found[lone, flood][name][quantile] for name in ("alone", "beside"))
+        figures = found[f"{lone} beside {flood}"]
+        alone, beside = (figures[name][quantile] for name in ("alone", "beside"))
         known = alone is not None and beside is not None
         name = "P" + quantile.removesuffix("_us")[1:3] + (".9" if quantile == "p999_us" else "")
         yield (f"a {lone} signature beside a flood of {flood}, {name}, ms",
