@@ -52,6 +52,8 @@ enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_
                                        immure_list_callback *callback, void *arg);
 enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64_t timeout,
                                         immure_stats_callback *callback, void *arg);
+enum immure_error immure_blocking_ticket_keys(struct immure_blocking *blocking, uint64_t timeout,
+                                              immure_ticket_keys_callback *callback, void *arg);
 enum immure_error immure_blocking_ping(struct immure_blocking *blocking, uint64_t timeout);
 
 #ifdef __cplusplus

@@ -122,6 +122,32 @@ struct immure_stat {
     uint64_t value;
 };
 
+/*
+ * Keys of session tickets (RFC 5077, section 4; RFC 8446, section 4.6.1), which immured derives
+ * from a secret that it does not give away. Every epoch has a key of its own, the same in every
+ * immured that has the same secret. New tickets are made with the current one; the previous one
+ * still opens what it has made. Whoever has them can read tickets, and with them sessions: forget
+ * those that are replaced.
+ */
+#define IMMURE_TICKET_NAME_SIZE 16
+#define IMMURE_TICKET_CIPHER_SIZE 32
+#define IMMURE_TICKET_MAC_SIZE 32
+
+struct immure_ticket_key {
+    uint8_t name[IMMURE_TICKET_NAME_SIZE]; /* goes into the ticket in the clear */
+    uint8_t cipher[IMMURE_TICKET_CIPHER_SIZE];
+    uint8_t mac[IMMURE_TICKET_MAC_SIZE];
+};
+
+struct immure_ticket_keys {
+    enum immure_error error; /* IMMURE_OK, or the fields below say nothing; IMMURE_E_NO_TICKETS:
+                                immured has no secret */
+    const char *error_text;  /* as in struct immure_signature */
+    const struct immure_ticket_key *current, *previous; /* valid during the callback */
+    uint64_t epoch;                                     /* number of the current epoch */
+    uint64_t epoch_ns, time_left_ns; /* how long an epoch is; until the next: ask again then */
+};
+
 typedef void immure_sign_callback(void *arg, const struct immure_signature *signature);
 typedef void immure_decrypt_callback(void *arg, const struct immure_decrypted *decrypted);
 /* Called once for each key, then once with key NULL and how it ended. */
@@ -129,6 +155,7 @@ typedef void immure_list_callback(void *arg, const struct immure_key *key, enum 
 typedef void immure_stats_callback(void *arg, const struct immure_stat *stats, size_t count,
                                    enum immure_error error);
 typedef void immure_ping_callback(void *arg, enum immure_error error);
+typedef void immure_ticket_keys_callback(void *arg, const struct immure_ticket_keys *keys);
 
 struct immure_client;
 
@@ -155,6 +182,9 @@ enum immure_error immure_stats(struct immure_client *client, immure_stats_callba
                                void *arg, immure_request *id);
 enum immure_error immure_ping(struct immure_client *client, immure_ping_callback *callback,
                               void *arg, immure_request *id);
+enum immure_error immure_ticket_keys(struct immure_client *client,
+                                     immure_ticket_keys_callback *callback, void *arg,
+                                     immure_request *id);
 
 /*
  * Always safe: an id that is done, cancelled or never was is ignored. The callback will not come.

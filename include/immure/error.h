@@ -30,6 +30,7 @@ enum immure_error {
     IMMURE_E_CANCELLED = 37,   /* cancelled by its owner */
     IMMURE_E_SIGNING = 38,     /* the signing backend failed, or its result did not verify */
     IMMURE_E_DEVICE = 39,      /* the device that holds the key is away; ask again later */
+    IMMURE_E_NO_TICKETS = 40,  /* immured has no secret for session tickets */
 
     /* Said by libimmure; never on the wire. */
     IMMURE_E_MEMORY = 256,    /* out of memory */

@@ -17,6 +17,7 @@ struct call {
     } reply;
     immure_list_callback *list;
     immure_stats_callback *stats;
+    immure_ticket_keys_callback *ticket_keys;
     void *arg;
 };
 
@@ -145,6 +146,29 @@ enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64
         error = wait_for(&call, id, deadline);
     if (!call.done)
         callback(arg, NULL, 0, error);
+    return error;
+}
+
+static void ticket_keys_back(void *arg, const struct immure_ticket_keys *keys)
+{
+    struct call *call = arg;
+    call->done = true;
+    call->error = keys->error;
+    call->ticket_keys(call->arg, keys);
+}
+
+enum immure_error immure_blocking_ticket_keys(struct immure_blocking *blocking, uint64_t timeout,
+                                              immure_ticket_keys_callback *callback, void *arg)
+{
+    struct call call = {.blocking = blocking, .ticket_keys = callback, .arg = arg};
+    uint64_t deadline = begin(blocking, timeout);
+    immure_request id;
+    enum immure_error error = immure_ticket_keys(blocking->client, ticket_keys_back, &call, &id);
+    if (error == IMMURE_OK)
+        error = wait_for(&call, id, deadline);
+    if (!call.done)
+        callback(arg, &(struct immure_ticket_keys){.error = error,
+                                                   .error_text = immure_error_text(error)});
     return error;
 }
 

@@ -23,6 +23,7 @@ union request_callback {
     immure_list_callback *list;
     immure_stats_callback *stats;
     immure_ping_callback *ping;
+    immure_ticket_keys_callback *ticket_keys;
 };
 
 struct request {

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "client/core.h"
 #include "client/text.h"
 #include "wire/message.h"
@@ -78,6 +79,29 @@ static enum immure_error take_figures(struct immure_client *client, struct reque
     return IMMURE_OK;
 }
 
+/* A struct immure_ticket_key has nothing but bytes, in the order of the wire. */
+static enum immure_error take_ticket_keys(struct immure_client *client, struct request *request,
+                                          const struct wire_frame *frame)
+{
+    struct wire_ticket_keys answer;
+    enum immure_error error = wire_get_ticket_keys(frame, &answer);
+    if (error != IMMURE_OK)
+        return error;
+    immure_ticket_keys_callback *callback = request->callback.ticket_keys;
+    void *arg = request->arg;
+    request_free(client, request);
+    callback(arg, &(struct immure_ticket_keys){
+                      .error = IMMURE_OK,
+                      .error_text = immure_error_text(IMMURE_OK),
+                      .current = (const struct immure_ticket_key *)answer.current,
+                      .previous = (const struct immure_ticket_key *)answer.previous,
+                      .epoch = answer.epoch,
+                      .epoch_ns = answer.epoch_seconds * NS_PER_S,
+                      .time_left_ns = answer.time_left * NS_PER_MS});
+    explicit_bzero((void *)frame->payload, frame->length);
+    return IMMURE_OK;
+}
+
 static enum immure_error take_pong(struct immure_client *client, struct request *request,
                                    const struct wire_frame *frame)
 {
@@ -109,7 +133,7 @@ static const struct {
 } replies[] = {
     {WIRE_SIGNED, WIRE_SIGN, take_signed}, {WIRE_DECRYPTED, WIRE_DECRYPT, take_decrypted},
     {WIRE_KEYS, WIRE_LIST, listing_take},  {WIRE_FIGURES, WIRE_STATS, take_figures},
-    {WIRE_PONG, WIRE_PING, take_pong},
+    {WIRE_PONG, WIRE_PING, take_pong},     {WIRE_TICKET_KEYS, WIRE_TICKETS, take_ticket_keys},
 };
 
 static take_reply *reply_of(const struct request *request, const struct wire_frame *frame)

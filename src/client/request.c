@@ -11,6 +11,7 @@ _Static_assert(IMMURE_MESSAGE_MAX == WIRE_MESSAGE_MAX, "one limit, public and on
 _Static_assert(IMMURE_SIGNATURE_MAX == WIRE_SIGNATURE_MAX, "one limit, public and on the wire");
 _Static_assert(IMMURE_CIPHERTEXT_MAX == WIRE_CIPHERTEXT_MAX, "one limit, public and on the wire");
 _Static_assert(IMMURE_PREMASTER_SIZE == WIRE_PREMASTER_SIZE, "one size, public and on the wire");
+_Static_assert(sizeof(struct immure_ticket_key) == WIRE_TICKET_KEY_SIZE, "one layout of bytes");
 _Static_assert(IMMURE_KEY_ID_SIZE == WIRE_KEY_ID_SIZE, "one size, public and on the wire");
 
 static bool slots_grow(struct immure_client *client)
@@ -113,6 +114,9 @@ void request_call_back(enum wire_type type, union request_callback callback, voi
         break;
     case WIRE_STATS:
         callback.stats(arg, NULL, 0, error);
+        break;
+    case WIRE_TICKETS:
+        callback.ticket_keys(arg, &(struct immure_ticket_keys){.error = error, .error_text = text});
         break;
     default:
         callback.ping(arg, error);
@@ -225,6 +229,15 @@ enum immure_error immure_ping(struct immure_client *client, immure_ping_callback
     if (callback == NULL)
         return IMMURE_E_ARGUMENT;
     return ask(client, WIRE_PING, (union request_callback){.ping = callback}, arg, id);
+}
+
+enum immure_error immure_ticket_keys(struct immure_client *client,
+                                     immure_ticket_keys_callback *callback, void *arg,
+                                     immure_request *id)
+{
+    if (callback == NULL)
+        return IMMURE_E_ARGUMENT;
+    return ask(client, WIRE_TICKETS, (union request_callback){.ticket_keys = callback}, arg, id);
 }
 
 void immure_request_cancel(struct immure_client *client, immure_request id)

@@ -54,8 +54,10 @@ struct config {
     char *multibuffer_library; /* path; NULL: where the system has it */
     uint64_t queue_age, hold;  /* ns */
     bool log_json;
-    int log_level;          /* enum log_level */
-    uint64_t stall_timeout; /* ns */
+    int log_level;            /* enum log_level */
+    uint64_t stall_timeout;   /* ns */
+    char *ticket_secret_file; /* NULL: no keys of session tickets are given out */
+    uint64_t ticket_epoch;    /* ns; whole seconds */
     struct key_config *keys;
     size_t key_count;
     struct provider_config *providers;

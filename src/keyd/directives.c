@@ -12,6 +12,7 @@
 
 #define THREADS_MAX 256
 #define DURATION_MAX (3600 * NS_PER_S)
+#define EPOCH_MAX (24 * 3600 * NS_PER_S)
 
 static bool set_number(void *target, const char *text)
 {
@@ -38,6 +39,12 @@ static bool set_duration(void *target, const char *text)
 {
     uint64_t *ns = target;
     return duration_parse(text, ns) && *ns > 0 && *ns <= DURATION_MAX;
+}
+
+static bool set_epoch(void *target, const char *text)
+{
+    uint64_t *ns = target;
+    return duration_parse(text, ns) && *ns >= NS_PER_S && *ns <= EPOCH_MAX && *ns % NS_PER_S == 0;
 }
 
 static bool set_policy(void *target, const char *text)
@@ -91,6 +98,8 @@ static const struct directive_type type_text = {"text", set_text};
 static const struct directive_type type_list = {"list of texts", NULL};
 static const struct directive_type type_duration = {"duration up to 1h: \"10s\", \"500ms\", \"5m\"",
                                                     set_duration};
+static const struct directive_type type_epoch = {"whole seconds, from \"1s\" to \"24h\"",
+                                                 set_epoch};
 static const struct directive_type type_policy = {"tls-server, tls13-server, tls-client or any",
                                                   set_policy};
 static const struct directive_type type_backend = {
@@ -153,6 +162,16 @@ const struct directive directives[] = {
      "The least important lines that are logged."},
     {SECTION_ALL, "stall-timeout", &type_duration, offsetof(struct config, stall_timeout), "10s",
      "How long a client may leave its replies unread before it is disconnected."},
+    {SECTION_ALL, "ticket-secret-file", &type_text, offsetof(struct config, ticket_secret_file),
+     NULL,
+     "File of at least 32 random bytes, of which the keys of session tickets are derived, one for "
+     "each epoch. Clients ask for those of the current epoch and the one before; they never get "
+     "the secret. Servers with the same secret resume each other's sessions, also after a restart; "
+     "another secret, read after HUP, ends all old tickets. Whoever may use any key may ask. "
+     "Default: none, and none are given out."},
+    {SECTION_ALL, "ticket-epoch", &type_epoch, offsetof(struct config, ticket_epoch), "1h",
+     "How long a ticket key is used for new tickets; for as long again it opens those it has made. "
+     "The same wherever the secret is, and the clocks of all within a few seconds."},
     {SECTION_KEY, "file", &type_text, offsetof(struct key_config, file), NULL,
      "PEM file with the private key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or "
      "Ed25519. Read as the user that starts immured. Required, or `uri`."},

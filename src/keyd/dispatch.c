@@ -1,5 +1,6 @@
 #include "keyd/dispatch.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -269,6 +270,30 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     return IMMURE_OK;
 }
 
+static enum immure_error handle_tickets(struct session *session, const struct wire_frame *frame)
+{
+    const struct tickets *tickets = &session->server->tickets;
+    uint8_t keys[2][WIRE_TICKET_KEY_SIZE];
+    if (!tickets_configured(tickets)) {
+        session_error(session, frame->id, IMMURE_E_NO_TICKETS, NULL);
+        return IMMURE_OK;
+    }
+    uint64_t wall_ms = clock_wall() / NS_PER_MS;
+    uint64_t epoch_ms = UINT64_C(1000) * tickets->epoch_seconds;
+    struct wire_ticket_keys answer = {.epoch_seconds = tickets->epoch_seconds,
+                                      .time_left = (uint32_t)(epoch_ms - wall_ms % epoch_ms),
+                                      .epoch = wall_ms / epoch_ms,
+                                      .current = keys[0],
+                                      .previous = keys[1]};
+    if (tickets_derive(tickets, answer.epoch, keys[0]) &&
+        tickets_derive(tickets, answer.epoch - 1, keys[1]))
+        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+    else
+        session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
+    OPENSSL_cleanse(keys, sizeof keys);
+    return IMMURE_OK;
+}
+
 static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
 {
     session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
@@ -280,9 +305,9 @@ static const struct {
     enum wire_type type;
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
 } requests[] = {
-    {WIRE_SIGN, handle_sign},       {WIRE_CANCEL, handle_cancel}, {WIRE_PING, handle_ping},
-    {WIRE_STATS, handle_stats},     {WIRE_LIST, handle_list},     {WIRE_HELLO, handle_hello},
-    {WIRE_DECRYPT, handle_decrypt},
+    {WIRE_SIGN, handle_sign},       {WIRE_CANCEL, handle_cancel},   {WIRE_PING, handle_ping},
+    {WIRE_STATS, handle_stats},     {WIRE_LIST, handle_list},       {WIRE_HELLO, handle_hello},
+    {WIRE_DECRYPT, handle_decrypt}, {WIRE_TICKETS, handle_tickets},
 };
 
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame)

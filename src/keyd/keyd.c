@@ -238,6 +238,7 @@ static bool start(struct keyd *keyd, const struct backend *const *backends)
     return load_keys(keyd) &&
            server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, starter,
                        keyd->supervisor != 0) &&
+           tickets_open(&keyd->server.tickets, config) &&
            allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
 }
 

@@ -307,4 +307,5 @@ void server_destroy(struct server *server)
     descriptor_close(&server->epoll);
     accounts_free(&server->accounts);
     allow_free(&server->allow);
+    tickets_close(&server->tickets);
 }

@@ -12,6 +12,7 @@
 #include "keyd/config.h"
 #include "keyd/keyring.h"
 #include "keyd/scheduler.h"
+#include "keyd/tickets.h"
 
 /* What epoll reports on; the first member of whatever it is. */
 struct source {
@@ -38,6 +39,7 @@ struct server {
     struct allow allow;             /* as may these */
     struct list accounts;           /* what clients have used up of their rates */
     struct audit audit;
+    struct tickets tickets;
 
     int epoll;
     struct source wake; /* a signer thread is done */

@@ -22,6 +22,7 @@ static const struct {
     {IMMURE_E_CANCELLED, "cancelled"},
     {IMMURE_E_SIGNING, "the signing backend failed, or its signature did not verify"},
     {IMMURE_E_DEVICE, "the device that holds the key is away"},
+    {IMMURE_E_NO_TICKETS, "no secret for session tickets is configured"},
     {IMMURE_E_MEMORY, "out of memory"},
     {IMMURE_E_FULL, "too many requests are pending in this client"},
     {IMMURE_E_ARGUMENT, "an argument is out of range"},

@@ -27,6 +27,7 @@ enum wire_type {
     WIRE_STATS = 0x05,
     WIRE_PING = 0x06,
     WIRE_DECRYPT = 0x07,
+    WIRE_TICKETS = 0x08,
     /* replies */
     WIRE_WELCOME = 0x81,
     WIRE_KEYS = 0x82,
@@ -34,6 +35,7 @@ enum wire_type {
     WIRE_FIGURES = 0x85,
     WIRE_PONG = 0x86,
     WIRE_DECRYPTED = 0x87,
+    WIRE_TICKET_KEYS = 0x88,
     WIRE_ERROR = 0xff
 };
 

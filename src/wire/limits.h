@@ -15,6 +15,11 @@
 #define WIRE_SIGNATURE_MAX 4627  /* ML-DSA-87 */
 #define WIRE_CIPHERTEXT_MAX 1024 /* RSA-8192 */
 #define WIRE_PREMASTER_SIZE 48   /* of TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
+#define WIRE_TICKET_NAME_SIZE 16
+#define WIRE_TICKET_CIPHER_SIZE 32
+#define WIRE_TICKET_MAC_SIZE 32
+#define WIRE_TICKET_KEY_SIZE                                                                       \
+    (WIRE_TICKET_NAME_SIZE + WIRE_TICKET_CIPHER_SIZE + WIRE_TICKET_MAC_SIZE)
 #define WIRE_KEY_NAME_MAX 255
 #define WIRE_SPKI_MAX 3072  /* ML-DSA-87 is 2614 */
 #define WIRE_SCHEMES_MAX 16 /* of one key */

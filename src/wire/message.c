@@ -231,6 +231,33 @@ enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_f
     return parsed(&reader);
 }
 
+bool wire_put_ticket_keys(struct buffer *output, uint64_t id, const struct wire_ticket_keys *keys)
+{
+    struct writer writer;
+    if (!begin(output, WIRE_TICKET_KEYS, id, 16 + 2 * WIRE_TICKET_KEY_SIZE, &writer))
+        return false;
+    write_u32(&writer, keys->epoch_seconds);
+    write_u32(&writer, keys->time_left);
+    write_u64(&writer, keys->epoch);
+    write_bytes(&writer, keys->current, WIRE_TICKET_KEY_SIZE);
+    write_bytes(&writer, keys->previous, WIRE_TICKET_KEY_SIZE);
+    return true;
+}
+
+enum immure_error wire_get_ticket_keys(const struct wire_frame *frame,
+                                       struct wire_ticket_keys *keys)
+{
+    struct reader reader = payload_of(frame);
+    keys->epoch_seconds = read_u32(&reader);
+    keys->time_left = read_u32(&reader);
+    keys->epoch = read_u64(&reader);
+    keys->current = read_bytes(&reader, WIRE_TICKET_KEY_SIZE);
+    keys->previous = read_bytes(&reader, WIRE_TICKET_KEY_SIZE);
+    if (keys->epoch_seconds == 0 || keys->time_left > UINT64_C(1000) * keys->epoch_seconds)
+        return IMMURE_E_MALFORMED;
+    return parsed(&reader);
+}
+
 bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
                     size_t length)
 {

@@ -83,6 +83,15 @@ struct wire_figure {
     uint64_t value;
 };
 
+/* TICKET_KEYS: seconds of an epoch (4), ms that are left of the current one (4), its number (8),
+ * the key of the current and that of the previous epoch: each name (16), cipher key (32), MAC key
+ * (32) */
+struct wire_ticket_keys {
+    uint32_t epoch_seconds, time_left;
+    uint64_t epoch;
+    const uint8_t *current, *previous; /* WIRE_TICKET_KEY_SIZE bytes */
+};
+
 /* ERROR: enum immure_error (2), one line of text (rest). Id 0: about the stream, which ends. */
 struct wire_error {
     enum immure_error error;
@@ -100,7 +109,8 @@ bool wire_put_decrypted(struct buffer *output, uint64_t id, const struct wire_de
 bool wire_put_error(struct buffer *output, uint64_t id, const struct wire_error *error);
 bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figure *figures,
                       size_t count);
-/* CANCEL, STATS, PING, PONG: nothing, or bytes that come back. */
+bool wire_put_ticket_keys(struct buffer *output, uint64_t id, const struct wire_ticket_keys *keys);
+/* CANCEL, STATS, TICKETS, PING, PONG: nothing, or bytes that come back. */
 bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
                     size_t length);
 /* As many of the keys, from the first, as one frame holds; *put says how many. `next` is the index
@@ -119,6 +129,10 @@ enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_err
 /* `figures` has room for WIRE_STATS_MAX. */
 enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_figure *figures,
                                    size_t *count);
+
+/* An epoch without length, or of which more is left than it has, is malformed. */
+enum immure_error wire_get_ticket_keys(const struct wire_frame *frame,
+                                       struct wire_ticket_keys *keys);
 
 /* KEYS is read one key at a time: begin, then next until `left` is 0. */
 struct wire_keys_reader {

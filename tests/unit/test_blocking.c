@@ -47,6 +47,12 @@ static void answer(struct peer *peer, const struct peer_request *request)
     struct wire_key key = {
         .id = id, .name = "key", .name_length = 3, .spki = spki, .spki_length = sizeof spki};
     struct wire_figure figure = {WIRE_STAT_KEYS, 3};
+    static const uint8_t ticket_key[WIRE_TICKET_KEY_SIZE] = {1, [16] = 2, [48] = 3};
+    const struct wire_ticket_keys tickets = {.epoch_seconds = 60,
+                                             .time_left = 500,
+                                             .epoch = 9,
+                                             .current = ticket_key,
+                                             .previous = ticket_key};
     size_t put;
     switch (request->type) {
     case WIRE_SIGN:
@@ -57,6 +63,9 @@ static void answer(struct peer *peer, const struct peer_request *request)
         break;
     case WIRE_LIST:
         wire_put_keys(&peer->output, request->id, &key, 1, 0, 1, &put);
+        break;
+    case WIRE_TICKETS:
+        wire_put_ticket_keys(&peer->output, request->id, &tickets);
         break;
     case WIRE_STATS:
         wire_put_figures(&peer->output, request->id, &figure, 1);
@@ -207,6 +216,22 @@ static void on_stats(void *arg, const struct immure_stat *stats, size_t count,
         assert_string_equal(stats[0].name, "keys");
 }
 
+static void on_ticket_keys(void *arg, const struct immure_ticket_keys *keys)
+{
+    struct told *told = arg;
+    told->ends++;
+    told->error = keys->error;
+    assert_non_null(keys->error_text);
+    if (keys->error != IMMURE_OK)
+        return;
+    assert_int_equal(keys->epoch, 9);
+    assert_int_equal(keys->epoch_ns, 60 * NS_PER_S);
+    assert_int_equal(keys->time_left_ns, 500 * NS_PER_MS);
+    assert_int_equal(keys->current->name[0], 1);
+    assert_int_equal(keys->current->cipher[0], 2);
+    assert_int_equal(keys->previous->mac[0], 3);
+}
+
 static void test_each_request(void **state)
 {
     (void)state;
@@ -217,13 +242,16 @@ static void test_each_request(void **state)
     assert_non_null(blocking);
     for (int i = 0; i < 100; i++)
         assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
-    struct told list = {0}, stats = {0};
+    struct told list = {0}, stats = {0}, tickets = {0};
     assert_int_equal(immure_blocking_list(blocking, NS_PER_S, on_key, &list), IMMURE_OK);
     assert_int_equal(list.keys, 1);
     assert_int_equal(list.ends, 1);
     assert_int_equal(immure_blocking_stats(blocking, NS_PER_S, on_stats, &stats), IMMURE_OK);
     assert_int_equal(stats.ends, 1);
     assert_int_equal(stats.stats, 1);
+    assert_int_equal(immure_blocking_ticket_keys(blocking, NS_PER_S, on_ticket_keys, &tickets),
+                     IMMURE_OK);
+    assert_int_equal(tickets.ends, 1);
     assert_int_equal(immure_blocking_ping(blocking, NS_PER_S), IMMURE_OK);
 
     struct immure_sign_request wrong = request;

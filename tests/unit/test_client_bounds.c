@@ -137,6 +137,7 @@ static void test_bounds(void **state)
     assert_int_equal(immure_list(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
     assert_int_equal(immure_stats(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
     assert_int_equal(immure_ping(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
+    assert_int_equal(immure_ticket_keys(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
 
     immure_client_free(link->client);
     link->client = immure_client_new(

@@ -239,6 +239,38 @@ static void test_figures(void **state)
     buffer_release(&output);
 }
 
+static void test_ticket_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t epoch_seconds, time_left;
+        enum immure_error error;
+    } rows[] = {{3600, 3600000, IMMURE_OK},
+                {1, 0, IMMURE_OK},
+                {UINT32_MAX, UINT32_MAX, IMMURE_OK},
+                {0, 0, IMMURE_E_MALFORMED},
+                {3600, 3600001, IMMURE_E_MALFORMED}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buffer output = BUFFER;
+        const struct wire_ticket_keys keys = {.epoch_seconds = rows[i].epoch_seconds,
+                                              .time_left = rows[i].time_left,
+                                              .epoch = UINT64_MAX - 5,
+                                              .current = some,
+                                              .previous = some + 100};
+        struct wire_ticket_keys got;
+        assert_true(wire_put_ticket_keys(&output, 6, &keys));
+        struct wire_frame frame = through(&output, WIRE_SERVER);
+        assert_int_equal(frame.type, WIRE_TICKET_KEYS);
+        assert_int_equal(wire_get_ticket_keys(&frame, &got), rows[i].error);
+        assert_int_equal(got.epoch_seconds, rows[i].epoch_seconds);
+        assert_int_equal(got.time_left, rows[i].time_left);
+        assert_true(got.epoch == UINT64_MAX - 5);
+        assert_memory_equal(got.current, some, WIRE_TICKET_KEY_SIZE);
+        assert_memory_equal(got.previous, some + 100, WIRE_TICKET_KEY_SIZE);
+        buffer_release(&output);
+    }
+}
+
 static void test_list_and_plain(void **state)
 {
     (void)state;
@@ -248,7 +280,7 @@ static void test_list_and_plain(void **state)
     struct wire_frame frame = through(&output, WIRE_CLIENT);
     assert_int_equal(wire_get_list(&frame, &got), IMMURE_OK);
     assert_int_equal(got.first, 0xabcdef01);
-    static const enum wire_type plain[] = {WIRE_CANCEL, WIRE_STATS, WIRE_PING};
+    static const enum wire_type plain[] = {WIRE_CANCEL, WIRE_STATS, WIRE_TICKETS, WIRE_PING};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         buffer_clear(&output);
         assert_true(wire_put_plain(&output, plain[i], 4, NULL, 0));
@@ -364,12 +396,14 @@ static const struct {
     {WIRE_STATS, WIRE_CLIENT, 0, 0},
     {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
     {WIRE_DECRYPT, WIRE_CLIENT, 39, 38 + WIRE_CIPHERTEXT_MAX},
+    {WIRE_TICKETS, WIRE_CLIENT, 0, 0},
     {WIRE_WELCOME, WIRE_SERVER, 12, 12},
     {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
     {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
     {WIRE_FIGURES, WIRE_SERVER, 2, 2 + 10 * WIRE_STATS_MAX},
     {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
     {WIRE_DECRYPTED, WIRE_SERVER, 17 + WIRE_PREMASTER_SIZE, 17 + WIRE_PREMASTER_SIZE},
+    {WIRE_TICKET_KEYS, WIRE_SERVER, 176, 176},
     {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
 };
 
@@ -551,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_decrypted),
         cmocka_unit_test(test_error),
         cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_ticket_keys),
         cmocka_unit_test(test_list_and_plain),
         cmocka_unit_test(test_keys_in_pages),
         cmocka_unit_test(test_keys_cut_short),
