@@ -21,8 +21,9 @@ enum control_type {
     CONTROL_DRAIN        /* master to thread and main: accept no more, end by the deadline */
 };
 
-/* Keys of session tickets (RFC 5077): made by the master, so that they outlive a worker; renewed
- * every hour. The previous one still decrypts. Not private keys, but as secret as the sessions. */
+/* Keys of session tickets (RFC 5077), where immured has none to give: made by the master, so that
+ * they outlive a worker; renewed every hour. The previous one still decrypts. Not private keys, but
+ * as secret as the sessions. */
 struct ticket_key {
     uint8_t name[16];
     uint8_t aes[32];

@@ -1,8 +1,10 @@
-"""Session tickets: one a handshake, good on every thread, after a reload and after a worker's death."""
+"""Session tickets: one a handshake, good on every thread, after a reload and after a worker's death;
+with a secret, also after a restart and at every server that has it."""
 
 import os
 import signal
 import ssl
+import time
 
 import backends
 import clients
@@ -88,6 +90,71 @@ class Tickets(harness.SystemTest):
         self.start()
         self.assertIsInstance(session, ssl.SSLSession)
         self.assertFalse(self.resumed(tls, session)[0])
+
+    def start_sharing(self, secret, epoch="1h", **options):
+        """One whose ticket keys come from this secret, which the file has from now on."""
+        path = os.path.join(self.directory, "secret")
+        with open(path, "wb") as file:
+            file.write(secret)
+        self.start(keys=f'threads = 2  ticket-secret-file = "{path}"  ticket-epoch = {epoch}',
+                   **options)
+        return self.proxy
+
+    def test_two_proxies_with_one_secret(self):
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version):
+                tls = clients.context(version)
+                self.start_sharing(bytes(range(32)))
+                _, session = self.resumed(tls, None)
+                self.start_sharing(bytes(range(32)), workers=3)
+                reused, session = self.resumed(tls, session)
+                self.assertTrue(reused)
+                self.start_sharing(bytes(range(1, 33)))
+                self.assertFalse(self.resumed(tls, session)[0])
+
+    def test_where_the_loop_waits_for_immured(self):
+        tls = clients.context(clients.TLS13)
+        self.start_sharing(bytes(range(32)), epoch="1s", signing="sync")
+        _, session = self.resumed(tls, None)
+        time.sleep(1)
+        self.assertTrue(self.resumed(tls, session)[0])
+
+    def test_after_a_restart(self):
+        tls = clients.context(clients.TLS13)
+        self.start_sharing(bytes(range(32)))
+        _, session = self.resumed(tls, None)
+        self.programs.remove(self.proxy)
+        self.assertEqual(self.proxy.stop(), [])
+        self.start_sharing(bytes(range(32)))
+        self.assertTrue(self.resumed(tls, session)[0])
+
+    def test_rotation(self):
+        """A ticket is good in its epoch and the next one, not after; and immured may die meanwhile."""
+        tls = clients.context(clients.TLS13)
+        epoch = harness.scaled(1, 3)
+        self.start_sharing(bytes(range(32)), epoch=f"{epoch}s")
+        for turn in range(2):
+            time.sleep(epoch - time.time() % epoch + epoch / 10)  # into an epoch
+            _, session = self.resumed(tls, None)
+            time.sleep(epoch)
+            self.assertTrue(self.resumed(tls, session)[0])
+            if turn == 1:
+                os.kill(self.proxy.immured(), signal.SIGKILL)
+            time.sleep(epoch)
+            self.assertFalse(self.resumed(tls, session)[0])
+        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="failed"), 0)
+
+    def test_secret_that_is_too_short(self):
+        self.start()
+        path = os.path.join(self.directory, "short")
+        with open(path, "wb") as file:
+            file.write(bytes(31))
+        self.proxy.write_config(self.proxy.config.replace(
+            "threads = 2", f'threads = 2 ticket-secret-file = "{path}"'))
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: "the running configuration goes on" in self.proxy.log(), "the refusal")
+        self.assertIn(f"ticket-secret-file: {path}: it has 31 bytes, at least 32 are needed",
+                      self.proxy.log())
 
 
 if __name__ == "__main__":

@@ -34,11 +34,16 @@ static void text_for_immured(void **state)
                             .log_level = LOG_LEVEL_DEBUG,
                             .frontends = frontends,
                             .frontend_count = 2,
-                            .keys = {.threads = 3, .backend = "slow"}};
+                            .keys = {.threads = 3,
+                                     .backend = "slow",
+                                     .ticket_secret_file = (char *)"/k/secret",
+                                     .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config);
     assert_string_equal(text, "threads = 3\n"
                               "yield = 'yes'\n"
                               "backend = 'slow'\n"
+                              "ticket-secret-file = '/k/secret'\n"
+                              "ticket-epoch = 90000ms\n"
                               "log = 'json'\n"
                               "log-level = 'debug'\n"
                               "key '/k/a.key'\n{\n"

@@ -335,6 +335,7 @@ void config_free(struct config *config)
     free(config->keys.program);
     free(config->keys.backend);
     free(config->keys.library);
+    free(config->keys.ticket_secret_file);
     free(config->keys.user);
     free(config->user);
     free(config->file);

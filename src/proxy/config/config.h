@@ -73,7 +73,7 @@ struct config {
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */
-    char *user; /* of the worker when started as root: name or number */
+    char *user;              /* of the worker when started as root: name or number */
     bool log_json;
     int log_level; /* enum log_level */
     unsigned max_connections;
@@ -93,12 +93,14 @@ struct config {
         struct address listen;
     } admin;
     struct {
-        unsigned threads; /* signer threads of our own immured */
-        char *socket;     /* of a running immured; NULL: start our own */
-        char *program;    /* path of immured; NULL: beside immure-proxy */
-        char *backend;    /* signing backend of our own immured; NULL: its default */
-        char *library;    /* of its backend multibuffer; NULL: its default */
-        char *user;       /* of our own immured when started as root; NULL: its default */
+        unsigned threads;         /* signer threads of our own immured */
+        char *socket;             /* of a running immured; NULL: start our own */
+        char *program;            /* path of immured; NULL: beside immure-proxy */
+        char *backend;            /* signing backend of our own immured; NULL: its default */
+        char *library;            /* of its backend multibuffer; NULL: its default */
+        char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
+        uint64_t ticket_epoch;    /* ns */
+        char *user;               /* of our own immured when started as root; NULL: its default */
     } keys;
 };
 

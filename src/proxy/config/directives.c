@@ -186,6 +186,16 @@ const struct directive directives[] = {
      .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
     {SECTION_KEYS, "multibuffer-library", TYPE_PATH, FIELD(struct config, keys.library),
      .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
+    {SECTION_KEYS, "ticket-secret-file", TYPE_FILE, FIELD(struct config, keys.ticket_secret_file),
+     .text =
+         "File of at least 32 random bytes for our own `immured`, of which it derives the keys of "
+         "session tickets: sessions are resumed after a restart, and by every server that has "
+         "the same secret. Without it, the master makes ticket keys at random, which nobody "
+         "else has."},
+    {SECTION_KEYS, "ticket-epoch", TYPE_DURATION, .standard = "1h", .least = NS_PER_S,
+     .most = DURATION_MAX, FIELD(struct config, keys.ticket_epoch),
+     .text = "How long such a key makes new tickets, in whole seconds; for as long again it opens "
+             "them. The same wherever the secret is."},
     {SECTION_KEYS, "user", TYPE_TEXT, FIELD(struct config, keys.user),
      .text = "Who our own `immured` becomes when started as root. Without it, `immured`'s "
              "default."},

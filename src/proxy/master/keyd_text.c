@@ -1,8 +1,10 @@
 #include "proxy/master/keyd_text.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /* Longer names immured refuses (docs/protocol.md); of a longer path the end says most. */
@@ -61,6 +63,8 @@ char *keyd_text(const struct config *config)
     put_text(out, "yield =", config->signing == SIGNING_ASYNC ? "yes" : "no");
     put_text(out, "backend =", config->keys.backend);
     put_text(out, "multibuffer-library =", config->keys.library);
+    put_text(out, "ticket-secret-file =", config->keys.ticket_secret_file);
+    fprintf(out, "ticket-epoch = %" PRIu64 "ms\n", config->keys.ticket_epoch / NS_PER_MS);
     put_text(out, "user =", config->keys.user);
     put_text(out, "log =", config->log_json ? "json" : "plain");
     put_text(out, "log-level =", levels[config->log_level]);

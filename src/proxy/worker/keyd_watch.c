@@ -1,12 +1,15 @@
 #include "proxy/worker/keyd_watch.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/log.h"
 #include "proxy/worker/certificate.h"
+#include "proxy/worker/ticket_renewal.h"
 
 /* Our own immured may still be reading its keys. */
 #define KEYS_TIMEOUT (30 * NS_PER_S)
@@ -84,6 +87,32 @@ bool keyd_watch_check(struct keyd_watch *watch, const struct config *config, con
     }
     free(held.ids);
     return result == IMMURE_OK && missing == NULL;
+}
+
+struct first_tickets {
+    struct ticket_keys *keys;
+    uint64_t *at;
+};
+
+static void note_tickets(void *arg, const struct immure_ticket_keys *given)
+{
+    const struct first_tickets *first = arg;
+    if (given->error == IMMURE_OK) {
+        ticket_renewal_convert(given, first->keys);
+        *first->at = clock_now() + given->time_left_ns;
+        log_info("session tickets: keys from immured, of epochs of %" PRIu64 " s",
+                 given->epoch_ns / NS_PER_S);
+    } else if (given->error != IMMURE_E_NO_TICKETS) {
+        log_warning("session tickets: keys of the master's own, as immured gives none: %s",
+                    given->error_text);
+    }
+}
+
+bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint64_t *at)
+{
+    struct first_tickets first = {.keys = keys, .at = at};
+    return immure_blocking_ticket_keys(watch->link.blocking, KEYS_TIMEOUT, note_tickets, &first) ==
+           IMMURE_OK;
 }
 
 static void note_figures(void *arg, const struct immure_stat *stats, size_t count,

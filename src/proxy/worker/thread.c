@@ -32,7 +32,7 @@ static void command(void *owner, const struct control_message *message)
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
-    } else if (message->type == CONTROL_TICKETS) {
+    } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
         thread->tls->tickets.keys = message->tickets;
     }
 }
@@ -43,6 +43,7 @@ static void flush(void *owner)
     struct thread *thread = owner;
     if (thread->tls->fast != NULL)
         fast_handshake_run(thread->tls->fast);
+    ticket_renewal_tick(&thread->tickets, thread->loop.now);
     keylink_flush(&thread->keys);
 }
 
@@ -52,6 +53,8 @@ static uint64_t next_deadline(void *owner)
     uint64_t deadline = fibers_deadline(&thread->fibers);
     if (thread->draining && thread->drain_deadline < deadline)
         deadline = thread->drain_deadline;
+    if (thread->tickets.at < deadline)
+        deadline = thread->tickets.at;
     if (thread->keys.client != NULL) {
         uint64_t next = immure_client_next_deadline(thread->keys.client);
         deadline = next < deadline ? next : deadline;
@@ -157,6 +160,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct config_error 
     thread->number = setup->number;
     thread->metrics = metrics;
     thread->limit = setup->limit;
+    thread->tickets = TICKET_RENEWAL_INIT;
     list_init(&thread->connections);
     list_init(&thread->starved);
     list_init(&thread->closed);

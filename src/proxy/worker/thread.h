@@ -15,6 +15,7 @@
 #include "proxy/worker/keylink.h"
 #include "proxy/worker/listener.h"
 #include "proxy/worker/loop.h"
+#include "proxy/worker/ticket_renewal.h"
 #include "proxy/worker/tls.h"
 
 #define SCRATCH_SIZE 65536
@@ -31,6 +32,7 @@ struct thread {
     struct tls *tls;
     struct loop loop;
     struct keylink keys;
+    struct ticket_renewal tickets;
     struct fibers fibers;
     struct thread_metrics *metrics;
     struct listener *listeners;

@@ -1,6 +1,6 @@
 /*
  * Session tickets (RFC 5077, RFC 8446 section 4.6.1): encrypted with keys that all threads and all
- * workers share, because the master makes them.
+ * workers share, because the master makes them, or immured derives them from a secret.
  */
 #ifndef PROXY_WORKER_TICKETS_H
 #define PROXY_WORKER_TICKETS_H

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +79,20 @@ static bool check_keys(struct worker *worker, struct config_error *error)
     worker->watching = keyd_watch_open(&worker->keyd, main_control(worker), worker, note_drain);
     return worker->watching &&
            keyd_watch_check(&worker->keyd, config, worker->threads[0]->tls, error);
+}
+
+/* Before the threads run. */
+static void take_tickets(struct worker *worker)
+{
+    struct ticket_keys keys;
+    uint64_t at;
+    if (!worker->watching || !keyd_watch_tickets(&worker->keyd, &keys, &at))
+        return;
+    for (unsigned i = 0; i < worker->thread_count; i++) {
+        struct thread *thread = worker->threads[i];
+        ticket_renewal_begin(&thread->tickets, &thread->tls->tickets, &thread->keys, &keys, at);
+    }
+    OPENSSL_cleanse(&keys, sizeof keys);
 }
 
 /* ---- what the admin page says of the certificates ---- */
@@ -233,7 +248,10 @@ static bool prepare(struct worker *worker, struct config_error *error)
         snprintf(error->text, sizeof error->text, "%s: user: %s", config->file, reason);
         return false;
     }
-    return check_keys(worker, error);
+    if (!check_keys(worker, error))
+        return false;
+    take_tickets(worker);
+    return true;
 }
 
 int worker_run(const struct worker_setup *setup)
