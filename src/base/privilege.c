@@ -8,12 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct identity {
-    uid_t uid;
-    gid_t gid;
-};
-
-static bool identity_find(const char *user, struct identity *identity, char *error, size_t size)
+bool privilege_find(const char *user, struct identity *identity, char *error, size_t size)
 {
     char *end;
     errno = 0;
@@ -55,25 +50,29 @@ static bool identity_holds(const struct identity *identity)
            saved_group == identity->gid && setresuid(0, 0, 0) != 0 && setresgid(0, 0, 0) != 0;
 }
 
-bool privilege_drop(const char *user, char *error, size_t size)
+bool privilege_become(const struct identity *identity, char *error, size_t size)
 {
-    struct identity identity;
-    if (!identity_find(user, &identity, error, size))
-        return false;
+    unsigned uid = identity->uid;
     bool root = geteuid() == 0;
     if (root && setgroups(0, NULL) != 0) {
-        snprintf(error, size, "user %s: setgroups: %s", user, strerror(errno));
+        snprintf(error, size, "uid %u: setgroups: %s", uid, strerror(errno));
         return false;
     }
-    if (setresgid(identity.gid, identity.gid, identity.gid) != 0 ||
-        setresuid(identity.uid, identity.uid, identity.uid) != 0) {
-        snprintf(error, size, "user %s: %s%s", user, strerror(errno),
+    if (setresgid(identity->gid, identity->gid, identity->gid) != 0 ||
+        setresuid(identity->uid, identity->uid, identity->uid) != 0) {
+        snprintf(error, size, "uid %u: %s%s", uid, strerror(errno),
                  root ? "" : " (only root can change the user)");
         return false;
     }
-    if (!identity_holds(&identity) || (root && getgroups(0, NULL) != 0)) {
-        snprintf(error, size, "user %s: root was not given up for good", user);
+    if (!identity_holds(identity) || (root && getgroups(0, NULL) != 0)) {
+        snprintf(error, size, "uid %u: root was not given up for good", uid);
         return false;
     }
     return true;
+}
+
+bool privilege_drop(const char *user, char *error, size_t size)
+{
+    struct identity identity;
+    return privilege_find(user, &identity, error, size) && privilege_become(&identity, error, size);
 }

@@ -44,7 +44,8 @@ struct provider_config {
 
 struct config {
     uint64_t threads;
-    bool yield;   /* signer threads to everything else */
+    bool yield; /* signer threads to everything else */
+    bool require_secret_memory;
     char *listen; /* path; NULL: none */
     char *user;   /* NULL: the default */
     struct access_config allow;

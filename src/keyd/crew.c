@@ -1,7 +1,6 @@
 #include "keyd/crew.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -15,6 +14,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "keyd/arena.h"
 
 /* The threads are held up when none has finished for so long and so many times what its batch
  * should take. */
@@ -30,6 +30,7 @@ struct crew_member {
     struct signer signer;
     pthread_t thread;
     bool started, yield, express;
+    bool failed; /* to get a stack */
     sem_t given, running;
     bool busy;               /* the event loop's: given and not collected */
     atomic_bool done;        /* the thread's, until it is collected */
@@ -67,20 +68,29 @@ static void member_weigh(const struct crew_member *member)
     }
 }
 
-static void *member_run(void *arg)
+static void member_sign(void *arg)
 {
     struct crew_member *member = arg;
-    member_weigh(member);
     sem_post(&member->running);
     for (;;) {
         while (sem_wait(&member->given) != 0)
             continue;
         if (atomic_load(&member->leave))
-            return NULL;
+            return;
         member->took = signer_sign(&member->signer, member->batch, member->count);
         atomic_store(&member->done, true);
         tell(member->crew);
     }
+}
+
+static void *member_run(void *arg)
+{
+    struct crew_member *member = arg;
+    member_weigh(member);
+    member->failed = !arena_call(ARENA_STACK_SIGNER, member_sign, member);
+    if (member->failed)
+        sem_post(&member->running);
+    return NULL;
 }
 
 static bool member_start(struct crew *crew, struct crew_member *member,
@@ -99,7 +109,7 @@ static bool member_start(struct crew *crew, struct crew_member *member,
     member->started = true;
     while (sem_wait(&member->running) != 0 && errno == EINTR)
         continue;
-    return true;
+    return !member->failed;
 }
 
 struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield)
@@ -112,9 +122,6 @@ struct crew *crew_start(const struct backend *const *backends, unsigned threads,
         return NULL;
     }
     crew->count = count;
-    /* otherwise glibc reads the number of CPUs from a file, when some thread makes the ninth arena
-     */
-    mallopt(M_ARENA_MAX, (int)count + 1);
     for (size_t i = 0; i < count; i++) {
         crew->members[i].yield = yield;
         crew->members[i].express = i == threads;

@@ -129,6 +129,12 @@ const struct directive directives[] = {
     {SECTION_ALL, "user", &type_text, offsetof(struct config, user), NULL,
      "Name or number (uid and gid) to become when started as root. Default: `immured` if there is "
      "such a user, else 65533."},
+    {SECTION_ALL, "require-secret-memory", &type_switch,
+     offsetof(struct config, require_secret_memory), "no",
+     "Whether immured refuses to start without memory that even root's tools cannot read "
+     "(memfd_secret; before Linux 6.5 the kernel has it with `secretmem.enable=1` only, and "
+     "RLIMIT_MEMLOCK must have room). `no`: keys are then in ordinary memory, locked and left out "
+     "of core files, and a warning is logged."},
     {SECTION_ALL, "allow-users", &type_list, offsetof(struct config, allow.users), NULL,
      "Users (names or numbers) whose processes may connect and use the keys, besides root and the "
      "user that started immured."},

@@ -18,6 +18,7 @@
 #include "keyd/config.h"
 #include "keyd/keyring.h"
 #include "keyd/sandbox.h"
+#include "keyd/secret_memory.h"
 #include "keyd/server.h"
 #include "keyd/supervise.h"
 #include "keyd/warm_up.h"
@@ -28,13 +29,16 @@
 
 struct options {
     const char *config;
-    bool test;
+    bool test, explain;
     int listener, session; /* inherited descriptors; -1: none */
 };
 
 /* What the process has one of. */
 struct keyd {
     struct options options;
+    const struct backend *const *backends;
+    struct report walls;
+    struct arena arena;
     struct config config;
     struct providers providers;
     struct kinds kinds;
@@ -42,18 +46,21 @@ struct keyd {
     struct signer signer; /* the event loop's */
     struct scheduler scheduler;
     struct server server;
-    pid_t supervisor; /* 0: none */
-    uid_t uid;        /* in the end */
+    pid_t supervisor;   /* 0: none */
+    uid_t starter, uid; /* who started it, and what it is in the end */
+    int status;
 };
 
 static const char usage[] =
     "usage: immured --config FILE [--test] [--listen-fd N] [--session-fd N]\n"
+    "       immured --config FILE --explain-sandbox\n"
     "       immured --directives | --help | --version\n"
     "\n"
     "Keeps private keys and signs TLS handshakes with them. See immured.conf(5).\n"
     "\n"
     "  --config FILE    read the configuration from FILE\n"
     "  --test           check the configuration and the keys, then end\n"
+    "  --explain-sandbox  start, say what walls the key process has, then end\n"
     "  --listen-fd N    accept clients on this listening unix stream socket\n"
     "  --session-fd N   this connected unix stream socket is the first client\n"
     "  --directives     print the table of directives\n";
@@ -61,6 +68,7 @@ static const char usage[] =
 enum option_number {
     OPTION_CONFIG = 1,
     OPTION_TEST,
+    OPTION_EXPLAIN,
     OPTION_LISTEN,
     OPTION_SESSION,
     OPTION_DIRECTIVES,
@@ -70,6 +78,7 @@ enum option_number {
 static const struct option long_options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"test", no_argument, NULL, OPTION_TEST},
+    {"explain-sandbox", no_argument, NULL, OPTION_EXPLAIN},
     {"listen-fd", required_argument, NULL, OPTION_LISTEN},
     {"session-fd", required_argument, NULL, OPTION_SESSION},
     {"directives", no_argument, NULL, OPTION_DIRECTIVES},
@@ -99,6 +108,9 @@ static void parse_options(int argc, char **argv, struct options *options)
             break;
         case OPTION_TEST:
             options->test = true;
+            break;
+        case OPTION_EXPLAIN:
+            options->explain = true;
             break;
         case OPTION_LISTEN:
             options->listener = parse_descriptor(optarg);
@@ -221,22 +233,35 @@ static void weigh(bool yield)
         slice_set(SHORT_SLICE);
 }
 
-static bool start(struct keyd *keyd, const struct backend *const *backends)
+/* Whether others than the client that it was started for may come. */
+static bool accepts(const struct keyd *keyd)
+{
+    return keyd->options.listener >= 0 || keyd->options.explain;
+}
+
+/* On an ordinary stack: there is no key yet. */
+static bool begin(struct keyd *keyd)
 {
     const int keep[] = {keyd->options.listener, keyd->options.session};
-    uid_t starter = getuid();
-    if (!config_load(&keyd->config, keyd->options.config, backends))
+    if (!config_load(&keyd->config, keyd->options.config, keyd->backends))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
-    weigh(config->yield);
-    if (!sandbox_begin(keep, sizeof keep / sizeof keep[0]) ||
-        !providers_open(&keyd->providers, config, backends))
+    weigh(config->yield); /* inherited by every thread */
+    return sandbox_begin(keep, sizeof keep / sizeof keep[0], accepts(keyd), &keyd->walls) &&
+           secret_memory_open(config, &keyd->arena, &keyd->walls);
+}
+
+static bool start(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+    if (!providers_open(&keyd->providers, config, keyd->backends))
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
     return load_keys(keyd) &&
-           server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, starter,
+           server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
                        keyd->supervisor != 0) &&
            tickets_open(&keyd->server.tickets, config) &&
            allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
@@ -279,13 +304,16 @@ static bool prepare_signing(struct keyd *keyd)
 
 static bool close_doors(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
-    if (!prepare_signing(keyd) || !sandbox_drop_user(config->user, keyd->supervisor))
-        return false;
-    keyd->uid = getuid();
     int more_calls[MORE_CALLS_MAX];
     gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
-    return sandbox_close(keyd->server.listener_count > 0, more_calls) &&
+    struct identity identity;
+    unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
+    if (!sandbox_find_user(keyd->config.user, &identity) ||
+        !sandbox_isolate(threads, more_calls, &keyd->walls) || !prepare_signing(keyd) ||
+        !sandbox_become(&identity, keyd->supervisor, &keyd->walls))
+        return false;
+    keyd->uid = identity.uid;
+    return sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
            providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
 }
 
@@ -303,11 +331,55 @@ static bool finish(struct keyd *keyd)
 }
 
 /* A thread that hangs in the module of a device must not find libcrypto cleaned up. */
-static int end(int status, bool stopped)
+static void end(const struct keyd *keyd, bool stopped)
 {
     if (!stopped)
-        _exit(status);
-    return status;
+        _exit(keyd->status);
+}
+
+static bool serve(struct keyd *keyd)
+{
+    log_info("ready: %zu keys, %u signer threads, uid %u", keyd->keyring.count,
+             (unsigned)keyd->config.threads, (unsigned)keyd->uid);
+    bool all_answered = server_run(&keyd->server);
+    if (!all_answered)
+        log_warning("ended with %zu sessions not fully answered", keyd->server.session_count);
+    else
+        log_info("ended");
+    return all_answered;
+}
+
+/* On a stack in the arena, from before the first key is read. */
+static void run(void *arg)
+{
+    struct keyd *keyd = arg;
+    keyd->status = EXIT_FAILURE;
+    if (!start(keyd))
+        return;
+    if (keyd->options.test) {
+        log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
+        keyd->status = EXIT_SUCCESS;
+        return;
+    }
+    audit_open(&keyd->server.audit, keyd->config.audit_all);
+    if (!open_clients(keyd) || !close_doors(keyd)) {
+        end(keyd, providers_stop(&keyd->providers));
+        return;
+    }
+    report_log(&keyd->walls);
+    if (keyd->options.explain)
+        report_print(&keyd->walls);
+    if (keyd->options.explain || serve(keyd))
+        keyd->status = EXIT_SUCCESS;
+    end(keyd, finish(keyd));
+}
+
+/* As a supervisor starts a key process. */
+static void forget_environment(char **argv)
+{
+    char *const no_environment[] = {NULL};
+    if (environ[0] != NULL)
+        execve("/proc/self/exe", argv, no_environment);
 }
 
 int keyd_main(int argc, char **argv, const struct backend *const *backends)
@@ -317,24 +389,13 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     parse_options(argc, argv, &keyd.options);
     if (keyd.options.listener >= 0 || keyd.options.session >= 0)
         keyd.supervisor = getppid();
-    else if (!keyd.options.test)
+    else if (!keyd.options.test && !keyd.options.explain)
         return supervise(keyd.options.config, backends);
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    if (!start(&keyd, backends))
+    if (keyd.options.explain)
+        forget_environment(argv);
+    keyd.backends = backends;
+    keyd.starter = getuid();
+    if (!begin(&keyd) || !arena_call(ARENA_STACK_LARGE, run, &keyd))
         return EXIT_FAILURE;
-    if (keyd.options.test) {
-        log_info("%s is good: %zu keys", keyd.options.config, keyd.keyring.count);
-        return EXIT_SUCCESS;
-    }
-    audit_open(&keyd.server.audit, keyd.config.audit_all);
-    if (!open_clients(&keyd) || !close_doors(&keyd))
-        return end(EXIT_FAILURE, providers_stop(&keyd.providers));
-    log_info("ready: %zu keys, %u signer threads, uid %u", keyd.keyring.count,
-             (unsigned)keyd.config.threads, (unsigned)keyd.uid);
-    bool all_answered = server_run(&keyd.server);
-    if (!all_answered)
-        log_warning("ended with %zu sessions not fully answered", keyd.server.session_count);
-    else
-        log_info("ended");
-    return end(all_answered ? EXIT_SUCCESS : EXIT_FAILURE, finish(&keyd));
+    return keyd.status;
 }

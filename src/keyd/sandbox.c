@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -15,9 +15,19 @@
 
 #include "base/log.h"
 #include "base/privilege.h"
+#include "walls/allocator.h"
+#include "walls/filter.h"
+#include "walls/landlock.h"
+#include "walls/seal.h"
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 
 #define DEFAULT_USER "immured"
 #define DEFAULT_UID "65533" /* if there is no such user */
+#define DESCRIPTORS_FEW 256 /* for one client, and what modules open */
 
 static bool failed(const char *what)
 {
@@ -43,25 +53,51 @@ static bool close_others(const int *keep, size_t count)
     return close_range((unsigned)last + 1, ~0u, 0) == 0;
 }
 
-bool sandbox_begin(const int *keep, size_t count)
+/* Clients take one each. */
+static bool limit_descriptors(bool accepts, struct report *report)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return failed("RLIMIT_NOFILE");
+    if (!accepts && limit.rlim_max > DESCRIPTORS_FEW)
+        limit.rlim_max = DESCRIPTORS_FEW;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return failed("RLIMIT_NOFILE");
+    return report_note(report, "descriptors", true, "only those it was given, at most %llu",
+                       (unsigned long long)limit.rlim_max);
+}
+
+static void note_environment(struct report *report)
+{
+    size_t count = 0;
+    while (environ != NULL && environ[count] != NULL)
+        count++;
+    report_note(report, "environment", count == 0, count == 0 ? "empty" : "%zu variables", count);
+}
+
+bool sandbox_begin(const int *keep, size_t count, bool accepts, struct report *report)
+{
+    note_environment(report);
     if (!close_others(keep, count))
         return failed("close_range");
+    if (!limit_descriptors(accepts, report))
+        return false;
     if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) != 0)
         return failed("RLIMIT_CORE");
+    report_note(report, "core files", true, "none: RLIMIT_CORE is 0");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failed("PR_SET_NO_NEW_PRIVS");
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return failed("RLIMIT_NOFILE");
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-        return failed("RLIMIT_NOFILE");
+    report_note(report, "privileges", true, "no new ones through exec");
+    bool refused = prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
+    report_note(report, "code", refused,
+                refused ? "memory once written is never run: MDWE" : "MDWE: %s", strerror(errno));
     return true;
 }
 
-static bool become_user(const char *user)
+bool sandbox_find_user(const char *user, struct identity *identity)
 {
+    *identity = (struct identity){.uid = getuid(), .gid = getgid()};
     if (geteuid() != 0 && user == NULL)
         return true;
     if (user == NULL && getpwnam(DEFAULT_USER) != NULL)
@@ -71,54 +107,11 @@ static bool become_user(const char *user)
         log_info("there is no user \"%s\": becoming uid %s", DEFAULT_USER, user);
     }
     char reason[256];
-    if (privilege_drop(user, reason, sizeof reason))
+    if (privilege_find(user, identity, reason, sizeof reason))
         return true;
     log_error("%s", reason);
     return false;
 }
-
-#ifdef IMMURE_SANITIZE
-
-static bool hide_memory(void)
-{
-    return true;
-}
-
-bool sandbox_close(bool accepts, const int *more)
-{
-    (void)accepts, (void)more;
-    log_warning("BUILT WITH SANITIZERS (%s): immured is dumpable and takes every system call",
-                IMMURE_SANITIZE);
-    return true;
-}
-
-#else
-
-/* A change of the uid makes a process dumpable as the system says; so this comes after it. */
-static bool hide_memory(void)
-{
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-        return failed("PR_SET_DUMPABLE");
-    return true;
-}
-
-/* What the C library and libcrypto need between recv() and send(). */
-static const int allowed_calls[] = {
-    /* the event loop and the log */
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close),
-    /* threads and time */
-    SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    /* libcrypto's random generator: a fork shows by another pid */
-    SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid),
-    /* malloc() and free() */
-    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise)};
-
-/* What a library that a backend brings tries and can do without: the system's log, a file of
- * settings, a plug-in by another name. It is told so. */
-static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS(newfstatat)};
-#define REFUSED (sizeof refused_calls / sizeof refused_calls[0])
 
 static bool listed(const int *calls, int call)
 {
@@ -127,46 +120,108 @@ static bool listed(const int *calls, int call)
     return *calls == call;
 }
 
-static int allow(scmp_filter_ctx filter, bool accepts, const int *more)
+/* Sockets that are there stay where they were made. Namespaces are each thread's own, so this comes
+ * before there are more. */
+static void enter_namespaces(const int *more, struct report *report)
 {
-    int result = 0;
-    for (size_t i = 0; i < sizeof allowed_calls / sizeof allowed_calls[0] && result == 0; i++)
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-    for (size_t i = 0; more != NULL && more[i] != -1 && result == 0; i++)
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, more[i], 0);
-    for (size_t i = 0; more != NULL && more[0] != -1 && i < REFUSED && result == 0; i++)
-        if (!listed(more, refused_calls[i]))
-            result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused_calls[i], 0);
-    /* memory, but none to run code from */
-    const int mapping_calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
-    for (size_t i = 0; i < 2 && result == 0; i++)
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, mapping_calls[i], 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (accepts && result == 0)
+    if (listed(more, SCMP_SYS(socket))) {
+        report_note(report, "namespaces", false, "the network as ever, which a provider needs");
+        return;
+    }
+    bool entered = unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0;
+    report_note(report, "namespaces", entered,
+                entered ? "empty ones of network, IPC and host name" : "unshare: %s",
+                strerror(errno));
+}
+
+#ifdef IMMURE_SANITIZE
+
+static bool hide_memory(struct report *report)
+{
+    report_note(report, "memory", false, "built with sanitizers");
+    return true;
+}
+
+static void give_up_files(const int *more, struct report *report)
+{
+    (void)more;
+    report_note(report, "landlock", false, "built with sanitizers");
+}
+
+bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report)
+{
+    (void)accepts, (void)more, (void)arena;
+    log_warning("BUILT WITH SANITIZERS (%s): immured is dumpable and takes every system call",
+                IMMURE_SANITIZE);
+    report_note(report, "system calls", false, "built with sanitizers");
+    return true;
+}
+
+#else
+
+/* A change of the uid makes a process dumpable as the system says; so this comes after it. */
+static bool hide_memory(struct report *report)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return failed("PR_SET_DUMPABLE");
+    return report_note(report, "memory", true,
+                       "not dumpable: no ptrace, no /proc/PID/mem but for root");
+}
+
+static void give_up_files(const int *more, struct report *report)
+{
+    const struct landlock_exceptions exceptions = {.files = listed(more, SCMP_SYS(openat)),
+                                                   .network = listed(more, SCMP_SYS(socket))};
+    landlock_apply(&exceptions, report);
+}
+
+/* What the C library and libcrypto need between recv() and send(), besides memory. */
+static const int allowed_calls[] = {
+    /* the event loop and the log */
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close),
+    /* threads and time */
+    SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit), SCMP_SYS(exit_group),
+    /* libcrypto's random generator: a fork shows by another pid */
+    SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), -1};
+
+/* What a library that a backend brings tries and can do without: the system's log, a file of
+ * settings, a plug-in by another name. It is told so. */
+static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS(newfstatat), -1};
+
+static const unsigned peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
+
+struct wanted {
+    bool accepts;
+    const int *more;
+};
+
+static int fill(scmp_filter_ctx filter, const void *arg)
+{
+    const struct wanted *wanted = arg;
+    int result = filter_allow(filter, allowed_calls);
+    if (result == 0)
+        result = filter_allow_memory(filter);
+    if (result == 0)
+        result = filter_allow(filter, wanted->more);
+    for (const int *call = refused_calls; *wanted->more != -1 && *call != -1 && result == 0; call++)
+        if (!listed(wanted->more, *call))
+            result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), *call, 0);
+    if (wanted->accepts && result == 0)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 0);
-    const unsigned peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
-    for (size_t i = 0; i < 2 && accepts && result == 0; i++)
+    for (size_t i = 0; i < 2 && wanted->accepts && result == 0; i++)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
                                   SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
                                   SCMP_A2(SCMP_CMP_EQ, peer_options[i]));
     return result;
 }
 
-bool sandbox_close(bool accepts, const int *more)
+bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report)
 {
     tzset(); /* gmtime_r() of the log reads the time zone file at its first use, whatever for */
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int result = filter != NULL ? 0 : -ENOMEM;
-    if (result == 0)
-        result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    if (result == 0)
-        result = allow(filter, accepts, more);
-    if (result == 0)
-        result = seccomp_load(filter);
-    seccomp_release(filter);
-    if (result != 0)
-        log_error("seccomp: %s", strerror(-result));
-    return result == 0;
+    seal_range("sealed arena", arena->memory, arena->size, report);
+    return filter_load(fill, &(struct wanted){.accepts = accepts, .more = more}, report);
 }
 
 #endif
@@ -185,7 +240,33 @@ static bool follow(pid_t supervisor)
     return false;
 }
 
-bool sandbox_drop_user(const char *user, pid_t supervisor)
+bool sandbox_isolate(unsigned threads, const int *more, struct report *report)
 {
-    return become_user(user) && hide_memory() && follow(supervisor);
+    if (!allocator_settle(threads))
+        return failed("threads");
+    enter_namespaces(more, report);
+    seal_code(report);
+    give_up_files(more, report);
+    return true;
+}
+
+/* Started by another user than root it is this one already. */
+static bool become(const struct identity *identity)
+{
+    char reason[256];
+    if (geteuid() != 0 && identity->uid == getuid() && identity->gid == getgid())
+        return true;
+    if (privilege_become(identity, reason, sizeof reason))
+        return true;
+    log_error("%s", reason);
+    return false;
+}
+
+bool sandbox_become(const struct identity *identity, pid_t supervisor, struct report *report)
+{
+    if (!become(identity))
+        return false;
+    report_note(report, "user", getuid() != 0, "uid %u, gid %u", (unsigned)getuid(),
+                (unsigned)getgid());
+    return hide_memory(report) && follow(supervisor);
 }

@@ -2,42 +2,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
-#include "base/log.h"
+#include "keyd/arena.h"
 
-static size_t whole_pages(size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (size + page - 1) / page * page;
-}
+#define ALIGNMENT 64
 
 bool secret_new(struct secret *secret, size_t size)
 {
-    size = whole_pages(size);
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
+    void *block = arena_alloc(size + ALIGNMENT - 1);
+    if (block == NULL)
         return false;
-    if (mlock(pages, size) != 0)
-        log_warning("KEY MEMORY IS NOT LOCKED and may be written to swap: mlock: %s "
-                    "(raise RLIMIT_MEMLOCK)",
-                    strerror(errno));
-    if (madvise(pages, size, MADV_DONTDUMP) != 0 || madvise(pages, size, MADV_WIPEONFORK) != 0)
-        log_warning("KEY MEMORY MAY REACH CORE FILES OR CHILDREN: madvise: %s", strerror(errno));
-    *secret = (struct secret){.bytes = pages, .size = size};
+    uintptr_t aligned = ((uintptr_t)block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    *secret = (struct secret){.bytes = (uint8_t *)aligned, .size = size, .block = block};
+    memset(secret->bytes, 0, size);
     return true;
 }
 
 void secret_free(struct secret *secret)
 {
-    if (secret->bytes != NULL) {
-        OPENSSL_cleanse(secret->bytes, secret->size);
-        munmap(secret->bytes, secret->size);
-    }
+    arena_free(secret->block);
     *secret = SECRET_INIT;
 }
 

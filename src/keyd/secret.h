@@ -1,7 +1,6 @@
 /*
- * Secret bytes outside libcrypto: key files and pass phrases while they are read. Memory of its own
- * pages, locked, left out of core files, empty in a forked child, and wiped when it is given back.
- * Made and destroyed here only.
+ * Secret bytes outside libcrypto: key files and pass phrases while they are read, numbers on their
+ * way to a backend. In the arena, and wiped when given back. Made and destroyed here only.
  */
 #ifndef KEYD_SECRET_H
 #define KEYD_SECRET_H
@@ -13,7 +12,8 @@
 struct secret {
     uint8_t *bytes; /* NULL: none */
     size_t length;  /* of what was read */
-    size_t size;    /* of the pages */
+    size_t size;
+    void *block; /* of the arena, which aligns to less */
 };
 
 /* Of a pass phrase or a PIN: what libcrypto's call-back has room for. */
@@ -21,9 +21,9 @@ struct secret {
 
 #define SECRET_INIT ((struct secret){0})
 
-/* Room for `size` bytes, all zero. False with errno. A lock that is refused is logged, loudly. */
+/* Room for `size` bytes, all zero, aligned to 64. False with errno. */
 bool secret_new(struct secret *secret, size_t size);
-/* Wipes and unmaps. Harmless on SECRET_INIT. */
+/* Wipes. Harmless on SECRET_INIT. */
 void secret_free(struct secret *secret);
 /* Reads a file of at most `longest` bytes by plain read(). False with errno: EFBIG if it is longer.
  */

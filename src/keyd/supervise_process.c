@@ -24,6 +24,7 @@ static void run(const char *program, const char *config, int listener, int sessi
     char listen_fd[16], session_fd[16];
     char *const arguments[] = {"immured", "--config",     (char *)config, "--listen-fd",
                                listen_fd, "--session-fd", session_fd,     NULL};
+    char *const no_environment[] = {NULL};
     sigset_t none;
     sigemptyset(&none);
     signal(SIGHUP, SIG_IGN);
@@ -33,7 +34,7 @@ static void run(const char *program, const char *config, int listener, int sessi
     snprintf(session_fd, sizeof session_fd, "%d", session);
     if (descriptor_set_close_on_exec(listener, false) &&
         descriptor_set_close_on_exec(session, false))
-        execv(program, arguments);
+        execve(program, arguments, no_environment);
     log_error("%s: %s", program, strerror(errno));
     _exit(EXIT_NOT_STARTED);
 }

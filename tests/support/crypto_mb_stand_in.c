@@ -3,11 +3,12 @@
  * the same entry points, computed by libcrypto lane after lane. Loaded by path, and never
  * installed.
  *
- * IMMURE_STAND_IN="FAULT LANE AFTER" makes it fail in one lane, from so many signing calls on; a
- * test in the same process may set `stand_in` instead.
+ * "FAULT LANE AFTER" in a file beside it, of its name with ".fault" behind, makes it fail in one
+ * lane, from so many signing calls on; a test in the same process may set `stand_in` instead.
  */
 #include "crypto_mb_stand_in.h"
 
+#include <dlfcn.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -32,13 +33,20 @@ static const char *const names[] = {[STAND_IN_GOOD] = "good",
                                     [STAND_IN_SHORT] = "short",
                                     [STAND_IN_NOTHING] = "nothing"};
 
-__attribute__((constructor)) static void read_environment(void)
+/* immured has no environment: the fault is in a file beside this library. */
+__attribute__((constructor)) static void read_fault(void)
 {
-    const char *text = getenv("IMMURE_STAND_IN");
-    char name[32];
-    if (text == NULL || sscanf(text, "%31s %u %u", name, &stand_in.lane, &stand_in.after) != 3)
+    Dl_info info;
+    char path[512], name[32] = "";
+    if (dladdr(&stand_in, &info) == 0)
         return;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    snprintf(path, sizeof path, "%s.fault", info.dli_fname);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return;
+    int read = fscanf(file, "%31s %u %u", name, &stand_in.lane, &stand_in.after);
+    fclose(file);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && read == 3; i++)
         if (strcmp(names[i], name) == 0)
             stand_in.fault = (enum stand_in_fault)i;
 }

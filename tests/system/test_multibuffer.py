@@ -4,6 +4,7 @@ library are there, and by a stand-in for it whose faults must not get out."""
 import contextlib
 import hashlib
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import clients
@@ -112,9 +113,11 @@ class StandIn(MultibufferTest):
         self.modulus = int(text.split("=")[1], 16)
 
     def start_with(self, fault, lane, after):
-        os.environ["IMMURE_STAND_IN"] = f"{fault} {lane} {after}"
-        self.addCleanup(os.environ.pop, "IMMURE_STAND_IN", None)
-        return self.start_immured(self.key, top=f'multibuffer-library = "{STAND_IN}"')
+        library = os.path.join(self.directory, "stand_in.so")
+        shutil.copyfile(STAND_IN, library)
+        with open(f"{library}.fault", "w", encoding="ascii") as file:
+            file.write(f"{fault} {lane} {after}\n")
+        return self.start_immured(self.key, top=f'multibuffer-library = "{library}"')
 
     def verifies(self, message, signature):
         size = (self.modulus.bit_length() + 7) // 8

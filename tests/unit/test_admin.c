@@ -90,8 +90,9 @@ static int setup(void **state)
         .certificate_count = 2,
         .started = 1700000000,
     };
-    fixture->admin = admin_start(&fixture->setup);
+    fixture->admin = admin_new(&fixture->setup);
     assert_non_null(fixture->admin);
+    assert_true(admin_start(fixture->admin));
     *state = fixture;
     return 0;
 }
@@ -469,8 +470,9 @@ static void test_stop_and_start_again(void **state)
     for (int i = 0; i < 3; i++) {
         admin_stop(fixture->admin);
         assert_true(fcntl(fixture->setup.listener, F_GETFD) >= 0);
-        fixture->admin = admin_start(&fixture->setup);
+        fixture->admin = admin_new(&fixture->setup);
         assert_non_null(fixture->admin);
+        assert_true(admin_start(fixture->admin));
         char *answer = fetch(fixture, "GET", "/");
         assert_has(answer, "HTTP/1.1 200 OK\r\n");
         free(answer);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keyd/arena.h"
 #include "keyd/backend/provider_inside.h"
 
 #define ASK_AGAIN (NS_PER_MS)       /* for jobs that do not say when to go on */
@@ -135,7 +136,7 @@ static void thread_wait(struct device_thread *thread, uint64_t deadline)
     thread_resume(thread, waits);
 }
 
-static void *thread_run(void *arg)
+static void thread_serve(void *arg)
 {
     struct device_thread *thread = arg;
     struct device *device = thread->device;
@@ -159,6 +160,12 @@ static void *thread_run(void *arg)
     }
     pthread_mutex_unlock(&device->lock);
     ASYNC_cleanup_thread();
+}
+
+/* A key that is in memory too may come by this stack. */
+static void *thread_run(void *arg)
+{
+    arena_call(ARENA_STACK_LARGE, thread_serve, arg);
     return NULL;
 }
 

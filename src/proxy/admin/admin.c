@@ -150,7 +150,7 @@ static struct MHD_Daemon *daemon_start(struct admin *admin)
     return daemon;
 }
 
-struct admin *admin_start(const struct admin_setup *setup)
+struct admin *admin_new(const struct admin_setup *setup)
 {
     struct admin *admin = calloc(1, sizeof *admin);
     if (admin == NULL || (admin->usage = usage_source_open()) == NULL) {
@@ -160,15 +160,16 @@ struct admin *admin_start(const struct admin_setup *setup)
     }
     admin->setup = *setup;
     admin->started = clock_wall() / NS_PER_S;
-    admin->daemon = daemon_start(admin);
-    if (admin->daemon == NULL) {
-        log_error("admin: cannot serve on %s: %s", setup->config->admin.listen.text,
-                  strerror(errno));
-        usage_source_close(admin->usage);
-        free(admin);
-        return NULL;
-    }
     return admin;
+}
+
+bool admin_start(struct admin *admin)
+{
+    admin->daemon = daemon_start(admin);
+    if (admin->daemon == NULL)
+        log_error("admin: cannot serve on %s: %s", admin->setup.config->admin.listen.text,
+                  strerror(errno));
+    return admin->daemon != NULL;
 }
 
 void admin_stop(struct admin *admin)
@@ -176,8 +177,10 @@ void admin_stop(struct admin *admin)
     if (admin == NULL)
         return;
     /* The listener goes back to its owner, for the next worker; stopping alone would close it. */
-    MHD_quiesce_daemon(admin->daemon);
-    MHD_stop_daemon(admin->daemon);
+    if (admin->daemon != NULL) {
+        MHD_quiesce_daemon(admin->daemon);
+        MHD_stop_daemon(admin->daemon);
+    }
     usage_source_close(admin->usage);
     free(admin);
 }

@@ -30,8 +30,11 @@ struct admin_setup {
 };
 
 struct admin;
-struct admin *admin_start(const struct admin_setup *setup); /* NULL: failed, and logged */
-/* Ends what is being answered; the listener stays open. NULL is allowed. */
+/* Opens the files that it reads. NULL: failed, and logged. */
+struct admin *admin_new(const struct admin_setup *setup);
+/* Serves, on a thread of its own. False: failed, and logged; to be stopped all the same. */
+bool admin_start(struct admin *admin);
+/* Ends what is being answered and frees; the listener stays open. NULL is allowed. */
 void admin_stop(struct admin *admin);
 
 #endif

@@ -27,6 +27,7 @@ struct connection_limit {
 
 struct thread {
     pthread_t handle;
+    pthread_barrier_t *gate; /* it serves when this has opened twice; see worker.c */
     unsigned number;
     const struct config *config;
     struct tls *tls;

@@ -16,6 +16,7 @@
 #include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
 #include "proxy/worker/certificate.h"
+#include "proxy/worker/confine.h"
 #include "proxy/worker/keyd_watch.h"
 #include "proxy/worker/thread.h"
 
@@ -30,6 +31,8 @@ struct worker {
     bool draining;
     struct keyd_watch keyd;
     bool watching; /* keyd is open */
+    struct report walls;
+    pthread_barrier_t gate; /* for all threads: they have begun; the walls stand */
     struct admin *admin;
     struct thread_metrics **metrics;
     struct certificate_info *certificates;
@@ -139,7 +142,7 @@ static bool describe_all(struct worker *worker)
     return true;
 }
 
-static bool start_admin(struct worker *worker)
+static bool prepare_admin(struct worker *worker)
 {
     const struct worker_setup *setup = worker->setup;
     if (setup->admin_listener < 0)
@@ -156,7 +159,7 @@ static bool start_admin(struct worker *worker)
                                 .certificate_count = worker->certificate_count,
                                 .keyd = worker->watching ? &worker->keyd.figures : NULL,
                                 .started = setup->started};
-    worker->admin = admin_start(&admin);
+    worker->admin = admin_new(&admin);
     return worker->admin != NULL;
 }
 
@@ -164,15 +167,27 @@ static bool start_admin(struct worker *worker)
 
 static void *thread_main(void *arg)
 {
-    thread_run(arg);
+    struct thread *thread = arg;
+    pthread_barrier_wait(thread->gate); /* begun */
+    pthread_barrier_wait(thread->gate);
+    thread_run(thread);
     return NULL;
 }
 
 static bool start_threads(struct worker *worker)
 {
-    for (unsigned i = 0; i < worker->thread_count; i++)
+    if (worker->admin != NULL && !admin_start(worker->admin))
+        return false;
+    pthread_barrier_init(&worker->gate, NULL, worker->thread_count + 1);
+    for (unsigned i = 0; i < worker->thread_count; i++) {
+        worker->threads[i]->gate = &worker->gate;
         if (pthread_create(&worker->threads[i]->handle, NULL, thread_main, worker->threads[i]) != 0)
             return false;
+    }
+    pthread_barrier_wait(&worker->gate);
+    if (!confine_calls(&worker->walls))
+        return false;
+    pthread_barrier_wait(&worker->gate);
     return true;
 }
 
@@ -254,6 +269,12 @@ static bool prepare(struct worker *worker, struct config_error *error)
     return true;
 }
 
+/* Opens the last files. */
+static bool confine(struct worker *worker)
+{
+    return prepare_admin(worker) && confine_process(worker->setup->config, &worker->walls);
+}
+
 int worker_run(const struct worker_setup *setup)
 {
     struct worker worker = {.setup = setup, .limit = {.most = setup->config->max_connections}};
@@ -262,10 +283,12 @@ int worker_run(const struct worker_setup *setup)
     ignore_signals();
     if (!prepare(&worker, &error)) {
         log_error("%s", error.text);
-    } else if (!start_admin(&worker) || !start_threads(&worker)) {
-        log_error("%s: out of memory or threads", setup->config->file);
+    } else if (!confine(&worker) || !start_threads(&worker)) {
+        log_error("%s: out of memory or threads, or a wall that cannot be raised",
+                  setup->config->file);
         _exit(1); /* some threads may run */
     } else {
+        report_log(&worker.walls);
         struct control_message ready = {.type = CONTROL_READY};
         control_send(main_control(&worker), &ready, -1);
         wait_for_drain(&worker);

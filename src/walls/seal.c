@@ -1,0 +1,65 @@
+#include "walls/seal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+
+static bool seal(uintptr_t begin, size_t length)
+{
+    return syscall(SYS_mseal, begin, length, 0) == 0;
+}
+
+/* The kernel's own pages are listed too, and cannot all be sealed, nor need to be. */
+static bool is_kernels(const char *name)
+{
+    return strstr(name, "[v") != NULL;
+}
+
+static size_t seal_constant(FILE *maps, size_t *failures)
+{
+    char line[512], rights[5];
+    uintptr_t begin, end;
+    size_t sealed = 0;
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, rights) != 3 ||
+            rights[0] != 'r' || rights[1] == 'w' || is_kernels(line))
+            continue;
+        if (seal(begin, end - begin))
+            sealed += end - begin;
+        else
+            ++*failures;
+    }
+    return sealed;
+}
+
+void seal_code(struct report *report)
+{
+    size_t failures = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!seal(0, 0)) {
+        report_note(report, "sealed code", false, "mseal: %s", strerror(errno));
+    } else if (maps == NULL) {
+        report_note(report, "sealed code", false, "/proc/self/maps: %s", strerror(errno));
+    } else {
+        size_t sealed = seal_constant(maps, &failures);
+        report_note(report, "sealed code", failures == 0, "%zu KiB of code and constants%s",
+                    sealed / 1024, failures > 0 ? "; some could not be sealed" : "");
+    }
+    if (maps != NULL)
+        fclose(maps);
+}
+
+void seal_range(const char *wall, void *memory, size_t length, struct report *report)
+{
+    bool sealed = seal((uintptr_t)memory, length);
+    report_note(report, wall, sealed, "%s",
+                sealed ? "can be neither unmapped nor remapped" : strerror(errno));
+}
