@@ -73,7 +73,7 @@ def say(text):
 def chosen(given, directory):
     """The servers of this run; names are checked, so that a mistake costs no measuring."""
     peers = servers.installed_peers()
-    names = given.server or [*servers.MODES, *(f"async {each}" for each in servers.backends(directory))]
+    names = given.server or [*servers.MODES, *(f"async {each}" for each in servers.slower_backends(directory))]
     names += [each for each in peers if given.peers and each not in names]
     for name in names:
         if name in servers.PEERS and name not in peers:
