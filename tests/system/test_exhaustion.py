@@ -1,0 +1,229 @@
+"""No descriptors, in the proxy and in immured: they wait without spinning and serve again at once. And
+many restarts, which leave nothing behind."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import backends
+import clients
+import harness
+import proc
+import wire
+from certificates import certificate
+from immured import ImmuredTest, Key, key_process
+
+DRY = 10 if harness.LONG else 2  # seconds without descriptors
+BUSY = 0.5  # of one processor: more would be a busy loop
+RECOVERY = harness.scaled(1.0, 5.0)  # seconds until a client is served again
+RESTARTS = harness.endured(8, 1000)  # the pause between them grows to a second
+
+
+class Dry:
+    """While it lasts, the process gets no new descriptor: its limit is below all that it has. The
+    limit is changed by somebody of the process's own uid, who may; root would need a capability."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.before = re.search(r"Max open files +(\d+) +(\d+)", proc.read(pid, "limits")).groups()
+
+    def limit(self, soft, hard):
+        owner = proc.status(self.pid)
+        identity = {} if os.geteuid() != 0 else {
+            "user": int(owner["Uid"].split()[0]), "group": int(owner["Gid"].split()[0]), "extra_groups": []}
+        subprocess.run(["prlimit", "--pid", str(self.pid), f"--nofile={soft}:{hard}"],
+                       check=True, timeout=harness.LIMIT, **identity)
+
+    def __enter__(self):
+        self.limit(0, self.before[1])
+
+    def __exit__(self, *_):
+        self.limit(*self.before)
+
+
+def in_background(call):
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
+
+
+class NoDescriptors(ImmuredTest):
+    def assert_quiet(self, pid, seconds):
+        """It is alive at the end of so many seconds, and slept through most of them."""
+        begun = proc.cpu(pid)
+        time.sleep(seconds)
+        self.assertTrue(proc.alive(pid))
+        self.assertLess(proc.cpu(pid) - begun, BUSY * seconds)
+
+    def assert_served_within(self, seconds, begin, serve):
+        thread = in_background(serve)
+        thread.join(seconds)
+        self.assertFalse(thread.is_alive(), f"not served within {seconds} s")
+        self.assertLess(time.monotonic() - begin, seconds)
+
+    def test_worker(self):
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address)
+        worker = proxy.worker()
+        old = self.own(clients.connect(proxy.port))
+        clients.echo_once(old)
+        done = []
+
+        def serve():
+            with clients.connect(proxy.port) as connection:
+                clients.echo_once(connection)
+            done.append(True)
+
+        with Dry(worker):
+            waiting = [in_background(serve) for _ in range(20)]
+            self.assert_quiet(worker, DRY)
+            clients.echo_once(old)
+            self.assertEqual(done, [])
+        begin = time.monotonic()
+        self.assert_served_within(RECOVERY, begin, serve)
+        for each in waiting:
+            each.join(harness.LIMIT)
+        self.assertEqual(len(done), 21)
+        self.assertEqual(proxy.worker(), worker)
+        self.assertIn("clients wait in the backlog: Too many open files", proxy.log())
+
+    def test_backend_cannot_be_reached(self):
+        """The client was accepted while there were descriptors; there is none for its backend."""
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address)
+        worker = proxy.worker()
+        raw = self.own(socket.create_connection(("127.0.0.1", proxy.port), timeout=harness.LIMIT))
+        harness.wait_until(lambda: proxy.metric("immure_connections") == 1, "the client's connection")
+        with Dry(worker):
+            ended = None
+            try:
+                with clients.context().wrap_socket(raw, server_hostname="localhost") as connection:
+                    ended = connection.recv(1)
+            except OSError:
+                ended = b""
+            self.assertEqual(ended, b"", "it is ended, not kept waiting")
+            self.assert_quiet(worker, DRY / 2)
+        self.assertEqual(proxy.worker(), worker)
+        with clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+
+    def test_immured(self):
+        key = Key("p-256")
+        immured = self.start_immured(key)
+        pid = key_process(immured)
+        old = self.connect()
+        done = []
+
+        def serve():
+            with wire.Client.connect(self.path, timeout=harness.LIMIT) as client:
+                client.ping()
+            done.append(True)
+
+        with Dry(pid):
+            waiting = [in_background(serve) for _ in range(20)]
+            self.assert_quiet(pid, DRY)
+            self.assert_served(old, key)
+            self.assertEqual(done, [])
+        begin = time.monotonic()
+        self.assert_served_within(RECOVERY, begin, serve)
+        for each in waiting:
+            each.join(harness.LIMIT)
+        self.assertEqual(len(done), 21)
+        self.assertEqual(key_process(immured), pid)
+        self.assertIn("accepting pauses: Too many open files", immured.log())
+
+    def test_immured_of_a_proxy(self):
+        """Handshakes go on: the worker is connected already."""
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address)
+        pid = proxy.immured()
+        with Dry(pid), clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+            self.assert_quiet(pid, DRY / 2)
+        self.assertEqual(proxy.immured(), pid)
+
+
+class Restarts(ImmuredTest):
+    def left(self, *pids):
+        """Descriptors of the processes that stay, and how many children each has, the dead too."""
+        dead = sum(1 for entry in os.listdir("/proc") if entry.isdigit() and self.is_dead_child(entry, pids))
+        held = [proc.descriptors(pid) if os.geteuid() == 0 else 0 for pid in pids]
+        return held, [len(proc.children(pid)) for pid in pids], dead
+
+    @staticmethod
+    def is_dead_child(pid, parents):
+        try:
+            state, parent = proc.stat(pid)[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return state == "Z" and int(parent) in parents
+
+    def assert_nothing_left(self, before, *pids):
+        harness.wait_until(lambda: self.left(*pids) == before, f"{before}, and not {self.left(*pids)}")
+
+    def test_immured_of_a_proxy(self):
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address)
+        with clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+        staying = (proxy.pid, proxy.worker())
+        harness.wait_until(lambda: proxy.metric("immure_connections") == 0, "no connection")
+        before, files = self.settled(*staying), sorted(os.listdir(self.directory))
+        for _ in range(RESTARTS):
+            victim = proxy.immured()
+            os.kill(victim, signal.SIGKILL)
+            harness.wait_until(lambda victim=victim: proxy.immured() not in (0, victim), "a new immured",
+                               pause=0.002)
+        with clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+        self.assertEqual(proxy.worker(), staying[1])
+        self.assert_nothing_left(before, *staying)
+        self.assertEqual(sorted(os.listdir(self.directory)), files)
+
+    def test_worker_of_a_proxy(self):
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address)
+        staying = (proxy.pid, proxy.immured())
+        before = None
+        for _ in range(RESTARTS):
+            victim, known = proxy.worker(), set(proc.children(proxy.pid))
+            os.kill(victim, signal.SIGKILL)
+            harness.wait_until(lambda known=known: set(proc.children(proxy.pid)) - known, "a new worker",
+                               pause=0.002)
+            with clients.connect(proxy.port) as connection:  # the master has the listener meanwhile
+                clients.echo_once(connection)
+            before = before or self.settled(*staying)
+        self.assertEqual(proxy.immured(), staying[1])
+        self.assert_nothing_left(before, *staying)
+
+    def settled(self, *pids):
+        """What is there when it has not changed for a while."""
+        seen = self.left(*pids)
+        while True:
+            time.sleep(0.5)
+            seen, last = self.left(*pids), seen
+            if seen == last:
+                return seen
+
+    def test_key_process_of_immured(self):
+        key = Key("p-256")
+        immured = self.start_immured(key)
+        self.connect().close()
+        before, files = self.left(immured.pid), sorted(os.listdir(self.directory))
+        for _ in range(RESTARTS):
+            victim = key_process(immured)
+            os.kill(victim, signal.SIGKILL)
+            harness.wait_until(lambda victim=victim: set(proc.children(immured.pid)) - {victim},
+                               "a new key process", pause=0.002)
+            with wire.Client.connect(self.path, timeout=harness.LIMIT) as client:
+                client.ping()
+        self.assert_nothing_left(before, immured.pid)
+        self.assertEqual(sorted(os.listdir(self.directory)), files)
+
+
+if __name__ == "__main__":
+    harness.main()
