@@ -65,12 +65,13 @@ class Examples:
     """The tests of each."""
 
     program = None
+    needed = None  # to build it
     kinds = ("p-256", "p-384", "p-521", "rsa-2048", "ed25519")
     versions = (clients.TLS13, clients.TLS12)
 
     def setUp(self):
         if not os.access(harness.program_path(self.program), os.X_OK):
-            self.skipTest(f"{self.program} was not built: its TLS library or event loop is not here")
+            self.skipTest(f"{self.program} was not built: {self.needed} is wanted")
         super().setUp()
 
     def start_example(self, key):
@@ -154,21 +155,20 @@ class Examples:
 
 
 class OpenSSL(Examples, ImmuredTest):
-    program = "example-openssl"
+    program, needed = "example-openssl", "libssl-dev"
 
 
 class LibUV(Examples, ImmuredTest):
-    program = "example-libuv"
+    program, needed = "example-libuv", "libuv1-dev"
 
 
 class BoringSSL(Examples, ImmuredTest):
-    program = "example-boringssl"
+    program, needed = "example-boringssl", "android-libboringssl-dev, or BORINGSSL_ROOT,"
     kinds = ("p-256", "p-384", "rsa-2048", "ed25519")  # P-521 it offers to nobody unasked
 
 
 class Picotls(Examples, ImmuredTest):
-    program = "example-picotls"
-    kinds = ("p-256", "p-384", "p-521", "rsa-2048", "ed25519")
+    program, needed = "example-picotls", "PICOTLS_ROOT"
     versions = (clients.TLS13,)
 
 
