@@ -115,6 +115,11 @@ void queue_expire(struct queue *queue, uint64_t now, struct list *late)
         give_up(queue, job_of(queue->by_age.next, age_node), IMMURE_E_BUSY, late);
 }
 
+void queue_forgive(struct queue *queue, uint64_t ns)
+{
+    list_for_each(node, &queue->by_age) job_of(node, age_node)->queued_at += ns;
+}
+
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {

@@ -63,6 +63,8 @@ bool queue_submit(struct queue *queue, struct job *job, struct flow *flow, uint6
 bool queue_withdraw(struct queue *queue, struct job *job);
 /* Moves what has waited for too long to `late`, with its error set. */
 void queue_expire(struct queue *queue, uint64_t now, struct list *late);
+/* So much time does not count towards the age of those that wait now. */
+void queue_forgive(struct queue *queue, uint64_t ns);
 
 /* The line to be served next among those of classes from..to, or NULL. */
 struct line *queue_next(struct queue *queue, enum cost from, enum cost to, uint64_t now);

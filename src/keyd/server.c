@@ -19,6 +19,8 @@
 #define ACCEPTS_AT_ONCE 64
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
 #define STOP_TIME (10 * NS_PER_S)
+/* While anything waits to be signed there is a turn at least so often. */
+#define HEARTBEAT (100 * NS_PER_MS)
 
 #define server_of(pointer, member)                                                                 \
     ((struct server *)((char *)(pointer)-offsetof(struct server, member)))
@@ -230,6 +232,8 @@ bool server_connected(struct server *server, int socket)
 static uint64_t next_time(const struct server *server)
 {
     uint64_t next = scheduler_deadline(server->scheduler, server->now);
+    if (server->scheduler->queue.jobs > 0 && server->now + HEARTBEAT < next)
+        next = server->now + HEARTBEAT;
     if (server->stop_deadline < next)
         next = server->stop_deadline;
     if (server->accept_again < next)
@@ -272,6 +276,14 @@ static void bury(struct server *server)
         listeners_watch(server, true);
 }
 
+/* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too:
+ * that time is not held against the requests that wait. */
+static void forgive_standstill(struct server *server, uint64_t due)
+{
+    if (server->now > due && server->now - due > HEARTBEAT)
+        queue_forgive(&server->scheduler->queue, server->now - due);
+}
+
 bool server_run(struct server *server)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -281,9 +293,11 @@ bool server_run(struct server *server)
         return false;
     }
     while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
-        int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE,
-                               clock_poll_timeout(next_time(server), server->now));
+        uint64_t due = next_time(server);
+        int count =
+            epoll_wait(server->epoll, events, EVENTS_AT_ONCE, clock_poll_timeout(due, server->now));
         server->now = clock_now();
+        forgive_standstill(server, due);
         for (int i = 0; i < count; i++) {
             struct source *source = events[i].data.ptr;
             source->ready(source, events[i].events);

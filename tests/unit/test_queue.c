@@ -339,6 +339,23 @@ static void nothing_waits_for_longer_than_the_age(void **state)
     assert_int_equal(queue_wake(&fixture->queue, fixture->now), UINT64_MAX);
 }
 
+static void a_standstill_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, 0, P256);
+    fixture->now += NS_PER_MS;
+    submit(fixture, 0, RSA4096);
+    fixture->now += 2 * AGE;
+    queue_forgive(&fixture->queue, 2 * AGE);
+    assert_int_equal(queue_age(&fixture->queue, fixture->now), NS_PER_MS);
+    queue_expire(&fixture->queue, fixture->now, &fixture->late);
+    assert_int_equal(collect_late(fixture, IMMURE_E_BUSY), 0);
+    fixture->now += AGE;
+    queue_expire(&fixture->queue, fixture->now, &fixture->late);
+    assert_int_equal(collect_late(fixture, IMMURE_E_BUSY), 1);
+    assert_int_equal(fixture->queue.jobs, 1);
+}
+
 static size_t fill(struct fixture *fixture, size_t client, size_t kind)
 {
     size_t count = 0;
@@ -426,6 +443,7 @@ int main(void)
         TEST(withdrawn_work_is_not_done),
         TEST(late_work_is_not_done),
         TEST(nothing_waits_for_longer_than_the_age),
+        TEST(a_standstill_does_not_count),
         TEST(what_waits_is_bounded_in_time_and_shared),
         TEST(what_batches_save_makes_room),
         TEST(jobs_are_bounded),
