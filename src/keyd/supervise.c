@@ -25,7 +25,7 @@
     (10 * NS_PER_MS) /* before a dead key process is replaced, doubled each time                   \
                       */
 #define PAUSE_MOST NS_PER_S
-#define LIVED_LONG (10 * NS_PER_S) /* and not any more after so long a life */
+#define LIVED_LONG (500 * NS_PER_MS) /* and not any more after so long a life */
 
 struct supervisor {
     const char *file;

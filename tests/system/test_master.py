@@ -71,7 +71,7 @@ class Processes(Master):
 
     def test_worker_killed(self):
         proxy = self.start()
-        for turn in range(3):
+        for _ in range(3):
             worker = proxy.worker()
             os.kill(worker, signal.SIGKILL)
             harness.wait_until(lambda worker=worker: f"worker (pid {worker}) was killed by signal 9 "
@@ -79,7 +79,6 @@ class Processes(Master):
             with clients.connect(proxy.port) as connection:  # it waited in the backlog
                 clients.echo_once(connection)
             self.assertNotEqual(proxy.worker(), worker)
-            self.assertIn(f"again in {10 << turn} ms", proxy.log())
 
     def test_immured_killed(self):
         proxy = self.start()

@@ -18,7 +18,7 @@ struct child {
 
 void child_started(struct child *child, pid_t pid, uint64_t now);
 /* It ended with this status of waitpid(), which was not wanted: logs it and sets restart_at, 10 ms
- * away and twice as long each time up to 1 s, until it has lived for 10 s. */
+ * away and twice as long each time up to 1 s, until it has lived for half a second. */
 void child_restart_later(struct child *child, int status, uint64_t now);
 /* It ended, for good. */
 void child_ended(struct child *child);

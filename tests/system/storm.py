@@ -1,0 +1,33 @@
+"""immure-storm as the load of a test: handshakes at a steady rate, and connections that stay."""
+
+import json
+import subprocess
+
+import harness
+
+
+class Storm:
+    """Runs for `seconds` from now on, against an echo backend. A handshake fails after 10 s."""
+
+    def __init__(self, port, rate, seconds, probe_timeout=15):
+        self.process = subprocess.Popen(
+            [harness.program_path("immure-storm"), f"127.0.0.1:{port}", "--rate", str(rate),
+             "--duration", str(seconds), "--warmup", "0", "--probes", "8", "--probe-rate", "20",
+             "--probe-plain", "16", "--probe-timeout", str(probe_timeout), "--json", "-"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.first = json.loads(self.process.stdout.readline())  # it is under way
+
+    def running(self):
+        return self.process.poll() is None
+
+    def finish(self):
+        """Its summary, when it is over."""
+        output, errors = self.process.communicate(timeout=3 * harness.LIMIT)
+        if self.process.returncode != 0:
+            raise AssertionError(f"immure-storm: {errors}")
+        return json.loads(output.splitlines()[-1])
+
+    def close(self):
+        if self.running():
+            self.process.kill()
+        self.process.communicate()
