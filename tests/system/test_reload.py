@@ -11,6 +11,9 @@ import clients
 import harness
 import proc
 from certificates import certificate
+from storm import Storm
+
+RELOADS = harness.scaled(100, 5)
 
 
 def shown(port):
@@ -159,6 +162,25 @@ class Reload(harness.SystemTest):
         for _ in range(40):
             self.assertEqual(shown(proxy.port), der(self.new))
         clients.echo_once(established)
+
+    def test_a_hundred_under_load(self):
+        """Each with another certificate and another key than before."""
+        certificates = [certificate("p-256"), certificate("ed25519"), certificate("p-384")]
+        proxy = self.start()
+        storm = self.own(Storm(proxy.port, harness.scaled(150, 20), harness.scaled(20, 10)))
+        done = 0
+        while storm.running() or done < RELOADS:
+            done += 1
+            expected = certificates[done % len(certificates)]
+            self.configure([expected])
+            self.reload()
+            if done % 10 == 0:
+                self.assertEqual(shown(proxy.port), der(expected))
+        report = storm.finish()
+        self.assertEqual((report["failures"], report["failed"]), ({}, 0))
+        self.assertEqual((report["probe_failures"], report["lost"]), ({}, 0))
+        self.assertGreater(report["full"], 0)
+        self.assertEqual(proxy.log().count("goes on"), 0)
 
     def test_addresses_come_and_go(self):
         proxy = self.start()
