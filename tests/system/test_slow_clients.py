@@ -1,0 +1,166 @@
+"""Clients that are slow, silent, or many before their handshake: a good one beside them is served, and what
+they cost is little and comes back."""
+
+import contextlib
+import os
+import resource
+import socket
+import threading
+import time
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+PATIENCE = harness.scaled(1.0, 5.0)  # seconds until a good client is served
+IDLE = harness.endured(2_500, 10_000)
+IDLE_MEMORY = 20 << 10  # bytes that each may cost
+FLOOD = harness.endured(600, 2_000)
+FLOODS = 6
+LEFT = 4096  # bytes of a client of a flood; a leak is more, in every one of them
+DESCRIPTORS = 2 * IDLE + 1000
+
+
+class SlowClients(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        self.stack = self.own(contextlib.ExitStack())
+
+    def start(self, timeout="60s"):
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address,
+                                      top=f"handshake-timeout = {timeout} max-connections = {IDLE + 1000}")
+        self.worker = self.proxy.worker()
+        for _ in range(10):
+            self.assert_good_client_served()
+
+    def connect(self):
+        return self.stack.enter_context(socket.create_connection(
+            ("127.0.0.1", self.proxy.port), timeout=harness.LIMIT))
+
+    def assert_good_client_served(self):
+        begin = time.monotonic()
+        with clients.connect(self.proxy.port) as connection:
+            clients.echo_once(connection)
+        self.assertLess(time.monotonic() - begin, PATIENCE)
+
+    def descriptors(self):
+        return proc.descriptors(self.worker) if os.geteuid() == 0 else 0
+
+    def resident(self):
+        return proc.resident(self.worker)
+
+    def leave(self):
+        """All of them, and until the worker has seen it."""
+        self.stack.close()
+        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "the clients to be gone")
+        time.sleep(0.2)  # the admin listener closes the connection that asked for it
+
+    def test_idle_before_the_handshake(self):
+        self.start()
+        descriptors, memory = self.descriptors(), self.resident()
+        for _ in range(IDLE):
+            self.connect()
+        harness.wait_until(lambda: self.proxy.metric("immure_connections") == IDLE, "all to be accepted")
+        if not harness.SANITIZE:
+            self.assertLess((self.resident() - memory) / IDLE, IDLE_MEMORY)
+        for _ in range(10):
+            self.assert_good_client_served()
+        self.leave()
+        self.assertLessEqual(self.descriptors(), descriptors)
+        self.assertEqual(self.proxy.worker(), self.worker)
+
+    def test_slowloris(self):
+        """A byte of a ClientHello now and then; they are ended when their time is over."""
+        self.start(timeout="3s")
+        before = self.descriptors()
+        hello = clients.client_hello()
+        streams = [self.connect() for _ in range(harness.endured(300, 1000))]
+        begin = time.monotonic()
+        ended = 0
+        for byte in hello:
+            if ended == len(streams):
+                break
+            for stream in streams:
+                try:
+                    stream.send(bytes([byte]))
+                except OSError:
+                    ended += 1
+            self.assert_good_client_served()
+            time.sleep(0.05)
+        self.assertLess(time.monotonic() - begin, harness.LIMIT)
+        harness.wait_until(lambda: self.proxy.metric("immure_handshakes_total", result="timeout")
+                           == len(streams), "every slow handshake to be over")
+        self.leave()
+        self.assertLessEqual(self.descriptors(), before)
+
+    def play(self, data, leave=socket.socket.close):
+        """FLOOD connections that send this, a good client meanwhile, and all of them gone."""
+        good = []
+        stopping = threading.Event()
+
+        def serve():
+            while not stopping.is_set():
+                begin = time.monotonic()
+                with clients.connect(self.proxy.port) as connection:
+                    clients.echo_once(connection)
+                good.append(time.monotonic() - begin)
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        streams = []
+        for number in range(FLOOD):
+            stream = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=harness.LIMIT)
+            streams.append(stream)
+            with contextlib.suppress(OSError):
+                stream.sendall(data(number))
+        time.sleep(0.2)
+        for stream in streams:
+            leave(stream)
+        stopping.set()
+        thread.join(harness.LIMIT)
+        self.assertFalse(thread.is_alive())
+        self.assertTrue(good)
+        self.assertLess(max(good), PATIENCE)
+
+    def assert_flood_comes_to_nothing(self, data, leave=socket.socket.close):
+        """The heap finds its size in the first; after that memory does not grow with each."""
+        figures = []
+        for _ in range(FLOODS):
+            self.play(data, leave)
+            self.leave()
+            figures.append((self.descriptors(), self.resident()))
+        self.assertLessEqual(figures[-1][0], figures[0][0])
+        self.assertEqual(self.proxy.worker(), self.worker)
+        if not harness.SANITIZE:
+            memory = [each[1] for each in figures]
+            least = min(now - was for was, now in zip(memory, memory[1:]))
+            self.assertLess(least, FLOOD * LEFT, f"memory of the worker: {memory}")
+
+    def test_garbage(self):
+        self.start()
+        kinds = (lambda: os.urandom(200), lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 lambda: b"\x16\x03\x01\xff\xff" + os.urandom(300), lambda: b"\0" * 100,
+                 lambda: clients.client_hello()[:60] + os.urandom(400))
+        self.assert_flood_comes_to_nothing(lambda number: kinds[number % len(kinds)]())
+
+    def test_flood_of_hellos(self):
+        """Each costs a signature, and then nobody goes on."""
+        self.start()
+        hello = clients.client_hello()
+        self.assert_flood_comes_to_nothing(lambda number: hello)
+
+    def test_flood_of_resets(self):
+        self.start()
+        hello = clients.client_hello()
+        self.assert_flood_comes_to_nothing(lambda number: hello[:number % len(hello)], clients.reset)
+
+
+if __name__ == "__main__":
+    harness.main()
