@@ -1,3 +1,4 @@
+#define _GNU_SOURCE 1 /* accept4() */
 #include "loop.h"
 
 #include <arpa/inet.h>

@@ -4,6 +4,7 @@ the pages, with nothing but what is installed, serves a handshake."""
 import os
 import re
 import subprocess
+import unittest
 
 import clients
 import harness
@@ -12,6 +13,8 @@ from certificates import certificate
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGES = os.path.join(HERE, "../../docs/api")
 INCLUDE = os.path.join(HERE, "../../include/immure")
+EXAMPLES = os.path.join(HERE, "../../examples")
+BORINGSSL = "/usr/include/android"
 BUILD = os.path.join(harness.BIN, "..")
 
 
@@ -67,6 +70,13 @@ class Pages(harness.SystemTest):
             for structure in re.findall(r"^    (struct immure_\w+ \{.*?\};)", text, re.S | re.M):
                 self.assertIn(squeezed(structure), everything, file)
 
+    def test_every_error_is_told(self):
+        with open(os.path.join(INCLUDE, "error.h"), encoding="utf-8") as file:
+            errors = re.findall(r"\bIMMURE_\w+(?= = \d)", file.read())
+        self.assertIn("IMMURE_E_BUSY", errors)
+        for error in errors:
+            self.assertIn(f"`{error}`", pages()["immure_error_text.md"][1])
+
     def test_each_page_is_a_man_page(self):
         with open(os.path.join(HERE, "../../cmake/man.cmake"), encoding="utf-8") as file:
             made = re.findall(r"^immure_man\((\w+)\.3 ", file.read(), re.M)
@@ -98,8 +108,8 @@ class Program(harness.SystemTest):
         done = subprocess.run(
             [compiler, *language, *sanitize, "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
              *self.pkg_config("--cflags", "immure-openssl"), os.path.join(HERE, "from_man_pages.c"),
-             "-x", "none", "-o", program, *self.pkg_config("--libs", "immure-openssl"), "-lssl",
-             "-lcrypto"], capture_output=True, text=True, check=False, timeout=harness.LIMIT)
+             "-x", "none", "-o", program, *self.pkg_config("--libs", "immure-openssl")],
+            capture_output=True, text=True, check=False, timeout=harness.LIMIT)
         self.assertEqual(done.returncode, 0, done.stderr)
 
         served = certificate("p-256")
@@ -114,6 +124,29 @@ class Program(harness.SystemTest):
         self.assertEqual(server.wait(), 0)
         self.assertIn("key the key\n", server.log())
         self.assertIn("signed ecdsa_secp256r1_sha256\n", server.log())
+
+    def compile_example(self, *sources, packages, flags=()):
+        """As libimmure(3) says it."""
+        done = subprocess.run(
+            ["gcc", "-Wall", "-Wextra", "-Werror", *flags, *(os.path.join(EXAMPLES, name) for name in sources),
+             "-o", os.path.join(self.directory, "example"),
+             *self.pkg_config("--cflags", "--libs", *packages), *flags, "-Wl,--allow-shlib-undefined"],
+            capture_output=True, text=True, check=False, timeout=harness.LIMIT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_examples_compile(self):
+        self.compile_example("openssl.c", "loop.c", packages=["immure-openssl"])
+        if subprocess.run(["pkg-config", "--exists", "libuv"], check=False, timeout=60).returncode == 0:
+            self.compile_example("libuv.c", "libuv_immured.c", packages=["immure-openssl", "libuv"])
+
+    @unittest.skipUnless(os.path.isdir(BORINGSSL), "not installed: android-libboringssl-dev")
+    def test_adapter_as_installed_compiles(self):
+        libraries = os.path.join(subprocess.run(
+            ["gcc", "-print-multiarch"], capture_output=True, text=True, check=True,
+            timeout=60).stdout.strip(), "android")
+        self.compile_example(
+            "boringssl.c", "loop.c", self.installed("boringssl.c"), packages=["immure"],
+            flags=["-isystem", BORINGSSL, f"-L/usr/lib/{libraries}", "-lssl", "-lcrypto"])
 
     def test_as_c(self):
         self.check("gcc", "-std=c11")
