@@ -4,12 +4,16 @@
  *
  *     backend = "delay"    every batch takes 50 ms more, without using a CPU
  *     backend = "corrupt"  every RSA signature for a client has one bit flipped
+ *     backend = "trespass" signing the message "trespass N" makes the forbidden system call N
  */
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "keyd/keyd.h"
+#include "trespass.h"
 #include "wire/stats.h"
 
 #define DELAY_MS 50
@@ -50,6 +54,19 @@ static void corrupt_sign(void *thread, struct job *const *batch, size_t count)
             batch[i]->signature[batch[i]->signature_length / 2] ^= 0x10;
 }
 
+static void trespass_sign(void *thread, struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[32];
+        unsigned number;
+        snprintf(text, sizeof text, "%.*s", (int)batch[i]->message_length,
+                 (const char *)batch[i]->message);
+        if (sscanf(text, "trespass %u", &number) == 1)
+            trespass(number);
+    }
+    backend_openssl.sign(thread, batch, count);
+}
+
 static const int delay_calls[] = {SCMP_SYS(clock_nanosleep), -1};
 
 static const struct backend delay = {.name = "delay",
@@ -68,9 +85,16 @@ static const struct backend corrupt = {.name = "corrupt",
                                        .thread_free = thread_free,
                                        .sign = corrupt_sign};
 
+static const struct backend trespassing = {.name = "trespass",
+                                           .number = WIRE_BACKEND_TEST,
+                                           .width = corrupt_width,
+                                           .thread_new = thread_new,
+                                           .thread_free = thread_free,
+                                           .sign = trespass_sign};
+
 int main(int argc, char **argv)
 {
     static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, &delay,
-                                                     &corrupt, NULL};
+                                                     &corrupt,         &trespassing,         NULL};
     return keyd_main(argc, argv, backends);
 }

