@@ -1,6 +1,5 @@
 """Keys of session tickets that immured derives from a secret."""
 
-import hmac
 import os
 import signal
 import struct
@@ -9,25 +8,9 @@ import time
 import harness
 import wire
 from immured import ImmuredTest, Key, key_process
+from ticket_keys import KEY_SIZE, derived
 
 SECRET = bytes(range(200, 240))
-KEY_SIZE = 16 + 32 + 32
-
-
-def hkdf(secret, info, size):
-    """RFC 5869 with SHA-256 and no salt."""
-    extracted = hmac.digest(bytes(32), secret, "sha256")
-    block, done = b"", b""
-    for number in range(1, 256):
-        if len(done) >= size:
-            break
-        block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
-        done += block
-    return done[:size]
-
-
-def derived(secret, epoch_seconds, epoch):
-    return hkdf(secret, b"immure session tickets" + struct.pack("!IQ", epoch_seconds, epoch), KEY_SIZE)
 
 
 class Tickets(ImmuredTest):
