@@ -1,7 +1,9 @@
 #include "proxy/master/title.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,21 +11,34 @@
 static struct {
     char *start;
     size_t size;
+    char *environment; /* where its strings have moved; some may be unset later */
 } title;
+
+/* False: out of memory. */
+static bool move_environment(void)
+{
+    size_t size = 1;
+    for (int i = 0; environ[i] != NULL; i++)
+        size += strlen(environ[i]) + 1;
+    char *next = title.environment = malloc(size);
+    for (int i = 0; next != NULL && environ[i] != NULL; i++) {
+        size_t length = strlen(environ[i]) + 1;
+        environ[i] = memcpy(next, environ[i], length);
+        next += length;
+    }
+    return next != NULL;
+}
 
 void title_setup(int argc, char **argv)
 {
     char *end = argv[0];
     for (int i = 0; i < argc && argv[i] == end; i++)
         end += strlen(argv[i]) + 1;
-    for (int i = 0; environ[i] != NULL; i++) {
+    for (int i = 0; environ[i] != NULL; i++)
         if (environ[i] == end)
             end += strlen(environ[i]) + 1;
-        char *copy = strdup(environ[i]);
-        if (copy == NULL)
-            return;
-        environ[i] = copy;
-    }
+    if (!move_environment())
+        return;
     title.start = argv[0];
     title.size = (size_t)(end - argv[0]);
 }
