@@ -35,6 +35,21 @@ static int decoder_does_selection(void *context, int selection)
     return 1;
 }
 
+/*
+ * For the key management of another provider, which cannot have such a key. libcrypto asks for it
+ * without looking whether it is there, when ours was not found: memory was short.
+ */
+static int decoder_export_object(void *context, const void *key, size_t size,
+                                 OSSL_CALLBACK *callback, void *arg)
+{
+    (void)context;
+    (void)key;
+    (void)size;
+    (void)callback;
+    (void)arg;
+    return 0;
+}
+
 /* False: the reason is on the error queue. */
 static bool reference_check(const struct provider *provider, const uint8_t *der, size_t length)
 {
@@ -139,6 +154,7 @@ static int der_decode(struct provider *provider, enum key_type_index type, OSSL_
 #define DECODER_COMMON                                                                             \
     {OSSL_FUNC_DECODER_NEWCTX, (provider_function)decoder_new},                                    \
         {OSSL_FUNC_DECODER_FREECTX, (provider_function)decoder_free},                              \
+        {OSSL_FUNC_DECODER_EXPORT_OBJECT, (provider_function)decoder_export_object},               \
     {                                                                                              \
         OSSL_FUNC_DECODER_DOES_SELECTION, (provider_function)decoder_does_selection                \
     }
