@@ -17,10 +17,10 @@ import wire
 from certificates import certificate
 from immured import ImmuredTest, Key, key_process
 
-DRY = 10 if harness.LONG else 2  # seconds without descriptors
+DRY = 10 if harness.LONG else 1.5  # seconds without descriptors
 BUSY = 0.5  # of one processor: more would be a busy loop
 RECOVERY = harness.scaled(1.0, 5.0)  # seconds until a client is served again
-RESTARTS = harness.endured(8, 1000)  # the pause between them grows to a second
+RESTARTS = harness.endured(6, 1000)  # the pause between them grows to a second
 
 
 class Dry:

@@ -15,10 +15,10 @@ import proc
 from certificates import certificate
 
 PATIENCE = harness.scaled(1.0, 5.0)  # seconds until a good client is served
-IDLE = harness.endured(2_500, 10_000)
+IDLE = harness.endured(2_000, 10_000)
 IDLE_MEMORY = 20 << 10  # bytes that each may cost
-FLOOD = harness.endured(600, 2_000)
-FLOODS = 6
+FLOOD = harness.endured(500, 2_000)
+FLOODS = 5
 LEFT = 4096  # bytes of a client of a flood; a leak is more, in every one of them
 DESCRIPTORS = 2 * IDLE + 1000
 
