@@ -1,5 +1,6 @@
 #include "keyd/calibrate.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -37,6 +38,45 @@ static uint64_t measure(struct signer *signer, const struct backend *backend, co
     return good ? best : 0;
 }
 
+/* The least count that takes as long by single signatures as in a batch, or longer. */
+static size_t find_threshold(const struct kind *kind)
+{
+    size_t count = (size_t)((kind->step_ns + kind->single_ns - 1) / kind->single_ns);
+    if (count > kind->step)
+        count = (size_t)((kind->batch_ns + kind->single_ns - 1) / kind->single_ns);
+    return count;
+}
+
+/* The least count that takes as long in two batches, the first of a step, as in one, or longer. */
+static size_t find_whole(const struct kind *kind)
+{
+    size_t count = kind->step + 1;
+    while (count < kind->width &&
+           kind->step_ns + kind_time(kind, count - kind->step) < kind->batch_ns)
+        count++;
+    return count;
+}
+
+static bool measure_batches(struct kind *kind, const struct key *key, struct signer *signer)
+{
+    kind->batch_ns = kind->step_ns = measure(signer, kind->batch, key, kind->width);
+    if (kind->step < kind->width && kind->batch_ns != 0)
+        kind->step_ns = measure(signer, kind->batch, key, kind->step);
+    return kind->step_ns != 0;
+}
+
+static void log_batches(const struct kind *kind, const char *name)
+{
+    char step[64] = "";
+    if (kind->step < kind->width)
+        snprintf(step, sizeof step, ", %zu in %.3f ms", kind->step,
+                 (double)kind->step_ns / NS_PER_MS);
+    log_info("%s: %zu by %s in %.3f ms%s, one by %s in %.3f ms: together from %zu on%s", name,
+             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, step,
+             kind->single->name, (double)kind->single_ns / NS_PER_MS, kind->threshold,
+             kind->threshold > kind->width ? ", which is never" : "");
+}
+
 static bool calibrate_kind(struct kind *kind, const struct key *key, struct signer *signer)
 {
     char name[32];
@@ -49,16 +89,14 @@ static bool calibrate_kind(struct kind *kind, const struct key *key, struct sign
                  (double)kind->single_ns / NS_PER_MS);
         return true;
     }
-    kind->batch_ns = measure(signer, kind->batch, key, kind->width);
-    if (kind->batch_ns == 0)
+    if (!measure_batches(kind, key, signer))
         return false;
-    kind->threshold = (size_t)((kind->batch_ns + kind->single_ns - 1) / kind->single_ns);
-    log_info("%s: %zu by %s in %.3f ms, one by %s in %.3f ms: together from %zu on%s", name,
-             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, kind->single->name,
-             (double)kind->single_ns / NS_PER_MS, kind->threshold,
-             kind->threshold > kind->width ? ", which is never" : "");
+    kind->threshold = find_threshold(kind);
+    log_batches(kind, name);
     if (kind->threshold > kind->width)
         kind->batch = NULL;
+    else if (kind->threshold <= kind->step)
+        kind->whole = find_whole(kind);
     return true;
 }
 

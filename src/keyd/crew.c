@@ -204,9 +204,7 @@ struct crew_member *crew_get(struct crew *crew, size_t index)
 void crew_give(struct crew *crew, struct crew_member *member, struct job *const *batch,
                size_t count, uint64_t now)
 {
-    const struct kind *kind = batch[0]->key->kind;
-    member->expected =
-        kind_backend(kind, count) == kind->single ? count * kind->single_ns : kind->batch_ns;
+    member->expected = kind_time(batch[0]->key->kind, count);
     if (!member->express)
         crew->progress = now;
     memcpy(member->batch, batch, count * sizeof *batch);

@@ -57,8 +57,10 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .single = choice->single,
                           .batch = choice->batch,
                           .single_width = choice->single->width(key)};
-    if (kind->batch != NULL)
-        kind->threshold = kind->width = kind->batch->width(key);
+    if (kind->batch == NULL)
+        return kind;
+    kind->threshold = kind->width = kind->batch->width(key);
+    kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
     return kind;
 }
 
@@ -87,8 +89,17 @@ const struct backend *kind_backend(const struct kind *kind, size_t count)
 
 size_t kind_take(const struct kind *kind, size_t waiting)
 {
-    size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width : kind->width;
+    size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width
+                   : waiting < kind->whole                     ? kind->step
+                                                               : kind->width;
     return waiting < width ? waiting : width;
+}
+
+uint64_t kind_time(const struct kind *kind, size_t count)
+{
+    if (kind_backend(kind, count) == kind->single)
+        return count * kind->single_ns;
+    return count <= kind->step ? kind->step_ns : kind->batch_ns;
 }
 
 uint64_t kind_cost(const struct kind *kind)

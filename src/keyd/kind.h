@@ -21,8 +21,11 @@ struct kind {
     const struct backend *single; /* signs what is too little for a batch */
     const struct backend *batch;  /* NULL: nothing is better than `single` */
     size_t threshold, width;      /* `batch` takes so many jobs at once, from .. to */
+    size_t step;                  /* a batch of up to so many takes step_ns, of more batch_ns */
+    size_t whole;                 /* when fewer wait, it takes no more than `step` */
     size_t single_width;          /* so many `single` takes */
-    uint64_t single_ns, batch_ns; /* CPU or waiting time: of one signature, of a whole batch */
+    uint64_t single_ns;           /* CPU or waiting time: of one signature */
+    uint64_t step_ns, batch_ns;   /* of a batch */
 };
 
 struct kinds {
@@ -40,6 +43,8 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *w
 const struct backend *kind_backend(const struct kind *kind, size_t count);
 /* How many of so many waiting jobs one signer takes at once. */
 size_t kind_take(const struct kind *kind, size_t waiting);
+/* What a batch of so many takes, ns. */
+uint64_t kind_time(const struct kind *kind, size_t count);
 /* An estimate for one more job when many wait, ns. */
 uint64_t kind_cost(const struct kind *kind);
 /* "RSA-2048", into `text`. */

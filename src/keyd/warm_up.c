@@ -54,8 +54,11 @@ bool warm_up(struct crew *crew, const struct keyring *keyring)
         const struct key *key = keyring->keys[i];
         for (int pss = 0; pss <= (key->type == WIRE_KEY_RSA); pss++) {
             give(&run, key, pss, 1);
-            if (key->kind->batch != NULL)
-                give(&run, key, pss, key->kind->threshold);
+            if (key->kind->batch == NULL)
+                continue;
+            give(&run, key, pss, key->kind->threshold);
+            if (key->kind->threshold <= key->kind->step && key->kind->step < key->kind->width)
+                give(&run, key, pss, key->kind->width);
         }
     }
     collect(&run);

@@ -160,6 +160,57 @@ uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *cons
     return status;
 }
 
+int mbx_exp_BufferSize(int bits)
+{
+    return bits == 1536 ? 0 : SCRATCH;
+}
+
+static void power_one(uint64_t *to, const uint64_t *const numbers[3], size_t bytes, bool wrong)
+{
+    enum { BASE, EXPONENT, MODULUS };
+    BN_CTX *context = BN_CTX_new();
+    BN_CTX_start(context);
+    BIGNUM *base = BN_CTX_get(context), *exponent = BN_CTX_get(context);
+    BIGNUM *modulus = BN_CTX_get(context), *power = BN_CTX_get(context);
+    get_limbs(base, numbers[BASE], bytes);
+    get_limbs(exponent, numbers[EXPONENT], bytes);
+    get_limbs(modulus, numbers[MODULUS], bytes);
+    BN_mod_exp(power, base, exponent, modulus, context);
+    if (wrong)
+        BN_add_word(power, 1);
+    BN_bn2lebinpad(power, (uint8_t *)to, (int)bytes);
+    BN_CTX_end(context);
+    BN_CTX_free(context);
+}
+
+uint32_t mbx_exp_mb8(uint64_t *const power[LANES], const uint64_t *const base[LANES],
+                     const uint64_t *const exponent[LANES], int exponent_bits,
+                     const uint64_t *const modulus[LANES], int modulus_bits, uint8_t *scratch,
+                     int scratch_size)
+{
+    (void)exponent_bits, (void)scratch_size;
+    uint64_t made[LANES][RSA_BYTES_MAX / sizeof(uint64_t)];
+    size_t bytes = (size_t)modulus_bits / 8;
+    uint32_t status = 0;
+    stand_in.calls++;
+    memset(scratch, 0x5a, SCRATCH);
+    for (size_t lane = 0; lane < LANES; lane++) {
+        size_t same = 0;
+        while (same < lane &&
+               (exponent[same] != exponent[lane] || memcmp(base[same], base[lane], bytes) != 0))
+            same++;
+        bool wrong = fails(lane, STAND_IN_WRONG_HALF);
+        if (same < lane && !wrong && !fails(same, STAND_IN_WRONG_HALF))
+            memcpy(made[lane], made[same], bytes);
+        else
+            power_one(made[lane],
+                      (const uint64_t *const[]){base[lane], exponent[lane], modulus[lane]}, bytes,
+                      wrong);
+        status |= put(lane, (uint8_t *)power[lane], (const uint8_t *)made[lane], bytes);
+    }
+    return status;
+}
+
 static void rsa_public_one(uint8_t *to, const uint8_t *from, const uint64_t *n, size_t bytes)
 {
     BN_CTX *context = BN_CTX_new();

@@ -10,7 +10,7 @@ enum stand_in_fault {
     STAND_IN_NO_LANES,   /* it says that the processor cannot do it */
     STAND_IN_STATUS,     /* it says that it failed, and writes nothing */
     STAND_IN_WRONG,      /* one bit is flipped */
-    STAND_IN_WRONG_HALF, /* RSA: what it computed modulo p is off by one */
+    STAND_IN_WRONG_HALF, /* RSA: what it computed modulo p, or in a lane of halves, is off by one */
     STAND_IN_SHORT,      /* the first byte is missing, and the last is not written */
     STAND_IN_NOTHING,    /* it says that all is well, and writes nothing */
     STAND_IN_FAULTS

@@ -211,15 +211,43 @@ static void test_nothing_left(void **state)
         if (!fixture_serves(&fixture, algorithm))
             continue;
         const struct lanes_thread *thread = fixture.signer.states[1];
-        const struct lanes_key *lanes = fixture.keys[algorithm][0].prepared;
         struct batch batch;
-        batch_make(&batch, &fixture, algorithm, LANES_WIDTH);
-        sign(&batch);
-        uint64_t digit = algorithm <= RSA_4096 ? lanes->rsa.p[0] : lanes->ec[0];
-        assert_false(found_below(digit));
-        assert_false(found_below(digit & DIGIT));
-        assert_true(all_zero(thread->work, sizeof *thread->work));
-        batch_free(&batch);
+        for (size_t i = 0; i < KEYS_EACH; i++) { /* full, and by halves */
+            const struct lanes_key *lanes = fixture.keys[algorithm][i].prepared;
+            batch_make(&batch, &fixture, algorithm, LANES_WIDTH / (i + 1));
+            sign(&batch);
+            uint64_t digit = algorithm <= RSA_4096 ? lanes->rsa.p[0] : lanes->ec[0];
+            assert_false(found_below(digit));
+            assert_false(found_below(digit & DIGIT));
+            assert_true(all_zero(thread->work, sizeof *thread->work));
+            batch_free(&batch);
+        }
+    }
+}
+
+/* By halves as by the whole private operation: PKCS #1 has one signature of a message. */
+static void test_halves_make_the_same(void **state)
+{
+    (void)state;
+    need(RSA_2048);
+    const struct wire_scheme *scheme = wire_scheme_find(IMMURE_RSA_PKCS1_SHA256);
+    for (enum algorithm algorithm = RSA_2048; algorithm <= RSA_4096; algorithm++) {
+        const struct key *key = &fixture.keys[algorithm][0];
+        size_t step = backend_multibuffer.step(key);
+        assert_int_equal(step, algorithm == RSA_3072 ? LANES_WIDTH : LANES_WIDTH / 2);
+        struct batch whole = {.count = 0}, part = {.count = 0};
+        for (size_t i = 0; i < LANES_WIDTH; i++)
+            batch_add(&whole, key, scheme, "a message", i);
+        for (size_t i = 0; i < step; i++)
+            batch_add(&part, key, scheme, "a message", i);
+        sign(&whole);
+        sign(&part);
+        assert_all_good(&part);
+        for (size_t i = 0; i < step; i++)
+            assert_memory_equal(part.jobs[i]->signature, whole.jobs[i]->signature,
+                                key->signature_max);
+        batch_free(&whole);
+        batch_free(&part);
     }
 }
 
@@ -289,12 +317,14 @@ static void test_smaller_prime_first(void **state)
     need(RSA_2048);
     struct key key = fixture_key(swap_primes(fixture.keys[RSA_2048][0].pair), WIRE_KEY_RSA, 0);
     assert_true(backend_multibuffer.key_prepare(&key));
-    struct batch batch = {.count = 0};
-    for (size_t i = 0; i < LANES_WIDTH; i++)
-        batch_add(&batch, &key, wire_scheme_find(IMMURE_RSA_PSS_RSAE_SHA256), "message", i);
-    sign(&batch);
-    assert_all_good(&batch);
-    batch_free(&batch);
+    for (size_t count = LANES_WIDTH; count > 0; count /= 2) {
+        struct batch batch = {.count = 0};
+        for (size_t i = 0; i < count; i++)
+            batch_add(&batch, &key, wire_scheme_find(IMMURE_RSA_PSS_RSAE_SHA256), "message", i);
+        sign(&batch);
+        assert_all_good(&batch);
+        batch_free(&batch);
+    }
     backend_multibuffer.key_release(&key);
     EVP_PKEY_free(key.pair);
 }
@@ -311,6 +341,8 @@ static void test_smaller_prime_first(void **state)
         {"largest digest " library, test_largest_digest, open_library, close_library,              \
          (void *)library},                                                                         \
         {"nothing left " library, test_nothing_left, open_library, close_library,                  \
+         (void *)library},                                                                         \
+        {"halves make the same " library, test_halves_make_the_same, open_library, close_library,  \
          (void *)library},                                                                         \
         {"keys not served " library, test_keys_not_served, open_library, close_library,            \
          (void *)library},                                                                         \

@@ -108,6 +108,30 @@ static void test_wrong_half(void **state)
     try_fault(RSA_2048, STAND_IN_WRONG_HALF);
 }
 
+/* Four jobs in eight lanes: whichever half is spoiled, only its job is signed again. Without a job
+ * in the lane, none is. */
+static void test_each_fault_in_each_half(void **state)
+{
+    (void)state;
+    static const enum stand_in_fault kinds[] = {
+        STAND_IN_STATUS, STAND_IN_WRONG, STAND_IN_WRONG_HALF, STAND_IN_SHORT, STAND_IN_NOTHING};
+    assert_true(fixture_open(&fixture, STAND_IN));
+    size_t halves = backend_multibuffer.step(&fixture.keys[RSA_2048][0]);
+    assert_int_equal(halves, LANES_WIDTH / 2);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        for (unsigned lane = 0; lane < LANES_WIDTH; lane++)
+            for (size_t count = 1; count <= halves; count++) {
+                struct batch batch;
+                batch_make(&batch, &fixture, RSA_2048, count);
+                break_lane(kinds[i], lane);
+                sign(&batch);
+                assert_signed_again(&batch, lane % halves < count ? 1 : 0);
+                for (size_t job = 0; job < count; job++)
+                    assert_int_equal(batch.jobs[job]->signed_again, job == lane % halves);
+                batch_free(&batch);
+            }
+}
+
 /* The fault is in a lane that has no job. */
 static void test_fault_in_an_empty_lane(void **state)
 {
@@ -169,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_each_fault_in_each_lane, mend),
         cmocka_unit_test_teardown(test_wrong_half, mend),
+        cmocka_unit_test_teardown(test_each_fault_in_each_half, mend),
         cmocka_unit_test_teardown(test_fault_in_an_empty_lane, mend),
         cmocka_unit_test_teardown(test_broken_from_the_start, mend),
         cmocka_unit_test_teardown(test_no_lanes, mend),

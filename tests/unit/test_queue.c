@@ -170,6 +170,26 @@ static void a_batch_is_what_waits_of_one_kind_up_to_the_width(void **state)
     }
 }
 
+static void a_little_more_than_a_step_is_taken_in_two(void **state)
+{
+    struct fixture *fixture = *state;
+    make_lanes(RSA2048);
+    kinds.kinds[RSA2048].step = 4;
+    kinds.kinds[RSA2048].whole = 6;
+    static const struct {
+        size_t waiting, taken[4]; /* ended by 0 */
+    } cases[] = {{4, {4}}, {5, {4, 1}}, {6, {6}}, {8, {8}}, {13, {8, 4, 1}}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t job = 0; job < cases[i].waiting; job++)
+            submit(fixture, 0, RSA2048);
+        for (size_t part = 0; cases[i].taken[part] > 0; part++) {
+            assert_int_equal(take(fixture), cases[i].taken[part]);
+            finish(fixture, cases[i].taken[part], 1);
+        }
+        assert_int_equal(fixture->queue.jobs, 0);
+    }
+}
+
 static void too_few_for_a_batch_go_one_by_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -433,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(first_come_first_served),
         TEST(a_batch_is_what_waits_of_one_kind_up_to_the_width),
+        TEST(a_little_more_than_a_step_is_taken_in_two),
         TEST(too_few_for_a_batch_go_one_by_one),
         TEST(clients_are_served_in_turn),
         TEST(who_asks_for_one_is_found_beside_a_flood),

@@ -96,7 +96,7 @@ static void add(struct fixture *fixture, struct key *key, const struct backend *
         fail_msg("%s", reason);
     struct kind *kind = &fixture->kinds.kinds[key->kind->index];
     kind->single_ns = NS_PER_MS;
-    kind->batch_ns = 3 * NS_PER_MS;
+    kind->step_ns = kind->batch_ns = 3 * NS_PER_MS;
     if (kind->batch != NULL)
         kind->threshold = 3;
 }

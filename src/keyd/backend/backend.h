@@ -18,7 +18,8 @@ struct backend {
     uint8_t number;        /* enum wire_backend */
     const int *more_calls; /* system calls it needs beyond immured's own, ended by -1; or NULL */
 
-    bool lanes;    /* a batch costs the same however full: libcrypto signs what is too little */
+    bool lanes; /* a batch costs the same however full (step()): libcrypto signs what is too little
+                 */
     bool fallback; /* libcrypto signs what it fails at: the whole pair is in memory */
     bool waits;    /* a batch may wait for a device: never on the event loop's thread */
     bool verifies; /* sign() itself verifies every RSA signature with the public key */
@@ -29,6 +30,8 @@ struct backend {
     /* How many jobs for such a key it takes at once, at most BACKEND_BATCH_MAX; 0: it does not
      * serve such keys. After open(). */
     size_t (*width)(const struct key *key);
+    /* A batch of up to so many takes less time than one of more; NULL: all take the same. */
+    size_t (*step)(const struct key *key);
     /* Its own form of the key, in key->prepared; false: it cannot serve this one. NULL: none. */
     bool (*key_prepare)(struct key *key);
     void (*key_release)(struct key *key);

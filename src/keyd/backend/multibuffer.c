@@ -56,6 +56,11 @@ static size_t multibuffer_width(const struct key *key)
     return find_algorithm(key) != NULL ? LANES : 0;
 }
 
+static size_t multibuffer_step(const struct key *key)
+{
+    return halves_serve(key) ? HALVES_MAX : LANES;
+}
+
 bool lanes_number_get(const struct key *key, const char *name, uint64_t *limbs, size_t bytes)
 {
     BIGNUM *number = NULL;
@@ -146,17 +151,10 @@ static void multibuffer_sign(void *thread, struct job *const *batch, size_t coun
 
 static bool scratch_fits(const struct lanes_algorithm *algorithm)
 {
-    const struct multibuffer_library *library = &multibuffer.library;
     if (algorithm->type != WIRE_KEY_RSA)
         return true;
-    const void *method[] = {library->rsa_private_method(algorithm->bits),
-                            library->rsa_public_method(algorithm->bits)};
-    for (size_t i = 0; i < 2; i++) {
-        int size = method[i] != NULL ? library->rsa_scratch_size(method[i]) : 0;
-        if (size <= 0 || (size_t)size > sizeof((union lanes_work *)NULL)->rsa.scratch)
-            return false;
-    }
-    return true;
+    size_t size = rsa_scratch_size(&multibuffer.library, algorithm->bits);
+    return size > 0 && size <= sizeof((union lanes_work *)NULL)->rsa.scratch;
 }
 
 /* Names what fails in a line of the log. */
@@ -208,6 +206,7 @@ const struct backend backend_multibuffer = {.name = "multibuffer",
                                             .verifies = true,
                                             .open = multibuffer_open,
                                             .width = multibuffer_width,
+                                            .step = multibuffer_step,
                                             .key_prepare = multibuffer_key_prepare,
                                             .key_release = multibuffer_key_release,
                                             .thread_new = multibuffer_thread_new,

@@ -131,9 +131,9 @@ static EVP_PKEY *rsa_pair(int bits)
     return pair;
 }
 
-/* Every scheme of RSA, and each lane another digest. */
+/* Every scheme of RSA that finds a place, and each job another digest. */
 static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm *algorithm,
-                      const struct key *key, struct contexts *verifier)
+                      const struct key *key, struct contexts *verifier, size_t count)
 {
     static const uint16_t schemes[] = {IMMURE_RSA_PKCS1_SHA256,    IMMURE_RSA_PKCS1_SHA384,
                                        IMMURE_RSA_PKCS1_SHA512,    IMMURE_RSA_PSS_RSAE_SHA256,
@@ -149,9 +149,9 @@ static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm 
                                   .signature = signatures[lane]};
         batch[lane] = &jobs[lane];
     }
-    algorithm->sign(thread, batch, LANES);
+    algorithm->sign(thread, batch, count);
     bool good = true;
-    for (size_t lane = 0; lane < LANES && good; lane++) {
+    for (size_t lane = 0; lane < count && good; lane++) {
         EVP_PKEY_CTX *context = contexts_get(verifier, key, jobs[lane].scheme);
         good = context != NULL && jobs[lane].error == IMMURE_OK &&
                EVP_PKEY_verify(context, jobs[lane].signature, jobs[lane].signature_length,
@@ -168,7 +168,8 @@ bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm
                       .pair = rsa_pair(algorithm->bits)};
     struct contexts *verifier = contexts_new(CONTEXTS_VERIFY);
     bool good = key.pair != NULL && verifier != NULL && backend_multibuffer.key_prepare(&key) &&
-                rsa_batch(thread, algorithm, &key, verifier);
+                rsa_batch(thread, algorithm, &key, verifier, LANES) &&
+                rsa_batch(thread, algorithm, &key, verifier, backend_multibuffer.step(&key));
     backend_multibuffer.key_release(&key);
     contexts_free(verifier);
     EVP_PKEY_free(key.pair);

@@ -15,6 +15,7 @@
 #include "keyd/job.h"
 #include "keyd/secret.h"
 
+#define HALVES_MAX (LANES / 2) /* jobs */
 #define RSA_BYTES_MAX 512
 #define RSA_LIMBS_MAX (RSA_BYTES_MAX / 8)
 #define EC_BYTES_MAX 48
@@ -27,7 +28,8 @@ struct lanes_key {
     struct secret memory; /* where this lies */
     union {
         struct {
-            RSA *public; /* see multibuffer_encoding.h */
+            RSA *public;           /* see multibuffer_encoding.h */
+            struct halves *halves; /* where they serve */
             uint64_t n[RSA_LIMBS_MAX];
             uint64_t p[RSA_LIMBS_MAX / 2], q[RSA_LIMBS_MAX / 2];
             uint64_t dp[RSA_LIMBS_MAX / 2], dq[RSA_LIMBS_MAX / 2], iq[RSA_LIMBS_MAX / 2];
@@ -44,6 +46,7 @@ union lanes_work {
     struct {
         uint8_t encoded[LANES][RSA_BYTES_MAX], signature[LANES][RSA_BYTES_MAX];
         uint8_t opened[LANES][RSA_BYTES_MAX]; /* the signature, with the public key */
+        uint64_t base[LANES][RSA_LIMBS_MAX / 2], power[LANES][RSA_LIMBS_MAX / 2]; /* halves */
         alignas(64) uint8_t scratch[112 * 1024];
     } rsa;
     struct {
@@ -88,6 +91,17 @@ bool rsa_prepare(struct lanes_key *lanes, const struct key *key);
 void rsa_release(struct lanes_key *lanes);
 void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
 bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
+/* What the library asks for; 0: it has not all that such keys need. */
+size_t rsa_scratch_size(const struct multibuffer_library *library, int bits);
+
+/* RSA with both exponentiations of up to HALVES_MAX jobs in one run; false: not with such keys. */
+bool halves_serve(const struct key *key);
+/* False: out of memory. */
+bool halves_prepare(struct lanes_key *lanes, const struct key *key);
+void halves_release(struct lanes_key *lanes);
+/* From `encoded` to `signature`, which is verified by none yet; the status has a lane for each job.
+ */
+multibuffer_status halves_sign(struct lanes_thread *thread, struct job *const *live, size_t filled);
 
 /* What ECDSA computes with, for a thread. NULL: out of memory. */
 struct ecdsa_numbers *ecdsa_numbers_new(void);

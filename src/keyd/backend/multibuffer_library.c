@@ -21,6 +21,8 @@ static const struct {
     SYMBOL("mbx_RSA_Method_BufSize", rsa_scratch_size),
     SYMBOL("mbx_rsa_private_crt_mb8", rsa_private),
     SYMBOL("mbx_rsa_public_mb8", rsa_public),
+    SYMBOL("mbx_exp_mb8", exponentiate),
+    SYMBOL("mbx_exp_BufferSize", exponentiate_scratch_size),
     SYMBOL("mbx_nistp256_ecdsa_sign_mb8", p256_sign),
     SYMBOL("mbx_nistp384_ecdsa_sign_mb8", p384_sign),
     SYMBOL("mbx_ed25519_sign_mb8", ed25519_sign),

@@ -53,6 +53,14 @@ struct multibuffer_library {
     multibuffer_status (*rsa_public)(lanes_in from, lanes_out to, lanes_number n, int bits,
                                      const void *method, uint8_t *scratch);
 
+    /* base^exponent mod modulus; the modulus has a top bit, the base is below it. The table for a
+     * window of the exponent is read whole for each, and so the time does not depend on it. */
+    multibuffer_status (*exponentiate)(uint64_t *const power[LANES], lanes_number base,
+                                       lanes_number exponent, int exponent_bits,
+                                       lanes_number modulus, int modulus_bits, uint8_t *scratch,
+                                       int scratch_size);
+    int (*exponentiate_scratch_size)(int modulus_bits);
+
     multibuffer_ecdsa_sign *p256_sign, *p384_sign;
 
     multibuffer_status (*ed25519_sign)(lanes_out r, lanes_out s, lanes_in message,

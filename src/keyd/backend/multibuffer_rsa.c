@@ -40,12 +40,13 @@ bool rsa_prepare(struct lanes_key *lanes, const struct key *key)
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_EXPONENT1, lanes->rsa.dp, bytes / 2) &&
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_EXPONENT2, lanes->rsa.dq, bytes / 2) &&
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, lanes->rsa.iq, bytes / 2) &&
-           (lanes->rsa.public = encoding_key_new(key->pair)) != NULL;
+           (lanes->rsa.public = encoding_key_new(key->pair)) != NULL && halves_prepare(lanes, key);
 }
 
 void rsa_release(struct lanes_key *lanes)
 {
     encoding_key_free(lanes->rsa.public);
+    halves_release(lanes);
 }
 
 static const EVP_MD *find_hash(const struct lanes_thread *thread, const struct job *job)
@@ -75,32 +76,70 @@ static size_t encode(struct lanes_thread *thread, struct job *const *batch, size
     return filled;
 }
 
-static multibuffer_status compute(struct lanes_thread *thread, struct job *const *live,
-                                  size_t filled, const void *private_method)
+static multibuffer_status sign_whole(struct lanes_thread *thread, struct job *const *live,
+                                     size_t filled)
 {
     const struct multibuffer_library *library = thread->library;
     union lanes_work *work = thread->work;
-    const uint64_t *n[LANES], *p[LANES], *q[LANES], *dp[LANES], *dq[LANES], *iq[LANES];
-    const uint8_t *encoded[LANES], *signature[LANES];
-    uint8_t *signature_out[LANES], *opened[LANES];
+    const uint64_t *p[LANES], *q[LANES], *dp[LANES], *dq[LANES], *iq[LANES];
+    const uint8_t *encoded[LANES];
+    uint8_t *signature[LANES];
     int bits = live[0]->key->bits;
     for (size_t lane = 0; lane < LANES; lane++) {
         size_t source = lane < filled ? lane : 0;
         const struct lanes_key *lanes = live[source]->key->prepared;
-        n[lane] = lanes->rsa.n;
         p[lane] = lanes->rsa.p;
         q[lane] = lanes->rsa.q;
         dp[lane] = lanes->rsa.dp;
         dq[lane] = lanes->rsa.dq;
         iq[lane] = lanes->rsa.iq;
         encoded[lane] = work->rsa.encoded[source];
-        signature[lane] = signature_out[lane] = work->rsa.signature[lane];
+        signature[lane] = work->rsa.signature[lane];
+    }
+    return library->rsa_private(encoded, signature, p, q, dp, dq, iq, bits,
+                                library->rsa_private_method(bits), work->rsa.scratch);
+}
+
+static multibuffer_status open_all(struct lanes_thread *thread, struct job *const *live,
+                                   size_t filled)
+{
+    const struct multibuffer_library *library = thread->library;
+    union lanes_work *work = thread->work;
+    const uint64_t *n[LANES];
+    const uint8_t *signature[LANES];
+    uint8_t *opened[LANES];
+    int bits = live[0]->key->bits;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        size_t source = lane < filled ? lane : 0;
+        n[lane] = ((const struct lanes_key *)live[source]->key->prepared)->rsa.n;
+        signature[lane] = work->rsa.signature[source];
         opened[lane] = work->rsa.opened[lane];
     }
-    return library->rsa_private(encoded, signature_out, p, q, dp, dq, iq, bits, private_method,
-                                work->rsa.scratch) |
-           library->rsa_public(signature, opened, n, bits, library->rsa_public_method(bits),
+    return library->rsa_public(signature, opened, n, bits, library->rsa_public_method(bits),
                                work->rsa.scratch);
+}
+
+static multibuffer_status compute(struct lanes_thread *thread, struct job *const *live,
+                                  size_t filled)
+{
+    bool by_halves = filled <= HALVES_MAX && halves_serve(live[0]->key);
+    multibuffer_status status =
+        by_halves ? halves_sign(thread, live, filled) : sign_whole(thread, live, filled);
+    return status | open_all(thread, live, filled);
+}
+
+size_t rsa_scratch_size(const struct multibuffer_library *library, int bits)
+{
+    const void *private = library->rsa_private_method(bits);
+    const void *public = library->rsa_public_method(bits);
+    if (private == NULL || public == NULL)
+        return 0;
+    const int sizes[] = {library->rsa_scratch_size(private), library->rsa_scratch_size(public),
+                         library->exponentiate_scratch_size(bits / 2)};
+    int largest = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        largest = sizes[i] > largest ? sizes[i] : largest;
+    return (size_t)largest;
 }
 
 void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count)
@@ -110,8 +149,7 @@ void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t coun
     int bits = batch[0]->key->bits;
     size_t bytes = (size_t)bits / 8;
     size_t filled = encode(thread, batch, count, live);
-    const void *method = thread->library->rsa_private_method(bits);
-    multibuffer_status status = filled > 0 ? compute(thread, live, filled, method) : 0;
+    multibuffer_status status = filled > 0 ? compute(thread, live, filled) : 0;
     for (size_t lane = 0; lane < filled; lane++) {
         struct job *job = live[lane];
         if (multibuffer_lane_good(status, lane) &&
@@ -123,5 +161,5 @@ void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t coun
         }
     }
     OPENSSL_cleanse(work, offsetof(union lanes_work, rsa.scratch));
-    OPENSSL_cleanse(work->rsa.scratch, (size_t)thread->library->rsa_scratch_size(method));
+    OPENSSL_cleanse(work->rsa.scratch, rsa_scratch_size(thread->library, bits));
 }
