@@ -28,7 +28,7 @@
 #include "provider_fixture.h"
 
 #define FIRST 10000 /* allocations that are tried to the last one */
-#define LIVES 120   /* of a sample */
+#define LIVES 60    /* of a sample */
 #define PATIENCE 20 /* s, for one life */
 #define FLIGHTS_MAX 20
 #define FDS_MAX 4
