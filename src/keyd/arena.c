@@ -396,6 +396,7 @@ bool arena_call(size_t size, void (*function)(void *arg), void *arg)
     makecontext(&call.on_stack, call_enter, 0);
     own_call = &call;
     swapcontext(&call.before, &call.on_stack);
+    own_call = NULL;
     OPENSSL_cleanse(guard + page, size);
     return true;
 }

@@ -354,11 +354,13 @@ static void run(void *arg)
 {
     struct keyd *keyd = arg;
     keyd->status = EXIT_FAILURE;
-    if (!start(keyd))
-        return;
-    if (keyd->options.test) {
+    bool started = start(keyd);
+    if (started && keyd->options.test) {
         log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
         keyd->status = EXIT_SUCCESS;
+    }
+    if (!started || keyd->options.test) {
+        keyring_free(&keyd->keyring);
         return;
     }
     audit_open(&keyd->server.audit, keyd->config.audit_all);

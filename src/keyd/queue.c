@@ -71,7 +71,6 @@ static void remove_job(struct queue *queue, struct job *job)
     list_remove(&job->queue_node);
     list_remove(&job->age_node);
     job->waiting = false;
-    job->flow = NULL;
     flow->work -= kind_cost(line->kind);
     line->floods -= flow->count-- == QUEUE_FLOOD;
     queue->work -= kind_cost(line->kind);

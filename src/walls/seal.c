@@ -1,9 +1,9 @@
 #include "walls/seal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,12 +25,14 @@ static bool is_kernels(const char *name)
 
 static size_t seal_constant(FILE *maps, size_t *failures)
 {
-    char line[512], rights[5];
-    uintptr_t begin, end;
+    char line[512];
     size_t sealed = 0;
     while (fgets(line, sizeof line, maps) != NULL) {
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, rights) != 3 ||
-            rights[0] != 'r' || rights[1] == 'w' || is_kernels(line))
+        /* "begin-end rights ..." */
+        char *rest;
+        uintptr_t begin = strtoull(line, &rest, 16);
+        uintptr_t end = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
+        if (rest[0] != ' ' || rest[1] != 'r' || rest[2] == 'w' || is_kernels(line))
             continue;
         if (seal(begin, end - begin))
             sealed += end - begin;

@@ -197,7 +197,7 @@ class WithImmured(ToolTest):
     def setUp(self):
         super().setUp()
         self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
-        self.immured = self.start_immured(self.rsa, self.ec)
+        self.immured = self.start_immured(self.rsa, self.ec, top="backend = openssl")
         self.socket = ("--socket", self.path)
 
     def test_keys(self):
