@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "keyd/sample.h"
 
-#define RUNS 3 /* of which the quickest counts: whatever disturbs makes it slower */
+#define SAVED_PERCENT 10 /* of a job's price: for less it is not worth to wait for a full batch */
+#define RUNS 3           /* of which the quickest counts: whatever disturbs makes it slower */
 
 /* A device is waited for; everything else computes. */
 static uint64_t now_for(const struct backend *backend)
@@ -57,6 +58,12 @@ static size_t find_whole(const struct kind *kind)
     return count;
 }
 
+static size_t find_enough(const struct kind *kind)
+{
+    uint64_t step = kind->step_ns / kind->step, full = kind->batch_ns / kind->width;
+    return full < step - step * SAVED_PERCENT / 100 ? kind->width : kind->step;
+}
+
 static bool measure_batches(struct kind *kind, const struct key *key, struct signer *signer)
 {
     kind->batch_ns = kind->step_ns = measure(signer, kind->batch, key, kind->width);
@@ -93,10 +100,12 @@ static bool calibrate_kind(struct kind *kind, const struct key *key, struct sign
         return false;
     kind->threshold = find_threshold(kind);
     log_batches(kind, name);
-    if (kind->threshold > kind->width)
+    if (kind->threshold > kind->width) {
         kind->batch = NULL;
-    else if (kind->threshold <= kind->step)
+    } else if (kind->threshold <= kind->step) {
         kind->whole = find_whole(kind);
+        kind->enough = find_enough(kind);
+    }
     return true;
 }
 

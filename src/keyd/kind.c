@@ -59,7 +59,7 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .single_width = choice->single->width(key)};
     if (kind->batch == NULL)
         return kind;
-    kind->threshold = kind->width = kind->batch->width(key);
+    kind->threshold = kind->width = kind->enough = kind->batch->width(key);
     kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
     return kind;
 }

@@ -23,6 +23,7 @@ struct kind {
     size_t threshold, width;      /* `batch` takes so many jobs at once, from .. to */
     size_t step;                  /* a batch of up to so many takes step_ns, of more batch_ns */
     size_t whole;                 /* when fewer wait, it takes no more than `step` */
+    size_t enough;                /* to wait for more makes none of them cheaper */
     size_t single_width;          /* so many `single` takes */
     uint64_t single_ns;           /* CPU or waiting time: of one signature */
     uint64_t step_ns, batch_ns;   /* of a batch */

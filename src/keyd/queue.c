@@ -122,7 +122,7 @@ void queue_forgive(struct queue *queue, uint64_t ns)
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
-    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->width)
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
         return 0;
     return job_of(flow_of(line->flows.next)->jobs.next, queue_node)->queued_at + queue->hold;
 }

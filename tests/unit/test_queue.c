@@ -44,7 +44,7 @@ static void make_lanes(size_t index)
 {
     struct kind *kind = &kinds.kinds[index];
     kind->batch = &lanes;
-    kind->width = 8;
+    kind->width = kind->enough = 8;
     kind->threshold = 3;
     kind->batch_ns = 3 * kind->single_ns;
 }
@@ -445,6 +445,13 @@ static void a_hold_waits_for_a_full_batch_and_not_for_ever(void **state)
         submit(fixture, 0, RSA2048);
     assert_int_equal(take(fixture), 8);
     finish(fixture, 8, 1);
+    kinds.kinds[RSA2048].enough = 4;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(take(fixture), 0);
+        submit(fixture, 0, RSA2048);
+    }
+    assert_int_equal(take(fixture), 4);
+    finish(fixture, 4, 1);
 }
 
 int main(void)
