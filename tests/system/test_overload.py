@@ -66,7 +66,8 @@ class Overload(harness.SystemTest):
     def setUp(self):
         super().setUp()
         self.report = os.path.join(self.directory, "report")
-        done = subprocess.run([sys.executable, "-B", PROGRAM, "--quick", "--output", self.report],
+        done = subprocess.run([sys.executable, "-B", PROGRAM, "--quick", "--output", self.report,
+                               *(f"--server={name}" for name in SERVERS)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
                               env={**os.environ, "IMMURE_BIN": harness.BIN}, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)

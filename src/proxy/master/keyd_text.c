@@ -64,7 +64,8 @@ char *keyd_text(const struct config *config)
     put_text(out, "backend =", config->keys.backend);
     put_text(out, "multibuffer-library =", config->keys.library);
     put_text(out, "ticket-secret-file =", config->keys.ticket_secret_file);
-    fprintf(out, "ticket-epoch = %" PRIu64 "ms\n", config->keys.ticket_epoch / NS_PER_MS);
+    if (config->keys.ticket_epoch > 0) /* without a keys section immured's own default holds */
+        fprintf(out, "ticket-epoch = %" PRIu64 "ms\n", config->keys.ticket_epoch / NS_PER_MS);
     put_text(out, "user =", config->keys.user);
     put_text(out, "log =", config->log_json ? "json" : "plain");
     put_text(out, "log-level =", levels[config->log_level]);
