@@ -157,7 +157,7 @@ def measure_signatures(setting, given):
 
 
 def measure_neighbours(setting, given):
-    seconds = 1.0 if given.quick else 4.0
+    seconds = 1.0 if given.quick else 6.0
     found = neighbours.measure(setting, seconds)
     print(f"## Neighbours: the time of a lone signature, alone and beside a client that keeps "
           f"{neighbours.WINDOW} under way; one signer thread; {neighbours.TURNS} turns of {seconds:g} s each\n")
@@ -196,7 +196,8 @@ def measure_calls(setting, given):
 def measure_adapters(setting, given):
     """{adapter: [figures]} of those whose library is here"""
     seconds = 1.0 if given.quick else 3.0
-    here = [name for name in sections.ADAPTERS if os.path.exists(setting.tool(f"bench-adapter-{name}"))]
+    here = [name for name in sections.ADAPTERS
+            if os.path.exists(os.path.join(setting.tools, f"bench-adapter-{name}"))]
     rounds = {name: [] for name in here}
     for _ in range(given.rounds):
         for name in here:
@@ -345,8 +346,8 @@ def main():
     given = arguments()
     measures = {"handshakes": measure_handshakes, "turns": measure_turns,
                 "exchange": measure_exchange, "adapters": measure_adapters,
-                "signatures": measure_signatures,
-                "neighbours": measure_neighbours, "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
+                "signatures": measure_signatures, "neighbours": measure_neighbours,
+                "memory": measure_memory, "proxies": measure_proxies, "calls": measure_calls,
                 "idle": measure_idle, "generator": measure_generator, "dropin": measure_dropin}
     print_machine()
     found = {}
