@@ -104,6 +104,13 @@ static bool put_keys(struct buffer *made, const struct wire_frame *frame)
     return wire_put_keys(made, frame->id, keys, count, first, total, &put) && put == count;
 }
 
+static bool put_ticket_keys(struct buffer *made, const struct wire_frame *frame)
+{
+    struct wire_ticket_keys keys;
+    return wire_get_ticket_keys(frame, &keys) == IMMURE_OK &&
+           wire_put_ticket_keys(made, frame->id, &keys);
+}
+
 static bool put_plain(struct buffer *made, const struct wire_frame *frame)
 {
     return wire_put_plain(made, frame->type, frame->id, frame->payload, frame->length);
@@ -116,11 +123,14 @@ static void parse(const struct wire_frame *frame)
         enum wire_type type;
         bool (*put)(struct buffer *made, const struct wire_frame *frame);
     } types[] = {
-        {WIRE_HELLO, put_hello},         {WIRE_WELCOME, put_welcome}, {WIRE_LIST, put_list},
-        {WIRE_SIGN, put_sign},           {WIRE_SIGNED, put_signed},   {WIRE_DECRYPT, put_decrypt},
-        {WIRE_DECRYPTED, put_decrypted}, {WIRE_ERROR, put_error},     {WIRE_FIGURES, put_figures},
-        {WIRE_KEYS, put_keys},           {WIRE_PING, put_plain},      {WIRE_PONG, put_plain},
+        {WIRE_HELLO, put_hello},         {WIRE_WELCOME, put_welcome},
+        {WIRE_LIST, put_list},           {WIRE_SIGN, put_sign},
+        {WIRE_SIGNED, put_signed},       {WIRE_DECRYPT, put_decrypt},
+        {WIRE_DECRYPTED, put_decrypted}, {WIRE_ERROR, put_error},
+        {WIRE_FIGURES, put_figures},     {WIRE_KEYS, put_keys},
+        {WIRE_PING, put_plain},          {WIRE_PONG, put_plain},
         {WIRE_CANCEL, put_plain},        {WIRE_STATS, put_plain},
+        {WIRE_TICKETS, put_plain},       {WIRE_TICKET_KEYS, put_ticket_keys},
     };
     struct buffer made = BUFFER_INIT(WIRE_FRAME_MAX), none = BUFFER_INIT(WIRE_HEADER_SIZE - 1);
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

@@ -284,6 +284,7 @@ class Walls(ImmuredTest):
             self.assertEqual(proc.status(pid)["Groups"], "")
         self.assertEqual(weights(pid), [(0, os.SCHED_BATCH)] * 2 + [(0, os.SCHED_IDLE)])
 
+    @harness.not_sanitized("a sanitizer may have a thread of its own")
     def test_signers_that_do_not_yield(self):
         pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256")))
         self.assertEqual(weights(pid), [(0, os.SCHED_OTHER)] * 2 + [(5, os.SCHED_BATCH)])
