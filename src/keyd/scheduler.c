@@ -19,15 +19,21 @@ static void collect(struct scheduler *scheduler, uint64_t now, struct list *done
     }
 }
 
+static void note_batch(struct scheduler *scheduler, const struct kind *kind, size_t count)
+{
+    scheduler->batches++;
+    if (kind_backend(kind, count)->lanes) {
+        scheduler->lane_batches++;
+        scheduler->lanes_filled += count;
+    }
+}
+
 static size_t take(struct scheduler *scheduler, struct line *line, uint64_t now, struct job **batch,
                    struct list *done)
 {
     size_t count = queue_take(&scheduler->queue, line, now, batch, done);
-    scheduler->batches += count > 0;
-    if (count > 0 && kind_backend(line->kind, count)->lanes) {
-        scheduler->lane_batches++;
-        scheduler->lanes_filled += count;
-    }
+    if (count > 0)
+        note_batch(scheduler, line->kind, count);
     return count;
 }
 
@@ -58,7 +64,7 @@ static void give_to_express(struct scheduler *scheduler, uint64_t now, struct li
         return;
     struct job *job = queue_take_beside_flood(&scheduler->queue, COST_MEDIUM, COST_HEAVY, now);
     if (job != NULL) {
-        scheduler->batches++;
+        note_batch(scheduler, job->key->kind, 1);
         crew_give(scheduler->crew, express, &job, 1, now);
     } else if (now >= crew_held_up(scheduler->crew)) {
         give_to(scheduler, express, now, done);
