@@ -265,15 +265,16 @@ class WithImmured(ToolTest):
         self.assertLess(grown[0], grown[1])
 
     def start_top(self):
-        """top on a terminal: (process id, our end of the terminal, its end)."""
+        """top on a terminal: (process, our end of the terminal, its end, what its end was set to)."""
         ours, its = pty.openpty()
+        before = termios.tcgetattr(its)
         self.addCleanup(os.close, ours)
         self.addCleanup(os.close, its)
         top = subprocess.Popen([harness.program_path("immure"), "top", *self.socket], stdin=its,
                                stdout=its, stderr=its, env={**os.environ, "LC_ALL": "C.UTF-8"})
         self.addCleanup(top.wait)
         self.addCleanup(top.kill)
-        return top, ours, its
+        return top, ours, its, before
 
     def read_screen(self, terminal, wanted):
         shown = b""
@@ -291,8 +292,7 @@ class WithImmured(ToolTest):
         for end in (lambda top, ours: os.write(ours, b"q"),
                     lambda top, ours: os.write(ours, b"\x03"),
                     lambda top, ours: top.send_signal(signal.SIGTERM)):
-            top, ours, its = self.start_top()
-            before = termios.tcgetattr(its)
+            top, ours, its, before = self.start_top()
             shown = self.read_screen(ours, b"signatures_total")
             self.assertIn(b"signatures/s", shown)
             self.assertIn(self.path.encode(), shown)
@@ -303,7 +303,7 @@ class WithImmured(ToolTest):
             self.assertEqual(termios.tcgetattr(its), before)
 
     def test_top_goes_on_when_immured_comes_back(self):
-        top, ours, _ = self.start_top()
+        top, ours, _, _ = self.start_top()
         self.read_screen(ours, b"(q ends)")
         self.immured.signal(signal.SIGTERM)
         self.immured.wait()
