@@ -105,7 +105,10 @@ uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
     if (queue_next(queue, COST_CHEAP, COST_CHEAP, now) != NULL)
         return now;
     uint64_t wake = queue_wake(queue, now);
-    uint64_t held_up = queue->jobs > 0 ? crew_held_up(scheduler->crew) : UINT64_MAX;
+    /* what `hold` keeps back is not for the express either, until queue_wake() */
+    if (queue_next(queue, cheapest(scheduler), COST_HEAVY, now) == NULL)
+        return wake;
+    uint64_t held_up = crew_held_up(scheduler->crew);
     return held_up < wake ? held_up : wake;
 }
 

@@ -293,6 +293,25 @@ static void the_express_steps_in(void **state)
         assert_int_equal(let_one_through(fixture), LANES);
 }
 
+static void what_is_held_is_not_looked_for_before_its_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct scheduler *scheduler = &fixture->scheduler;
+    scheduler->queue.hold = NS_PER_S;
+    submit(fixture, &fixture->rsa, THREADS * LANES);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(scheduler->queue.jobs, 0);
+    fixture->now += NS_PER_S; /* the threads are held up, and the express is free */
+    submit(fixture, &fixture->rsa, LANES / 2);
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(scheduler->queue.jobs, LANES / 2);
+    uint64_t released = fixture->now + NS_PER_S;
+    assert_int_equal(scheduler_deadline(scheduler, fixture->now), released);
+    fixture->now = released;
+    assert_int_equal(run(fixture), 0);
+    assert_int_equal(scheduler->queue.jobs, 0);
+}
+
 static void the_express_takes_one_from_beside_a_flood(void **state)
 {
     struct fixture *fixture = *state;
@@ -342,6 +361,7 @@ int main(void)
         TEST(what_waits_when_a_thread_is_free_is_one_batch),
         TEST(cheap_ones_pass_while_all_threads_are_busy),
         TEST(the_express_steps_in),
+        TEST(what_is_held_is_not_looked_for_before_its_time),
         TEST(the_express_takes_one_from_beside_a_flood),
         TEST(what_is_being_signed_at_the_end_is_freed),
     };
