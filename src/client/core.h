@@ -79,6 +79,11 @@ struct immure_client {
     struct wire_decoder decoder;
 };
 
+/* reply.c */
+
+/* Whether all that was received has been taken: no part of a frame waits for its rest. */
+bool client_between_frames(const struct immure_client *client);
+
 /* request.c */
 
 /* NULL: no request that holds a slot has this id. */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "client/core.h"
 #include "wire/limits.h"
 
 #define BACK_OFF_FIRST NS_PER_MS
@@ -114,6 +115,7 @@ static void try_to_connect(struct immure_blocking *exchange, uint64_t now)
     exchange->socket = exchange->connect(exchange->arg);
     exchange->refused = exchange->socket < 0 ? errno : 0;
     exchange->pid = getpid();
+    exchange->used = false;
 }
 
 static bool would_block(void)
@@ -157,7 +159,14 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
 {
     enum immure_error error = IMMURE_OK;
     *wait = (struct exchange_wait){.descriptor = -1};
-    if (exchange->socket >= 0 && ready && !receive_input(exchange, &error))
+    bool lost = exchange->socket >= 0 && ready && !receive_input(exchange, &error);
+    if (error != IMMURE_OK && exchange->used) {
+        /* It may be what came behind the last reply: the question is put once more, to a connection
+         * of its own. */
+        error = IMMURE_OK;
+        lost = true;
+    }
+    if (lost)
         disconnect(exchange);
     if (error != IMMURE_OK)
         return error;
@@ -175,14 +184,21 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     return IMMURE_OK;
 }
 
-/* The request is given up, and immured is told if it can be. */
-static void give_up(struct immure_blocking *exchange, immure_request id, enum immure_error error)
+/* A late reply, or the rest of a broken one, would be read as the next request's: the connection
+ * goes with the request, and immured drops what it has not begun. */
+static void give_up(struct immure_blocking *exchange, immure_request id)
 {
-    short wanted;
     immure_request_cancel(exchange->client, id);
-    if (exchange->socket >= 0 && (error != IMMURE_E_TIMEOUT || !send_output(exchange, &wanted)))
-        disconnect(exchange);
+    disconnect(exchange);
     errno = exchange->refused;
+}
+
+/* The reply is there. What follows it in the stream belongs to no request. */
+static void finish(struct immure_blocking *exchange, enum immure_error error)
+{
+    exchange->used = true;
+    if (error != IMMURE_OK || !client_between_frames(exchange->client))
+        disconnect(exchange);
 }
 
 bool exchange_poll(void *arg, const struct exchange_wait *wait)
@@ -201,8 +217,10 @@ enum immure_error exchange_run(struct immure_blocking *exchange, const bool *don
     for (uint64_t now; (now = clock_now()) < deadline;) {
         struct exchange_wait wait;
         error = exchange_step(exchange, now, ready, &wait);
-        if (*done)
+        if (*done) {
+            finish(exchange, error);
             return IMMURE_OK;
+        }
         if (error != IMMURE_OK)
             break;
         if (wait.until > deadline)
@@ -211,6 +229,6 @@ enum immure_error exchange_run(struct immure_blocking *exchange, const bool *don
     }
     if (error == IMMURE_OK)
         error = exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
-    give_up(exchange, id, error);
+    give_up(exchange, id);
     return error;
 }

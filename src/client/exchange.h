@@ -22,6 +22,7 @@ struct immure_blocking {
     struct immure_client *client;
     int socket;            /* -1: none */
     pid_t pid;             /* whose connection it is */
+    bool used;             /* a request has been answered on it */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */
     uint64_t back_off;     /* between the last attempt to connect and the next, ns */
     uint64_t next_attempt; /* not to connect before, absolute, ns */
@@ -44,8 +45,8 @@ struct exchange_wait {
 void exchange_begin(struct immure_blocking *exchange);
 /*
  * Connects if there is no connection and it is time to, sends, and receives if the descriptor may
- * be `ready`. Lost connections are no error; what is returned says that the other end is no
- * immured, or will not have this one.
+ * be `ready`. Lost connections are no error, nor is nonsense on one that has served before; what is
+ * returned says that the other end is no immured, or will not have this one.
  */
 enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
                                 struct exchange_wait *wait);
@@ -54,7 +55,8 @@ typedef bool exchange_waiter(void *arg, const struct exchange_wait *wait);
 /* In poll(); the argument is not used. */
 exchange_waiter exchange_poll;
 /* Steps and waits by turns until *done, or until `deadline` or another error: then the request is
- * cancelled. IMMURE_E_IO: there was no connection, exchange->refused says why. */
+ * cancelled and its connection dropped. IMMURE_E_IO: there was no connection, exchange->refused
+ * says why. */
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
                                immure_request id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg);

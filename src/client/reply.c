@@ -225,3 +225,8 @@ enum immure_error immure_client_receive(struct immure_client *client, const void
     }
     return client->failed;
 }
+
+bool client_between_frames(const struct immure_client *client)
+{
+    return buffer_length(&client->decoder.input) == 0;
+}

@@ -231,7 +231,19 @@ class LyingImmured(harness.SystemTest):
         """The event loop waits for each."""
         self.start(signing="sync")
         self.run_lies(["a signature cut"], ["the first bit"], ["an unknown error"],
-                      ["no payload"], ["the end"])
+                      ["no payload"], ["the end"], ["a length too short"], ["junk"], ["the end in a frame"])
+
+    def test_synchronous_out_of_time(self):
+        """What was begun for one handshake is not taken for the answer to the next."""
+        self.start(signing="sync")
+        for name in ("a length too long", "another id", "silence"):
+            with self.subTest(lie=name):
+                self.immured.lie(name)
+                for version in (clients.TLS12, clients.TLS13):
+                    self.assertIsNotNone(self.try_once(version))
+                self.assertGreater(self.immured.told, 0)
+                self.immured.lie()
+                self.assert_served()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,7 +29,14 @@ enum habit {
     HANG_UP_HALF, /* in the middle of the reply */
     SILENT,       /* reads and says nothing */
     REFUSE,       /* an error about the stream */
+    CUT,          /* the reply's frame says one byte less than there are */
+    STRETCHED,    /* or one byte more */
+    DOUBLED,      /* the reply twice */
+    TALKATIVE,    /* junk behind the reply */
+    LATE,         /* junk, a moment after the reply */
 };
+
+#define LENGTH_LOW 3 /* the low byte of the payload's length in a frame */
 
 /* A server on a unix socket that treats its connections by one habit each, the last for the rest.
  */
@@ -71,8 +79,29 @@ static void answer(struct peer *peer, const struct peer_request *request)
         wire_put_figures(&peer->output, request->id, &figure, 1);
         break;
     default:
-        wire_put_plain(&peer->output, WIRE_PONG, request->id, NULL, 0);
+        wire_put_plain(&peer->output, WIRE_PONG, request->id, "pong", 4);
     }
+}
+
+static const uint8_t junk[20] = {0x99};
+
+/* What follows the first `before` bytes of the output is the reply. */
+static void spoil(struct peer *peer, enum habit habit, size_t before)
+{
+    size_t length = buffer_length(&peer->output) - before;
+    uint8_t *reply = peer->output.data + peer->output.start + before;
+    if (habit == CUT)
+        reply[LENGTH_LOW]--;
+    if (habit == STRETCHED)
+        reply[LENGTH_LOW]++;
+    if (habit == DOUBLED) {
+        uint8_t copy[256];
+        assert_true(length <= sizeof copy);
+        memcpy(copy, reply, length);
+        assert_true(buffer_append(&peer->output, copy, length));
+    }
+    if (habit == TALKATIVE)
+        assert_true(buffer_append(&peer->output, junk, sizeof junk));
 }
 
 static void forget(struct peer *peer)
@@ -91,14 +120,21 @@ static bool react(struct peer *peer, int connection, enum habit habit)
         return false;
     if (habit == REFUSE)
         peer_say_error(peer, 0, IMMURE_E_PEER, "not you");
-    for (size_t i = 0; i < peer->count && habit != REFUSE; i++)
+    for (size_t i = 0; i < peer->count && habit != REFUSE; i++) {
+        size_t before = buffer_length(&peer->output);
         answer(peer, &peer->requests[i]);
+        spoil(peer, habit, before);
+    }
     forget(peer);
     size_t length = buffer_length(&peer->output);
     if (habit == HANG_UP_HALF)
         length -= 3;
     bool sent = send(connection, buffer_bytes(&peer->output), length, MSG_NOSIGNAL) > 0;
     buffer_consume(&peer->output, length);
+    if (habit == LATE) {
+        poll(NULL, 0, 20); /* until the reply has been taken */
+        send(connection, junk, sizeof junk, MSG_NOSIGNAL);
+    }
     return sent && habit != HANG_UP_HALF;
 }
 
@@ -319,6 +355,34 @@ static void test_refused_by_the_peer(void **state)
     server_end(&server);
 }
 
+/* However a reply breaks the stream, the next request is not answered by what is left of it. */
+static void test_broken_streams(void **state)
+{
+    (void)state;
+    static const struct {
+        enum habit habit;
+        enum immure_error error; /* of the request that met it */
+        size_t connections;      /* when the next has been answered */
+    } cases[] = {
+        {CUT, IMMURE_OK, 2},           {STRETCHED, IMMURE_E_TIMEOUT, 2},
+        {SILENT, IMMURE_E_TIMEOUT, 2}, {TALKATIVE, IMMURE_OK, 2},
+        {LATE, IMMURE_OK, 2},          {DOUBLED, IMMURE_OK, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const enum habit habits[] = {cases[i].habit, ANSWER};
+        struct server server;
+        server_begin(&server, habits, 2);
+        struct immure_blocking *blocking = immure_blocking_unix(server.path);
+        assert_int_equal(immure_blocking_ping(blocking, 200 * NS_PER_MS), cases[i].error);
+        poll(NULL, 0, 50); /* what comes late has come */
+        assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
+        assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
+        assert_int_equal(server.connections, cases[i].connections);
+        immure_blocking_free(blocking);
+        server_end(&server);
+    }
+}
+
 static int connect_refused(void *arg)
 {
     struct peer peer;
@@ -436,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_lost_connections_are_replaced),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_refused_by_the_peer),
+        cmocka_unit_test(test_broken_streams),
         cmocka_unit_test(test_refused_before_the_first_byte),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_own_way_to_connect),
