@@ -1,12 +1,9 @@
 #include "handshake/lanes.h"
 
-#include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ALGORITHM_X25519 4 /* of enum MBX_ALGO */
-#define WIDTH_EIGHT 8      /* of enum MBX_WIDTH */
 /* Below the caller's frame: what the vectors of a batch were spilled to. */
 #define STACK_TOUCHED 8192
 
@@ -18,35 +15,24 @@
  */
 #define RUN_BYTES 3
 
+static const struct multibuffer_symbol symbols[] = {
+    {"mbx_get_algo_info", offsetof(struct lanes, algorithm_info)},
+    {"mbx_x25519_public_key_mb8", offsetof(struct lanes, public_key)},
+    {"mbx_x25519_mb8", offsetof(struct lanes, shared_secret)},
+};
+
 bool lanes_open(struct lanes *lanes, char *reason, size_t size)
 {
-    static const char *const sonames[] = {"libcrypto_mb.so.13", "libcrypto_mb.so.12",
-                                          "libcrypto_mb.so.11"};
-    void *library = NULL;
-    const char *soname = NULL;
-    for (size_t i = 0; library == NULL && i < sizeof sonames / sizeof *sonames; i++) {
-        soname = sonames[i];
-        library = dlopen(soname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    }
-    if (library == NULL) {
-        snprintf(reason, size, "there is no libcrypto_mb.so.11 to .so.13 here");
+    const char *soname =
+        multibuffer_load(NULL, symbols, sizeof symbols / sizeof symbols[0], lanes, reason, size);
+    if (soname == NULL)
         return false;
-    }
-    uint64_t (*algorithm_info)(int algorithm);
-    *(void **)(void *)&algorithm_info = dlsym(library, "mbx_get_algo_info");
-    *(void **)(void *)&lanes->public_key = dlsym(library, "mbx_x25519_public_key_mb8");
-    *(void **)(void *)&lanes->shared_secret = dlsym(library, "mbx_x25519_mb8");
-    bool complete =
-        algorithm_info != NULL && lanes->public_key != NULL && lanes->shared_secret != NULL;
-    if (!complete)
-        snprintf(reason, size, "%s has no X25519", soname);
-    else if ((algorithm_info(ALGORITHM_X25519) & WIDTH_EIGHT) == 0)
+    if ((lanes->algorithm_info(MULTIBUFFER_X25519) & LANES) == 0)
         snprintf(reason, size, "%s has no X25519 for this processor", soname);
     else if (!lanes_known_answers(lanes))
         snprintf(reason, size, "X25519 of %s is wrong", soname);
     else
         lanes->soname = soname;
-    dlclose(library); /* RTLD_NODELETE: it is counted, not unloaded */
     return lanes->soname != NULL;
 }
 
@@ -87,11 +73,11 @@ static bool is_zero(const uint8_t secret[X25519_SIZE])
     return any == 0;
 }
 
-static unsigned good_lanes(uint32_t status, size_t count)
+static unsigned good_lanes(multibuffer_status status, size_t count)
 {
     unsigned good = 0;
     for (size_t i = 0; i < count; i++)
-        if ((status >> 4 * i & 0xf) == 0)
+        if (multibuffer_lane_good(status, i))
             good |= 1U << i;
     return good;
 }
@@ -108,7 +94,7 @@ unsigned lanes_make_public(const struct lanes *lanes, size_t count,
         in[i] = private[i < count ? i : 0];
         out[i] = i < count ? public[i] : unused;
     }
-    uint32_t status = lanes->public_key(out, in);
+    multibuffer_status status = lanes->public_key(out, in);
     cleanse_stack();
     return good_lanes(status, count);
 }

@@ -1,30 +1,23 @@
 /*
- * X25519 in the eight lanes of Intel's crypto_mb, found at run time. Its headers belong to a
- * package that a build need not have, so what is called is declared here.
+ * X25519 in the eight lanes of crypto_mb.
  *
  * A shared secret may be wrong for public keys that lanes_serve_key() refuses. Ask before.
  */
 #ifndef HANDSHAKE_LANES_H
 #define HANDSHAKE_LANES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "multibuffer/multibuffer.h"
 
-#define LANES 8
 #define X25519_SIZE 32
-
-typedef uint8_t *const lanes_out[LANES];
-typedef const uint8_t *const lanes_in[LANES];
 
 struct lanes {
     const char *soname; /* NULL: none */
-    /* Both return four bits a lane, 0 being success. */
-    uint32_t (*public_key)(lanes_out public, lanes_in private);
-    uint32_t (*shared_secret)(lanes_out secret, lanes_in private, lanes_in public);
+    multibuffer_algorithm_info *algorithm_info;
+    multibuffer_status (*public_key)(lanes_out public, lanes_in private);
+    multibuffer_status (*shared_secret)(lanes_out secret, lanes_in private, lanes_in public);
 };
 
-/* False: one line in `reason`. The library stays loaded. */
+/* False: one line in `reason`. */
 bool lanes_open(struct lanes *lanes, char *reason, size_t size);
 
 /* False: the lanes may compute something else with this public key than everyone else does. */

@@ -1,7 +1,5 @@
 /*
- * Intel's crypto_mb (Cryptography Primitives Library, multi-buffer), found at run time: eight
- * operations at a time, one in each lane of the processor's vectors. Its headers belong to a
- * package that a build need not have, so what is called is declared here.
+ * What signs in crypto_mb (multibuffer/multibuffer.h).
  *
  * Numbers are little-endian 64-bit limbs, zero-padded to the full size; messages, digests and
  * signatures are bytes, most significant first. Sizes are not checked, nor are lanes compared.
@@ -9,27 +7,8 @@
 #ifndef KEYD_BACKEND_MULTIBUFFER_LIBRARY_H
 #define KEYD_BACKEND_MULTIBUFFER_LIBRARY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "multibuffer/multibuffer.h"
 
-#define LANES 8
-
-/* enum MBX_ALGO */
-enum multibuffer_number {
-    MULTIBUFFER_RSA_2048 = 1,
-    MULTIBUFFER_RSA_3072 = 2,
-    MULTIBUFFER_RSA_4096 = 3,
-    MULTIBUFFER_P256 = 5,
-    MULTIBUFFER_P384 = 6,
-    MULTIBUFFER_ED25519 = 14 /* from .so.12 on; the number is nothing's in .so.11 */
-};
-
-/* Four bits a lane, 0 being success. */
-typedef uint32_t multibuffer_status;
-
-typedef const uint8_t *const lanes_in[LANES];
-typedef uint8_t *const lanes_out[LANES];
 typedef const uint64_t *const lanes_number[LANES];
 
 typedef multibuffer_status multibuffer_ecdsa_sign(lanes_out r, lanes_out s, lanes_in digest,
@@ -37,11 +16,9 @@ typedef multibuffer_status multibuffer_ecdsa_sign(lanes_out r, lanes_out s, lane
                                                   uint8_t *unused);
 
 struct multibuffer_library {
-    void *handle;
     const char *name; /* as it was asked for */
 
-    /* A mask of how many lanes it has for the algorithm on this processor; 0: none. */
-    uint64_t (*algorithm_info)(int number);
+    multibuffer_algorithm_info *algorithm_info;
 
     const void *(*rsa_private_method)(int bits);
     const void *(*rsa_public_method)(int bits); /* for e = 65537 */
@@ -68,14 +45,8 @@ struct multibuffer_library {
                                        lanes_in public_key);
 };
 
-/* `path` NULL: the versions that are known, newest first. False: one line in `reason`. Never
- * unloaded. */
+/* `path` NULL: where the system has it. False: one line in `reason`. */
 bool multibuffer_library_open(struct multibuffer_library *library, const char *path, char *reason,
                               size_t size);
-
-static inline bool multibuffer_lane_good(multibuffer_status status, size_t lane)
-{
-    return (status >> 4 * lane & 0xF) == 0;
-}
 
 #endif
