@@ -113,7 +113,7 @@ uint64_t kind_cost(const struct kind *kind)
 void kind_describe(const struct kind *kind, char *text, size_t size)
 {
     static const char *const names[] = {
-        [WIRE_KEY_RSA] = "RSA",           [WIRE_KEY_EC] = "EC",
+        [WIRE_KEY_RSA] = "RSA",           [WIRE_KEY_EC] = "P",
         [WIRE_KEY_ED25519] = "Ed25519",   [WIRE_KEY_RSA_PSS] = "RSA-PSS",
         [WIRE_KEY_MLDSA44] = "ML-DSA-44", [WIRE_KEY_MLDSA65] = "ML-DSA-65",
         [WIRE_KEY_MLDSA87] = "ML-DSA-87"};

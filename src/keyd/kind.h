@@ -48,7 +48,7 @@ size_t kind_take(const struct kind *kind, size_t waiting);
 uint64_t kind_time(const struct kind *kind, size_t count);
 /* An estimate for one more job when many wait, ns. */
 uint64_t kind_cost(const struct kind *kind);
-/* "RSA-2048", into `text`. */
+/* "RSA-2048", "P-256", "Ed25519", into `text`. */
 void kind_describe(const struct kind *kind, char *text, size_t size);
 
 #endif

@@ -204,8 +204,8 @@ class WithImmured(ToolTest):
         rows = self.immure("key", "list", *self.socket).splitlines()
         self.assertEqual([re.split(r"  +", row) for row in rows],
                          [["NAME", "TYPE", "BACKEND", "LANES", "KEY ID"],
-                          ["key 0", "RSA 2048", "openssl", "-", self.rsa.id.hex()],
-                          ["key 1", "EC P-256", "openssl", "-", self.ec.id.hex()]])
+                          ["key 0", "RSA-2048", "openssl", "-", self.rsa.id.hex()],
+                          ["key 1", "P-256", "openssl", "-", self.ec.id.hex()]])
         listed = self.objects("key", "list", *self.socket)
         self.assertEqual([(each["name"], each["key_id"]) for each in listed],
                          [("key 0", self.rsa.id.hex()), ("key 1", self.ec.id.hex())])
@@ -318,7 +318,7 @@ class WithImmured(ToolTest):
         path = self.write("site.ref", reference(self.path, self.rsa.spki))
         text = self.immure("check", path, "--certificate", crt)
         self.assertEqual(set(line.split()[0] for line in text.splitlines()), {"good"})
-        for expected in (f"RSA 2048, {self.rsa.id.hex()}, at {self.path}", 'calls it "key 0"',
+        for expected in (f"RSA-2048, {self.rsa.id.hex()}, at {self.path}", 'calls it "key 0"',
                          f"certificate in {crt} is for this key"):
             self.assertIn(expected, text)
 

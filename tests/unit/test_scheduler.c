@@ -209,6 +209,31 @@ static void kinds_are_shared_and_chosen(void **state)
     assert_string_equal(reason, "more than 32 kinds of keys are configured");
 }
 
+static void kinds_have_the_names_of_the_field(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wire_key_type type;
+        int bits;
+        const char *name;
+    } rows[] = {
+        {WIRE_KEY_RSA, 2048, "RSA-2048"},
+        {WIRE_KEY_RSA_PSS, 3072, "RSA-PSS-3072"},
+        {WIRE_KEY_EC, 256, "P-256"},
+        {WIRE_KEY_EC, 521, "P-521"},
+        {WIRE_KEY_ED25519, 256, "Ed25519"},
+        {WIRE_KEY_MLDSA44, 10496, "ML-DSA-44"},
+        {WIRE_KEY_MLDSA65, 15616, "ML-DSA-65"},
+        {WIRE_KEY_MLDSA87, 20736, "ML-DSA-87"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char name[32];
+        kind_describe(&(struct kind){.type = rows[i].type, .bits = rows[i].bits}, name,
+                      sizeof name);
+        assert_string_equal(name, rows[i].name);
+    }
+}
+
 static void a_few_cheap_ones_are_signed_at_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -356,6 +381,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(kinds_are_shared_and_chosen),
+        TEST(kinds_have_the_names_of_the_field),
         TEST(a_few_cheap_ones_are_signed_at_once),
         TEST(of_many_cheap_ones_threads_take_their_part),
         TEST(what_waits_when_a_thread_is_free_is_one_batch),

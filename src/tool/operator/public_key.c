@@ -1,6 +1,5 @@
 #include "operator/public_key.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
@@ -16,11 +15,9 @@
 #include "immure/reference.h"
 #include "wire/scheme.h"
 
-#define EC_TYPE "EC "
-
 static void describe(struct public_key *key)
 {
-    char group[PUBLIC_KEY_TYPE_SIZE - 4];
+    char group[PUBLIC_KEY_TYPE_SIZE];
     if (key->pkey == NULL) {
         snprintf(key->type, sizeof key->type, "unknown");
         return;
@@ -28,11 +25,12 @@ static void describe(struct public_key *key)
     const char *name = EVP_PKEY_get0_type_name(key->pkey);
     if (EVP_PKEY_get_group_name(key->pkey, group, sizeof group, NULL) == 1) {
         const char *nist = EC_curve_nid2nist(OBJ_sn2nid(group));
-        snprintf(key->type, sizeof key->type, EC_TYPE "%s", nist != NULL ? nist : group);
+        snprintf(key->type, sizeof key->type, "%s", nist != NULL ? nist : group);
     } else if (strncmp(name, "RSA", 3) == 0) {
-        snprintf(key->type, sizeof key->type, "%s %d", name, EVP_PKEY_get_bits(key->pkey));
+        snprintf(key->type, sizeof key->type, "%s-%d", name, EVP_PKEY_get_bits(key->pkey));
     } else {
-        snprintf(key->type, sizeof key->type, "%s", name);
+        bool ed25519 = EVP_PKEY_is_a(key->pkey, "ED25519");
+        snprintf(key->type, sizeof key->type, "%s", ed25519 ? "Ed25519" : name);
     }
 }
 
@@ -126,9 +124,7 @@ bool public_key_takes_tls13(const struct public_key *key, uint16_t code)
     const struct wire_scheme *scheme = wire_scheme_find(code);
     if (scheme == NULL || !scheme->tls13)
         return false;
-    size_t prefix = strlen(EC_TYPE);
-    return scheme->tls13_group == NULL || (strncmp(key->type, EC_TYPE, prefix) == 0 &&
-                                           strcmp(key->type + prefix, scheme->tls13_group) == 0);
+    return scheme->tls13_group == NULL || strcmp(key->type, scheme->tls13_group) == 0;
 }
 
 static bool set_padding(EVP_PKEY_CTX *context, const struct wire_scheme *scheme)

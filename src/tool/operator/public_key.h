@@ -16,7 +16,7 @@ struct public_key {
     size_t spki_length;
     uint8_t id[IMMURE_KEY_ID_SIZE];  /* its SHA-256 */
     EVP_PKEY *pkey;                  /* NULL: of a kind that this libcrypto does not know */
-    char type[PUBLIC_KEY_TYPE_SIZE]; /* "RSA 2048", "EC P-256", "ED25519", "unknown" */
+    char type[PUBLIC_KEY_TYPE_SIZE]; /* "RSA-2048", "P-256", "Ed25519", "unknown" */
 };
 
 /* Copies the bytes. False: out of memory, and there is nothing to free. */
