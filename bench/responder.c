@@ -77,7 +77,7 @@ int main(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    slice_set(100 * 1000); /* it shares its core with immure-storm */
+    slice_precede(); /* it shares its core with immure-storm */
     int listener = listen_anywhere(), epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     if (epoll == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)

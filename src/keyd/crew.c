@@ -22,6 +22,10 @@
 #define HELD_UP_TIMES 4
 
 #define LOWER_WEIGHT 5 /* nice: a third of the weight of others */
+/* A 68th. Not SCHED_IDLE: a thread of that class which ends does so in the time that it is given,
+ * and whoever waits for its process may spin for that in the kernel, half a minute on one core, if
+ * something has looked at its entries in /proc. */
+#define LEAST_WEIGHT 19
 #define EXPRESS_SLICE                                                                              \
     (100 * NS_PER_US) /* shorter than others', so that it need not wait for them */
 
@@ -58,13 +62,11 @@ static void tell(struct crew *crew)
 
 static void member_weigh(const struct crew_member *member)
 {
-    if (member->yield && !member->express) {
-        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
-    } else if (member->express && !member->yield) {
-        slice_set(EXPRESS_SLICE);
-    } else if (!member->express) {
+    if (!member->express) {
         sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-        setpriority(PRIO_PROCESS, (id_t)gettid(), LOWER_WEIGHT);
+        setpriority(PRIO_PROCESS, (id_t)gettid(), member->yield ? LEAST_WEIGHT : LOWER_WEIGHT);
+    } else if (!member->yield) {
+        slice_set(EXPRESS_SLICE);
     }
 }
 

@@ -2,10 +2,9 @@
  * The signer threads. Each has a mailbox for one batch: the event loop gives, the thread signs, the
  * event loop collects; neither ever holds a lock that the other waits for.
  *
- * That matters where they yield, for event loops that do not wait for them: then the threads run as
- * SCHED_IDLE, and whatever wakes up takes the core from them at once, not at the kernel's next
- * tick. What nobody else uses is all theirs. Where they do not yield, clients wait for what they
- * sign, and they have a weight somewhat below that of others.
+ * That matters where they yield, for event loops that do not wait for them: then the threads have
+ * the least weight there is, and use what others leave. Where they do not yield, clients wait for
+ * what they sign, and they have a weight somewhat below that of others.
  *
  * One more thread, the express, has the weight of the event loop and may take the core from the
  * others. It is for two cases: the others make no progress, because somebody else keeps the machine

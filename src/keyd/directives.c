@@ -117,8 +117,8 @@ const struct directive directives[] = {
      "Signer threads. Default: one for each CPU that is online. A few ECDSA and Ed25519 signatures "
      "at a time are made without them, so that these never wait for RSA."},
     {SECTION_ALL, "yield", &type_switch, offsetof(struct config, yield), "no",
-     "Whether signer threads use only the time that nobody else wants (SCHED_IDLE), so that they "
-     "never keep an event loop from running: for clients that do not wait for their signatures. "
+     "Whether signer threads use what time others leave (nice 19, SCHED_BATCH), so that they "
+     "do not keep an event loop from running: for clients that do not wait for their signatures. "
      "One more thread, of ordinary weight, steps in when that is no time at all. immure-proxy says "
      "`yes` to its own immured where `signing` is `async`."},
     {SECTION_ALL, "listen", &type_text, offsetof(struct config, listen), NULL,

@@ -259,7 +259,7 @@ def weights(pid):
     for task in os.listdir(f"/proc/{pid}/task"):
         fields = proc.read(pid, f"task/{task}/stat").rsplit(")", 1)[1].split()
         found.append((int(fields[16]), int(fields[38])))
-    return sorted(found, key=lambda weight: weight[::-1])
+    return sorted(found)
 
 
 class Walls(ImmuredTest):
@@ -282,7 +282,7 @@ class Walls(ImmuredTest):
         if os.geteuid() == 0:
             self.assertNotIn(0, proc.uids(pid))
             self.assertEqual(proc.status(pid)["Groups"], "")
-        self.assertEqual(weights(pid), [(0, os.SCHED_BATCH)] * 2 + [(0, os.SCHED_IDLE)])
+        self.assertEqual(weights(pid), [(0, os.SCHED_BATCH)] * 2 + [(19, os.SCHED_BATCH)])
 
     @harness.not_sanitized("a sanitizer may have a thread of its own")
     def test_signers_that_do_not_yield(self):

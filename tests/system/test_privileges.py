@@ -52,6 +52,25 @@ class Privileges(harness.SystemTest):
     def test_user(self):
         self.assertEqual(proc.uids(self.serve(top='user = "12345"').worker()), [ANYBODY] * 4)
 
+    @harness.needs_root("real time is not for everybody")
+    def test_real_time(self):
+        """The event loops, and nothing else."""
+        proxy = self.serve(top="priority = real-time", workers=2)
+        policies = {pid: sorted(os.sched_getscheduler(int(task))
+                                for task in os.listdir(f"/proc/{pid}/task"))
+                    for pid in (proxy.pid, proxy.worker(), proxy.immured())}
+        self.assertEqual(policies[proxy.worker()].count(os.SCHED_RR), 2)
+        self.assertIn(os.SCHED_OTHER, policies[proxy.worker()], "main and admin")
+        self.assertNotIn(os.SCHED_RR, policies[proxy.pid] + policies[proxy.immured()])
+        self.assertNotIn("priority = real-time", proxy.log())
+
+    @harness.needs_root("to become somebody else")
+    def test_real_time_that_is_not_allowed(self):
+        proxy = self.serve(uid=ANYBODY, top="priority = real-time")
+        self.assertIn("priority = real-time: Operation not permitted", proxy.log())
+        self.assertEqual({os.sched_getscheduler(int(task))
+                          for task in os.listdir(f"/proc/{proxy.worker()}/task")}, {os.SCHED_OTHER})
+
     @harness.needs_root("to look at a process that is not dumpable")
     @harness.not_sanitized("its run time needs what the walls forbid")
     def test_the_walls_of_immured(self):

@@ -84,6 +84,7 @@ static void defaults(void **state)
     assert_in_range(config->workers, 1, 256);
     assert_in_range(config->keys.threads, 1, 256);
     assert_int_equal(config->signing, SIGNING_ASYNC);
+    assert_false(config->real_time);
     assert_string_equal(config->user, "nobody");
     assert_false(config->log_json);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
@@ -124,6 +125,7 @@ static void top_level(void **state)
     (void)state;
     struct config *config = load_good("workers = 3\n"
                                       "signing = in-process\n"
+                                      "priority = real-time\n"
                                       "user = www-data\n"
                                       "log = json\n"
                                       "log-level = debug\n"
@@ -138,6 +140,7 @@ static void top_level(void **state)
     assert_int_equal(config->workers, 3);
     assert_int_equal(config->signing, SIGNING_IN_PROCESS);
     assert_string_equal(signing_mode_name(config->signing), "in-process");
+    assert_true(config->real_time);
     assert_string_equal(config->user, "www-data");
     assert_true(config->log_json);
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);

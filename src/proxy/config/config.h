@@ -73,6 +73,7 @@ struct config {
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */
+    bool real_time;          /* the event loops */
     char *user;              /* of the worker when started as root: name or number */
     bool log_json;
     int log_level; /* enum log_level */

@@ -43,6 +43,7 @@ static const struct choice fast_handshakes[] = {{"auto", FAST_ALL},
                                                 {"key-exchange", FAST_KEY_PAIRS | FAST_DERIVATION},
                                                 {"off", 0},
                                                 {NULL, 0}};
+static const struct choice priorities[] = {{"normal", false}, {"real-time", true}, {NULL, 0}};
 static const struct choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
 static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
                                            {"warning", LOG_LEVEL_WARNING},
@@ -80,6 +81,18 @@ const struct directive directives[] = {
          "handshakes of a loop turn. `auto`: all that this machine can do. `key-schedule`: the "
          "first. `key-pairs`: the first two. `key-exchange`: the last two. `off`: none. The log "
          "says at start what is in force."},
+    {SECTION_TOP, "priority", TYPE_CHOICE, .standard = "normal", .choices = priorities,
+     FIELD(struct config, real_time),
+     .text =
+         "Of the event loops. `real-time` (SCHED_RR, the least of its priorities): a loop that "
+         "wakes "
+         "has the core at once, where it would wait for up to a tick of the kernel while signers "
+         "or "
+         "other programs use it; for cores that are shared. What a loop is too busy to leave, "
+         "others "
+         "on its core do not get, but for the kernel's reserve of 5 % (sched(7)). Takes "
+         "CAP_SYS_NICE or "
+         "RLIMIT_RTPRIO; without them the loops are as with `normal`, and the log says so."},
     {SECTION_TOP, "user", TYPE_TEXT, .standard = "nobody", FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
     {SECTION_TOP, "log", TYPE_CHOICE, .standard = "plain", .choices = log_forms,

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,22 @@ static bool prepare_admin(struct worker *worker)
 
 /* ---- life ---- */
 
+/* For the threads to inherit, while there are the rights to. */
+static void take_real_time(void)
+{
+    const struct sched_param least = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_RR, &least) != 0)
+        log_warning("priority = real-time: %s; the event loops run as with normal",
+                    strerror(errno));
+}
+
+/* What this thread does, and the admin page, can wait. */
+static void give_back_real_time(void)
+{
+    if (sched_getscheduler(0) == SCHED_RR)
+        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
+}
+
 static void *thread_main(void *arg)
 {
     struct thread *thread = arg;
@@ -176,14 +193,15 @@ static void *thread_main(void *arg)
 
 static bool start_threads(struct worker *worker)
 {
-    if (worker->admin != NULL && !admin_start(worker->admin))
-        return false;
     pthread_barrier_init(&worker->gate, NULL, worker->thread_count + 1);
     for (unsigned i = 0; i < worker->thread_count; i++) {
         worker->threads[i]->gate = &worker->gate;
         if (pthread_create(&worker->threads[i]->handle, NULL, thread_main, worker->threads[i]) != 0)
             return false;
     }
+    give_back_real_time();
+    if (worker->admin != NULL && !admin_start(worker->admin))
+        return false;
     pthread_barrier_wait(&worker->gate);
     if (!confine_calls(&worker->walls))
         return false;
@@ -259,6 +277,8 @@ static bool prepare(struct worker *worker, struct config_error *error)
     if (!load_threads(worker, error))
         return false;
     tell_fast_handshake(worker);
+    if (config->real_time)
+        take_real_time();
     if (geteuid() == 0 && !privilege_drop(config->user, reason, sizeof reason)) {
         snprintf(error->text, sizeof error->text, "%s: user: %s", config->file, reason);
         return false;

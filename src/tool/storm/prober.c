@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,9 +14,6 @@
 
 #define EVENTS_MAX 64
 #define RETRY_PAUSE (100 * NS_PER_MS)
-#define NICE_OF_CLOCK (-10)
-/* Or requests are late by what is left of a storm thread's slice. */
-#define SLICE_OF_CLOCK (100 * NS_PER_US)
 /* target_connect's numbers: far from those of the storm's threads. */
 #define FIRST_NUMBER (UINT64_C(240) * 250 * 256)
 
@@ -374,8 +370,7 @@ void prober_run(struct prober *prober, const struct timetable *timetable)
 {
     const struct options *options = prober->target->options;
     struct cpu_watch watch = {0};
-    slice_set(SLICE_OF_CLOCK);
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_OF_CLOCK); /* if it is allowed */
+    slice_precede();
     prober->schedule =
         schedule_regular(timetable->start, options->probe_rate * prober->count, options->seed);
     prober->phase = prober->schedule.next;
