@@ -44,7 +44,7 @@ def capacity(setting, plan, key):
     """Handshakes a second that the server can do with the key in its own process, beside the work for
     the established connections."""
     with setting.responder() as backend, \
-            servers.running(setting, "in-process", key, backend.port) as server:
+            servers.running(setting, plan, "in-process", key, backend.port) as server:
         if plan.ahead:
             servers.put_ahead(server.pid)
         command = storm_command(server.port, plan, "--concurrency", 32, "--warmup", 0.5,
@@ -131,7 +131,7 @@ def own_figures(server, begin, end):
 def run(setting, plan, key, name, rate):
     """The record of one storm at one server: plain data."""
     with setting.responder() as backend, \
-            servers.running(setting, name, key, backend.port) as server:
+            servers.running(setting, plan, name, key, backend.port) as server:
         admin = name not in servers.PEERS
         if plan.ahead:
             servers.put_ahead(server.pid)

@@ -35,6 +35,9 @@ def arguments():
     parser.add_argument("--peers", action="store_true",
                         help=f"the peers that are installed too: {', '.join(servers.PEERS)}")
     parser.add_argument("--tls", default="1.3", choices=("1.2", "1.3"), help="default 1.3")
+    parser.add_argument("--priority", default="real-time", choices=("real-time", "normal"),
+                        help="of immure-proxy's event loops: they share a core with all else of the "
+                             "server (real-time, which takes root)")
     parser.add_argument("--load", type=float, default=0.8, metavar="SHARE",
                         help="of what the server can do in-process (0.8); above 1 its queues grow")
     parser.add_argument("--rate", type=float, metavar="R", help="handshakes a second, in place of --load")

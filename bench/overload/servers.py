@@ -155,11 +155,12 @@ def slower_backends(directory):
 
 
 @contextlib.contextmanager
-def running(setting, name, key, backend_port):
+def running(setting, plan, name, key, backend_port):
     """The server of this name: a signing mode, "async BACKEND", or a peer."""
     if name not in PEERS:
         mode, _, signing_backend = name.partition(" ")
-        with setting.proxy(key, mode, backend_port, signing_backend) as proxy:
+        with setting.proxy(key, mode, backend_port, signing_backend,
+                           top=f"priority = {plan.priority}") as proxy:
             yield proxy
         return
     port = harness.free_port()
