@@ -1,74 +1,16 @@
+/* Every message, from the bytes that one end writes to what the other reads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
-#include "wire/message.h"
-#include "wire/scheme.h"
+#include "immure/scheme.h"
 #include "wire/stats.h"
-
-static uint8_t some[WIRE_MESSAGE_MAX];
-
-/* One frame, as `output` holds it, given to a decoder `chunk` bytes at a time. */
-static struct wire_decoder decoder;
-
-static enum immure_error decode(const void *data, size_t length, size_t chunk,
-                                struct wire_frame *frame, bool *more)
-{
-    const uint8_t *bytes = data;
-    enum immure_error error = IMMURE_OK;
-    *more = true;
-    while (error == IMMURE_OK && *more && length > 0) {
-        size_t size;
-        uint8_t *room = wire_decoder_room(&decoder, &size);
-        assert_non_null(room);
-        assert_true(size >= WIRE_HEADER_SIZE);
-        size = size < chunk ? size : chunk;
-        size = size < length ? size : length;
-        memcpy(room, bytes, size);
-        wire_decoder_received(&decoder, size);
-        bytes += size;
-        length -= size;
-        error = wire_decoder_next(&decoder, frame, more);
-    }
-    if (error == IMMURE_OK && !*more)
-        assert_int_equal(length, 0);
-    return error;
-}
-
-static void begin(enum wire_end reads)
-{
-    wire_decoder_release(&decoder);
-    wire_decoder_init(&decoder, reads);
-    decoder.greeted = true;
-}
-
-/* The frame comes out whole, for every split in two and byte by byte. */
-static struct wire_frame through(struct buffer *output, enum wire_end reads)
-{
-    struct wire_frame frame = {0};
-    bool more;
-    size_t length = buffer_length(output);
-    begin(reads);
-    decoder.greeted =
-        buffer_bytes(output)[0] != WIRE_HELLO && buffer_bytes(output)[0] != WIRE_WELCOME;
-    bool greeted = decoder.greeted;
-    for (size_t chunk = 1; chunk <= length; chunk += length < 2000 ? 1 : 997) {
-        decoder.greeted = greeted;
-        assert_int_equal(decode(buffer_bytes(output), length, chunk, &frame, &more), IMMURE_OK);
-        assert_false(more);
-        assert_int_equal(frame.length, length - WIRE_HEADER_SIZE);
-        assert_memory_equal(frame.payload, buffer_bytes(output) + WIRE_HEADER_SIZE, frame.length);
-    }
-    return frame;
-}
-
-#define BUFFER BUFFER_INIT(1u << 20)
+#include "wire_fixture.h"
 
 static void test_hello_and_welcome(void **state)
 {
@@ -384,135 +326,6 @@ static void test_keys_cut_short(void **state)
     buffer_release(&output);
 }
 
-static const struct {
-    enum wire_type type;
-    enum wire_end sender;
-    size_t shortest, longest;
-} rules[] = {
-    {WIRE_HELLO, WIRE_CLIENT, 8, 8},
-    {WIRE_LIST, WIRE_CLIENT, 4, 4},
-    {WIRE_SIGN, WIRE_CLIENT, 39, 38 + WIRE_MESSAGE_MAX},
-    {WIRE_CANCEL, WIRE_CLIENT, 0, 0},
-    {WIRE_STATS, WIRE_CLIENT, 0, 0},
-    {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPT, WIRE_CLIENT, 39, 38 + WIRE_CIPHERTEXT_MAX},
-    {WIRE_TICKETS, WIRE_CLIENT, 0, 0},
-    {WIRE_WELCOME, WIRE_SERVER, 12, 12},
-    {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
-    {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
-    {WIRE_FIGURES, WIRE_SERVER, 2, 2 + 10 * WIRE_STATS_MAX},
-    {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPTED, WIRE_SERVER, 17 + WIRE_PREMASTER_SIZE, 17 + WIRE_PREMASTER_SIZE},
-    {WIRE_TICKET_KEYS, WIRE_SERVER, 176, 176},
-    {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
-};
-
-static enum immure_error decode_header(enum wire_end reads, unsigned type, unsigned flags,
-                                       size_t length)
-{
-    uint8_t header[WIRE_HEADER_SIZE];
-    struct writer writer = writer_of(header, sizeof header);
-    struct wire_frame frame;
-    bool more;
-    write_u8(&writer, (uint8_t)type);
-    write_u8(&writer, (uint8_t)flags);
-    write_u16(&writer, (uint16_t)length);
-    write_u64(&writer, 1);
-    wire_decoder_reset(&decoder);
-    decoder.reads = reads;
-    decoder.greeted = true;
-    return decode(header, sizeof header, sizeof header, &frame, &more);
-}
-
-static void test_every_length_of_every_type(void **state)
-{
-    (void)state;
-    begin(WIRE_CLIENT);
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        for (size_t length = 0; length < 0x10000; length++) {
-            bool right = length >= rules[i].shortest && length <= rules[i].longest;
-            enum immure_error error = decode_header(rules[i].sender, rules[i].type, 0, length);
-            assert_int_equal(error, right ? IMMURE_OK : IMMURE_E_FRAME_SIZE);
-        }
-        enum wire_end other = rules[i].sender == WIRE_CLIENT ? WIRE_SERVER : WIRE_CLIENT;
-        assert_int_equal(decode_header(other, rules[i].type, 0, rules[i].shortest),
-                         IMMURE_E_FRAME_TYPE);
-        assert_int_equal(decode_header(rules[i].sender, rules[i].type, 1, rules[i].shortest),
-                         IMMURE_E_FRAME_TYPE);
-    }
-}
-
-static void test_unknown_types(void **state)
-{
-    (void)state;
-    begin(WIRE_CLIENT);
-    for (unsigned type = 0; type < 256; type++) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-            known = known || rules[i].type == type;
-        if (!known) {
-            assert_int_equal(decode_header(WIRE_CLIENT, type, 0, 0), IMMURE_E_FRAME_TYPE);
-            assert_int_equal(decode_header(WIRE_SERVER, type, 0, 0), IMMURE_E_FRAME_TYPE);
-        }
-    }
-}
-
-static void test_greeting_comes_first_and_once(void **state)
-{
-    (void)state;
-    struct buffer output = BUFFER;
-    struct wire_frame frame;
-    bool more;
-    assert_true(wire_put_plain(&output, WIRE_PING, 1, NULL, 0));
-    begin(WIRE_CLIENT);
-    decoder.greeted = false;
-    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
-                     IMMURE_E_MAGIC);
-
-    begin(WIRE_CLIENT);
-    decoder.greeted = false;
-    assert_int_equal(decode("GET / HTTP/1.1\r\n\r\n", 18, SIZE_MAX, &frame, &more), IMMURE_E_MAGIC);
-
-    buffer_clear(&output);
-    assert_true(wire_put_hello(&output, &(struct wire_hello){.lowest = 1, .highest = 1}));
-    begin(WIRE_CLIENT);
-    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
-                     IMMURE_E_FRAME_TYPE);
-
-    uint8_t *magic = (uint8_t *)buffer_bytes(&output) + WIRE_HEADER_SIZE;
-    magic[0] ^= 1;
-    begin(WIRE_CLIENT);
-    decoder.greeted = false;
-    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
-                     IMMURE_E_MAGIC);
-    buffer_release(&output);
-}
-
-static void test_several_frames_in_one_read(void **state)
-{
-    (void)state;
-    struct buffer output = BUFFER;
-    struct wire_frame frame;
-    bool more;
-    for (uint64_t id = 1; id <= 100; id++)
-        assert_true(wire_put_plain(&output, WIRE_PONG, id, some, (size_t)id % WIRE_PING_MAX));
-    begin(WIRE_SERVER);
-    size_t size;
-    uint8_t *room = wire_decoder_room(&decoder, &size);
-    size_t length = buffer_length(&output);
-    assert_true(length <= size);
-    memcpy(room, buffer_bytes(&output), length);
-    wire_decoder_received(&decoder, length);
-    for (uint64_t id = 1; id <= 100; id++) {
-        assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
-        assert_false(more);
-        assert_int_equal(frame.id, id);
-    }
-    assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
-    assert_true(more);
-    buffer_release(&output);
-}
-
 static void test_output_limit(void **state)
 {
     (void)state;
@@ -531,52 +344,9 @@ static void test_output_limit(void **state)
     buffer_release(&output);
 }
 
-static void test_names(void **state)
-{
-    (void)state;
-    assert_string_equal(immure_scheme_name(IMMURE_RSA_PSS_RSAE_SHA256), "rsa_pss_rsae_sha256");
-    assert_string_equal(immure_scheme_name(0), "unknown");
-    for (size_t i = 0; i < wire_scheme_count; i++)
-        assert_ptr_equal(wire_scheme_find(wire_schemes[i].code), &wire_schemes[i]);
-    for (size_t i = 0; i < wire_stat_count; i++)
-        assert_ptr_equal(wire_stat_find((uint16_t)wire_stats[i].number), &wire_stats[i]);
-    assert_null(wire_stat_find(0));
-    assert_string_equal(wire_backend_name(WIRE_BACKEND_OPENSSL), "openssl");
-    assert_string_equal(wire_backend_name(77), "unknown");
-    assert_string_equal(immure_error_text(IMMURE_E_BUSY), "the queue is full");
-    assert_string_equal(immure_error_text((enum immure_error)9999), "unknown error");
-}
-
-static int release(void **state)
-{
-    (void)state;
-    wire_decoder_release(&decoder);
-    return 0;
-}
-
-/* docs/protocol.md has a row for each figure. */
-static void test_figures_are_documented(void **state)
-{
-    (void)state;
-    FILE *file = fopen(PROTOCOL_DOCUMENT, "r");
-    assert_non_null(file);
-    static char text[1 << 16];
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = '\0';
-    for (size_t i = 0; i < wire_stat_count; i++) {
-        const struct wire_stat *stat = &wire_stats[i];
-        char row[256];
-        snprintf(row, sizeof row, "\n| %d | %s | %s |\n", stat->number, stat->name, stat->help);
-        if (strstr(text, row) == NULL)
-            fail_msg("docs/protocol.md lacks%s", row);
-    }
-}
-
 int main(void)
 {
-    for (size_t i = 0; i < sizeof some; i++)
-        some[i] = (uint8_t)(i * 131 + i / 251);
+    some_fill();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_and_welcome),
         cmocka_unit_test(test_sign),
@@ -589,13 +359,7 @@ int main(void)
         cmocka_unit_test(test_list_and_plain),
         cmocka_unit_test(test_keys_in_pages),
         cmocka_unit_test(test_keys_cut_short),
-        cmocka_unit_test(test_every_length_of_every_type),
-        cmocka_unit_test(test_unknown_types),
-        cmocka_unit_test(test_greeting_comes_first_and_once),
-        cmocka_unit_test(test_several_frames_in_one_read),
         cmocka_unit_test(test_output_limit),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_figures_are_documented),
     };
-    return cmocka_run_group_tests(tests, NULL, release);
+    return cmocka_run_group_tests(tests, NULL, decoder_end);
 }

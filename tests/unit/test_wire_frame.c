@@ -1,0 +1,152 @@
+/* What a decoder takes for a frame, and what it refuses before it has seen the payload. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "wire_fixture.h"
+
+static const struct {
+    enum wire_type type;
+    enum wire_end sender;
+    size_t shortest, longest;
+} rules[] = {
+    {WIRE_HELLO, WIRE_CLIENT, 8, 8},
+    {WIRE_LIST, WIRE_CLIENT, 4, 4},
+    {WIRE_SIGN, WIRE_CLIENT, 39, 38 + WIRE_MESSAGE_MAX},
+    {WIRE_CANCEL, WIRE_CLIENT, 0, 0},
+    {WIRE_STATS, WIRE_CLIENT, 0, 0},
+    {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
+    {WIRE_DECRYPT, WIRE_CLIENT, 39, 38 + WIRE_CIPHERTEXT_MAX},
+    {WIRE_TICKETS, WIRE_CLIENT, 0, 0},
+    {WIRE_WELCOME, WIRE_SERVER, 12, 12},
+    {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
+    {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
+    {WIRE_FIGURES, WIRE_SERVER, 2, 2 + 10 * WIRE_STATS_MAX},
+    {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
+    {WIRE_DECRYPTED, WIRE_SERVER, 17 + WIRE_PREMASTER_SIZE, 17 + WIRE_PREMASTER_SIZE},
+    {WIRE_TICKET_KEYS, WIRE_SERVER, 176, 176},
+    {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
+};
+
+static enum immure_error decode_header(enum wire_end reads, unsigned type, unsigned flags,
+                                       size_t length)
+{
+    uint8_t header[WIRE_HEADER_SIZE];
+    struct writer writer = writer_of(header, sizeof header);
+    struct wire_frame frame;
+    bool more;
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, (uint8_t)flags);
+    write_u16(&writer, (uint16_t)length);
+    write_u64(&writer, 1);
+    wire_decoder_reset(&decoder);
+    decoder.reads = reads;
+    decoder.greeted = true;
+    return decode(header, sizeof header, sizeof header, &frame, &more);
+}
+
+static void test_every_length_of_every_type(void **state)
+{
+    (void)state;
+    decoder_begin(WIRE_CLIENT);
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        for (size_t length = 0; length < 0x10000; length++) {
+            bool right = length >= rules[i].shortest && length <= rules[i].longest;
+            enum immure_error error = decode_header(rules[i].sender, rules[i].type, 0, length);
+            assert_int_equal(error, right ? IMMURE_OK : IMMURE_E_FRAME_SIZE);
+        }
+        enum wire_end other = rules[i].sender == WIRE_CLIENT ? WIRE_SERVER : WIRE_CLIENT;
+        assert_int_equal(decode_header(other, rules[i].type, 0, rules[i].shortest),
+                         IMMURE_E_FRAME_TYPE);
+        assert_int_equal(decode_header(rules[i].sender, rules[i].type, 1, rules[i].shortest),
+                         IMMURE_E_FRAME_TYPE);
+    }
+}
+
+static void test_unknown_types(void **state)
+{
+    (void)state;
+    decoder_begin(WIRE_CLIENT);
+    for (unsigned type = 0; type < 256; type++) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+            known = known || rules[i].type == type;
+        if (!known) {
+            assert_int_equal(decode_header(WIRE_CLIENT, type, 0, 0), IMMURE_E_FRAME_TYPE);
+            assert_int_equal(decode_header(WIRE_SERVER, type, 0, 0), IMMURE_E_FRAME_TYPE);
+        }
+    }
+}
+
+static void test_greeting_comes_first_and_once(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_frame frame;
+    bool more;
+    assert_true(wire_put_plain(&output, WIRE_PING, 1, NULL, 0));
+    decoder_begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_MAGIC);
+
+    decoder_begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode("GET / HTTP/1.1\r\n\r\n", 18, SIZE_MAX, &frame, &more), IMMURE_E_MAGIC);
+
+    buffer_clear(&output);
+    assert_true(wire_put_hello(&output, &(struct wire_hello){.lowest = 1, .highest = 1}));
+    decoder_begin(WIRE_CLIENT);
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_FRAME_TYPE);
+
+    uint8_t *magic = (uint8_t *)buffer_bytes(&output) + WIRE_HEADER_SIZE;
+    magic[0] ^= 1;
+    decoder_begin(WIRE_CLIENT);
+    decoder.greeted = false;
+    assert_int_equal(decode(buffer_bytes(&output), buffer_length(&output), SIZE_MAX, &frame, &more),
+                     IMMURE_E_MAGIC);
+    buffer_release(&output);
+}
+
+static void test_several_frames_in_one_read(void **state)
+{
+    (void)state;
+    struct buffer output = BUFFER;
+    struct wire_frame frame;
+    bool more;
+    for (uint64_t id = 1; id <= 100; id++)
+        assert_true(wire_put_plain(&output, WIRE_PONG, id, some, (size_t)id % WIRE_PING_MAX));
+    decoder_begin(WIRE_SERVER);
+    size_t size;
+    uint8_t *room = wire_decoder_room(&decoder, &size);
+    size_t length = buffer_length(&output);
+    assert_true(length <= size);
+    memcpy(room, buffer_bytes(&output), length);
+    wire_decoder_received(&decoder, length);
+    for (uint64_t id = 1; id <= 100; id++) {
+        assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
+        assert_false(more);
+        assert_int_equal(frame.id, id);
+    }
+    assert_int_equal(wire_decoder_next(&decoder, &frame, &more), IMMURE_OK);
+    assert_true(more);
+    buffer_release(&output);
+}
+
+int main(void)
+{
+    some_fill();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_length_of_every_type),
+        cmocka_unit_test(test_unknown_types),
+        cmocka_unit_test(test_greeting_comes_first_and_once),
+        cmocka_unit_test(test_several_frames_in_one_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, decoder_end);
+}
