@@ -10,11 +10,11 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/arena.h"
 #include "keyd/config.h"
 
+#include "arena_fixture.h"
+
 #define MESSAGE_MAX 256
-#define ARENA_SIZE ((size_t)16 * 1024 * 1024)
 
 static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
 
@@ -55,9 +55,7 @@ struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index)
 void fixture_make(struct fixture *fixture)
 {
     *fixture = (struct fixture){0};
-    struct arena arena;
-    char reason[128];
-    assert_true(arena_open(ARENA_SIZE, &arena, reason, sizeof reason));
+    arena_make(NULL);
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++)
         for (size_t i = 0; i < KEYS_EACH; i++)
             fixture->keys[algorithm][i] = fixture_key(

@@ -3,24 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/config_text.h"
-
-static char file[] = "/tmp/test_config_text_XXXXXX";
-
-static void write_file(const char *text, size_t length)
-{
-    FILE *out = fopen(file, "w");
-    assert_int_equal(fwrite(text, 1, length, out), length);
-    assert_int_equal(fclose(out), 0);
-}
+#include "file_fixture.h"
 
 static void comments_become_blanks(void **state)
 {
@@ -43,7 +33,7 @@ static void comments_become_blanks(void **state)
         {"a = \"\\", "a = \"\\"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        write_file(cases[i][0], strlen(cases[i][0]));
+        file_write(cases[i][0], strlen(cases[i][0]));
         char *text = config_text_read(file);
         assert_non_null(text);
         assert_string_equal(text, cases[i][1]);
@@ -57,7 +47,7 @@ static void long_files_are_read_whole(void **state)
     static char long_text[100000];
     for (size_t length = 4090; length < sizeof long_text; length = length * 3 / 2) {
         memset(long_text, 'x', length);
-        write_file(long_text, length);
+        file_write(long_text, length);
         char *text = config_text_read(file);
         assert_non_null(text);
         assert_int_equal(strlen(text), length);
@@ -72,25 +62,11 @@ static void what_is_no_text_is_refused(void **state)
     assert_int_equal(errno, ENOENT);
     assert_null(config_text_read("/tmp"));
     assert_int_equal(errno, EISDIR);
-    write_file("a\0b", 3);
+    file_write("a\0b", 3);
     assert_null(config_text_read(file));
     assert_int_equal(errno, EINVAL);
     assert_null(config_text_read("/dev/zero"));
     assert_int_equal(errno, EFBIG);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    int descriptor = mkstemp(file);
-    close(descriptor);
-    return descriptor < 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return unlink(file);
 }
 
 int main(void)
@@ -100,5 +76,5 @@ int main(void)
         cmocka_unit_test(long_files_are_read_whole),
         cmocka_unit_test(what_is_no_text_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, file_make, file_remove);
 }

@@ -15,14 +15,13 @@
 #include "base/log.h"
 #include "keyd/config.h"
 
-static char file[] = "/tmp/test_keyd_config_XXXXXX";
+#include "file_fixture.h"
+
 static const struct backend *const backends[] = {&backend_openssl, NULL};
 
 static bool load(struct config *config, const char *text)
 {
-    FILE *out = fopen(file, "w");
-    fputs(text, out);
-    assert_int_equal(fclose(out), 0);
+    file_write(text, strlen(text));
     return config_load(config, file, backends);
 }
 
@@ -227,20 +226,6 @@ static void directives_document(void **state)
     assert_non_null(strstr(whole, text));
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    int descriptor = mkstemp(file);
-    close(descriptor);
-    return descriptor < 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return unlink(file);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,5 +235,5 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(directives_document),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, file_make, file_remove);
 }

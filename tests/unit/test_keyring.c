@@ -14,20 +14,16 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
-#include "keyd/arena.h"
 #include "keyd/keyring.h"
 
-#define ARENA_SIZE ((size_t)16 * 1024 * 1024)
+#include "arena_fixture.h"
 
 static char folder[] = "/tmp/test_keyring_XXXXXX";
 static char file[64], phrase_file[64];
 
 static int set_up(void **state)
 {
-    (void)state;
-    struct arena arena;
-    char reason[128];
-    assert_true(arena_open(ARENA_SIZE, &arena, reason, sizeof reason));
+    arena_make(state);
     assert_non_null(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/key.pem", folder);
     snprintf(phrase_file, sizeof phrase_file, "%s/phrase", folder);

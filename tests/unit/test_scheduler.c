@@ -12,12 +12,12 @@
 #include <semaphore.h>
 
 #include "base/clock.h"
-#include "keyd/arena.h"
 #include "keyd/scheduler.h"
+
+#include "arena_fixture.h"
 
 #define THREADS 2
 #define LANES 8
-#define ARENA_SIZE ((size_t)16 * 1024 * 1024)
 
 static sem_t gate; /* what signs on a thread waits for it */
 
@@ -368,14 +368,6 @@ static void what_is_being_signed_at_the_end_is_freed(void **state)
     assert_int_equal(run(fixture), 0); /* LeakSanitizer has the rest of this test */
 }
 
-static int open_arena(void **state)
-{
-    (void)state;
-    struct arena arena;
-    char reason[128];
-    return arena_open(ARENA_SIZE, &arena, reason, sizeof reason) ? 0 : -1;
-}
-
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -391,5 +383,5 @@ int main(void)
         TEST(the_express_takes_one_from_beside_a_flood),
         TEST(what_is_being_signed_at_the_end_is_freed),
     };
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, arena_make, NULL);
 }

@@ -9,14 +9,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <unistd.h>
 
-#include "keyd/arena.h"
 #include "keyd/secret.h"
 
-#define ARENA_SIZE ((size_t)16 * 1024 * 1024)
-
-static char file[] = "/tmp/test_secret_XXXXXX";
+#include "arena_fixture.h"
+#include "file_fixture.h"
 
 static void write_file(size_t length)
 {
@@ -54,19 +51,7 @@ static void files_of_every_size(void **state)
 
 static int set_up(void **state)
 {
-    (void)state;
-    struct arena arena;
-    char reason[128];
-    assert_true(arena_open(ARENA_SIZE, &arena, reason, sizeof reason));
-    int descriptor = mkstemp(file);
-    close(descriptor);
-    return descriptor < 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return unlink(file);
+    return arena_make(state) != 0 ? -1 : file_make(state);
 }
 
 int main(void)
@@ -74,5 +59,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_of_every_size),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, file_remove);
 }

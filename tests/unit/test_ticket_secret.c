@@ -8,15 +8,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "keyd/arena.h"
 #include "keyd/tickets.h"
 
-#define ARENA_SIZE ((size_t)16 * 1024 * 1024)
-
-static char file[] = "/tmp/test_ticket_secret_XXXXXX";
+#include "arena_fixture.h"
+#include "file_fixture.h"
 
 static bool open_tickets(struct tickets *tickets, size_t length, uint64_t epoch)
 {
@@ -92,19 +89,7 @@ static void none(void **state)
 
 static int set_up(void **state)
 {
-    (void)state;
-    struct arena arena;
-    char reason[128];
-    assert_true(arena_open(ARENA_SIZE, &arena, reason, sizeof reason));
-    int descriptor = mkstemp(file);
-    close(descriptor);
-    return descriptor < 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return unlink(file);
+    return arena_make(state) != 0 ? -1 : file_make(state);
 }
 
 int main(void)
@@ -115,5 +100,5 @@ int main(void)
         cmocka_unit_test(too_short_and_too_long),
         cmocka_unit_test(none),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, file_remove);
 }

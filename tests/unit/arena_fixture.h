@@ -1,0 +1,8 @@
+/* What keyd keeps its secrets in: one for the program. */
+#ifndef TESTS_ARENA_FIXTURE_H
+#define TESTS_ARENA_FIXTURE_H
+
+/* Group set-up; there is no tear-down. */
+int arena_make(void **state);
+
+#endif
