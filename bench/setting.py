@@ -18,6 +18,9 @@ SERVER_CORES = set(CORES[:1])
 CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
 
 
+CONNECTIONS = 64  # of a closed loop
+
+
 @contextlib.contextmanager
 def on(cores):
     """What is started within is pinned to these cores."""
@@ -93,3 +96,14 @@ class Setting:
             raise SystemExit(f"bench: {' '.join(command)}: {done.stderr.strip()}")
         with open(report, encoding="utf-8") as file:
             return json.loads(file.readlines()[-1])
+
+
+def cpu_of(summary):
+    """Microseconds of CPU time per handshake in a storm's summary: (the server's, immured's)."""
+    cost = summary["cost"]
+    if cost is None:
+        return None, None
+    per = 1e6 / cost["handshakes"]
+    immured = sum(spent for name, spent in cost["processes"].items()
+                  if name.startswith("immured"))
+    return (cost["cpu_seconds"] - immured) * per, immured * per

@@ -1,72 +1,20 @@
 """System calls of the process that terminates TLS, for each full handshake with a small GET and a
-close: immure-proxy's worker, and nginx (stream) and HAProxy before the same backend."""
+close: immure-proxy's worker, and other TLS proxies before the same backend."""
 
-import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-from setting import ROOT, SERVER_CORES, on
+import peers
+from setting import SERVER_CORES, on
+from tables import at_most, print_table
 
-import harness
 import proc
-from certificates import certificate
-
-sys.path.insert(0, os.path.join(ROOT, "bench", "overload"))
-import servers  # noqa: E402  (peers, as the overload report starts them)
 
 CONNECTIONS = 16
-STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
-
-
-def nginx_stream(directory, cert, port, backend_port):
-    config = f"""\
-load_module {STREAM_MODULE};
-daemon off;
-worker_processes 1;
-pid {directory}/nginx-{port}.pid;
-error_log stderr error;
-events {{ worker_connections 9000; }}
-stream {{
-    server {{
-        listen 127.0.0.1:{port} ssl backlog=4096;
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_certificate {cert.chain};
-        ssl_certificate_key {cert.key};
-        ssl_session_cache off;
-        tcp_nodelay on;
-        proxy_pass 127.0.0.1:{backend_port};
-    }}
-}}
-"""
-    return config, [shutil.which("nginx"), "-p", directory, "-c",
-                    servers.write(os.path.join(directory, "stream.conf"), config)]
-
-
-def peers():
-    """{name: how it is started} of those that are installed."""
-    found = {}
-    if shutil.which("nginx") and os.path.exists(STREAM_MODULE):
-        found["nginx"] = nginx_stream
-    if shutil.which("haproxy"):
-        found["haproxy"] = servers.haproxy
-    return found
-
-
-@contextlib.contextmanager
-def peer(setting, name, key, backend_port):
-    port = harness.free_port()
-    config, command = peers()[name](setting.directory, certificate(key), port, backend_port)
-    server = servers.Peer(setting.directory, name, port, config, command)
-    try:
-        harness.wait_until(server.ready, name)
-        yield server
-    finally:
-        server.stop()
 
 
 def terminator(server):
@@ -100,15 +48,21 @@ def count(setting, server, seconds, *options):
     return {name: times / handshakes for name, times in calls.items()}
 
 
-def measure(setting, seconds):
+def measure(setting, given):
     """{server: {call: times for each handshake}}"""
     found = {}
+    if shutil.which("strace") is None:
+        print("## System calls: SKIPPED: strace is not installed\n")
+        return found
+    seconds = 1.0 if given.quick else 3.0
     with setting.responder() as backend:
         with setting.proxy("p-256", "async", backend.port) as proxy:
             found["immure-proxy"] = count(setting, proxy, seconds)
-        for name in peers():
-            with peer(setting, name, "p-256", backend.port) as server:
+        for name in peers.installed():
+            with peers.start(setting, name, "p-256", backend.port) as server:
                 found[name] = count(setting, server, seconds)
+    print("## System calls of a full handshake with a small GET and a close\n")
+    print_table(("call", "", *found), list(rows(found)))
     return found
 
 
@@ -124,3 +78,10 @@ def rows(found):
     yield ("all", "", *(f"{total(calls):.2f}" for calls in found.values()))
     for name in names:
         yield (name, "", *(f"{calls.get(name, 0):.2f}" for calls in found.values()))
+
+
+def goals(found):
+    if "nginx" in found:
+        own, other = (total(found[name]) for name in ("immure-proxy", "nginx"))
+        yield at_most("system calls of a handshake with request and close, at most nginx's", own,
+                      f"{other:.1f}", "{:.1f}")

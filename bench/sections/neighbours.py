@@ -3,8 +3,10 @@
 import json
 import subprocess
 
+import window
+from tables import print_table
+
 import harness
-import sections
 from certificates import certificate
 
 WINDOW = 1024  # requests that the flood keeps under way
@@ -18,20 +20,24 @@ PAIRS = (
 )
 
 
-def measure(setting, seconds):
+def measure(setting, given):
     """{"LONE beside FLOOD": figures}"""
+    seconds = 1.0 if given.quick else 6.0
     found = {}
     for lone, flood, *_ in PAIRS:
         done = subprocess.run(
             [setting.tool("bench-neighbours"), harness.program_path("immured"),
-             certificate(lone).key, sections.SCHEMES[lone],
-             certificate(flood, serial=2).key, sections.SCHEMES[flood],
+             certificate(lone).key, window.SCHEMES[lone],
+             certificate(flood, serial=2).key, window.SCHEMES[flood],
              str(WINDOW), str(seconds), str(TURNS)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=2 * TURNS * (seconds + 10))
         if done.returncode != 0:
             raise SystemExit(f"bench: bench-neighbours: {done.stderr.strip()[-300:]}")
         found[f"{lone} beside {flood}"] = json.loads(done.stdout)
+    print(f"## Neighbours: the time of a lone signature, alone and beside a client that keeps "
+          f"{WINDOW} under way; one signer thread; {TURNS} turns of {seconds:g} s each\n")
+    print_table(("lone key", "", "count", "P50 ms", "P99 ms", "P99.9 ms", "flood/s"), list(rows(found)))
     return found
 
 
@@ -47,7 +53,6 @@ def rows(found):
 
 
 def goals(found):
-    """As handshake.goals()."""
     for lone, flood, quantile, text, limit in PAIRS:
         figures = found[f"{lone} beside {flood}"]
         alone, beside = (figures[name][quantile] for name in ("alone", "beside"))

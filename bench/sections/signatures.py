@@ -1,11 +1,12 @@
 """What a signature costs by the backend `multibuffer` and by `openssl`: many at a time, and one."""
 
 import os
-import statistics
 import subprocess
 
+import window
+from tables import median, print_table
+
 import harness
-import sections
 from certificates import certificate
 
 BACKENDS = ("openssl", "multibuffer")
@@ -14,10 +15,6 @@ WINDOW = 64  # concurrent requests
 KEYS = {"rsa-2048": 1.8, "rsa-3072": 2.5, "rsa-4096": 3.0, "p-256": 2.0, "p-384": 20.0,
         "ed25519": None}
 SLOWER_US = 10  # that one at a time may be, at most
-
-
-def median(rounds, name):
-    return statistics.median(each[name] for each in rounds)
 
 
 def served(setting, immured, key):
@@ -32,17 +29,23 @@ def served(setting, immured, key):
     return done.returncode == 0
 
 
-def measure(setting, rounds, seconds):
+def measure(setting, given):
     """{key: {backend: {"many": [figures], "one": [figures]}}}, the backends in turn."""
+    seconds = 0.5 if given.quick else 1.5
     immured = harness.program_path("immured")
     found = {key: {backend: {"many": [], "one": []} for backend in BACKENDS}
              for key in KEYS if served(setting, immured, key)}
-    for number in range(rounds):
+    for number in range(given.rounds):
         for key, backends in found.items():
             for backend in BACKENDS if number % 2 == 0 else reversed(BACKENDS):
-                for kind, window in (("many", WINDOW), ("one", 1)):
-                    backends[backend][kind].append(sections.signatures(
-                        setting, immured, key, backend, window, seconds))
+                for kind, width in (("many", WINDOW), ("one", 1)):
+                    backends[backend][kind].append(window.run(
+                        setting, immured, key, backend, width, seconds))
+    print(f"## Signatures: through the socket, verification included; {WINDOW} at a time, "
+          "per second of immured's CPU time; one at a time, the round trip in us\n\n"
+          "Medians of the rounds, but of one at a time the quickest round's P5.\n")
+    print_table(("key", "", *BACKENDS, "ratio", *(f"one by {backend}" for backend in BACKENDS)),
+                list(rows(found)))
     return found
 
 
@@ -71,7 +74,6 @@ def rows(found):
 
 
 def goals(found):
-    """As handshake.goals()."""
     for key, backends in found.items():
         value = gain(backends)
         if KEYS[key] is not None:

@@ -1,0 +1,73 @@
+"""What fast-handshake saves of the whole proxy under a storm, beside other TLS proxies before the same
+backend."""
+
+import statistics
+
+import peers
+from setting import CONNECTIONS
+from tables import at_most, cell, print_table
+
+KEYS = ("p-256", "rsa-2048", "rsa-4096")
+OWN = ("auto", "off")  # values of fast-handshake
+
+
+def storm(setting, server, seconds):
+    """Microseconds of CPU time of all the server's processes for each handshake, or None."""
+    summary = setting.storm(f"127.0.0.1:{server.port}", "--concurrency", CONNECTIONS, "--request",
+                            "/", "--tls", "1.3", "--warmup", 0.5, "--duration", seconds,
+                            "--cost", server.pid)
+    cost = summary["cost"]
+    return cost and cost["cpu_seconds"] * 1e6 / cost["handshakes"]
+
+
+def measure(setting, given):
+    """{key: {server: [us]}}, the servers in turn, each round beginning with another one."""
+    seconds = given.seconds or (1.0 if given.quick else 3.0)
+    names = (*OWN, *peers.installed())
+    found = {key: {name: [] for name in names} for key in KEYS if key in given.key}
+    with setting.responder() as backend:
+        for number in range(given.rounds):
+            first = number % len(names)
+            for key in found:
+                for name in names[first:] + names[:first]:
+                    with start(setting, name, key, backend.port) as server:
+                        found[key][name].append(storm(setting, server, seconds))
+    print(f"## Proxies: CPU us of all processes for a full handshake with a small GET, closed loop of "
+          f"{CONNECTIONS}, TLS 1.3\n")
+    print_table(("key", "server", "CPU us", "over off"), list(rows(found)))
+    return found
+
+
+def start(setting, name, key, backend_port):
+    if name in OWN:
+        return setting.proxy(key, "async", backend_port, top=f"fast-handshake = {name}")
+    return peers.start(setting, name, key, backend_port)
+
+
+def medians(servers):
+    """{server: us or None}"""
+    return {name: statistics.median(values) if None not in values else None
+            for name, values in servers.items()}
+
+
+def over(value, base):
+    return None if value is None or base is None else value / base
+
+
+def rows(found):
+    for key, servers in found.items():
+        for name, value in medians(servers).items():
+            label = f"immure-proxy, {name}" if name in OWN else name
+            ratio = over(value, medians(servers)["off"])
+            yield key, label, cell(value), cell(ratio, "{:.2f}")
+
+
+def goals(found):
+    for key, servers in found.items():
+        middle = medians(servers)
+        others = [value for name, value in middle.items() if name not in OWN and value is not None]
+        bounds = [("its own with fast-handshake = off", middle["off"], "0.75")] if key == "p-256" else []
+        bounds += [("the better of the others", min(others), "0.70")] if others else []
+        for what, base, most in bounds:
+            yield at_most(f"CPU of a whole handshake, {key}: auto over {what}", over(middle["auto"], base),
+                          most)
