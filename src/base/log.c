@@ -1,16 +1,29 @@
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+
 #define LINE_MAX_BYTES 1024
+/* A pipe takes a line of at most PIPE_BUF bytes whole or not at all. */
+_Static_assert(LINE_MAX_BYTES + 256 <= PIPE_BUF, "a line is written whole");
 
 static struct {
     const char *program;
     enum log_level most;
     bool json;
+    int send_flags; /* 0: standard error is no socket, or one that may be waited for */
+    atomic_uint lost;
 } setup = {.program = "immure", .most = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -23,6 +36,28 @@ void log_setup(const char *program, enum log_level most, bool json)
     /* Even gmtime_r() opens the time zone file at its first call: now, and not behind immured's
      * closed doors. */
     tzset();
+}
+
+void log_never_wait(void)
+{
+    struct stat file = {.st_mode = 0};
+    fstat(STDERR_FILENO, &file);
+    if (S_ISSOCK(file.st_mode))
+        setup.send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    if (!S_ISFIFO(file.st_mode) && !isatty(STDERR_FILENO))
+        return; /* a file never makes anybody wait for its reader */
+    int output = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (output < 0 || dup2(output, STDERR_FILENO) < 0)
+        log_warning("standard error cannot be opened again (%s): its reader will be waited for",
+                    strerror(errno));
+    descriptor_close(&output);
+}
+
+bool log_put_line(const char *line, size_t length)
+{
+    ssize_t written = setup.send_flags != 0 ? send(STDERR_FILENO, line, length, setup.send_flags)
+                                            : write(STDERR_FILENO, line, length);
+    return written == (ssize_t)length;
 }
 
 char *log_time(char text[LOG_TIME_SIZE])
@@ -57,16 +92,9 @@ static size_t escape(const char *from, char *to, size_t size)
     return length;
 }
 
-void log_write(enum log_level level, const char *format, ...)
+static bool put(enum log_level level, const char *text)
 {
-    if (level > setup.most)
-        return;
-    char time[LOG_TIME_SIZE], text[LINE_MAX_BYTES / 2], safe[LINE_MAX_BYTES],
-        line[LINE_MAX_BYTES + 256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
+    char time[LOG_TIME_SIZE], safe[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 256];
     log_time(time);
     escape(text, safe, sizeof safe);
     int length = snprintf(
@@ -75,6 +103,32 @@ void log_write(enum log_level level, const char *format, ...)
             ? "{\"time\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"text\":\"%s\"}\n"
             : "%s %s[%d] %s: %s\n",
         time, setup.program, (int)getpid(), level_names[level], safe);
-    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
-        return; /* nobody to tell */
+    return length > 0 && log_put_line(line, (size_t)length);
+}
+
+/* Says how many lines were lost, if any. False: there is still no room. */
+static bool tell_lost(void)
+{
+    unsigned lost = atomic_exchange(&setup.lost, 0);
+    if (lost == 0)
+        return true;
+    char text[64];
+    snprintf(text, sizeof text, "%u lines of the log were lost: nobody read them", lost);
+    if (put(LOG_LEVEL_WARNING, text))
+        return true;
+    atomic_fetch_add(&setup.lost, lost);
+    return false;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    if (level > setup.most)
+        return;
+    char text[LINE_MAX_BYTES / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!tell_lost() || !put(level, text))
+        atomic_fetch_add(&setup.lost, 1);
 }

@@ -6,11 +6,24 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* What a process has one of; set by main before threads start. `program` is a literal. */
 void log_setup(const char *program, enum log_level most, bool json);
+
+/*
+ * For a process that serves, while it may open files: from now on nobody waits for who reads the
+ * log. A pipe or a terminal is opened anew as standard error, without blocking, so that others that
+ * share it are left alone. A line that there is no room for at once is lost, and the next that
+ * finds room says how many were.
+ */
+void log_never_wait(void);
+
+/* A line as it is, of at most PIPE_BUF bytes with its end. False: it was lost, and is not counted.
+ */
+bool log_put_line(const char *line, size_t length);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,18 +1,12 @@
 #include "keyd/audit.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/descriptor.h"
 #include "base/escape.h"
 #include "base/log.h"
 #include "immure/scheme.h"
@@ -26,20 +20,9 @@ struct line {
     FILE *out;
 };
 
-void audit_open(struct audit *audit, bool all)
+void audit_init(struct audit *audit, bool all)
 {
-    struct stat file = {.st_mode = 0};
     *audit = (struct audit){.all = all, .try_again = UINT64_MAX};
-    fstat(STDERR_FILENO, &file);
-    audit->socket = S_ISSOCK(file.st_mode);
-    if (!S_ISFIFO(file.st_mode) && !isatty(STDERR_FILENO))
-        return; /* a file never makes anybody wait for its reader */
-    /* O_NONBLOCK is a property of the open file, which others may share: so this is another one */
-    int output = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (output < 0 || dup2(output, STDERR_FILENO) < 0)
-        log_warning("standard error cannot be opened again (%s): immured will wait for its reader",
-                    strerror(errno));
-    descriptor_close(&output);
 }
 
 static bool line_begin(struct line *line, const char *what)
@@ -89,21 +72,16 @@ static void line_put_request(struct line *line, const struct peer *peer, const s
 }
 
 /* Ends the line and writes it, or not; false: there was no room. */
-static bool line_write(struct audit *audit, struct line *line)
+static bool line_write(struct line *line)
 {
     fputs("}\n", line->out);
     long length = ftell(line->out);
-    if (fclose(line->out) != 0 || length <= 0)
-        return false;
-    ssize_t written = audit->socket ? send(STDERR_FILENO, line->bytes, (size_t)length,
-                                           MSG_DONTWAIT | MSG_NOSIGNAL)
-                                    : write(STDERR_FILENO, line->bytes, (size_t)length);
-    return written == length;
+    return fclose(line->out) == 0 && length > 0 && log_put_line(line->bytes, (size_t)length);
 }
 
 static void line_end(struct audit *audit, struct line *line)
 {
-    if (line_write(audit, line))
+    if (line_write(line))
         return;
     if (audit->lost++ == 0)
         audit->try_again = 0;
@@ -123,7 +101,7 @@ void audit_report(struct audit *audit, uint64_t now)
     if (!line_begin(&line, "lost"))
         return;
     fprintf(line.out, ",\"lines\":%" PRIu64, audit->lost);
-    if (line_write(audit, &line)) {
+    if (line_write(&line)) {
         audit->lost = 0;
         audit->try_again = UINT64_MAX;
     }

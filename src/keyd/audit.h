@@ -1,8 +1,9 @@
 /*
  * Who signed what, and who was refused: a JSON object a line, on standard error beside the log.
  *
- * It never waits. A line that standard error has no room for at once is lost and counted, and the
- * count is a line of its own as soon as there is room. docs/immured.md lists the members.
+ * As the log it never waits. A line that standard error has no room for at once is lost and
+ * counted, and the count is a line of its own as soon as there is room. docs/immured.md lists the
+ * members.
  */
 #ifndef KEYD_AUDIT_H
 #define KEYD_AUDIT_H
@@ -12,15 +13,12 @@
 #include "keyd/job.h"
 
 struct audit {
-    bool socket; /* standard error is one */
-    bool all;    /* signatures too */
+    bool all; /* signatures too */
     uint64_t lost;
     uint64_t try_again; /* when the count of those is offered again: CLOCK_MONOTONIC, ns */
 };
 
-/* While there is a file system: opens standard error anew where it is a pipe or a terminal, so that
- * from then on this process, and no other that shares it, writes without waiting; log lines too. */
-void audit_open(struct audit *audit, bool all);
+void audit_init(struct audit *audit, bool all);
 
 /* What a refused request asked for; NULL, 0: nothing, or nothing that immured has. */
 struct audit_request {

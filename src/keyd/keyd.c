@@ -363,7 +363,7 @@ static void run(void *arg)
         keyring_free(&keyd->keyring);
         return;
     }
-    audit_open(&keyd->server.audit, keyd->config.audit_all);
+    audit_init(&keyd->server.audit, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
         end(keyd, providers_stop(&keyd->providers));
         return;
@@ -389,6 +389,8 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     static struct keyd keyd;
     log_setup("immured", LOG_LEVEL_INFO, false);
     parse_options(argc, argv, &keyd.options);
+    if (!keyd.options.test && !keyd.options.explain)
+        log_never_wait();
     if (keyd.options.listener >= 0 || keyd.options.session >= 0)
         keyd.supervisor = getppid();
     else if (!keyd.options.test && !keyd.options.explain)

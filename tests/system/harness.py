@@ -86,9 +86,9 @@ def free_port():
 
 
 class Program:
-    """One program under test. Its standard error is its log."""
+    """One program under test. Its standard error is its log, or the file that is passed."""
 
-    def __init__(self, directory, name, *arguments, uid=None, environment=None):
+    def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None):
         self.name = os.path.basename(name)  # a path is a program of somebody else
         self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
         self.expected_status = 0
@@ -97,7 +97,7 @@ class Program:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program_path(name), *arguments],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log, cwd=directory,
                 start_new_session=True, env=environment, **identity)
         self.pid = self.process.pid
 
@@ -144,12 +144,12 @@ class Program:
 class Proxy(Program):
     """immure-proxy with a configuration that has an admin listener on `admin_port`."""
 
-    def __init__(self, directory, config, port, admin_port, uid=None, program="immure-proxy"):
+    def __init__(self, directory, config, port, admin_port, uid=None, program="immure-proxy", stderr=None):
         self.config_path = os.path.join(directory, f"proxy-{port}.conf")
         self.port = port
         self.admin_port = admin_port
         self.write_config(config)
-        super().__init__(directory, program, "--config", self.config_path, uid=uid)
+        super().__init__(directory, program, "--config", self.config_path, uid=uid, stderr=stderr)
 
     def write_config(self, text):
         self.config = text
@@ -257,14 +257,16 @@ class SystemTest(unittest.TestCase):
         return self.start_proxy_with(proxy_config(port, admin_port, certificates, backend, **options),
                                      port, admin_port)
 
-    def start_proxy_with(self, config, port, admin_port, uid=None, program="immure-proxy"):
-        proxy = Proxy(self.directory, config, port, admin_port, uid, program)
+    def start_proxy_with(self, config, port, admin_port, **options):
+        """options are those of Proxy."""
+        proxy = Proxy(self.directory, config, port, admin_port, **options)
         self.programs.append(proxy)
         wait_until(proxy.ready, "immure-proxy's admin page")
         return proxy
 
-    def start_program(self, name, *arguments, environment=None):
-        program = Program(self.directory, name, *arguments, environment=environment)
+    def start_program(self, name, *arguments, **options):
+        """options are those of Program."""
+        program = Program(self.directory, name, *arguments, **options)
         self.programs.append(program)
         return program
 

@@ -27,7 +27,7 @@ class Privileges(harness.SystemTest):
             own = own._replace(chain=os.path.join(self.directory, os.path.basename(own.chain)),
                                key=os.path.join(self.directory, os.path.basename(own.key)))
         config = harness.proxy_config(port, admin_port, [own], backend.address, **options)
-        proxy = self.start_proxy_with(config, port, admin_port, uid)
+        proxy = self.start_proxy_with(config, port, admin_port, uid=uid)
         with clients.connect(proxy.port) as connection:
             clients.echo_once(connection)
         return proxy

@@ -213,7 +213,7 @@ class SameUser(harness.SystemTest):
             os.chown(copy, ANYBODY, ANYBODY)
         port, admin_port = harness.free_port(), harness.free_port()
         config = harness.proxy_config(port, admin_port, [own._replace(chain=chain, key=key)], backend.address)
-        proxy = self.start_proxy_with(config, port, admin_port, ANYBODY)
+        proxy = self.start_proxy_with(config, port, admin_port, uid=ANYBODY)
         for name, pid in (("master", proxy.pid), ("worker", proxy.worker()), ("immured", proxy.immured())):
             self.assertEqual(proc.uids(pid), [ANYBODY] * 4)
             for attempt, errno in attempts_as(ANYBODY, pid).items():

@@ -474,6 +474,8 @@ int master_run(const char *file, bool test, int link)
     master.setup.listening = &master.listening;
     master.setup.tickets = &master.heritage.tickets;
     master.setup.started = clock_wall() / NS_PER_S;
+    if (!test)
+        log_never_wait();
     hide_memory();
     descriptors_raise_limit();
     notify_open(&master.notify);
