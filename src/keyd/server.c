@@ -64,15 +64,15 @@ static void peer_refuse(struct server *server, int socket, const struct peer *pe
     struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
     const char *text = immure_error_text(IMMURE_E_PEER);
     struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
+    server->stats.sessions_refused++;
+    audit_refused(&server->audit, peer, &nothing, IMMURE_E_PEER,
+                  "neither allow-users nor allow-groups names it");
     if (wire_put_error(&output, 0, &error) &&
         send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
             0)
         log_debug("send: %s", strerror(errno));
     buffer_release(&output);
     close(socket);
-    server->stats.sessions_refused++;
-    audit_refused(&server->audit, peer, &nothing, IMMURE_E_PEER,
-                  "neither allow-users nor allow-groups names it");
 }
 
 static void peer_greet(struct server *server, int socket)

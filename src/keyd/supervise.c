@@ -152,9 +152,9 @@ static void take_over(struct supervisor *supervisor)
     supervisor->serving = supervisor->starting;
     supervisor->starting = NULL;
     supervisor->ready = true;
-    log_info("key process (pid %d) serves", (int)supervisor->serving->pid);
     if (supervisor->path != NULL && chmod(supervisor->path, supervisor->mode) != 0)
         log_warning("listen: %s: %s", supervisor->path, strerror(errno));
+    log_info("key process (pid %d) serves", (int)supervisor->serving->pid);
     say_ready(supervisor);
     if (supervisor->reload_again)
         reload(supervisor);
