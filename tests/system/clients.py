@@ -41,6 +41,15 @@ def connect(port, tls=None, name="localhost", session=None, before=b""):
         raise
 
 
+def refused(port):
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 def receive_exactly(connection, size):
     data = bytearray()
     while len(data) < size:

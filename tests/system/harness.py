@@ -8,6 +8,7 @@ the logs of its programs are printed when it fails.
     IMMURE_LONG        if set, tests of endurance run at their full size (script/endure)
 """
 
+import http.client
 import json
 import os
 import random
@@ -27,7 +28,7 @@ import proc
 BIN = os.environ.get("IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
 SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
 LONG = bool(os.environ.get("IMMURE_LONG"))
-LIMIT = 60.0 if SANITIZE else 20.0  # seconds that anything may take
+LIMIT = 60.0  # seconds that anything may take, on a machine that has ten other things to do
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
@@ -62,27 +63,53 @@ def needs_root(reason):
 
 
 def wait_until(condition, what, limit=None, pause=0.02):
-    """Polls until condition() is true, and returns its value."""
+    """Polls until condition() is true, and returns its value. What it waits for is a text, or a function
+    that says how far it is."""
     deadline = time.monotonic() + (limit or LIMIT)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for: {what}")
+            raise AssertionError(f"waited in vain for: {what() if callable(what) else what}")
         time.sleep(pause)
 
 
+def seconds_of(call, *arguments):
+    begin = time.monotonic()
+    call(*arguments)
+    return time.monotonic() - begin
+
+
+def assert_within(seconds, measure, tries=5):
+    """measure() says how long something took: less, once in a few tries, as what else the machine does may
+    hold up one of them."""
+    took = []
+    while len(took) < tries:
+        took.append(measure())
+        if took[-1] < seconds:
+            return
+    raise AssertionError(f"it took longer than {seconds} s each time: {took}")
+
+
+ports = {}  # that free_port() has given: what keeps other tests from taking them
+
+
 def free_port():
-    """A port nobody listens on, outside the range from which the kernel gives ports to clients."""
+    """A port nobody listens on, outside the range from which the kernel gives ports to clients. Until this
+    process ends no other test gets it, whether somebody listens on it by then or not."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket() as attempt:
             try:
+                claim.bind(f"\0immure-test-port-{port}")
                 attempt.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                claim.close()
                 continue
+        ports[port] = claim
+        return port
 
 
 class Program:
@@ -179,19 +206,25 @@ class Proxy(Program):
         rows = self.metrics().get(name, {})
         return sum(value for have, value in rows.items() if have >= set(labels.items()))
 
+    def wait_for(self, expected, name, **labels):
+        """Until the metric has this value: a client may know first what is counted."""
+        wait_until(lambda: self.metric(name, **labels) == expected,
+                   lambda: f"{name} {labels} to be {expected}, not {self.metric(name, **labels)}")
+
     def ready(self):
         if not self.running():
             raise AssertionError(f"immure-proxy ended with status {self.process.returncode}")
         try:
             self.get("/status.json")
             return True
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def worker(self):
-        """The process id of the (newest) worker."""
-        return max((pid for pid in proc.children(self.pid)
-                    if proc.program(pid).startswith("immure-proxy")), key=proc.started)
+        """The process id of the (newest) worker, 0 while there is none. By its title: whatever the master
+        has just forked has its name."""
+        return proc.newest(pid for pid in proc.children(self.pid)
+                           if proc.title(pid) == "immure-proxy: worker")
 
     def immured(self):
         """The process id of its own immured, 0 while there is none."""

@@ -64,7 +64,7 @@ class Key:
 
 def key_process(immured):
     """The process id of the (newest) key process of a supervisor, 0 while there is none."""
-    return max(proc.children(immured.pid), key=proc.started, default=0)
+    return proc.newest(proc.children(immured.pid))
 
 
 class ImmuredTest(harness.SystemTest):
@@ -81,8 +81,8 @@ class ImmuredTest(harness.SystemTest):
                 file.write(f'key "key {number}" {{ file = "{key.file}" policy = {policy} {key.more} }}\n')
         self.config = config
         immured = self.start_program(program, "--config", config)
-        harness.wait_until(lambda: "ready:" in immured.log() or not immured.running(),
-                           "immured to be ready")
+        harness.wait_until(lambda: " serves" in immured.log() or not immured.running(),
+                           "immured to serve")
         self.assertTrue(immured.running(), immured.log())
         return immured
 

@@ -47,8 +47,23 @@ def started(pid):
     return int(stat(pid)[19])
 
 
+def newest(pids):
+    """The one that was started last; 0 if none is left."""
+    found = []
+    for pid in pids:
+        try:
+            found.append((started(pid), pid))
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended
+    return max(found, default=(0, 0))[1]
+
+
 def title(pid):
-    return read(pid, "cmdline").replace("\0", " ").strip()
+    """What ps shows; empty if it has ended."""
+    try:
+        return read(pid, "cmdline").replace("\0", " ").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def descriptors(pid):

@@ -25,14 +25,6 @@ CALLS = 22  # of tests/support/trespass.c
 AT_ONCE = 5  # then a new start: a process that dies again and again is replaced ever later
 
 
-def tried(find, program):
-    """The process id that find() finds, 0 if one that it looked at has just ended."""
-    try:
-        return find(program)
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-
-
 @harness.not_sanitized("its walls are open")
 class ImmuredIsKilled(ImmuredTest):
     def trespass(self, immured, key, number):
@@ -41,7 +33,7 @@ class ImmuredIsKilled(ImmuredTest):
         with self.assertRaises((wire.Closed, OSError)):
             self.connect().sign(key.id, key.tls13_scheme(), f"trespass {number}".encode())
         self.assertRaises((wire.Closed, OSError), bystander.ping)
-        harness.wait_until(lambda: tried(key_process, immured) not in (0, process), "a new key process")
+        harness.wait_until(lambda: key_process(immured) not in (0, process), "a new key process")
         self.assert_served(self.connect(), key)
 
     def test_forbidden_calls(self):
