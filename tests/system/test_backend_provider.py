@@ -203,12 +203,12 @@ class Qat(SoftwareKeys):
         os.environ["LD_LIBRARY_PATH"] = STANDIN
         self.addCleanup(os.environ.pop, "LD_LIBRARY_PATH")
 
-    def start(self, options="timeout = 1s"):
+    def start(self, timeout="10s"):
         return self.start_device(f"""
             engine = qatengine asynchronous = yes
             parameters = {{"SW_ALGO_BITMAP=0", "ENABLE_EXTERNAL_POLLING"}}
             environment = {{"QAT_STANDIN_CONTROL={self.control.path}"}}
-            {options}""")
+            timeout = {timeout}""")
 
     def test_many_in_flight(self):
         client = self.start()
@@ -232,7 +232,7 @@ class Qat(SoftwareKeys):
                 self.wait_until_back(client)
 
     def test_gone_in_mid_flight_and_back(self):
-        client = self.start()
+        client = self.start("1s")
         self.control.set(gone=1)
         self.assertEqual(set(self.sign_many(client, 20)), {OPENSSL})
         self.assertEqual(self.immured.log().count("until it is back"), 1, self.immured.log())
@@ -305,9 +305,9 @@ class DeviceTest(harness.SystemTest):
             for number, uri in enumerate(uris):
                 file.write(f'key "{number}" {{ uri = "{uri}" backend = "provider:device" }}\n')
         self.immured = self.start_program("immured", "--config", config)
-        harness.wait_until(lambda: "ready:" in self.immured.log() or not self.immured.running(),
+        harness.wait_until(lambda: " serves" in self.immured.log() or not self.immured.running(),
                            "immured")
-        self.assertIn("ready:", self.immured.log())
+        self.assertIn(" serves", self.immured.log())
 
     def handshake(self, trusted, version=None):
         with clients.connect(self.proxy.port, clients.context(version, trusted),
@@ -462,14 +462,14 @@ class SoftwareTpm(DeviceTest):
                self.make_key("p-256", "-algorithm", "EC", "-pkeyopt", "group:P-256")]
         self.start_immured(
             f'module = tpm2 environment = {{"TPM2OPENSSL_TCTI={self.name}", "TSS2_LOG=all+NONE"}} '
-            "timeout = 1s", [f"file:{each.key}" for each in own])
+            "timeout = 3s", [f"file:{each.key}" for each in own])
         self.serve(own)
         self.lose(own, self.kill_tpm, self.start_tpm)
 
         self.tpm.send_signal(signal.SIGSTOP)
         self.assertTrue(self.refused(own[1]))
         self.handshake(self.other)
-        self.assertIn("no answer in 1s", self.immured.log())
+        self.assertIn("no answer in 3s", self.immured.log())
         self.tpm.send_signal(signal.SIGCONT)
         harness.wait_until(lambda: self.served(own[1]), "the TPM to go on")
 

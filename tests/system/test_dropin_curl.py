@@ -55,14 +55,14 @@ class Curl(dropin.DropIn):
     CERTIFICATE = "/etc/immure/server.crt"
     CONFIG = "/etc/immure/immured.conf"
 
-    def prepare(self, kind):
+    def prepare(self, kind, timeout=dropin.PATIENCE):
         """Carries out the guide; what its commands said."""
         self.key = certificate(kind, "client")
         shutil.copy(self.key.key, self.path_of("/etc/immure/client.key"))
         shutil.copy(self.key.chain, self.path_of("/etc/immure/client.crt"))
         site = certificate("p-256", dropin.SITE)
         shutil.copy(site.chain, self.path_of(self.CERTIFICATE))
-        self.shorten_timeout()
+        self.set_timeout(timeout)
         self.server = self.own(Server(self.port, site, self.key))
         return self.carry_out("curl")
 
@@ -98,7 +98,7 @@ class Curl(dropin.DropIn):
         self.assert_guide_works("p-256")
 
     def test_errors(self):
-        self.prepare("p-256")
+        self.prepare("p-256", dropin.TIMEOUT)
         for old, new, text in (("tls-client", "tls-server", "the key's policy does not allow it"),
                                ('{"www-data"}', '{"nobody"}', "immured does not serve this user"),
                                ("client.key", "server.key", "immured does not have this key")):

@@ -40,8 +40,8 @@ class Python(dropin_servers.HttpsServerTests, dropin.DropIn):
         return self.unit.program.log()
 
     def assert_reloads(self):
-        for pid in self.unit.processes():
-            self.assertEqual(proc.threads(pid), 4)
+        harness.wait_until(lambda: {proc.threads(pid) for pid in self.unit.processes()} == {4},
+                           "three threads and the first in each process")
         self.unit.reload()
         for version in dropin.VERSIONS:
             self.exchange(version)
@@ -49,7 +49,7 @@ class Python(dropin_servers.HttpsServerTests, dropin.DropIn):
     def assert_logged(self, text):
         """Of OpenSSL's errors Python shows the last one only; immured and its tool know the first."""
         said = {"the key reference is damaged": "PEM lib"}.get(text, "EVP lib|internal error|" + text)
-        harness.wait_until(lambda: re.search(said, self.errors()), f"{said} in {self.errors()}", 3)
+        harness.wait_until(lambda: re.search(said, self.errors()), lambda: f"{said} in {self.errors()}")
         hint = {"no connection to immured": "Connection refused|No such file",
                 "immured does not have this key": "immured does not have this key",
                 "immured does not serve this user": "may not use",

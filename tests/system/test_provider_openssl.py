@@ -15,8 +15,8 @@ import provider
 from certificates import certificate
 from immured import Key
 
-TIMEOUT = 1.0  # seconds that a handshake waits for immured
-SETTINGS = "timeout = 1s"
+SETTINGS = "timeout = 20s"  # that a handshake waits for immured
+TIMEOUT = 1  # for one that does not come
 
 SERVER = """\
 import os, signal, socket, ssl, sys, threading
@@ -222,13 +222,14 @@ class Errors(ProviderTest):
     def test_immured_is_away_and_comes_back(self):
         key = Key("p-256")
         served = self.start_immured(key)
+        self.environment = provider.environment(self.directory, settings=f"timeout = {TIMEOUT}s")
         server = self.serve(key)
-        self.shake_hands(key)
+        harness.wait_until(lambda: self.handshake_works(key), "the first handshake")
         self.assertEqual(served.stop(), [])
         begun = time.monotonic()
         self.assert_no_handshake(key)
         self.assertGreaterEqual(time.monotonic() - begun, TIMEOUT)
-        self.assertLess(time.monotonic() - begun, TIMEOUT + harness.LIMIT / 2)
+        self.assertLess(time.monotonic() - begun, TIMEOUT + 10)
         reason = re.compile(f"no connection to immured.*{re.escape(self.path)}")
         harness.wait_until(lambda: reason.search(server.log()), "the reason")
         self.start_immured(key)
@@ -244,7 +245,6 @@ class Errors(ProviderTest):
     def test_restart_costs_time_only(self):
         key = Key("p-256")
         served = self.start_immured(key)
-        self.environment = provider.environment(self.directory, settings="timeout = 20s")
         self.serve(key)
         for _ in range(3):
             self.shake_hands(key)
