@@ -35,6 +35,7 @@ class AdminPage(harness.SystemTest):
         return head, body
 
     def test_without_script(self):
+        self.proxy.wait_for(2, "immure_keyd_connected")
         self.through_proxy("/")
         head, body = self.through_proxy("/")
         self.assertIn("Content-Security-Policy: default-src 'self';", head)

@@ -22,7 +22,7 @@ class ExternalImmured(harness.SystemTest):
             for number, each in enumerate(keys):
                 file.write(f'key "key{number}" {{ file = "{each.key}" }}\n')
         immured = self.start_program("immured", "--config", path)
-        harness.wait_until(lambda: os.path.exists(self.socket), "the socket of immured")
+        harness.wait_until(lambda: " serves" in immured.log(), "immured to serve")
         return immured
 
     def start(self, **options):

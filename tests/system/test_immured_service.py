@@ -47,7 +47,7 @@ class Supervision(ServiceTest):
         self.assertEqual(proc.children(self.immured.pid), [key_process(self.immured)])
         self.assertEqual(proc.threads(self.immured.pid), 1)
         self.assertEqual(proc.program(key_process(self.immured)), "immured")
-        self.assertEqual(client.stats()[3], 1, "the supervisor's own session has ended")
+        harness.wait_until(lambda: client.stats()[3] == 1, "the end of the supervisor's own session")
         if os.geteuid() == 0:
             held = [os.readlink(f"/proc/{self.immured.pid}/fd/{each}")
                     for each in os.listdir(f"/proc/{self.immured.pid}/fd")]

@@ -44,9 +44,8 @@ class Tickets(ImmuredTest):
         client = self.connect()
         _, left, epoch, current, _ = self.keys(client)
         self.assertLessEqual(left, 1000)
-        time.sleep(left / 1000)
-        _, _, next_epoch, next_current, next_previous = self.keys(client)
-        self.assertGreater(next_epoch, epoch)
+        _, _, next_epoch, next_current, next_previous = harness.wait_until(
+            lambda: (keys := self.keys(client))[2] > epoch and keys, "the next epoch")
         self.assertNotEqual(next_current, current)
         self.assertEqual(next_previous, derived(SECRET, 1, next_epoch - 1))
         self.assertEqual(next_current, derived(SECRET, 1, next_epoch))

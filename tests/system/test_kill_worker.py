@@ -19,14 +19,21 @@ class KillWorker(harness.SystemTest):
         backend = self.own(backends.Backend(backends.echo))
         self.proxy = self.start_proxy([certificate("p-256")], backend.address)
 
+    def connection_of(self, worker):
+        """A connection, if this worker has one by then."""
+        connection = self.own(clients.connect(self.proxy.port))
+        clients.echo_once(connection)
+        status = self.proxy.status()
+        return connection if status["pid"] == worker and status["connections"]["established"] else None
+
     def test_only_its_own_connections(self):
         older = self.own(clients.connect(self.proxy.port))
         first = self.proxy.worker()
         self.proxy.signal(signal.SIGHUP)
         harness.wait_until(lambda: self.proxy.log().count("is in force") == 2, "the next worker")
-        newer = self.own(clients.connect(self.proxy.port))
         second = self.proxy.worker()
         self.assertNotEqual(first, second)
+        newer = harness.wait_until(lambda: self.connection_of(second), "a connection of the next worker")
         os.kill(second, signal.SIGKILL)
         with self.assertRaises((OSError, AssertionError)):
             clients.echo_once(newer)

@@ -16,21 +16,23 @@ class Metrics(harness.SystemTest):
     def setUp(self):
         super().setUp()
         self.backend = self.own(backends.Backend(backends.echo))
-        self.proxy = self.start_proxy(
-            [certificate("rsa-2048"), certificate("p-256")], self.backend.address, workers=2,
-            top='handshake-timeout = "1s"\nidle-timeout = "2s"')
 
-    def handshakes(self, version, result):
-        return self.proxy.metric("immure_handshakes_total", version=version, result=result)
+    def start(self, **options):
+        self.proxy = self.start_proxy(
+            [certificate("rsa-2048"), certificate("p-256")], self.backend.address, workers=2, **options)
+
+    def wait_for_handshakes(self, expected, **labels):
+        self.proxy.wait_for(expected, "immure_handshakes_total", **labels)
 
     def test_handshakes_and_signatures(self):
+        self.start()
         for option, count in (("-tls1_2", 3), ("-tls1_3", 5)):
             for scheme in ("rsa_pss_rsae_sha256", "ecdsa_secp256r1_sha256"):
                 for _ in range(count):
                     output, good = clients.s_client(self.proxy.port, option, "-sigalgs", scheme)
                     self.assertTrue(good, output[-1000:])
-        self.assertEqual(self.handshakes("TLSv1.2", "full"), 6)
-        self.assertEqual(self.handshakes("TLSv1.3", "full"), 10)
+        self.wait_for_handshakes(6, version="TLSv1.2", result="full")
+        self.wait_for_handshakes(10, version="TLSv1.3", result="full")
         for scheme in ("rsa_pss_rsae_sha256", "ecdsa_secp256r1_sha256"):
             for name in ("immure_sign_seconds", "immure_sign_queue_seconds"):
                 self.assertEqual(self.proxy.metric(name + "_count", algorithm=scheme,
@@ -38,7 +40,7 @@ class Metrics(harness.SystemTest):
             self.assertGreater(self.proxy.metric("immure_sign_seconds_sum", algorithm=scheme), 0)
         self.assertEqual(self.proxy.metric("immure_handshake_seconds_count"), 16)
         self.assertEqual(self.proxy.metric("immure_accepted_total"), 16)
-        self.assertEqual(self.proxy.metric("immure_keyd_connected"), 2)
+        self.proxy.wait_for(2, "immure_keyd_connected")
         self.assertEqual(self.proxy.metric("immure_sign_errors_total"), 0)
 
         tls = clients.context(clients.TLS12)
@@ -47,53 +49,50 @@ class Metrics(harness.SystemTest):
             with clients.connect(self.proxy.port, tls, session=session) as connection:
                 clients.echo_once(connection)
                 session = connection.session
-        self.assertEqual(self.handshakes("TLSv1.2", "full"), 7)
-        self.assertEqual(self.handshakes("TLSv1.2", "resumed"), 3)
+        self.wait_for_handshakes(7, version="TLSv1.2", result="full")
+        self.wait_for_handshakes(3, version="TLSv1.2", result="resumed")
 
     def test_what_went_wrong(self):
+        self.start(top='handshake-timeout = "3s"')
         with self.assertRaises(ssl.SSLError):  # nothing in common
             tls = clients.context(clients.TLS12)
             tls.set_ciphers("PSK-AES128-CBC-SHA:@SECLEVEL=0")
             clients.connect(self.proxy.port, tls)
-        harness.wait_until(lambda: self.proxy.metric("immure_handshakes_total", result="failed") == 1,
-                           "a failed handshake")
+        self.wait_for_handshakes(1, result="failed")
 
         socket.create_connection(("127.0.0.1", self.proxy.port)).close()
-        harness.wait_until(lambda: self.proxy.metric("immure_handshakes_total", result="aborted") == 1,
-                           "an aborted handshake")
+        self.wait_for_handshakes(1, result="aborted")
 
         with socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT) as connection:
-            harness.wait_until(
-                lambda: self.proxy.metric("immure_connections", state="handshaking") == 1,
-                "a connection in its handshake")
+            self.proxy.wait_for(1, "immure_connections", state="handshaking")
             connection.recv(1)
-        harness.wait_until(lambda: self.proxy.metric("immure_handshakes_total", result="timeout") == 1,
-                           "a handshake out of time")
-        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), 0)
-        self.assertEqual(self.proxy.metric("immure_connections"), 0)
+        self.wait_for_handshakes(1, result="timeout")
+        self.wait_for_handshakes(0, result="full")
+        self.proxy.wait_for(0, "immure_connections")
 
     def test_connections_and_bytes(self):
+        self.start()
         connections = [self.own(clients.connect(self.proxy.port)) for _ in range(7)]
         for connection in connections:
             clients.echo_once(connection, b"12345")
-        self.assertEqual(self.proxy.metric("immure_connections", state="established"), 7)
+        self.proxy.wait_for(7, "immure_connections", state="established")
         for direction in ("in", "out"):
-            self.assertEqual(self.proxy.metric("immure_relayed_bytes_total", direction=direction), 35)
+            self.proxy.wait_for(35, "immure_relayed_bytes_total", direction=direction)
         for connection in connections[:4]:
             connection.close()
-        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 3, "three connections")
+        self.proxy.wait_for(3, "immure_connections")
         for connection in connections[4:]:
             clients.reset(connection)
-        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "no connection")
+        self.proxy.wait_for(0, "immure_connections")
 
     def test_figures_of_immured(self):
         """They are immured's own, and those of the next one when it was killed."""
+        self.start()
         for _ in range(5):
             clients.connect(self.proxy.port).close()
-        harness.wait_until(lambda: self.proxy.metric("immure_keyd_signatures_total") == 5,
-                           "five signatures in immured's own figures")
+        self.proxy.wait_for(5, "immure_keyd_signatures_total")
         self.assertEqual(self.proxy.metric("immure_keyd_keys"), 2)
-        self.assertEqual(self.proxy.metric("immure_keyd_sessions"), 3)  # two loops and this question
+        self.proxy.wait_for(3, "immure_keyd_sessions")  # two loops and this question
         self.assertEqual(self.proxy.status()["immured"]["signatures_total"], 5)
         os.kill(self.proxy.immured(), signal.SIGKILL)
         harness.wait_until(lambda: self.proxy.status()["immured"].get("signatures_total") == 0,
@@ -101,6 +100,7 @@ class Metrics(harness.SystemTest):
 
     def test_turns(self):
         """Every thread counts turns, and a turn is as long as what is done in it."""
+        self.start()
         for _ in range(40):
             with clients.connect(self.proxy.port) as connection:
                 clients.echo_once(connection)
@@ -117,6 +117,7 @@ class Metrics(harness.SystemTest):
             self.assertNotEqual(quantiles["0.999999"], quantiles["0.999999"], "too few turns: NaN")
 
     def test_status_agrees(self):
+        self.start()
         with clients.connect(self.proxy.port, clients.context(clients.TLS13)) as connection:
             clients.echo_once(connection)
             status = self.proxy.status()
@@ -135,6 +136,7 @@ class Metrics(harness.SystemTest):
 
     def test_text_format(self):
         """Every family has HELP and TYPE before its rows, and none comes twice."""
+        self.start()
         seen, current = set(), None
         for line in self.proxy.get("/metrics").splitlines():
             words = line.split()
@@ -154,6 +156,7 @@ class Metrics(harness.SystemTest):
              "immure_connections"}, seen)
 
     def test_pages(self):
+        self.start()
         self.assertIn("</html>", self.proxy.get("/"))
         with self.assertRaisesRegex(OSError, "404"):
             self.proxy.get("/nothing")

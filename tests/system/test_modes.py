@@ -19,7 +19,7 @@ class Modes(harness.SystemTest):
             output, good = clients.s_client(self.proxy.port, option, "-sigalgs", "rsa_pss_rsae_sha256")
             self.assertTrue(good, output[-1500:])
         self.assertEqual(self.proxy.status()["signing"], signing)
-        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), 4)
+        self.proxy.wait_for(4, "immure_handshakes_total", result="full")
 
     def test_async(self):
         self.serve("async")

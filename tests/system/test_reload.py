@@ -48,6 +48,10 @@ class Reload(harness.SystemTest):
         self.proxy.signal(signal.SIGHUP)
         harness.wait_until(lambda: self.proxy.log().count("is in force") > before, "the reload")
 
+    def assert_shown(self, cert):
+        """Soon: the old worker may accept a little longer than the new configuration is in force."""
+        harness.wait_until(lambda: shown(self.proxy.port) == der(cert), f"the certificate {cert.chain}")
+
     def refused_reload(self, reason):
         """HUP, and waits until it is refused with this reason; nothing may have changed."""
         worker, immured = self.proxy.worker(), self.proxy.immured()
@@ -75,7 +79,7 @@ class Reload(harness.SystemTest):
             expected = self.new if turn % 2 == 0 else self.old
             self.configure([expected], workers=2 + turn)
             self.reload()
-            self.assertEqual(shown(proxy.port), der(expected))
+            self.assert_shown(expected)
             clients.echo_once(established)
         for load in loads:
             load.stop()
@@ -125,7 +129,7 @@ class Reload(harness.SystemTest):
         self.refused_reload("this string does not end")
         self.configure([self.new])
         self.reload()
-        self.assertEqual(shown(self.proxy.port), der(self.new))
+        self.assert_shown(self.new)
 
     def test_hup_during_a_reload(self):
         proxy = self.start()
@@ -159,8 +163,10 @@ class Reload(harness.SystemTest):
         self.configure([self.new], workers=1)
         established = self.own(clients.connect(proxy.port))  # so that the old worker stays
         self.reload()
+        self.assert_shown(self.new)
         for _ in range(40):
-            self.assertEqual(shown(proxy.port), der(self.new))
+            with clients.connect(proxy.port) as connection:
+                clients.echo_once(connection)
         clients.echo_once(established)
 
     def test_a_hundred_under_load(self):
@@ -175,7 +181,7 @@ class Reload(harness.SystemTest):
             self.configure([expected])
             self.reload()
             if done % 10 == 0:
-                self.assertEqual(shown(proxy.port), der(expected))
+                self.assert_shown(expected)
         report = storm.finish()
         self.assertEqual((failures(report), report["lost"]), ({}, 0))
         self.assertGreater(report["full"], 0)
@@ -192,8 +198,7 @@ class Reload(harness.SystemTest):
         proxy.write_config(plain)
         self.reload()
         self.assertEqual(shown(proxy.port), der(self.old))
-        with self.assertRaises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", second))
+        harness.wait_until(lambda: clients.refused(second), "nobody to listen there")
 
     @harness.needs_root("the master's /proc is root's")
     def test_nothing_accumulates(self):

@@ -38,8 +38,7 @@ class SignatureAlgorithms(harness.SystemTest):
                 self.handshake(kind, "-tls1_3", scheme)
             for scheme in always + tls12:
                 self.handshake(kind, "-tls1_2", scheme)
-            self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"),
-                             2 * len(always) + len(tls12))
+            self.proxy.wait_for(2 * len(always) + len(tls12), "immure_handshakes_total", result="full")
             self.programs.remove(self.proxy)
             self.assertEqual(self.proxy.stop(), [])
 

@@ -122,8 +122,8 @@ class Counts(StormTest):
                 server = self.server()
                 summary, _, _ = self.storm(server.target, "--rate", 60, "--duration", 1,
                                            "--warmup", 0.5, "--tls", version)
-                full, resumed = self.all_of(summary)
-                self.assertEqual((full, resumed), server.counts()[:2])
+                harness.wait_until(lambda: self.all_of(summary) == server.counts()[:2],
+                                   lambda: f"the server to count {self.all_of(summary)}: {server.counts()}")
                 self.assertGreater(summary["full"], 0)
                 self.assertEqual(summary["failures"], {})
                 self.assertIn("TLSv" + version, summary["negotiated"])
@@ -138,7 +138,8 @@ class Counts(StormTest):
                 self.assertEqual(full, 0)
                 self.assertGreater(resumed, 0)
                 # One full handshake more: the one that fetched the session.
-                self.assertEqual(server.counts(), (1, resumed, resumed))
+                harness.wait_until(lambda: server.counts() == (1, resumed, resumed),
+                                   lambda: f"the server to count {resumed}: {server.counts()}")
 
     def test_a_server_without_sessions_cannot_be_resumed(self):
         server = self.server(tickets=False)
@@ -154,7 +155,7 @@ class Counts(StormTest):
                                            "--duration", 1, "--warmup", 0, *arguments)
                 self.assertEqual((summary["answered"], summary["lost"]), (100, 0))
                 self.assertEqual(summary["probe_seconds"]["count"], 100)
-                self.assertEqual(server.counts(), (4, 0, 100))
+                harness.wait_until(lambda: server.counts() == (4, 0, 100), server.counts)
 
     def test_seconds_add_up_to_the_whole(self):
         server = self.server()
@@ -210,10 +211,12 @@ http {{
         resumed, _, _ = self.storm(target, "--concurrency", 4, "--duration", 1, "--resume",
                                    "--request", "/")
         bare, _, _ = self.storm(target, "--concurrency", 4, "--duration", 1, "--tls", "1.2")
-        with open(log, encoding="utf-8") as file:
-            logged = collections.Counter(line.split()[0] for line in file)
-        self.assertEqual(self.all_of(full), (logged["."], 0))
-        self.assertEqual(self.all_of(resumed), (0, logged["r"]))
+
+        def logged():
+            with open(log, encoding="utf-8") as file:
+                counted = collections.Counter(line.split()[0] for line in file)
+            return (counted["."], 0), (0, counted["r"])
+        harness.wait_until(lambda: logged() == (self.all_of(full), self.all_of(resumed)), logged)
         connections = sum(self.all_of(full) + self.all_of(resumed) + self.all_of(bare))
         # Besides: the one that fetched the session, and this look at the page.
         self.assertEqual(accepted() - before, connections + 2)
@@ -325,8 +328,15 @@ class Failures(StormTest):
             with socket.socket() as attempt:
                 return attempt.connect_ex(("127.0.0.1", port)) == 0
         harness.wait_until(listening, "the server")
-        threading.Timer(1.0, server.send_signal, [signal.SIGKILL]).start()
-        summary, _, _ = self.storm(f"127.0.0.1:{port}", "--rate", 50, "--duration", 2, "--warmup",
+
+        def kill():
+            """After some handshakes."""
+            report = os.path.join(self.directory, "report.json")
+            harness.wait_until(lambda: os.path.exists(report) and os.path.getsize(report), "its first second")
+            server.kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        summary, _, _ = self.storm(f"127.0.0.1:{port}", "--rate", 50, "--duration", 3, "--warmup",
                                    0, "--cost", server.pid)
         self.assertGreater(summary["full"], 0)
         self.assertGreater(summary["failures"]["connection refused"], 0)

@@ -57,8 +57,8 @@ class Tickets(harness.SystemTest):
                 for _ in range(24):  # SO_REUSEPORT spreads them over the threads
                     reused, session = self.resumed(tls, session)
                     self.assertTrue(reused)
-        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="resumed"), 48)
-        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), 2)
+        self.proxy.wait_for(48, "immure_handshakes_total", result="resumed")
+        self.proxy.wait_for(2, "immure_handshakes_total", result="full")
 
     def test_after_reload(self):
         self.start()
@@ -66,7 +66,7 @@ class Tickets(harness.SystemTest):
         _, session = self.resumed(tls, None)
         before = self.proxy.worker()
         self.proxy.signal(signal.SIGHUP)
-        harness.wait_until(lambda: self.proxy.worker() != before, "a new worker")
+        harness.wait_until(lambda: self.proxy.worker() not in (0, before), "a new worker")
         harness.wait_until(self.proxy.ready, "the admin page of the new worker")
         reused, _ = self.resumed(tls, session)
         self.assertTrue(reused)
@@ -113,11 +113,18 @@ class Tickets(harness.SystemTest):
                 self.assertFalse(self.resumed(tls, session)[0])
 
     def test_where_the_loop_waits_for_immured(self):
-        tls = clients.context(clients.TLS13)
         self.start_sharing(bytes(range(32)), epoch="1s", signing="sync")
-        _, session = self.resumed(tls, None)
-        time.sleep(1)
-        self.assertTrue(self.resumed(tls, session)[0])
+        self.good_in_next_epoch(clients.context(clients.TLS13), 1)
+
+    def good_in_next_epoch(self, tls, epoch):
+        """Once in a few tries: a loaded machine may need more than an epoch. The session."""
+        for _ in range(5):
+            time.sleep(epoch - time.time() % epoch + epoch / 10)  # into an epoch
+            _, session = self.resumed(tls, None)
+            time.sleep(epoch)
+            if self.resumed(tls, session)[0]:
+                return session
+        self.fail("no ticket was good in the next epoch")
 
     def test_after_a_restart(self):
         tls = clients.context(clients.TLS13)
@@ -134,10 +141,7 @@ class Tickets(harness.SystemTest):
         epoch = harness.scaled(1, 3)
         self.start_sharing(bytes(range(32)), epoch=f"{epoch}s")
         for turn in range(2):
-            time.sleep(epoch - time.time() % epoch + epoch / 10)  # into an epoch
-            _, session = self.resumed(tls, None)
-            time.sleep(epoch)
-            self.assertTrue(self.resumed(tls, session)[0])
+            session = self.good_in_next_epoch(tls, epoch)
             if turn == 1:
                 os.kill(self.proxy.immured(), signal.SIGKILL)
             time.sleep(epoch)
