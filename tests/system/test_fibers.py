@@ -1,7 +1,8 @@
 """What a storm of handshakes took for their fibers is given back when it is over."""
 
+import os
+import signal
 import socket
-import time
 
 import backends
 import clients
@@ -17,10 +18,8 @@ class Fibers(harness.SystemTest):
     @harness.not_sanitized("its allocator gives back nothing")
     def test_after_a_storm(self):
         backend = self.own(backends.Backend(backends.echo))
-        tester = harness.program_path("immured-test")
-        self.proxy = self.start_proxy(
-            [certificate("p-256")], backend.address, workers=1,
-            keys=f'threads = 1\n    program = "{tester}"\n    backend = "delay"')
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address, workers=1,
+                                      top='handshake-timeout = "60s"')
         self.worker = self.proxy.worker()
         self.storm(20)
         before = proc.resident(self.worker)
@@ -36,17 +35,20 @@ class Fibers(harness.SystemTest):
         """Clients that wait for their signature, and then leave. The worker's memory while they do."""
         hello = clients.client_hello()
         connections = []
-        most = 0
-        for _ in range(count):
-            connection = socket.create_connection(("127.0.0.1", self.proxy.port))
-            connection.sendall(hello)
-            connections.append(connection)
-        for _ in range(20):
-            most = max(most, proc.resident(self.worker))
-            time.sleep(0.05)
-        for connection in connections:
-            clients.reset(connection)
-        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0, "no connection")
+        immured = self.proxy.immured()
+        os.kill(immured, signal.SIGSTOP)
+        try:
+            for _ in range(count):
+                connection = socket.create_connection(("127.0.0.1", self.proxy.port))
+                connection.sendall(hello)
+                connections.append(connection)
+            self.proxy.wait_for(count, "immure_signatures_pending")
+            most = proc.resident(self.worker)
+            for connection in connections:
+                clients.reset(connection)
+        finally:
+            os.kill(immured, signal.SIGCONT)
+        self.proxy.wait_for(0, "immure_connections")
         return most
 
 

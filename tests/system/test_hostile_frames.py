@@ -12,7 +12,8 @@ import wire
 from immured import ImmuredTest, Key, key_process
 
 GROWTH = 1 << 20  # bytes that immured may grow by
-PATIENCE = harness.scaled(1.0, 5.0)  # seconds that a second client waits at most
+PATIENCE = harness.scaled(1.0, 5.0)  # seconds that a second client waits; what else the machine does may
+SLOWEST = 10                         # hold up one request of so many
 STEP = 1 if harness.LONG else harness.scaled(15, 151)  # between lengths
 SIGN_SHORTEST, SIGN_LONGEST, PAYLOAD_MAX = 39, 38 + 65000, 65524
 
@@ -23,7 +24,7 @@ class SecondClient(threading.Thread):
     def __init__(self, path, key):
         super().__init__(daemon=True)
         self.client = wire.Client.connect(path, timeout=harness.LIMIT)
-        self.key, self.stopping, self.slowest, self.count, self.wrong = key, False, 0.0, 0, []
+        self.key, self.stopping, self.waits, self.wrong = key, False, [], []
         self.start()
 
     def run(self):
@@ -37,8 +38,7 @@ class SecondClient(threading.Thread):
             except (OSError, wire.Closed, AssertionError) as error:
                 self.wrong.append(repr(error))
                 return
-            self.slowest = max(self.slowest, time.monotonic() - begin)
-            self.count += 1
+            self.waits.append(time.monotonic() - begin)
             time.sleep(0.005)
 
     def stop(self):
@@ -66,11 +66,12 @@ class HostileFrames(ImmuredTest):
 
     def tearDown(self):
         descriptors, memory = self.figures()
-        harness.wait_until(lambda: self.second.count > 1 or self.second.wrong,
+        harness.wait_until(lambda: len(self.second.waits) > SLOWEST or self.second.wrong,
                            "the second client to be served")
         self.second.stop()
         self.assertEqual(self.second.wrong, [])
-        self.assertLess(self.second.slowest, PATIENCE)
+        waits = sorted(self.second.waits)
+        self.assertLess(waits[-1 - len(waits) // SLOWEST], PATIENCE)
         self.assertEqual(key_process(self.immured), self.pid, "immured was not to be replaced")
         self.assertEqual(descriptors, self.before[0])
         if not harness.SANITIZE:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import termios
 import threading
-import time
 
 import harness
 import wire
@@ -411,10 +410,8 @@ class WithoutImmured(ToolTest):
     def test_nobody_listens(self):
         path = os.path.join(self.directory, "absent.sock")
         for command in self.COMMANDS:
-            began = time.monotonic()
-            self.assertEqual(self.immure(*command, "--socket", path, status=UNREACHABLE),
+            self.assertEqual(self.immure(*command, "--socket", path, "--timeout", "1h", status=UNREACHABLE),
                              f"{path}: No such file or directory (is immured running?)")
-            self.assertLess(time.monotonic() - began, harness.scaled(4, 12))
         self.assertEqual(self.immure("status", "--socket", "/" + 200 * "x", status=UNREACHABLE),
                          f"/{200 * 'x'}: File name too long")
 

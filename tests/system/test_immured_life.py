@@ -241,13 +241,15 @@ class End(ImmuredTest):
 
     def test_a_second_term_ends_it_at_once(self):
         key = Key("rsa-2048")
-        immured = self.start_immured(key, program="immured-test", top='backend = "delay"')
+        immured = self.start_immured(key, program="immured-test", top='backend = "delay" queue-age = 1m')
         immured.expected_status = 1
-        client = self.connect()
-        client.send(b"".join(wire.sign(id, key.id, wire.RSA_PSS_SHA256, wire.tls13_message())
-                             for id in range(1, 3001)))
-        harness.wait_until(lambda: "stopping" in immured.log() or immured.signal(signal.SIGTERM),
-                           "immured to stop", pause=0.1)
+        clients, idle, count = [self.connect() for _ in range(3)], self.connect(), 3000
+        for client in clients:
+            client.send(b"".join(wire.sign(id, key.id, wire.RSA_PSS_SHA256, wire.tls13_message())
+                                 for id in range(1, count + 1)))
+        harness.wait_until(lambda: idle.stats()[7] == count * len(clients), "the requests to be taken")
+        immured.signal(signal.SIGTERM)
+        harness.wait_until(lambda: "stopping" in immured.log(), "immured to stop")
         immured.signal(signal.SIGTERM)
         self.assertEqual(immured.wait(), 1)
         self.assertIn("not fully answered", immured.log())
@@ -332,7 +334,7 @@ class Walls(ImmuredTest):
 
     def test_many_threads_behind_closed_doors(self):
         keys = [Key("p-256"), Key("rsa-2048"), Key("ed25519")]
-        self.start_immured(*keys, top="threads = 40")
+        self.start_immured(*keys, top="threads = 40 queue-age = 1m")
         clients = [self.connect() for _ in range(4)]
         count = 1000
         for client in clients:

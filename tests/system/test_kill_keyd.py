@@ -31,8 +31,8 @@ class KillKeyd(harness.SystemTest):
         self.assertEqual(self.proxy.worker(), self.worker, "the worker was not to be replaced")
         self.assertEqual(self.proxy.metric("immure_handshakes_total", result="failed"), 0)
         self.assertEqual(self.proxy.metric("immure_handshakes_total", result="timeout"), 0)
-        self.assertGreaterEqual(self.proxy.metric("immure_handshakes_total", result="full"),
-                                report["full"])
+        harness.wait_until(lambda: self.proxy.metric("immure_handshakes_total", result="full") >= report["full"],
+                           "all handshakes to be counted")
 
     def test_killed_again_and_again(self):
         self.start("p-256")
@@ -52,12 +52,12 @@ class KillKeyd(harness.SystemTest):
         waits.sort()
         print(f"{len(waits)} kills; a handshake begun at that moment took "
               f"{statistics.median(waits) * 1e3:.0f} ms (median), {waits[-1] * 1e3:.0f} ms (longest)")
-        # What else the machine does may hold up many of them, but not all.
-        self.assertLess(waits[len(waits) // 4], harness.scaled(0.2, 5.0))
+        # Where the machine does nothing else (script/endure), it says how long immured takes.
+        self.assertLess(waits[len(waits) // 2], 0.2 if harness.LONG else 5.0)
 
     def test_stopped_for_three_seconds(self):
         self.start("rsa-2048")
-        storm = self.own(Storm(self.proxy.port, RATE // 4, 6, probe_timeout=2, most=1000))
+        storm = self.own(Storm(self.proxy.port, RATE // 4, 6, probe_timeout=2.7))
         victim = self.proxy.immured()
         os.kill(victim, signal.SIGSTOP)
         try:

@@ -25,8 +25,7 @@ class Relay(harness.SystemTest):
         self.proxy = self.start_proxy([certificate("p-256")], self.backend.address, **options)
 
     def no_connection_left(self):
-        harness.wait_until(lambda: self.proxy.metric("immure_connections") == 0,
-                           "the end of all connections")
+        self.proxy.wait_for(0, "immure_connections")
 
 
 class HalfClose(Relay):
@@ -121,7 +120,7 @@ class HalfClose(Relay):
         except (ssl.SSLEOFError, ConnectionResetError):
             pass
         self.assertGreater(time.monotonic() - begin, 0.4)
-        self.assertLess(time.monotonic() - begin, harness.LIMIT / 2)
+        self.assertLess(time.monotonic() - begin, 10, "the standard is 30")
         self.no_connection_left()
 
 
@@ -268,14 +267,14 @@ class BackPressure(Relay):
         self.assertEqual(digests, [hashlib.sha256(body).digest()])
 
     def stands_still(self, value):
-        """The value when it has not changed for half a second."""
+        """The value when it has not changed for a second."""
         last, since = value(), time.monotonic()
 
         def still():
             nonlocal last, since
             if value() != last:
                 last, since = value(), time.monotonic()
-            return last and time.monotonic() - since > 0.5
+            return last and time.monotonic() - since > 1
 
         harness.wait_until(still, "the sender to be stopped")
         return last
@@ -300,23 +299,22 @@ class BackPressure(Relay):
 
         self.assertEqual(asyncio.run(all_of_them()), [True] * 20)
         self.no_connection_left()
-        relayed = [self.proxy.metric("immure_relayed_bytes_total", direction=name)
-                   for name in ("in", "out")]
-        self.assertEqual(relayed, [20 * len(body)] * 2)
+        for name in ("in", "out"):
+            self.proxy.wait_for(20 * len(body), "immure_relayed_bytes_total", direction=name)
 
 
 class TimeLimits(Relay):
     def test_idle(self):
-        self.start(backends.echo, top='idle-timeout = "600ms"')
+        self.start(backends.echo, top='idle-timeout = "2s"')
         connection = self.own(clients.connect(self.proxy.port))
-        for _ in range(4):  # longer than the limit in all, but never idle for so long
-            time.sleep(0.3)
+        for _ in range(5):  # longer than the limit in all, but never idle for so long
+            time.sleep(0.5)
+            begin = time.monotonic()
             clients.echo_once(connection)
-        begin = time.monotonic()
         self.assert_ends(connection)
-        self.assertGreater(time.monotonic() - begin, 0.5)
+        self.assertGreater(time.monotonic() - begin, 1.9)
         self.no_connection_left()
-        self.assertEqual(self.proxy.metric("immure_idle_timeouts_total"), 1)
+        self.proxy.wait_for(1, "immure_idle_timeouts_total")
 
     def assert_ends(self, connection):
         try:
@@ -325,15 +323,15 @@ class TimeLimits(Relay):
             pass
 
     def test_handshake(self):
-        self.start(backends.echo, top='handshake-timeout = "500ms"')
+        self.start(backends.echo, top='handshake-timeout = "2s"')
+        begin = time.monotonic()
         with socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT) as connection:
-            begin = time.monotonic()
             self.assert_ends(connection)
-            self.assertGreater(time.monotonic() - begin, 0.4)
+            self.assertGreater(time.monotonic() - begin, 1.9)
         self.no_connection_left()
-        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="timeout"), 1)
+        self.proxy.wait_for(1, "immure_handshakes_total", result="timeout")
         with clients.connect(self.proxy.port) as connection:
-            time.sleep(0.8)  # it is for handshakes only
+            time.sleep(2.2)  # it is for handshakes only
             clients.echo_once(connection)
 
     def test_connect(self):
@@ -351,7 +349,7 @@ class TimeLimits(Relay):
         begin = time.monotonic()
         self.assert_ends(clients.connect(self.proxy.port))
         self.assertGreater(time.monotonic() - begin, 0.4)
-        self.assertEqual(self.proxy.metric("immure_backend_errors_total"), 1)
+        self.proxy.wait_for(1, "immure_backend_errors_total")
 
 
 class Backends(Relay):
@@ -371,7 +369,7 @@ class Backends(Relay):
                 self.assertEqual(stream.receive(), b"")
             except (ssl.SSLEOFError, ConnectionResetError):
                 pass
-            self.assertEqual(self.proxy.metric("immure_backend_errors_total"), number)
+            self.proxy.wait_for(number, "immure_backend_errors_total")
         self.own(backends.Backend(backends.echo, path))
         with clients.connect(self.proxy.port) as connection:
             clients.echo_once(connection)
@@ -391,7 +389,7 @@ class ConnectionLimit(Relay):
         for connection in served:
             self.own(connection)
             clients.echo_once(connection)
-        self.assertEqual(self.proxy.metric("immure_connections"), limit)
+        self.proxy.wait_for(limit, "immure_connections")
 
         late = self.own(socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT))
         late.sendall(clients.client_hello())

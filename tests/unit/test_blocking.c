@@ -277,18 +277,18 @@ static void test_each_request(void **state)
     struct immure_blocking *blocking = immure_blocking_unix(server.path);
     assert_non_null(blocking);
     for (int i = 0; i < 100; i++)
-        assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+        assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
     struct told list = {0}, stats = {0}, tickets = {0};
-    assert_int_equal(immure_blocking_list(blocking, NS_PER_S, on_key, &list), IMMURE_OK);
+    assert_int_equal(immure_blocking_list(blocking, 10 * NS_PER_S, on_key, &list), IMMURE_OK);
     assert_int_equal(list.keys, 1);
     assert_int_equal(list.ends, 1);
-    assert_int_equal(immure_blocking_stats(blocking, NS_PER_S, on_stats, &stats), IMMURE_OK);
+    assert_int_equal(immure_blocking_stats(blocking, 10 * NS_PER_S, on_stats, &stats), IMMURE_OK);
     assert_int_equal(stats.ends, 1);
     assert_int_equal(stats.stats, 1);
-    assert_int_equal(immure_blocking_ticket_keys(blocking, NS_PER_S, on_ticket_keys, &tickets),
+    assert_int_equal(immure_blocking_ticket_keys(blocking, 10 * NS_PER_S, on_ticket_keys, &tickets),
                      IMMURE_OK);
     assert_int_equal(tickets.ends, 1);
-    assert_int_equal(immure_blocking_ping(blocking, NS_PER_S), IMMURE_OK);
+    assert_int_equal(immure_blocking_ping(blocking, 10 * NS_PER_S), IMMURE_OK);
 
     struct immure_sign_request wrong = request;
     uint8_t signature[IMMURE_SIGNATURE_MAX];
@@ -464,7 +464,7 @@ static void test_fork(void **state)
     struct server server;
     server_begin(&server, habits, 1);
     struct immure_blocking *blocking = immure_blocking_unix(server.path);
-    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -475,7 +475,7 @@ static void test_fork(void **state)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
     immure_blocking_free(blocking);
     server_end(&server);
 }
@@ -487,7 +487,7 @@ static void test_abstract_socket(void **state)
     struct server server;
     server_begin_abstract(&server, habits);
     struct immure_blocking *blocking = immure_blocking_unix(server.path);
-    assert_int_equal(sign(blocking, NS_PER_S), IMMURE_OK);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
     immure_blocking_free(blocking);
     server_end(&server);
 }

@@ -181,11 +181,12 @@ static void shrink(void)
     }
 }
 
-static atomic_bool doors_closed, shrunk;
+static atomic_bool begun, doors_closed, shrunk;
 
 static void *shrink_behind_doors(void *arg)
 {
     (void)arg;
+    begun = true; /* the first system calls of the thread are behind it */
     while (!doors_closed)
         continue;
     shrink();
@@ -201,7 +202,8 @@ static int shrink_a_heap(void)
     pthread_t thread;
     if (!allocator_settle(2) || pthread_create(&thread, NULL, shrink_behind_doors, NULL) != 0)
         return BAD;
-    usleep(50000); /* for the first system calls of the thread */
+    while (!begun)
+        continue;
     bool closed = close_doors();
     doors_closed = true;
     while (closed && !shrunk)
