@@ -53,6 +53,8 @@ def capacity(setting, plan, key):
         lines = process.stdout.readlines()
         ended(process, command)
         summary = json.loads(lines[-1])
+    if summary["full"] == 0:
+        raise SystemExit(f"overload: no handshake in {summary['seconds']:.1f} s: this machine does too much else")
     return summary["full"] / summary["seconds"]
 
 

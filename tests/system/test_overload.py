@@ -18,6 +18,8 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/
 SERVERS = ("in-process", "sync", "async")
 FIGURES = ("turns", "turns-time", "probes", "handshakes", "cpu", "cpu-time")
 AGREEMENT = 0.05
+TRIES = 3
+BUSY = "this machine does too much else"  # as it is told when no handshake was done
 
 
 def pixels(path):
@@ -63,8 +65,7 @@ class Overload(harness.SystemTest):
         if not os.access(tools, os.X_OK):
             raise unittest.SkipTest(f"{tools} is not built")
 
-    def setUp(self):
-        super().setUp()
+    def measure(self):
         self.report = os.path.join(self.directory, "report")
         done = subprocess.run([sys.executable, "-B", PROGRAM, "--quick", "--output", self.report,
                                *(f"--server={name}" for name in SERVERS)],
@@ -134,8 +135,23 @@ class Overload(harness.SystemTest):
             value = re.search(rf"--series-{custom}: #(\w+);", self.page).group(1)
             self.assertGreater(seen.get(bytes.fromhex(value), 0), 100, f"--series-{custom}")
 
+    def measured_well(self):
+        """Not if the machine did too much else meanwhile."""
+        self.measure()
+        self.check_figures()
+        self.check_metrics()
+
     def test_report(self):
-        for check in (self.check_alone, self.check_figures, self.check_metrics, self.check_render):
+        for attempt in range(1, TRIES + 1):
+            try:
+                self.measured_well()
+                break
+            except AssertionError as error:
+                if attempt == TRIES and BUSY in str(error):
+                    self.skipTest(BUSY)
+                if attempt == TRIES:
+                    raise
+        for check in (self.check_alone, self.check_render):
             with self.subTest(check.__name__):
                 check()
 
