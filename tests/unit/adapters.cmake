@@ -19,7 +19,7 @@ function(immure_adapter_skipped name why)
 endfunction()
 
 find_program(VALGRIND valgrind)
-immure_adapter_test(openssl ssl_pair.c
+immure_adapter_test(openssl ssl_pair.c tls_contexts.c
   LINKS fake_signer provider PkgConfig::SSL PkgConfig::CRYPTO)
 if(TARGET BoringSSL)
   immure_adapter_test(boringssl ssl_pair.c LINKS boringssl BoringSSL)

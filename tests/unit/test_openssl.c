@@ -9,15 +9,10 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 
-#include "provider_fixture.h"
 #include "ssl_pair.h"
+#include "tls_contexts.h"
 
-static const struct {
-    size_t key;
-    int version;
-    const char *algorithms;
-    uint16_t scheme;
-} combinations[] = {
+static const struct combination combinations[] = {
     {P_256, TLS1_3_VERSION, "ECDSA+SHA256", IMMURE_ECDSA_SHA256},
     {P_256, TLS1_2_VERSION, "ECDSA+SHA256", IMMURE_ECDSA_SHA256},
     {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
@@ -35,34 +30,11 @@ struct openssl_pair {
     struct immure_waiter waiter;
 };
 
-static SSL_CTX *make_server(size_t key)
-{
-    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
-    X509 *certificate = certificate_in_context(key);
-    EVP_PKEY *private = key_in_context(key);
-    SSL_CTX_set_mode(server, SSL_MODE_ASYNC);
-    assert_int_equal(SSL_CTX_use_cert_and_key(server, certificate, private, NULL, 1), 1);
-    X509_free(certificate);
-    EVP_PKEY_free(private);
-    return server;
-}
-
-static SSL_CTX *make_client(size_t key, int version, const char *algorithms)
-{
-    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
-    assert_int_equal(SSL_CTX_set_min_proto_version(client, version), 1);
-    assert_int_equal(SSL_CTX_set_max_proto_version(client, version), 1);
-    assert_int_equal(SSL_CTX_set1_sigalgs_list(client, algorithms), 1);
-    assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificates[key]), 1);
-    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
-    return client;
-}
-
 static int make_all(void **state)
 {
     fixture_make(state);
     for (size_t i = 0; i < COMBINATIONS; i++) {
-        servers[i] = make_server(combinations[i].key);
+        servers[i] = make_server(combinations[i].key, SSL_MODE_ASYNC);
         clients[i] =
             make_client(combinations[i].key, combinations[i].version, combinations[i].algorithms);
     }

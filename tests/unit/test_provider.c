@@ -7,42 +7,12 @@
 #include <cmocka.h>
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "provider_fixture.h"
-
-static SSL_CTX *make_server(size_t key, long mode)
-{
-    SSL_CTX *server = SSL_CTX_new_ex(context, IMMURE_OPENSSL_PROPERTIES, TLS_server_method());
-    assert_non_null(server);
-    SSL_CTX_set_mode(server, (uint32_t)mode);
-    X509 *certificate = certificate_in_context(key);
-    EVP_PKEY *private = key_in_context(key);
-    assert_int_equal(SSL_CTX_use_certificate(server, certificate), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey(server, private), 1);
-    assert_int_equal(SSL_CTX_check_private_key(server), 1);
-    X509_free(certificate);
-    EVP_PKEY_free(private);
-    return server;
-}
-
-static SSL_CTX *make_client(size_t key, int version, const char *algorithms)
-{
-    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
-    assert_non_null(client);
-    assert_int_equal(SSL_CTX_set_min_proto_version(client, version), 1);
-    assert_int_equal(SSL_CTX_set_max_proto_version(client, version), 1);
-    if (algorithms != NULL)
-        assert_int_equal(SSL_CTX_set1_sigalgs_list(client, algorithms), 1);
-    /* The certificate is its own root, so the signature over the handshake is what is verified. */
-    assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificates[key]), 1);
-    SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
-    return client;
-}
+#include "tls_contexts.h"
 
 /* One handshake: both ends. */
 struct handshake {
@@ -127,12 +97,7 @@ static void exchange(struct peer *peer, struct immure_client *client)
     assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
 }
 
-static const struct {
-    size_t key;
-    int version;
-    const char *algorithms;
-    uint16_t scheme;
-} combinations[] = {
+static const struct combination combinations[] = {
     {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
     {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha384", IMMURE_RSA_PSS_RSAE_SHA384},
     {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha512", IMMURE_RSA_PSS_RSAE_SHA512},
