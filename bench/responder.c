@@ -2,16 +2,14 @@
  * The cheapest backend there is: answers each HTTP/1.1 request head with the same few bytes, and
  * keeps the connection. Prints its port on 127.0.0.1 and runs until it is killed.
  */
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/slice.h"
+#include "loopback.h"
 
 #define EVENTS_MAX 64
 #define DESCRIPTORS_MAX 65536
@@ -21,25 +19,6 @@ static const char head_end[] = "\r\n\r\n";
 
 /* By descriptor: how much of head_end has just been seen. */
 static unsigned char matched[DESCRIPTORS_MAX];
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static int listen_anywhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (listener == -1 || bind(listener, (void *)&address, length) != 0 ||
-        listen(listener, SOMAXCONN) != 0 || getsockname(listener, (void *)&address, &length) != 0)
-        fail("bench-responder: listen");
-    printf("%u\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return listener;
-}
 
 static void accept_all(int epoll, int listener)
 {
@@ -72,13 +51,8 @@ static void answer(int fd)
 
 int main(void)
 {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
     slice_precede(); /* it shares its core with immure-storm */
-    int listener = listen_anywhere(), epoll = epoll_create1(0);
+    int listener = loopback_listen(), epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     if (epoll == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)
         fail("bench-responder: epoll");

@@ -37,7 +37,10 @@ class Backend:
             except OSError:
                 return
             self.accepted += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            self.begin(connection)
+
+    def begin(self, connection):
+        threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         self.open.add(connection)

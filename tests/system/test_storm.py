@@ -16,12 +16,13 @@ import urllib.request
 
 import harness
 import proc
+from backends import Backend
 from certificates import certificate
 
 Server = collections.namedtuple("Server", "full resumed requests")
 
 
-class CountingServer:
+class CountingServer(Backend):
     """A TLS server that counts the handshakes it has finished. `stall` (a function of the number of
     connections so far) says how long it sleeps before a handshake; one connection at a time then."""
 
@@ -34,47 +35,33 @@ class CountingServer:
             self.context.options |= ssl.OP_NO_TICKET
         self.stall, self.echo = stall, echo
         self.lock = threading.Lock()
-        self.full = self.resumed = self.requests = self.accepted = 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.target = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.full = self.resumed = self.requests = 0
+        super().__init__(self.shake_hands)
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            if self.stall:
-                time.sleep(self.stall(self.accepted))
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+    def begin(self, connection):
+        if self.stall:
+            time.sleep(self.stall(self.accepted))
+        super().begin(connection)
 
-    def serve(self, connection):
-        try:
-            with self.context.wrap_socket(connection, server_side=True) as tls:
+    def shake_hands(self, connection):
+        with self.context.wrap_socket(connection, server_side=True) as tls:
+            with self.lock:
+                if tls.session_reused:
+                    self.resumed += 1
+                else:
+                    self.full += 1
+            while data := tls.recv(65536):
                 with self.lock:
-                    if tls.session_reused:
-                        self.resumed += 1
-                    else:
-                        self.full += 1
-                while data := tls.recv(65536):
-                    with self.lock:
-                        self.requests += 1
-                    close = b"Connection: close" in data
-                    tls.sendall(data if self.echo
-                                else b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-                    if close:
-                        break
-                tls.unwrap()
-        except OSError:
-            pass
+                    self.requests += 1
+                close = b"Connection: close" in data
+                tls.sendall(data if self.echo
+                            else b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+                if close:
+                    break
+            tls.unwrap()
 
     def counts(self):
         return Server(self.full, self.resumed, self.requests)
-
-    def close(self):
-        self.listener.close()
 
 
 class StormTest(unittest.TestCase):
@@ -120,7 +107,7 @@ class Counts(StormTest):
         for version in ("1.2", "1.3"):
             with self.subTest(version):
                 server = self.server()
-                summary, _, _ = self.storm(server.target, "--rate", 60, "--duration", 1,
+                summary, _, _ = self.storm(server.address, "--rate", 60, "--duration", 1,
                                            "--warmup", 0.5, "--tls", version)
                 harness.wait_until(lambda: self.all_of(summary) == server.counts()[:2],
                                    lambda: f"the server to count {self.all_of(summary)}: {server.counts()}")
@@ -132,7 +119,7 @@ class Counts(StormTest):
         for version in ("1.2", "1.3"):
             with self.subTest(version):
                 server = self.server()
-                summary, _, _ = self.storm(server.target, "--concurrency", 2, "--duration", 1,
+                summary, _, _ = self.storm(server.address, "--concurrency", 2, "--duration", 1,
                                            "--resume", "--tls", version, "--request", "/")
                 full, resumed = self.all_of(summary)
                 self.assertEqual(full, 0)
@@ -143,7 +130,7 @@ class Counts(StormTest):
 
     def test_a_server_without_sessions_cannot_be_resumed(self):
         server = self.server(tickets=False)
-        said = self.refused(server.target, "--resume", "--concurrency", "1", "--tls", "1.3",
+        said = self.refused(server.address, "--resume", "--concurrency", "1", "--tls", "1.3",
                             "--handshake-timeout", "0.3", status=1)
         self.assertIn("no session from the server", said)
 
@@ -151,7 +138,7 @@ class Counts(StormTest):
         for arguments, echo in ((["--probe-request", "/"], False), (["--probe-plain", 100], True)):
             with self.subTest(arguments[0]):
                 server = self.server(echo=echo)
-                summary, _, _ = self.storm(server.target, "--probes", 4, "--probe-rate", 25,
+                summary, _, _ = self.storm(server.address, "--probes", 4, "--probe-rate", 25,
                                            "--duration", 1, "--warmup", 0, *arguments)
                 self.assertEqual((summary["answered"], summary["lost"]), (100, 0))
                 self.assertEqual(summary["probe_seconds"]["count"], 100)
@@ -159,7 +146,7 @@ class Counts(StormTest):
 
     def test_seconds_add_up_to_the_whole(self):
         server = self.server()
-        summary, seconds, _ = self.storm(server.target, "--concurrency", 2, "--duration", 2,
+        summary, seconds, _ = self.storm(server.address, "--concurrency", 2, "--duration", 2,
                                          "--warmup", 1)
         self.assertEqual([line["warmup"] for line in seconds], [True, False, False])
         whole = sum(self.all_of(summary))
@@ -226,7 +213,7 @@ class Times(StormTest):
     def test_latency_counts_from_the_schedule(self):
         """Connections that arrive while the server sleeps have waited for as long as it slept."""
         server = self.server(stall=lambda number: 0.5 if number == 40 else 0)
-        summary, _, _ = self.storm(server.target, "--rate", 80, "--duration", 2, "--warmup", 0)
+        summary, _, _ = self.storm(server.address, "--rate", 80, "--duration", 2, "--warmup", 0)
         times = summary["handshake_seconds"]
         self.assertGreaterEqual(times["max"], 0.49)
         self.assertEqual(summary["failed"], 0)
@@ -248,7 +235,7 @@ class Times(StormTest):
                 return super().sendall(data, flags)
 
         server.context.sslsocket_class = Slow
-        summary, _, _ = self.storm(server.target, "--probes", 1, "--probe-rate", 50,
+        summary, _, _ = self.storm(server.address, "--probes", 1, "--probe-rate", 50,
                                    "--duration", 2, "--warmup", 0)
         self.assertEqual((summary["answered"], summary["lost"]), (100, 0))
         self.assertGreaterEqual(summary["probe_seconds"]["max"], 0.59)
@@ -263,7 +250,7 @@ class Times(StormTest):
                 return len(data)
 
         server.context.sslsocket_class = Silent
-        summary, _, _ = self.storm(server.target, "--probes", 1, "--probe-rate", 10, "--duration",
+        summary, _, _ = self.storm(server.address, "--probes", 1, "--probe-rate", 10, "--duration",
                                    1, "--warmup", 0, "--probe-timeout", 0.4, status=1)
         self.assertEqual((summary["answered"], summary["lost"]), (0, 10))
         self.assertIn("reply timeout", summary["probe_failures"])
@@ -271,7 +258,7 @@ class Times(StormTest):
 
     def test_a_quantile_without_samples_is_blank(self):
         server = self.server()
-        summary, _, text = self.storm(server.target, "--rate", 60, "--duration", 1, "--seed", 3)
+        summary, _, text = self.storm(server.address, "--rate", 60, "--duration", 1, "--seed", 3)
         times = summary["handshake_seconds"]
         self.assertTrue(20 <= times["count"] < 100, times)
         self.assertIsNotNone(times["P50"])
@@ -296,18 +283,18 @@ class Failures(StormTest):
         self.assertEqual(summary["failures"], {"handshake timeout": summary["failed"]})
 
         server = self.server(kind="rsa-2048")
-        summary, _, _ = self.storm(server.target, "--concurrency", 1, "--duration", 0.3, "--tls",
+        summary, _, _ = self.storm(server.address, "--concurrency", 1, "--duration", 0.3, "--tls",
                                    "1.3", "--sigalgs", "ECDSA+SHA256", status=1)
         self.assertEqual(summary["failures"], {"alert: handshake failure": summary["failed"]})
 
     def test_verification(self):
         server = self.server()
         mine, other = certificate("p-256"), certificate("rsa-2048")
-        summary, _, _ = self.storm(server.target, "--concurrency", 1, "--duration", 0.3,
+        summary, _, _ = self.storm(server.address, "--concurrency", 1, "--duration", 0.3,
                                    "--verify", mine.chain, "--server-name", "localhost")
         self.assertEqual(summary["failed"], 0)
         for name, chain in (("localhost", other.chain), ("elsewhere.test", mine.chain)):
-            summary, _, _ = self.storm(server.target, "--concurrency", 1, "--duration", 0.3,
+            summary, _, _ = self.storm(server.address, "--concurrency", 1, "--duration", 0.3,
                                        "--verify", chain, "--server-name", name, status=1)
             self.assertEqual(summary["failures"],
                              {"certificate not verified": summary["failed"]})
@@ -379,7 +366,7 @@ class Cost(StormTest):
             return ticks / os.sysconf("SC_CLK_TCK")
 
         before = used()
-        summary, _, text = self.storm(server.target, "--rate", 20, "--duration", 3, "--warmup", 0,
+        summary, _, text = self.storm(server.address, "--rate", 20, "--duration", 3, "--warmup", 0,
                                       "--cost", busy.pid)
         most = used() - before
         cost = summary["cost"]
@@ -396,7 +383,7 @@ class Cost(StormTest):
         idle = subprocess.Popen(["sleep", "60"], stdin=subprocess.DEVNULL)
         self.addCleanup(idle.wait)
         self.addCleanup(idle.kill)
-        summary, _, text = self.storm(server.target, "--rate", 20, "--duration", 1, "--cost",
+        summary, _, text = self.storm(server.address, "--rate", 20, "--duration", 1, "--cost",
                                       idle.pid)
         self.assertIsNone(summary["cost"])
         self.assertNotIn("server CPU", text)
