@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 
 import harness
@@ -12,6 +13,7 @@ from clean_root import CleanRoot, Machine, Refused
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILT = os.path.join(ROOT, "build/packages")
+NEXT = os.path.join(BUILT, "next")
 MAN_PAGES = ["immured.8", "immured.conf.5", "immure-proxy.8", "immure-proxy.conf.5", "immure.1",
              "immure-storm.1", "immure-provider.7"]
 # Exposure that systemd-analyze finds: what the units could not give up (they start as root, to read
@@ -40,6 +42,26 @@ def build(*options):
     if done.returncode != 0:
         raise AssertionError(f"script/package: {done.stdout}{done.stderr}")
     return sorted(path for path in glob.glob(f"{BUILT}/*.deb") if "-dbgsym_" not in path)
+
+
+def make_next_version(packages):
+    """The same programs as a later version, whose default configurations are others, in NEXT."""
+    os.mkdir(NEXT)
+    for path in packages:
+        tree = os.path.join(NEXT, "tree")
+        subprocess.run(["dpkg-deb", "--raw-extract", path, tree], check=True)
+        control = os.path.join(tree, "DEBIAN/control")
+        with open(control, encoding="utf-8") as file:
+            text = file.read()
+        version = re.search(r"^Version: (\S+)$", text, flags=re.M).group(1)
+        with open(control, "w", encoding="utf-8") as file:
+            file.write(re.sub(rf"(Version: |= ){re.escape(version)}\b", rf"\g<1>{version}+next", text))
+        for configuration in glob.glob(f"{tree}/etc/immure/*.conf"):
+            with open(configuration, "a", encoding="utf-8") as file:
+                file.write("# next\n")
+        subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree,
+                        os.path.join(NEXT, os.path.basename(path))], check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(tree)
 
 
 def digests():
@@ -86,6 +108,7 @@ class Package(harness.SystemTest):
                       self.programs_are_built):
             with self.subTest(check=check.__name__):
                 check(root)
+        self.configurations_are_upgraded(root)
         self.remove(root)
         left = {path for path in root.changed() - before
                 if "immure" in path and not path.startswith(("/tmp/", "/var/cache/"))}
@@ -102,7 +125,7 @@ class Package(harness.SystemTest):
             self.assertIn("inactive", root.run("systemctl", "is-active", unit).stdout)
         for program in ("immured", "immure-proxy"):
             self.good(root, "tee", f"/etc/immure/{program}.conf", text=self.examples(root, program))
-        for check in (self.immured_serves, self.proxy_serves):
+        for check in (self.immured_serves, self.proxy_serves, self.services_are_upgraded):
             with self.subTest(check=check.__name__):
                 check(root)
         self.remove(root)
@@ -137,6 +160,17 @@ class Package(harness.SystemTest):
         self.assertEqual(log.count("is in force"), 2, log)
         self.good(root, "systemctl", "stop", "immure-proxy")
 
+    def services_are_upgraded(self, root):
+        """Running ones run the new version afterwards, the others stay as they are."""
+        def main_process():
+            return self.good(root, "systemctl", "show", "--property=MainPID", "immured.service")
+        self.good(root, "immure", "key", "test", "example.org")
+        before = main_process()
+        self.upgrade(root)
+        self.good(root, "immure", "key", "test", "example.org")
+        self.assertNotEqual(main_process(), before)
+        self.assertIn("inactive", root.run("systemctl", "is-active", "immure-proxy").stdout)
+
     def handshake(self, root):
         self.good(root, "openssl", "s_client", "-connect", "127.0.0.1:443", "-CAfile",
                   "/etc/immure/example.org.crt", "-verify_return_error")
@@ -151,9 +185,25 @@ class Package(harness.SystemTest):
 
     def install(self, root):
         # Debian in containers leaves the man pages out.
-        self.good(root, "dpkg", "--path-include=/usr/share/man/*", "-i",
-                  *[f"/tmp/shared/{os.path.basename(path)}" for path in self.packages])
+        self.unpack(root, "/tmp/shared", "--path-include=/usr/share/man/*")
+
+    def unpack(self, root, folder, *options):
+        self.good(root, "dpkg", *options, "-i",
+                  *[f"{folder}/{os.path.basename(path)}" for path in self.packages])
         self.assertEqual(self.good(root, "dpkg", "--audit"), "")
+
+    def upgrade(self, root):
+        self.addCleanup(shutil.rmtree, NEXT, ignore_errors=True)
+        make_next_version(self.packages)
+        self.unpack(root, "/tmp/shared/next", "--force-confold")
+
+    def configurations_are_upgraded(self, root):
+        """What the administrator has changed stays, and what the package brings lies beside it."""
+        self.good(root, "tee", "--append", "/etc/immure/immured.conf", text="# ours\n")
+        self.upgrade(root)
+        for name, end in (("immured.conf", "# ours"), ("immured.conf.dpkg-dist", "# next"),
+                          ("immure-proxy.conf", "# next")):
+            self.assertEqual(self.good(root, "tail", "-n", "1", f"/etc/immure/{name}"), f"{end}\n")
 
     def programs_run(self, root):
         for program in ("immured", "immure-proxy", "immure", "immure-storm"):
