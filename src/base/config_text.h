@@ -2,7 +2,7 @@
 #ifndef BASE_CONFIG_TEXT_H
 #define BASE_CONFIG_TEXT_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 /*
  * The whole file, terminated, with every comment (#, //, or between slash-star and star-slash)
@@ -11,5 +11,8 @@
  * 16 MiB, EISDIR, EINVAL if there is a zero byte in it.
  */
 char *config_text_read(const char *file);
+
+/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
+bool config_text_is_slip(const char *given, const char *name);
 
 #endif

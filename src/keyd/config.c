@@ -170,12 +170,26 @@ static int check_provider(cfg_t *cfg, cfg_opt_t *option)
     return 0;
 }
 
+static void report_unknown(cfg_t *cfg, const char *name)
+{
+    const struct directive *meant = directive_guess(section_of(cfg_name(cfg)), name);
+    if (meant != NULL)
+        log_error("%s:%d: unknown directive '%s'; did you mean '%s'?", loader.file, cfg->line, name,
+                  meant->name);
+    else
+        log_error("%s:%d: unknown directive '%s'", loader.file, cfg->line, name);
+}
+
 static void report(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[512];
+    loader.reported = true;
+    if (strcmp(format, "no such option '%s'") == 0) {
+        report_unknown(cfg, va_arg(arguments, const char *));
+        return;
+    }
     vsnprintf(text, sizeof text, format, arguments);
     log_error("%s:%d: %s", loader.file, cfg->line, text);
-    loader.reported = true;
 }
 
 /* libconfuse's table, from ours. */

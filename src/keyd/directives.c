@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/config_text.h"
 #include "base/duration.h"
 #include "base/log.h"
 #include "keyd/config.h"
@@ -251,6 +252,14 @@ const struct directive *directive_find(enum section section, const char *name)
 {
     for (size_t i = 0; i < directive_count; i++)
         if (directives[i].section == section && strcmp(directives[i].name, name) == 0)
+            return &directives[i];
+    return NULL;
+}
+
+const struct directive *directive_guess(enum section section, const char *name)
+{
+    for (size_t i = 0; i < directive_count; i++)
+        if (directives[i].section == section && config_text_is_slip(name, directives[i].name))
             return &directives[i];
     return NULL;
 }

@@ -25,6 +25,8 @@ extern const struct directive directives[];
 extern const size_t directive_count;
 
 const struct directive *directive_find(enum section section, const char *name);
+/* The one whose name was mistyped, if it looks so; or NULL. */
+const struct directive *directive_guess(enum section section, const char *name);
 bool directive_is_list(const struct directive *directive);
 bool directive_names_backend(const struct directive *directive);
 /* Into the section's struct. False: not of its type. */

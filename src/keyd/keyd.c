@@ -58,12 +58,12 @@ static const char usage[] =
     "\n"
     "Keeps private keys and signs TLS handshakes with them. See immured.conf(5).\n"
     "\n"
-    "  --config FILE    read the configuration from FILE\n"
-    "  --test           check the configuration and the keys, then end\n"
+    "  --config FILE      read the configuration from FILE; read it again after HUP\n"
+    "  --test             check the configuration and the keys, then end\n"
     "  --explain-sandbox  start, say what walls the key process has, then end\n"
-    "  --listen-fd N    accept clients on this listening unix stream socket\n"
-    "  --session-fd N   this connected unix stream socket is the first client\n"
-    "  --directives     print the table of directives\n";
+    "  --listen-fd N      accept clients on this listening unix stream socket\n"
+    "  --session-fd N     this connected unix stream socket is the first client\n"
+    "  --directives       print the table of directives\n";
 
 enum option_number {
     OPTION_CONFIG = 1,
@@ -98,6 +98,7 @@ static int parse_descriptor(const char *text)
     exit(EXIT_USAGE);
 }
 
+/* Ends the program for all options but those of a run; getopt_long() has said what is wrong. */
 static void parse_options(int argc, char **argv, struct options *options)
 {
     *options = (struct options){.listener = -1, .session = -1};
@@ -128,12 +129,15 @@ static void parse_options(int argc, char **argv, struct options *options)
             printf("immured " IMMURE_VERSION ", %s\n", OpenSSL_version(OPENSSL_VERSION));
             exit(EXIT_SUCCESS);
         default:
-            fputs(usage, stderr);
             exit(EXIT_USAGE);
         }
     }
-    if (options->config == NULL || optind != argc) {
-        fputs(usage, stderr);
+    if (optind < argc) {
+        fprintf(stderr, "%s: unexpected argument '%s'\n", argv[0], argv[optind]);
+        exit(EXIT_USAGE);
+    }
+    if (options->config == NULL) {
+        fprintf(stderr, "%s: --config FILE is needed; --help tells more\n", argv[0]);
         exit(EXIT_USAGE);
     }
 }
@@ -355,7 +359,8 @@ static void run(void *arg)
     struct keyd *keyd = arg;
     keyd->status = EXIT_FAILURE;
     bool started = start(keyd);
-    if (started && keyd->options.test) {
+    struct identity identity;
+    if (started && keyd->options.test && sandbox_find_user(keyd->config.user, &identity)) {
         log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
         keyd->status = EXIT_SUCCESS;
     }

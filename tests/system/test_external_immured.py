@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import backends
 import clients
@@ -67,6 +68,25 @@ class ExternalImmured(harness.SystemTest):
         harness.wait_until(lambda: load.done > 2, "handshakes")
         load.stop()
         self.assertEqual(load.failures, [])
+
+    def test_an_immured_that_is_not_there(self):
+        """Said at once by --test; a start says so too, and waits for it."""
+        port, admin_port = harness.free_port(), harness.free_port()
+        config = os.path.join(self.directory, "proxy.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(harness.proxy_config(port, admin_port, [certificate("p-256")], self.backend.address,
+                                            keys=f'socket = "{self.socket}"'))
+        test = subprocess.run([harness.program_path("immure-proxy"), "--test", "--config", config],
+                              capture_output=True, text=True, timeout=harness.LIMIT, check=False)
+        missing = f"keys: no immured at {self.socket}: No such file or directory"
+        self.assertEqual(test.returncode, 1)
+        self.assertIn(missing, test.stderr)
+        proxy = harness.Program(self.directory, "immure-proxy", "--config", config)
+        self.programs.append(proxy)
+        harness.wait_until(lambda: missing in proxy.log(), "the warning")
+        self.start_immured(certificate("p-256"))
+        harness.wait_until(lambda: "is in force" in proxy.log(), "the start")
+        self.assertEqual(proxy.log().count(missing), 1)
 
     def test_a_key_that_immured_has_not(self):
         """Said at the start, with the certificate that cannot be served."""

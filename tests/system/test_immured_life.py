@@ -109,7 +109,7 @@ class Configuration(ImmuredTest):
     def test_mistakes_are_named_with_their_line(self):
         plain = certificate("p-256")
         locked, phrase = encrypted(certificate("p-384"), "open sesame")
-        self.refused("\nbogus = 1\n", "2: no such option 'bogus'")
+        self.refused("\nbogus = 1\n", "2: unknown directive 'bogus'")
         self.refused('# c\nkey a {\n file = "/nonexistent"\n}\n',
                      '3: key "a": /nonexistent: No such file or directory')
         self.refused(f'key a {{\n file = "{plain.chain}"\n}}\n',

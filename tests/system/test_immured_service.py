@@ -226,7 +226,7 @@ class Reload(ServiceTest):
         self.start(section("k", key))
         client, pid = self.connect(), key_process(self.immured)
         refused = "is not taken over; the running configuration goes on"
-        for text, said in (("bogus = 1\n", "no such option 'bogus'"),
+        for text, said in (("bogus = 1\n", "unknown directive 'bogus'"),
                            ('key "k" { file = "/nonexistent" }\n', "/nonexistent: No such file"),
                            (section("k", key, "allow-users = {nobody-of-this-name}"),
                             "allow-users: no such user: nobody-of-this-name")):

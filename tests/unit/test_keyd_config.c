@@ -181,9 +181,11 @@ static void mistakes_are_named(void **state)
     assert_refused("audit = none\n", 1, "audit: \"none\" was given, expected: refusals or all");
     assert_refused("threads = 2x\n", 1, "threads: \"2x\"");
     assert_refused("threads = -1\n", 1, "threads: \"-1\"");
-    assert_refused("\nbogus = 1\n", 2, "no such option 'bogus'");
+    assert_refused("\nbogus = 1\n", 2, "unknown directive 'bogus'");
     assert_refused("\n\"\" = 1\n", 2, "cannot be parsed");
-    assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "no such option 'bogus'");
+    assert_refused("key a {\n file = f\n bogus = 1\n}", 3, "unknown directive 'bogus'");
+    assert_refused("listn = s\n", 1, "unknown directive 'listn'; did you mean 'listen'?");
+    assert_refused("key a {\n fiel = f\n}", 2, "unknown directive 'fiel'; did you mean 'file'?");
     assert_refused("key a {\n file = f\n policy = tls\n}", 3,
                    "policy: \"tls\" was given, expected: tls-server");
     assert_refused("key k { uri = u file = f }", 1, "key \"k\": it has a file, or a uri, not both");

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/config_text.h"
 #include "base/duration.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
@@ -228,28 +229,19 @@ bool directive_is_list(const struct directive *directive)
     return directive->type == TYPE_LISTEN_LIST || directive->type == TYPE_ALPN_LIST;
 }
 
-/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
-static bool nearly_same(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    if (*a == '\0' || *b == '\0')
-        return strlen(a) + strlen(b) <= 1;
-    return strcmp(a + 1, b) == 0 || strcmp(a, b + 1) == 0 || strcmp(a + 1, b + 1) == 0 ||
-           (a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0);
-}
-
 void directive_suggest(enum section section, const char *name, char *text, size_t size)
 {
     text[0] = '\0';
     for (size_t i = 0; i < directive_count && text[0] == '\0'; i++)
-        if (directives[i].section == section && nearly_same(name, directives[i].name))
+        if (directives[i].section == section && config_text_is_slip(name, directives[i].name))
             snprintf(text, size, "; did you mean '%s'?", directives[i].name);
     for (size_t i = 0; i < SECTION_COUNT && text[0] == '\0'; i++)
-        if (nearly_same(name, section_names[i]))
+        if (config_text_is_slip(name, section_names[i]))
             snprintf(text, size, "; did you mean '%s'?", section_names[i]);
+    for (size_t i = SECTION_TOP + 1; i < SECTION_COUNT && text[0] == '\0'; i++)
+        if (strcmp(name, section_names[i]) == 0)
+            snprintf(text, size, "; this section belongs %s",
+                     i == SECTION_CERTIFICATE ? "in frontend" : "outside of all others");
     for (size_t i = 0; i < directive_count && text[0] == '\0'; i++)
         if (strcmp(name, directives[i].name) == 0)
             snprintf(text, size, "; it belongs %s%s",

@@ -40,8 +40,10 @@ static bool refuse_value(struct store *store)
 {
     char allowed[VALUES_TEXT_SIZE];
     directive_describe_values(store->directive, allowed, sizeof allowed);
-    snprintf(store->reason, store->size, "%s must be %s, not '%s'", store->directive->name, allowed,
-             store->values[0]->text);
+    const char *text = store->values[0]->text;
+    bool bare = store->directive->type == TYPE_DURATION && text[strspn(text, "0123456789")] == '\0';
+    snprintf(store->reason, store->size, "%s must be %s, not '%s'%s", store->directive->name,
+             allowed, text, bare ? "; it needs a unit: ms, s, m or h" : "");
     return false;
 }
 

@@ -178,10 +178,38 @@ void generation_free(struct generation *generation)
 
 /* ---- what it is told ---- */
 
+static void fail(struct generation *generation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void fail(struct generation *generation, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(generation->failure, sizeof generation->failure, format, arguments);
+    va_end(arguments);
+    generation->state = GENERATION_FAILED;
+    generation->deadline = UINT64_MAX;
+}
+
+/* Said once, as workers ask again and again; who only tests does not wait for it to come. One of
+ * our own is never there at once. */
+static void note_keyd(struct generation *generation, int trouble)
+{
+    const struct config *config = generation->config;
+    const char *socket = config->keys.socket;
+    if (socket != NULL && trouble != 0 && generation->setup->test &&
+        generation->state == GENERATION_STARTING)
+        fail(generation, "keys: no immured at %s: %s", socket, strerror(trouble));
+    else if (socket != NULL && trouble != 0 && trouble != generation->keyd_trouble)
+        log_warning("%s: keys: no immured at %s: %s; trying again", config->file, socket,
+                    strerror(trouble));
+    generation->keyd_trouble = trouble;
+}
+
 static void send_keyd(const struct control_end *control)
 {
     const struct control_message message = {.type = CONTROL_KEYD};
     int connection = keyd_connect(control->generation);
+    note_keyd(control->generation, connection < 0 ? errno : 0);
     if (!control_send(control->socket, &message, connection) && errno != EPIPE)
         log_error("cannot hand a connection to the worker: %s", strerror(errno));
     descriptor_close(&connection);
@@ -259,18 +287,6 @@ void generation_discard(struct generation *generation)
     generation->worker.restart_at = UINT64_MAX;
     if (generation->worker.pid == 0)
         stop_keyd(generation);
-}
-
-static void fail(struct generation *generation, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void fail(struct generation *generation, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(generation->failure, sizeof generation->failure, format, arguments);
-    va_end(arguments);
-    generation->state = GENERATION_FAILED;
-    generation->deadline = UINT64_MAX;
 }
 
 static void worker_ended(struct generation *generation, int status)

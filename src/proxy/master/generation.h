@@ -46,7 +46,7 @@ struct generation {
     struct config *config;
     enum generation_state state;
     uint64_t deadline; /* of STARTING and DRAINING; then the next harder measure is taken */
-    char failure[128];
+    char failure[256];
 
     struct listening **listening; /* of each thread in turn, then of the admin page */
     size_t listening_count;
@@ -54,6 +54,7 @@ struct generation {
 
     struct child keyd, worker;
     int keyd_listener; /* -1: none */
+    int keyd_trouble;  /* errno of the last connection to it; 0: there was one */
     struct address keyd_address;
     struct control_end *controls; /* one a thread, then the main thread's */
     size_t control_count;
