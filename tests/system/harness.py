@@ -30,6 +30,9 @@ SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
 LONG = bool(os.environ.get("IMMURE_LONG"))
 LIMIT = 60.0  # seconds that anything may take, on a machine that has ten other things to do
 
+# Messages are compared, of programs of others too.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
 

@@ -16,7 +16,7 @@ function(immure_house_test room header rule)
   if(rule STREQUAL "MAY_NOT")
     # Not WILL_FAIL: it shall fail for this reason and for no other.
     set_tests_properties(house.${room}/${header} PROPERTIES
-      PASS_REGULAR_EXPRESSION "${header}.*(No such file|file not found)")
+      ENVIRONMENT LC_ALL=C PASS_REGULAR_EXPRESSION "${header}.*(No such file|file not found)")
   endif()
 endfunction()
 
