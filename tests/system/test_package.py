@@ -38,7 +38,7 @@ int main() { immure_openssl_context_free(immure_openssl_context()); }
 
 def build(*options):
     done = subprocess.run([os.path.join(ROOT, "script/package"), *options], capture_output=True,
-                          text=True, check=False, timeout=280, stdin=subprocess.DEVNULL)
+                          text=True, check=False, timeout=600, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise AssertionError(f"script/package: {done.stdout}{done.stderr}")
     return sorted(path for path in glob.glob(f"{BUILT}/*.deb") if "-dbgsym_" not in path)
