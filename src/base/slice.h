@@ -15,8 +15,8 @@
  * kernel says yes and changes nothing. */
 bool slice_set(uint64_t ns);
 /*
- * For a thread that measures others and would count its own delays as theirs: real time (SCHED_FIFO,
- * which takes root or CAP_SYS_NICE), or else the shortest slices. It must run little.
+ * For a thread that measures others and would count its own delays as theirs: real time
+ * (SCHED_FIFO, which takes root or CAP_SYS_NICE), or else the shortest slices. It must run little.
  */
 void slice_precede(void);
 
