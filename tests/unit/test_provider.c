@@ -12,90 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tls_contexts.h"
-
-/* One handshake: both ends. */
-struct handshake {
-    struct immure_waiter waiter; /* first: wake() gets it */
-    SSL *server, *client;
-    size_t woken;
-    bool failed;
-};
-
-static void woken(struct immure_waiter *waiter)
-{
-    ((struct handshake *)waiter)->woken++;
-}
-
-static void handshake_begin(struct handshake *handshake, SSL_CTX *server, SSL_CTX *client,
-                            struct immure_client *immure)
-{
-    BIO *server_end, *client_end;
-    *handshake = (struct handshake){.waiter = {.client = immure, .wake = woken}};
-    assert_int_equal(BIO_new_bio_pair(&server_end, 0, &client_end, 0), 1);
-    handshake->server = SSL_new(server);
-    handshake->client = SSL_new(client);
-    SSL_set_bio(handshake->server, server_end, server_end);
-    SSL_set_bio(handshake->client, client_end, client_end);
-    SSL_set_accept_state(handshake->server);
-    SSL_set_connect_state(handshake->client);
-}
-
-static void handshake_end(struct handshake *handshake)
-{
-    SSL_free(handshake->server);
-    SSL_free(handshake->client);
-}
-
-static int server_step(struct handshake *handshake)
-{
-    ERR_clear_error();
-    immure_waiter_enter(&handshake->waiter);
-    int result = SSL_do_handshake(handshake->server);
-    immure_waiter_leave();
-    return result == 1 ? SSL_ERROR_NONE : SSL_get_error(handshake->server, result);
-}
-
-static bool goes_on(int error)
-{
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ||
-           error == SSL_ERROR_WANT_ASYNC || error == SSL_ERROR_WANT_ASYNC_JOB;
-}
-
-/* Until both are done, the server waits for a signature, or one has failed. */
-static void handshake_run(struct handshake *handshake)
-{
-    for (int i = 0; i < 20 && !handshake->failed; i++) {
-        int client = SSL_do_handshake(handshake->client);
-        if (client != 1 && !goes_on(SSL_get_error(handshake->client, client)))
-            handshake->failed = true;
-        int error = server_step(handshake);
-        if (error == SSL_ERROR_WANT_ASYNC)
-            return;
-        if (error != SSL_ERROR_NONE && !goes_on(error))
-            handshake->failed = true;
-        if (client == 1 && error == SSL_ERROR_NONE)
-            return;
-    }
-}
-
-static bool handshake_done(const struct handshake *handshake)
-{
-    return !handshake->failed && SSL_is_init_finished(handshake->server) &&
-           SSL_is_init_finished(handshake->client);
-}
-
-static void exchange(struct peer *peer, struct immure_client *client)
-{
-    peer_take(peer, client, SIZE_MAX, clock_now());
-    for (size_t i = 0; i < peer->count; i++) {
-        if (peer->requests[i].type == WIRE_SIGN)
-            fake_sign(peer, &peer->requests[i], keys, KEY_COUNT);
-        if (peer->requests[i].type == WIRE_DECRYPT)
-            fake_decrypt(peer, &peer->requests[i], keys, KEY_COUNT);
-    }
-    assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
-}
+#include "provider_handshake.h"
 
 static const struct combination combinations[] = {
     {RSA_2048, TLS1_3_VERSION, "rsa_pss_rsae_sha256", IMMURE_RSA_PSS_RSAE_SHA256},
@@ -132,10 +49,10 @@ static void test_every_key_and_version_async(void **state)
         assert_false(handshake.failed);
         assert_int_equal(immure_client_pending(client), 1);
         assert_non_null(handshake.waiter.operation);
-        assert_int_equal(server_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
+        assert_int_equal(handshake_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
         assert_int_equal(handshake.woken, 0);
 
-        exchange(&peer, client);
+        handshake_exchange(&peer, client);
         assert_int_equal(handshake.woken, 1);
         handshake_run(&handshake);
         assert_true(handshake_done(&handshake));
@@ -229,8 +146,8 @@ static void test_rsa_key_exchange_async(void **state)
     handshake_begin(&handshake, server, browser, client);
     handshake_run(&handshake);
     assert_int_equal(immure_client_pending(client), 1);
-    assert_int_equal(server_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
-    exchange(&peer, client);
+    assert_int_equal(handshake_step(&handshake), SSL_ERROR_WANT_ASYNC); /* a spurious resume */
+    handshake_exchange(&peer, client);
     assert_int_equal(handshake.woken, 1);
     handshake_run(&handshake);
     assert_true(handshake_done(&handshake));
@@ -352,152 +269,6 @@ static void test_connection_lost_in_the_middle(void **state)
     many_end(&many);
 }
 
-struct one {
-    struct immure_client *client;
-    struct peer peer;
-    SSL_CTX *server, *browser;
-    struct handshake handshake;
-};
-
-static void one_begin(struct one *one, size_t key)
-{
-    one->client = immure_client_new(&(struct immure_client_options){.max_requests = 2});
-    peer_init(&one->peer, 100);
-    one->server = make_server(key, SSL_MODE_ASYNC);
-    one->browser = make_client(key, TLS1_3_VERSION, NULL);
-    handshake_begin(&one->handshake, one->server, one->browser, one->client);
-}
-
-static void one_end(struct one *one)
-{
-    handshake_end(&one->handshake);
-    SSL_CTX_free(one->server);
-    SSL_CTX_free(one->browser);
-    immure_client_free(one->client);
-    peer_release(&one->peer);
-}
-
-static void test_cancel_while_paused(void **state)
-{
-    (void)state;
-    for (int sent = 0; sent <= 1; sent++) {
-        for (int answered = 0; answered <= sent; answered++) {
-            struct one one;
-            one_begin(&one, P_256);
-            handshake_run(&one.handshake);
-            if (sent)
-                peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
-            if (answered)
-                exchange(&one.peer, one.client);
-            immure_waiter_cancel(&one.handshake.waiter);
-            assert_int_equal(immure_client_pending(one.client), 0);
-            assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
-            assert_true(error_queue_has("cancelled while waiting for immured"));
-            assert_null(one.handshake.waiter.operation);
-            assert_int_equal(one.handshake.waiter.error, IMMURE_E_CANCELLED);
-            immure_waiter_cancel(&one.handshake.waiter); /* waits for nothing now */
-            if (!answered)
-                exchange(&one.peer, one.client);
-            assert_int_equal(one.handshake.woken, answered);
-            one_end(&one);
-        }
-    }
-}
-
-static void test_immured_refuses(void **state)
-{
-    (void)state;
-    struct one one;
-    one_begin(&one, P_256);
-    handshake_run(&one.handshake);
-    peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
-    peer_say_error(&one.peer, one.peer.requests[0].id, IMMURE_E_POLICY, "not for this message");
-    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
-    assert_int_equal(one.handshake.woken, 1);
-    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
-    const char *data;
-    int flags;
-    unsigned long error = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
-    assert_string_equal(ERR_reason_error_string(error), "the key's policy does not allow it");
-    assert_true((flags & ERR_TXT_STRING) != 0);
-    assert_string_equal(data, "not for this message");
-    assert_int_equal(one.handshake.waiter.error, IMMURE_E_POLICY);
-    one_end(&one);
-}
-
-static void never_called(void *arg, const struct immure_signature *reply)
-{
-    (void)arg;
-    (void)reply;
-    fail();
-}
-
-static void test_client_full(void **state)
-{
-    (void)state;
-    struct one one;
-    one_begin(&one, P_256);
-    struct immure_sign_request other = {.message = (const uint8_t *)"x", .message_length = 1};
-    immure_request ids[2];
-    for (size_t i = 0; i < 2; i++)
-        assert_int_equal(immure_sign(one.client, &other, never_called, NULL, &ids[i]), IMMURE_OK);
-    handshake_run(&one.handshake);
-    assert_true(one.handshake.failed);
-    assert_true(error_queue_has("the request was not accepted"));
-    assert_int_equal(one.handshake.waiter.error, IMMURE_E_FULL);
-    for (size_t i = 0; i < 2; i++)
-        immure_request_cancel(one.client, ids[i]);
-    one_end(&one);
-}
-
-static void test_client_freed_while_paused(void **state)
-{
-    (void)state;
-    struct one one;
-    one_begin(&one, P_256);
-    handshake_run(&one.handshake);
-    immure_client_free(one.client);
-    one.client = NULL;
-    assert_int_equal(one.handshake.woken, 1);
-    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
-    assert_int_equal(one.handshake.waiter.error, IMMURE_E_CLOSED);
-    one_end(&one);
-}
-
-/* A signature that does not fit what the key's size allows is never copied. */
-static void test_signature_too_long(void **state)
-{
-    (void)state;
-    static const uint8_t long_signature[WIRE_SIGNATURE_MAX];
-    struct one one;
-    one_begin(&one, P_256);
-    handshake_run(&one.handshake);
-    peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
-    peer_say_signed(&one.peer, one.peer.requests[0].id, long_signature, sizeof long_signature);
-    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
-    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
-    assert_true(error_queue_has("the answer does not fit"));
-    one_end(&one);
-}
-
-static void test_without_waiter_or_blocking(void **state)
-{
-    (void)state;
-    struct one one;
-    one_begin(&one, P_256);
-    SSL_do_handshake(one.handshake.client);
-    assert_int_equal(SSL_do_handshake(one.handshake.server), -1);
-    assert_true(error_queue_has("no waiter was entered on this thread, and no socket is known"));
-    handshake_end(&one.handshake);
-
-    handshake_begin(&one.handshake, one.server, one.browser, one.client);
-    SSL_clear_mode(one.handshake.server, SSL_MODE_ASYNC);
-    SSL_do_handshake(one.handshake.client);
-    assert_int_equal(server_step(&one.handshake), SSL_ERROR_SSL);
-    assert_true(error_queue_has("no blocking exchange, and not within an async job"));
-    one_end(&one);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,12 +278,6 @@ int main(void)
         cmocka_unit_test(test_many_at_once_reordered),
         cmocka_unit_test(test_many_in_several_threads),
         cmocka_unit_test(test_connection_lost_in_the_middle),
-        cmocka_unit_test(test_cancel_while_paused),
-        cmocka_unit_test(test_immured_refuses),
-        cmocka_unit_test(test_client_full),
-        cmocka_unit_test(test_client_freed_while_paused),
-        cmocka_unit_test(test_signature_too_long),
-        cmocka_unit_test(test_without_waiter_or_blocking),
     };
     return cmocka_run_group_tests(tests, fixture_make, fixture_free);
 }
