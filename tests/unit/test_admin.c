@@ -1,7 +1,7 @@
+/* The admin pages over HTTP: what they say, and that they say it well-formed. */
 #include "proxy/admin/admin.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "immure/scheme.h"
+#include "notation.h"
 
 #define WORKERS 2
 #define ODD_NAME "odd \"\\<&>\n\x01\xff\xc3\xa9"
@@ -149,74 +150,13 @@ static void assert_has(const char *text, const char *part)
         fail_msg("not found: %s", part);
 }
 
-/* A strict reader of JSON (RFC 8259): returns what follows the value, or NULL. */
-static const char *json_skip(const char *at);
-
-static const char *json_space(const char *at)
-{
-    return at + strspn(at, " \t\r\n");
-}
-
-static const char *json_string(const char *at)
-{
-    if (*at++ != '"')
-        return NULL;
-    for (; *at != '"'; at++) {
-        if ((unsigned char)*at < 0x20)
-            return NULL;
-        if (*at == '\\' && strchr("\"\\/bfnrtu", *++at) == NULL)
-            return NULL;
-    }
-    return at + 1;
-}
-
-static const char *json_members(const char *at, bool object)
-{
-    char close = object ? '}' : ']';
-    at = json_space(at + 1);
-    if (*at == close)
-        return at + 1;
-    for (;; at = json_space(at + 1)) {
-        if (object) {
-            if ((at = json_string(at)) == NULL || *(at = json_space(at)) != ':')
-                return NULL;
-            at++;
-        }
-        if ((at = json_skip(at)) == NULL)
-            return NULL;
-        at = json_space(at);
-        if (*at == close)
-            return at + 1;
-        if (*at != ',')
-            return NULL;
-    }
-}
-
-static const char *json_skip(const char *at)
-{
-    at = json_space(at);
-    if (*at == '{' || *at == '[')
-        return json_members(at, *at == '{');
-    if (*at == '"')
-        return json_string(at);
-    if (strncmp(at, "null", 4) == 0)
-        return at + 4;
-    char *end;
-    if (*at != '-' && !isdigit((unsigned char)*at))
-        return NULL;
-    strtod(at, &end);
-    return end;
-}
-
 static void test_status(void **state)
 {
     char *answer = fetch(*state, "GET", "/status.json");
     const char *body = body_of(answer);
     assert_has(answer, "HTTP/1.1 200 OK\r\n");
     assert_has(answer, "Content-Type: application/json\r\n");
-    const char *end = json_skip(body);
-    assert_non_null(end);
-    assert_string_equal(json_space(end), "");
+    assert_true(json_is_well_formed(body));
     char pid[32];
     snprintf(pid, sizeof pid, "\"pid\": %d,", getpid());
     const char *const parts[] = {
@@ -248,77 +188,6 @@ static void test_status(void **state)
     assert_non_null(p99);
     assert_float_equal(strtod(p99 + strlen("\"p99\": "), NULL), 20e-6, 0.2e-6);
     free(answer);
-}
-
-static bool name_char(char character)
-{
-    return isalnum((unsigned char)character) || character == '_' || character == ':';
-}
-
-/* What follows the labels of a sample (text format 0.0.4), or NULL. */
-static const char *labels_skip(const char *at)
-{
-    if (*at != '{')
-        return at;
-    do {
-        at++;
-        while (name_char(*at))
-            at++;
-        if (*at++ != '=' || *at++ != '"')
-            return NULL;
-        for (; *at != '"'; at++)
-            if (*at == '\0' || (*at == '\\' && strchr("\"\\n", *++at) == NULL))
-                return NULL;
-        at++;
-    } while (*at == ',');
-    return *at == '}' ? at + 1 : NULL;
-}
-
-/* Every line is what the format allows; every sample stands under its TYPE and comes once; a
- * histogram's buckets only grow, and end at its count. */
-static void check_exposition(char *body)
-{
-    char *lines[4096], family[128] = "", previous[128] = "";
-    size_t count = 0;
-    uint64_t last_bucket = 0;
-    assert_true(body[0] != '\0' && body[strlen(body) - 1] == '\n');
-    for (char *line = strtok(body, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        assert_true(count < sizeof lines / sizeof lines[0]);
-        if (strncmp(line, "# HELP ", 7) == 0)
-            continue;
-        if (strncmp(line, "# TYPE ", 7) == 0) {
-            char type[32];
-            assert_int_equal(sscanf(line, "# TYPE %127s %31s", family, type), 2);
-            assert_non_null(strstr("counter gauge histogram summary", type));
-            continue;
-        }
-        size_t name = 0;
-        while (name_char(line[name]))
-            name++;
-        assert_int_equal(strncmp(line, family, strlen(family)), 0);
-        const char *suffix = line + strlen(family);
-        const char *value = labels_skip(line + name);
-        assert_non_null(value);
-        assert_int_equal(*value, ' ');
-        char *end;
-        strtod(value, &end);
-        assert_int_equal(*end, '\0');
-        for (size_t i = 0; i < count; i++)
-            assert_false(strncmp(lines[i], line, (size_t)(value - line)) == 0 &&
-                         lines[i][value - line] == ' ');
-        lines[count++] = line;
-        if (strncmp(suffix, "_bucket", 7) == 0) {
-            uint64_t bucket = strtoull(value, NULL, 10);
-            if (strncmp(previous, "_bucket", 7) == 0 && strstr(line, "le=\"1e-05\"") == NULL)
-                assert_true(bucket >= last_bucket);
-            last_bucket = bucket;
-        } else if (strncmp(suffix, "_count", 6) == 0 && last_bucket > 0) {
-            assert_int_equal(strtoull(value, NULL, 10), last_bucket);
-            last_bucket = 0;
-        }
-        snprintf(previous, sizeof previous, "%.100s", suffix);
-    }
-    assert_true(count > 100);
 }
 
 static void test_metrics(void **state)
@@ -358,7 +227,7 @@ static void test_metrics(void **state)
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         assert_has(answer, parts[i]);
-    check_exposition((char *)body_of(answer));
+    exposition_check((char *)body_of(answer));
     free(answer);
 }
 
@@ -454,10 +323,10 @@ static void test_read_while_counting(void **state)
     assert_int_equal(pthread_create(&thread, NULL, count, &counting), 0);
     for (int i = 0; i < 5; i++) {
         char *answer = fetch(fixture, "GET", "/metrics");
-        check_exposition((char *)body_of(answer));
+        exposition_check((char *)body_of(answer));
         free(answer);
         answer = fetch(fixture, "GET", "/status.json");
-        assert_non_null(json_skip(body_of(answer)));
+        assert_true(json_is_well_formed(body_of(answer)));
         free(answer);
     }
     atomic_store(&counting.stop, true);

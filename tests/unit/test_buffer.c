@@ -1,3 +1,4 @@
+/* A buffer: bytes in and out in order, growing up to its bound. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

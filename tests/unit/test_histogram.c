@@ -1,3 +1,4 @@
+/* Quantiles to within 1 %, none where there are too few values, and many threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* PROXY headers, read and written: v1, v2 and its TLVs. */
 #include "proxy/worker/proxy_protocol.h"
 
 #include <arpa/inet.h>
