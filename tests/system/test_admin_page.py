@@ -67,7 +67,7 @@ class AdminPage(harness.SystemTest):
              "--disable-sync", "--ignore-certificate-errors", "--disable-dev-shm-usage",
              "--no-proxy-server", f"--user-data-dir={os.path.join(self.directory, 'profile')}",
              f"--virtual-time-budget={BROWSER_MS}", "--dump-dom", f"https://localhost:{self.proxy.port}/"],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False, env=environment)
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=False, env=environment)
         page = done.stdout.decode(errors="replace")
         self.assertIn("This page came to you through immure-proxy", page, done.stderr[-2000:])
         self.assertIn("live: once a second", page)

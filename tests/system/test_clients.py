@@ -117,7 +117,7 @@ class Clients(harness.SystemTest):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                 start_new_session=True)
         try:
-            harness.wait_until(lambda: backends.HttpHandler.posted, "what Chromium posts", 120)
+            harness.wait_until(lambda: backends.HttpHandler.posted, "what Chromium posts", 200)
         finally:
             os.killpg(browser.pid, signal.SIGTERM)
             browser.wait()

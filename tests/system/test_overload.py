@@ -69,7 +69,7 @@ class Overload(harness.SystemTest):
         self.report = os.path.join(self.directory, "report")
         done = subprocess.run([sys.executable, "-B", PROGRAM, "--quick", "--output", self.report,
                                *(f"--server={name}" for name in SERVERS)],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
                               env={**os.environ, "IMMURE_BIN": harness.BIN}, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(self.report, "index.html"), encoding="utf-8") as file:
@@ -126,7 +126,7 @@ class Overload(harness.SystemTest):
              "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
              f"--user-data-dir={os.path.join(self.directory, 'profile')}", "--window-size=900,1400",
              f"--screenshot={picture}", f"file://{self.report}/index.html"],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=200, check=True)
         seen = {}
         for line in pixels(picture):
             for colour in line:

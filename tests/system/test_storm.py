@@ -78,7 +78,7 @@ class StormTest(unittest.TestCase):
         report = os.path.join(self.directory, "report.json")
         done = subprocess.run(
             [harness.program_path("immure-storm"), *map(str, arguments), "--json", report],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertIsNone(harness.SANITIZER_REPORT.search(done.stderr), done.stderr)
         with open(report, encoding="utf-8") as file:

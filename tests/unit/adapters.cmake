@@ -9,7 +9,7 @@ function(immure_adapter_test name)
   if(VALGRIND AND NOT IMMURE_SANITIZE)
     add_test(NAME valgrind.${name} COMMAND ${VALGRIND} --quiet --error-exitcode=1 --leak-check=full
       --errors-for-leak-kinds=definite $<TARGET_FILE:test_${name}> scenario_abandoned)
-    set_tests_properties(valgrind.${name} PROPERTIES TIMEOUT 300 ENVIRONMENT ABANDONED=60)
+    set_tests_properties(valgrind.${name} PROPERTIES TIMEOUT 900 ENVIRONMENT ABANDONED=60)
   endif()
 endfunction()
 
