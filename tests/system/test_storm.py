@@ -19,6 +19,8 @@ import proc
 from backends import Backend
 from certificates import certificate
 
+TRIES = 5
+
 Server = collections.namedtuple("Server", "full resumed requests")
 
 
@@ -77,7 +79,8 @@ class StormTest(unittest.TestCase):
         """Runs it. Returns (summary, seconds, text)."""
         report = os.path.join(self.directory, "report.json")
         done = subprocess.run(
-            [harness.program_path("immure-storm"), *map(str, arguments), "--json", report],
+            [harness.program_path("immure-storm"), "--handshake-timeout", str(harness.LIMIT),
+             *map(str, arguments), "--json", report],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertIsNone(harness.SANITIZER_REPORT.search(done.stderr), done.stderr)
@@ -216,7 +219,7 @@ class Times(StormTest):
         summary, _, _ = self.storm(server.address, "--rate", 80, "--duration", 2, "--warmup", 0)
         times = summary["handshake_seconds"]
         self.assertGreaterEqual(times["max"], 0.49)
-        self.assertEqual(summary["failed"], 0)
+        self.assertEqual(summary["failures"], {})
         # 40 arrivals of 160 fell into the half second: the slowest tenth is among them.
         self.assertGreater(times["P90"], 0.1)
         # All were begun on schedule nevertheless, not one after the other.
@@ -365,13 +368,17 @@ class Cost(StormTest):
                 ticks += int(user) + int(system)
             return ticks / os.sysconf("SC_CLK_TCK")
 
-        before = used()
-        summary, _, text = self.storm(server.address, "--rate", 20, "--duration", 3, "--warmup", 0,
-                                      "--cost", busy.pid)
-        most = used() - before
-        cost = summary["cost"]
-        self.assertLessEqual(cost["cpu_seconds"], most)
-        self.assertGreater(cost["cpu_seconds"], 0.5 * most)
+        for _ in range(TRIES):
+            before = used()
+            summary, _, text = self.storm(server.address, "--rate", 20, "--duration", 3, "--warmup", 0,
+                                          "--cost", busy.pid)
+            most = used() - before
+            cost = summary["cost"]
+            self.assertLessEqual(cost["cpu_seconds"], most)
+            if cost["cpu_seconds"] > 0.5 * most:
+                break
+        else:
+            self.fail("at most half of what both used, or it takes long to start and to end")
         self.assertEqual(set(cost["processes"]), {"python3"})
         self.assertTrue(0 < cost["handshakes"] <= summary["full"])
         per = 1e6 * cost["cpu_seconds"] / cost["handshakes"]
