@@ -9,6 +9,7 @@ import socket
 import backends
 import clients
 import harness
+import proc
 import wire
 from certificates import certificate
 from immured import ImmuredTest, Key, key_process
@@ -106,7 +107,8 @@ class NobodyReads(ImmuredTest):
         harness.wait_until(lambda: self.proxy.immured() not in (0, immured), "a new immured")
         self.good_client()
         self.proxy.signal(signal.SIGHUP)  # the master's lines; another worker
-        harness.wait_until(lambda: self.proxy.worker() not in (0, worker), "a new worker")
+        harness.wait_until(lambda: self.proxy.worker() not in (0, worker) and not proc.alive(worker),
+                           "a new worker, alone")
         for _ in range(FAILURES):
             self.failing_client()
             self.good_client()
