@@ -374,7 +374,7 @@ class Cost(StormTest):
                                           "--cost", busy.pid)
             most = used() - before
             cost = summary["cost"]
-            self.assertLessEqual(cost["cpu_seconds"], most)
+            self.assertLessEqual(cost["cpu_seconds"], most + 4 / os.sysconf("SC_CLK_TCK"))  # whole ticks, four times
             if cost["cpu_seconds"] > 0.5 * most:
                 break
         else:
