@@ -21,6 +21,7 @@ IDLE = harness.endured(2_000, 10_000)
 IDLE_MEMORY = 20 << 10  # bytes that each may cost
 FLOOD = harness.endured(500, 2_000)
 FLOODS = 5
+HALF_A_HANDSHAKE = 16 << 10  # bytes, at least
 LEFT = 4096  # bytes of a client of a flood; a leak is more, in every one of them
 DESCRIPTORS = 2 * IDLE + 1000
 
@@ -81,6 +82,21 @@ class SlowClients(harness.SystemTest):
         self.leave()
         self.assert_descriptors_back(descriptors)
         self.assertEqual(self.proxy.worker(), self.worker)
+
+    @harness.not_sanitized("its allocator gives back nothing")
+    def test_memory_comes_back(self):
+        """Half a ClientHello makes the worker allocate for a handshake; no fiber does it pause."""
+        self.start()
+        before = self.resident()
+        hello = clients.client_hello()
+        for _ in range(FLOOD):
+            self.connect().sendall(hello[:len(hello) // 2])
+        harness.wait_until(lambda: self.resident() - before > FLOOD * HALF_A_HANDSHAKE, "all to be read")
+        most = self.resident()
+        self.leave()
+        harness.wait_until(lambda: self.resident() - before < (most - before) // 3,
+                           f"the memory of {FLOOD} handshakes, {before} before and {most} at most")
+        self.serve_good_client()
 
     def test_slowloris(self):
         """A byte of a ClientHello now and then; they are ended when their time is over."""

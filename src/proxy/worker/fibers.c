@@ -1,6 +1,5 @@
 #include "proxy/worker/fibers.h"
 
-#include <malloc.h>
 #include <openssl/async.h>
 
 #include "base/clock.h"
@@ -37,13 +36,13 @@ uint64_t fibers_deadline(const struct fibers *fibers)
                                                              : UINT64_MAX;
 }
 
-void fibers_trim(struct fibers *fibers, uint64_t now)
+bool fibers_trim(struct fibers *fibers, uint64_t now)
 {
     if (now < fibers_deadline(fibers))
-        return;
+        return false;
     fibers->most = 0;
     /* libcrypto gives back all or none. */
     fibers_close();
     fibers_open();
-    malloc_trim(0);
+    return true;
 }

@@ -23,7 +23,8 @@ void fibers_close(void);
 void fibers_note(struct fibers *fibers, bool *was, bool is, uint64_t now);
 /* When to call fibers_trim(); UINT64_MAX: not now. */
 uint64_t fibers_deadline(const struct fibers *fibers);
-/* Gives back what a storm has left, once it has been over for a while. */
-void fibers_trim(struct fibers *fibers, uint64_t now);
+/* Gives what a storm has left back to the heap, once it has been over for a while; whether it has.
+ */
+bool fibers_trim(struct fibers *fibers, uint64_t now);
 
 #endif

@@ -51,6 +51,8 @@ static uint64_t next_deadline(void *owner)
 {
     const struct thread *thread = owner;
     uint64_t deadline = fibers_deadline(&thread->fibers);
+    if (heap_deadline(&thread->heap) < deadline)
+        deadline = heap_deadline(&thread->heap);
     if (thread->draining && thread->drain_deadline < deadline)
         deadline = thread->drain_deadline;
     if (thread->tickets.at < deadline)
@@ -68,11 +70,20 @@ static void close_all(struct thread *thread)
         connection_close(list_entry(thread->connections.next, struct connection, node));
 }
 
+static void give_memory_back(struct thread *thread)
+{
+    uint64_t now = thread->loop.now;
+    if (fibers_trim(&thread->fibers, now))
+        heap_note_freed(&thread->heap, thread->connection_count, now);
+    heap_trim(&thread->heap, atomic_load_explicit(&thread->limit->taken, memory_order_relaxed),
+              now);
+}
+
 static void end_turn(void *owner)
 {
     struct thread *thread = owner;
     keylink_expire(&thread->keys);
-    fibers_trim(&thread->fibers, thread->loop.now);
+    give_memory_back(thread);
     if (thread->draining && thread->loop.now >= thread->drain_deadline &&
         thread->connection_count > 0) {
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
@@ -92,13 +103,13 @@ bool thread_take_place(struct thread *thread)
         atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
         return false;
     }
-    thread->connection_count++;
+    heap_note(&thread->heap, ++thread->connection_count, thread->loop.now);
     return true;
 }
 
 void thread_give_place(struct thread *thread)
 {
-    thread->connection_count--;
+    heap_note(&thread->heap, --thread->connection_count, thread->loop.now);
     atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
 }
 
@@ -161,6 +172,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct config_error 
     thread->metrics = metrics;
     thread->limit = setup->limit;
     thread->tickets = TICKET_RENEWAL_INIT;
+    thread->heap = HEAP_INIT;
     list_init(&thread->connections);
     list_init(&thread->starved);
     list_init(&thread->closed);

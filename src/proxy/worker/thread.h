@@ -12,6 +12,7 @@
 #include "proxy/config/config.h"
 #include "proxy/metrics.h"
 #include "proxy/worker/fibers.h"
+#include "proxy/worker/heap.h"
 #include "proxy/worker/keylink.h"
 #include "proxy/worker/listener.h"
 #include "proxy/worker/loop.h"
@@ -35,6 +36,7 @@ struct thread {
     struct keylink keys;
     struct ticket_renewal tickets;
     struct fibers fibers;
+    struct heap heap;
     struct thread_metrics *metrics;
     struct listener *listeners;
     size_t listener_count;
