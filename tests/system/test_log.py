@@ -146,7 +146,8 @@ class NobodyReads(ImmuredTest):
         self.assertEqual(immured.stop(), [])
 
     def test_proxy(self):
-        for name in READERS:
+        """The address sanitizer has words of its own about a fiber, and waits for a socket to take them."""
+        for name in READERS if "address" not in harness.SANITIZE else ["pipe"]:
             with self.subTest(stderr=name):
                 self.play_proxy(self.reader(name))
 
