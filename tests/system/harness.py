@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -25,11 +26,17 @@ import urllib.request
 
 import proc
 
-BIN = os.environ.get("IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
+BIN = os.path.abspath(os.environ.get(
+    "IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin")))
 SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
 LONG = bool(os.environ.get("IMMURE_LONG"))
 LIMIT = 60.0  # seconds that anything may take, on a machine that has ten other things to do
 
+# Where servers are, for those who are not root too.
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+# A shell's 1024 descriptors do not do for a thousand clients.
+HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
 # Messages are compared, of programs of others too.
 os.environ["LC_ALL"] = "C.UTF-8"
 

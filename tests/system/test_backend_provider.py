@@ -55,9 +55,9 @@ class SoftwareKeys(ImmuredTest):
             self.control = self.own(Control(os.path.join(self.directory, "control"), self.FIELDS))
         self.rsa, self.ec = Key("rsa-2048"), Key("p-256")
 
-    def start_device(self, provider):
+    def start_device(self, provider, **options):
         top = f'backend = "provider:device" provider "device" {{ {provider} }}'
-        self.immured = self.start_immured(self.rsa, self.ec, top=top)
+        self.immured = self.start_immured(self.rsa, self.ec, top=top, **options)
         return self.connect()
 
     def sign_many(self, client, count):
@@ -200,15 +200,13 @@ class Qat(SoftwareKeys):
     def setUp(self):
         super().setUp()
         self.control.set(instances=1, delay=1000, ring=64)
-        os.environ["LD_LIBRARY_PATH"] = STANDIN
-        self.addCleanup(os.environ.pop, "LD_LIBRARY_PATH")
 
     def start(self, timeout="10s"):
         return self.start_device(f"""
             engine = qatengine asynchronous = yes
             parameters = {{"SW_ALGO_BITMAP=0", "ENABLE_EXTERNAL_POLLING"}}
             environment = {{"QAT_STANDIN_CONTROL={self.control.path}"}}
-            timeout = {timeout}""")
+            timeout = {timeout}""", program="immured-test")  # which finds the stand-in
 
     def test_many_in_flight(self):
         client = self.start()

@@ -185,7 +185,8 @@ class NeverReads(ImmuredTest):
         client = self.connect()
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         count = 20000
-        pings = b"".join(wire.frame(wire.PING, id, b"p" * 64) for id in range(1, count + 1))
+        pings = memoryview(b"".join(wire.frame(wire.PING, id, b"p" * 64)
+                                    for id in range(1, count + 1)))
         client.socket.setblocking(False)
         client.socket.settimeout(harness.LIMIT)
         sent, got = 0, 0

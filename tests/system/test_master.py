@@ -61,6 +61,7 @@ class Processes(Master):
             self.assertEqual(proc.program(pid), "immure-proxy")
         self.assertEqual(proc.program(proxy.immured()), "immured")
 
+    @harness.needs_root("the worker is closed to its own user")
     def test_worker_has_only_its_descriptors(self):
         """Nothing of the master's: no signalfd, not the socket on which immured listens."""
         proxy = self.start(workers=1)
