@@ -93,17 +93,24 @@ static void blank_comments(char *text)
     }
 }
 
+char *config_text_read_open(int descriptor)
+{
+    lseek(descriptor, 0, SEEK_SET); /* a pipe is where it is */
+    char *text = read_whole(descriptor);
+    if (text != NULL)
+        blank_comments(text);
+    return text;
+}
+
 char *config_text_read(const char *file)
 {
     int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (descriptor < 0)
         return NULL;
-    char *text = read_whole(descriptor);
+    char *text = config_text_read_open(descriptor);
     int reason = errno;
     descriptor_close(&descriptor);
     errno = reason;
-    if (text != NULL)
-        blank_comments(text);
     return text;
 }
 

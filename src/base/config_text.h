@@ -11,6 +11,8 @@
  * 16 MiB, EISDIR, EINVAL if there is a zero byte in it.
  */
 char *config_text_read(const char *file);
+/* The same of a file that is open, from its beginning. */
+char *config_text_read_open(int descriptor);
 
 /* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
 bool config_text_is_slip(const char *given, const char *name);

@@ -2,7 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +31,61 @@ void descriptor_close(int *descriptor)
     if (*descriptor >= 0)
         close(*descriptor);
     *descriptor = -1;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int left = *(const int *)a, right = *(const int *)b;
+    return (left > right) - (left < right);
+}
+
+bool descriptor_close_others(int *keep, size_t count)
+{
+    int next = STDERR_FILENO + 1;
+    qsort(keep, count, sizeof *keep, compare_numbers);
+    for (size_t i = 0; i < count; i++) {
+        if (keep[i] > next && close_range((unsigned)next, (unsigned)keep[i] - 1, 0) != 0)
+            return false;
+        if (keep[i] >= next)
+            next = keep[i] + 1;
+    }
+    return close_range((unsigned)next, ~0U, 0) == 0;
+}
+
+void descriptor_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool write_all(int descriptor, const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(descriptor, bytes, length);
+        if (written < 0 && errno != EINTR)
+            return false;
+        size_t done = written > 0 ? (size_t)written : 0;
+        bytes += done;
+        length -= done;
+    }
+    return true;
+}
+
+int descriptor_of_bytes(const char *name, const void *bytes, size_t length)
+{
+    const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (descriptor < 0 ||
+        (write_all(descriptor, bytes, length) && lseek(descriptor, 0, SEEK_SET) == 0 &&
+         fcntl(descriptor, F_ADD_SEALS, seals) == 0))
+        return descriptor;
+    int reason = errno;
+    close(descriptor);
+    errno = reason;
+    return -1;
 }
 
 /* Ancillary data for one descriptor, aligned as cmsg(3) asks. */

@@ -8,8 +8,16 @@
 
 bool descriptor_set_nonblocking(int descriptor, bool nonblocking);
 bool descriptor_set_close_on_exec(int descriptor, bool close_on_exec);
-/* Closes *descriptor unless it is -1, and makes it -1. */
+/* Closes *descriptor unless it is negative, and makes it -1. */
 void descriptor_close(int *descriptor);
+/* Closes all but the standard streams and these `count` (negative: none), which it sorts. */
+bool descriptor_close_others(int *keep, size_t count);
+/* As many as the system allows this process at most. */
+void descriptor_raise_limit(void);
+
+/* A file without a directory entry that holds these bytes, and that nobody can change any more:
+ * close-on-exec, at its beginning. `name` is for /proc. -1 with errno. */
+int descriptor_of_bytes(const char *name, const void *bytes, size_t length);
 
 /*
  * One message, and with it a descriptor (or -1), over a SOCK_SEQPACKET unix socket.

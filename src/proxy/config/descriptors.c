@@ -7,15 +7,6 @@
 #define PER_THREAD 8
 #define OTHERS 64
 
-void descriptors_raise_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 uint64_t descriptors_connections(unsigned workers)
 {
     struct rlimit limit = {.rlim_cur = 0};

@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-/* To what the system allows this process at most. */
-void descriptors_raise_limit(void);
 /* At least 1. */
 uint64_t descriptors_connections(unsigned workers);
 

@@ -477,7 +477,7 @@ int master_run(const char *file, bool test, int link)
     if (!test)
         log_never_wait();
     hide_memory();
-    descriptors_raise_limit();
+    descriptor_raise_limit();
     notify_open(&master.notify);
     if (!set_up(&master)) {
         log_error("cannot start: %s", strerror(errno));
