@@ -5,6 +5,7 @@
 #define IMMURE_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "immure/error.h"
@@ -13,12 +14,22 @@
 extern "C" {
 #endif
 
+/* A file that the configuration names, opened by the caller. */
+struct immure_spawn_file {
+    const char *name; /* as the configuration has it */
+    int descriptor;   /* of a regular file, to be read; stays the caller's. Or -errno: why it could
+                         not be opened, for immured to say */
+};
+
 struct immure_spawn_options {
     const char *program; /* path of immured; not searched for in PATH */
     const char *config;  /* the text of a configuration for immured (immured.conf(5)); copied */
     int listener;     /* a listening unix stream socket that immured shall accept on as well, or -1;
                          stays the caller's, so that the next immured goes on with its backlog */
     bool socket_pair; /* whether to connect over a socket pair */
+    const struct immure_spawn_file *files; /* all key, pass-phrase and other files that immured
+                                              reads; or NULL: it opens them itself, by name */
+    size_t file_count;
 };
 
 /*

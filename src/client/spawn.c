@@ -5,78 +5,96 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/file_table.h"
 
 /* In the child: 0 and 1 are /dev/null, 2 is inherited, and from here on what it is given. */
 #define FIRST_GIVEN 3
-#define GIVEN_MAX 3
-/* What is given waits above those numbers, so that no dup2 in the child overwrites another. */
-#define ABOVE_GIVEN (FIRST_GIVEN + GIVEN_MAX)
+#define OPTIONS_MAX 4 /* that have a descriptor */
 
 #define ARGUMENT_SIZE 24
 
 struct child {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    int given[GIVEN_MAX]; /* copies of what the child gets, in the caller */
+    int *given; /* copies of what the child gets, in the caller */
     int given_count;
-    char arguments[GIVEN_MAX][ARGUMENT_SIZE];
-    char *argv[2 + 2 * GIVEN_MAX];
+    int above; /* the numbers that the child gets: copies are there, so that no dup2 in it
+                  overwrites another */
+    char arguments[OPTIONS_MAX][ARGUMENT_SIZE];
+    char *argv[2 + 2 * OPTIONS_MAX];
     int argc;
 };
+
+/* *number: the descriptor's in the child. */
+static bool child_give_descriptor(struct child *child, int descriptor, int *number)
+{
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, child->above);
+    if (copy < 0)
+        return false;
+    *number = FIRST_GIVEN + child->given_count;
+    child->given[child->given_count++] = copy;
+    errno = posix_spawn_file_actions_adddup2(&child->actions, copy, *number);
+    return errno == 0;
+}
 
 /* Appends `option`, and `prefix` with the descriptor's number in the child, to the command line. */
 static bool child_give(struct child *child, char *option, const char *prefix, int descriptor)
 {
-    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, ABOVE_GIVEN);
-    if (copy < 0)
+    int number;
+    if (!child_give_descriptor(child, descriptor, &number))
         return false;
-    int number = FIRST_GIVEN + child->given_count;
-    char *argument = child->arguments[child->given_count];
-    child->given[child->given_count++] = copy;
+    char *argument = child->arguments[child->argc / 2];
     snprintf(argument, ARGUMENT_SIZE, "%s%d", prefix, number);
     child->argv[child->argc++] = option;
     child->argv[child->argc++] = argument;
-    errno = posix_spawn_file_actions_adddup2(&child->actions, copy, number);
-    return errno == 0;
+    return true;
 }
 
-/* The text as a file without a name that nobody can change any more; -1 with errno. */
-static int config_file(const char *text)
+/* The same of a file that holds these bytes. */
+static bool child_give_bytes(struct child *child, char *option, const char *prefix,
+                             const void *bytes, size_t length)
 {
-    int file = memfd_create("immured.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (file < 0)
-        return -1;
-    size_t length = strlen(text), done = 0;
-    while (done < length) {
-        ssize_t written = write(file, text + done, length - done);
-        if (written < 0 && errno != EINTR)
-            goto failed;
-        done += written > 0 ? (size_t)written : 0;
-    }
-    if (lseek(file, 0, SEEK_SET) == 0 &&
-        fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
-        return file;
-failed:
-    descriptor_close(&file);
-    return -1;
-}
-
-static bool child_give_config(struct child *child, const char *text)
-{
-    int file = config_file(text);
+    int file = descriptor_of_bytes(option, bytes, length);
     if (file < 0)
         return false;
-    bool given = child_give(child, "--config", "/dev/fd/", file);
+    bool given = child_give(child, option, prefix, file);
     int reason = errno;
     close(file);
     errno = reason;
     return given;
+}
+
+static bool child_give_files(struct child *child, const struct immure_spawn_options *options)
+{
+    char *list = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&list, &length);
+    if (out == NULL)
+        return false;
+    bool good = true;
+    for (size_t i = 0; good && i < options->file_count; i++) {
+        const struct immure_spawn_file *file = &options->files[i];
+        int number = file->descriptor;
+        good = number < 0 || child_give_descriptor(child, number, &number);
+        file_table_put(out, file->name, number);
+    }
+    int reason = errno;
+    if (fclose(out) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    errno = reason;
+    good = good && child_give_bytes(child, "--files-fd", "", list, length);
+    reason = errno;
+    free(list);
+    errno = reason;
+    return good;
 }
 
 /* Nothing of the caller's but standard error: descriptors, signal mask, dispositions. */
@@ -103,7 +121,9 @@ static bool child_prepare(struct child *child, const struct immure_spawn_options
                           int session)
 {
     child->argv[child->argc++] = "immured";
-    return child_give_config(child, options->config) &&
+    return child_give_bytes(child, "--config", "/dev/fd/", options->config,
+                            strlen(options->config)) &&
+           (options->files == NULL || child_give_files(child, options)) &&
            (options->listener < 0 || child_give(child, "--listen-fd", "", options->listener)) &&
            (session < 0 || child_give(child, "--session-fd", "", session)) &&
            child_forget_caller(child);
@@ -112,11 +132,14 @@ static bool child_prepare(struct child *child, const struct immure_spawn_options
 static bool child_start(const struct immure_spawn_options *options, int session, pid_t *pid)
 {
     static char *const no_environment[] = {NULL};
-    struct child child = {.argc = 0};
+    size_t most = OPTIONS_MAX + options->file_count;
+    struct child child = {.above = FIRST_GIVEN + (int)most, .given = calloc(most, sizeof(int))};
     bool started = false;
-    errno = posix_spawn_file_actions_init(&child.actions);
-    if (errno != 0)
+    errno = child.given != NULL ? posix_spawn_file_actions_init(&child.actions) : ENOMEM;
+    if (errno != 0) {
+        free(child.given);
         return false;
+    }
     errno = posix_spawnattr_init(&child.attributes);
     if (errno == 0) {
         if (child_prepare(&child, options, session)) {
@@ -131,6 +154,7 @@ static bool child_start(const struct immure_spawn_options *options, int session,
     int reason = errno;
     for (int i = 0; i < child.given_count; i++)
         close(child.given[i]);
+    free(child.given);
     posix_spawn_file_actions_destroy(&child.actions);
     errno = reason;
     return started;

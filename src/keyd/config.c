@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/config_text.h"
 #include "base/log.h"
 #include "keyd/backend/provider.h"
 #include "keyd/directives.h"
@@ -266,24 +265,37 @@ static bool check_all(const struct config *config, const char *file)
     return true;
 }
 
-bool config_load(struct config *config, const char *file, const struct backend *const *backends)
+bool config_load(struct config *config, const char *file, const char *text,
+                 const struct backend *const *backends)
 {
     *config = (struct config){0};
+    if (text == NULL) {
+        log_error("%s: %s", file, strerror(errno));
+        return false;
+    }
     loader = (struct loader){.config = config, .backends = backends, .file = file};
     directives_set_standards(SECTION_ALL, config);
     directives_set_standards(SECTION_KEY, &loader.key);
     directives_set_standards(SECTION_PROVIDER, &loader.provider);
-    char *text = config_text_read(file);
-    if (text == NULL)
-        log_error("%s: %s", file, strerror(errno));
-    bool good = text != NULL && parse(text) && check_all(config, file);
-    free(text);
+    bool good = parse(text) && check_all(config, file);
     free_key(&loader.key);
     free_provider(&loader.provider);
     if (config->threads == 0)
         config->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     if (!good)
         config_free(config);
+    return good;
+}
+
+bool config_open_files(const struct config *config, struct file_table *files)
+{
+    bool good = directives_open_files(SECTION_ALL, config, files);
+    for (size_t i = 0; good && i < config->key_count; i++)
+        good = directives_open_files(SECTION_KEY, &config->keys[i], files);
+    for (size_t i = 0; good && i < config->provider_count; i++)
+        good = directives_open_files(SECTION_PROVIDER, &config->providers[i], files);
+    if (!good)
+        log_error("out of memory");
     return good;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/file_table.h"
 #include "keyd/allow.h"
 #include "keyd/backend/backend.h"
 #include "keyd/policy.h"
@@ -65,9 +66,16 @@ struct config {
     size_t provider_count;
 };
 
-/* Strings and arrays belong to *config; `backends` (ended by NULL) is what may be named. False: the
- * reason was logged as "FILE:LINE: reason", and there is nothing to free. */
-bool config_load(struct config *config, const char *file, const struct backend *const *backends);
+/* `text`: of the file (base/config_text.h); NULL: errno says why there is none. Strings and arrays
+ * belong to *config; `backends` (ended by NULL) is what may be named. False: the reason was logged
+ * as "FILE:LINE: reason", and there is nothing to free. */
+bool config_load(struct config *config, const char *file, const char *text,
+                 const struct backend *const *backends);
+/* Opens all files that it names and that this program reads, so that it says where it reads them
+ * what cannot be. False: out of memory, logged. */
+bool config_open_files(const struct config *config, struct file_table *files);
+/* The file that a file: URI names; NULL: it is another. */
+const char *config_file_of_uri(const char *uri);
 void config_free(struct config *config);
 
 /* The table of directives as Markdown: docs/immured.conf.md. */

@@ -96,6 +96,8 @@ static bool set_switch(void *target, const char *text)
 
 static const struct directive_type type_number = {"number from 1 to 256", set_number};
 static const struct directive_type type_text = {"text", set_text};
+static const struct directive_type type_file = {"text", set_text};
+static const struct directive_type type_uri = {"text", set_text};
 static const struct directive_type type_list = {"list of texts", NULL};
 static const struct directive_type type_duration = {"duration up to 1h: \"10s\", \"500ms\", \"5m\"",
                                                     set_duration};
@@ -169,7 +171,7 @@ const struct directive directives[] = {
      "The least important lines that are logged."},
     {SECTION_ALL, "stall-timeout", &type_duration, offsetof(struct config, stall_timeout), "10s",
      "How long a client may leave its replies unread before it is disconnected."},
-    {SECTION_ALL, "ticket-secret-file", &type_text, offsetof(struct config, ticket_secret_file),
+    {SECTION_ALL, "ticket-secret-file", &type_file, offsetof(struct config, ticket_secret_file),
      NULL,
      "File of at least 32 random bytes, of which the keys of session tickets are derived, one for "
      "each epoch. Clients ask for those of the current epoch and the one before; they never get "
@@ -179,14 +181,14 @@ const struct directive directives[] = {
     {SECTION_ALL, "ticket-epoch", &type_epoch, offsetof(struct config, ticket_epoch), "1h",
      "How long a ticket key is used for new tickets; for as long again it opens those it has made. "
      "The same wherever the secret is, and the clocks of all within a few seconds."},
-    {SECTION_KEY, "file", &type_text, offsetof(struct key_config, file), NULL,
+    {SECTION_KEY, "file", &type_file, offsetof(struct key_config, file), NULL,
      "PEM file with the private key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or "
-     "Ed25519. Read as the user that starts immured. Required, or `uri`."},
-    {SECTION_KEY, "uri", &type_text, offsetof(struct key_config, uri), NULL,
+     "Ed25519. Opened as the user that starts immured. Required, or `uri`."},
+    {SECTION_KEY, "uri", &type_uri, offsetof(struct key_config, uri), NULL,
      "The key within a device, which it does not leave; `backend` names the provider. What OpenSSL "
      "finds by it: \"pkcs11:token=web;object=site\", \"handle:0x81010001\", or a file of the "
      "device's own form, \"file:/etc/immured/site.tss2\"."},
-    {SECTION_KEY, "pass-phrase-file", &type_text, offsetof(struct key_config, pass_phrase_file),
+    {SECTION_KEY, "pass-phrase-file", &type_file, offsetof(struct key_config, pass_phrase_file),
      NULL, "File whose first line is the pass phrase of an encrypted key."},
     {SECTION_KEY, "policy", &type_policy, offsetof(struct key_config, policy), "tls-server",
      "What the key signs: a TLS server's handshake signatures (of TLS 1.2 and 1.3, or of 1.3 "
@@ -223,7 +225,7 @@ const struct directive directives[] = {
      "the whole key process."},
     {SECTION_PROVIDER, "properties", &type_text, offsetof(struct provider_config, properties), NULL,
      "Property query for the algorithms of a provider. Default: `provider=` and its name."},
-    {SECTION_PROVIDER, "pin-file", &type_text, offsetof(struct provider_config, pin_file), NULL,
+    {SECTION_PROVIDER, "pin-file", &type_file, offsetof(struct provider_config, pin_file), NULL,
      "File whose first line is the PIN of the token, or the pass phrase of its keys."},
     {SECTION_PROVIDER, "asynchronous", &type_switch, offsetof(struct provider_config, asynchronous),
      "no",
@@ -300,6 +302,37 @@ void directives_set_standards(enum section section, void *target)
     for (size_t i = 0; i < directive_count; i++)
         if (directives[i].section == section && directives[i].standard != NULL)
             directive_set(&directives[i], target, directives[i].standard);
+}
+
+const char *config_file_of_uri(const char *uri)
+{
+    static const char scheme[] = "file:";
+    size_t length = sizeof scheme - 1;
+    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
+}
+
+/* The file that a text means; NULL: none. */
+static const char *file_meant(const struct directive *directive, const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    if (directive->type == &type_uri)
+        return config_file_of_uri(text);
+    return directive->type == &type_file ? text : NULL;
+}
+
+bool directives_open_files(enum section section, const void *target, struct file_table *files)
+{
+    for (size_t i = 0; i < directive_count; i++) {
+        const struct directive *row = &directives[i];
+        if (row->section != section || row->type->set != set_text)
+            continue;
+        const char *text = *(char *const *)((const char *)target + row->offset);
+        const char *file = file_meant(row, text);
+        if (file != NULL && !file_table_open(files, file))
+            return false;
+    }
+    return true;
 }
 
 void directives_free(enum section section, void *target)

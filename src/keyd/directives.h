@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/file_table.h"
+
 enum section { SECTION_ALL, SECTION_KEY, SECTION_PROVIDER };
 
 struct directive_type {
@@ -35,6 +37,8 @@ bool directive_set(const struct directive *directive, void *section, const char 
 bool directive_add(const struct directive *directive, void *section, size_t place,
                    const char *text);
 void directives_set_standards(enum section section, void *target);
+/* Those that the texts of a section's struct mean. False: out of memory. */
+bool directives_open_files(enum section section, const void *target, struct file_table *files);
 /* Frees the texts and lists of a section's struct. */
 void directives_free(enum section section, void *target);
 

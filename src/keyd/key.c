@@ -69,13 +69,14 @@ static bool read_pair(struct key *key, const struct key_source *source, char *er
     struct secret pem = SECRET_INIT;
     struct pass_phrase phrase = {.secret = SECRET_INIT};
     bool good = false;
-    if (!secret_read(&pem, source->file, KEY_FILE_MAX)) {
-        refuse(error, size, "%s: %s", source->file, strerror(errno));
+    if (!secret_read(&pem, source->files, source->file, KEY_FILE_MAX)) {
+        refuse(error, size, "%s: %s", source->file, file_table_reason(errno));
         goto out;
     }
     if (source->pass_phrase_file != NULL &&
-        !secret_read_line(&phrase.secret, source->pass_phrase_file, PASS_PHRASE_MAX)) {
-        refuse(error, size, "%s: %s", source->pass_phrase_file, strerror(errno));
+        !secret_read_line(&phrase.secret, source->files, source->pass_phrase_file,
+                          PASS_PHRASE_MAX)) {
+        refuse(error, size, "%s: %s", source->pass_phrase_file, file_table_reason(errno));
         goto out;
     }
     key->pair = parse_pem(&pem, &phrase);
@@ -99,7 +100,7 @@ static bool find_in_device(struct key *key, const struct key_source *source, cha
 {
     if (key->device == NULL)
         return refuse(error, size, "uri needs a backend that is a provider:NAME");
-    return device_find_key(key->device, key, source->uri, error, size);
+    return device_find_key(key->device, key, source->uri, source->files, error, size);
 }
 
 static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)

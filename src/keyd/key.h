@@ -27,6 +27,7 @@ enum cost {
 
 struct backend;
 struct device;
+struct file_table;
 struct kind;
 
 struct key {
@@ -60,10 +61,11 @@ struct key {
 
 struct key_source {
     const char *name, *location;
-    const char *file;             /* PEM; NULL: the key is in a device */
-    const char *uri;              /* where it is there */
-    struct device *device;        /* of the backend provider:NAME; NULL: another */
-    const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
+    const struct file_table *files; /* where those below are open */
+    const char *file;               /* PEM; NULL: the key is in a device */
+    const char *uri;                /* where it is there */
+    struct device *device;          /* of the backend provider:NAME; NULL: another */
+    const char *pass_phrase_file;   /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
     bool decrypt;
 };

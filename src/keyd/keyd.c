@@ -2,7 +2,6 @@
 #include "keyd/keyd.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,27 +10,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/config_text.h"
+#include "base/file_table.h"
 #include "base/log.h"
 #include "base/slice.h"
 #include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
 #include "keyd/keyring.h"
+#include "keyd/options.h"
 #include "keyd/sandbox.h"
 #include "keyd/secret_memory.h"
 #include "keyd/server.h"
 #include "keyd/supervise.h"
 #include "keyd/warm_up.h"
 
-#define EXIT_USAGE 2
 #define SHORT_SLICE (100 * NS_PER_US)
 #define MORE_CALLS_MAX 256
-
-struct options {
-    const char *config;
-    bool test, explain;
-    int listener, session; /* inherited descriptors; -1: none */
-};
 
 /* What the process has one of. */
 struct keyd {
@@ -40,107 +35,18 @@ struct keyd {
     struct report walls;
     struct arena arena;
     struct config config;
+    struct file_table files; /* what the configuration names, until it has been read */
     struct providers providers;
     struct kinds kinds;
     struct keyring keyring;
     struct signer signer; /* the event loop's */
     struct scheduler scheduler;
     struct server server;
-    pid_t supervisor;   /* 0: none */
-    uid_t starter, uid; /* who started it, and what it is in the end */
+    pid_t supervisor;         /* 0: none */
+    uid_t starter;            /* who started it */
+    struct identity identity; /* what it is in the end */
     int status;
 };
-
-static const char usage[] =
-    "usage: immured --config FILE [--test] [--listen-fd N] [--session-fd N]\n"
-    "       immured --config FILE --explain-sandbox\n"
-    "       immured --directives | --help | --version\n"
-    "\n"
-    "Keeps private keys and signs TLS handshakes with them. See immured.conf(5).\n"
-    "\n"
-    "  --config FILE      read the configuration from FILE; read it again after HUP\n"
-    "  --test             check the configuration and the keys, then end\n"
-    "  --explain-sandbox  start, say what walls the key process has, then end\n"
-    "  --listen-fd N      accept clients on this listening unix stream socket\n"
-    "  --session-fd N     this connected unix stream socket is the first client\n"
-    "  --directives       print the table of directives\n";
-
-enum option_number {
-    OPTION_CONFIG = 1,
-    OPTION_TEST,
-    OPTION_EXPLAIN,
-    OPTION_LISTEN,
-    OPTION_SESSION,
-    OPTION_DIRECTIVES,
-    OPTION_HELP,
-    OPTION_VERSION
-};
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"test", no_argument, NULL, OPTION_TEST},
-    {"explain-sandbox", no_argument, NULL, OPTION_EXPLAIN},
-    {"listen-fd", required_argument, NULL, OPTION_LISTEN},
-    {"session-fd", required_argument, NULL, OPTION_SESSION},
-    {"directives", no_argument, NULL, OPTION_DIRECTIVES},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {NULL, 0, NULL, 0},
-};
-
-static int parse_descriptor(const char *text)
-{
-    char *end;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && number > STDERR_FILENO && number <= INT32_MAX)
-        return (int)number;
-    fprintf(stderr, "immured: %s is not the number of an inherited descriptor\n", text);
-    exit(EXIT_USAGE);
-}
-
-/* Ends the program for all options but those of a run; getopt_long() has said what is wrong. */
-static void parse_options(int argc, char **argv, struct options *options)
-{
-    *options = (struct options){.listener = -1, .session = -1};
-    for (int number; (number = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        switch (number) {
-        case OPTION_CONFIG:
-            options->config = optarg;
-            break;
-        case OPTION_TEST:
-            options->test = true;
-            break;
-        case OPTION_EXPLAIN:
-            options->explain = true;
-            break;
-        case OPTION_LISTEN:
-            options->listener = parse_descriptor(optarg);
-            break;
-        case OPTION_SESSION:
-            options->session = parse_descriptor(optarg);
-            break;
-        case OPTION_DIRECTIVES:
-            config_print_directives(stdout);
-            exit(EXIT_SUCCESS);
-        case OPTION_HELP:
-            fputs(usage, stdout);
-            exit(EXIT_SUCCESS);
-        case OPTION_VERSION:
-            printf("immured " IMMURE_VERSION ", %s\n", OpenSSL_version(OPENSSL_VERSION));
-            exit(EXIT_SUCCESS);
-        default:
-            exit(EXIT_USAGE);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "%s: unexpected argument '%s'\n", argv[0], argv[optind]);
-        exit(EXIT_USAGE);
-    }
-    if (options->config == NULL) {
-        fprintf(stderr, "%s: --config FILE is needed; --help tells more\n", argv[0]);
-        exit(EXIT_USAGE);
-    }
-}
 
 /* NULL: auto. */
 static const struct backend *find_backend(const struct keyd *keyd, const char *name)
@@ -172,6 +78,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
 {
     struct key_source source = {.name = config->name,
                                 .location = config->location,
+                                .files = &keyd->files,
                                 .file = config->file,
                                 .uri = config->uri,
                                 .pass_phrase_file = config->pass_phrase_file,
@@ -243,32 +150,90 @@ static bool accepts(const struct keyd *keyd)
     return keyd->options.listener >= 0 || keyd->options.explain;
 }
 
-/* On an ordinary stack: there is no key yet. */
+static bool read_config(struct keyd *keyd)
+{
+    const char *file = keyd->options.config;
+    int given = file_table_find(&keyd->files, file);
+    char *text = given >= 0 ? config_text_read_open(given) : config_text_read(file);
+    bool good = config_load(&keyd->config, file, text, keyd->backends);
+    free(text);
+    return good;
+}
+
+/* The files that it names: handed over, or now is the time to open them. */
+static bool open_files(struct keyd *keyd)
+{
+    if (keyd->options.files < 0)
+        return read_config(keyd) && config_open_files(&keyd->config, &keyd->files);
+    if (file_table_receive(&keyd->files, keyd->options.files))
+        return read_config(keyd);
+    log_error("--files-fd: %s", strerror(errno));
+    return false;
+}
+
+static bool keep_given(struct keyd *keyd)
+{
+    int *keep = calloc(keyd->files.count + 2, sizeof *keep);
+    if (keep == NULL) {
+        log_error("out of memory");
+        return false;
+    }
+    size_t count = 0;
+    for (; count < keyd->files.count; count++)
+        keep[count] = keyd->files.files[count].descriptor;
+    keep[count++] = keyd->options.listener;
+    keep[count++] = keyd->options.session;
+    bool good = sandbox_begin(keep, count, accepts(keyd), &keyd->walls);
+    free(keep);
+    return good;
+}
+
+/* A module may need root to open its device: then root is given up when it has. */
+static bool needs_root(const struct keyd *keyd)
+{
+    return keyd->config.provider_count > 0;
+}
+
+static bool become_user(struct keyd *keyd)
+{
+    if (keyd->options.test && geteuid() != 0)
+        return true; /* anybody may test a configuration that is for root to use */
+    return sandbox_become(&keyd->identity, keyd->supervisor, &keyd->walls);
+}
+
+/* All that takes root, if no module does. On an ordinary stack: there is no key yet. */
 static bool begin(struct keyd *keyd)
 {
-    const int keep[] = {keyd->options.listener, keyd->options.session};
-    if (!config_load(&keyd->config, keyd->options.config, keyd->backends))
+    static const int no_calls[] = {-1};
+    if (!open_files(keyd))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
     weigh(config->yield); /* inherited by every thread */
-    return sandbox_begin(keep, sizeof keep / sizeof keep[0], accepts(keyd), &keyd->walls) &&
-           secret_memory_open(config, &keyd->arena, &keyd->walls);
+    if (!keep_given(keyd) || !secret_memory_open(config, &keyd->arena, &keyd->walls) ||
+        !sandbox_find_user(config->user, &keyd->identity))
+        return false;
+    if (needs_root(keyd))
+        return true;
+    sandbox_enter_namespaces(no_calls, &keyd->walls);
+    return become_user(keyd);
 }
 
 static bool start(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    if (!providers_open(&keyd->providers, config, keyd->backends))
+    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
-    return load_keys(keyd) &&
-           server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
-                       keyd->supervisor != 0) &&
-           tickets_open(&keyd->server.tickets, config) &&
-           allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
+    bool good = load_keys(keyd) &&
+                server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
+                            keyd->supervisor != 0) &&
+                tickets_open(&keyd->server.tickets, config, &keyd->files) &&
+                allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
+    file_table_close(&keyd->files);
+    return good;
 }
 
 static bool listed(const int *calls, size_t count, int call)
@@ -310,14 +275,12 @@ static bool close_doors(struct keyd *keyd)
 {
     int more_calls[MORE_CALLS_MAX];
     gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
-    struct identity identity;
     unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
-    if (!sandbox_find_user(keyd->config.user, &identity) ||
-        !sandbox_isolate(threads, more_calls, &keyd->walls) || !prepare_signing(keyd) ||
-        !sandbox_become(&identity, keyd->supervisor, &keyd->walls))
-        return false;
-    keyd->uid = identity.uid;
-    return sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
+    if (needs_root(keyd))
+        sandbox_enter_namespaces(more_calls, &keyd->walls);
+    return sandbox_isolate(threads, more_calls, &keyd->walls) && prepare_signing(keyd) &&
+           (!needs_root(keyd) || become_user(keyd)) &&
+           sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
            providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
 }
 
@@ -344,7 +307,7 @@ static void end(const struct keyd *keyd, bool stopped)
 static bool serve(struct keyd *keyd)
 {
     log_info("ready: %zu keys, %u signer threads, uid %u", keyd->keyring.count,
-             (unsigned)keyd->config.threads, (unsigned)keyd->uid);
+             (unsigned)keyd->config.threads, (unsigned)keyd->identity.uid);
     bool all_answered = server_run(&keyd->server);
     if (!all_answered)
         log_warning("ended with %zu sessions not fully answered", keyd->server.session_count);
@@ -359,8 +322,7 @@ static void run(void *arg)
     struct keyd *keyd = arg;
     keyd->status = EXIT_FAILURE;
     bool started = start(keyd);
-    struct identity identity;
-    if (started && keyd->options.test && sandbox_find_user(keyd->config.user, &identity)) {
+    if (started && keyd->options.test) {
         log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
         keyd->status = EXIT_SUCCESS;
     }
@@ -393,7 +355,7 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
 {
     static struct keyd keyd;
     log_setup("immured", LOG_LEVEL_INFO, false);
-    parse_options(argc, argv, &keyd.options);
+    options_parse(&keyd.options, argc, argv);
     if (!keyd.options.test && !keyd.options.explain)
         log_never_wait();
     if (keyd.options.listener >= 0 || keyd.options.session >= 0)

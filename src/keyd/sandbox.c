@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "walls/allocator.h"
@@ -33,24 +34,6 @@ static bool failed(const char *what)
 {
     log_error("%s: %s", what, strerror(errno));
     return false;
-}
-
-static int lowest_kept(const int *keep, size_t count, int above)
-{
-    int lowest = -1;
-    for (size_t i = 0; i < count; i++)
-        if (keep[i] > above && (lowest < 0 || keep[i] < lowest))
-            lowest = keep[i];
-    return lowest;
-}
-
-static bool close_others(const int *keep, size_t count)
-{
-    int last = STDERR_FILENO;
-    for (int next; (next = lowest_kept(keep, count, last)) >= 0; last = next)
-        if (next > last + 1 && close_range((unsigned)last + 1, (unsigned)next - 1, 0) != 0)
-            return false;
-    return close_range((unsigned)last + 1, ~0u, 0) == 0;
 }
 
 /* Clients take one each. */
@@ -76,10 +59,10 @@ static void note_environment(struct report *report)
     report_note(report, "environment", count == 0, count == 0 ? "empty" : "%zu variables", count);
 }
 
-bool sandbox_begin(const int *keep, size_t count, bool accepts, struct report *report)
+bool sandbox_begin(int *keep, size_t count, bool accepts, struct report *report)
 {
     note_environment(report);
-    if (!close_others(keep, count))
+    if (!descriptor_close_others(keep, count))
         return failed("close_range");
     if (!limit_descriptors(accepts, report))
         return false;
@@ -120,9 +103,7 @@ static bool listed(const int *calls, int call)
     return *calls == call;
 }
 
-/* Sockets that are there stay where they were made. Namespaces are each thread's own, so this comes
- * before there are more. */
-static void enter_namespaces(const int *more, struct report *report)
+void sandbox_enter_namespaces(const int *more, struct report *report)
 {
     if (listed(more, SCMP_SYS(socket))) {
         report_note(report, "namespaces", false, "the network as ever, which a provider needs");
@@ -244,7 +225,6 @@ bool sandbox_isolate(unsigned threads, const int *more, struct report *report)
 {
     if (!allocator_settle(threads))
         return failed("threads");
-    enter_namespaces(more, report);
     seal_code(report);
     give_up_files(more, report);
     return true;

@@ -17,21 +17,24 @@
  * immured, does not grant is left out, and the report says so. */
 
 /* Before any key is read: no core files, no new privileges through exec, no memory that is first
- * written and then run, nothing inherited but standard streams and `keep` (-1: none). `accepts`: as
- * many descriptors as are allowed; else few. */
-bool sandbox_begin(const int *keep, size_t count, bool accepts, struct report *report);
+ * written and then run, nothing inherited but standard streams and `keep` (negative: none), which
+ * is sorted. `accepts`: as many descriptors as are allowed; else few. */
+bool sandbox_begin(int *keep, size_t count, bool accepts, struct report *report);
 
 /* Who immured will be: the user that is named, when started as root else the default; else who it
  * is. Reads the password database. */
 bool sandbox_find_user(const char *user, struct identity *identity);
 
-/* With all files read and before there are `threads` threads: namespaces of its own, its code
- * sealed, no files and no network by Landlock; of these what no backend needs, whose system calls
- * are `more`, ended by -1. */
-bool sandbox_isolate(unsigned threads, const int *more, struct report *report);
-/* With all threads running: another user, not dumpable. `supervisor`: end when that parent does; 0:
- * do not. */
+/* Namespaces of its own: as root, and before there are more threads, since they are each thread's.
+ * Sockets that are there stay where they were made. `more`: system calls that backends need, ended
+ * by -1. */
+void sandbox_enter_namespaces(const int *more, struct report *report);
+/* Another user, not dumpable: with all threads, also those that are there. `supervisor`: end when
+ * that parent does; 0: do not. */
 bool sandbox_become(const struct identity *identity, pid_t supervisor, struct report *report);
+/* With all files read and before there are `threads` threads: its code sealed, no files and no
+ * network by Landlock, but for what `more` needs. */
+bool sandbox_isolate(unsigned threads, const int *more, struct report *report);
 /* Last: the arena's place is sealed, and from here on only the
  * system calls that signing and talking need, in every thread; any other kills the process. */
 bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report);

@@ -1,11 +1,9 @@
 #include "keyd/secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/descriptor.h"
 #include "keyd/arena.h"
 
 #define ALIGNMENT 64
@@ -27,12 +25,13 @@ void secret_free(struct secret *secret)
     *secret = SECRET_INIT;
 }
 
-/* One byte more than allowed is asked for, so that a longer file shows. */
+/* One byte more than allowed is asked for, so that a longer file shows. The offset is that of all
+ * who have the file open, so it is left alone. */
 static bool read_all(int descriptor, struct secret *secret, size_t longest)
 {
     while (secret->length <= longest) {
-        ssize_t got =
-            read(descriptor, secret->bytes + secret->length, longest + 1 - secret->length);
+        ssize_t got = pread(descriptor, secret->bytes + secret->length,
+                            longest + 1 - secret->length, (off_t)secret->length);
         if (got == 0)
             return true;
         if (got < 0 && errno != EINTR)
@@ -44,23 +43,24 @@ static bool read_all(int descriptor, struct secret *secret, size_t longest)
     return false;
 }
 
-bool secret_read(struct secret *secret, const char *file, size_t longest)
+bool secret_read(struct secret *secret, const struct file_table *files, const char *file,
+                 size_t longest)
 {
-    int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int descriptor = file_table_find(files, file);
     if (descriptor < 0)
         return false;
     bool good = secret_new(secret, longest + 1) && read_all(descriptor, secret, longest);
     int reason = errno;
-    descriptor_close(&descriptor);
     if (!good)
         secret_free(secret);
     errno = reason;
     return good;
 }
 
-bool secret_read_line(struct secret *secret, const char *file, size_t longest)
+bool secret_read_line(struct secret *secret, const struct file_table *files, const char *file,
+                      size_t longest)
 {
-    if (!secret_read(secret, file, longest))
+    if (!secret_read(secret, files, file, longest))
         return false;
     size_t length = 0;
     while (length < secret->length && secret->bytes[length] != '\n' &&

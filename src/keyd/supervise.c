@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/config_text.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -36,6 +37,9 @@ struct supervisor {
     char *path; /* of the listening socket's file; NULL: it is the service manager's */
     mode_t mode;
     int signals;
+    /* What the key processes are started with, the configuration included: that which has served,
+     * and that which has been read since, and is to. Empty: none. */
+    struct file_table files, next_files;
     struct key_process *starting, *serving; /* NULL: none */
     struct list leaving;
     uint64_t restart_at; /* CLOCK_MONOTONIC, ns; UINT64_MAX: not */
@@ -56,18 +60,40 @@ static bool anybody_may_connect(const struct config *config)
     return anybody;
 }
 
+/* All that a key process needs, which may be more than it was given before. */
+static bool open_files(struct supervisor *supervisor, const struct config *config, const char *text)
+{
+    struct file_table *files = &supervisor->next_files;
+    file_table_close(files);
+    int copy = descriptor_of_bytes("immured.conf", text, strlen(text));
+    if (copy < 0 || !file_table_add(files, supervisor->file, copy)) {
+        log_error("%s: %s", supervisor->file, strerror(errno));
+        return false;
+    }
+    if (config_open_files(config, files))
+        return true;
+    file_table_close(files);
+    return false;
+}
+
 /* What of the configuration is the supervisor's; the keys are tried by the key process itself. */
 static bool read_config(struct supervisor *supervisor, char **listen)
 {
     struct config config;
-    if (!config_load(&config, supervisor->file, supervisor->backends))
-        return false;
-    log_setup("immured", (enum log_level)config.log_level, config.log_json);
-    supervisor->mode = anybody_may_connect(&config) ? 0666 : 0600;
-    *listen = config.listen;
-    config.listen = NULL;
-    config_free(&config);
-    return true;
+    char *text = config_text_read(supervisor->file);
+    bool good = config_load(&config, supervisor->file, text, supervisor->backends);
+    if (good) {
+        log_setup("immured", (enum log_level)config.log_level, config.log_json);
+        good = open_files(supervisor, &config, text);
+        supervisor->mode = anybody_may_connect(&config) ? 0666 : 0600;
+        if (good) {
+            *listen = config.listen;
+            config.listen = NULL;
+        }
+        config_free(&config);
+    }
+    free(text);
+    return good;
 }
 
 static bool open_listener(struct supervisor *supervisor, char *path)
@@ -106,8 +132,10 @@ static bool check_reload(struct supervisor *supervisor)
 static void start_process(struct supervisor *supervisor)
 {
     supervisor->restart_at = UINT64_MAX;
+    const struct file_table *files =
+        supervisor->next_files.count > 0 ? &supervisor->next_files : &supervisor->files;
     supervisor->starting =
-        key_process_start(supervisor->program, supervisor->file, supervisor->listener);
+        key_process_start(supervisor->program, supervisor->file, files, supervisor->listener);
     if (supervisor->starting == NULL)
         supervisor->restart_at = clock_now() + PAUSE_MOST;
 }
@@ -126,6 +154,16 @@ static void say_ready(const struct supervisor *supervisor)
     if (supervisor->serving != NULL)
         notify_send(&supervisor->notify, "READY=1\nMAINPID=%d\nSTATUS=Key process: pid %d",
                     (int)getpid(), (int)supervisor->serving->pid);
+}
+
+/* Those that have just served: a key process without next_files was started with `files`. */
+static void keep_files(struct supervisor *supervisor)
+{
+    if (supervisor->next_files.count == 0)
+        return;
+    file_table_close(&supervisor->files);
+    supervisor->files = supervisor->next_files;
+    supervisor->next_files = FILE_TABLE_INIT;
 }
 
 static void reload(struct supervisor *supervisor)
@@ -152,6 +190,7 @@ static void take_over(struct supervisor *supervisor)
     supervisor->serving = supervisor->starting;
     supervisor->starting = NULL;
     supervisor->ready = true;
+    keep_files(supervisor);
     if (supervisor->path != NULL && chmod(supervisor->path, supervisor->mode) != 0)
         log_warning("listen: %s: %s", supervisor->path, strerror(errno));
     log_info("key process (pid %d) serves", (int)supervisor->serving->pid);
@@ -174,6 +213,7 @@ static void restart_later(struct supervisor *supervisor, const struct key_proces
 /* What is wrong with the configuration or a key, the process has said. */
 static void start_failed(struct supervisor *supervisor, const struct key_process *process)
 {
+    file_table_close(&supervisor->next_files);
     if (supervisor->serving != NULL) {
         log_error("%s is not taken over; the running configuration goes on", supervisor->file);
         say_ready(supervisor);
@@ -339,6 +379,7 @@ static bool set_up(struct supervisor *supervisor)
 {
     char *path = NULL;
     notify_open(&supervisor->notify);
+    descriptor_raise_limit(); /* each key has one */
     if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));
         return false;
@@ -365,6 +406,8 @@ int supervise(const char *config, const struct backend *const *backends)
     } else {
         supervisor.status = EXIT_FAILURE;
     }
+    file_table_close(&supervisor.files);
+    file_table_close(&supervisor.next_files);
     descriptor_close(&supervisor.listener);
     descriptor_close(&supervisor.signals);
     free(supervisor.path);

@@ -18,21 +18,44 @@
 #define LEAVE_LIMIT (15 * NS_PER_S) /* it gives itself 10 s */
 #define EXIT_NOT_STARTED 127
 
-/* In the child. The supervisor's HUP and INT are not for a key process, from its first moment. */
-static void run(const char *program, const char *config, int listener, int session)
+/* Leaves them to the program that comes. Returns their list; -1 with errno. */
+static int hand_over(const struct file_table *files)
 {
-    char listen_fd[16], session_fd[16];
-    char *const arguments[] = {"immured", "--config",     (char *)config, "--listen-fd",
-                               listen_fd, "--session-fd", session_fd,     NULL};
+    char *list = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&list, &length);
+    if (out == NULL)
+        return -1;
+    for (size_t i = 0; i < files->count; i++) {
+        const struct table_file *file = &files->files[i];
+        file_table_put(out, file->name, file->descriptor);
+        if (file->descriptor >= 0 && !descriptor_set_close_on_exec(file->descriptor, false))
+            return -1;
+    }
+    if (fclose(out) != 0)
+        return -1;
+    int descriptor = descriptor_of_bytes("files", list, length);
+    return descriptor_set_close_on_exec(descriptor, false) ? descriptor : -1;
+}
+
+/* In the child. The supervisor's HUP and INT are not for a key process, from its first moment. */
+static void run(const char *program, const char *config, const struct file_table *files,
+                int listener, int session)
+{
+    char files_fd[16], listen_fd[16], session_fd[16];
+    char *const arguments[] = {"immured",     "--config", (char *)config, "--files-fd", files_fd,
+                               "--listen-fd", listen_fd,  "--session-fd", session_fd,   NULL};
     char *const no_environment[] = {NULL};
     sigset_t none;
     sigemptyset(&none);
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    int list = hand_over(files);
+    snprintf(files_fd, sizeof files_fd, "%d", list);
     snprintf(listen_fd, sizeof listen_fd, "%d", listener);
     snprintf(session_fd, sizeof session_fd, "%d", session);
-    if (descriptor_set_close_on_exec(listener, false) &&
+    if (list >= 0 && descriptor_set_close_on_exec(listener, false) &&
         descriptor_set_close_on_exec(session, false))
         execve(program, arguments, no_environment);
     log_error("%s: %s", program, strerror(errno));
@@ -51,7 +74,8 @@ static bool put_hello(int session)
     return put;
 }
 
-struct key_process *key_process_start(const char *program, const char *config, int listener)
+struct key_process *key_process_start(const char *program, const char *config,
+                                      const struct file_table *files, int listener)
 {
     struct key_process *process = calloc(1, sizeof *process);
     int ends[2] = {-1, -1};
@@ -64,7 +88,7 @@ struct key_process *key_process_start(const char *program, const char *config, i
         return NULL;
     }
     if (process->pid == 0)
-        run(program, config, listener, ends[1]);
+        run(program, config, files, listener, ends[1]);
     descriptor_close(&ends[1]);
     process->session = ends[0];
     process->started = clock_now();

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/file_table.h"
 #include "base/list.h"
 
 struct key_process {
@@ -21,8 +22,10 @@ struct key_process {
     uint64_t deadline; /* when it must be ready, or gone; UINT64_MAX: it serves */
 };
 
-/* Starts `program` on the configuration file and the listening socket. NULL: reason logged. */
-struct key_process *key_process_start(const char *program, const char *config, int listener);
+/* Starts `program` on the listening socket and the configuration, which is among the files that it
+ * is handed. NULL: reason logged. */
+struct key_process *key_process_start(const char *program, const char *config,
+                                      const struct file_table *files, int listener);
 /* Something has come over its session, or the end of it: says whether it is ready. */
 bool key_process_heard(struct key_process *process);
 /* It shall answer what it has, and end; said twice, end at once. */

@@ -48,14 +48,15 @@ static bool try(const struct tickets *tickets)
     return good;
 }
 
-bool tickets_open(struct tickets *tickets, const struct config *config)
+bool tickets_open(struct tickets *tickets, const struct config *config,
+                  const struct file_table *files)
 {
     const char *file = config->ticket_secret_file;
     *tickets = (struct tickets){.epoch_seconds = (uint32_t)(config->ticket_epoch / NS_PER_S)};
     if (file == NULL)
         return true;
-    if (!secret_read(&tickets->secret, file, SECRET_MOST)) {
-        log_error("ticket-secret-file: %s: %s", file, strerror(errno));
+    if (!secret_read(&tickets->secret, files, file, SECRET_MOST)) {
+        log_error("ticket-secret-file: %s: %s", file, file_table_reason(errno));
         return false;
     }
     if (tickets->secret.length < SECRET_LEAST) {

@@ -18,8 +18,10 @@ struct tickets {
     uint32_t epoch_seconds;
 };
 
-/* Reads the secret that the configuration names, if it does. False: reason logged. */
-bool tickets_open(struct tickets *tickets, const struct config *config);
+/* Reads the secret that the configuration names, if it does, from among `files`. False: reason
+ * logged. */
+bool tickets_open(struct tickets *tickets, const struct config *config,
+                  const struct file_table *files);
 /* Harmless on one that is zero. */
 void tickets_close(struct tickets *tickets);
 

@@ -7,7 +7,7 @@
 #include "walls/report.h"
 
 /* Everything that is mapped now and not writable: code, constants, tables of addresses. Needs
- * /proc/self/maps, which a process that is not dumpable cannot open. */
+ * /proc/self/maps. */
 void seal_code(struct report *report);
 /* Whole pages. */
 void seal_range(const char *wall, void *memory, size_t length, struct report *report);

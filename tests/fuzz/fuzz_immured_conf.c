@@ -1,6 +1,7 @@
 /* immured.conf: it is taken, or refused with a reason. */
 #include <stdlib.h>
 
+#include "base/config_text.h"
 #include "config_input.h"
 #include "keyd/config.h"
 #include "target.h"
@@ -9,7 +10,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
     struct config config;
-    if (config_load(&config, config_input(data, size), backends)) {
+    const char *file = config_input(data, size);
+    char *text = config_text_read(file);
+    bool good = config_load(&config, file, text, backends);
+    free(text);
+    if (good) {
         if (config.key_count == 0 || config.threads == 0)
             abort();
         config_free(&config);

@@ -5,14 +5,19 @@
  *     backend = "delay"    every batch takes 50 ms more, without using a CPU
  *     backend = "corrupt"  every RSA signature for a client has one bit flipped
  *     backend = "trespass" signing the message "trespass N" makes the forbidden system call N
+ *
+ * It also logs who it is whenever it reads a secret from a file.
  */
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "keyd/keyd.h"
+#include "keyd/secret.h"
 #include "trespass.h"
 #include "wire/stats.h"
 
@@ -91,6 +96,19 @@ static const struct backend trespassing = {.name = "trespass",
                                            .thread_new = thread_new,
                                            .thread_free = thread_free,
                                            .sign = trespass_sign};
+
+/* The linker puts the second in the place of secret_read() (--wrap). */
+bool __real_secret_read(struct secret *secret, const struct file_table *files, const char *file,
+                        size_t longest);
+bool __wrap_secret_read(struct secret *secret, const struct file_table *files, const char *file,
+                        size_t longest);
+
+bool __wrap_secret_read(struct secret *secret, const struct file_table *files, const char *file,
+                        size_t longest)
+{
+    log_info("uid %u reads %s", (unsigned)geteuid(), file);
+    return __real_secret_read(secret, files, file, longest);
+}
 
 int main(int argc, char **argv)
 {

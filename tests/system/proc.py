@@ -74,6 +74,17 @@ def descriptors(pid):
         raise unittest.SkipTest("needs root: to see what a process has open that is closed to its user") from None
 
 
+def opened(pid):
+    """What the process has open, as /proc names it; an entry a descriptor."""
+    names = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            names.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return names
+
+
 def threads(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
 

@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import harness
@@ -118,6 +121,16 @@ class Configuration(ImmuredTest):
         self.refused(f'key a {{\n file = "{locked.key}"\n}}\n',
                      f'2: key "a": {locked.key}: the key is encrypted')
         self.refused(f'key a {{\n file = "{plain.key}"\n policy = all\n}}\n', "3: policy: ")
+        fifo, huge = (os.path.join(self.directory, name) for name in ("fifo", "huge"))
+        os.mkfifo(fifo)
+        with open(huge, "wb") as file:
+            file.truncate(1 << 40)
+        for path, reason in (("/tmp", "Is a directory"), (huge, "File too large"),
+                             (fifo, "it is not a regular file"),
+                             ("/dev/zero", "it is not a regular file")):
+            self.refused(f'key a {{\n file = "{path}"\n}}\n', f'2: key "a": {path}: {reason}')
+            self.refused(f'key a {{\n file = "{locked.key}"\n pass-phrase-file = "{path}"\n}}\n',
+                         f'2: key "a": {path}: {reason}')
         good = os.path.join(self.directory, "good.conf")
         with open(good, "w", encoding="utf-8") as file:
             file.write(f'key a {{ file = "{locked.key}" pass-phrase-file = "{phrase}" }}\n'
@@ -213,11 +226,50 @@ class Descriptors(ImmuredTest):
                              keep=(listener.fileno(), secret.fileno()))
         self.assert_served(self.connect(), key)
         if os.geteuid() == 0:
-            held = [os.readlink(f"/proc/{immured.pid}/fd/{each}")
-                    for each in os.listdir(f"/proc/{immured.pid}/fd")]
+            held = proc.opened(immured.pid)
             self.assertFalse([each for each in held if each.endswith((".key", ".conf"))], held)
         immured.terminate()
         self.assertEqual(immured.wait(harness.LIMIT), 0)
+
+    @harness.needs_root("to be somebody who cannot open the key file")
+    def test_files_by_descriptor_alone(self):
+        """Started as a user who can open neither the folder nor the key in it."""
+        key, (ours, theirs) = Key("p-256"), socket.socketpair()
+        folder = os.path.join(self.directory, "closed")
+        os.mkdir(folder, 0o700)
+        path = os.path.join(folder, "own.key")
+        shutil.copyfile(key.file, path)
+        os.chmod(path, 0o600)
+        with open(path, "rb") as file, tempfile.TemporaryFile() as config, \
+                tempfile.TemporaryFile() as files:
+            config.write(f'threads = 1\nkey k {{ file = "{path}" }}\n'.encode())
+            config.seek(0)
+            files.write(f"{file.fileno()} {path}\0{config.fileno()} its.conf\0".encode())
+            files.seek(0)
+            given = (file.fileno(), config.fileno(), files.fileno(), theirs.fileno())
+            os.unlink(path)
+            immured = subprocess.Popen(
+                [harness.program_path("immured"), "--config", "its.conf",
+                 "--files-fd", str(files.fileno()), "--session-fd", str(theirs.fileno())],
+                pass_fds=given, stdin=subprocess.DEVNULL, user=65531, group=65531, extra_groups=[])
+        theirs.close()
+        with wire.Client(ours, timeout=harness.LIMIT) as client:
+            self.assert_served(client, key)
+            self.assertEqual(proc.uids(immured.pid), [65531] * 4)
+            self.assertEqual(int(proc.status(immured.pid)["CapEff"], 16), 0)
+        self.assertEqual(immured.wait(harness.LIMIT), 0)
+
+    def test_only_files_that_were_given(self):
+        """With a list of files no other is opened, whoever may."""
+        key, listener = Key("p-256"), self.listener()
+        for text in (b"", b"99999 /a\0", b"no list"):
+            with tempfile.TemporaryFile() as files:
+                files.write(text)
+                files.seek(0)
+                immured = self.start(key, "--files-fd", str(files.fileno()), "--listen-fd",
+                                     str(listener.fileno()),
+                                     keep=(files.fileno(), listener.fileno()))
+                self.assertEqual(immured.wait(harness.LIMIT), 1, text)
 
     def test_nobody_to_serve(self):
         immured = self.start(Key("p-256"))
@@ -309,6 +361,24 @@ class Walls(ImmuredTest):
             except PermissionError:
                 os._exit(0)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
+
+    @harness.needs_root("that is what it gives up")
+    def test_no_secret_is_read_as_root(self):
+        locked, phrase = encrypted(certificate("p-384"), "open sesame")
+        secret = os.path.join(self.directory, "secret")
+        with open(secret, "wb") as file:
+            file.write(os.urandom(64))
+        for path in (locked.key, phrase, secret):
+            os.chmod(path, 0o600)
+        self.start_immured(
+            Key("p-256"), program="immured-test",
+            top=f'user = 65530\nticket-secret-file = "{secret}"\n'
+                f'key other {{ file = "{locked.key}" pass-phrase-file = "{phrase}" }}')
+        test = subprocess.run([harness.program_path("immured-test"), "--test", "--config",
+                               self.config], stderr=subprocess.PIPE, text=True, check=True,
+                              timeout=harness.LIMIT)
+        for log in (self.programs[-1].log(), test.stderr):
+            self.assertEqual(re.findall(r"uid (\d+) reads", log), ["65530"] * 3, log)
 
     @harness.needs_root("to choose a user")
     def test_another_user(self):

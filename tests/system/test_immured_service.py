@@ -39,7 +39,7 @@ os.execv(program, [program, "--config", config])
 
 class Supervision(ServiceTest):
     def test_what_the_supervisor_is_not(self):
-        """No key file, no client, no thread, no second program."""
+        """No reader of keys, no client, no thread, no second program."""
         key = Key("p-256")
         self.start(section("k", key))
         client = self.connect()
@@ -49,10 +49,11 @@ class Supervision(ServiceTest):
         self.assertEqual(proc.program(key_process(self.immured)), "immured")
         harness.wait_until(lambda: client.stats()[3] == 1, "the end of the supervisor's own session")
         if os.geteuid() == 0:
-            held = [os.readlink(f"/proc/{self.immured.pid}/fd/{each}")
-                    for each in os.listdir(f"/proc/{self.immured.pid}/fd")]
-            self.assertFalse([each for each in held if each.endswith(".key")], held)
+            held = proc.opened(self.immured.pid)
+            self.assertEqual(held.count(key.file), 1, held)
             self.assertEqual(len([each for each in held if each.startswith("socket:")]), 1, held)
+            held = proc.opened(key_process(self.immured))
+            self.assertFalse([each for each in held if each.startswith(("/memfd", key.file))], held)
 
     def test_killed_under_load(self):
         key = Key("p-256")
@@ -80,17 +81,44 @@ class Supervision(ServiceTest):
         self.assert_served(self.connect(), key)
         harness.wait_until(lambda: not proc.alive(pid), "the old key process to follow")
 
-    def test_a_key_process_that_cannot_start_again(self):
-        """The key file is gone when it is killed: tried again until it is back."""
-        path = os.path.join(self.directory, "moved.key")
-        key = Key("p-256")
-        os.symlink(key.file, path)
-        self.start(f'key "k" {{ file = "{path}" }}\n')
+    def kill_key_process(self):
+        """Until the next one serves."""
+        before = self.count("serves")
+        os.kill(key_process(self.immured), signal.SIGKILL)
+        harness.wait_until(lambda: self.count("serves") > before, "the next key process")
+
+    def test_started_again_without_the_files(self):
+        """They are gone, or others, when it is killed: what has served goes on until HUP."""
+        path = os.path.join(self.directory, "its.key")
+        key, other = Key("p-256"), Key("p-256", serial=2)
+        text = f'key "k" {{ file = "{path}" }}\n'
+        shutil.copy(key.file, path)
+        self.start(text)
         os.unlink(path)
+        os.unlink(self.config)
+        self.kill_key_process()
+        self.assert_served(self.connect(), key)
+        self.reload(text, said="is not taken over")
+        self.assertIn(f'immured.conf:4: key "k": {path}: No such file', self.immured.log())
+        shutil.copy(other.file, path)
+        self.kill_key_process()
+        self.assert_served(self.connect(), key)
+        self.reload(text)
+        self.assert_served(self.connect(), other)
+        self.kill_key_process()
+        self.assert_served(self.connect(), other)
+
+    def test_a_key_process_that_cannot_start_again(self):
+        """The key file was overwritten, not replaced, when it is killed: tried until it is good."""
+        path = os.path.join(self.directory, "its.key")
+        key = Key("p-256")
+        shutil.copy(key.file, path)
+        self.start(f'key "k" {{ file = "{path}" }}\n')
+        os.truncate(path, 0)
         os.kill(key_process(self.immured), signal.SIGKILL)
         harness.wait_until(lambda: self.count("started again in") >= 3, "three attempts")
-        self.assertIn(f'key "k": {path}: No such file', self.immured.log())
-        os.symlink(key.file, path)
+        self.assertIn(f'key "k": {path}: holds no private key', self.immured.log())
+        shutil.copy(key.file, path)
         harness.wait_until(lambda: self.count("serves") == 2, "the key process")
         self.assert_served(self.connect(), key)
 
@@ -125,12 +153,15 @@ class Reload(ServiceTest):
         key, other = Key("p-256"), Key("ed25519")
         self.start(section("k", key))
         load = Load(self, key)
+        descriptors = proc.descriptors(self.immured.pid)
         for number in range(harness.scaled(100, 20)):
             self.reload(section("k", key), *([section("other", other)] if number % 2 == 0 else []))
         load.wait_for_more()
         report = load.stop()
         self.assertEqual(report["failed"], 0, report)
         harness.wait_until(lambda: len(proc.children(self.immured.pid)) == 1, "the old ones to go")
+        self.reload(section("k", key))
+        self.assertEqual(proc.descriptors(self.immured.pid), descriptors)
         self.assertEqual(self.count("not fully answered"), 0)
         self.assertEqual(self.count("it is killed"), 0)
 

@@ -2,7 +2,9 @@
 notices."""
 
 import os
+import shutil
 import signal
+import ssl
 import statistics
 import time
 
@@ -54,6 +56,30 @@ class KillKeyd(harness.SystemTest):
               f"{statistics.median(waits) * 1e3:.0f} ms (median), {waits[-1] * 1e3:.0f} ms (longest)")
         # Where the machine does nothing else (script/endure), it says how long immured takes.
         self.assertLess(waits[len(waits) // 2], 0.2 if harness.LONG else 5.0)
+
+    def test_started_again_without_the_files(self):
+        """They are gone, or others, when it is killed: what the worker shows goes on until HUP."""
+        paths = [os.path.join(self.directory, name) for name in ("site.pem", "site.key")]
+        own = certificate("p-256")._replace(chain=paths[0], key=paths[1])
+        for number, source in enumerate((certificate("p-256"), certificate("p-256", serial=2))):
+            shutil.copy(source.chain, paths[0])
+            shutil.copy(source.key, paths[1])
+            if number == 0:
+                backend = self.own(backends.Backend(backends.echo))
+                self.proxy = self.start_proxy([own], backend.address)
+            else:
+                in_force = self.proxy.log().count("is in force")
+                self.proxy.signal(signal.SIGHUP)
+                harness.wait_until(lambda: self.proxy.log().count("is in force") > in_force,
+                                   "the reload")
+            for path in paths:
+                os.unlink(path)
+            os.kill(self.proxy.immured(), signal.SIGKILL)
+            with clients.connect(self.proxy.port) as connection:
+                clients.echo_once(connection)
+                with open(source.chain, encoding="ascii") as file:
+                    self.assertEqual(connection.getpeercert(binary_form=True),
+                                     ssl.PEM_cert_to_DER_cert(file.read()))
 
     def test_stopped_for_three_seconds(self):
         self.start("rsa-2048")

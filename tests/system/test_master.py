@@ -16,17 +16,6 @@ from certificates import certificate
 AT_ONCE = 10  # seconds: much less than the standard drain-timeout
 
 
-def opened(pid):
-    """What the process has open, as /proc names it."""
-    names = set()
-    for number in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            names.add(os.readlink(f"/proc/{pid}/fd/{number}"))
-        except FileNotFoundError:
-            pass  # closed meanwhile
-    return names
-
-
 class Master(harness.SystemTest):
     def setUp(self):
         super().setUp()
@@ -65,11 +54,11 @@ class Processes(Master):
     def test_worker_has_only_its_descriptors(self):
         """Nothing of the master's: no signalfd, not the socket on which immured listens."""
         proxy = self.start(workers=1)
-        worker = opened(proxy.worker())
+        worker = set(proc.opened(proxy.worker()))
         self.assertFalse({name for name in worker if "signalfd" in name})
-        shared = worker & opened(proxy.immured())
+        shared = worker & set(proc.opened(proxy.immured()))
         self.assertFalse({name for name in shared if name.startswith("socket:")})
-        self.assertTrue({name for name in worker & opened(proxy.pid) if name.startswith("socket:")},
+        self.assertTrue({name for name in worker & set(proc.opened(proxy.pid)) if name.startswith("socket:")},
                         "the listening sockets are the master's too")
 
     def test_worker_killed(self):

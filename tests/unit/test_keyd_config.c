@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/config_text.h"
 #include "base/log.h"
 #include "keyd/config.h"
 
@@ -22,7 +24,10 @@ static const struct backend *const backends[] = {&backend_openssl, NULL};
 static bool load(struct config *config, const char *text)
 {
     file_write(text, strlen(text));
-    return config_load(config, file, backends);
+    char *read = config_text_read(file);
+    bool good = config_load(config, file, read, backends);
+    free(read);
+    return good;
 }
 
 /* Loads what must be refused; what was said about it is on standard error. */
@@ -106,6 +111,32 @@ static void everything(void **state)
     assert_string_equal(config.keys[1].allow.groups.texts[1], "7");
     assert_int_equal(config.keys[1].rate.interval, 20 * NS_PER_MS);
     assert_int_equal(config.keys[1].rate.burst, 60 * NS_PER_MS);
+    config_free(&config);
+}
+
+static void files_are_opened(void **state)
+{
+    (void)state;
+    struct config config;
+    struct file_table files = FILE_TABLE_INIT;
+    static const char *const names[] = {"/nonexistent/secret", "/nonexistent/one", "/",
+                                        "/nonexistent/two", "/nonexistent/pin"};
+    assert_true(load(&config,
+                     "listen = \"/nonexistent/socket\" user = 65533\n"
+                     "multibuffer-library = \"/nonexistent/library\"\n"
+                     "ticket-secret-file = \"/nonexistent/secret\"\n"
+                     "key a { file = \"/nonexistent/one\" pass-phrase-file = \"/\" }\n"
+                     "key b { file = \"/nonexistent/one\" backend = openssl }\n"
+                     "key c { uri = \"file:/nonexistent/two\" backend = \"provider:hsm\" }\n"
+                     "key d { uri = \"pkcs11:file=x\" backend = \"provider:hsm\" }\n"
+                     "provider hsm { engine = pkcs11 pin-file = \"/nonexistent/pin\" }\n"));
+    assert_true(config_open_files(&config, &files));
+    assert_int_equal(files.count, sizeof names / sizeof names[0]);
+    for (size_t i = 0; i < files.count; i++) {
+        assert_string_equal(files.files[i].name, names[i]);
+        assert_int_equal(files.files[i].descriptor, strcmp(names[i], "/") == 0 ? -EISDIR : -ENOENT);
+    }
+    file_table_close(&files);
     config_free(&config);
 }
 
@@ -231,11 +262,9 @@ static void directives_document(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything),
-        cmocka_unit_test(providers),
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(directives_document),
+        cmocka_unit_test(everything),         cmocka_unit_test(files_are_opened),
+        cmocka_unit_test(providers),          cmocka_unit_test(defaults),
+        cmocka_unit_test(mistakes_are_named), cmocka_unit_test(directives_document),
     };
     return cmocka_run_group_tests(tests, file_make, file_remove);
 }

@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
+#include "base/file_table.h"
 #include "keyd/keyring.h"
 
 #include "arena_fixture.h"
@@ -59,12 +60,24 @@ static void write_key(EVP_PKEY *pair, const char *phrase)
 
 static char error[512];
 
+static struct key *load_source(struct key_source *source)
+{
+    struct file_table files = FILE_TABLE_INIT;
+    assert_true(file_table_open(&files, source->file));
+    if (source->pass_phrase_file != NULL)
+        assert_true(file_table_open(&files, source->pass_phrase_file));
+    source->files = &files;
+    struct key *key = key_load(source, error, sizeof error);
+    file_table_close(&files);
+    return key;
+}
+
 static struct key *load(const char *pass_phrase_file)
 {
     struct key_source source = {
         .name = "name", .location = "here:1", .file = file, .pass_phrase_file = pass_phrase_file};
     error[0] = '\0';
-    return key_load(&source, error, sizeof error);
+    return load_source(&source);
 }
 
 static void assert_refused(const char *pass_phrase_file, const char *reason)
@@ -146,7 +159,7 @@ static void only_rsa_keys_decrypt(void **state)
         write_key(pair, NULL);
         struct key_source source = {
             .name = "name", .location = "here:1", .file = file, .decrypt = true};
-        struct key *key = key_load(&source, error, sizeof error);
+        struct key *key = load_source(&source);
         assert_int_equal(key != NULL, cases[i].can);
         if (key == NULL)
             assert_string_equal(error, "only RSA keys can decrypt");

@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
+#include "base/file_table.h"
 #include "immure/spawn.h"
 
 #define REPORT_SIZE 8192
@@ -72,6 +74,23 @@ static void report_config(FILE *report, const char *path)
     fprintf(report, "config: %s%s\n", text, changed ? " (can be changed)" : "");
 }
 
+/* What is in the files that the list names, or why they are not there. */
+static void report_files(FILE *report, const char *list)
+{
+    struct file_table files = FILE_TABLE_INIT;
+    if (list == NULL || !file_table_receive(&files, atoi(list)))
+        return;
+    for (size_t i = 0; i < files.count; i++) {
+        char text[64] = "";
+        int number = file_table_find(&files, files.files[i].name);
+        int reason = errno;
+        ssize_t length = number >= 0 ? pread(number, text, sizeof text - 1, 0) : 0;
+        fprintf(report, "file \"%s\": %.*s\n", files.files[i].name, (int)sizeof text,
+                length > 0 ? text : strerror(reason));
+    }
+    file_table_close(&files);
+}
+
 static int play_immured(int argc, char **argv)
 {
     extern char **environ;
@@ -84,6 +103,7 @@ static int play_immured(int argc, char **argv)
     fprintf(report, "\nenvironment %s\n", environ[0] == NULL ? "empty" : "not empty");
     report_signals(report);
     report_config(report, option(argv, "--config"));
+    report_files(report, option(argv, "--files-fd"));
     fclose(report);
 
     const char *session = option(argv, "--session-fd"), *listener = option(argv, "--listen-fd");
@@ -218,6 +238,37 @@ static void test_listener_and_socket_pair(void **state)
     assert_ends_with_42(pid);
 }
 
+static void test_files(void **state)
+{
+    (void)state;
+    int one = descriptor_of_bytes("one", "first", 5), two = descriptor_of_bytes("two", "second", 6);
+    assert_true(one >= 0 && two >= 0);
+    const struct immure_spawn_file files[] = {
+        {"/a b\nc", one}, {"/gone", -ENOENT}, {"", two}, {"/not permitted", -EPERM}};
+    struct immure_spawn_options options = {.program = "/proc/self/exe",
+                                           .config = "x",
+                                           .listener = -1,
+                                           .socket_pair = true,
+                                           .files = files,
+                                           .file_count = sizeof files / sizeof files[0]};
+    pid_t pid;
+    int session;
+    assert_int_equal(immure_spawn(&options, &pid, &session), IMMURE_OK);
+    assert_int_not_equal(fcntl(one, F_GETFD) & FD_CLOEXEC, 0); /* still the caller's */
+    char report[REPORT_SIZE];
+    read_report(session, report);
+    assert_line(report, "descriptors: 0 1 2 3 4 5 6 7\n");
+    assert_line(report, "arguments: immured --config /dev/fd/3 --files-fd 6 --session-fd 7\n");
+    assert_line(report, "file \"/a b\nc\": first\n");
+    assert_line(report, "file \"/gone\": No such file or directory\n");
+    assert_line(report, "file \"\": second\n");
+    assert_line(report, "file \"/not permitted\": Operation not permitted\n");
+    close(session);
+    close(one);
+    close(two);
+    assert_ends_with_42(pid);
+}
+
 static size_t open_descriptors(void)
 {
     size_t count = 0;
@@ -237,7 +288,13 @@ static void test_failures_leave_nothing(void **state)
     assert_int_equal(immure_spawn(&options, &pid, &session), IMMURE_E_IO);
     assert_int_equal(errno, ENOENT);
     options.program = "/proc/self/exe";
-    options.listener = 250; /* not open */
+    options.files = &(const struct immure_spawn_file){"/a", 250}; /* not open */
+    options.file_count = 1;
+    assert_int_equal(immure_spawn(&options, &pid, &session), IMMURE_E_IO);
+    assert_int_equal(errno, EBADF);
+    options.files = NULL;
+    options.file_count = 0;
+    options.listener = 250;
     assert_int_equal(immure_spawn(&options, &pid, &session), IMMURE_E_IO);
     assert_int_equal(errno, EBADF);
     assert_int_equal(session, -1);
@@ -254,6 +311,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_socket_pair),
         cmocka_unit_test(test_listener),
         cmocka_unit_test(test_listener_and_socket_pair),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_failures_leave_nothing),
     };
     return cmocka_run_group_tests(tests, make_surroundings, NULL);

@@ -22,7 +22,11 @@ static bool open_tickets(struct tickets *tickets, size_t length, uint64_t epoch)
     for (size_t i = 0; i < length; i++)
         fputc((int)(i % 256), out);
     assert_int_equal(fclose(out), 0);
-    return tickets_open(tickets, &config);
+    struct file_table files = FILE_TABLE_INIT;
+    assert_true(file_table_open(&files, file));
+    bool good = tickets_open(tickets, &config, &files);
+    file_table_close(&files);
+    return good;
 }
 
 /* By RFC 5869, computed with another implementation, of bytes 0 to 39 for the fifth hour. */
@@ -82,7 +86,8 @@ static void none(void **state)
 {
     (void)state;
     struct tickets tickets;
-    assert_true(tickets_open(&tickets, &(struct config){.ticket_epoch = NS_PER_S}));
+    assert_true(
+        tickets_open(&tickets, &(struct config){.ticket_epoch = NS_PER_S}, &FILE_TABLE_INIT));
     assert_false(tickets_configured(&tickets));
     tickets_close(&tickets);
 }

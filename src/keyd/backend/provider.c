@@ -113,7 +113,8 @@ static const struct backend template = {.number = WIRE_BACKEND_PROVIDER,
                                         .thread_free = provider_thread_free,
                                         .sign = provider_sign};
 
-static bool provider_open(struct provider *provider, const struct provider_config *config)
+static bool provider_open(struct provider *provider, const struct provider_config *config,
+                          const struct file_table *files)
 {
     char reason[512] = "out of memory", calls[1024];
     provider->backend = template;
@@ -123,7 +124,7 @@ static bool provider_open(struct provider *provider, const struct provider_confi
     provider->backend.name = provider->name;
     if (provider->name != NULL &&
         provider_calls(config, provider->calls, calls, sizeof calls, reason, sizeof reason))
-        provider->device = device_open(config, reason, sizeof reason);
+        provider->device = device_open(config, files, reason, sizeof reason);
     if (provider->device == NULL) {
         log_error("%s: provider \"%s\": %s", config->location, config->name, reason);
         return false;
@@ -133,7 +134,7 @@ static bool provider_open(struct provider *provider, const struct provider_confi
 }
 
 bool providers_open(struct providers *providers, const struct config *config,
-                    const struct backend *const *backends)
+                    const struct file_table *files, const struct backend *const *backends)
 {
     size_t count = 0;
     while (backends[count] != NULL)
@@ -148,7 +149,7 @@ bool providers_open(struct providers *providers, const struct config *config,
     modules_init();
     bool good = true;
     for (size_t i = 0; i < config->provider_count; i++) {
-        good &= provider_open(&providers->list[i], &config->providers[i]);
+        good &= provider_open(&providers->list[i], &config->providers[i], files);
         providers->backends[count + i] = &providers->list[i].backend;
         providers->count++;
     }

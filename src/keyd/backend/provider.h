@@ -21,10 +21,10 @@ struct providers {
     const struct backend **backends; /* see providers_open() */
 };
 
-/* Before keys are loaded: opens all that are configured. Sets providers->backends to `backends` and
- * theirs, ended by NULL. False: reason logged. */
+/* Before keys are loaded: opens all that are configured, with PINs from among `files`. Sets
+ * providers->backends to `backends` and theirs, ended by NULL. False: reason logged. */
 bool providers_open(struct providers *providers, const struct config *config,
-                    const struct backend *const *backends);
+                    const struct file_table *files, const struct backend *const *backends);
 /* The device of the backend so named; NULL: it is none of these. */
 struct device *providers_find_device(const struct providers *providers, const char *backend);
 /* When the keys are loaded. False: reason logged. */

@@ -52,7 +52,8 @@ static bool set_environment(const struct text_list *environment, char *reason, s
     return true;
 }
 
-struct device *device_open(const struct provider_config *config, char *reason, size_t size)
+struct device *device_open(const struct provider_config *config, const struct file_table *files,
+                           char *reason, size_t size)
 {
     struct device *device = calloc(1, sizeof *device);
     if (device == NULL) {
@@ -72,8 +73,8 @@ struct device *device_open(const struct provider_config *config, char *reason, s
     if (device->wake < 0 || device->threads == NULL)
         snprintf(reason, size, "%s", strerror(errno));
     else if (config->pin_file != NULL &&
-             !secret_read_line(&device->pin, config->pin_file, PASS_PHRASE_MAX))
-        snprintf(reason, size, "%s: %s", config->pin_file, strerror(errno));
+             !secret_read_line(&device->pin, files, config->pin_file, PASS_PHRASE_MAX))
+        snprintf(reason, size, "%s: %s", config->pin_file, file_table_reason(errno));
     else if (set_environment(&config->environment, reason, size) &&
              module_open(&device->module, reason, size))
         return device;
@@ -110,12 +111,12 @@ static bool key_add(struct device *device, struct device_key *key)
     return true;
 }
 
-bool device_find_key(struct device *device, struct key *key, const char *uri, char *reason,
-                     size_t size)
+bool device_find_key(struct device *device, struct key *key, const char *uri,
+                     const struct file_table *files, char *reason, size_t size)
 {
     char text[REASON_SIZE];
     uint8_t *spki = NULL;
-    struct device_key *found = device_key_new(key, uri, reason, size);
+    struct device_key *found = device_key_new(key, uri, files, reason, size);
     if (found == NULL)
         return false;
     found->handle = device_key_find(found, &device->module);
@@ -135,7 +136,7 @@ bool device_find_key(struct device *device, struct key *key, const char *uri, ch
 bool device_take_key(struct device *device, struct key *key)
 {
     char reason[REASON_SIZE];
-    struct device_key *taken = device_key_new(key, NULL, reason, sizeof reason);
+    struct device_key *taken = device_key_new(key, NULL, NULL, reason, sizeof reason);
     if (taken == NULL || !key_add(device, taken)) {
         device_key_free(taken);
         return false;

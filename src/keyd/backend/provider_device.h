@@ -15,8 +15,10 @@
 struct device;
 struct device_key;
 
-/* Before the doors are closed. NULL: one line in `reason`. */
-struct device *device_open(const struct provider_config *config, char *reason, size_t size);
+/* Before the doors are closed. `files`: where the one with the PIN is open. NULL: one line in
+ * `reason`. */
+struct device *device_open(const struct provider_config *config, const struct file_table *files,
+                           char *reason, size_t size);
 /* With all keys there: the threads run. False: reason logged. */
 bool device_start(struct device *device);
 /* Its threads end. False: not in a moment; one hangs. */
@@ -31,10 +33,11 @@ size_t device_width(const struct device *device);
 /*
  * Before device_start(). Both set key->prepared.
  *
- * The key that `uri` names: sets key->pair to its public half. False: one line in `reason`.
+ * The key that `uri` names, `files` as for device_key_new(): sets key->pair to its public half.
+ * False: one line in `reason`.
  */
-bool device_find_key(struct device *device, struct key *key, const char *uri, char *reason,
-                     size_t size);
+bool device_find_key(struct device *device, struct key *key, const char *uri,
+                     const struct file_table *files, char *reason, size_t size);
 /* A key in memory, for use by the device. False: out of memory; a device that cannot use it is
  * logged, and tried again later. */
 bool device_take_key(struct device *device, struct key *key);

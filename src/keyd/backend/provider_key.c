@@ -10,10 +10,10 @@
 #include "keyd/backend/provider_operation.h"
 #include "keyd/contexts.h"
 
-#define FILE_SCHEME "file:"
 #define FILE_MAX 65536
 
-struct device_key *device_key_new(struct key *key, const char *uri, char *reason, size_t size)
+struct device_key *device_key_new(struct key *key, const char *uri, const struct file_table *files,
+                                  char *reason, size_t size)
 {
     struct device_key *device_key = calloc(1, sizeof *device_key);
     if (device_key == NULL || (uri != NULL && (device_key->uri = strdup(uri)) == NULL)) {
@@ -21,13 +21,10 @@ struct device_key *device_key_new(struct key *key, const char *uri, char *reason
         goto failed;
     }
     device_key->key = key;
-    if (uri == NULL || strncmp(uri, FILE_SCHEME, strlen(FILE_SCHEME)) != 0)
+    const char *file = uri != NULL ? config_file_of_uri(uri) : NULL;
+    if (file == NULL || secret_read(&device_key->file, files, file, FILE_MAX))
         return device_key;
-    /* now, because later no file may be opened */
-    const char *path = uri + strlen(FILE_SCHEME);
-    if (secret_read(&device_key->file, path, FILE_MAX))
-        return device_key;
-    snprintf(reason, size, "%s: %s", path, strerror(errno));
+    snprintf(reason, size, "%s: %s", file, file_table_reason(errno));
 failed:
     device_key_free(device_key);
     return NULL;

@@ -15,8 +15,9 @@ struct device_key {
     uint64_t served;  /* the same, and ever before */
 };
 
-/* NULL: one line in `reason`. */
-struct device_key *device_key_new(struct key *key, const char *uri, char *reason, size_t size);
+/* `files`: where that of a file: URI is open. NULL: one line in `reason`. */
+struct device_key *device_key_new(struct key *key, const char *uri, const struct file_table *files,
+                                  char *reason, size_t size);
 void device_key_free(struct device_key *key);
 
 /* Asks the module for it. NULL: libcrypto's error queue says why. */

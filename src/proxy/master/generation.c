@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "proxy/master/keyd_text.h"
 #include "proxy/master/processes.h"
 
 #define START_LIMIT (60 * NS_PER_S)
@@ -125,7 +126,8 @@ static bool start(struct generation *generation, struct config_error *error)
     if (!open_sockets(generation, error))
         return false;
     if (generation_needs_keyd(generation) &&
-        !(keyd_listen(generation) && start_keyd(generation, now))) {
+        !(keyd_files(config, &generation->keyd_files) && keyd_listen(generation) &&
+          start_keyd(generation, now))) {
         snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s", config->file,
                  strerror(errno));
         return false;
@@ -169,6 +171,7 @@ void generation_free(struct generation *generation)
     if (generation->controls != NULL)
         close_controls(generation);
     descriptor_close(&generation->keyd_listener);
+    file_table_close(&generation->keyd_files);
     config_free(generation->config);
     list_remove(&generation->node);
     free(generation->controls);

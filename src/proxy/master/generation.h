@@ -11,6 +11,7 @@
 #ifndef PROXY_MASTER_GENERATION_H
 #define PROXY_MASTER_GENERATION_H
 
+#include "base/file_table.h"
 #include "base/list.h"
 #include "proxy/config/config.h"
 #include "proxy/control.h"
@@ -53,8 +54,9 @@ struct generation {
     size_t address_count; /* of one thread */
 
     struct child keyd, worker;
-    int keyd_listener; /* -1: none */
-    int keyd_trouble;  /* errno of the last connection to it; 0: there was one */
+    struct file_table keyd_files; /* what each immured of it reads, open as long as it lasts */
+    int keyd_listener;            /* -1: none */
+    int keyd_trouble;             /* errno of the last connection to it; 0: there was one */
     struct address keyd_address;
     struct control_end *controls; /* one a thread, then the main thread's */
     size_t control_count;

@@ -1,5 +1,6 @@
 #include "proxy/master/keyd_text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,4 +79,20 @@ char *keyd_text(const struct config *config)
         return text;
     free(text);
     return NULL;
+}
+
+bool keyd_files(const struct config *config, struct file_table *files)
+{
+    const char *secret = config->keys.ticket_secret_file;
+    bool good = secret == NULL || file_table_open(files, secret);
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; good && j < config->frontends[i].certificate_count; j++) {
+            const struct certificate_config *certificate = &config->frontends[i].certificates[j];
+            const char *phrase = certificate->pass_phrase_file;
+            good = file_table_open(files, certificate->key) &&
+                   (phrase == NULL || file_table_open(files, phrase));
+        }
+    if (!good)
+        errno = ENOMEM;
+    return good;
 }

@@ -61,18 +61,34 @@ static char *keyd_path(const struct config *config)
     return path_within(self, "immured");
 }
 
+/* NULL with errno. */
+static struct immure_spawn_file *spawn_files(const struct file_table *table)
+{
+    struct immure_spawn_file *files = calloc(table->count, sizeof *files);
+    for (size_t i = 0; files != NULL && i < table->count; i++)
+        files[i] = (struct immure_spawn_file){.name = table->files[i].name,
+                                              .descriptor = table->files[i].descriptor};
+    return files;
+}
+
 pid_t keyd_start(const struct generation *generation)
 {
     pid_t pid = -1;
     char *program = keyd_path(generation->config);
     char *text = keyd_text(generation->config);
-    const struct immure_spawn_options options = {
-        .program = program, .config = text, .listener = generation->keyd_listener};
-    if (program == NULL || text == NULL || immure_spawn(&options, &pid, NULL) != IMMURE_OK)
+    struct immure_spawn_file *files = spawn_files(&generation->keyd_files);
+    const struct immure_spawn_options options = {.program = program,
+                                                 .config = text,
+                                                 .listener = generation->keyd_listener,
+                                                 .files = files,
+                                                 .file_count = generation->keyd_files.count};
+    if (program == NULL || text == NULL || files == NULL ||
+        immure_spawn(&options, &pid, NULL) != IMMURE_OK)
         pid = -1;
     int reason = errno;
     free(program);
     free(text);
+    free(files);
     errno = reason;
     return pid;
 }
@@ -103,22 +119,6 @@ int keyd_connect(const struct generation *generation)
 
 /* ---- the worker ---- */
 
-static int compare_numbers(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* Closes all but these and the standard ones. */
-static void keep_only(int *descriptors, size_t count)
-{
-    unsigned next = STDERR_FILENO + 1;
-    qsort(descriptors, count, sizeof *descriptors, compare_numbers);
-    for (size_t i = 0; i < count; next = (unsigned)descriptors[i++] + 1)
-        if ((unsigned)descriptors[i] > next)
-            close_range(next, (unsigned)descriptors[i] - 1, 0);
-    close_range(next, ~0U, 0);
-}
-
 /* The terminal's signals are for the master, which drains; a worker that died of them would not. */
 static void set_signals(void)
 {
@@ -144,7 +144,8 @@ static int run_worker(const struct generation *generation, int *ends)
         keep[kept++] = sockets[i] = generation->listening[i]->socket;
     for (size_t i = 0; i < generation->control_count; i++)
         keep[kept++] = ends[i];
-    keep_only(keep, kept);
+    if (!descriptor_close_others(keep, kept))
+        return EXIT_FAILURE;
     for (size_t i = 0; i < config->workers; i++)
         threads[i] = sockets + i * generation->address_count;
     set_signals();
