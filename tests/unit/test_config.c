@@ -290,6 +290,7 @@ static const struct refusal {
     {"certificate { }\n" MINIMAL, 1,
      "unknown directive 'certificate'; this section belongs in frontend"},
     {"fronted x { }\n" MINIMAL, 1, "unknown directive 'fronted'; did you mean 'frontend'?"},
+    {"\nsection-begin = 2\n" MINIMAL, 2, "unknown directive 'section-begin'"},
     {"chain = x\n" MINIMAL, 1, "unknown directive 'chain'; it belongs in certificate"},
     {BACKEND "frontend b {\n  workers = 1 }\n", 3,
      "unknown directive 'workers' in frontend; it belongs outside of all sections"},
@@ -355,7 +356,7 @@ static const struct refusal {
     {BACKEND "frontend b { listen = {\n\"*:1\",\n\"*:1\" } backend = app " CERTIFICATE "}\n", 4,
      "listen *:1 is used twice (first in line 3)"},
     {MINIMAL "admin { listen = \"*:8443\" }\n", 3, "listen *:8443 is used twice (first in line 2)"},
-    {MINIMAL "admin {\n}\n", 4, "admin has no 'listen'"},
+    {MINIMAL "admin {\n}\n", 3, "admin has no 'listen'"},
     /* its certificates */
     {BACKEND "frontend b { listen = \"*:1\" backend = app certificate {\n key = a.key } }\n", 2,
      "certificate has no 'chain'"},

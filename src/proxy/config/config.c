@@ -51,10 +51,10 @@ static bool fill_directive(struct load *load, cfg_t *section, const struct direc
     if (count == 0 && !directive->required)
         return true;
     if (count == 0)
-        return refuse(load, parse_section_line(section, directive->section), "%s has no '%s'",
+        return refuse(load, parse_section_line(section), "%s has no '%s'",
                       section_title(section, directive->section, text, sizeof text),
                       directive->name);
-    const struct value **values = calloc(count, sizeof(const struct value *));
+    struct value *values = calloc(count, sizeof *values);
     if (values == NULL)
         return refuse(load, section->line, "out of memory");
     for (size_t i = 0; i < count; i++)
@@ -85,7 +85,7 @@ static bool fill_backends(struct load *load, cfg_t *root)
         cfg_t *section =
             cfg_getnsec(root, section_names[SECTION_BACKEND], (unsigned)config->backend_count);
         struct backend_config *backend = &config->backends[config->backend_count++];
-        backend->line = parse_section_line(section, SECTION_BACKEND);
+        backend->line = parse_section_line(section);
         backend->name = strdup(cfg_title(section));
         if (!fill(load, section, SECTION_BACKEND, backend))
             return false;
@@ -96,13 +96,13 @@ static bool fill_backends(struct load *load, cfg_t *root)
 static bool find_backend(struct load *load, cfg_t *section, struct frontend_config *frontend)
 {
     const struct directive *directive = directive_find(SECTION_FRONTEND, "backend");
-    const struct value *name = parse_value(section, directive, 0);
+    struct value name = parse_value(section, directive, 0);
     for (size_t i = 0; i < load->config->backend_count; i++)
-        if (strcmp(load->config->backends[i].name, name->text) == 0) {
+        if (strcmp(load->config->backends[i].name, name.text) == 0) {
             frontend->backend = i;
             return true;
         }
-    return refuse(load, name->line, "there is no backend '%s'", name->text);
+    return refuse(load, name.line, "there is no backend '%s'", name.text);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -140,7 +140,7 @@ static bool fill_certificates(struct load *load, cfg_t *section, struct frontend
                                    (unsigned)frontend->certificate_count);
         struct certificate_config *certificate =
             &frontend->certificates[frontend->certificate_count++];
-        certificate->line = parse_section_line(inner, SECTION_CERTIFICATE);
+        certificate->line = parse_section_line(inner);
         if (!fill(load, inner, SECTION_CERTIFICATE, certificate) || !check_key(load, certificate))
             return false;
     }
@@ -174,7 +174,7 @@ static bool fill_frontends(struct load *load, cfg_t *root)
         cfg_t *section =
             cfg_getnsec(root, section_names[SECTION_FRONTEND], (unsigned)config->frontend_count);
         struct frontend_config *frontend = &config->frontends[config->frontend_count++];
-        frontend->line = parse_section_line(section, SECTION_FRONTEND);
+        frontend->line = parse_section_line(section);
         frontend->name = strdup(cfg_title(section));
         if (!fill(load, section, SECTION_FRONTEND, frontend) ||
             !find_backend(load, section, frontend) || !fill_certificates(load, section, frontend) ||
@@ -192,7 +192,7 @@ static bool single_section(struct load *load, cfg_t *root, enum section kind, cf
 {
     unsigned count = cfg_size(root, section_names[kind]);
     *section = count == 0 ? NULL : cfg_getnsec(root, section_names[kind], count - 1);
-    return count <= 1 || refuse(load, parse_section_line(*section, kind), "there is a second '%s'",
+    return count <= 1 || refuse(load, parse_section_line(*section), "there is a second '%s'",
                                 section_names[kind]);
 }
 
@@ -232,13 +232,11 @@ static bool fill_keys(struct load *load, cfg_t *root)
         return false;
     for (size_t i = 0; i < directive_count && config->keys.socket != NULL; i++) {
         if (directives[i].section != SECTION_KEYS || strcmp(directives[i].name, "socket") == 0 ||
-            parse_count(section, &directives[i]) == 0)
+            !parse_given(section, &directives[i]))
             continue;
-        const struct value *value = parse_value(section, &directives[i], 0);
-        if (value->given)
-            return refuse(load, value->line,
-                          "'%s' is for an immured of our own; with 'socket' there is none",
-                          directives[i].name);
+        return refuse(load, parse_value(section, &directives[i], 0).line,
+                      "'%s' is for an immured of our own; with 'socket' there is none",
+                      directives[i].name);
     }
     return true;
 }

@@ -8,14 +8,18 @@
 #include "base/config_text.h"
 #include "proxy/config/nesting.h"
 
+/* libconfuse moves a section's own line on to where the section ends. It parses defaults where it
+ * comes to a section, so this option, which nobody may give, keeps the line of its beginning. The
+ * directives' defaults are not given to it: it opens a stream for each. */
+#define SECTION_BEGIN "section-begin"
 #define NOTHING_REPLACED (-1)
-#define DIRECTIVES_MAX 32 /* of one section, the subsections and the end included */
+#define DIRECTIVES_MAX 32 /* of one section: subsections, SECTION_BEGIN and the end included */
 
 /* libconfuse's callbacks have no argument of their own; it parses one file at a time. */
 static struct {
     struct config_error *error;
     const char *file;
-    struct value replaced; /* by the value that comes next; its text is gone */
+    int replaced_line; /* of what the value that comes next replaces */
 } parsing;
 
 static void error_at(int line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -77,12 +81,15 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
     error_at(cfg->line, "%s", text);
 }
 
-/* libconfuse parses the defaults when it comes to a section, and drops what a value replaces. */
+/* libconfuse drops what a value replaces before it has the value parsed. */
 static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *result)
 {
-    if (parsing.replaced.given) {
-        error_at(cfg->line, "'%s' is given twice (first in line %d)", option->name,
-                 parsing.replaced.line);
+    if (parsing.replaced_line != NOTHING_REPLACED) {
+        if (strcmp(option->name, SECTION_BEGIN) == 0)
+            say_unknown(cfg, option->name);
+        else
+            error_at(cfg->line, "'%s' is given twice (first in line %d)", option->name,
+                     parsing.replaced_line);
         return -1;
     }
     struct value *value = malloc(sizeof *value);
@@ -93,13 +100,7 @@ static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *res
         error_at(cfg->line, "out of memory");
         return -1;
     }
-    bool has_default = option->def.parsed != NULL;
-    bool is_default = has_default && parsing.replaced.line == NOTHING_REPLACED;
-    *value = (struct value){.text = copy,
-                            .line = cfg->line,
-                            .section_line = is_default ? cfg->line : parsing.replaced.section_line,
-                            .given = !is_default};
-    parsing.replaced = (struct value){.line = NOTHING_REPLACED};
+    *value = (struct value){.text = copy, .line = cfg->line};
     *(struct value **)result = value;
     return 0;
 }
@@ -109,26 +110,32 @@ static void drop_value(void *arg)
     struct value *value = arg;
     if (value == NULL)
         return;
-    free(value->text);
-    parsing.replaced = *value;
+    parsing.replaced_line = value->line;
+    free((char *)value->text);
     free(value);
+}
+
+static cfg_opt_t make_option(const char *name, cfg_flag_t flags, char *parsed)
+{
+    return (cfg_opt_t){.name = name,
+                       .type = CFGT_PTR,
+                       .flags = flags,
+                       .def.parsed = parsed,
+                       .parsecb = keep_value,
+                       .freecb = drop_value};
 }
 
 /* Writes a section's options from the table; returns how many. */
 static size_t make_options(enum section section, cfg_opt_t *options)
 {
     size_t count = 0;
-    for (size_t i = 0; i < directive_count; i++) {
-        const struct directive *directive = &directives[i];
-        if (directive->section == section)
+    static char anything[] = "0";
+    options[count++] = make_option(SECTION_BEGIN, CFGF_NONE, anything);
+    for (size_t i = 0; i < directive_count; i++)
+        if (directives[i].section == section)
             options[count++] =
-                (cfg_opt_t){.name = directive->name,
-                            .type = CFGT_PTR,
-                            .flags = directive_is_list(directive) ? CFGF_LIST : CFGF_NONE,
-                            .def.parsed = (char *)directive->standard, /* not written to */
-                            .parsecb = keep_value,
-                            .freecb = drop_value};
-    }
+                make_option(directives[i].name,
+                            directive_is_list(&directives[i]) ? CFGF_LIST : CFGF_NONE, NULL);
     return count;
 }
 
@@ -183,7 +190,7 @@ cfg_t *parse_file(const char *file, struct config_error *error)
     parsing.error = error;
     parsing.file = file;
     /* cfg_free() of an earlier tree dropped values too. */
-    parsing.replaced = (struct value){.line = NOTHING_REPLACED};
+    parsing.replaced_line = NOTHING_REPLACED;
     cfg_t *cfg = make_parser();
     bool good = false;
     if (cfg != NULL) {
@@ -201,19 +208,23 @@ cfg_t *parse_file(const char *file, struct config_error *error)
 
 size_t parse_count(cfg_t *section, const struct directive *directive)
 {
-    return cfg_size(section, directive->name);
+    size_t given = cfg_size(section, directive->name);
+    return given == 0 && directive->standard != NULL ? 1 : given;
 }
 
-const struct value *parse_value(cfg_t *section, const struct directive *directive, size_t i)
+bool parse_given(cfg_t *section, const struct directive *directive)
 {
-    return cfg_getnptr(section, directive->name, (unsigned)i);
+    return cfg_size(section, directive->name) > 0;
 }
 
-/* libconfuse moves a section's own line on to where the section ends. */
-int parse_section_line(cfg_t *section, enum section kind)
+struct value parse_value(cfg_t *section, const struct directive *directive, size_t i)
 {
-    for (size_t i = 0; i < directive_count; i++)
-        if (directives[i].section == kind && directives[i].standard != NULL)
-            return parse_value(section, &directives[i], 0)->section_line;
-    return section->line;
+    if (!parse_given(section, directive))
+        return (struct value){.text = directive->standard, .line = parse_section_line(section)};
+    return *(const struct value *)cfg_getnptr(section, directive->name, (unsigned)i);
+}
+
+int parse_section_line(cfg_t *section)
+{
+    return ((const struct value *)cfg_getptr(section, SECTION_BEGIN))->line;
 }

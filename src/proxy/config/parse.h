@@ -15,10 +15,11 @@
 cfg_t *parse_file(const char *file, struct config_error *error);
 
 /* The values given for a directive, or its default; none if it has neither. Only a list has more
- * than one. They are the tree's. */
+ * than one. Their texts are the tree's. */
 size_t parse_count(cfg_t *section, const struct directive *directive);
-const struct value *parse_value(cfg_t *section, const struct directive *directive, size_t i);
-/* The line on which a section begins; of one without any default (admin), where it ends. */
-int parse_section_line(cfg_t *section, enum section kind);
+struct value parse_value(cfg_t *section, const struct directive *directive, size_t i);
+bool parse_given(cfg_t *section, const struct directive *directive);
+/* The line on which a section begins. */
+int parse_section_line(cfg_t *section);
 
 #endif

@@ -20,7 +20,7 @@
 /* What each store function works with. */
 struct store {
     const struct directive *directive;
-    const struct value *const *values;
+    const struct value *values;
     size_t count;
     const char *directory;
     char *field;
@@ -40,7 +40,7 @@ static bool refuse_value(struct store *store)
 {
     char allowed[VALUES_TEXT_SIZE];
     directive_describe_values(store->directive, allowed, sizeof allowed);
-    const char *text = store->values[0]->text;
+    const char *text = store->values[0].text;
     bool bare = store->directive->type == TYPE_DURATION && text[strspn(text, "0123456789")] == '\0';
     snprintf(store->reason, store->size, "%s must be %s, not '%s'%s", store->directive->name,
              allowed, text, bare ? "; it needs a unit: ms, s, m or h" : "");
@@ -68,7 +68,7 @@ static const struct choice *find_choice(const struct store *store)
 {
     for (const struct choice *choice = store->directive->choices;
          choice != NULL && choice->name != NULL; choice++)
-        if (strcmp(choice->name, store->values[0]->text) == 0)
+        if (strcmp(choice->name, store->values[0].text) == 0)
             return choice;
     return NULL;
 }
@@ -84,7 +84,7 @@ static bool store_choice(struct store *store)
 
 static bool store_number(struct store *store)
 {
-    const char *text = store->values[0]->text;
+    const char *text = store->values[0].text;
     if (find_choice(store) != NULL)
         return store_choice(store);
     char *end;
@@ -100,7 +100,7 @@ static bool store_number(struct store *store)
 static bool store_duration(struct store *store)
 {
     uint64_t ns;
-    if (!duration_parse(store->values[0]->text, &ns) || ns < store->directive->least ||
+    if (!duration_parse(store->values[0].text, &ns) || ns < store->directive->least ||
         ns > store->directive->most)
         return refuse_value(store);
     set_number(store, ns);
@@ -117,18 +117,18 @@ static bool store_text(struct store *store)
 {
     if (store->directive->choices != NULL && find_choice(store) == NULL)
         return refuse_value(store);
-    if (store->values[0]->text[0] == '\0') {
+    if (store->values[0].text[0] == '\0') {
         snprintf(store->reason, store->size, "%s is empty", store->directive->name);
         return false;
     }
-    return set_text(store, strdup(store->values[0]->text));
+    return set_text(store, strdup(store->values[0].text));
 }
 
 static bool store_path(struct store *store)
 {
-    if (store->values[0]->text[0] == '\0')
+    if (store->values[0].text[0] == '\0')
         return store_text(store);
-    return set_text(store, path_within(store->directory, store->values[0]->text));
+    return set_text(store, path_within(store->directory, store->values[0].text));
 }
 
 static bool store_file(struct store *store)
@@ -150,13 +150,13 @@ static bool store_one_address(struct store *store, size_t i, enum address_use us
                               struct address *address)
 {
     char reason[256];
-    *store->line = store->values[i]->line;
-    if (!address_parse(store->values[i]->text, use, store->directory, address, reason,
+    *store->line = store->values[i].line;
+    if (!address_parse(store->values[i].text, use, store->directory, address, reason,
                        sizeof reason)) {
         snprintf(store->reason, store->size, "%s: %s", store->directive->name, reason);
         return false;
     }
-    address->line = store->values[i]->line;
+    address->line = store->values[i].line;
     return true;
 }
 
@@ -187,9 +187,9 @@ static bool store_alpn_list(struct store *store)
 {
     struct buffer list = BUFFER_INIT(ALPN_LIST_MAX_BYTES);
     for (size_t i = 0; i < store->count; i++) {
-        const char *name = store->values[i]->text;
+        const char *name = store->values[i].text;
         size_t length = strlen(name);
-        *store->line = store->values[i]->line;
+        *store->line = store->values[i].line;
         if (length == 0 || length > ALPN_NAME_MAX_BYTES) {
             snprintf(store->reason, store->size, "%s: '%.16s%s' is not a name of 1 to %d bytes",
                      store->directive->name, name, length > 16 ? "..." : "", ALPN_NAME_MAX_BYTES);
@@ -225,10 +225,10 @@ static bool (*const store_functions[])(struct store *) = {
     [TYPE_ALPN_LIST] = store_alpn_list,
 };
 
-bool value_store(const struct directive *directive, const struct value *const *values, size_t count,
+bool value_store(const struct directive *directive, const struct value *values, size_t count,
                  const char *directory, void *base, int *line, char *reason, size_t size)
 {
-    *line = values[0]->line;
+    *line = values[0].line;
     struct store store = {.directive = directive,
                           .values = values,
                           .count = count,

@@ -5,17 +5,15 @@
 #include "proxy/config/directives.h"
 
 struct value {
-    char *text;
-    int line;
-    int section_line; /* where its section begins; known only of directives that have a default */
-    bool given;       /* in the file, not by default */
+    const char *text;
+    int line; /* of a default: where its section begins */
 };
 
 /*
  * Stores `count` values (1 unless it is a list) into the struct at `base`. False with the reason,
  * one line, in `reason`; *line is then the line of the value. What is stored belongs to the struct.
  */
-bool value_store(const struct directive *directive, const struct value *const *values, size_t count,
+bool value_store(const struct directive *directive, const struct value *values, size_t count,
                  const char *directory, void *base, int *line, char *reason, size_t size);
 
 #endif
