@@ -12,6 +12,11 @@
 #define ROUNDS 4 /* of one input */
 
 static const uint8_t spki[] = {0x30, 0x06, 0x04, 0x04, 1, 2, 3, 4};
+static struct {
+    uint8_t der[IMMURE_REFERENCE_DER_MAX];
+    char pem[IMMURE_REFERENCE_PEM_SIZE];
+    size_t der_length, pem_length;
+} good;
 
 static void parse_der(const uint8_t *der, size_t length)
 {
@@ -43,27 +48,31 @@ static void change(struct reader *changes, uint8_t *bytes, size_t length)
     }
 }
 
+static void make_good(void)
+{
+    const struct immure_reference reference = {
+        .socket = "/run/immured.sock", .spki = spki, .spki_length = sizeof spki};
+    if (immure_reference_write_der(&reference, good.der, &good.der_length) != IMMURE_REFERENCE_OK ||
+        immure_reference_write_pem(&reference, good.pem) != IMMURE_REFERENCE_OK)
+        abort();
+    good.pem_length = strlen(good.pem);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct immure_reference good = {
-        .socket = "/run/immured.sock", .spki = spki, .spki_length = sizeof spki};
-    uint8_t der[IMMURE_REFERENCE_DER_MAX];
-    char pem[IMMURE_REFERENCE_PEM_SIZE];
-    size_t length;
-    if (immure_reference_write_der(&good, der, &length) != IMMURE_REFERENCE_OK ||
-        immure_reference_write_pem(&good, pem) != IMMURE_REFERENCE_OK)
-        abort();
+    if (good.pem_length == 0)
+        make_good();
     parse_der(data, size);
     parse_pem((const char *)data, size);
     struct reader changes = reader_of(data, size);
     for (unsigned round = 0; round < ROUNDS && !changes.failed; round++) {
-        uint8_t changed[sizeof pem];
-        memcpy(changed, der, length);
-        change(&changes, changed, length);
-        parse_der(changed, length);
-        memcpy(changed, pem, strlen(pem));
-        change(&changes, changed, strlen(pem));
-        parse_pem((const char *)changed, strlen(pem));
+        uint8_t changed[sizeof good.pem];
+        memcpy(changed, good.der, good.der_length);
+        change(&changes, changed, good.der_length);
+        parse_der(changed, good.der_length);
+        memcpy(changed, good.pem, good.pem_length);
+        change(&changes, changed, good.pem_length);
+        parse_pem((const char *)changed, good.pem_length);
     }
     return 0;
 }
