@@ -90,11 +90,17 @@ def client_hello(version=None, name="localhost"):
 class Stream:
     """TLS over a socket, with the two directions' ends apart."""
 
-    def __init__(self, port, tls=None, name="localhost"):
+    def __init__(self, port, tls=None, name="localhost", first=b""):
+        """`first` is sent with the last bytes of the handshake."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = (tls or context()).wrap_bio(self.incoming, self.outgoing, server_hostname=name)
-        self.step(self.tls.do_handshake)
+        self.step(self.begin, first)
+
+    def begin(self, first):
+        self.tls.do_handshake()
+        if first:
+            self.tls.write(first)
 
     def flush(self):
         data = self.outgoing.read()

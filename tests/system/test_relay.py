@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import ssl
+import struct
 import threading
 import time
 
@@ -26,6 +27,35 @@ class Relay(harness.SystemTest):
 
     def no_connection_left(self):
         self.proxy.wait_for(0, "immure_connections")
+
+
+class Segments(Relay):
+    @staticmethod
+    def data_segments(stream):
+        """How many the client's socket has got: tcpi_data_segs_in of struct tcp_info."""
+        return struct.unpack_from("I", stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO,
+                                                                156), 152)[0]
+
+    def test_ticket_goes_with_the_response(self):
+        """The handshake's flight is one segment, ticket and response the other: but for a backend
+        that takes 200 ms."""
+        self.start(backends.echo)
+        found = set()
+        for _ in range(10):
+            stream = self.own(clients.Stream(self.proxy.port, clients.context(clients.TLS13),
+                                             first=b"ping"))
+            self.assertEqual(stream.receive(), b"ping")
+            self.assertTrue(stream.tls.session.has_ticket)
+            found.add(self.data_segments(stream))
+        self.assertIn(2, found)
+
+    def test_ticket_waits_for_no_response(self):
+        self.start(lambda connection: connection.recv(100))
+        stream = self.own(clients.Stream(self.proxy.port, clients.context(clients.TLS13)))
+        stream.incoming.write(stream.socket.recv(65536))
+        with self.assertRaises(ssl.SSLWantReadError):
+            stream.tls.read()
+        self.assertTrue(stream.tls.session.has_ticket)
 
 
 class HalfClose(Relay):

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
+#include "proxy/worker/client_bio.h"
 #include "proxy/worker/relay.h"
 #include "proxy/worker/thread.h"
 
@@ -66,7 +67,7 @@ static bool derives_together(const struct connection *connection)
 static bool open_ssl(struct connection *connection)
 {
     connection->ssl = tls_accept(connection->frontend);
-    if (connection->ssl == NULL || SSL_set_fd(connection->ssl, connection->client.descriptor) != 1)
+    if (connection->ssl == NULL || !client_bio_use(connection, connection->thread->tls->client_bio))
         return false;
     if (connection->waiter.client != NULL || derives_together(connection))
         SSL_set_mode(connection->ssl, SSL_MODE_ASYNC);

@@ -9,6 +9,7 @@
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/worker/certificate.h"
+#include "proxy/worker/client_bio.h"
 
 #define SERVER_NAME_MAX 255
 
@@ -258,7 +259,8 @@ struct tls *tls_open(const struct config *config, const struct ticket_keys *keys
     if (tls == NULL)
         return NULL;
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
-    bool good = open_library(tls, config) && tls->frontends != NULL &&
+    tls->client_bio = client_bio_method();
+    bool good = open_library(tls, config) && tls->frontends != NULL && tls->client_bio != NULL &&
                 tickets_init(&tls->tickets, tls->library, keys);
     for (size_t i = 0; good && i < config->frontend_count; i++) {
         tls->frontend_count++;
@@ -291,6 +293,7 @@ void tls_close(struct tls *tls)
     tickets_release(&tls->tickets);
     fast_handshake_close(tls->fast);
     immure_openssl_context_free(tls->library);
+    BIO_meth_free(tls->client_bio);
     free(tls);
 }
 

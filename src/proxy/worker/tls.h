@@ -32,6 +32,7 @@ struct tls_frontend {
 struct tls {
     OSSL_LIB_CTX *library;
     struct fast_handshake *fast; /* NULL: off */
+    BIO_METHOD *client_bio;
     struct tickets tickets;
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
