@@ -66,13 +66,13 @@ class Setting:
         return Child(self.tool("bench-responder"), cores=CLIENT_CORES)
 
     @contextlib.contextmanager
-    def proxy(self, key, mode, backend_port, signing_backend="", top=""):
+    def proxy(self, key, mode, backend_port, signing_backend="", top="", frontend=""):
         """immure-proxy with one event loop and one signer thread."""
         port, admin_port = harness.free_port(), harness.free_port()
         choice = f'\n    backend = "{signing_backend}"' if signing_backend else ""
         config = harness.proxy_config(port, admin_port, [certificate(key)],
                                       f"127.0.0.1:{backend_port}", workers=1, signing=mode, top=top,
-                                      keys="threads = 1" + choice)
+                                      frontend=frontend, keys="threads = 1" + choice)
         with on(SERVER_CORES):
             proxy = harness.Proxy(self.directory, config, port, admin_port)
         try:

@@ -1,5 +1,6 @@
 """System calls of the process that terminates TLS, for each full handshake with a small GET and a
-close: immure-proxy's worker, and other TLS proxies before the same backend."""
+close: immure-proxy's worker, and other TLS proxies before the same backend. And TCP segments of client,
+server and backend together, if nothing else speaks TCP on this network."""
 
 import os
 import re
@@ -15,6 +16,7 @@ from tables import at_most, print_table
 import proc
 
 CONNECTIONS = 16
+SEGMENTS = "TCP segments"  # beside the calls in the table
 
 
 def terminator(server):
@@ -30,20 +32,29 @@ def counted(text):
     return {name: int(times) for times, name in rows if name != "total"}
 
 
+def segments():
+    """That this network has sent."""
+    with open("/proc/net/snmp", encoding="ascii") as file:
+        names, values = (line.split() for line in file if line.startswith("Tcp:"))
+    return int(values[names.index("OutSegs")])
+
+
 def count(setting, server, seconds, *options):
-    """{call: times for each handshake}"""
+    """{call: times for each handshake}, and SEGMENTS"""
     path = os.path.join(setting.directory, "strace.txt")
     with on(SERVER_CORES):
         tracer = subprocess.Popen(["strace", "-c", "-f", "-o", path, "-p", str(terminator(server))],
                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
+    before = segments()
     summary = setting.storm(f"127.0.0.1:{server.port}", "--concurrency", CONNECTIONS, "--request",
                             "/", "--tls", "1.3", "--warmup", 0, "--duration", seconds, *options)
     time.sleep(0.3)
+    sent = segments() - before
     tracer.send_signal(signal.SIGINT)
     tracer.wait(30)
     with open(path, encoding="utf-8") as file:
-        calls = counted(file.read())
+        calls = {**counted(file.read()), SEGMENTS: sent}
     handshakes = summary["full"]
     return {name: times / handshakes for name, times in calls.items()}
 
@@ -67,7 +78,7 @@ def measure(setting, given):
 
 
 def total(calls):
-    return sum(calls.values())
+    return sum(times for name, times in calls.items() if name != SEGMENTS)
 
 
 def rows(found):
@@ -75,7 +86,7 @@ def rows(found):
     names = sorted({name for calls in found.values() for name, times in calls.items()
                     if times >= 0.01}, key=lambda name: -max(calls.get(name, 0)
                                                              for calls in found.values()))
-    yield ("all", "", *(f"{total(calls):.2f}" for calls in found.values()))
+    yield ("all calls", "", *(f"{total(calls):.2f}" for calls in found.values()))
     for name in names:
         yield (name, "", *(f"{calls.get(name, 0):.2f}" for calls in found.values()))
 
