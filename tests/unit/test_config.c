@@ -112,7 +112,8 @@ static void defaults(void **state)
     assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_NONE);
     assert_null(frontend->alpn);
     assert_string_equal(frontend->ciphers, directive_find(SECTION_FRONTEND, "ciphers")->standard);
-    assert_null(frontend->ciphersuites);
+    assert_string_equal(frontend->ciphersuites,
+                        directive_find(SECTION_FRONTEND, "ciphersuites")->standard);
     assert_null(frontend->groups);
     assert_null(frontend->certificates[0].pass_phrase_file);
     assert_string_equal(frontend->certificates[0].policy, "tls-server");

@@ -108,8 +108,7 @@ static bool set_protocol(SSL_CTX *context, const struct frontend_config *config)
     return SSL_CTX_set_min_proto_version(context, config->tls_min) == 1 &&
            SSL_CTX_set_max_proto_version(context, config->tls_max) == 1 &&
            SSL_CTX_set_cipher_list(context, config->ciphers) == 1 &&
-           (config->ciphersuites == NULL ||
-            SSL_CTX_set_ciphersuites(context, config->ciphersuites) == 1) &&
+           SSL_CTX_set_ciphersuites(context, config->ciphersuites) == 1 &&
            (config->groups == NULL || SSL_CTX_set1_groups_list(context, config->groups) == 1);
 }
 
