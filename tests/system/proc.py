@@ -2,6 +2,7 @@
 
 import os
 import unittest
+import time
 
 
 def read(pid, name):
@@ -98,6 +99,18 @@ def cpu(pid):
     """User and system time in seconds."""
     fields = stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def busy(seconds):
+    """The share of all CPU time that is used in the next seconds."""
+    def spent():
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, idle, iowait, *rest = [int(each) for each in file.readline().split()[1:9]]
+        return idle + iowait, user + nice + system + sum(rest)
+    idle, used = spent()
+    time.sleep(seconds)
+    idle, used = (later - before for later, before in zip(spent(), (idle, used)))
+    return used / (idle + used)
 
 
 def status(pid):
