@@ -30,6 +30,7 @@ BIN = os.path.abspath(os.environ.get(
     "IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin")))
 SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
 LONG = bool(os.environ.get("IMMURE_LONG"))
+QUIET = 0.1  # of the CPU time, used by others, with which what is timed can be judged
 LIMIT = 60.0  # seconds that anything may take, on a machine that has ten other things to do
 
 # Where servers are, for those who are not root too.
@@ -293,6 +294,11 @@ class SystemTest(unittest.TestCase):
         """Closes it at the end, before the programs stop. Returns it."""
         self.addCleanup(closable.close)
         return closable
+
+    def judge_when_quiet(self, others):
+        """SKIPPED from here on if others used more than this share of the CPU time (proc.busy)."""
+        if others > QUIET:
+            self.skipTest(f"not timed: others used {others:.0%} of the CPU time")
 
     def start_proxy(self, certificates, backend, **options):
         """Starts immure-proxy and waits until it serves; options are those of proxy_config()."""

@@ -23,7 +23,6 @@ KILLS = harness.endured(5, 20)  # at the least
 PAUSE = 0.6
 LASTS = PAUSE * harness.endured(30, 40)  # seconds of load
 BACK = 0.2  # seconds from its death until the next one is ready
-QUIET = 0.1  # of the machine's CPU time, used by others
 LOG_LINE = re.compile(r"^(\S+) [\w-]+\[(\d+)\] \w+: (.*)$", re.MULTILINE)
 
 
@@ -80,8 +79,7 @@ class KillKeyd(harness.SystemTest):
     def judge_absences(self, absent, others):
         print(f"from death to ready: {statistics.median(absent) * 1e3:.0f} ms (median), "
               f"{max(absent) * 1e3:.0f} ms (longest); {others:.0%} of the CPU time was used by others")
-        if others > QUIET:
-            self.skipTest(f"how soon it is back: others used {others:.0%} of the CPU time")
+        self.judge_when_quiet(others)
         self.assertLess(max(absent), BACK)
 
     def test_started_again_without_the_files(self):
