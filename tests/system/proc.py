@@ -1,8 +1,8 @@
 """What /proc tells about a process."""
 
 import os
-import unittest
 import time
+import unittest
 
 
 def read(pid, name):
