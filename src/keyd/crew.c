@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,7 +20,7 @@
 #define HELD_UP_AFTER (20 * NS_PER_MS)
 #define HELD_UP_TIMES 4
 
-#define LOWER_WEIGHT 5 /* nice: a third of the weight of others */
+#define LOWER_WEIGHT 5 /* nice, on top of what immured has: a third of the weight */
 /* A 68th. Not SCHED_IDLE: a thread of that class which ends does so in the time that it is given,
  * and whoever waits for its process may spin for that in the kernel, half a minute on one core, if
  * something has looked at its entries in /proc. */
@@ -64,7 +63,7 @@ static void member_weigh(const struct crew_member *member)
 {
     if (!member->express) {
         sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-        setpriority(PRIO_PROCESS, (id_t)gettid(), member->yield ? LEAST_WEIGHT : LOWER_WEIGHT);
+        (void)!nice(member->yield ? LEAST_WEIGHT : LOWER_WEIGHT); /* of this thread; 19 at most */
     } else if (!member->yield) {
         slice_set(EXPRESS_SLICE);
     }

@@ -343,7 +343,7 @@ class Walls(ImmuredTest):
     def test_signers_that_do_not_yield(self):
         pid = key_process(self.start_immured(Key("rsa-2048"), Key("p-256")))
         self.assertEqual(weights(pid), [(OWN_NICE, os.SCHED_OTHER)] * 2 +
-                         [(max(OWN_NICE, 5), os.SCHED_BATCH)])
+                         [(min(OWN_NICE + 5, 19), os.SCHED_BATCH)])
 
     @harness.not_sanitized("the walls stay open")
     @harness.needs_root("to become the user of immured")
