@@ -53,6 +53,7 @@ class Privileges(harness.SystemTest):
         self.assertEqual(proc.uids(self.serve(top='user = "12345"').worker()), [ANYBODY] * 4)
 
     @harness.needs_root("real time is not for everybody")
+    @harness.not_sanitized("a sanitizer may have a thread of its own")
     def test_real_time(self):
         """The event loops, and nothing else."""
         proxy = self.serve(top="priority = real-time", workers=2)

@@ -155,8 +155,9 @@ const struct directive directives[] = {
     {SECTION_FRONTEND, "ciphersuites", TYPE_TEXT,
      .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
      FIELD(struct frontend_config, ciphersuites),
-     .text = "Cipher suites of TLS 1.3, with `:` between, the preferred one first: AES-128, as with "
-             "browsers, whose SHA-256 costs a handshake less than SHA-384."},
+     .text =
+         "Cipher suites of TLS 1.3, with `:` between, the preferred one first: AES-128, as with "
+         "browsers, whose SHA-256 costs a handshake less than SHA-384."},
     {SECTION_FRONTEND, "groups", TYPE_TEXT, FIELD(struct frontend_config, groups),
      .text = "Key exchange groups, with `:` between. Without it, OpenSSL's default."},
     {SECTION_FRONTEND, "tickets", TYPE_NUMBER, .standard = "1", .least = 0, .most = TICKETS_MAX,
