@@ -29,7 +29,8 @@ bool slice_set(uint64_t ns)
 
 void slice_precede(void)
 {
-    if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}) == 0)
+    const struct sched_param least = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &least) == 0)
         return;
     slice_set(SHORTEST);
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_AHEAD); /* if that is allowed */

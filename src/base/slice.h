@@ -17,6 +17,7 @@ bool slice_set(uint64_t ns);
 /*
  * For a thread that measures others and would count its own delays as theirs: real time
  * (SCHED_FIFO, which takes root or CAP_SYS_NICE), or else the shortest slices. It must run little.
+ * Threads that it starts are ordinary ones.
  */
 void slice_precede(void);
 
