@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import backends
 import clients
@@ -64,6 +65,16 @@ class Privileges(harness.SystemTest):
         self.assertIn(os.SCHED_OTHER, policies[proxy.worker()], "main and admin")
         self.assertNotIn(os.SCHED_RR, policies[proxy.pid] + policies[proxy.immured()])
         self.assertNotIn("priority = real-time", proxy.log())
+
+    @harness.needs_root("real time is not for everybody")
+    def test_a_loop_does_not_spin_before_its_sockets_listen(self):
+        """On the master's core it would keep the master from making them listen."""
+        begun, cores = time.monotonic(), os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        self.addCleanup(os.sched_setaffinity, 0, cores)
+        proxy = self.serve(top="priority = real-time", workers=1)
+        turns = proxy.status()["threads"][0]["turn_buckets"][-1]
+        self.assertLess(turns, 1000 + 1000 * (time.monotonic() - begun))
 
     @harness.needs_root("to become somebody else")
     def test_real_time_that_is_not_allowed(self):

@@ -14,11 +14,22 @@
 
 #define LOG_PAUSE NS_PER_S /* between two lines about the same trouble */
 
+/* The master listens when the whole worker is ready, which is after this loop runs. Until then
+ * epoll says EPOLLHUP, again and again. */
+static void wait_for_master(struct listener *listener)
+{
+    struct loop *loop = &listener->thread->loop;
+    watch_want(loop, &listener->watch, 0);
+    timer_start(&loop->timers[TIMER_LISTEN], &listener->rest, loop->now);
+}
+
 static void listener_ready(struct watch *watch, uint32_t events)
 {
-    (void)events;
     struct listener *listener = list_entry(watch, struct listener, watch);
-    step_queue(&listener->thread->loop, STEP_ACCEPT, &listener->step);
+    if (events & EPOLLHUP)
+        wait_for_master(listener);
+    else
+        step_queue(&listener->thread->loop, STEP_ACCEPT, &listener->step);
 }
 
 /* The clients that cannot be accepted stay in the backlog. */

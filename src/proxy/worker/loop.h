@@ -46,6 +46,7 @@ enum loop_timers {
     TIMER_HALF_CLOSE,
     TIMER_RETRY,
     TIMER_REST,
+    TIMER_LISTEN,
     TIMER_COUNT
 };
 

@@ -13,6 +13,7 @@
 
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
+#define LISTEN_PAUSE NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
 
@@ -127,6 +128,7 @@ static void init_loop(struct thread *thread)
         [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_timer_expired},
         [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
         [TIMER_REST] = {REST_PAUSE, listener_rested},
+        [TIMER_LISTEN] = {LISTEN_PAUSE, listener_rested},
     };
     for (int i = 0; i < TIMER_COUNT; i++)
         timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
