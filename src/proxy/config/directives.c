@@ -86,14 +86,11 @@ const struct directive directives[] = {
      FIELD(struct config, real_time),
      .text =
          "Of the event loops. `real-time` (SCHED_RR, the least of its priorities): a loop that "
-         "wakes "
-         "has the core at once, where it would wait for up to a tick of the kernel while signers "
-         "or "
-         "other programs use it; for cores that are shared. What a loop is too busy to leave, "
-         "others "
-         "on its core do not get, but for the kernel's reserve of 5 % (sched(7)). Takes "
-         "CAP_SYS_NICE or "
-         "RLIMIT_RTPRIO; without them the loops are as with `normal`, and the log says so."},
+         "wakes has the core at once, where it would wait for up to a tick of the kernel while "
+         "signers or other programs use it; for cores that are shared. What a loop is too busy to "
+         "leave, others on its core do not get, but for the kernel's reserve of 5 % (sched(7)). "
+         "Takes CAP_SYS_NICE or RLIMIT_RTPRIO; without them the loops are as with `normal`, and "
+         "the log says so."},
     {SECTION_TOP, "user", TYPE_TEXT, .standard = "nobody", FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
     {SECTION_TOP, "log", TYPE_CHOICE, .standard = "plain", .choices = log_forms,

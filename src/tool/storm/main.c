@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "storm/handshaker.h"
 #include "storm/options.h"
 #include "storm/prober.h"
@@ -298,12 +298,8 @@ static void run_free(struct run *run)
 /* As many descriptors as are allowed, and timers as exact as the kernel makes them. */
 static void prepare_process(void)
 {
-    struct rlimit files;
     signal(SIGPIPE, SIG_IGN);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    descriptor_raise_limit();
     prctl(PR_SET_TIMERSLACK, 1UL);
 }
 
