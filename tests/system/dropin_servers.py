@@ -1,5 +1,7 @@
 """What every server must show that has its keys in immured, as the guide about it says."""
 
+import contextlib
+import os
 import threading
 import time
 
@@ -39,8 +41,11 @@ class Load:
 
 
 def set_up_nginx(test):
-    """Debian's configuration with two workers. The command that nginx is started with."""
+    """Debian's configuration with two workers, and without its first site: the machine has only one port
+    80. The command that nginx is started with."""
     test.copy_etc("nginx", ("/etc/nginx/nginx.conf", "worker_processes auto", "worker_processes 2"))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(test.path_of("/etc/nginx/sites-enabled/default"))
     test.write("/var/log/nginx/error.log", "")
     config = test.path_of("/etc/nginx/nginx.conf")
     test.table["nginx -t"] = f"nginx -t -c {config}"
