@@ -4,6 +4,7 @@ import mmap
 import os
 import signal
 import struct
+import time
 import subprocess
 import unittest
 
@@ -149,6 +150,19 @@ class FaultyEngine(SoftwareKeys):
                 self.control.set(hangs=0)
                 self.wait_until_back(client)
                 self.immured.stop()
+
+    def test_trials_of_a_hanging_device_do_not_pile_up(self):
+        client = self.start("timeout = 100ms\nasynchronous = yes")
+        self.control.set(hangs=1)
+        self.assertEqual(set(self.sign_many(client, 10)), {OPENSSL})
+        requests = self.control.get("in_flight")  # the first trial is a second after the failure
+        harness.wait_until(lambda: self.control.get("in_flight") == requests + 2, "a trial of each key")
+        time.sleep(3)  # two or three more looks at it
+        self.assertEqual(self.control.get("in_flight"), requests + 2)
+        self.control.set(hangs=0)
+        self.wait_until_back(client)
+        self.assertIn("is there: it signs with 2 of 2 keys", self.immured.log())
+        self.assertEqual(self.control.get("in_flight"), 0)
 
     def test_many_in_flight_on_one_thread(self):
         for descriptor in (0, 1):

@@ -15,7 +15,7 @@ struct device_thread {
     pthread_t thread;
     bool started;
     size_t flying;
-    struct flight flights[FLIGHTS_MAX];
+    struct operation *flights[FLIGHTS_MAX];
 };
 
 struct device {
@@ -47,6 +47,8 @@ void device_fail(struct device *device, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 size_t device_count_absent(const struct device *device);
 bool device_whole(const struct device *device);
+/* A key's trial has paused in the module. */
+bool device_hangs(const struct device *device);
 /* When a device that is not whole is to be tried; UINT64_MAX: it is whole. */
 uint64_t device_try_time(const struct device *device);
 /* Finds and tries every key. Gives the lock up meanwhile, but no operation is begun. */

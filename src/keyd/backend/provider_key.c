@@ -83,7 +83,7 @@ static bool verify(const struct operation *operation)
                                 operation->signature, operation->signature_length);
 }
 
-static bool try_scheme(const struct device_key *key, struct module *module, EVP_PKEY *handle,
+static bool try_scheme(struct device_key *key, struct module *module, EVP_PKEY *handle,
                        const struct wire_scheme *scheme, char *reason, size_t size)
 {
     static const uint8_t sample[JOB_DIGEST_MAX];
@@ -100,6 +100,7 @@ static bool try_scheme(const struct device_key *key, struct module *module, EVP_
     bool done = operation_complete(operation), good = done && verify(operation);
     if (operation->abandoned) {
         snprintf(reason, size, "no answer");
+        key->hanging = operation;
         return false;
     }
     if (done && !good)
@@ -110,11 +111,26 @@ static bool try_scheme(const struct device_key *key, struct module *module, EVP_
     return good;
 }
 
-uint64_t device_key_try(const struct device_key *key, struct module *module, EVP_PKEY *handle,
+/* The device may have answered meanwhile. */
+static bool still_hanging(struct device_key *key)
+{
+    bool good;
+    if (key->hanging == NULL)
+        return false;
+    if (!operation_resume(key->hanging, &good))
+        return true;
+    operation_free(key->hanging);
+    key->hanging = NULL;
+    return false;
+}
+
+uint64_t device_key_try(struct device_key *key, struct module *module, EVP_PKEY *handle,
                         char *reason, size_t size)
 {
     uint64_t serves = 0;
-    for (size_t i = 0; i < key->key->scheme_count; i++) {
+    if (still_hanging(key))
+        snprintf(reason, size, "no answer");
+    for (size_t i = 0; i < key->key->scheme_count && key->hanging == NULL; i++) {
         const struct wire_scheme *scheme = wire_scheme_find(key->key->schemes[i]);
         if (try_scheme(key, module, handle, scheme, reason, size))
             serves |= device_key_bit(scheme);

@@ -13,6 +13,8 @@ struct device_key {
     EVP_PKEY *handle; /* the device's; NULL: it has none now */
     uint64_t serves;  /* bits by place in wire_schemes; none: it signs nothing now */
     uint64_t served;  /* the same, and ever before */
+
+    struct operation *hanging; /* a trial without an answer yet: no other is begun; NULL: none */
 };
 
 /* `files`: where that of a file: URI is open. NULL: one line in `reason`. */
@@ -24,7 +26,7 @@ void device_key_free(struct device_key *key);
 EVP_PKEY *device_key_find(const struct device_key *key, const struct module *module);
 /* Signs once under each scheme, and verifies with the public half. Returns bits as in `serves`;
  * with none, one line in `reason`. */
-uint64_t device_key_try(const struct device_key *key, struct module *module, EVP_PKEY *handle,
+uint64_t device_key_try(struct device_key *key, struct module *module, EVP_PKEY *handle,
                         char *reason, size_t size);
 uint64_t device_key_bit(const struct wire_scheme *scheme);
 

@@ -45,42 +45,41 @@ static int run_in_job(void *arg)
     return operation_run(*(struct operation **)arg);
 }
 
-int flight_descriptor(const struct flight *flight)
+int operation_descriptor(const struct operation *operation)
 {
     OSSL_ASYNC_FD descriptor;
     size_t count = 0;
-    bool one = ASYNC_WAIT_CTX_get_all_fds(flight->wait, NULL, &count) == 1 && count == 1 &&
-               ASYNC_WAIT_CTX_get_all_fds(flight->wait, &descriptor, &count) == 1;
+    bool one = ASYNC_WAIT_CTX_get_all_fds(operation->wait, NULL, &count) == 1 && count == 1 &&
+               ASYNC_WAIT_CTX_get_all_fds(operation->wait, &descriptor, &count) == 1;
     return one ? descriptor : -1;
 }
 
-bool flight_resume(struct flight *flight, bool *good)
+bool operation_resume(struct operation *operation, bool *good)
 {
     int result = 0;
-    if (flight->wait == NULL && (flight->wait = ASYNC_WAIT_CTX_new()) == NULL) {
+    if (operation->wait == NULL && (operation->wait = ASYNC_WAIT_CTX_new()) == NULL) {
         *good = false;
         return true;
     }
-    int outcome = ASYNC_start_job(&flight->job, flight->wait, &result, run_in_job,
-                                  &flight->operation, sizeof flight->operation);
+    int outcome = ASYNC_start_job(&operation->job, operation->wait, &result, run_in_job, &operation,
+                                  sizeof operation);
     if (outcome == ASYNC_PAUSE)
         return false;
     *good = outcome == ASYNC_FINISH && result != 0;
-    ASYNC_WAIT_CTX_free(flight->wait);
-    flight->wait = NULL;
-    flight->job = NULL;
+    ASYNC_WAIT_CTX_free(operation->wait);
+    operation->wait = NULL;
+    operation->job = NULL;
     return true;
 }
 
 bool operation_complete(struct operation *operation)
 {
     const struct provider_config *config = operation->module->config;
-    struct flight flight = {.operation = operation};
     uint64_t deadline = clock_now() + config->timeout;
     bool good = false;
     if (!config->asynchronous)
         return operation_run(operation);
-    while (!flight_resume(&flight, &good)) {
+    while (!operation_resume(operation, &good)) {
         operation->abandoned = clock_now() >= deadline;
         if (operation->abandoned)
             return false;

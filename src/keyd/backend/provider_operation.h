@@ -20,7 +20,9 @@ struct operation {
 
     struct module *module;
     const struct device_key *key;
-    EVP_PKEY *handle; /* its own reference; NULL: not begun */
+    EVP_PKEY *handle;     /* its own reference; NULL: not begun */
+    ASYNC_JOB *job;       /* where it has paused */
+    ASYNC_WAIT_CTX *wait; /* of the job */
     const struct wire_scheme *scheme;
     size_t input_length, signature_length;
     uint8_t *signature; /* behind the input */
@@ -34,21 +36,16 @@ void operation_free(struct operation *operation);
 /* Signs, on the stack it is called on. */
 bool operation_run(struct operation *operation);
 
-/* The same in an ASYNC job, if the module is asynchronous, and to its end or the time limit. False:
- * it failed; or it is left behind, abandoned, and must not be freed. */
+/* Within an ASYNC job: where the device would wait, it pauses instead. Begins, or goes on, always
+ * on one thread. False: it has paused. True: it is over, and *good says how. */
+bool operation_resume(struct operation *operation, bool *good);
+/* What a paused one waits for: a descriptor that will be readable, or -1: nobody can know, ask
+ * again soon. */
+int operation_descriptor(const struct operation *operation);
+
+/* Signs in an ASYNC job, if the module is asynchronous, and to its end or the time limit. False: it
+ * failed; or it has paused and is abandoned, and must not be freed before operation_resume() has
+ * brought it to its end. */
 bool operation_complete(struct operation *operation);
-
-/* An operation within an ASYNC job: where the device would wait, it pauses instead. */
-struct flight {
-    struct operation *operation;
-    ASYNC_JOB *job;
-    ASYNC_WAIT_CTX *wait;
-};
-
-/* What it waits for: a descriptor that will be readable, or -1: nobody can know, ask again soon. */
-int flight_descriptor(const struct flight *flight);
-/* Begins, or goes on. False: it has paused. True: it is over, *good says how, and flight is empty.
- */
-bool flight_resume(struct flight *flight, bool *good);
 
 #endif

@@ -54,6 +54,14 @@ bool device_whole(const struct device *device)
     return !device->down && device->absent == 0;
 }
 
+bool device_hangs(const struct device *device)
+{
+    bool hangs = false;
+    for (size_t i = 0; i < device->key_count; i++)
+        hangs |= device->keys[i]->hanging != NULL;
+    return hangs;
+}
+
 /* Keys in a device have to be found again, with the module started anew; an accelerator for keys in
  * memory comes back by itself. Where something hangs in the module, it is only tried. */
 static bool device_may_restart(const struct device *device)
@@ -61,7 +69,7 @@ static bool device_may_restart(const struct device *device)
     bool inside = false;
     for (size_t i = 0; i < device->key_count; i++)
         inside |= device->keys[i]->uri != NULL;
-    return inside && device->busy == 0;
+    return inside && device->busy == 0 && !device_hangs(device);
 }
 
 void device_try(struct device *device)

@@ -83,13 +83,12 @@ static bool thread_has_room(const struct device_thread *thread)
 static void thread_begin(struct device_thread *thread, struct operation *operation)
 {
     bool good;
-    struct flight flight = {.operation = operation};
     if (!thread->device->config->asynchronous)
         operation_end(thread->device, operation, operation_run(operation));
-    else if (flight_resume(&flight, &good))
+    else if (operation_resume(operation, &good))
         operation_end(thread->device, operation, good);
     else
-        thread->flights[thread->flying++] = flight;
+        thread->flights[thread->flying++] = operation;
 }
 
 static void thread_resume(struct device_thread *thread, const struct pollfd *waits)
@@ -98,11 +97,11 @@ static void thread_resume(struct device_thread *thread, const struct pollfd *wai
         bool good;
         if (waits[i].fd >= 0 && waits[i].revents == 0)
             continue;
-        struct flight *flight = &thread->flights[i];
-        if (!flight_resume(flight, &good))
+        struct operation *operation = thread->flights[i];
+        if (!operation_resume(operation, &good))
             continue;
-        operation_end(thread->device, flight->operation, good);
-        *flight = thread->flights[--thread->flying];
+        thread->flights[i] = thread->flights[--thread->flying];
+        operation_end(thread->device, operation, good);
     }
 }
 
@@ -118,7 +117,8 @@ static void thread_wait(struct device_thread *thread, uint64_t deadline)
     if (polled && deadline > now + POLL_AGAIN)
         deadline = now + POLL_AGAIN;
     for (size_t i = 0; i < thread->flying; i++) {
-        waits[i] = (struct pollfd){.fd = flight_descriptor(&thread->flights[i]), .events = POLLIN};
+        waits[i] =
+            (struct pollfd){.fd = operation_descriptor(thread->flights[i]), .events = POLLIN};
         if (waits[i].fd < 0 && deadline > now + ASK_AGAIN)
             deadline = now + ASK_AGAIN;
     }
@@ -141,7 +141,7 @@ static void thread_serve(void *arg)
     struct device_thread *thread = arg;
     struct device *device = thread->device;
     if (device->config->asynchronous)
-        ASYNC_init_thread(FLIGHTS_MAX, 0);
+        ASYNC_init_thread(0, 0);
     pthread_mutex_lock(&device->lock);
     while (!device->leave) {
         struct operation *operation = thread_has_room(thread) ? device_take(device) : NULL;
@@ -171,6 +171,8 @@ static void *thread_run(void *arg)
 
 bool device_start(struct device *device)
 {
+    for (size_t i = 0; i < device->key_count; i++)
+        device->keys[i]->hanging = NULL; /* it belongs to this thread, which asks no more */
     device->absent = device_count_absent(device);
     device->down = device->key_count > 0 && device->absent == device->key_count;
     device->tried_at = clock_now();
@@ -203,5 +205,5 @@ bool device_stop(struct device *device)
             (pthread_timedjoin_np(thread->thread, NULL, &until) != 0 || thread->flying > 0))
             stopped = false;
     }
-    return stopped;
+    return stopped && !device_hangs(device);
 }
