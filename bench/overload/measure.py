@@ -18,7 +18,7 @@ ONE_IN = {"P50": 2, "P90": 10, "P99": 100, "P99.9": 1000, "P99.99": 10_000, "P99
 
 def storm_command(port, plan, *load):
     return ["immure-storm", f"127.0.0.1:{port}", *map(str, load), "--tls", plan.tls,
-            "--request", "/", "--max-open", "20000"]
+            "--unchecked", "--request", "/", "--max-open", "20000"]
 
 
 def start(command):

@@ -4,11 +4,13 @@ proxy's handshakes fail in their time, none is accepted with a wrong signature, 
 and with the truth they are served again.
 """
 
+import json
 import os
 import random
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -219,6 +221,24 @@ class LyingImmured(harness.SystemTest):
     def test_false_replies(self):
         self.start()
         self.run_lies(*([name] for name in REPLIES))
+
+    def test_storm(self):
+        """immure-storm checks signatures, unless it is told not to."""
+        self.start()
+        self.assert_served()
+        self.immured.lie("the last bit")
+        report = os.path.join(self.directory, "report.json")
+        for version in ("1.2", "1.3"):
+            for check, counted in ([], "failed"), (["--unchecked"], "full"):
+                with self.subTest(tls=version, check=check):
+                    subprocess.run([harness.program_path("immure-storm"), f"127.0.0.1:{self.proxy.port}",
+                                    "--concurrency", "1", "--duration", "0.3", "--warmup", "0",
+                                    "--tls", version, "--json", report, *check],
+                                   stdin=subprocess.DEVNULL, capture_output=True, timeout=harness.LIMIT)
+                    with open(report, encoding="utf-8") as file:
+                        summary = json.loads(file.readlines()[-1])
+                    self.assertGreater(summary["started"], 0)
+                    self.assertEqual(summary[counted], summary["started"], summary["failures"])
 
     def test_breaches(self):
         """Each alone takes the whole time of a handshake."""

@@ -131,6 +131,20 @@ class Counts(StormTest):
                 harness.wait_until(lambda: server.counts() == (1, resumed, resumed),
                                    lambda: f"the server to count {resumed}: {server.counts()}")
 
+    def test_every_key_and_group(self):
+        """The storm's own library context, with and without a check of the signature."""
+        runs = [(kind, version, "X25519:P-256:P-384") for kind in ("rsa-2048", "rsa-pss", "p-256", "p-384", "ed25519")
+                for version in ("1.2", "1.3")]
+        runs += [("p-256", "1.3", group) for group in ("X448", "P-256", "P-384", "P-521", "ffdhe2048")]
+        for kind, version, group in runs:
+            server = self.server(kind=kind)
+            for check in ([], ["--unchecked"]):
+                with self.subTest(key=kind, tls=version, group=group, check=check):
+                    summary, _, _ = self.storm(server.address, "--rate", 50, "--duration", 0.1, "--warmup", 0,
+                                               "--tls", version, "--groups", group, *check)
+                    self.assertEqual(summary["failures"], {})
+                    self.assertGreater(summary["full"], 0)
+
     def test_a_server_without_sessions_cannot_be_resumed(self):
         server = self.server(tickets=False)
         said = self.refused(server.address, "--resume", "--concurrency", "1", "--tls", "1.3",
@@ -340,7 +354,7 @@ class Failures(StormTest):
                 (["1:2", "--threads", "1.5"], "--threads"), (["1:2", "--tls", "1.1"], "--tls"),
                 (["1:2", "--cost", "12,"], "--cost"), (["1:2", "--close", "x"], "--close"),
                 (["1:2", "--rate", "1", "--concurrency", "1"], "exclude"),
-                (["1:2", "--request", "x"], "begins with /"), (["1:2", "--no"], "--no"),
+                (["1:2", "--verify", "x", "--unchecked"], "exclude"), (["1:2", "--request", "x"], "begins with /"), (["1:2", "--no"], "--no"),
                 (["1:2", "--rate"], "argument is missing")):
             with self.subTest(arguments):
                 self.assertIn(told, self.refused(*arguments))

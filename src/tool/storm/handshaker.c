@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "storm/http.h"
+#include "storm/library.h"
 #include "storm/schedule.h"
 
 #define EVENTS_MAX 64
@@ -36,6 +37,7 @@ struct handshaker {
     const struct target *target;
     const struct timetable *timetable;
     struct thread_tally *tally;
+    struct library library;
     SSL_CTX *context;
     SSL_SESSION *session; /* to resume, or NULL */
     int epoll;
@@ -74,6 +76,13 @@ static bool format_request(struct handshaker *handshaker, struct target *target)
     return false;
 }
 
+static bool open_context(struct handshaker *handshaker, struct target *target)
+{
+    if (library_open(&handshaker->library, target->options->unchecked))
+        handshaker->context = library_client(&handshaker->library);
+    return target_prepare(target, handshaker->context);
+}
+
 struct handshaker *handshaker_new(struct target *target, unsigned index, struct thread_tally *tally)
 {
     const struct options *options = target->options;
@@ -98,7 +107,7 @@ struct handshaker *handshaker_new(struct target *target, unsigned index, struct 
     if (handshaker->epoll == -1)
         snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
     if (handshaker->epoll == -1 || !format_request(handshaker, target) ||
-        (handshaker->context = target_context(target)) == NULL ||
+        !open_context(handshaker, target) ||
         (options->resume &&
          (handshaker->session = target_session(target, handshaker->context)) == NULL)) {
         handshaker_free(handshaker);
@@ -116,6 +125,7 @@ void handshaker_free(struct handshaker *handshaker)
     }
     SSL_SESSION_free(handshaker->session);
     SSL_CTX_free(handshaker->context);
+    library_close(&handshaker->library);
     if (handshaker->epoll != -1)
         close(handshaker->epoll);
     free(handshaker);

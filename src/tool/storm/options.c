@@ -58,6 +58,8 @@ static const struct option_rule rules[] = {
      "SNI, and the name to verify (HOST, if it is a name)"},
     {"verify", OPTION_TEXT, FIELD(verify), 0, 0, "FILE",
      "verify certificates against these CA certificates (default: no verification)"},
+    {"unchecked", OPTION_FLAG, FIELD(unchecked), 0, 0, NULL,
+     "the storm does not check the handshake's signature either, and makes more handshakes"},
     {"connect-timeout", OPTION_SECONDS, FIELD(connect_timeout), 0.001, 3600, "S", "(5)"},
     {"handshake-timeout", OPTION_SECONDS, FIELD(handshake_timeout), 0.001, 3600, "S",
      "from the connection on; the same again for a reply (10)"},
@@ -180,6 +182,8 @@ static const char *contradiction(const struct options *options)
         return "--rate (open loop) and --concurrency (closed loop) exclude each other";
     if (options->resume && options->rate == 0 && options->concurrency == 0)
         return "--resume needs a storm: --rate or --concurrency";
+    if (options->unchecked && options->verify)
+        return "--verify and --unchecked exclude each other";
     if (options->request && options->request[0] != '/')
         return "--request: a path begins with /";
     if (options->probe_request[0] != '/')

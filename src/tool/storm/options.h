@@ -32,6 +32,7 @@ struct options {
     int tls_min, tls_max;
     const char *groups, *sigalgs, *ciphersuites, *ciphers, *alpn, *server_name;
     const char *verify; /* file of CA certificates; NULL: no verification */
+    bool unchecked;     /* nor of the handshake's signature */
     uint64_t connect_timeout, handshake_timeout;
 
     uint64_t duration, warmup;

@@ -95,7 +95,7 @@ struct prober *prober_new(struct target *target, struct thread_tally *tally)
     if (prober->epoll == -1)
         snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
     if (prober->epoll == -1 || !format_request(prober, target) ||
-        (prober->context = target_context(target)) == NULL) {
+        !target_prepare(target, prober->context = SSL_CTX_new(TLS_client_method()))) {
         prober_free(prober);
         return NULL;
     }

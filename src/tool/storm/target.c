@@ -73,21 +73,19 @@ static const char *set_parameters(SSL_CTX *context, const struct options *option
     return NULL;
 }
 
-SSL_CTX *target_context(struct target *target)
+bool target_prepare(struct target *target, SSL_CTX *context)
 {
     const struct options *options = target->options;
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL) {
         snprintf(target->error, sizeof target->error, "out of memory");
-        return NULL;
+        return false;
     }
     const char *refused = set_parameters(context, options);
     if (refused) {
         snprintf(target->error, sizeof target->error, "--%s: OpenSSL refuses it: %s", refused,
                  ERR_reason_error_string(ERR_peek_last_error()));
-        SSL_CTX_free(context);
         ERR_clear_error();
-        return NULL;
+        return false;
     }
     /* Without verification OpenSSL would still build the chain, at the cost of each handshake. */
     if (options->verify)
@@ -97,7 +95,7 @@ SSL_CTX *target_context(struct target *target)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(context, 1); /* one read a flight, not two a record */
-    return context;
+    return true;
 }
 
 /* 127.1.0.1 to 127.250.255.250 in turn: each has local ports of its own. */

@@ -20,8 +20,9 @@ struct target {
 
 /* False, with target->error. */
 bool target_init(struct target *target, const struct options *options);
-/* One for each thread. NULL, with target->error. */
-SSL_CTX *target_context(struct target *target);
+/* Gives a new SSL_CTX (NULL: no memory) what the options want. One for each thread. False, with
+ * target->error. */
+bool target_prepare(struct target *target, SSL_CTX *context);
 /*
  * A non-blocking socket that connects; `number` counts the connections of the process (or of one
  * part of it) and spreads them over the source addresses, so that local ports do not run out.
