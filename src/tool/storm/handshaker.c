@@ -13,7 +13,7 @@
 #include "storm/library.h"
 #include "storm/schedule.h"
 
-#define EVENTS_MAX 64
+#define EVENTS_MAX 1024
 /* The server's turn to close; one that keeps its side open is not waited for longer. */
 #define CLOSE_TIMEOUT NS_PER_S
 /* In a closed loop, after connections that failed at once. */
@@ -428,9 +428,9 @@ static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
     return earliest_of(deadline, &handshaker->closing);
 }
 
-static int wait_for_events(struct handshaker *handshaker, struct epoll_event *events)
+static int wait_for_events(struct handshaker *handshaker, struct epoll_event *events, uint64_t now)
 {
-    uint64_t now = clock_now(), deadline = next_deadline(handshaker, now);
+    uint64_t deadline = next_deadline(handshaker, now);
     uint64_t left = deadline > now ? deadline - now : 0;
     struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
                                .tv_nsec = (long)(left % NS_PER_S)};
@@ -449,17 +449,20 @@ void handshaker_run(struct handshaker *handshaker, const struct timetable *timet
             schedule_poisson(timetable->start, handshaker->rate, handshaker->seed);
     do {
         struct epoll_event events[EVENTS_MAX];
-        int count = wait_for_events(handshaker, events);
+        uint64_t now = clock_now();
+        int count = wait_for_events(handshaker, events, now);
         for (int i = 0; i < count; i++) {
             struct connection *connection = events[i].data.ptr;
             steps[connection->state](handshaker, connection);
             if (handshaker->rate > 0)
                 launch_scheduled(handshaker); /* a batch of events must not delay an arrival */
         }
-        uint64_t now = clock_now();
+        /* By the clock before the wait: what has happened is looked at first, however long this
+         * thread was without a core. */
         expire_list(handshaker, &handshaker->connecting, now);
         expire_list(handshaker, &handshaker->working, now);
         expire_list(handshaker, &handshaker->closing, now);
+        now = clock_now();
         cpu_watch_step(&watch, timetable, now, handshaker->tally);
         launch_due(handshaker);
     } while (!watch.done || handshaker->open > 0);

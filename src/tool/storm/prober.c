@@ -12,7 +12,7 @@
 #include "storm/http.h"
 #include "storm/schedule.h"
 
-#define EVENTS_MAX 64
+#define EVENTS_MAX 1024
 #define RETRY_PAUSE (100 * NS_PER_MS)
 /* target_connect's numbers: far from those of the storm's threads. */
 #define FIRST_NUMBER (UINT64_C(240) * 250 * 256)
@@ -342,7 +342,8 @@ static void prober_turn(struct prober *prober, uint64_t deadline)
         ask_due(prober);
     }
     ask_due(prober);
-    now = clock_now();
+    /* By the clock before the wait: an answer that is there is read, however late this thread
+     * comes. */
     expire_list(prober, &prober->asked, now, FAILURE_REPLY_TIMEOUT);
     expire_list(prober, &prober->handshaking, now, FAILURE_HANDSHAKE_TIMEOUT);
     expire_list(prober, &prober->connecting, now, FAILURE_CONNECT_TIMEOUT);
