@@ -93,14 +93,14 @@ def seconds_of(call, *arguments):
 
 
 def assert_within(seconds, measure, tries=5):
-    """measure() says how long something took: less, once in a few tries, as what else the machine does may
+    """measure() says what something took: less, once in a few tries, as what else the machine does may
     hold up one of them."""
     took = []
     while len(took) < tries:
         took.append(measure())
         if took[-1] < seconds:
             return
-    raise AssertionError(f"it took longer than {seconds} s each time: {took}")
+    raise AssertionError(f"it was {seconds} or more each time: {took}")
 
 
 ports = {}  # that free_port() has given: what keeps other tests from taking them
