@@ -16,7 +16,7 @@
 #include "wire/message.h"
 
 #define EVENTS_AT_ONCE 64
-#define ACCEPTS_AT_ONCE 64
+#define ACCEPTS_AT_ONCE 8 /* who connects again and again is not to hold up the others */
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
 #define STOP_TIME (10 * NS_PER_S)
 /* While anything waits to be signed there is a turn at least so often. */
