@@ -26,13 +26,13 @@ def turn_quantile(proxy, quantile):
     return None if math.isnan(value) else value
 
 
-def storm(setting, key, mode, seconds, probe_rate, *options):
+def storm(setting, key, mode, seconds, probe_rate, *options, saturate=False):
     """A round of full handshakes with a small GET, and probes beside."""
     with setting.responder() as backend, setting.proxy(key, mode, backend.port) as proxy:
         summary = setting.storm(
             f"127.0.0.1:{proxy.port}", *options, "--request", "/", "--warmup", 0.5,
             "--duration", seconds, "--cost", proxy.pid,
-            "--probes", PROBES, "--probe-rate", probe_rate)
+            "--probes", PROBES, "--probe-rate", probe_rate, saturate=saturate)
         return figures(proxy, summary)
 
 

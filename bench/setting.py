@@ -16,6 +16,9 @@ from certificates import certificate  # noqa: E402
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = set(CORES[:1])
 CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
+# Of a storm that is to keep the server's core busy: one core of clients alone cannot, so that with two cores
+# it has the server's too, and what the server has not served waits.
+STORM_CORES = CLIENT_CORES if len(CLIENT_CORES) > 1 else set(CORES)
 
 
 CONNECTIONS = 64  # of a closed loop
@@ -84,12 +87,13 @@ class Setting:
                 sys.stderr.write(proxy.log()[-3000:])
                 raise SystemExit("bench: " + "; ".join(wrong))
 
-    def storm(self, target, *arguments):
-        """Runs immure-storm and returns its summary."""
+    def storm(self, target, *arguments, saturate=False):
+        """Runs immure-storm and returns its summary. `saturate`: with as many threads as it has cores."""
+        cores = STORM_CORES if saturate else CLIENT_CORES
         report = os.path.join(self.directory, "storm.json")
         command = [harness.program_path("immure-storm"), target, "--unchecked", *map(str, arguments),
-                   "--json", report]
-        with on(CLIENT_CORES):
+                   "--threads", str(len(cores) if saturate else 1), "--json", report]
+        with on(cores):
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.PIPE, text=True, timeout=300)
         if done.returncode != 0:

@@ -1,7 +1,7 @@
 """What a handshake costs in each signing mode: a server that is kept busy, and probes beside."""
 
 import modes
-from setting import CONNECTIONS
+from setting import CONNECTIONS, STORM_CORES
 from tables import at_most, print_table, ratio
 
 # How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
@@ -18,8 +18,8 @@ def measure(setting, given):
             rounds = found[f"{key}, {tls}"] = {mode: [] for mode in modes.MODES}
             for mode in modes.alternate(given.rounds):
                 rounds[mode].append(modes.storm(setting, key, mode, seconds, PROBE_RATE,
-                                                "--concurrency", CONNECTIONS, "--tls", tls))
-    print(f"## Handshakes: closed loop of {CONNECTIONS}, full, with a small GET; "
+                                                "--concurrency", CONNECTIONS, "--tls", tls, saturate=True))
+    print(f"## Handshakes: closed loop of {CONNECTIONS} from cores {sorted(STORM_CORES)}, full, with a small GET; "
           f"{modes.PROBES} established connections at {PROBE_RATE}/s each beside them")
     print(f"\nMedians of {given.rounds} alternating round(s) of {seconds:g} s; CPU is user + system "
           "per handshake, the probes' share included.\n")

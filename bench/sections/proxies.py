@@ -4,7 +4,7 @@ backend."""
 import statistics
 
 import peers
-from setting import CONNECTIONS
+from setting import CONNECTIONS, STORM_CORES
 from tables import at_most, cell, print_table
 
 KEYS = ("p-256", "rsa-2048", "rsa-4096")
@@ -18,7 +18,7 @@ def storm(setting, server, seconds):
     """Microseconds of CPU time of all the server's processes for each handshake, or None."""
     summary = setting.storm(f"127.0.0.1:{server.port}", "--concurrency", CONNECTIONS, "--request",
                             "/", "--tls", "1.3", "--ciphersuites", SUITE, "--warmup", 0.5,
-                            "--duration", seconds, "--cost", server.pid)
+                            "--duration", seconds, "--cost", server.pid, saturate=True)
     cost = summary["cost"]
     return cost and cost["cpu_seconds"] * 1e6 / cost["handshakes"]
 
@@ -36,7 +36,7 @@ def measure(setting, given):
                     with start(setting, name, key, backend.port) as server:
                         found[key][name].append(storm(setting, server, seconds))
     print(f"## Proxies: CPU us of all processes for a full handshake with a small GET, closed loop of "
-          f"{CONNECTIONS}, TLS 1.3, {SUITE}, {TICKETS} tickets\n")
+          f"{CONNECTIONS} from cores {sorted(STORM_CORES)}, TLS 1.3, {SUITE}, {TICKETS} tickets\n")
     print_table(("key", "server", "CPU us", "over off"), list(rows(found)))
     return found
 
