@@ -48,16 +48,6 @@ static bool without_check(OSSL_ALGORITHM *signature)
     return true;
 }
 
-static void find_lender(void)
-{
-    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
-    lender = OSSL_PROVIDER_load(context, "default");
-    if (lender == NULL)
-        return;
-    copy_algorithms(decoders, OSSL_OP_DECODER, only_public_keys);
-    copy_algorithms(signatures, OSSL_OP_SIGNATURE, without_check);
-}
-
 static const OSSL_ALGORITHM *query(void *context, int operation, int *no_cache)
 {
     (void)context;
@@ -87,10 +77,6 @@ static int capabilities(void *context, const char *capability, OSSL_CALLBACK *ca
 /* The lent functions want their lender's context. */
 static int init(const OSSL_DISPATCH *functions, const OSSL_DISPATCH **out, void **context)
 {
-    static once_flag once = ONCE_FLAG_INIT;
-    call_once(&once, find_lender);
-    if (lender == NULL)
-        return 0;
     *out = functions;
     *context = OSSL_PROVIDER_get0_provider_ctx(lender);
     return 1;
@@ -120,10 +106,27 @@ static int init_unchecked(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
     return init(functions, out, context);
 }
 
+/* From OpenSSL 3.5 on a random number generator asks the lender's context for a cipher of the
+ * provider that the generator is from, by name: there must be one. */
+static void find_lender(void)
+{
+    OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+    lender = OSSL_PROVIDER_load(context, "default");
+    if (lender == NULL)
+        return;
+    copy_algorithms(decoders, OSSL_OP_DECODER, only_public_keys);
+    copy_algorithms(signatures, OSSL_OP_SIGNATURE, without_check);
+    if (!OSSL_PROVIDER_add_builtin(context, PROVIDER, init_checked) ||
+        OSSL_PROVIDER_load(context, PROVIDER) == NULL)
+        lender = NULL;
+}
+
 bool library_open(struct library *library, bool unchecked)
 {
+    static once_flag once = ONCE_FLAG_INIT;
+    call_once(&once, find_lender);
     *library = (struct library){.context = OSSL_LIB_CTX_new()};
-    if (library->context == NULL ||
+    if (lender == NULL || library->context == NULL ||
         !OSSL_PROVIDER_add_builtin(library->context, PROVIDER,
                                    unchecked ? init_unchecked : init_checked) ||
         OSSL_PROVIDER_load(library->context, PROVIDER) == NULL)
