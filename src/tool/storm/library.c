@@ -126,10 +126,11 @@ bool library_open(struct library *library, bool unchecked)
     static once_flag once = ONCE_FLAG_INIT;
     call_once(&once, find_lender);
     *library = (struct library){.context = OSSL_LIB_CTX_new()};
-    if (lender == NULL || library->context == NULL ||
-        !OSSL_PROVIDER_add_builtin(library->context, PROVIDER,
-                                   unchecked ? init_unchecked : init_checked) ||
-        OSSL_PROVIDER_load(library->context, PROVIDER) == NULL)
+    if (lender != NULL && library->context != NULL &&
+        OSSL_PROVIDER_add_builtin(library->context, PROVIDER,
+                                  unchecked ? init_unchecked : init_checked))
+        library->provider = OSSL_PROVIDER_load(library->context, PROVIDER);
+    if (library->provider == NULL)
         return false;
     library->fast = fast_handshake_open(library->context, FAST_KEY_SCHEDULE | FAST_KEY_PAIRS);
     return library->fast != NULL &&
@@ -139,6 +140,8 @@ bool library_open(struct library *library, bool unchecked)
 void library_close(struct library *library)
 {
     fast_handshake_close(library->fast);
+    if (library->provider != NULL)
+        OSSL_PROVIDER_unload(library->provider);
     OSSL_LIB_CTX_free(library->context);
 }
 

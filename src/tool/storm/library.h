@@ -17,6 +17,7 @@
 
 struct library {
     OSSL_LIB_CTX *context;
+    OSSL_PROVIDER *provider;
     struct fast_handshake *fast;
 };
 
