@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,16 @@ static bool set_flag(int descriptor, int get, int set, int flag, bool on)
 {
     int flags = fcntl(descriptor, get);
     return flags >= 0 && fcntl(descriptor, set, on ? flags | flag : flags & ~flag) == 0;
+}
+
+int descriptor_parse(const char *text)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    bool good = errno == 0 && end != text && *end == '\0' && number > STDERR_FILENO &&
+                number <= INT_MAX;
+    return good ? (int)number : -1;
 }
 
 bool descriptor_set_nonblocking(int descriptor, bool nonblocking)

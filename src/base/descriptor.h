@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* The number of an inherited descriptor, as the command line has it; -1: it is none, or a standard
+ * stream's. */
+int descriptor_parse(const char *text);
 bool descriptor_set_nonblocking(int descriptor, bool nonblocking);
 bool descriptor_set_close_on_exec(int descriptor, bool close_on_exec);
 /* Closes *descriptor unless it is negative, and makes it -1. */

@@ -1,13 +1,12 @@
 #include "keyd/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "keyd/config.h"
 
 #define EXIT_USAGE 2
@@ -53,11 +52,9 @@ static const struct option long_options[] = {
 
 static int parse_descriptor(const char *text)
 {
-    char *end;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && number > STDERR_FILENO && number <= INT32_MAX)
-        return (int)number;
+    int descriptor = descriptor_parse(text);
+    if (descriptor >= 0)
+        return descriptor;
     fprintf(stderr, "immured: %s is not the number of an inherited descriptor\n", text);
     exit(EXIT_USAGE);
 }

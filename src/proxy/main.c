@@ -1,11 +1,10 @@
-#include <errno.h>
 #include <getopt.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "proxy/config/config.h"
 #include "proxy/master/master.h"
@@ -51,11 +50,9 @@ struct options {
 
 static int parse_descriptor(const char *text)
 {
-    char *end;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (errno == 0 && *end == '\0' && number > STDERR_FILENO && number <= INT32_MAX)
-        return (int)number;
+    int descriptor = descriptor_parse(text);
+    if (descriptor >= 0)
+        return descriptor;
     fprintf(stderr, "immure-proxy: %s is not the number of an inherited descriptor\n", text);
     exit(EXIT_USAGE);
 }
