@@ -155,9 +155,9 @@ class Package(harness.SystemTest):
         self.good(root, "systemctl", "start", "immure-proxy")
         self.handshake(root)
         self.good(root, "systemctl", "reload", "immure-proxy")
-        self.handshake(root)
-        log = self.journal(root, "immure-proxy")
-        self.assertEqual(log.count("is in force"), 2, log)
+        self.handshake(root)  # perhaps with the old configuration: the command does not wait
+        harness.wait_until(lambda: self.journal(root, "immure-proxy").count("is in force") == 2,
+                           lambda: f"the new configuration: {self.journal(root, 'immure-proxy')}")
         self.good(root, "systemctl", "stop", "immure-proxy")
 
     def services_are_upgraded(self, root):
