@@ -22,8 +22,8 @@ int descriptor_parse(const char *text)
     char *end;
     errno = 0;
     long number = strtol(text, &end, 10);
-    bool good = errno == 0 && end != text && *end == '\0' && number > STDERR_FILENO &&
-                number <= INT_MAX;
+    bool good =
+        errno == 0 && end != text && *end == '\0' && number > STDERR_FILENO && number <= INT_MAX;
     return good ? (int)number : -1;
 }
 
