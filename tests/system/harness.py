@@ -92,15 +92,15 @@ def seconds_of(call, *arguments):
     return time.monotonic() - begin
 
 
-def assert_within(seconds, measure, tries=5):
-    """measure() says what something took: less, once in a few tries, as what else the machine does may
-    hold up one of them."""
+def assert_within(most, measure, tries=5):
+    """measure() says what something took, in seconds or as a share: less than `most`, once in a few tries, as
+    what else the machine does may hold up one of them."""
     took = []
     while len(took) < tries:
         took.append(measure())
-        if took[-1] < seconds:
+        if took[-1] < most:
             return
-    raise AssertionError(f"it was {seconds} or more each time: {took}")
+    raise AssertionError(f"it was {most} or more each time: {took}")
 
 
 ports = {}  # that free_port() has given: what keeps other tests from taking them

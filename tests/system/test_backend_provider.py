@@ -4,8 +4,8 @@ import mmap
 import os
 import signal
 import struct
-import time
 import subprocess
+import time
 import unittest
 
 import backends

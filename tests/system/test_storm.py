@@ -354,7 +354,8 @@ class Failures(StormTest):
                 (["1:2", "--threads", "1.5"], "--threads"), (["1:2", "--tls", "1.1"], "--tls"),
                 (["1:2", "--cost", "12,"], "--cost"), (["1:2", "--close", "x"], "--close"),
                 (["1:2", "--rate", "1", "--concurrency", "1"], "exclude"),
-                (["1:2", "--verify", "x", "--unchecked"], "exclude"), (["1:2", "--request", "x"], "begins with /"), (["1:2", "--no"], "--no"),
+                (["1:2", "--verify", "x", "--unchecked"], "exclude"),
+                (["1:2", "--request", "x"], "begins with /"), (["1:2", "--no"], "--no"),
                 (["1:2", "--rate"], "argument is missing")):
             with self.subTest(arguments):
                 self.assertIn(told, self.refused(*arguments))
