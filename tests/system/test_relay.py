@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import queue
 import socket
 import ssl
 import struct
@@ -30,11 +31,13 @@ class Relay(harness.SystemTest):
 
 
 class Segments(Relay):
+    ALL, WITH_DATA = 140, 152  # tcpi_segs_in and tcpi_data_segs_in in struct tcp_info
+
     @staticmethod
-    def data_segments(stream):
-        """How many the client's socket has got: tcpi_data_segs_in of struct tcp_info."""
-        return struct.unpack_from("I", stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO,
-                                                                156), 152)[0]
+    def segments(endpoint, which):
+        """How many the socket has got."""
+        info = endpoint.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 156)
+        return struct.unpack_from("I", info, which)[0]
 
     def test_ticket_goes_with_the_response(self):
         """The handshake's flight is one segment, ticket and response the other: but for a backend
@@ -46,7 +49,7 @@ class Segments(Relay):
                                              first=b"ping"))
             self.assertEqual(stream.receive(), b"ping")
             self.assertTrue(stream.tls.session.has_ticket)
-            found.add(self.data_segments(stream))
+            found.add(self.segments(stream.socket, self.WITH_DATA))
         self.assertIn(2, found)
 
     def test_ticket_waits_for_no_response(self):
@@ -56,6 +59,29 @@ class Segments(Relay):
         with self.assertRaises(ssl.SSLWantReadError):
             stream.tls.read()
         self.assertTrue(stream.tls.session.has_ticket)
+
+    def test_first_bytes_go_with_the_last_segment_of_the_connect(self):
+        found = queue.Queue()
+
+        def count(connection):
+            connection.recv(100)
+            found.put(self.segments(connection, self.ALL))
+
+        self.start(count)
+        for _ in range(10):
+            self.own(clients.Stream(self.proxy.port, clients.context(clients.TLS13), first=b"ping"))
+        self.assertIn(2, [found.get(timeout=harness.LIMIT) for _ in range(10)])  # SYN is the first
+
+    def test_the_connect_waits_for_no_bytes(self):
+        """The kernel would keep its last segment for 200 ms, and the backend from speaking first."""
+        self.start(lambda connection: connection.sendall(b"220 ready"))
+        took = []
+        for _ in range(10):
+            stream = self.own(clients.Stream(self.proxy.port))
+            begin = time.monotonic()
+            self.assertEqual(stream.receive_all(), b"220 ready")
+            took.append(time.monotonic() - begin)
+        self.assertLess(min(took), 0.1)
 
 
 class HalfClose(Relay):

@@ -35,6 +35,7 @@ enum connection_state {
 /* One direction of the relay. */
 struct flow {
     struct buffer pending; /* taken from the source, not yet by the destination; mostly empty */
+    bool begun;            /* the destination has got a byte */
     bool ended;            /* the source has sent its last byte */
     bool passed_on;        /* and the destination has been told */
     bool refused;          /* the destination takes no more: what comes is dropped */

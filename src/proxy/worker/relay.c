@@ -50,6 +50,7 @@ static enum moved send_up(struct connection *connection, const uint8_t *bytes, s
             return MOVED_ALL;
         }
         *sent += (size_t)count;
+        connection->up.begun = true;
         metric_add(&connection->thread->metrics->bytes_in_total, (uint64_t)count);
     }
     return MOVED_ALL;
@@ -266,6 +267,12 @@ void relay_backend_failed(struct connection *connection, int cause)
     connection_close(connection);
 }
 
+static void set_tcp_option(const struct connection *connection, int option, int value)
+{
+    if (backend_of(connection)->address.socket.ss_family != AF_UNIX)
+        setsockopt(connection->backend.descriptor, IPPROTO_TCP, option, &value, sizeof value);
+}
+
 static void begin_relay(struct connection *connection)
 {
     const struct backend_config *backend = backend_of(connection);
@@ -281,6 +288,8 @@ static void begin_relay(struct connection *connection)
                                         connection->ssl));
     }
     relay_serve(connection, false, false);
+    if (connection->state == CONNECTION_RELAY && !connection->up.begun)
+        set_tcp_option(connection, TCP_QUICKACK, 1); /* the backend may be the one to begin */
 }
 
 void relay_connected(struct connection *connection)
@@ -327,10 +336,11 @@ void relay_connect(struct connection *connection)
         relay_backend_failed(connection, errno);
         return;
     }
-    int on = 1;
-    if (address->sa_family != AF_UNIX)
-        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch_open(&connection->backend, descriptor);
+    set_tcp_option(connection, TCP_NODELAY, 1);
+    /* The last of the three segments that open the connection waits for what the client has sent,
+     * which mostly is there: HAProxy has it as tcp-smart-connect. */
+    set_tcp_option(connection, TCP_QUICKACK, 0);
     if (connected(descriptor, address, backend->address.length)) {
         begin_relay(connection);
     } else if (errno == EINPROGRESS || errno == EALREADY) {
