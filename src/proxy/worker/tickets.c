@@ -7,12 +7,11 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#define IV_SIZE 16
-
 bool tickets_init(struct tickets *tickets, OSSL_LIB_CTX *context, const struct ticket_keys *keys)
 {
     tickets->keys = *keys;
     tickets->context = context;
+    tickets->iv_count = 0;
     tickets->cipher = EVP_CIPHER_fetch(context, "AES-256-CBC", NULL);
     return tickets->cipher != NULL;
 }
@@ -44,6 +43,17 @@ static bool set_key(struct tickets *tickets, const struct ticket_key *key, const
            EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
+static bool next_iv(struct tickets *tickets, unsigned char *iv)
+{
+    if (tickets->iv_count == 0) {
+        if (RAND_bytes_ex(tickets->context, tickets->ivs[0], sizeof tickets->ivs, 0) != 1)
+            return false;
+        tickets->iv_count = TICKET_IVS;
+    }
+    memcpy(iv, tickets->ivs[--tickets->iv_count], TICKET_IV_SIZE);
+    return true;
+}
+
 static bool is_named(const struct ticket_key *key, const unsigned char *name)
 {
     return CRYPTO_memcmp(key->name, name, sizeof key->name) == 0;
@@ -58,7 +68,7 @@ static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_
     const struct ticket_key *key = &tickets->keys.current;
     int good = 1;
     if (encrypt) {
-        if (RAND_bytes_ex(tickets->context, iv, IV_SIZE, 0) != 1)
+        if (!next_iv(tickets, iv))
             return -1;
         memcpy(name, key->name, sizeof key->name);
     } else if (!is_named(key, name)) {
@@ -70,9 +80,20 @@ static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_
     return set_key(tickets, key, iv, cipher, mac, encrypt) ? good : -1;
 }
 
+/* By its id a session is found in a cache, and here is none: random bytes would be drawn for each
+ * ticket, and no client would see them. */
+static int make_session_id(SSL *ssl, unsigned char *id, unsigned *length)
+{
+    (void)ssl;
+    id[0] = 0;
+    *length = 1;
+    return 1;
+}
+
 bool tickets_use(struct tickets *tickets, SSL_CTX *ssl_context, unsigned count)
 {
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_generate_session_id(ssl_context, make_session_id);
     if (count == 0)
         SSL_CTX_set_options(ssl_context, SSL_OP_NO_TICKET);
     return SSL_CTX_set_num_tickets(ssl_context, count) == 1 &&

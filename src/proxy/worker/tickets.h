@@ -9,12 +9,17 @@
 
 #include "proxy/control.h"
 
+#define TICKET_IV_SIZE 16
+#define TICKET_IVS 32 /* drawn at a time: a call of the random number generator costs more */
+
 /* Of one thread. The owner may replace `keys` between handshakes. */
 struct tickets {
     struct ticket_keys keys;
     OSSL_LIB_CTX *context;
-    EVP_CIPHER
-    *cipher; /* fetched once: a fetch in each handshake would cost more than the cipher */
+    /* Fetched once: a fetch in each handshake would cost more than the cipher. */
+    EVP_CIPHER *cipher;
+    unsigned char ivs[TICKET_IVS][TICKET_IV_SIZE];
+    unsigned iv_count; /* of them not used yet */
 };
 
 bool tickets_init(struct tickets *tickets, OSSL_LIB_CTX *context, const struct ticket_keys *keys);
