@@ -2,6 +2,7 @@
 with a secret, also after a restart and at every server that has it."""
 
 import os
+import re
 import signal
 import ssl
 import time
@@ -38,6 +39,20 @@ class Tickets(harness.SystemTest):
     def test_number_of_tickets(self):
         self.options = {"frontend": "tickets = 2"}
         self.assertEqual(self.tickets_of_one_handshake(), 2)
+
+    def test_no_initialization_vector_twice(self):
+        """RFC 5077, section 4, recommends the format: key_name[16], iv[16], and the rest."""
+        backend = self.own(backends.Backend(lambda connection: connection.recv(100)))
+        proxy = self.start_proxy([certificate("p-256")], backend.address, frontend="tickets = 8")
+        keys, vectors = set(), []
+        for _ in range(10):
+            output, _ = clients.s_client(proxy.port, "-tls1_3", "-msg", "-ign_eof", text=b"hello\n")
+            for dump in re.findall(r", NewSessionTicket\n((?:    [0-9a-f ]+\n)+)", output):
+                message = bytes.fromhex(dump)
+                ticket = 13 + message[12] + 2  # RFC 8446, section 4.6.1
+                keys.add(message[ticket:ticket + 16])
+                vectors.append(message[ticket + 16:ticket + 32])
+        self.assertEqual((len(keys), len(vectors), len(set(vectors))), (1, 80, 80))
 
     def test_none(self):
         self.options = {"frontend": "tickets = 0"}
