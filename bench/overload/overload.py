@@ -204,7 +204,8 @@ def main():
     print(medians.table(storms))
     for each in findings.claims(storms):
         met = {True: "met", False: "MISSED", None: "cannot be said"}[each["met"]]
-        print(f"{met:<8} {each['text']}: {each['measured']} ({each['goal']})")
+        note = f"; {each['note']}" if each["note"] else ""
+        print(f"{met:<8} {each['text']}: {each['measured']} ({each['goal']}){note}")
     print(os.path.relpath(path))
 
 

@@ -169,7 +169,8 @@ so that a server that stalls is charged with all who waited. In each round every
 afresh and has its turn; the next round begins with another one.</p>
 <p>Figures of several rounds are medians, bars at the points of a curve the lowest and highest round. A
 quantile with fewer than ten samples beyond it is not drawn and not told. &ldquo;No difference&rdquo;: the
-ratio of two medians is within what the rounds of one server differ by among themselves.</p>
+rounds of the two servers overlap. That they do not is chance once in ten with three rounds of each server,
+once in 126 with five.</p>
 <p>An event-loop turn is the time from the poll's return to the next poll; all turns of a server count,
 from its start on. Peers are measured from outside, so they have no turns here.</p>"""
 

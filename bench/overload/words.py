@@ -32,7 +32,7 @@ def against(values, base):
     found = quantiles.Comparison(values, base)
     if not found.known:
         return "cannot be compared"
-    if not found.repeated:
+    if not found.judged:
         return f"ratio {found.ratio:.2g}"
     if not found.differs:
         return "no difference"
@@ -56,9 +56,10 @@ def compared(storm, figure, say=duration):
 
 
 def caution(storm):
-    """What must be said of a single round."""
+    """What must be said of too few rounds."""
     rounds = min(len(runs) for runs in storm.runs.values())
-    return " One round has no spread: whether a difference is one cannot be said." if rounds < 2 else ""
+    return (" With fewer than three rounds it cannot be said whether a difference is one."
+            if rounds < quantiles.ROUNDS_TO_JUDGE else "")
 
 
 def highest_known(storm, kind, names=("P99.9", "P99", "P90", "P50")):
