@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -283,6 +284,31 @@ class Times(StormTest):
             self.assertIsNone(times[name], name)
         row = next(line for line in text.splitlines() if line.startswith("handshake "))
         self.assertEqual(len(row.split()), 4)  # name, count, P50, max
+
+
+class Limits(StormTest):
+    """More arrivals than one thread can begin, at a port that refuses them at once."""
+
+    def flood(self):
+        closed = harness.free_port()
+        summary, _, _ = self.storm(f"127.0.0.1:{closed}", "--rate", 500000, "--threads", 1, "--duration", 1,
+                                   "--warmup", 0, "--max-open", 64, status=1)
+        return "; ".join(summary["warnings"])
+
+    def test_it_tells_when_it_is_the_limit(self):
+        self.assertRegex(self.flood(), "immure-storm itself is the limit: storm thread 1 used [0-9]+ %")
+
+    @unittest.skipUnless(os.path.exists("/proc/self/schedstat"), "the kernel does not tell how long threads wait")
+    def test_it_tells_when_it_has_to_wait_for_its_core(self):
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        self.addCleanup(os.sched_setaffinity, 0, cores)
+        for _ in range(3):
+            beside = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            self.addCleanup(beside.wait)
+            self.addCleanup(beside.kill)
+        self.assertRegex(self.flood(), "itself is the limit: storm thread 1 used [0-9]+ % of a core, and "
+                                       "waited for one for [0-9]+ %")
 
 
 class Failures(StormTest):

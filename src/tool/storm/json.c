@@ -129,7 +129,7 @@ void json_summary(FILE *out, const struct run_result *result, const struct warni
     fprintf(out, ",\"held_up\":%llu,\"own_cpu_seconds\":%.6f,\"core_shares\":[",
             (unsigned long long)result->held_up, seconds(result->own_cpu));
     for (unsigned i = 0; i < result->share_count; i++)
-        fprintf(out, "%s%.4f", i > 0 ? "," : "", result->shares[i]);
+        fprintf(out, "%s%.4f", i > 0 ? "," : "", result->shares[i].used);
     fputs("],\"warnings\":[", out);
     for (unsigned i = 0; i < warnings->count; i++) {
         if (i > 0)

@@ -230,7 +230,7 @@ static int run_finish(struct run *run)
 {
     struct cost_line lines[COST_LINES_MAX];
     struct tally *phases = calloc(PHASE_COUNT, sizeof *phases);
-    double *shares = calloc(run->thread_count, sizeof *shares);
+    struct core_share *shares = calloc(run->thread_count, sizeof *shares);
     if (phases == NULL || shares == NULL) {
         complain("out of memory");
         free(phases);
@@ -249,8 +249,9 @@ static int run_finish(struct run *run)
         const struct storm_thread *thread = &run->threads[i];
         for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
             tally_merge(&phases[phase], &thread->tally->phase[phase]);
-        shares[i] = (double)counter_read(&thread->tally->cpu) /
-                    (double)counter_read(&thread->tally->measured);
+        double measured = (double)counter_read(&thread->tally->measured);
+        shares[i].used = (double)counter_read(&thread->tally->cpu) / measured;
+        shares[i].waited = (double)counter_read(&thread->tally->waited) / measured;
         result.held_up += counter_read(&thread->tally->held_up);
         if (thread->handshaker) {
             result.own_cpu += counter_read(&thread->tally->cpu);

@@ -40,14 +40,24 @@ static void warn_late(struct warnings *warnings, const char *what, const struct 
              100 * (1 - quantile), milliseconds(late));
 }
 
+static void warn_busy(struct warnings *warnings, const char *kind, unsigned number,
+                      const struct core_share *share)
+{
+    const char *limit = "immure-storm itself is the limit";
+    if (share->used > BUSY_SHARE)
+        warn(warnings, "%s: %s thread %u used %.0f %% of a core", limit, kind, number,
+             100 * share->used);
+    else if (share->used + share->waited > BUSY_SHARE)
+        warn(warnings, "%s: %s thread %u used %.0f %% of a core, and waited for one for %.0f %%",
+             limit, kind, number, 100 * share->used, 100 * share->waited);
+}
+
 void report_warnings(const struct run_result *result, struct warnings *warnings)
 {
     const struct options *options = result->options;
     *warnings = (struct warnings){0};
     for (unsigned i = 0; i < result->share_count; i++)
-        if (result->shares[i] > BUSY_SHARE)
-            warn(warnings, "immure-storm itself is the limit: %s thread %u used %.0f %% of a core",
-                 i < options->threads ? "storm" : "probe", i + 1, 100 * result->shares[i]);
+        warn_busy(warnings, i < options->threads ? "storm" : "probe", i + 1, &result->shares[i]);
     warn_late(warnings, "handshakes were started", &result->measured->lateness);
     warn_late(warnings, "probes were sent", &result->measured->probe_lateness);
     if (result->held_up > 0)
@@ -169,7 +179,8 @@ static void print_self(FILE *out, const struct run_result *result)
                 (double)result->own_cpu / (double)good / (double)NS_PER_US);
     for (unsigned i = 0; i < result->share_count; i++)
         fprintf(out, "%s %s thread %u: %.0f %% of a core", i == 0 ? "" : ",",
-                i < result->options->threads ? "storm" : "probe", i + 1, 100 * result->shares[i]);
+                i < result->options->threads ? "storm" : "probe", i + 1,
+                100 * result->shares[i].used);
     fputc('\n', out);
 }
 

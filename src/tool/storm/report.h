@@ -23,19 +23,25 @@ extern const char *const report_quantile_names[]; /* "P50" ... */
 /* Whether so many samples support the quantile. */
 bool quantile_stands(uint64_t count, double quantile);
 
-/* A thread whose share of its core is above this is called the limit of the run. */
+/* A thread that for so much of the time uses a core, or waits for one, is called the limit of the
+ * run. */
 #define BUSY_SHARE 0.85
 /* More lateness than this in the tail is told. */
 #define LATENESS_LIMIT NS_PER_MS
 /* Less CPU time is no base for a cost: the moments of the two samples matter too much. */
 #define COST_MIN (50 * NS_PER_MS)
 
+/* Of the measured time, what a thread had of a core, and what it waited for one. */
+struct core_share {
+    double used, waited;
+};
+
 struct run_result {
     const struct options *options;
     const struct tally *warmup, *measured; /* all threads */
     const char *description;               /* of a handshake */
     double seconds;                        /* measured */
-    const double *shares; /* of a core, each storm thread, then the prober's if there is one */
+    const struct core_share *shares; /* each storm thread's, then the prober's if there is one */
     unsigned share_count;
     uint64_t own_cpu;               /* ns of the storm threads */
     uint64_t held_up;               /* arrivals that waited because of --max-open */

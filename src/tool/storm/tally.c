@@ -1,5 +1,7 @@
 #include "storm/tally.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -55,6 +57,19 @@ static uint64_t thread_cpu(void)
     return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
+/* Documentation/scheduler/sched-stats.rst: ns on the core, ns waiting for one, time slices. */
+static uint64_t thread_waited(void)
+{
+    char line[128] = "", *waited = line;
+    FILE *file = fopen("/proc/thread-self/schedstat", "re");
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof line, file) != NULL)
+        (void)strtoull(line, &waited, 10);
+    (void)fclose(file);
+    return strtoull(waited, NULL, 10);
+}
+
 void cpu_watch_step(struct cpu_watch *watch, const struct timetable *timetable, uint64_t now,
                     struct thread_tally *tally)
 {
@@ -63,8 +78,10 @@ void cpu_watch_step(struct cpu_watch *watch, const struct timetable *timetable, 
     if (watch->began == 0) {
         watch->began = now;
         watch->cpu = thread_cpu();
+        watch->waited = thread_waited();
     } else if (now >= timetable->end) {
         counter_add(&tally->cpu, thread_cpu() - watch->cpu);
+        counter_add(&tally->waited, thread_waited() - watch->waited);
         counter_add(&tally->measured, now - watch->began);
         watch->done = true;
     }

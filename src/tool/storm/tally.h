@@ -45,8 +45,9 @@ struct thread_tally {
     struct tally phase[PHASE_COUNT];
     counter open;     /* gauge: connections */
     counter held_up;  /* arrivals that waited because --max-open connections were open */
-    counter cpu;      /* ns of this thread, measured part; written when it is over */
-    counter measured; /* ns of wall time that `cpu` is about */
+    counter cpu;      /* ns of this thread, measured part; written when it is over, as the next */
+    counter waited;   /* ns that it could have run and had no core; 0 if the kernel does not tell */
+    counter measured; /* ns of wall time that both are about */
 };
 
 /* Adds `from` to `into`, which no other thread uses. */
@@ -67,7 +68,7 @@ static inline enum phase timetable_phase(const struct timetable *timetable, uint
 
 /* Watches the CPU time of the thread that calls it over the measured part. Zeroed at first. */
 struct cpu_watch {
-    uint64_t began, cpu;
+    uint64_t began, cpu, waited;
     bool done;
 };
 void cpu_watch_step(struct cpu_watch *watch, const struct timetable *timetable, uint64_t now,
