@@ -116,8 +116,9 @@ def time_tics(low, high):
 
 
 def quantile_axis(largest):
-    rows = ", ".join(f'"{name}" {at:g}' for name, at in QUANTILE_TICS if at <= largest * 1.001)
-    return f"set logscale x\nset xrange [2:{largest:g}]\nset xtics ({rows})\n"
+    tics = [f'"{name}" {at:g}' for name, at in QUANTILE_TICS if at <= largest * 1.001]
+    font = "font ',9'" if len(tics) > 5 else ""  # else the last ones run into each other
+    return f"set logscale x\nset xrange [2:{largest:g}]\nset xtics ({', '.join(tics)}) {font}\n"
 
 
 def no_data(name, title):
