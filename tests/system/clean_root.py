@@ -14,27 +14,27 @@ import proc
 MOUNTS = """
 set -eu
 mount -t tmpfs -o mode=755 immure-test "$1"
-mkdir "$1/upper" "$1/work" "$1/root" "$1/shared"
+mkdir "$1/upper" "$1/work" "$1/merged" "$1/shared"
 mount --bind "$2" "$1/shared"
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
+mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/merged"
 mount -t tmpfs tmpfs /run
 echo mounted
 exec cat
 """
 IN_ROOT = """
 set -eu
-mount -t proc proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
-mount -t tmpfs tmpfs "$1/root/run"
-mount -t tmpfs -o mode=1777 tmpfs "$1/root/tmp"
-mkdir "$1/root/tmp/shared"
-mount --bind "$1/shared" "$1/root/tmp/shared"
+mount -t proc proc "$1/merged/proc"
+mount --rbind /dev "$1/merged/dev"
+mount -t tmpfs tmpfs "$1/merged/run"
+mount -t tmpfs -o mode=1777 tmpfs "$1/merged/tmp"
+mkdir "$1/merged/tmp/shared"
+mount --bind "$1/shared" "$1/merged/tmp/shared"
 """
 # An empty identity would make it a first boot, which enables every service there is; and what keeps
 # packages from starting and stopping services is for images.
 AS_BOOTED = """
-echo 11111111111111111111111111111111 >"$1/root/etc/machine-id"
-rm -f "$1/root/usr/sbin/policy-rc.d"
+echo 11111111111111111111111111111111 >"$1/merged/etc/machine-id"
+rm -f "$1/merged/usr/sbin/policy-rc.d"
 """
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
                "DEBIAN_FRONTEND": "noninteractive"}
@@ -87,7 +87,7 @@ class CleanRoot(Overlay):
             raise Refused(done.stderr.strip())
 
     def run(self, *command, text=""):
-        return run(self.outside("chroot", f"{self.mount_point}/root", *command), text)
+        return run(self.outside("chroot", f"{self.mount_point}/merged", *command), text)
 
 
 class Machine(Overlay):
@@ -96,7 +96,7 @@ class Machine(Overlay):
     def __init__(self, mount_point, shared):
         super().__init__(mount_point, shared)
         run(self.outside("sh", "-c", AS_BOOTED, "sh", mount_point))
-        command = ["systemd-nspawn", f"--directory={mount_point}/root", "--boot", "--quiet",
+        command = ["systemd-nspawn", f"--directory={mount_point}/merged", "--boot", "--quiet",
                    "--register=no", "--keep-unit", "--private-network", "--console=pipe",
                    "--machine=immure-test", "--capability=CAP_IPC_LOCK",
                    f"--bind-ro={mount_point}/shared:/tmp/shared", "systemd.unit=basic.target",
