@@ -93,7 +93,7 @@ def ratio(storm, name):
 def overlap_note(storm, name):
     """Why the rounds do not tell a difference, if they do not."""
     compared = quantiles.Comparison(storm.values("async", name), storm.values(words.BASE, name))
-    if compared.differs or not compared.known:
+    if compared.differs or ratio(storm, name) is None:
         return ""
     return ("the rounds of the two modes overlap" if compared.judged else
             "too few rounds to tell a difference")

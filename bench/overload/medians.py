@@ -18,8 +18,8 @@ def say(value):
 def row(storm, name, figure):
     found = quantiles.Comparison(storm.values("async", figure), storm.values(words.BASE, figure))
     ratio = f"{found.ratio:.2f}" if found.known else ""
-    if found.judged and not found.differs:
-        ratio += " (no difference)"
+    if found.known and not found.differs:
+        ratio += " (no difference)" if found.judged else " (too few rounds)"
     return f"| {storm.name} | {name} | {say(found.base)} | {say(found.value)} | {ratio} |"
 
 
