@@ -66,7 +66,7 @@ struct config {
     size_t provider_count;
 };
 
-/* `text`: of the file (base/config_text.h); NULL: errno says why there is none. Strings and arrays
+/* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays
  * belong to *config; `backends` (ended by NULL) is what may be named. False: the reason was logged
  * as "FILE:LINE: reason", and there is nothing to free. */
 bool config_load(struct config *config, const char *file, const char *text,

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/config_text.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "conf/grammar.h"
 #include "keyd/config.h"
 
 #define THREADS_MAX 256
@@ -261,7 +261,7 @@ const struct directive *directive_find(enum section section, const char *name)
 const struct directive *directive_guess(enum section section, const char *name)
 {
     for (size_t i = 0; i < directive_count; i++)
-        if (directives[i].section == section && config_text_is_slip(name, directives[i].name))
+        if (directives[i].section == section && conf_is_slip(name, directives[i].name))
             return &directives[i];
     return NULL;
 }

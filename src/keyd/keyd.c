@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/config_text.h"
 #include "base/file_table.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "conf/text.h"
 #include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
@@ -154,7 +154,7 @@ static bool read_config(struct keyd *keyd)
 {
     const char *file = keyd->options.config;
     int given = file_table_find(&keyd->files, file);
-    char *text = given >= 0 ? config_text_read_open(given) : config_text_read(file);
+    char *text = given >= 0 ? conf_text_read_open(given) : conf_text_read(file);
     bool good = config_load(&keyd->config, file, text, keyd->backends);
     free(text);
     return good;

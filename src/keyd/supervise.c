@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/config_text.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "conf/text.h"
 #include "keyd/config.h"
 #include "keyd/listen.h"
 #include "keyd/supervise_process.h"
@@ -80,7 +80,7 @@ static bool open_files(struct supervisor *supervisor, const struct config *confi
 static bool read_config(struct supervisor *supervisor, char **listen)
 {
     struct config config;
-    char *text = config_text_read(supervisor->file);
+    char *text = conf_text_read(supervisor->file);
     bool good = config_load(&config, supervisor->file, text, supervisor->backends);
     if (good) {
         log_setup("immured", (enum log_level)config.log_level, config.log_json);

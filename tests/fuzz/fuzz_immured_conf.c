@@ -1,7 +1,7 @@
 /* immured.conf: it is taken, or refused with a reason. */
 #include <stdlib.h>
 
-#include "base/config_text.h"
+#include "conf/text.h"
 #include "config_input.h"
 #include "keyd/config.h"
 #include "target.h"
@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
     struct config config;
     const char *file = config_input(data, size);
-    char *text = config_text_read(file);
+    char *text = conf_text_read(file);
     bool good = config_load(&config, file, text, backends);
     free(text);
     if (good) {

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct config_error error = {""};
+    struct conf_error error = {""};
     struct config *config = config_load(config_input(data, size), &error);
     if (config == NULL && error.text[0] == '\0')
         abort();

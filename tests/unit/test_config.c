@@ -63,7 +63,7 @@ static int remove_folder(void **state)
 
 static struct config *load_good(const char *text)
 {
-    struct config_error error;
+    struct conf_error error;
     write_file("proxy.conf", text);
     struct config *config = config_load(file, &error);
     if (config == NULL)
@@ -111,9 +111,10 @@ static void defaults(void **state)
     assert_int_equal(frontend->tickets, 1);
     assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_NONE);
     assert_null(frontend->alpn);
-    assert_string_equal(frontend->ciphers, directive_find(SECTION_FRONTEND, "ciphers")->standard);
+    assert_string_equal(frontend->ciphers,
+                        conf_find(&proxy_grammar, SECTION_FRONTEND, "ciphers")->standard);
     assert_string_equal(frontend->ciphersuites,
-                        directive_find(SECTION_FRONTEND, "ciphersuites")->standard);
+                        conf_find(&proxy_grammar, SECTION_FRONTEND, "ciphersuites")->standard);
     assert_null(frontend->groups);
     assert_null(frontend->certificates[0].pass_phrase_file);
     assert_string_equal(frontend->certificates[0].policy, "tls-server");
@@ -386,8 +387,8 @@ static void every_error_with_its_line(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-        char expected[sizeof(struct config_error)];
-        struct config_error error;
+        char expected[sizeof(struct conf_error)];
+        struct conf_error error;
         write_file("proxy.conf", refusals[i].text);
         struct config *config = config_load(file, &error);
         if (config != NULL)
@@ -403,8 +404,8 @@ static void expect_error(const char *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static void expect_error(const char *text, const char *format, ...)
 {
-    char expected[sizeof(struct config_error)];
-    struct config_error error;
+    char expected[sizeof(struct conf_error)];
+    struct conf_error error;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(expected, sizeof expected, format, arguments);
@@ -432,7 +433,7 @@ static void files(void **state)
                  "%s:4: key %s/a.key has another policy or pass-phrase-file in line 3", file,
                  folder);
 
-    struct config_error error;
+    struct conf_error error;
     assert_null(config_load("/nowhere/proxy.conf", &error));
     assert_string_equal(error.text, "/nowhere/proxy.conf: No such file or directory");
     assert_null(config_load(folder, &error));
@@ -465,7 +466,7 @@ static void every_prefix(void **state)
                        "alpn += { \"h2\" }\n" CERTIFICATE " } keys { threads = ${NO_SUCH:-3} }\n";
     for (size_t length = 0; length <= strlen(text); length++) {
         char *prefix = strndup(text, length);
-        struct config_error error;
+        struct conf_error error;
         write_file("proxy.conf", prefix);
         struct config *config = config_load(file, &error);
         if (config == NULL)

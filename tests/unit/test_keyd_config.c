@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/config_text.h"
 #include "base/log.h"
+#include "conf/text.h"
 #include "keyd/config.h"
 
 #include "file_fixture.h"
@@ -24,7 +24,7 @@ static const struct backend *const backends[] = {&backend_openssl, NULL};
 static bool load(struct config *config, const char *text)
 {
     file_write(text, strlen(text));
-    char *read = config_text_read(file);
+    char *read = conf_text_read(file);
     bool good = config_load(config, file, read, backends);
     free(read);
     return good;

@@ -2,107 +2,58 @@
 
 #include <libgen.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/document.h"
+#include "conf/text.h"
+#include "conf/value.h"
 #include "proxy/config/address.h"
 #include "proxy/config/descriptors.h"
-#include "proxy/config/parse.h"
+#include "proxy/config/directives.h"
 
 struct load {
     struct config *config;
     char *directory; /* of the file: what relative paths are relative to */
-    struct config_error *error;
+    struct conf_error *error;
 };
 
-static bool refuse(struct load *load, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static bool refuse(struct load *load, int line, const char *format, ...)
-{
-    char reason[sizeof load->error->text / 2];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    snprintf(load->error->text, sizeof load->error->text, "%s:%d: %s", load->config->file, line,
-             reason);
-    return false;
-}
-
-/* "frontend 'www'", "certificate" ... */
-static const char *section_title(cfg_t *section, enum section kind, char *text, size_t size)
-{
-    const char *title = cfg_title(section);
-    if (title != NULL)
-        snprintf(text, size, "%s '%s'", section_names[kind], title);
-    else
-        snprintf(text, size, "%s", section_names[kind]);
-    return text;
-}
-
-static bool fill_directive(struct load *load, cfg_t *section, const struct directive *directive,
-                           void *base)
-{
-    size_t count = parse_count(section, directive);
-    char text[256];
-    int line;
-    if (count == 0 && !directive->required)
-        return true;
-    if (count == 0)
-        return refuse(load, parse_section_line(section), "%s has no '%s'",
-                      section_title(section, directive->section, text, sizeof text),
-                      directive->name);
-    struct value *values = calloc(count, sizeof *values);
-    if (values == NULL)
-        return refuse(load, section->line, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        values[i] = parse_value(section, directive, i);
-    bool good =
-        value_store(directive, values, count, load->directory, base, &line, text, sizeof text);
-    free(values);
-    return good || refuse(load, line, "%s", text);
-}
-
 /* Everything in the table for this section, into the struct at `base`. */
-static bool fill(struct load *load, cfg_t *section, enum section kind, void *base)
+static bool fill(struct load *load, const struct conf_section *section, void *base)
 {
-    for (size_t i = 0; i < directive_count; i++)
-        if (directives[i].section == kind && !fill_directive(load, section, &directives[i], base))
-            return false;
-    return true;
+    return conf_fill(section, base, load->directory, load->error);
 }
 
-static bool fill_backends(struct load *load, cfg_t *root)
+static bool fill_backends(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
-    size_t count = cfg_size(root, section_names[SECTION_BACKEND]);
+    size_t count = conf_section_count(top, SECTION_BACKEND);
     config->backends = calloc(count + 1, sizeof *config->backends);
     if (config->backends == NULL)
-        return refuse(load, root->line, "out of memory");
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
     while (config->backend_count < count) {
-        cfg_t *section =
-            cfg_getnsec(root, section_names[SECTION_BACKEND], (unsigned)config->backend_count);
+        struct conf_section section = conf_section_at(top, SECTION_BACKEND, config->backend_count);
         struct backend_config *backend = &config->backends[config->backend_count++];
-        backend->line = parse_section_line(section);
-        backend->name = strdup(cfg_title(section));
-        if (!fill(load, section, SECTION_BACKEND, backend))
+        backend->line = conf_line(&section);
+        backend->name = strdup(conf_name(&section));
+        if (!fill(load, &section, backend))
             return false;
     }
     return true;
 }
 
-static bool find_backend(struct load *load, cfg_t *section, struct frontend_config *frontend)
+static bool find_backend(struct load *load, const struct conf_section *section,
+                         struct frontend_config *frontend)
 {
-    const struct directive *directive = directive_find(SECTION_FRONTEND, "backend");
-    struct value name = parse_value(section, directive, 0);
+    const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_FRONTEND, "backend");
+    struct conf_value name = conf_value_at(section, directive, 0);
     for (size_t i = 0; i < load->config->backend_count; i++)
         if (strcmp(load->config->backends[i].name, name.text) == 0) {
             frontend->backend = i;
             return true;
         }
-    return refuse(load, name.line, "there is no backend '%s'", name.text);
+    return conf_refuse(section, name.line, load->error, "there is no backend '%s'", name.text);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -111,7 +62,8 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* immured has each key file once: whoever uses it must say the same of it. */
-static bool check_key(struct load *load, const struct certificate_config *certificate)
+static bool check_key(struct load *load, const struct conf_section *section,
+                      const struct certificate_config *certificate)
 {
     const struct config *config = load->config;
     for (size_t i = 0; i < config->frontend_count; i++)
@@ -120,99 +72,97 @@ static bool check_key(struct load *load, const struct certificate_config *certif
             if (same_text(other->key, certificate->key) &&
                 (!same_text(other->policy, certificate->policy) ||
                  !same_text(other->pass_phrase_file, certificate->pass_phrase_file)))
-                return refuse(load, certificate->line,
-                              "key %s has another policy or pass-phrase-file in line %d",
-                              certificate->key, other->line);
+                return conf_refuse(section, certificate->line, load->error,
+                                   "key %s has another policy or pass-phrase-file in line %d",
+                                   certificate->key, other->line);
         }
     return true;
 }
 
-static bool fill_certificates(struct load *load, cfg_t *section, struct frontend_config *frontend)
+static bool fill_certificates(struct load *load, const struct conf_section *section,
+                              struct frontend_config *frontend)
 {
-    size_t count = cfg_size(section, section_names[SECTION_CERTIFICATE]);
+    size_t count = conf_section_count(section, SECTION_CERTIFICATE);
     if (count == 0)
-        return refuse(load, frontend->line, "frontend '%s' has no 'certificate'", frontend->name);
+        return conf_refuse(section, frontend->line, load->error,
+                           "frontend '%s' has no 'certificate'", frontend->name);
     frontend->certificates = calloc(count, sizeof *frontend->certificates);
     if (frontend->certificates == NULL)
-        return refuse(load, frontend->line, "out of memory");
+        return conf_refuse(section, frontend->line, load->error, "out of memory");
     while (frontend->certificate_count < count) {
-        cfg_t *inner = cfg_getnsec(section, section_names[SECTION_CERTIFICATE],
-                                   (unsigned)frontend->certificate_count);
+        struct conf_section inner =
+            conf_section_at(section, SECTION_CERTIFICATE, frontend->certificate_count);
         struct certificate_config *certificate =
             &frontend->certificates[frontend->certificate_count++];
-        certificate->line = parse_section_line(inner);
-        if (!fill(load, inner, SECTION_CERTIFICATE, certificate) || !check_key(load, certificate))
+        certificate->line = conf_line(&inner);
+        if (!fill(load, &inner, certificate) || !check_key(load, &inner, certificate))
             return false;
     }
     return true;
 }
 
 /* Every listening address so far, this frontend's included, is another one. */
-static bool check_addresses(struct load *load, const struct frontend_config *frontend)
+static bool check_addresses(struct load *load, const struct conf_section *section,
+                            const struct frontend_config *frontend)
 {
     const struct config *config = load->config;
     for (size_t i = 0; i < frontend->listen_count; i++)
         for (const struct frontend_config *other = config->frontends; other <= frontend; other++)
             for (size_t j = 0; j < (other == frontend ? i : other->listen_count); j++)
                 if (address_equal(&frontend->listen[i], &other->listen[j]))
-                    return refuse(load, frontend->listen[i].line,
-                                  "listen %s is used twice (first in line %d)",
-                                  frontend->listen[i].text, other->listen[j].line);
+                    return conf_refuse(section, frontend->listen[i].line, load->error,
+                                       "listen %s is used twice (first in line %d)",
+                                       frontend->listen[i].text, other->listen[j].line);
     return true;
 }
 
-static bool fill_frontends(struct load *load, cfg_t *root)
+static bool fill_frontend(struct load *load, const struct conf_section *section,
+                          struct frontend_config *frontend)
+{
+    frontend->line = conf_line(section);
+    frontend->name = strdup(conf_name(section));
+    if (!fill(load, section, frontend) || !find_backend(load, section, frontend) ||
+        !fill_certificates(load, section, frontend) || !check_addresses(load, section, frontend))
+        return false;
+    return frontend->tls_min <= frontend->tls_max ||
+           conf_refuse(section, frontend->line, load->error,
+                       "frontend '%s': tls-min is higher than tls-max", frontend->name);
+}
+
+static bool fill_frontends(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
-    size_t count = cfg_size(root, section_names[SECTION_FRONTEND]);
+    size_t count = conf_section_count(top, SECTION_FRONTEND);
     if (count == 0)
-        return refuse(load, root->line, "there is no 'frontend'");
+        return conf_refuse(top, conf_last_line(top), load->error, "there is no 'frontend'");
     config->frontends = calloc(count, sizeof *config->frontends);
     if (config->frontends == NULL)
-        return refuse(load, root->line, "out of memory");
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
     while (config->frontend_count < count) {
-        cfg_t *section =
-            cfg_getnsec(root, section_names[SECTION_FRONTEND], (unsigned)config->frontend_count);
-        struct frontend_config *frontend = &config->frontends[config->frontend_count++];
-        frontend->line = parse_section_line(section);
-        frontend->name = strdup(cfg_title(section));
-        if (!fill(load, section, SECTION_FRONTEND, frontend) ||
-            !find_backend(load, section, frontend) || !fill_certificates(load, section, frontend) ||
-            !check_addresses(load, frontend))
+        struct conf_section section =
+            conf_section_at(top, SECTION_FRONTEND, config->frontend_count);
+        if (!fill_frontend(load, &section, &config->frontends[config->frontend_count++]))
             return false;
-        if (frontend->tls_min > frontend->tls_max)
-            return refuse(load, frontend->line, "frontend '%s': tls-min is higher than tls-max",
-                          frontend->name);
     }
     return true;
 }
 
-/* The only section of its kind, or NULL; false if there are two. */
-static bool single_section(struct load *load, cfg_t *root, enum section kind, cfg_t **section)
-{
-    unsigned count = cfg_size(root, section_names[kind]);
-    *section = count == 0 ? NULL : cfg_getnsec(root, section_names[kind], count - 1);
-    return count <= 1 || refuse(load, parse_section_line(*section), "there is a second '%s'",
-                                section_names[kind]);
-}
-
-static bool fill_admin(struct load *load, cfg_t *root)
+static bool fill_admin(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
-    cfg_t *section;
-    if (!single_section(load, root, SECTION_ADMIN, &section))
+    struct conf_section section;
+    if (!conf_section_single(top, SECTION_ADMIN, &config->admin.enabled, &section, load->error))
         return false;
-    if (section == NULL)
+    if (!config->admin.enabled)
         return true;
-    config->admin.enabled = true;
-    if (!fill(load, section, SECTION_ADMIN, config))
+    if (!fill(load, &section, config))
         return false;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].listen_count; j++)
             if (address_equal(&config->admin.listen, &config->frontends[i].listen[j]))
-                return refuse(load, config->admin.listen.line,
-                              "listen %s is used twice (first in line %d)",
-                              config->admin.listen.text, config->frontends[i].listen[j].line);
+                return conf_refuse(&section, config->admin.listen.line, load->error,
+                                   "listen %s is used twice (first in line %d)",
+                                   config->admin.listen.text, config->frontends[i].listen[j].line);
     if (!address_is_local(&config->admin.listen))
         log_warning("%s:%d: the admin listener %s can be reached from other machines", config->file,
                     config->admin.listen.line, config->admin.listen.text);
@@ -220,31 +170,37 @@ static bool fill_admin(struct load *load, cfg_t *root)
 }
 
 /* A socket of a running immured makes everything that would start our own meaningless. */
-static bool fill_keys(struct load *load, cfg_t *root)
+static bool check_socket(struct load *load, const struct conf_section *section)
 {
-    struct config *config = load->config;
-    cfg_t *section;
-    if (!single_section(load, root, SECTION_KEYS, &section))
-        return false;
-    if (section == NULL)
-        return true;
-    if (!fill(load, section, SECTION_KEYS, config))
-        return false;
-    for (size_t i = 0; i < directive_count && config->keys.socket != NULL; i++) {
-        if (directives[i].section != SECTION_KEYS || strcmp(directives[i].name, "socket") == 0 ||
-            !parse_given(section, &directives[i]))
+    for (size_t i = 0; i < proxy_grammar.directive_count; i++) {
+        const struct conf_directive *directive = &proxy_grammar.directives[i];
+        if (directive->section != SECTION_KEYS || strcmp(directive->name, "socket") == 0 ||
+            !conf_given(section, directive))
             continue;
-        return refuse(load, parse_value(section, &directives[i], 0).line,
-                      "'%s' is for an immured of our own; with 'socket' there is none",
-                      directives[i].name);
+        return conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
+                           "'%s' is for an immured of our own; with 'socket' there is none",
+                           directive->name);
     }
     return true;
+}
+
+static bool fill_keys(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    struct conf_section section;
+    bool found;
+    if (!conf_section_single(top, SECTION_KEYS, &found, &section, load->error))
+        return false;
+    if (!found)
+        return true;
+    return fill(load, &section, config) &&
+           (config->keys.socket == NULL || check_socket(load, &section));
 }
 
 /* What "auto" means: a thread for each CPU, within what the directive allows. */
 static void set_by_cpus(unsigned *threads, enum section section, const char *name)
 {
-    const struct directive *directive = directive_find(section, name);
+    const struct conf_directive *directive = conf_find(&proxy_grammar, section, name);
     cpu_set_t set;
     if (*threads == 0)
         *threads = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
@@ -255,17 +211,17 @@ static void set_by_cpus(unsigned *threads, enum section section, const char *nam
 /* And of connections: as many as this process may have descriptors for. */
 static void set_by_descriptors(struct config *config)
 {
-    uint64_t most = directive_find(SECTION_TOP, "max-connections")->most;
+    uint64_t most = conf_find(&proxy_grammar, SECTION_TOP, "max-connections")->most;
     uint64_t room = descriptors_connections(config->workers);
     if (config->max_connections == 0)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 
-static bool fill_all(struct load *load, cfg_t *root)
+static bool fill_all(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
-    if (!fill(load, root, SECTION_TOP, config) || !fill_backends(load, root) ||
-        !fill_frontends(load, root) || !fill_admin(load, root) || !fill_keys(load, root))
+    if (!fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
+        !fill_admin(load, top) || !fill_keys(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");
@@ -273,47 +229,45 @@ static bool fill_all(struct load *load, cfg_t *root)
     return true;
 }
 
-struct config *config_load(const char *file, struct config_error *error)
+static struct config *load_tree(const struct conf_section *top, struct conf_error *error)
 {
-    cfg_t *root = parse_file(file, error);
-    if (root == NULL)
-        return NULL;
-    char *copy = strdup(file);
+    char *copy = strdup(top->file);
     struct load load = {.config = calloc(1, sizeof *load.config), .error = error};
-    bool good = copy != NULL && load.config != NULL && (load.config->file = strdup(file)) != NULL &&
+    bool good = copy != NULL && load.config != NULL &&
+                (load.config->file = strdup(top->file)) != NULL &&
                 (load.directory = strdup(dirname(copy))) != NULL;
     if (good)
-        good = fill_all(&load, root);
+        good = fill_all(&load, top);
     else
-        snprintf(error->text, sizeof error->text, "%s: out of memory", file);
+        snprintf(error->text, sizeof error->text, "%s: out of memory", top->file);
     free(copy);
     free(load.directory);
-    cfg_free(root);
-    if (!good) {
-        config_free(load.config);
-        return NULL;
+    if (good)
+        return load.config;
+    config_free(load.config);
+    return NULL;
+}
+
+struct config *config_load(const char *file, struct conf_error *error)
+{
+    struct conf_section top;
+    struct config *config = NULL;
+    char *text = conf_text_read(file);
+    if (conf_parse(&proxy_grammar, file, text, &top, error)) {
+        config = load_tree(&top, error);
+        conf_close(&top);
     }
-    return load.config;
+    free(text);
+    return config;
 }
 
 static void frontend_clear(struct frontend_config *frontend)
 {
-    for (size_t i = 0; i < frontend->certificate_count; i++) {
-        struct certificate_config *certificate = &frontend->certificates[i];
-        free(certificate->chain);
-        free(certificate->key);
-        free(certificate->pass_phrase_file);
-        free(certificate->policy);
-    }
-    for (size_t i = 0; i < frontend->listen_count; i++)
-        free(frontend->listen[i].text);
-    free(frontend->name);
-    free(frontend->listen);
+    for (size_t i = 0; i < frontend->certificate_count; i++)
+        conf_clear(&proxy_grammar, SECTION_CERTIFICATE, &frontend->certificates[i]);
+    conf_clear(&proxy_grammar, SECTION_FRONTEND, frontend);
     free(frontend->certificates);
-    free(frontend->alpn);
-    free(frontend->ciphers);
-    free(frontend->ciphersuites);
-    free(frontend->groups);
+    free(frontend->name);
 }
 
 void config_free(struct config *config)
@@ -323,21 +277,29 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->frontend_count; i++)
         frontend_clear(&config->frontends[i]);
     for (size_t i = 0; i < config->backend_count; i++) {
+        conf_clear(&proxy_grammar, SECTION_BACKEND, &config->backends[i]);
         free(config->backends[i].name);
-        free(config->backends[i].address.text);
     }
+    conf_clear(&proxy_grammar, SECTION_TOP, config);
+    conf_clear(&proxy_grammar, SECTION_ADMIN, config);
+    conf_clear(&proxy_grammar, SECTION_KEYS, config);
     free(config->frontends);
     free(config->backends);
-    free(config->admin.listen.text);
-    free(config->keys.socket);
-    free(config->keys.program);
-    free(config->keys.backend);
-    free(config->keys.library);
-    free(config->keys.ticket_secret_file);
-    free(config->keys.user);
-    free(config->user);
     free(config->file);
     free(config);
+}
+
+void config_print_directives(FILE *out)
+{
+    fprintf(out,
+            "# immure-proxy.conf\n\n"
+            "<!-- Written by `immure-proxy --directives`; a test compares. -->\n\n"
+            "Directives are `name = value`; lists are `{ \"a\", \"b\" }`; comments begin with `#`. "
+            "Quote what is not a plain word (`\"*:8443\"`). `${NAME}` is the environment's. "
+            "Durations are a whole number and `us`, `ms`, `s`, `m` or `h`. Relative paths are "
+            "relative to the folder of the configuration file. HUP reads the file again; with an "
+            "error in it, the running configuration goes on.\n");
+    conf_print(&proxy_grammar, "##", out);
 }
 
 const char *signing_mode_name(enum signing_mode mode)

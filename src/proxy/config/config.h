@@ -1,9 +1,9 @@
 /*
  * The configuration of immure-proxy: what immure-proxy.conf says, checked and complete.
  *
- * config.c owns the one table of directives (name, type, default, text); everything after it sees
- * only these structs. All strings and arrays belong to the struct config and are freed with it.
- * Durations are nanoseconds, sizes bytes.
+ * directives.c has the one table of directives; everything after it sees only these structs. All
+ * strings and arrays belong to the struct config and are freed with it. Durations are nanoseconds,
+ * sizes bytes.
  */
 #ifndef PROXY_CONFIG_CONFIG_H
 #define PROXY_CONFIG_CONFIG_H
@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
+
+#include "conf/error.h"
 
 enum signing_mode {
     SIGNING_ASYNC,     /* in immured; the event loop goes on */
@@ -105,17 +107,12 @@ struct config {
     } keys;
 };
 
-/* Where every error goes: "FILE:LINE: reason", one line, without the newline. */
-struct config_error {
-    char text[512];
-};
-
 /*
  * NULL with *error filled. Reads the file, looks whether the files it names are there (to say early
  * that one is missing), and resolves the host names in backends' addresses. Relative paths are
  * relative to the folder of the configuration file. Not thread-safe: libconfuse is not.
  */
-struct config *config_load(const char *file, struct config_error *error);
+struct config *config_load(const char *file, struct conf_error *error);
 void config_free(struct config *config);
 
 /* The table of directives as text for docs/immure-proxy.conf.md (Markdown). */

@@ -1,16 +1,13 @@
 #include "proxy/config/directives.h"
 
 #include <openssl/ssl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/config_text.h"
-#include "base/duration.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/config/config.h"
+#include "proxy/config/types.h"
 
 #define WORKERS_MAX 256
 #define CONNECTIONS_MAX 10000000
@@ -18,72 +15,84 @@
 #define TICKETS_MAX 8
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
-#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define LIST(type, member, count)                                                                  \
-    .offset = offsetof(type, member), .count_offset = offsetof(type, count)
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
 
-const char *const section_names[SECTION_COUNT] = {
-    [SECTION_TOP] = "",
-    [SECTION_FRONTEND] = "frontend",
-    [SECTION_CERTIFICATE] = "certificate",
-    [SECTION_BACKEND] = "backend",
-    [SECTION_ADMIN] = "admin",
-    [SECTION_KEYS] = "keys",
+static const struct conf_kind sections[SECTION_COUNT] = {
+    [SECTION_TOP] = {.name = "", .introduction = "Outside of all sections."},
+    [SECTION_FRONTEND] = {.name = "frontend",
+                          .named = true,
+                          .introduction =
+                              "`frontend \"NAME\" { ... }`, one or more: where clients connect."},
+    [SECTION_CERTIFICATE] =
+        {.name = "certificate",
+         .within = SECTION_FRONTEND,
+         .introduction =
+             "`certificate { ... }` within a frontend, one or more. The client's server name (SNI) "
+             "and what it can verify choose between them; the first is for clients that name none "
+             "of them."},
+    [SECTION_BACKEND] = {.name = "backend",
+                         .named = true,
+                         .introduction =
+                             "`backend \"NAME\" { ... }`: where the decrypted bytes go."},
+    [SECTION_ADMIN] = {.name = "admin", .introduction = "`admin { ... }`, at most one."},
+    [SECTION_KEYS] = {.name = "keys",
+                      .introduction =
+                          "`keys { ... }`, at most one: the process that holds the private keys."},
 };
 
-static const struct choice automatic[] = {{"auto", 0}, {NULL, 0}};
-static const struct choice signing_modes[] = {{"async", SIGNING_ASYNC},
-                                              {"sync", SIGNING_SYNC},
-                                              {"in-process", SIGNING_IN_PROCESS},
-                                              {NULL, 0}};
-static const struct choice fast_handshakes[] = {{"auto", FAST_ALL},
-                                                {"key-schedule", FAST_KEY_SCHEDULE},
-                                                {"key-pairs", FAST_KEY_SCHEDULE | FAST_KEY_PAIRS},
-                                                {"key-exchange", FAST_KEY_PAIRS | FAST_DERIVATION},
-                                                {"off", 0},
+static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
+static const struct conf_choice signing_modes[] = {{"async", SIGNING_ASYNC},
+                                                   {"sync", SIGNING_SYNC},
+                                                   {"in-process", SIGNING_IN_PROCESS},
+                                                   {NULL, 0}};
+static const struct conf_choice fast_handshakes[] = {
+    {"auto", FAST_ALL},
+    {"key-schedule", FAST_KEY_SCHEDULE},
+    {"key-pairs", FAST_KEY_SCHEDULE | FAST_KEY_PAIRS},
+    {"key-exchange", FAST_KEY_PAIRS | FAST_DERIVATION},
+    {"off", 0},
+    {NULL, 0}};
+static const struct conf_choice priorities[] = {{"normal", false}, {"real-time", true}, {NULL, 0}};
+static const struct conf_choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
+static const struct conf_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
+                                                {"warning", LOG_LEVEL_WARNING},
+                                                {"info", LOG_LEVEL_INFO},
+                                                {"debug", LOG_LEVEL_DEBUG},
                                                 {NULL, 0}};
-static const struct choice priorities[] = {{"normal", false}, {"real-time", true}, {NULL, 0}};
-static const struct choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
-static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
-                                           {"warning", LOG_LEVEL_WARNING},
-                                           {"info", LOG_LEVEL_INFO},
-                                           {"debug", LOG_LEVEL_DEBUG},
-                                           {NULL, 0}};
-static const struct choice tls_versions[] = {
+static const struct conf_choice tls_versions[] = {
     {"1.2", TLS1_2_VERSION}, {"1.3", TLS1_3_VERSION}, {NULL, 0}};
-static const struct choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE},
-                                               {"v1", PROXY_PROTOCOL_V1},
-                                               {"v2", PROXY_PROTOCOL_V2},
-                                               {"any", PROXY_PROTOCOL_ANY},
-                                               {NULL, 0}};
-static const struct choice proxy_sent[] = {
+static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE},
+                                                    {"v1", PROXY_PROTOCOL_V1},
+                                                    {"v2", PROXY_PROTOCOL_V2},
+                                                    {"any", PROXY_PROTOCOL_ANY},
+                                                    {NULL, 0}};
+static const struct conf_choice proxy_sent[] = {
     {"none", PROXY_PROTOCOL_NONE}, {"v1", PROXY_PROTOCOL_V1}, {"v2", PROXY_PROTOCOL_V2}, {NULL, 0}};
-static const struct choice policies[] = {
+static const struct conf_choice policies[] = {
     {"tls-server", 0}, {"tls13-server", 0}, {"tls-client", 0}, {"any", 0}, {NULL, 0}};
 
-const struct directive directives[] = {
-    {SECTION_TOP, "workers", TYPE_NUMBER, .standard = "auto", .least = 1, .most = WORKERS_MAX,
-     .choices = automatic, FIELD(struct config, workers),
+static const struct conf_directive directives[] = {
+    {SECTION_TOP, "workers", &conf_number, .standard = "auto", .least = 1, .most = WORKERS_MAX,
+     .choices = automatic, CONF_FIELD(struct config, workers),
      .text = "Event-loop threads. `auto`: one for each CPU this process may run on. When HUP makes "
              "them fewer, connections that wait to be accepted by those that go are reset (unless "
              "`net.ipv4.tcp_migrate_req` is 1)."},
-    {SECTION_TOP, "signing", TYPE_CHOICE, .standard = "async", .choices = signing_modes,
-     FIELD(struct config, signing),
+    {SECTION_TOP, "signing", &conf_choice, .standard = "async", .choices = signing_modes,
+     CONF_FIELD(struct config, signing),
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "
              "`sync`: in `immured`, while the event loop waits. `in-process`: the keys are loaded "
              "into the worker, unprotected. The last two are for comparison."},
-    {SECTION_TOP, "fast-handshake", TYPE_CHOICE, .standard = "auto", .choices = fast_handshakes,
-     FIELD(struct config, fast_handshake),
+    {SECTION_TOP, "fast-handshake", &conf_choice, .standard = "auto", .choices = fast_handshakes,
+     CONF_FIELD(struct config, fast_handshake),
      .text =
          "What of OpenSSL's part in a handshake is done with less: the key schedule of TLS 1.3, "
          "X25519 key pairs made eight at a time, and X25519 secrets derived together for all "
          "handshakes of a loop turn. `auto`: all that this machine can do. `key-schedule`: the "
          "first. `key-pairs`: the first two. `key-exchange`: the last two. `off`: none. The log "
          "says at start what is in force."},
-    {SECTION_TOP, "priority", TYPE_CHOICE, .standard = "normal", .choices = priorities,
-     FIELD(struct config, real_time),
+    {SECTION_TOP, "priority", &conf_choice, .standard = "normal", .choices = priorities,
+     CONF_FIELD(struct config, real_time),
      .text =
          "Of the event loops. `real-time` (SCHED_RR, the least of its priorities): a loop that "
          "wakes has the core at once, where it would wait for up to a tick of the kernel while "
@@ -91,179 +100,138 @@ const struct directive directives[] = {
          "leave, others on its core do not get, but for the kernel's reserve of 5 % (sched(7)). "
          "Takes CAP_SYS_NICE or RLIMIT_RTPRIO; without them the loops are as with `normal`, and "
          "the log says so."},
-    {SECTION_TOP, "user", TYPE_TEXT, .standard = "nobody", FIELD(struct config, user),
+    {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
-    {SECTION_TOP, "log", TYPE_CHOICE, .standard = "plain", .choices = log_forms,
-     FIELD(struct config, log_json),
+    {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
+     CONF_FIELD(struct config, log_json),
      .text = "Form of the log lines on standard error; `json` is one object a line."},
-    {SECTION_TOP, "log-level", TYPE_CHOICE, .standard = "info", .choices = log_levels,
-     FIELD(struct config, log_level), .text = "The least important lines that are logged."},
-    {SECTION_TOP, "max-connections", TYPE_NUMBER, .standard = "auto", .least = 1,
-     .most = CONNECTIONS_MAX, .choices = automatic, FIELD(struct config, max_connections),
+    {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
+     CONF_FIELD(struct config, log_level), .text = "The least important lines that are logged."},
+    {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
+     .most = CONNECTIONS_MAX, .choices = automatic, CONF_FIELD(struct config, max_connections),
      .text =
          "Client connections at a time, over all threads; more wait in the listen backlog. Each "
          "needs two file descriptors. `auto`: as many as the limit of descriptors allows."},
-    {SECTION_TOP, "listen-backlog", TYPE_NUMBER, .standard = TEXT_OF(SOMAXCONN), .least = 1,
-     .most = INT32_MAX, FIELD(struct config, listen_backlog),
+    {SECTION_TOP, "listen-backlog", &conf_number, .standard = TEXT_OF(SOMAXCONN), .least = 1,
+     .most = INT32_MAX, CONF_FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "
              "caps it at `net.core.somaxconn`."},
-    {SECTION_TOP, "handshake-budget", TYPE_DURATION, .standard = "1ms", .least = 100 * NS_PER_US,
-     .most = NS_PER_S, FIELD(struct config, handshake_budget),
+    {SECTION_TOP, "handshake-budget", &conf_duration, .standard = "1ms", .least = 100 * NS_PER_US,
+     .most = NS_PER_S, CONF_FIELD(struct config, handshake_budget),
      .text = "How long handshakes may take within one turn of an event loop; what is left waits "
              "until established connections have had their turn."},
-    {SECTION_TOP, "handshake-timeout", TYPE_DURATION, .standard = "10s", .least = NS_PER_MS,
-     .most = DURATION_MAX, FIELD(struct config, handshake_timeout),
+    {SECTION_TOP, "handshake-timeout", &conf_duration, .standard = "10s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct config, handshake_timeout),
      .text = "From accepting a connection to the end of its handshake."},
-    {SECTION_TOP, "connect-timeout", TYPE_DURATION, .standard = "5s", .least = NS_PER_MS,
-     .most = DURATION_MAX, FIELD(struct config, connect_timeout),
+    {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct config, connect_timeout),
      .text = "To connect to a backend."},
-    {SECTION_TOP, "idle-timeout", TYPE_DURATION, .standard = "10m", .least = NS_PER_MS,
-     .most = DURATION_MAX, FIELD(struct config, idle_timeout),
+    {SECTION_TOP, "idle-timeout", &conf_duration, .standard = "10m", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct config, idle_timeout),
      .text = "How long an established connection may carry nothing either way. The default is "
              "longer than HTTP keep-alive and the pings of WebSocket and HTTP/2 need."},
-    {SECTION_TOP, "half-close-timeout", TYPE_DURATION, .standard = "30s", .least = NS_PER_MS,
-     .most = DURATION_MAX, FIELD(struct config, half_close_timeout),
+    {SECTION_TOP, "half-close-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct config, half_close_timeout),
      .text = "How long one direction may go on with nothing to carry after the other has ended."},
-    {SECTION_TOP, "drain-timeout", TYPE_DURATION, .standard = "30s", .least = NS_PER_MS,
-     .most = DURATION_MAX, FIELD(struct config, drain_timeout),
+    {SECTION_TOP, "drain-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct config, drain_timeout),
      .text = "How long established connections may go on after TERM, or in the old worker after "
              "HUP."},
 
-    {SECTION_FRONTEND, "listen", TYPE_LISTEN_LIST,
-     LIST(struct frontend_config, listen, listen_count), .required = true,
+    {SECTION_FRONTEND, "listen", &type_listen_list,
+     CONF_LIST(struct frontend_config, listen, listen_count), .required = true,
      .text = "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
              "`unix:/run/front.sock`."},
-    {SECTION_FRONTEND, "backend", TYPE_BACKEND, .required = true,
-     FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
-    {SECTION_FRONTEND, "alpn", TYPE_ALPN_LIST, LIST(struct frontend_config, alpn, alpn_length),
+    {SECTION_FRONTEND, "backend", &type_backend, .required = true,
+     CONF_FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
+    {SECTION_FRONTEND, "alpn", &type_alpn_list,
+     CONF_LIST(struct frontend_config, alpn, alpn_length),
      .text = "Application protocols offered (ALPN), the preferred one first."},
-    {SECTION_FRONTEND, "tls-min", TYPE_CHOICE, .standard = "1.2", .choices = tls_versions,
-     FIELD(struct frontend_config, tls_min), .text = "Lowest TLS version."},
-    {SECTION_FRONTEND, "tls-max", TYPE_CHOICE, .standard = "1.3", .choices = tls_versions,
-     FIELD(struct frontend_config, tls_max), .text = "Highest TLS version."},
-    {SECTION_FRONTEND, "ciphers", TYPE_TEXT,
+    {SECTION_FRONTEND, "tls-min", &conf_choice, .standard = "1.2", .choices = tls_versions,
+     CONF_FIELD(struct frontend_config, tls_min), .text = "Lowest TLS version."},
+    {SECTION_FRONTEND, "tls-max", &conf_choice, .standard = "1.3", .choices = tls_versions,
+     CONF_FIELD(struct frontend_config, tls_max), .text = "Highest TLS version."},
+    {SECTION_FRONTEND, "ciphers", &conf_text,
      .standard = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                  "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
-     FIELD(struct frontend_config, ciphers),
+     CONF_FIELD(struct frontend_config, ciphers),
      .text =
          "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE: `immured` signs "
          "and does not decrypt."},
-    {SECTION_FRONTEND, "ciphersuites", TYPE_TEXT,
+    {SECTION_FRONTEND, "ciphersuites", &conf_text,
      .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
-     FIELD(struct frontend_config, ciphersuites),
+     CONF_FIELD(struct frontend_config, ciphersuites),
      .text =
          "Cipher suites of TLS 1.3, with `:` between, the preferred one first: AES-128, as with "
          "browsers, whose SHA-256 costs a handshake less than SHA-384."},
-    {SECTION_FRONTEND, "groups", TYPE_TEXT, FIELD(struct frontend_config, groups),
+    {SECTION_FRONTEND, "groups", &conf_text, CONF_FIELD(struct frontend_config, groups),
      .text = "Key exchange groups, with `:` between. Without it, OpenSSL's default."},
-    {SECTION_FRONTEND, "tickets", TYPE_NUMBER, .standard = "1", .least = 0, .most = TICKETS_MAX,
-     FIELD(struct frontend_config, tickets),
+    {SECTION_FRONTEND, "tickets", &conf_number, .standard = "1", .least = 0, .most = TICKETS_MAX,
+     CONF_FIELD(struct frontend_config, tickets),
      .text = "Session tickets sent in a TLS 1.3 handshake. `0`: no session is resumed."},
-    {SECTION_FRONTEND, "accept-proxy", TYPE_CHOICE, .standard = "none", .choices = proxy_accepted,
-     FIELD(struct frontend_config, accept_proxy),
+    {SECTION_FRONTEND, "accept-proxy", &conf_choice, .standard = "none", .choices = proxy_accepted,
+     CONF_FIELD(struct frontend_config, accept_proxy),
      .text = "Version of the PROXY protocol header that a load balancer in front sends first. "
              "Only for listeners that nobody else can reach: who can, can claim any address."},
 
-    {SECTION_CERTIFICATE, "chain", TYPE_FILE, .required = true,
-     FIELD(struct certificate_config, chain),
+    {SECTION_CERTIFICATE, "chain", &type_file, .required = true,
+     CONF_FIELD(struct certificate_config, chain),
      .text = "PEM file of the certificate and those above it, the server's own first."},
-    {SECTION_CERTIFICATE, "key", TYPE_FILE, .required = true, FIELD(struct certificate_config, key),
+    {SECTION_CERTIFICATE, "key", &type_file, .required = true,
+     CONF_FIELD(struct certificate_config, key),
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
-    {SECTION_CERTIFICATE, "pass-phrase-file", TYPE_FILE,
-     FIELD(struct certificate_config, pass_phrase_file),
+    {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
+     CONF_FIELD(struct certificate_config, pass_phrase_file),
      .text = "File whose first line decrypts the key."},
-    {SECTION_CERTIFICATE, "policy", TYPE_TEXT, .standard = "tls-server", .choices = policies,
-     FIELD(struct certificate_config, policy),
+    {SECTION_CERTIFICATE, "policy", &conf_text, .standard = "tls-server", .choices = policies,
+     CONF_FIELD(struct certificate_config, policy),
      .text = "What `immured` signs with the key. `tls13-server` refuses TLS 1.2."},
 
-    {SECTION_BACKEND, "address", TYPE_ADDRESS, .required = true,
-     FIELD(struct backend_config, address),
+    {SECTION_BACKEND, "address", &type_address, .required = true,
+     CONF_FIELD(struct backend_config, address),
      .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. Host names are resolved "
              "when the configuration is loaded."},
-    {SECTION_BACKEND, "proxy-protocol", TYPE_CHOICE, .standard = "none", .choices = proxy_sent,
-     FIELD(struct backend_config, proxy_protocol),
+    {SECTION_BACKEND, "proxy-protocol", &conf_choice, .standard = "none", .choices = proxy_sent,
+     CONF_FIELD(struct backend_config, proxy_protocol),
      .text = "Version of the PROXY protocol header that is sent first; `v2` tells about TLS too."},
 
-    {SECTION_ADMIN, "listen", TYPE_LISTEN, .required = true, FIELD(struct config, admin.listen),
+    {SECTION_ADMIN, "listen", &type_listen, .required = true,
+     CONF_FIELD(struct config, admin.listen),
      .text = "Where `/metrics`, `/status.json` and the status page are served. Plain HTTP without "
              "a password: keep it on loopback."},
 
-    {SECTION_KEYS, "threads", TYPE_NUMBER, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
-     .choices = automatic, FIELD(struct config, keys.threads),
+    {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
+     .choices = automatic, CONF_FIELD(struct config, keys.threads),
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
-    {SECTION_KEYS, "socket", TYPE_PATH, FIELD(struct config, keys.socket),
+    {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct config, keys.socket),
      .text = "Socket of a running `immured` to use in place of our own."},
-    {SECTION_KEYS, "program", TYPE_PATH, FIELD(struct config, keys.program),
+    {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct config, keys.program),
      .text = "Path of `immured`. Without it, the one beside `immure-proxy`."},
-    {SECTION_KEYS, "backend", TYPE_TEXT, FIELD(struct config, keys.backend),
+    {SECTION_KEYS, "backend", &conf_text, CONF_FIELD(struct config, keys.backend),
      .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
-    {SECTION_KEYS, "multibuffer-library", TYPE_PATH, FIELD(struct config, keys.library),
+    {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct config, keys.library),
      .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
-    {SECTION_KEYS, "ticket-secret-file", TYPE_FILE, FIELD(struct config, keys.ticket_secret_file),
+    {SECTION_KEYS, "ticket-secret-file", &type_file,
+     CONF_FIELD(struct config, keys.ticket_secret_file),
      .text =
          "File of at least 32 random bytes for our own `immured`, of which it derives the keys of "
          "session tickets: sessions are resumed after a restart, and by every server that has "
          "the same secret. Without it, the master makes ticket keys at random, which nobody "
          "else has."},
-    {SECTION_KEYS, "ticket-epoch", TYPE_DURATION, .standard = "1h", .least = NS_PER_S,
-     .most = DURATION_MAX, FIELD(struct config, keys.ticket_epoch),
-     .text = "How long such a key makes new tickets, in whole seconds; for as long again it opens "
+    {SECTION_KEYS, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
+     .most = DURATION_MAX, CONF_FIELD(struct config, keys.ticket_epoch),
+     .text = "How long such a key makes new tickets; for as long again it opens "
              "them. The same wherever the secret is."},
-    {SECTION_KEYS, "user", TYPE_TEXT, FIELD(struct config, keys.user),
+    {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct config, keys.user),
      .text = "Who our own `immured` becomes when started as root. Without it, `immured`'s "
              "default."},
 };
-const size_t directive_count = sizeof directives / sizeof *directives;
 
-const struct directive *directive_find(enum section section, const char *name)
-{
-    for (size_t i = 0; i < directive_count; i++)
-        if (directives[i].section == section && strcmp(directives[i].name, name) == 0)
-            return &directives[i];
-    return NULL;
-}
-
-bool directive_is_list(const struct directive *directive)
-{
-    return directive->type == TYPE_LISTEN_LIST || directive->type == TYPE_ALPN_LIST;
-}
-
-void directive_suggest(enum section section, const char *name, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (size_t i = 0; i < directive_count && text[0] == '\0'; i++)
-        if (directives[i].section == section && config_text_is_slip(name, directives[i].name))
-            snprintf(text, size, "; did you mean '%s'?", directives[i].name);
-    for (size_t i = 0; i < SECTION_COUNT && text[0] == '\0'; i++)
-        if (config_text_is_slip(name, section_names[i]))
-            snprintf(text, size, "; did you mean '%s'?", section_names[i]);
-    for (size_t i = SECTION_TOP + 1; i < SECTION_COUNT && text[0] == '\0'; i++)
-        if (strcmp(name, section_names[i]) == 0)
-            snprintf(text, size, "; this section belongs %s",
-                     i == SECTION_CERTIFICATE ? "in frontend" : "outside of all others");
-    for (size_t i = 0; i < directive_count && text[0] == '\0'; i++)
-        if (strcmp(name, directives[i].name) == 0)
-            snprintf(text, size, "; it belongs %s%s",
-                     directives[i].section == SECTION_TOP ? "outside of all sections" : "in ",
-                     section_names[directives[i].section]);
-}
-
-void directive_describe_values(const struct directive *directive, char *text, size_t size)
-{
-    char least[DURATION_TEXT_SIZE], most[DURATION_TEXT_SIZE];
-    size_t length = 0;
-    text[0] = '\0';
-    if (directive->type == TYPE_NUMBER)
-        length = (size_t)snprintf(text, size, "%ju to %ju", (uintmax_t)directive->least,
-                                  (uintmax_t)directive->most);
-    if (directive->type == TYPE_DURATION)
-        snprintf(text, size, "%s to %s", duration_format(directive->least, least),
-                 duration_format(directive->most, most));
-    for (const struct choice *choice = directive->choices; choice != NULL && choice->name != NULL;
-         choice++) {
-        const char *between = length == 0 ? "" : choice[1].name == NULL ? " or " : ", ";
-        length += (size_t)snprintf(text + length, size - length, "%s%s", between, choice->name);
-    }
-}
+const struct conf_grammar proxy_grammar = {
+    .sections = sections,
+    .section_count = SECTION_COUNT,
+    .directives = directives,
+    .directive_count = sizeof directives / sizeof *directives,
+};

@@ -21,7 +21,7 @@
 /* ---- its sockets ---- */
 
 static bool open_one(struct generation *generation, const struct address *address, unsigned thread,
-                     struct config_error *error)
+                     struct conf_error *error)
 {
     struct listening *listening = listening_open(generation->setup->listening, generation->config,
                                                  address, thread, !generation->setup->test, error);
@@ -34,8 +34,8 @@ static bool open_one(struct generation *generation, const struct address *addres
  * order of generation->listening. */
 static bool for_each_address(struct generation *generation,
                              bool (*visit)(struct generation *, const struct address *,
-                                           unsigned thread, struct config_error *),
-                             struct config_error *error)
+                                           unsigned thread, struct conf_error *),
+                             struct conf_error *error)
 {
     const struct config *config = generation->config;
     for (unsigned thread = 0; thread < config->workers; thread++)
@@ -46,7 +46,7 @@ static bool for_each_address(struct generation *generation,
     return !config->admin.enabled || visit(generation, &config->admin.listen, 0, error);
 }
 
-static bool open_sockets(struct generation *generation, struct config_error *error)
+static bool open_sockets(struct generation *generation, struct conf_error *error)
 {
     const struct config *config = generation->config;
     for (size_t i = 0; i < config->frontend_count; i++)
@@ -57,14 +57,14 @@ static bool open_sockets(struct generation *generation, struct config_error *err
 }
 
 static bool begin_one(struct generation *generation, const struct address *address, unsigned thread,
-                      struct config_error *error)
+                      struct conf_error *error)
 {
     (void)thread;
     return listening_begin(generation->listening[generation->listening_count++], generation->config,
                            address, error);
 }
 
-bool generation_listen(struct generation *generation, struct config_error *error)
+bool generation_listen(struct generation *generation, struct conf_error *error)
 {
     size_t count = generation->listening_count;
     generation->listening_count = 0; /* counts up again along the addresses */
@@ -112,7 +112,7 @@ static bool start_worker(struct generation *generation, uint64_t now)
     return pid > 0;
 }
 
-static bool start(struct generation *generation, struct config_error *error)
+static bool start(struct generation *generation, struct conf_error *error)
 {
     const struct config *config = generation->config;
     uint64_t now = clock_now();
@@ -142,7 +142,7 @@ static bool start(struct generation *generation, struct config_error *error)
 }
 
 struct generation *generation_new(struct config *config, const struct generation_setup *setup,
-                                  struct config_error *error)
+                                  struct conf_error *error)
 {
     struct generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL) {

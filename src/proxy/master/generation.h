@@ -64,12 +64,12 @@ struct generation {
 
 /* Takes the configuration, and starts. NULL with *error filled: the configuration is freed too. */
 struct generation *generation_new(struct config *config, const struct generation_setup *setup,
-                                  struct config_error *error);
+                                  struct conf_error *error);
 /* Only when it has ended. */
 void generation_free(struct generation *generation);
 
 /* It is up: its sockets begin to listen. False, with *error filled, if they cannot. */
-bool generation_listen(struct generation *generation, struct config_error *error);
+bool generation_listen(struct generation *generation, struct conf_error *error);
 /* Accept no more, end what is open by `deadline`. Sockets that no other generation has are closed.
  */
 void generation_drain(struct generation *generation, uint64_t deadline);

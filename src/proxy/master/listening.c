@@ -104,7 +104,7 @@ static int open_bound(const struct list *all, const struct address *address)
 }
 
 static void describe(const struct config *config, const struct address *address,
-                     struct config_error *error)
+                     struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s:%d: cannot listen on %s: %s", config->file,
              address->line, address->text, strerror(errno));
@@ -112,7 +112,7 @@ static void describe(const struct config *config, const struct address *address,
 
 struct listening *listening_open(struct list *all, const struct config *config,
                                  const struct address *address, unsigned thread, bool bind,
-                                 struct config_error *error)
+                                 struct conf_error *error)
 {
     struct listening *listening = bind ? find(all, address, thread) : NULL;
     if (listening != NULL) {
@@ -161,7 +161,7 @@ bool listening_inherit(struct list *all, int socket, unsigned thread)
 }
 
 bool listening_begin(struct listening *listening, const struct config *config,
-                     const struct address *address, struct config_error *error)
+                     const struct address *address, struct conf_error *error)
 {
     /* Also for one that listens already: the backlog may be another. */
     if (listen(listening->socket, (int)config->listen_backlog) == 0)

@@ -30,13 +30,13 @@ struct listening {
  */
 struct listening *listening_open(struct list *all, const struct config *config,
                                  const struct address *address, unsigned thread, bool bind,
-                                 struct config_error *error);
+                                 struct conf_error *error);
 /* A bound socket of the master before: it is lent, and the caller is its first user. False with
  * errno. */
 bool listening_inherit(struct list *all, int socket, unsigned thread);
 /* From now on clients can connect. False with *error filled. */
 bool listening_begin(struct listening *listening, const struct config *config,
-                     const struct address *address, struct config_error *error);
+                     const struct address *address, struct conf_error *error);
 /* Closes it when this was its last user. */
 void listening_release(struct listening *listening);
 /* From now on another master has all of them too. */

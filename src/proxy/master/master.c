@@ -108,7 +108,7 @@ static void leave(struct master *master, struct generation *generation)
 
 static struct generation *load(struct master *master)
 {
-    struct config_error error;
+    struct conf_error error;
     struct config *config = config_load(master->file, &error);
     struct generation *generation = NULL;
     if (config != NULL) {
@@ -164,7 +164,7 @@ static void refuse_pending(struct master *master, const char *reason)
 
 static void take_over(struct master *master)
 {
-    struct config_error error;
+    struct conf_error error;
     struct generation *next = master->pending, *old = master->current;
     if (!generation_listen(next, &error)) {
         refuse_pending(master, error.text);

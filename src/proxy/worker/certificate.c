@@ -13,7 +13,7 @@
 
 /* "immure.conf:7: certificate: <file>: <what>: <OpenSSL's reason>" */
 static bool fail(const struct tls_certificate *certificate, const char *config_file,
-                 const char *file, const char *what, struct config_error *error)
+                 const char *file, const char *what, struct conf_error *error)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
@@ -43,7 +43,7 @@ static bool at_end_of_file(void)
 }
 
 static bool read_chain(struct tls_certificate *certificate, const char *config_file,
-                       OSSL_LIB_CTX *library, struct config_error *error)
+                       OSSL_LIB_CTX *library, struct conf_error *error)
 {
     const char *path = certificate->config->chain;
     BIO *file = BIO_new_file(path, "r");
@@ -110,7 +110,7 @@ static EVP_PKEY *read_private_key(const struct certificate_config *config, OSSL_
 }
 
 static bool set_key(struct tls_certificate *certificate, const char *config_file,
-                    enum signing_mode mode, OSSL_LIB_CTX *library, struct config_error *error)
+                    enum signing_mode mode, OSSL_LIB_CTX *library, struct conf_error *error)
 {
     const struct certificate_config *config = certificate->config;
     uint8_t *spki = NULL;
@@ -175,7 +175,7 @@ static bool set_names(struct tls_certificate *certificate)
 
 bool certificate_load(struct tls_certificate *certificate, const struct certificate_config *config,
                       const char *config_file, enum signing_mode mode, OSSL_LIB_CTX *library,
-                      struct config_error *error)
+                      struct conf_error *error)
 {
     *certificate = (struct tls_certificate){.config = config};
     ERR_clear_error();

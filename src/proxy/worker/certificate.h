@@ -32,7 +32,7 @@ struct tls_certificate {
 /* False: *error says what is wrong with which file. */
 bool certificate_load(struct tls_certificate *certificate, const struct certificate_config *config,
                       const char *config_file, enum signing_mode mode, OSSL_LIB_CTX *library,
-                      struct config_error *error);
+                      struct conf_error *error);
 void certificate_unload(struct tls_certificate *certificate);
 
 /* "RSA-2048", "P-256", "Ed25519" */

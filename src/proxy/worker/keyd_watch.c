@@ -67,7 +67,7 @@ static const struct tls_certificate *first_missing(const struct held_keys *held,
 }
 
 bool keyd_watch_check(struct keyd_watch *watch, const struct config *config, const struct tls *tls,
-                      struct config_error *error)
+                      struct conf_error *error)
 {
     struct held_keys held = {0};
     const struct tls_certificate *missing = NULL;

@@ -20,7 +20,7 @@ bool keyd_watch_open(struct keyd_watch *watch, int control, void *owner,
 void keyd_watch_close(struct keyd_watch *watch);
 /* False: *error names the first certificate whose key is missing, or says why it is not known. */
 bool keyd_watch_check(struct keyd_watch *watch, const struct config *config, const struct tls *tls,
-                      struct config_error *error);
+                      struct conf_error *error);
 /* The ticket keys that immured has a secret for, if it has: whether *keys was filled, and *at, when
  * to ask for the next ones (CLOCK_MONOTONIC, ns). */
 bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint64_t *at);

@@ -158,7 +158,7 @@ static bool open_listeners(struct thread *thread, const int *descriptors)
     return true;
 }
 
-struct thread *thread_new(const struct thread_setup *setup, struct config_error *error)
+struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error)
 {
     const struct config *config = setup->config;
     struct thread *thread = calloc(1, sizeof *thread);

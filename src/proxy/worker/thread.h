@@ -61,7 +61,7 @@ struct thread_setup {
 };
 
 /* Loads certificates; starts nothing. NULL: *error says why. */
-struct thread *thread_new(const struct thread_setup *setup, struct config_error *error);
+struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error);
 void thread_free(struct thread *thread);
 /* Runs until it has drained. */
 void thread_run(struct thread *thread);

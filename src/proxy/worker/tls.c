@@ -221,7 +221,7 @@ static bool make_contexts(struct tls *tls, struct tls_frontend *frontend)
 
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
                           const struct config *config, const struct frontend_config *from,
-                          struct config_error *error)
+                          struct conf_error *error)
 {
     frontend->config = from;
     frontend->certificates = calloc(from->certificate_count, sizeof *frontend->certificates);
@@ -251,7 +251,7 @@ static bool open_library(struct tls *tls, const struct config *config)
 }
 
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct config_error *error)
+                     struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
     struct tls *tls = calloc(1, sizeof *tls);

@@ -40,7 +40,7 @@ struct tls {
 
 /* Reads every chain (and key, in-process). NULL: *error says which file and why. */
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct config_error *error);
+                     struct conf_error *error);
 void tls_close(struct tls *tls);
 
 /* A server-side SSL for a connection of this frontend. NULL: out of memory. */

@@ -45,7 +45,7 @@ static int main_control(const struct worker *worker)
     return worker->setup->controls[worker->setup->config->workers];
 }
 
-static bool load_threads(struct worker *worker, struct config_error *error)
+static bool load_threads(struct worker *worker, struct conf_error *error)
 {
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
@@ -75,7 +75,7 @@ static void note_drain(void *owner, const struct control_message *message)
         worker->draining = true;
 }
 
-static bool check_keys(struct worker *worker, struct config_error *error)
+static bool check_keys(struct worker *worker, struct conf_error *error)
 {
     const struct config *config = worker->setup->config;
     if (config->signing == SIGNING_IN_PROCESS)
@@ -269,7 +269,7 @@ static void ignore_signals(void)
         signal(signals[i], SIG_IGN);
 }
 
-static bool prepare(struct worker *worker, struct config_error *error)
+static bool prepare(struct worker *worker, struct conf_error *error)
 {
     const struct config *config = worker->setup->config;
     char reason[256];
@@ -298,7 +298,7 @@ static bool confine(struct worker *worker)
 int worker_run(const struct worker_setup *setup)
 {
     struct worker worker = {.setup = setup, .limit = {.most = setup->config->max_connections}};
-    struct config_error error;
+    struct conf_error error;
     int status = 1;
     ignore_signals();
     if (!prepare(&worker, &error)) {

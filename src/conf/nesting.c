@@ -1,4 +1,4 @@
-#include "proxy/config/nesting.h"
+#include "conf/nesting.h"
 
 #include <stddef.h>
 #include <string.h>

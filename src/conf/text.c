@@ -1,4 +1,4 @@
-#include "base/config_text.h"
+#include "conf/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +93,7 @@ static void blank_comments(char *text)
     }
 }
 
-char *config_text_read_open(int descriptor)
+char *conf_text_read_open(int descriptor)
 {
     lseek(descriptor, 0, SEEK_SET); /* a pipe is where it is */
     char *text = read_whole(descriptor);
@@ -102,29 +102,14 @@ char *config_text_read_open(int descriptor)
     return text;
 }
 
-char *config_text_read(const char *file)
+char *conf_text_read(const char *file)
 {
     int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (descriptor < 0)
         return NULL;
-    char *text = config_text_read_open(descriptor);
+    char *text = conf_text_read_open(descriptor);
     int reason = errno;
     descriptor_close(&descriptor);
     errno = reason;
     return text;
-}
-
-bool config_text_is_slip(const char *given, const char *name)
-{
-    if (strcmp(given, name) == 0)
-        return false;
-    while (*given != '\0' && *given == *name) {
-        given++;
-        name++;
-    }
-    if (*given == '\0' || *name == '\0')
-        return strlen(given) + strlen(name) == 1;
-    return strcmp(given + 1, name) == 0 || strcmp(given, name + 1) == 0 ||
-           strcmp(given + 1, name + 1) == 0 ||
-           (given[0] == name[1] && given[1] == name[0] && strcmp(given + 2, name + 2) == 0);
 }

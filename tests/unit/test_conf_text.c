@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "base/config_text.h"
+#include "conf/text.h"
 #include "file_fixture.h"
 
 static void comments_become_blanks(void **state)
@@ -34,7 +34,7 @@ static void comments_become_blanks(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         file_write(cases[i][0], strlen(cases[i][0]));
-        char *text = config_text_read(file);
+        char *text = conf_text_read(file);
         assert_non_null(text);
         assert_string_equal(text, cases[i][1]);
         free(text);
@@ -48,7 +48,7 @@ static void long_files_are_read_whole(void **state)
     for (size_t length = 4090; length < sizeof long_text; length = length * 3 / 2) {
         memset(long_text, 'x', length);
         file_write(long_text, length);
-        char *text = config_text_read(file);
+        char *text = conf_text_read(file);
         assert_non_null(text);
         assert_int_equal(strlen(text), length);
         free(text);
@@ -58,14 +58,14 @@ static void long_files_are_read_whole(void **state)
 static void what_is_no_text_is_refused(void **state)
 {
     (void)state;
-    assert_null(config_text_read("/nonexistent"));
+    assert_null(conf_text_read("/nonexistent"));
     assert_int_equal(errno, ENOENT);
-    assert_null(config_text_read("/tmp"));
+    assert_null(conf_text_read("/tmp"));
     assert_int_equal(errno, EISDIR);
     file_write("a\0b", 3);
-    assert_null(config_text_read(file));
+    assert_null(conf_text_read(file));
     assert_int_equal(errno, EINVAL);
-    assert_null(config_text_read("/dev/zero"));
+    assert_null(conf_text_read("/dev/zero"));
     assert_int_equal(errno, EFBIG);
 }
 

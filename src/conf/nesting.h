@@ -1,6 +1,6 @@
 /* What libconfuse lets pass: a section that the end of the file cuts off counts as whole to it. */
-#ifndef PROXY_CONFIG_NESTING_H
-#define PROXY_CONFIG_NESTING_H
+#ifndef CONF_NESTING_H
+#define CONF_NESTING_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,6 @@
 /* Configuration files as text that libconfuse counts the lines of correctly. */
-#ifndef BASE_CONFIG_TEXT_H
-#define BASE_CONFIG_TEXT_H
-
-#include <stdbool.h>
+#ifndef CONF_TEXT_H
+#define CONF_TEXT_H
 
 /*
  * The whole file, terminated, with every comment (#, //, or between slash-star and star-slash)
@@ -10,11 +8,8 @@
  * ends the program when it is given a directory. The caller frees it. NULL with errno: EFBIG above
  * 16 MiB, EISDIR, EINVAL if there is a zero byte in it.
  */
-char *config_text_read(const char *file);
+char *conf_text_read(const char *file);
 /* The same of a file that is open, from its beginning. */
-char *config_text_read_open(int descriptor);
-
-/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
-bool config_text_is_slip(const char *given, const char *name);
+char *conf_text_read_open(int descriptor);
 
 #endif

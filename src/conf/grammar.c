@@ -1,0 +1,84 @@
+#include "conf/grammar.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "conf/value.h"
+
+const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
+                                       const char *name)
+{
+    for (size_t i = 0; i < grammar->directive_count; i++) {
+        const struct conf_directive *directive = &grammar->directives[i];
+        if (directive->section == section && strcmp(directive->name, name) == 0)
+            return directive;
+    }
+    return NULL;
+}
+
+bool conf_is_slip(const char *given, const char *name)
+{
+    if (strcmp(given, name) == 0)
+        return false;
+    while (*given != '\0' && *given == *name) {
+        given++;
+        name++;
+    }
+    if (*given == '\0' || *name == '\0')
+        return strlen(given) + strlen(name) == 1;
+    return strcmp(given + 1, name) == 0 || strcmp(given, name + 1) == 0 ||
+           strcmp(given + 1, name + 1) == 0 ||
+           (given[0] == name[1] && given[1] == name[0] && strcmp(given + 2, name + 2) == 0);
+}
+
+static void say_place(const struct conf_grammar *grammar, const char *what, unsigned section,
+                      const char *outside, char *text, size_t size)
+{
+    if (section == CONF_TOP)
+        snprintf(text, size, "; %s belongs outside of all %s", what, outside);
+    else
+        snprintf(text, size, "; %s belongs in %s", what, grammar->sections[section].name);
+}
+
+void conf_suggest(const struct conf_grammar *grammar, unsigned section, const char *name,
+                  char *text, size_t size)
+{
+    const struct conf_directive *directives = grammar->directives;
+    const struct conf_kind *sections = grammar->sections;
+    text[0] = '\0';
+    for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
+        if (directives[i].section == section && conf_is_slip(name, directives[i].name))
+            snprintf(text, size, "; did you mean '%s'?", directives[i].name);
+    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
+        if (conf_is_slip(name, sections[i].name))
+            snprintf(text, size, "; did you mean '%s'?", sections[i].name);
+    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
+        if (strcmp(name, sections[i].name) == 0)
+            say_place(grammar, "this section", sections[i].within, "others", text, size);
+    for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
+        if (strcmp(name, directives[i].name) == 0)
+            say_place(grammar, "it", directives[i].section, "sections", text, size);
+}
+
+void conf_describe_values(const struct conf_directive *directive, char *text, size_t size)
+{
+    const struct conf_type *type = directive->type;
+    char least[DURATION_TEXT_SIZE], most[DURATION_TEXT_SIZE];
+    size_t length = 0;
+    text[0] = '\0';
+    if (type == &conf_number)
+        length = (size_t)snprintf(text, size, "%ju to %ju", (uintmax_t)directive->least,
+                                  (uintmax_t)directive->most);
+    else if (type == &conf_duration || type == &conf_seconds)
+        snprintf(text, size, "%s to %s%s", duration_format(directive->least, least),
+                 duration_format(directive->most, most),
+                 type == &conf_seconds ? ", whole seconds" : "");
+    for (const struct conf_choice *choice = directive->choices;
+         choice != NULL && choice->name != NULL && length < size; choice++) {
+        const char *between = length == 0 ? "" : choice[1].name == NULL ? " or " : ", ";
+        length += (size_t)snprintf(text + length, size - length, "%s%s", between, choice->name);
+    }
+    if (text[0] == '\0' && type->values != NULL)
+        snprintf(text, size, "%s", type->values);
+}

@@ -1,0 +1,73 @@
+/*
+ * What a program's configuration file may say: a table of sections and a table of directives. The
+ * parser, the checks, the defaults and the documentation come from them. A directive is one row:
+ *
+ *     {SECTION_FRONTEND, "tickets", &conf_number, .standard = "1", .least = 0, .most = 8,
+ *      CONF_FIELD(struct frontend_config, tickets), .text = "Session tickets sent ..."},
+ *
+ * Its type says how the text in the file becomes the field of the section's struct: one of those in
+ * value.h, or one of the program's own.
+ */
+#ifndef CONF_GRAMMAR_H
+#define CONF_GRAMMAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a value goes: a field, or the pointer and the size_t of a list. */
+#define CONF_FIELD(type, member)                                                                   \
+    .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define CONF_LIST(type, member, count)                                                             \
+    .offset = offsetof(type, member), .count_offset = offsetof(type, count)
+
+struct conf_choice {
+    const char *name;
+    int value;
+};
+
+struct conf_directive {
+    unsigned section; /* index into the grammar's sections */
+    const char *name;
+    const struct conf_type *type;
+    bool required;
+    const char *standard;              /* the default, as the file would write it; NULL: none */
+    uint64_t least, most;              /* of a number or duration */
+    const struct conf_choice *choices; /* ended by name NULL; of a number: names beside digits */
+    size_t offset, size;               /* of the field in the section's struct; no size of a list */
+    size_t count_offset;               /* of a list's size_t */
+    const char *text;                  /* what it means, in Markdown */
+};
+
+struct conf_kind {
+    const char *name;         /* as written in the file; "" for the top */
+    unsigned within;          /* index of the section that it belongs in; the top's own is 0 */
+    bool named;               /* NAME { ... }, each name once */
+    const char *introduction; /* Markdown */
+};
+
+/* The first section is the top: what is outside of all others. Sections that are within another
+ * come after it. */
+struct conf_grammar {
+    const struct conf_kind *sections;
+    size_t section_count;
+    const struct conf_directive *directives;
+    size_t directive_count;
+};
+
+#define CONF_TOP 0
+
+/* NULL: no such directive in this section. */
+const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
+                                       const char *name);
+/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
+bool conf_is_slip(const char *given, const char *name);
+/* What a user may have meant by `name`: another section's, or one that is spelt nearly so; one line
+ * to follow "unknown directive", or "". */
+void conf_suggest(const struct conf_grammar *grammar, unsigned section, const char *name,
+                  char *text, size_t size);
+/* "1 to 256 or auto", "100us to 1s", "async, sync or in-process", "text" ... */
+#define CONF_VALUES_SIZE 256
+void conf_describe_values(const struct conf_directive *directive, char *text, size_t size);
+
+#endif

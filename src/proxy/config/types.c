@@ -1,0 +1,142 @@
+#include "proxy/config/types.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "proxy/config/address.h"
+#include "proxy/config/config.h"
+
+#define ALPN_NAME_MAX_BYTES 255    /* RFC 7301, section 3.1 */
+#define ALPN_LIST_MAX_BYTES 0xffff /* the same */
+
+static bool store_path(struct conf_store *store)
+{
+    if (store->values[0].text[0] == '\0')
+        return conf_text.store(store);
+    return conf_store_keep(store, path_within(store->context, store->values[0].text));
+}
+
+static bool store_file(struct conf_store *store)
+{
+    if (!store_path(store))
+        return false;
+    const char *path = *(char **)store->field;
+    struct stat status;
+    bool there = access(path, R_OK) == 0 && stat(path, &status) == 0;
+    if (there && S_ISREG(status.st_mode))
+        return true;
+    return conf_store_refuse(store, store->values[0].line, "%s %s: %s", store->directive->name,
+                             path, there ? "not a file" : strerror(errno));
+}
+
+/* Parses values[i] into *address. */
+static bool store_one_address(struct conf_store *store, size_t i, enum address_use use,
+                              struct address *address)
+{
+    char reason[256];
+    if (!address_parse(store->values[i].text, use, store->context, address, reason, sizeof reason))
+        return conf_store_refuse(store, store->values[i].line, "%s: %s", store->directive->name,
+                                 reason);
+    address->line = store->values[i].line;
+    return true;
+}
+
+static bool store_address(struct conf_store *store)
+{
+    return store_one_address(store, 0, ADDRESS_CONNECT, store->field);
+}
+
+static bool store_listen(struct conf_store *store)
+{
+    return store_one_address(store, 0, ADDRESS_LISTEN, store->field);
+}
+
+static bool store_listen_list(struct conf_store *store)
+{
+    struct address *list = calloc(store->count, sizeof *list);
+    *(struct address **)store->field = list;
+    if (list == NULL)
+        return conf_store_refuse_memory(store);
+    for (; *store->list_count < store->count; ++*store->list_count)
+        if (!store_one_address(store, *store->list_count, ADDRESS_LISTEN,
+                               &list[*store->list_count]))
+            return false;
+    return true;
+}
+
+static void clear_addresses(void *field, size_t count)
+{
+    struct address *address = field;
+    for (size_t i = 0; i < count; i++)
+        conf_clear_text(&address[i].text, 1);
+}
+
+static void clear_listen_list(void *field, size_t count)
+{
+    struct address **list = field;
+    clear_addresses(*list, count);
+    free(*list);
+    *list = NULL;
+}
+
+static bool append_name(struct conf_store *store, const struct conf_value *value,
+                        struct buffer *list)
+{
+    size_t length = strlen(value->text);
+    if (length == 0 || length > ALPN_NAME_MAX_BYTES)
+        return conf_store_refuse(store, value->line, "%s: '%.16s%s' is not a name of 1 to %d bytes",
+                                 store->directive->name, value->text, length > 16 ? "..." : "",
+                                 ALPN_NAME_MAX_BYTES);
+    if (!buffer_append(list, &(uint8_t){(uint8_t)length}, 1) ||
+        !buffer_append(list, value->text, length))
+        return conf_store_refuse(store, value->line, "%s: the list is longer than %d bytes",
+                                 store->directive->name, ALPN_LIST_MAX_BYTES);
+    return true;
+}
+
+static bool store_alpn_list(struct conf_store *store)
+{
+    struct buffer list = BUFFER_INIT(ALPN_LIST_MAX_BYTES);
+    for (size_t i = 0; i < store->count; i++)
+        if (!append_name(store, &store->values[i], &list)) {
+            buffer_release(&list);
+            return false;
+        }
+    *(uint8_t **)store->field = list.data;
+    *store->list_count = list.end;
+    return true;
+}
+
+static void clear_bytes(void *field, size_t length)
+{
+    (void)length;
+    free(*(uint8_t **)field);
+    *(uint8_t **)field = NULL;
+}
+
+/* A backend's index is for who knows the backends: config.c. */
+static bool store_nothing(struct conf_store *store)
+{
+    (void)store;
+    return true;
+}
+
+const struct conf_type type_path = {
+    .values = "path", .store = store_path, .clear = conf_clear_text};
+const struct conf_type type_file = {
+    .values = "file", .store = store_file, .clear = conf_clear_text};
+const struct conf_type type_backend = {.values = "name", .store = store_nothing};
+const struct conf_type type_address = {
+    .values = "address", .store = store_address, .clear = clear_addresses};
+const struct conf_type type_listen = {
+    .values = "address", .store = store_listen, .clear = clear_addresses};
+const struct conf_type type_listen_list = {.values = "list of addresses",
+                                           .list = true,
+                                           .store = store_listen_list,
+                                           .clear = clear_listen_list};
+const struct conf_type type_alpn_list = {
+    .values = "list of names", .list = true, .store = store_alpn_list, .clear = clear_bytes};

@@ -1,0 +1,18 @@
+/*
+ * The types of directives that only immure-proxy.conf has. Their context (conf/value.h) is the
+ * folder that relative paths are relative to, a string.
+ */
+#ifndef PROXY_CONFIG_TYPES_H
+#define PROXY_CONFIG_TYPES_H
+
+#include "conf/value.h"
+
+extern const struct conf_type type_path;        /* char *; need not exist */
+extern const struct conf_type type_file;        /* char *; must be readable */
+extern const struct conf_type type_backend;     /* size_t, which config.c finds */
+extern const struct conf_type type_address;     /* struct address, to connect to */
+extern const struct conf_type type_listen;      /* struct address, to listen on */
+extern const struct conf_type type_listen_list; /* struct address *, and their number */
+extern const struct conf_type type_alpn_list;   /* uint8_t *, and its length */
+
+#endif
