@@ -27,12 +27,11 @@ static void decoder_free(void *context)
     (void)context;
 }
 
-/* All that the file says of a key. */
+/* Keys; who wants nothing but their parameters looks for a block of those. 0: whatever there is. */
 static int decoder_does_selection(void *context, int selection)
 {
     (void)context;
-    (void)selection;
-    return 1;
+    return selection == 0 || (selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0;
 }
 
 /*
@@ -90,31 +89,80 @@ static int give_der(uint8_t *der, size_t length, OSSL_CALLBACK *callback, void *
     return callback(params, arg);
 }
 
+/* One block of PEM, which may be anything, somebody's private key included. */
+struct block {
+    char *label, *header;
+    uint8_t *data;
+    long length;
+};
+
+/* False: there is no further one, or it is damaged. */
+static bool block_read(struct block *block, BIO *bio)
+{
+    *block = (struct block){.length = 0};
+    return PEM_read_bio(bio, &block->label, &block->header, &block->data, &block->length) == 1;
+}
+
+static void block_free(struct block *block)
+{
+    OPENSSL_free(block->label);
+    OPENSSL_free(block->header);
+    OPENSSL_clear_free(block->data, (size_t)block->length);
+}
+
+static bool names_private_key(const char *label)
+{
+    static const char end[] = "PRIVATE KEY";
+    size_t length = strlen(label);
+    return length >= strlen(end) && strcmp(label + length - strlen(end), end) == 0;
+}
+
+/*
+ * The next block if it is a key reference. Who wants a private key gets the first one that comes,
+ * whatever stands before it: PEM_read_bio_PrivateKey() itself would go on to the next block only if
+ * the application has left no error on OpenSSL's queue, and reading a chain of certificates leaves
+ * one. False: the position is behind the next block, as OpenSSL's own decoder leaves it, and the
+ * other decoders see to it.
+ */
+static bool find_reference(struct block *block, BIO *bio, int selection)
+{
+    bool behind_others = (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0;
+    int next = -1;
+    while (block_read(block, bio)) {
+        if (strcmp(block->label, IMMURE_REFERENCE_LABEL) == 0)
+            return true;
+        bool ends = !behind_others || names_private_key(block->label);
+        block_free(block);
+        if (next < 0)
+            next = BIO_tell(bio);
+        if (ends)
+            break;
+    }
+    if (next >= 0)
+        (void)BIO_seek(bio, next);
+    return false;
+}
+
 /* What is no key reference is left to the other decoders: 1, and the callback is not called. */
 static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback,
                       void *arg, OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
     const struct provider *provider = context;
-    char *label = NULL, *header = NULL;
-    uint8_t *der = NULL;
-    long length = 0;
+    struct block block;
     int result = 1;
-    (void)selection;
     (void)phrase;
     (void)phrase_arg;
     BIO *bio = BIO_new_from_core_bio(provider->context, in);
     if (bio == NULL)
         return 0;
     ERR_set_mark();
-    bool found = PEM_read_bio(bio, &label, &header, &der, &length) == 1 &&
-                 strcmp(label, IMMURE_REFERENCE_LABEL) == 0;
+    bool found = find_reference(&block, bio, selection);
     ERR_pop_to_mark();
-    if (found)
-        result = reference_check(provider, der, (size_t)length) &&
-                 give_der(der, (size_t)length, callback, arg);
-    OPENSSL_free(label);
-    OPENSSL_free(header);
-    OPENSSL_free(der);
+    if (found) {
+        result = reference_check(provider, block.data, (size_t)block.length) &&
+                 give_der(block.data, (size_t)block.length, callback, arg);
+        block_free(&block);
+    }
     BIO_free(bio);
     return result;
 }

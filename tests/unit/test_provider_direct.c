@@ -35,23 +35,80 @@ static void test_reference_of_every_key(void **state)
     fake_immured_end(&immured);
 }
 
-/* A file with the chain before the key, as HAProxy has it. */
-static void test_reference_behind_a_certificate(void **state)
+/* A file with a chain of certificates and then the key, as lighttpd and HAProxy have it. */
+static BIO *chain_and_reference(size_t key)
+{
+    BIO *file = BIO_new(BIO_s_mem());
+    char *text = reference_text(&keys[key], NOWHERE);
+    assert_int_equal(PEM_write_bio_X509(file, certificates[key]), 1);
+    assert_int_equal(PEM_write_bio_X509(file, certificates[RSA_2048]), 1);
+    BIO_puts(file, text);
+    free(text);
+    return file;
+}
+
+static EVP_PKEY *read_key(BIO *file)
+{
+    assert_int_equal(BIO_seek(file, 0), 0);
+    return PEM_read_bio_PrivateKey_ex(file, NULL, NULL, NULL, context, IMMURE_OPENSSL_PROPERTIES);
+}
+
+static size_t read_certificates(BIO *file)
+{
+    size_t count = 0;
+    X509 *certificate;
+    assert_int_equal(BIO_seek(file, 0), 0);
+    while ((certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
+        X509_free(certificate);
+        count++;
+    }
+    return count;
+}
+
+static void test_reference_behind_certificates(void **state)
 {
     (void)state;
-    BIO *bio = BIO_new(BIO_s_mem());
-    assert_int_equal(PEM_write_bio_X509(bio, certificates[P_256]), 1);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        BIO *file = chain_and_reference(i);
+        EVP_PKEY *key = read_key(file);
+        assert_non_null(key);
+        assert_int_equal(ERR_peek_error(), 0);
+        X509 *certificate = certificate_in_context(i);
+        assert_int_equal(X509_check_private_key(certificate, key), 1);
+        X509_free(certificate);
+        EVP_PKEY_free(key);
+
+        /* The end of the chain is an error on the queue, for lighttpd when it looks for the key,
+         * and for HAProxy when it reads the next file. It stays the only one, and hides no key. */
+        assert_int_equal(read_certificates(file), 2);
+        key = read_key(file);
+        assert_non_null(key);
+        assert_int_equal(ERR_GET_REASON(ERR_get_error()), PEM_R_NO_START_LINE);
+        assert_int_equal(ERR_get_error(), 0);
+        EVP_PKEY_free(key);
+        BIO_free(file);
+    }
+}
+
+/* Another key, or none, is found as if there were no key references. */
+static void test_other_keys_in_a_file(void **state)
+{
+    (void)state;
+    BIO *file = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509(file, certificates[RSA_2048]), 1);
+    assert_null(read_key(file));
+    assert_int_equal(ERR_GET_REASON(ERR_get_error()), ERR_R_UNSUPPORTED);
+    assert_int_equal(ERR_get_error(), 0);
+    assert_int_equal(PEM_write_bio_PrivateKey(file, keys[P_384].private, NULL, NULL, 0, NULL, NULL),
+                     1);
     char *text = reference_text(&keys[P_256], NOWHERE);
-    BIO_puts(bio, text);
-    EVP_PKEY *key =
-        PEM_read_bio_PrivateKey_ex(bio, NULL, NULL, NULL, context, IMMURE_OPENSSL_PROPERTIES);
-    assert_non_null(key);
-    X509 *certificate = certificate_in_context(P_256);
-    assert_int_equal(X509_check_private_key(certificate, key), 1);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    BIO_free(bio);
+    BIO_puts(file, text);
     free(text);
+    EVP_PKEY *key = read_key(file);
+    assert_non_null(key);
+    assert_int_equal(EVP_PKEY_eq(key, keys[P_384].private), 1);
+    EVP_PKEY_free(key);
+    BIO_free(file);
 }
 
 static void test_damaged_reference(void **state)
@@ -342,7 +399,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_of_every_key),
-        cmocka_unit_test(test_reference_behind_a_certificate),
+        cmocka_unit_test(test_reference_behind_certificates),
+        cmocka_unit_test(test_other_keys_in_a_file),
         cmocka_unit_test(test_damaged_reference),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_immured_comes_back),
