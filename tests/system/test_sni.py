@@ -21,12 +21,14 @@ class ServerName(harness.SystemTest):
         cls.ecdsa = certificate("p-256", "both.example")
         cls.wildcard = certificate("p-256", "*.wild.example")
         cls.exact = certificate("p-256", "exact.wild.example")
+        cls.rsa_only = certificate("rsa-2048", "rsa.wild.example")
 
     def setUp(self):
         super().setUp()
         backend = self.own(backends.Backend(backends.echo))
         self.proxy = self.start_proxy(
-            [self.first, self.rsa, self.ecdsa, self.wildcard, self.exact], backend.address)
+            [self.first, self.rsa, self.ecdsa, self.wildcard, self.exact, self.rsa_only],
+            backend.address)
 
     def served(self, name, version=None, ciphers=None):
         tls = clients.context(version)
@@ -65,6 +67,13 @@ class ServerName(harness.SystemTest):
                     self.assertTrue(good, output[-1500:])
                     # OpenSSL 3.5 names the scheme, 3.0 its kind of key.
                     self.assertRegex(output, rf"Peer signature type: ({algorithm}|{kind}(-PSS)?)\n")
+
+    def test_a_wildcard_fills_in(self):
+        """For a type of key that the exact name has no certificate of."""
+        for cipher, expected in (("ECDHE-RSA-AES128-GCM-SHA256", self.rsa_only),
+                                 ("ECDHE-ECDSA-AES128-GCM-SHA256", self.wildcard)):
+            with self.subTest(cipher=cipher):
+                self.assertEqual(self.served("rsa.wild.example", clients.TLS12, cipher), leaf(expected))
 
     def test_nothing_in_common_is_an_alert(self):
         output, good = clients.s_client(self.proxy.port, "-tls1_3", "-sigalgs", "ed25519")

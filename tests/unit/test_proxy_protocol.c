@@ -1,5 +1,6 @@
 /* PROXY headers, read and written: v1, v2 and its TLVs. */
 #include "proxy/worker/proxy_protocol.h"
+#include "proxy/worker/server_name.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -326,6 +327,13 @@ static X509 *self_signed(EVP_PKEY *key)
     return certificate;
 }
 
+static int take_name(SSL *ssl, int *alert, void *arg)
+{
+    (void)alert, (void)arg;
+    server_name_take(ssl);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 static int choose_h2(SSL *ssl, const unsigned char **out, unsigned char *length,
                      const unsigned char *in, unsigned in_length, void *arg)
 {
@@ -351,6 +359,8 @@ static struct tls_pair tls_pair_new(EVP_PKEY *key, int version, bool names)
     assert_int_equal(SSL_CTX_use_PrivateKey(pair.server_context, key), 1);
     SSL_CTX_set_max_proto_version(pair.server_context, version);
     SSL_CTX_set_alpn_select_cb(pair.server_context, choose_h2, NULL);
+    assert_true(server_name_init());
+    SSL_CTX_set_client_hello_cb(pair.server_context, take_name, NULL);
     X509_free(certificate);
 
     pair.server = SSL_new(pair.server_context);

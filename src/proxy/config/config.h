@@ -81,6 +81,7 @@ struct config {
     int log_level; /* enum log_level */
     unsigned max_connections;
     size_t listen_backlog;
+    unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget; /* of one loop turn */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
     uint64_t half_close_timeout; /* after one direction has ended */

@@ -13,6 +13,7 @@
 #define CONNECTIONS_MAX 10000000
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
+#define SESSION_CACHE_MAX 1000000
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
 #define TEXT_OF_(value) #value
@@ -126,6 +127,10 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, connect_timeout),
      .text = "To connect to a backend."},
+    {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
+     .most = SESSION_CACHE_MAX, CONF_FIELD(struct config, session_cache),
+     .text = "Sessions of TLS 1.2 clients without tickets that a worker keeps, to be resumed by "
+             "their session ids: half a KiB each, and the oldest gives way. `0`: none is kept."},
     {SECTION_TOP, "idle-timeout", &conf_duration, .standard = "10m", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, idle_timeout),
      .text = "How long an established connection may carry nothing either way. The default is "

@@ -137,6 +137,9 @@ void connection_close(struct connection *connection)
         metric_add(&thread->metrics->handshaking, (uint64_t)-1);
     PROBE(immure_proxy, closed, connection, connection->state);
     connection->state = CONNECTION_CLOSED;
+    /* else libssl would end the session, too, for want of a close_notify (RFC 5246, 7.2.1) */
+    if (connection->ssl != NULL)
+        SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(connection->ssl);
     connection->ssl = NULL;
     watch_close(&connection->client);

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "base/bytes.h"
+#include "proxy/worker/server_name.h"
 
 #define V1_SIGNATURE "PROXY "
 #define V1_LENGTH_MAX 107 /* with CR LF; section 2.1 */
@@ -321,7 +322,7 @@ static void write_ssl_tlvs(struct writer *writer, SSL *ssl)
     unsigned alpn_length;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     write_tlv(writer, TLV_ALPN, alpn, alpn_length);
-    write_tlv_text(writer, TLV_AUTHORITY, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    write_tlv_text(writer, TLV_AUTHORITY, server_name_of(ssl));
 
     uint8_t room[PROXY_HEADER_MAX / 2];
     struct writer inner = writer_of(room, sizeof room);

@@ -34,7 +34,7 @@ static void command(void *owner, const struct control_message *message)
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
     } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
-        thread->tls->tickets.keys = message->tickets;
+        thread->tls->sessions.tickets.keys = message->tickets;
     }
 }
 
@@ -186,7 +186,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->keys.owner = thread;
     thread->keys.command = command;
     size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
-    thread->tls = tls_open(config, setup->tickets, error);
+    thread->tls = tls_open(config, setup->tickets, setup->sessions, error);
     if (thread->tls != NULL && loop_open(&thread->loop) &&
         keylink_open(&thread->keys, setup->control, config->signing, requests) &&
         open_listeners(thread, setup->listeners))

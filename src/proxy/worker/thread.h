@@ -55,7 +55,8 @@ struct thread_setup {
     struct connection_limit *limit;
     const struct config *config;
     const struct ticket_keys *tickets;
-    const int *listeners; /* in the order of the configuration's addresses */
+    struct session_cache *sessions; /* NULL: none */
+    const int *listeners;           /* in the order of the configuration's addresses */
     int control;
     unsigned number;
 };

@@ -60,13 +60,14 @@ static bool is_named(const struct ticket_key *key, const unsigned char *name)
 }
 
 /* Returns what SSL_CTX_set_tlsext_ticket_key_evp_cb(3) asks for: -1 error, 0 unknown key (a full
- * handshake follows), 1 good, 2 good and to be renewed. */
+ * handshake follows), 1 good, 2 good and to be renewed. A TLS 1.3 client uses a ticket once (RFC
+ * 8446, appendix C.4), so that each resumption brings it the next one. */
 static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                           EVP_MAC_CTX *mac, int encrypt)
 {
     struct tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), tickets_index());
     const struct ticket_key *key = &tickets->keys.current;
-    int good = 1;
+    int good = SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
     if (encrypt) {
         if (!next_iv(tickets, iv))
             return -1;
@@ -80,20 +81,8 @@ static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_
     return set_key(tickets, key, iv, cipher, mac, encrypt) ? good : -1;
 }
 
-/* By its id a session is found in a cache, and here is none: random bytes would be drawn for each
- * ticket, and no client would see them. */
-static int make_session_id(SSL *ssl, unsigned char *id, unsigned *length)
-{
-    (void)ssl;
-    id[0] = 0;
-    *length = 1;
-    return 1;
-}
-
 bool tickets_use(struct tickets *tickets, SSL_CTX *ssl_context, unsigned count)
 {
-    SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_generate_session_id(ssl_context, make_session_id);
     if (count == 0)
         SSL_CTX_set_options(ssl_context, SSL_OP_NO_TICKET);
     return SSL_CTX_set_num_tickets(ssl_context, count) == 1 &&

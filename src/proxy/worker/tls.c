@@ -1,6 +1,5 @@
 #include "proxy/worker/tls.h"
 
-#include <ctype.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +9,7 @@
 #include "immure/openssl.h"
 #include "proxy/worker/certificate.h"
 #include "proxy/worker/client_bio.h"
-
-#define SERVER_NAME_MAX 255
+#include "proxy/worker/server_name.h"
 
 /* For handshakes, and for everything else. */
 #define HANDSHAKE_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_WANTED
@@ -30,15 +28,37 @@ static bool name_matches(const struct tls_certificate *certificate, const char *
     return false;
 }
 
+/* "*.example.com" for "www.example.com": a wildcard stands for exactly one label (RFC 6125, section
+ * 6.4.3). False: the name has no such form. */
+static bool wildcard_for(const char *name, char wildcard[SERVER_NAME_MAX + 1])
+{
+    const char *dot = strchr(name, '.');
+    if (dot == NULL || dot == name || strlen(dot) + 1 > SERVER_NAME_MAX)
+        return false;
+    wildcard[0] = '*';
+    strcpy(wildcard + 1, dot);
+    return true;
+}
+
 /* Of two certificates of one type for the same name the first in the file is served. */
+static void add_certificates(struct selection *selection, const struct tls_frontend *frontend,
+                             const char *name)
+{
+    for (size_t i = 0; i < frontend->certificate_count; i++) {
+        struct tls_certificate *certificate = &frontend->certificates[i];
+        if (selection->of[certificate->kind] == NULL && name_matches(certificate, name))
+            selection->of[certificate->kind] = certificate;
+    }
+}
+
+/* A wildcard fills in for the key types that the name itself has no certificate of. */
 static struct selection select_certificates(const struct tls_frontend *frontend, const char *name)
 {
     struct selection selection = {{NULL}};
-    for (size_t i = 0; i < frontend->certificate_count; i++) {
-        struct tls_certificate *certificate = &frontend->certificates[i];
-        if (selection.of[certificate->kind] == NULL && name_matches(certificate, name))
-            selection.of[certificate->kind] = certificate;
-    }
+    char wildcard[SERVER_NAME_MAX + 1];
+    add_certificates(&selection, frontend, name);
+    if (wildcard_for(name, wildcard))
+        add_certificates(&selection, frontend, wildcard);
     return selection;
 }
 
@@ -58,37 +78,43 @@ static int compare_name(const void *key, const void *element)
     return strcmp(key, ((const struct tls_name *)element)->name);
 }
 
-static SSL_CTX *find_name(const struct tls_frontend *frontend, const char *name)
+static const struct tls_context *find_exactly(const struct tls_frontend *frontend, const char *name)
 {
     const struct tls_name *found =
         bsearch(name, frontend->names, frontend->name_count, sizeof *frontend->names, compare_name);
     return found != NULL ? found->context : NULL;
 }
 
-/* Exact names before wildcards, and a wildcard stands for exactly one label (RFC 6125,
- * section 6.4.3). */
-static int select_context(SSL *ssl, int *alert, void *arg)
+/* Exact names before wildcards. NULL: nobody has the name. */
+static const struct tls_context *find_name(const struct tls_frontend *frontend, const char *name)
+{
+    char wildcard[SERVER_NAME_MAX + 1];
+    const struct tls_context *context = name != NULL ? find_exactly(frontend, name) : NULL;
+    if (context == NULL && name != NULL && wildcard_for(name, wildcard))
+        context = find_exactly(frontend, wildcard);
+    return context;
+}
+
+/* Before libssl looks for a session to resume: the certificates and the scope of sessions. */
+static int choose(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_frontend *frontend = arg;
+    const char *name = server_name_take(ssl);
+    const struct tls_context *context = find_name(frontend, name);
+    if (context == NULL)
+        context = &frontend->contexts[0];
+    if (SSL_set_SSL_CTX(ssl, context->ssl_context) != NULL &&
+        sessions_set_scope(&frontend->tls->sessions, ssl, context->scope, name))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* Tells the client whether its name is one that is served. */
+static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 {
     (void)alert;
-    const struct tls_frontend *frontend = arg;
-    const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    char name[SERVER_NAME_MAX + 1];
-    size_t length = asked != NULL ? strlen(asked) : 0;
-    if (length == 0 || length > SERVER_NAME_MAX)
-        return SSL_TLSEXT_ERR_NOACK;
-    for (size_t i = 0; i <= length; i++)
-        name[i] = (char)tolower((unsigned char)asked[i]);
-
-    SSL_CTX *context = find_name(frontend, name);
-    char *dot = strchr(name, '.');
-    if (context == NULL && dot != NULL && dot > name) {
-        dot[-1] = '*';
-        context = find_name(frontend, dot - 1);
-    }
-    if (context == NULL)
-        return SSL_TLSEXT_ERR_NOACK;
-    SSL_set_SSL_CTX(ssl, context);
-    return SSL_TLSEXT_ERR_OK;
+    return find_name(arg, server_name_of(ssl)) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 static bool use_selection(SSL_CTX *context, const struct selection *selection)
@@ -112,13 +138,26 @@ static bool set_protocol(SSL_CTX *context, const struct frontend_config *config)
            (config->groups == NULL || SSL_CTX_set1_groups_list(context, config->groups) == 1);
 }
 
-/* Sessions are of the frontend: one made under a name resumes under it, whichever context made it.
- */
-static bool set_session_id(SSL_CTX *context, const struct frontend_config *config)
+/* A set of certificates is known by its names and its types of keys, so that sessions outlive the
+ * renewal of a certificate. */
+static bool set_scope(struct tls_context *made, const struct tls_frontend *frontend,
+                      const struct selection *selection)
 {
-    unsigned char digest[32];
-    return EVP_Digest(config->name, strlen(config->name), digest, NULL, EVP_sha256(), NULL) == 1 &&
-           SSL_CTX_set_session_id_context(context, digest, sizeof digest) == 1;
+    const struct sessions *sessions = &frontend->tls->sessions;
+    EVP_MD_CTX *hash = sessions->hash;
+    const char *name = frontend->config->name;
+    bool good = EVP_DigestInit_ex2(hash, sessions->sha256, NULL) == 1 &&
+                EVP_DigestUpdate(hash, name, strlen(name) + 1) == 1;
+    for (int kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
+        const struct tls_certificate *certificate = selection->of[kind];
+        size_t count = certificate != NULL ? certificate->name_count : 0;
+        good = good && EVP_DigestUpdate(hash, &kind, sizeof kind) == 1 &&
+               EVP_DigestUpdate(hash, &count, sizeof count) == 1;
+        for (size_t i = 0; good && i < count; i++)
+            good = EVP_DigestUpdate(hash, certificate->names[i],
+                                    strlen(certificate->names[i]) + 1) == 1;
+    }
+    return good && EVP_DigestFinal_ex(hash, made->scope, NULL) == 1;
 }
 
 static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
@@ -133,32 +172,33 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1); /* else two reads a record */
-    if (!set_protocol(context, config) || !set_session_id(context, config) ||
-        !use_selection(context, selection) ||
-        !tickets_use(&tls->tickets, context, config->tickets)) {
+    if (!set_protocol(context, config) || !use_selection(context, selection) ||
+        !sessions_use(&tls->sessions, context, config->tickets)) {
         SSL_CTX_free(context);
         return NULL;
     }
     if (config->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(context, select_alpn, (void *)config);
-    SSL_CTX_set_tlsext_servername_callback(context, select_context);
+    SSL_CTX_set_client_hello_cb(context, choose, frontend);
+    SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);
     SSL_CTX_set_tlsext_servername_arg(context, frontend);
     return context;
 }
 
-/* The context that serves this set of certificates, made when there is none. */
-static SSL_CTX *context_for(struct tls *tls, struct tls_frontend *frontend, struct selection *known,
-                            const struct selection *wanted)
+/* What serves this set of certificates, made when there is none. */
+static const struct tls_context *context_for(struct tls *tls, struct tls_frontend *frontend,
+                                             struct selection *known,
+                                             const struct selection *wanted)
 {
     for (size_t i = 0; i < frontend->context_count; i++)
         if (memcmp(&known[i], wanted, sizeof *wanted) == 0)
-            return frontend->contexts[i];
-    SSL_CTX *context = make_context(tls, frontend, wanted);
-    if (context == NULL)
+            return &frontend->contexts[i];
+    struct tls_context *made = &frontend->contexts[frontend->context_count];
+    made->ssl_context = make_context(tls, frontend, wanted);
+    if (made->ssl_context == NULL)
         return NULL;
-    known[frontend->context_count] = *wanted;
-    frontend->contexts[frontend->context_count++] = context;
-    return context;
+    known[frontend->context_count++] = *wanted;
+    return set_scope(made, frontend, wanted) ? made : NULL;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -223,6 +263,7 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
                           const struct config *config, const struct frontend_config *from,
                           struct conf_error *error)
 {
+    frontend->tls = tls;
     frontend->config = from;
     frontend->certificates = calloc(from->certificate_count, sizeof *frontend->certificates);
     if (frontend->certificates == NULL)
@@ -251,7 +292,7 @@ static bool open_library(struct tls *tls, const struct config *config)
 }
 
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct conf_error *error)
+                     struct session_cache *cache, struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
     struct tls *tls = calloc(1, sizeof *tls);
@@ -260,7 +301,7 @@ struct tls *tls_open(const struct config *config, const struct ticket_keys *keys
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
     tls->client_bio = client_bio_method();
     bool good = open_library(tls, config) && tls->frontends != NULL && tls->client_bio != NULL &&
-                tickets_init(&tls->tickets, tls->library, keys);
+                server_name_init() && sessions_init(&tls->sessions, tls->library, keys, cache);
     for (size_t i = 0; good && i < config->frontend_count; i++) {
         tls->frontend_count++;
         good = open_frontend(tls, &tls->frontends[i], config, &config->frontends[i], error);
@@ -274,7 +315,7 @@ struct tls *tls_open(const struct config *config, const struct ticket_keys *keys
 static void close_frontend(struct tls_frontend *frontend)
 {
     for (size_t i = 0; i < frontend->context_count; i++)
-        SSL_CTX_free(frontend->contexts[i]);
+        SSL_CTX_free(frontend->contexts[i].ssl_context);
     for (size_t i = 0; i < frontend->certificate_count; i++)
         certificate_unload(&frontend->certificates[i]);
     free(frontend->contexts);
@@ -289,7 +330,7 @@ void tls_close(struct tls *tls)
     for (size_t i = 0; i < tls->frontend_count; i++)
         close_frontend(&tls->frontends[i]);
     free(tls->frontends);
-    tickets_release(&tls->tickets);
+    sessions_release(&tls->sessions);
     fast_handshake_close(tls->fast);
     immure_openssl_context_free(tls->library);
     BIO_meth_free(tls->client_bio);
@@ -298,7 +339,7 @@ void tls_close(struct tls *tls)
 
 SSL *tls_accept(const struct tls_frontend *frontend)
 {
-    SSL *ssl = SSL_new(frontend->contexts[0]);
+    SSL *ssl = SSL_new(frontend->contexts[0].ssl_context);
     if (ssl != NULL)
         SSL_set_accept_state(ssl);
     return ssl;

@@ -10,21 +10,26 @@
 #include <openssl/ssl.h>
 
 #include "proxy/config/config.h"
-#include "proxy/worker/tickets.h"
+#include "proxy/worker/sessions.h"
 
 struct tls_certificate; /* a chain, its key and the names it is for: certificate.h */
 
-/* One SSL_CTX for each distinct set of certificates (at most one of each key type) that some name
- * has. */
+/* One for each distinct set of certificates (at most one of each key type) that some name has. */
+struct tls_context {
+    SSL_CTX *ssl_context;
+    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, but for the name */
+};
+
 struct tls_frontend {
+    struct tls *tls;
     const struct frontend_config *config;
     struct tls_certificate *certificates;
     size_t certificate_count;
-    SSL_CTX **contexts; /* the first is the default: no SNI, or a name that nobody has */
+    struct tls_context *contexts; /* the first is the default: no SNI, or a name that nobody has */
     size_t context_count;
     struct tls_name {
         char *name; /* lower case; may begin with "*." */
-        SSL_CTX *context;
+        const struct tls_context *context;
     } * names; /* sorted */
     size_t name_count;
 };
@@ -33,14 +38,15 @@ struct tls {
     OSSL_LIB_CTX *library;
     struct fast_handshake *fast; /* NULL: off */
     BIO_METHOD *client_bio;
-    struct tickets tickets;
+    struct sessions sessions;
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
 };
 
-/* Reads every chain (and key, in-process). NULL: *error says which file and why. */
+/* Reads every chain (and key, in-process). `cache` is all threads' and outlives it; NULL: there is
+ * none. NULL: *error says which file and why. */
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct conf_error *error);
+                     struct session_cache *cache, struct conf_error *error);
 void tls_close(struct tls *tls);
 
 /* A server-side SSL for a connection of this frontend. NULL: out of memory. */

@@ -26,7 +26,8 @@
 
 struct worker {
     const struct worker_setup *setup;
-    struct connection_limit limit; /* of all threads together */
+    struct connection_limit limit;  /* of all threads together */
+    struct session_cache *sessions; /* the same; NULL: none */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
@@ -50,13 +51,16 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
     worker->threads = calloc(count, sizeof(struct thread *));
-    if (worker->threads == NULL)
+    if (setup->config->session_cache > 0)
+        worker->sessions = session_cache_new(setup->config->session_cache);
+    if (worker->threads == NULL || (worker->sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
         unsigned number = worker->thread_count;
         struct thread_setup thread_setup = {.limit = &worker->limit,
                                             .config = setup->config,
                                             .tickets = &setup->tickets,
+                                            .sessions = worker->sessions,
                                             .listeners = setup->listeners[number],
                                             .control = setup->controls[number],
                                             .number = number};
@@ -94,7 +98,8 @@ static void take_tickets(struct worker *worker)
         return;
     for (unsigned i = 0; i < worker->thread_count; i++) {
         struct thread *thread = worker->threads[i];
-        ticket_renewal_begin(&thread->tickets, &thread->tls->tickets, &thread->keys, &keys, at);
+        ticket_renewal_begin(&thread->tickets, &thread->tls->sessions.tickets, &thread->keys, &keys,
+                             at);
     }
     OPENSSL_cleanse(&keys, sizeof keys);
 }
@@ -249,6 +254,7 @@ static void unload(struct worker *worker)
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
+    session_cache_free(worker->sessions);
 }
 
 /* The same for all threads. */
