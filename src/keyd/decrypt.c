@@ -1,11 +1,22 @@
 #include "keyd/decrypt.h"
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 #include <openssl/rsa.h>
+#include <string.h>
+
+#define VERSION_SIZE 2
+#define REJECTION_DIGEST "SHA384" /* is as long as a premaster secret */
+#define SECRET_SIZE 32            /* of SHA-256 */
+
+/* What is decrypted, and what is taken in its place. */
+struct premaster {
+    uint8_t bytes[WIRE_PREMASTER_SIZE];
+};
 
 static EVP_PKEY_CTX *context_new(const struct job *job)
 {
@@ -23,19 +34,70 @@ static EVP_PKEY_CTX *context_new(const struct job *job)
     return NULL;
 }
 
+/* False: the ciphertext is not even a number below the modulus, which whoever sent it knows. */
+static bool decrypt(EVP_PKEY_CTX *context, const struct job *job, struct premaster *premaster)
+{
+    size_t length = sizeof premaster->bytes;
+    return EVP_PKEY_decrypt(context, premaster->bytes, &length, job->message, job->message_length) >
+               0 &&
+           length == sizeof premaster->bytes;
+}
+
+/* SHA-256 of the private exponent. */
+static bool derive_secret(const struct key *key, uint8_t secret[SECRET_SIZE])
+{
+    uint8_t bytes[WIRE_CIPHERTEXT_MAX];
+    BIGNUM *exponent = NULL;
+    bool good = EVP_PKEY_get_bn_param(key->pair, OSSL_PKEY_PARAM_RSA_D, &exponent) == 1 &&
+                BN_bn2binpad(exponent, bytes, (int)key->signature_max) > 0 &&
+                EVP_Q_digest(NULL, "SHA256", NULL, bytes, key->signature_max, secret, NULL) == 1;
+    BN_clear_free(exponent);
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return good;
+}
+
+/* The version as in a premaster secret, then what HMAC makes of version and ciphertext. */
+static bool reject(const struct job *job, struct premaster *premaster)
+{
+    uint8_t secret[SECRET_SIZE], asked[VERSION_SIZE + WIRE_CIPHERTEXT_MAX];
+    const uint8_t version[VERSION_SIZE] = {(uint8_t)(job->client_version >> 8),
+                                           (uint8_t)job->client_version};
+    if (job->message_length > WIRE_CIPHERTEXT_MAX || !derive_secret(job->key, secret))
+        return false;
+    memcpy(asked, version, VERSION_SIZE);
+    memcpy(asked + VERSION_SIZE, job->message, job->message_length);
+    bool good = EVP_Q_mac(NULL, "HMAC", NULL, REJECTION_DIGEST, NULL, secret, sizeof secret, asked,
+                          VERSION_SIZE + job->message_length, premaster->bytes,
+                          sizeof premaster->bytes, NULL) != NULL;
+    memcpy(premaster->bytes, version, VERSION_SIZE);
+    OPENSSL_cleanse(secret, sizeof secret);
+    return good;
+}
+
+/* `a` where `b` is the same, else `otherwise`, in a time that does not tell which. */
+static void choose(uint8_t *chosen, const struct premaster *a, const struct premaster *b,
+                   bool comparable, const struct premaster *otherwise)
+{
+    unsigned different = (unsigned)CRYPTO_memcmp(a, b, sizeof *a) | !comparable; /* a byte */
+    uint8_t mask = (uint8_t)((0 - different) >> 8);
+    for (size_t i = 0; i < sizeof a->bytes; i++)
+        chosen[i] = (uint8_t)((a->bytes[i] & ~mask) | (otherwise->bytes[i] & mask));
+}
+
 void decrypt_run(struct job *job)
 {
+    struct premaster first = {{0}}, second = {{0}}, rejected = {{0}};
     EVP_PKEY_CTX *context = context_new(job);
-    size_t length = WIRE_PREMASTER_SIZE;
     job->signature_length = WIRE_PREMASTER_SIZE;
-    if (context == NULL)
+    if (context != NULL && reject(job, &rejected)) {
+        bool both = decrypt(context, job, &first) & decrypt(context, job, &second);
+        choose(job->signature, &first, &second, both, &rejected);
+    } else {
         job->error = IMMURE_E_SIGNING;
-    /* Not even a number below the modulus: whoever sent it knows that, but need not be told. */
-    else if (EVP_PKEY_decrypt(context, job->signature, &length, job->message,
-                              job->message_length) <= 0 ||
-             length != WIRE_PREMASTER_SIZE)
-        job->error = RAND_priv_bytes(job->signature, WIRE_PREMASTER_SIZE) == 1 ? IMMURE_OK
-                                                                               : IMMURE_E_SIGNING;
+    }
     EVP_PKEY_CTX_free(context);
+    OPENSSL_cleanse(&first, sizeof first);
+    OPENSSL_cleanse(&second, sizeof second);
+    OPENSSL_cleanse(&rejected, sizeof rejected);
     ERR_clear_error();
 }

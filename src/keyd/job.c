@@ -26,7 +26,6 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
 
 void job_free(struct job *job)
 {
-    if (job->operation == JOB_DECRYPT)
-        explicit_bzero(job->signature, WIRE_PREMASTER_SIZE);
+    explicit_bzero(job, sizeof *job + job->message_length + job->key->signature_max);
     free(job);
 }

@@ -54,6 +54,7 @@ struct job {
 /* Copies the message. `scheme` NULL: a decryption. NULL: out of memory. */
 struct job *job_new(const struct key *key, const struct wire_scheme *scheme, const uint8_t *message,
                     size_t message_length);
+/* Wipes all of it: a premaster secret, or a signature that was withheld, may be there. */
 void job_free(struct job *job);
 
 #endif

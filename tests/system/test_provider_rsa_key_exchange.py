@@ -35,20 +35,29 @@ class RsaKeyExchange(immured.ImmuredTest):
 
     def test_premaster_secrets_only(self):
         key = Key("rsa-2048", more=ALLOWED)
-        self.start_immured(key)
+        process = self.start_immured(key)
         client = self.connect()
         good = encrypt(key, PREMASTER)
         self.assertEqual(client.decrypt(key.id, good), PREMASTER)
-        for bad in (encrypt(key, PREMASTER[:-1]), encrypt(key, PREMASTER, "oaep"), bytes(256),
-                    b"\xff" * 256, good[::-1]):
-            first, second = (client.decrypt(key.id, bad) for _ in range(2))
-            self.assertEqual((len(first), len(second)), (48, 48))
-            self.assertNotEqual(first, second, "random each time")
+        bad = (encrypt(key, PREMASTER[:-1]), encrypt(key, PREMASTER, "oaep"), encrypt(key, b"x" * 48),
+               bytes(256), b"\xff" * 256, good[::-1])
+        answers = [client.decrypt(key.id, each) for each in bad]
+        for answer in answers:
+            self.assertEqual((len(answer), answer[:2]), (48, b"\x03\x03"))
+        self.assertEqual(len(set(answers)), len(bad))
         rolled_back = client.decrypt(key.id, good, version=0x0302)
-        self.assertNotEqual(rolled_back, PREMASTER)
-        self.assertEqual(len(rolled_back), 48)
+        self.assertEqual((len(rolled_back), rolled_back[:2]), (48, b"\x03\x02"))
+        self.assertNotEqual(rolled_back[2:], PREMASTER[2:])
         # It signs as well, in the same batches.
         self.assert_served(client, key)
+        # What a question is answered with depends on it and on the key: now, and in the next process.
+        for _ in range(2):
+            self.assertEqual([client.decrypt(key.id, each) for each in bad], answers)
+            self.assertEqual(client.decrypt(key.id, good, version=0x0302), rolled_back)
+            self.assertEqual(client.decrypt(key.id, good), PREMASTER)
+            process.stop()
+            process = self.start_immured(key)
+            client = self.connect()
 
     def test_off_by_default(self):
         allowed, other = Key("rsa-2048", more=ALLOWED), Key("rsa-2048", serial=2)

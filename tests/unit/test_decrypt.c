@@ -16,6 +16,22 @@
 
 static struct key key;
 
+/* The memory whose free() is waited for; NULL: none, or it was given back wiped. */
+static uint8_t *freed;
+static size_t freed_size;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+void __wrap_free(void *memory)
+{
+    if (memory != NULL && memory == freed) {
+        for (size_t i = 0; i < freed_size; i++)
+            assert_int_equal(freed[i], 0);
+        freed = NULL;
+    }
+    __real_free(memory);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -66,15 +82,22 @@ static void test_premaster_secret(void **state)
     assert_memory_equal(premaster, secret, sizeof secret);
 }
 
-/* Each time another one, that has nothing to do with what was encrypted. */
-static void assert_random(const uint8_t *ciphertext, size_t length, uint16_t version,
-                          const uint8_t *secret)
+/* What stands in the place of a premaster secret: what `key` says of this question each time. */
+static void assert_rejected(const uint8_t *ciphertext, size_t length, uint16_t version,
+                            const uint8_t *secret)
 {
-    uint8_t first[WIRE_PREMASTER_SIZE], second[WIRE_PREMASTER_SIZE];
+    const uint8_t begin[] = {(uint8_t)(version >> 8), (uint8_t)version};
+    uint8_t first[WIRE_PREMASTER_SIZE], second[WIRE_PREMASTER_SIZE], other[WIRE_PREMASTER_SIZE];
     decrypt(ciphertext, length, version, first);
     decrypt(ciphertext, length, version, second);
-    assert_memory_not_equal(first, second, WIRE_PREMASTER_SIZE);
-    assert_memory_not_equal(first, secret, WIRE_PREMASTER_SIZE);
+    assert_memory_equal(first, second, WIRE_PREMASTER_SIZE);
+    assert_memory_equal(first, begin, sizeof begin);
+    assert_memory_not_equal(first + sizeof begin, secret + sizeof begin,
+                            WIRE_PREMASTER_SIZE - sizeof begin);
+    /* another version is another question: what stays the same would tell that it is none */
+    decrypt(ciphertext, length, version ^ 3, other);
+    assert_memory_not_equal(first + sizeof begin, other + sizeof begin,
+                            WIRE_PREMASTER_SIZE - sizeof begin);
 }
 
 static void test_implicit_rejection(void **state)
@@ -82,19 +105,76 @@ static void test_implicit_rejection(void **state)
     (void)state;
     uint8_t secret[MODULUS] = {3, 3, 1, 2, 3}, ciphertext[MODULUS];
     encrypt(RSA_PKCS1_PADDING, secret, WIRE_PREMASTER_SIZE, ciphertext);
-    assert_random(ciphertext, MODULUS, 0x0302, secret); /* rolled back */
-    assert_random(ciphertext, MODULUS - 1, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0302, secret); /* rolled back */
+    assert_rejected(ciphertext, MODULUS - 1, 0x0303, secret);
     encrypt(RSA_PKCS1_PADDING, secret, WIRE_PREMASTER_SIZE - 1, ciphertext);
-    assert_random(ciphertext, MODULUS, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0303, secret);
     encrypt(RSA_PKCS1_PADDING, secret, WIRE_PREMASTER_SIZE + 1, ciphertext);
-    assert_random(ciphertext, MODULUS, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0303, secret);
     encrypt(RSA_PKCS1_OAEP_PADDING, secret, WIRE_PREMASTER_SIZE, ciphertext);
-    assert_random(ciphertext, MODULUS, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0303, secret);
     secret[0] = 0; /* no padding at all */
     encrypt(RSA_NO_PADDING, secret, MODULUS, ciphertext);
-    assert_random(ciphertext, MODULUS, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0303, secret);
     memset(ciphertext, 0xff, MODULUS); /* not below the modulus */
-    assert_random(ciphertext, MODULUS, 0x0303, secret);
+    assert_rejected(ciphertext, MODULUS, 0x0303, secret);
+}
+
+/* Eight random bytes of padding and more, as PKCS #1 wants, then 48 bytes that are no premaster
+ * secret of this version: a message of some other protocol, it may be. */
+static void test_other_plaintext(void **state)
+{
+    (void)state;
+    uint8_t plain[WIRE_PREMASTER_SIZE], ciphertext[MODULUS];
+    memset(plain, 'x', sizeof plain);
+    encrypt(RSA_PKCS1_PADDING, plain, sizeof plain, ciphertext);
+    assert_rejected(ciphertext, MODULUS, 0x0303, plain);
+}
+
+static EVP_PKEY *read_again(const EVP_PKEY *pair)
+{
+    uint8_t *der = NULL;
+    int length = i2d_PrivateKey(pair, &der);
+    EVP_PKEY *copy = d2i_AutoPrivateKey(NULL, &(const uint8_t *){der}, length);
+    OPENSSL_free(der);
+    assert_non_null(copy);
+    return copy;
+}
+
+/* The answer depends on the key alone, not on the process, and on all of the key. */
+static void test_answer_is_the_keys(void **state)
+{
+    (void)state;
+    uint8_t ciphertext[MODULUS], before[WIRE_PREMASTER_SIZE], after[WIRE_PREMASTER_SIZE];
+    memset(ciphertext, 1, sizeof ciphertext);
+    decrypt(ciphertext, MODULUS, 0x0303, before);
+    EVP_PKEY *pair = key.pair;
+    key.pair = read_again(pair);
+    decrypt(ciphertext, MODULUS, 0x0303, after);
+    assert_memory_equal(before, after, sizeof before);
+    EVP_PKEY_free(key.pair);
+    key.pair = EVP_RSA_gen(8 * MODULUS);
+    decrypt(ciphertext, MODULUS, 0x0303, after);
+    assert_memory_not_equal(before + 2, after + 2, sizeof before - 2);
+    EVP_PKEY_free(key.pair);
+    key.pair = pair;
+}
+
+/* A job that is freed leaves nothing of what was decrypted. */
+static void test_wiped(void **state)
+{
+    (void)state;
+    uint8_t secret[WIRE_PREMASTER_SIZE] = {3, 3, 1, 2, 3}, ciphertext[MODULUS];
+    encrypt(RSA_PKCS1_PADDING, secret, sizeof secret, ciphertext);
+    uint8_t *bytes = (uint8_t *)job_new(&key, NULL, ciphertext, MODULUS);
+    struct job *job = (struct job *)bytes;
+    job->client_version = 0x0303;
+    decrypt_run(job);
+    assert_memory_equal(job->signature, secret, sizeof secret);
+    freed = bytes;
+    freed_size = sizeof *job + 2 * MODULUS;
+    job_free(job);
+    assert_null(freed);
 }
 
 int main(void)
@@ -102,6 +182,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_premaster_secret),
         cmocka_unit_test(test_implicit_rejection),
+        cmocka_unit_test(test_other_plaintext),
+        cmocka_unit_test(test_answer_is_the_keys),
+        cmocka_unit_test(test_wiped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
