@@ -76,14 +76,14 @@ struct immure_signature {
     const uint8_t *signature; /* as it goes into the TLS handshake; valid during the callback */
     size_t signature_length;
     const char *backend; /* the signing backend in immured: "openssl" ...; a literal */
-    uint64_t queue_ns;   /* how long the request waited in immured's queue */
-    uint64_t sign_ns;    /* how long the backend took, for the batch it was in */
+    uint64_t queue_ns;   /* how long the request waited in immured's queue, to 50 us */
+    uint64_t sign_ns;    /* how long the batch took that it was in, to 50 us */
 };
 
 /*
  * A ClientKeyExchange of TLS 1.2 with RSA key exchange. immured decrypts it where the key's
- * configuration says so. What it answers is a premaster secret in any case: a random one if the
- * ciphertext is none, and nobody is told (RFC 5246, section 7.4.7.1).
+ * configuration says so. What it answers is a premaster secret in any case: one of its own if the
+ * ciphertext is none, the same each time, and nobody is told (RFC 5246, section 7.4.7.1).
  */
 struct immure_decrypt_request {
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
@@ -98,7 +98,7 @@ struct immure_decrypted {
     const char *error_text;   /* as in struct immure_signature */
     const uint8_t *premaster; /* IMMURE_PREMASTER_SIZE bytes; valid during the callback */
     const char *backend;
-    uint64_t queue_ns, decrypt_ns;
+    uint64_t queue_ns, decrypt_ns; /* 0: immured tells nobody */
 };
 
 struct immure_key {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/probe.h"
@@ -15,6 +16,7 @@
 
 /* What is in flight when input pauses can still be answered: SIGNED frames of the longest kind. */
 #define SIGNED_FRAME_MAX (WIRE_HEADER_SIZE + 1 + 8 + 8 + WIRE_SIGNATURE_MAX)
+#define TOLD_STEP (50 * NS_PER_US) /* of the times in replies */
 #define OUTPUT_LIMIT                                                                               \
     (SESSION_OUTPUT_PAUSE + WIRE_FRAME_MAX + (size_t)WIRE_IN_FLIGHT_MAX * SIGNED_FRAME_MAX)
 
@@ -156,20 +158,24 @@ void session_replied(struct session *session, bool put)
     }
 }
 
+/* Nobody is told how long a decryption took, nor how long others took that it waited for. */
 static bool put_decrypted(struct session *session, const struct job *job)
 {
-    struct wire_decrypted answer = {.backend = job->backend->number,
-                                    .queue_ns = job->queue_ns,
-                                    .decrypt_ns = job->sign_ns,
-                                    .premaster = job->signature};
+    struct wire_decrypted answer = {.backend = job->backend->number, .premaster = job->signature};
     return wire_put_decrypted(&session->output, job->id, &answer);
+}
+
+/* To the nearest step: the time of a private operation is not the client's to know exactly. */
+static uint64_t coarse(uint64_t ns)
+{
+    return (ns + TOLD_STEP / 2) / TOLD_STEP * TOLD_STEP;
 }
 
 static bool put_signed(struct session *session, const struct job *job)
 {
     struct wire_signed answer = {.backend = job->backend->number,
-                                 .queue_ns = job->queue_ns,
-                                 .sign_ns = job->sign_ns,
+                                 .queue_ns = coarse(job->queue_ns),
+                                 .sign_ns = coarse(job->sign_ns),
                                  .signature = job->signature,
                                  .signature_length = job->signature_length};
     return wire_put_signed(&session->output, job->id, &answer);

@@ -35,7 +35,8 @@ struct wire_sign {
     size_t message_length;
 };
 
-/* SIGNED: signing backend (1), ns waited in the queue (8), ns of the batch (8), signature (rest) */
+/* SIGNED: signing backend (1), ns waited in the queue (8), ns of the batch (8), both rounded by
+ * immured, signature (rest) */
 struct wire_signed {
     uint8_t backend;
     uint64_t queue_ns, sign_ns;
@@ -53,8 +54,8 @@ struct wire_decrypt {
     size_t ciphertext_length;
 };
 
-/* DECRYPTED: as SIGNED, with a premaster secret of WIRE_PREMASTER_SIZE bytes in the place of the
- * signature */
+/* DECRYPTED: as SIGNED, with no times and a premaster secret of WIRE_PREMASTER_SIZE bytes in the
+ * place of the signature */
 struct wire_decrypted {
     uint8_t backend;
     uint64_t queue_ns, decrypt_ns;
