@@ -53,6 +53,41 @@ class TlsSettings(harness.SystemTest):
             output, good = clients.s_client(self.proxy.port, version, "-groups", "X25519")
             self.assertFalse(good)
 
+    def test_default_groups(self):
+        """None of finite fields, and neither X448 nor P-521: they cost an event loop too much."""
+        self.start("")
+        for group in ("ffdhe2048", "ffdhe8192", "X448", "P-521"):
+            output, good = clients.s_client(self.proxy.port, "-tls1_3", "-groups", group)
+            self.assertFalse(good, output[-1000:])
+        for group in ("X25519", "P-256", "P-384"):
+            output, good = clients.s_client(self.proxy.port, "-tls1_3", "-groups", group)
+            self.assertTrue(good, output[-1000:])
+
+    def test_a_dear_group_is_warned_of(self):
+        self.start('groups = "ffdhe4096:X25519"')
+        output, good = clients.s_client(self.proxy.port, "-tls1_3", "-groups", "ffdhe4096")
+        self.assertTrue(good, output[-1000:])
+        self.assertRegex(self.proxy.log(), r"groups: a handshake with ffdhe4096 takes [0-9.]+ ms of an event loop")
+        self.assertEqual(self.proxy.log().count("groups: a handshake with"), 1)
+
+    def test_ciphers_without_ecdhe_are_left_out(self):
+        self.start('ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256"')
+        self.assertEqual(self.served(clients.TLS12)[0], "ECDHE-ECDSA-AES128-GCM-SHA256")
+        self.assertIn("ciphers: left out, since the key exchange is not ECDHE: AES128-GCM-SHA256, "
+                      "DHE-RSA-AES128-GCM-SHA256", self.proxy.log())
+
+
+class RsaPss(harness.SystemTest):
+    def test_a_certificate_on_a_key_of_type_rsa_pss(self):
+        backend = self.own(backends.Backend(backends.echo))
+        for signing in ("async", "in-process"):
+            with self.subTest(signing=signing):
+                proxy = self.start_proxy([certificate("rsa-pss")], backend.address, signing=signing)
+                output, good = clients.s_client(proxy.port, "-tls1_3")
+                self.assertTrue(good, output[-1000:])
+                self.assertRegex(output, "Peer signature type: (RSA-PSS|rsa_pss_pss_sha256)")
+                self.assertEqual(proxy.status()["certificates"][0]["key_type"], "RSA-PSS-2048")
+
 
 if __name__ == "__main__":
     harness.main()

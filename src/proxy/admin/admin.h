@@ -16,6 +16,7 @@ struct certificate_info {
     const char *key_type; /* "RSA-2048", "P-256" ... */
     const char *file;
     uint64_t not_after; /* seconds since 1970 */
+    unsigned problems;  /* a bit for each enum chain_problem, when it was loaded */
     char key_id[65];    /* hexadecimal */
 };
 

@@ -195,7 +195,20 @@ static bool certificate_seen(const struct admin_setup *setup, size_t certificate
     return false;
 }
 
-static void render_certificates(FILE *out, const struct admin_setup *setup)
+static void certificate_labels(FILE *out, const struct certificate_info *info)
+{
+    const struct {
+        const char *name, *text;
+    } labels[] = {{"frontend", info->frontend},
+                  {",names", info->names},
+                  {",key_type", info->key_type},
+                  {",file", info->file},
+                  {",key_id", info->key_id}};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++)
+        label(out, labels[i].name, labels[i].text);
+}
+
+static void render_expiry(FILE *out, const struct admin_setup *setup)
 {
     static const char name[] = "immure_certificate_not_after_seconds";
     family(out, name, "gauge", "When a certificate expires, in seconds since 1970.");
@@ -203,17 +216,27 @@ static void render_certificates(FILE *out, const struct admin_setup *setup)
         const struct certificate_info *info = &setup->certificates[i];
         if (certificate_seen(setup, i))
             continue;
-        const struct {
-            const char *name, *text;
-        } labels[] = {{"frontend", info->frontend},
-                      {",names", info->names},
-                      {",key_type", info->key_type},
-                      {",file", info->file},
-                      {",key_id", info->key_id}};
         fprintf(out, "%s{", name);
-        for (size_t j = 0; j < sizeof labels / sizeof labels[0]; j++)
-            label(out, labels[j].name, labels[j].text);
+        certificate_labels(out, info);
         fprintf(out, "} %" PRIu64 "\n", info->not_after);
+    }
+}
+
+static void render_problems(FILE *out, const struct status *status)
+{
+    static const char name[] = "immure_certificate_problem";
+    const struct admin_setup *setup = status->setup;
+    family(out, name, "gauge", "1: the certificate chain that is served has this problem.");
+    for (size_t i = 0; i < setup->certificate_count; i++) {
+        const struct certificate_info *info = &setup->certificates[i];
+        unsigned problems = status_certificate_problems(status, info);
+        for (unsigned j = 0; j < CHAIN_PROBLEM_COUNT && !certificate_seen(setup, i); j++) {
+            fprintf(out, "%s{", name);
+            label(out, "frontend", info->frontend);
+            label(out, ",file", info->file);
+            label(out, ",problem", chain_problem_names[j]);
+            fprintf(out, "} %u\n", problems >> j & 1);
+        }
     }
 }
 
@@ -255,6 +278,7 @@ void render_metrics(FILE *out, const struct status *status)
     render_turns(out, status);
     render_sums(out, status);
     render_keyd(out, status);
-    render_certificates(out, status->setup);
+    render_expiry(out, status->setup);
+    render_problems(out, status);
     render_process(out, status);
 }

@@ -140,8 +140,22 @@ static void render_turns(FILE *out, const struct status *status)
     fputc(']', out);
 }
 
-static void render_certificates(FILE *out, const struct admin_setup *setup)
+static void render_problems(FILE *out, unsigned problems)
 {
+    const char *before = "";
+    fputs(", \"problems\": [", out);
+    for (unsigned i = 0; i < CHAIN_PROBLEM_COUNT; i++) {
+        if ((problems >> i & 1) == 0)
+            continue;
+        fprintf(out, "%s\"%s\"", before, chain_problem_names[i]);
+        before = ", ";
+    }
+    fputc(']', out);
+}
+
+static void render_certificates(FILE *out, const struct status *status)
+{
+    const struct admin_setup *setup = status->setup;
     fputs(",\n  \"certificates\": [", out);
     for (size_t i = 0; i < setup->certificate_count; i++) {
         const struct certificate_info *info = &setup->certificates[i];
@@ -151,6 +165,7 @@ static void render_certificates(FILE *out, const struct admin_setup *setup)
         text(out, ", ", "file", info->file);
         text(out, ", ", "key_id", info->key_id);
         number(out, ", ", "not_after", info->not_after);
+        render_problems(out, status_certificate_problems(status, info));
         fputc('}', out);
     }
     fputc(']', out);
@@ -172,7 +187,7 @@ void render_status(FILE *out, const struct status *status)
     render_signatures(out, status);
     render_turns(out, status);
     render_keyd(out, status);
-    render_certificates(out, status->setup);
+    render_certificates(out, status);
     fprintf(out, ",\n  \"process\": {\"cpu_seconds\": %.6f", status->usage.cpu_seconds);
     number_if_known(out, ", ", "resident_bytes", status->usage.resident_bytes);
     number_if_known(out, ", ", "open_descriptors", status->usage.open_descriptors);

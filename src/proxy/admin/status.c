@@ -122,6 +122,13 @@ void status_free(struct status *status)
     free(status);
 }
 
+unsigned status_certificate_problems(const struct status *status,
+                                     const struct certificate_info *info)
+{
+    unsigned expired = info->not_after < status->now;
+    return info->problems | expired << CHAIN_EXPIRED;
+}
+
 double status_keyd(const struct status *status, const char *name)
 {
     for (size_t i = 0; i < status->keyd_count; i++)

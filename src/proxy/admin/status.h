@@ -8,6 +8,7 @@
 #include "base/histogram.h"
 #include "proxy/admin/admin.h"
 #include "proxy/admin/usage.h"
+#include "proxy/worker/chain_check.h"
 
 /* The figures that are simply added up over the threads. */
 enum status_sum {
@@ -54,6 +55,9 @@ struct status *status_take(const struct admin_setup *setup, struct usage_source 
                            uint64_t worker_started);
 void status_free(struct status *status);
 
+/* The problems of a certificate by now: a bit for each enum chain_problem. */
+unsigned status_certificate_problems(const struct status *status,
+                                     const struct certificate_info *info);
 /* One of immured's figures, or NAN. */
 double status_keyd(const struct status *status, const char *name);
 

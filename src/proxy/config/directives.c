@@ -162,8 +162,9 @@ static const struct conf_directive directives[] = {
                  "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
      CONF_FIELD(struct frontend_config, ciphers),
      .text =
-         "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE: `immured` signs "
-         "and does not decrypt."},
+         "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE, since `immured` "
+         "signs and does not decrypt: others are left out with a warning, and a list without one "
+         "that fits the certificates is refused."},
     {SECTION_FRONTEND, "ciphersuites", &conf_text,
      .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
      CONF_FIELD(struct frontend_config, ciphersuites),
@@ -171,7 +172,9 @@ static const struct conf_directive directives[] = {
          "Cipher suites of TLS 1.3, with `:` between, the preferred one first: AES-128, as with "
          "browsers, whose SHA-256 costs a handshake less than SHA-384."},
     {SECTION_FRONTEND, "groups", &conf_text, CONF_FIELD(struct frontend_config, groups),
-     .text = "Key exchange groups, with `:` between. Without it, OpenSSL's default."},
+     .text = "Key exchange groups, with `:` between. Default: X25519MLKEM768 (where OpenSSL has "
+             "it), X25519, P-256 and P-384. The log warns of groups that cost an event loop much, "
+             "as finite-field groups do, and says how much."},
     {SECTION_FRONTEND, "tickets", &conf_number, .standard = "1", .least = 0, .most = TICKETS_MAX,
      CONF_FIELD(struct frontend_config, tickets),
      .text = "Session tickets sent in a TLS 1.3 handshake. `0`: no session is resumed."},

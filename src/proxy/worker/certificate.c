@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "immure/openssl.h"
+#include "proxy/worker/chain_check.h"
 
 /* "immure.conf:7: certificate: <file>: <what>: <OpenSSL's reason>" */
 static bool fail(const struct tls_certificate *certificate, const char *config_file,
@@ -66,19 +68,21 @@ static bool read_chain(struct tls_certificate *certificate, const char *config_f
 
 static bool set_kind(struct tls_certificate *certificate)
 {
-    switch (EVP_PKEY_get_base_id(X509_get0_pubkey(certificate->leaf))) {
-    case EVP_PKEY_RSA:
-        certificate->kind = CERTIFICATE_RSA;
-        return true;
-    case EVP_PKEY_EC:
-        certificate->kind = CERTIFICATE_EC;
-        return true;
-    case EVP_PKEY_ED25519:
-        certificate->kind = CERTIFICATE_ED25519;
-        return true;
-    default:
-        return false;
+    static const struct {
+        const char *name; /* OpenSSL's of the key type */
+        enum certificate_kind kind;
+    } kinds[] = {{"RSA", CERTIFICATE_RSA},
+                 {"RSA-PSS", CERTIFICATE_RSA_PSS},
+                 {"EC", CERTIFICATE_EC},
+                 {"ED25519", CERTIFICATE_ED25519}};
+    const EVP_PKEY *key = X509_get0_pubkey(certificate->leaf);
+    for (size_t i = 0; key != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (EVP_PKEY_is_a(key, kinds[i].name)) {
+            certificate->kind = kinds[i].kind;
+            return true;
+        }
     }
+    return false;
 }
 
 /* The pass-phrase is the first line of a file; without one, a key that needs it is an error (and
@@ -183,7 +187,7 @@ bool certificate_load(struct tls_certificate *certificate, const struct certific
         return false;
     if (!set_kind(certificate))
         return fail(certificate, config_file, config->chain,
-                    "its key is none of RSA, EC and Ed25519", error);
+                    "its key is none of RSA, RSA-PSS, EC and Ed25519", error);
     if (!set_key(certificate, config_file, mode, library, error))
         return false;
     if (!set_names(certificate))
@@ -201,11 +205,35 @@ void certificate_unload(struct tls_certificate *certificate)
     X509_free(certificate->leaf);
 }
 
+bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
+                     const char *config_file, struct conf_error *error)
+{
+    return SSL_CTX_use_cert_and_key(context, certificate->leaf, certificate->key,
+                                    certificate->chain, 1) == 1 ||
+           fail(certificate, config_file, certificate->config->chain, "OpenSSL refuses it", error);
+}
+
+void certificate_warn(const struct tls_certificate *certificate, const char *config_file)
+{
+    char text[256];
+    unsigned problems = chain_check(certificate->leaf, certificate->chain);
+    for (int i = 0; i < CHAIN_PROBLEM_COUNT; i++) {
+        if ((problems & 1u << i) == 0)
+            continue;
+        chain_problem_describe((enum chain_problem)i, certificate->leaf, text, sizeof text);
+        log_warning("%s:%d: certificate: %s: %s", config_file, certificate->config->line,
+                    certificate->config->chain, text);
+    }
+}
+
 void certificate_key_type(const struct tls_certificate *certificate, char *text, size_t size)
 {
     EVP_PKEY *key = X509_get0_pubkey(certificate->leaf);
     char group[32] = "EC";
     switch (certificate->kind) {
+    case CERTIFICATE_RSA_PSS:
+        snprintf(text, size, "RSA-PSS-%d", EVP_PKEY_get_bits(key));
+        break;
     case CERTIFICATE_RSA:
         snprintf(text, size, "RSA-%d", EVP_PKEY_get_bits(key));
         break;

@@ -13,6 +13,7 @@
 
 enum certificate_kind {
     CERTIFICATE_RSA,
+    CERTIFICATE_RSA_PSS, /* a key that signs by RSASSA-PSS only */
     CERTIFICATE_EC,
     CERTIFICATE_ED25519,
     CERTIFICATE_KIND_COUNT
@@ -35,7 +36,13 @@ bool certificate_load(struct tls_certificate *certificate, const struct certific
                       struct conf_error *error);
 void certificate_unload(struct tls_certificate *certificate);
 
-/* "RSA-2048", "P-256", "Ed25519" */
+/* Gives it to an SSL_CTX. False: *error says why OpenSSL refuses it. */
+bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
+                     const char *config_file, struct conf_error *error);
+/* Says in the log what is odd about the chain (chain_check.h). */
+void certificate_warn(const struct tls_certificate *certificate, const char *config_file);
+
+/* "RSA-2048", "RSA-PSS-2048", "P-256", "Ed25519" */
 void certificate_key_type(const struct tls_certificate *certificate, char *text, size_t size);
 uint64_t certificate_not_after(const struct tls_certificate *certificate); /* seconds since 1970 */
 

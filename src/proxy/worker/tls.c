@@ -1,6 +1,5 @@
 #include "proxy/worker/tls.h"
 
-#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,25 +116,14 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
     return find_name(arg, server_name_of(ssl)) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-static bool use_selection(SSL_CTX *context, const struct selection *selection)
+static bool use_selection(SSL_CTX *context, const struct selection *selection,
+                          const char *config_file, struct conf_error *error)
 {
-    for (int kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
-        const struct tls_certificate *certificate = selection->of[kind];
-        if (certificate != NULL &&
-            SSL_CTX_use_cert_and_key(context, certificate->leaf, certificate->key,
-                                     certificate->chain, 1) != 1)
+    for (int kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++)
+        if (selection->of[kind] != NULL &&
+            !certificate_use(selection->of[kind], context, config_file, error))
             return false;
-    }
     return true;
-}
-
-static bool set_protocol(SSL_CTX *context, const struct frontend_config *config)
-{
-    return SSL_CTX_set_min_proto_version(context, config->tls_min) == 1 &&
-           SSL_CTX_set_max_proto_version(context, config->tls_max) == 1 &&
-           SSL_CTX_set_cipher_list(context, config->ciphers) == 1 &&
-           SSL_CTX_set_ciphersuites(context, config->ciphersuites) == 1 &&
-           (config->groups == NULL || SSL_CTX_set1_groups_list(context, config->groups) == 1);
 }
 
 /* A set of certificates is known by its names and its types of keys, so that sessions outlive the
@@ -161,7 +149,8 @@ static bool set_scope(struct tls_context *made, const struct tls_frontend *front
 }
 
 static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
-                             const struct selection *selection)
+                             const struct selection *selection, const char *config_file,
+                             struct conf_error *error)
 {
     const struct frontend_config *config = frontend->config;
     SSL_CTX *context = SSL_CTX_new_ex(tls->library, HANDSHAKE_PROPERTIES, TLS_server_method());
@@ -172,7 +161,8 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1); /* else two reads a record */
-    if (!set_protocol(context, config) || !use_selection(context, selection) ||
+    if (!tls_settings_apply(&frontend->settings, context) ||
+        !use_selection(context, selection, config_file, error) ||
         !sessions_use(&tls->sessions, context, config->tickets)) {
         SSL_CTX_free(context);
         return NULL;
@@ -188,13 +178,14 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
 /* What serves this set of certificates, made when there is none. */
 static const struct tls_context *context_for(struct tls *tls, struct tls_frontend *frontend,
                                              struct selection *known,
-                                             const struct selection *wanted)
+                                             const struct selection *wanted,
+                                             const char *config_file, struct conf_error *error)
 {
     for (size_t i = 0; i < frontend->context_count; i++)
         if (memcmp(&known[i], wanted, sizeof *wanted) == 0)
             return &frontend->contexts[i];
     struct tls_context *made = &frontend->contexts[frontend->context_count];
-    made->ssl_context = make_context(tls, frontend, wanted);
+    made->ssl_context = make_context(tls, frontend, wanted, config_file, error);
     if (made->ssl_context == NULL)
         return NULL;
     known[frontend->context_count++] = *wanted;
@@ -243,26 +234,46 @@ static struct selection default_selection(const struct tls_frontend *frontend)
     return selection;
 }
 
-static bool make_contexts(struct tls *tls, struct tls_frontend *frontend)
+static bool make_contexts(struct tls *tls, struct tls_frontend *frontend, const char *config_file,
+                          struct conf_error *error)
 {
     struct selection *known = calloc(frontend->name_count + 1, sizeof *known);
     frontend->contexts = calloc(frontend->name_count + 1, sizeof *frontend->contexts);
     struct selection wanted = default_selection(frontend);
     bool good = known != NULL && frontend->contexts != NULL &&
-                context_for(tls, frontend, known, &wanted) != NULL;
+                context_for(tls, frontend, known, &wanted, config_file, error) != NULL;
     for (size_t i = 0; good && i < frontend->name_count; i++) {
         wanted = select_certificates(frontend, frontend->names[i].name);
-        frontend->names[i].context = context_for(tls, frontend, known, &wanted);
+        frontend->names[i].context = context_for(tls, frontend, known, &wanted, config_file, error);
         good = frontend->names[i].context != NULL;
     }
     free(known);
     return good;
 }
 
+static bool make_settings(struct tls *tls, struct tls_frontend *frontend, const char *config_file,
+                          struct conf_error *error)
+{
+    struct tls_settings_source source = {.file = config_file,
+                                         .config = frontend->config,
+                                         .library = tls->library,
+                                         .properties = HANDSHAKE_PROPERTIES,
+                                         .tells = tls->tells};
+    for (size_t i = 0; i < frontend->certificate_count; i++) {
+        enum certificate_kind kind = frontend->certificates[i].kind;
+        bool rsa = kind == CERTIFICATE_RSA || kind == CERTIFICATE_RSA_PSS;
+        source.rsa |= rsa;
+        source.ecdsa |= !rsa;
+    }
+    return tls_settings_make(&frontend->settings, &source, error);
+}
+
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
                           const struct config *config, const struct frontend_config *from,
                           struct conf_error *error)
 {
+    snprintf(error->text, sizeof error->text, "%s:%d: frontend \"%s\": out of memory", config->file,
+             from->line, from->name);
     frontend->tls = tls;
     frontend->config = from;
     frontend->certificates = calloc(from->certificate_count, sizeof *frontend->certificates);
@@ -273,13 +284,11 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
         if (!certificate_load(&frontend->certificates[i], &from->certificates[i], config->file,
                               config->signing, tls->library, error))
             return false;
+        if (tls->tells)
+            certificate_warn(&frontend->certificates[i], config->file);
     }
-    if (gather_names(frontend) && make_contexts(tls, frontend))
-        return true;
-    unsigned long code = ERR_peek_last_error();
-    snprintf(error->text, sizeof error->text, "%s:%d: frontend \"%s\": %s", config->file,
-             from->line, from->name, code != 0 ? ERR_reason_error_string(code) : "out of memory");
-    return false;
+    return make_settings(tls, frontend, config->file, error) && gather_names(frontend) &&
+           make_contexts(tls, frontend, config->file, error);
 }
 
 static bool open_library(struct tls *tls, const struct config *config)
@@ -292,12 +301,13 @@ static bool open_library(struct tls *tls, const struct config *config)
 }
 
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct session_cache *cache, struct conf_error *error)
+                     struct session_cache *cache, bool tells, struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
+    tls->tells = tells;
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
     tls->client_bio = client_bio_method();
     bool good = open_library(tls, config) && tls->frontends != NULL && tls->client_bio != NULL &&
@@ -318,6 +328,7 @@ static void close_frontend(struct tls_frontend *frontend)
         SSL_CTX_free(frontend->contexts[i].ssl_context);
     for (size_t i = 0; i < frontend->certificate_count; i++)
         certificate_unload(&frontend->certificates[i]);
+    tls_settings_free(&frontend->settings);
     free(frontend->contexts);
     free(frontend->names);
     free(frontend->certificates);

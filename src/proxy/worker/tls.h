@@ -11,6 +11,7 @@
 
 #include "proxy/config/config.h"
 #include "proxy/worker/sessions.h"
+#include "proxy/worker/tls_settings.h"
 
 struct tls_certificate; /* a chain, its key and the names it is for: certificate.h */
 
@@ -23,6 +24,7 @@ struct tls_context {
 struct tls_frontend {
     struct tls *tls;
     const struct frontend_config *config;
+    struct tls_settings settings;
     struct tls_certificate *certificates;
     size_t certificate_count;
     struct tls_context *contexts; /* the first is the default: no SNI, or a name that nobody has */
@@ -39,14 +41,16 @@ struct tls {
     struct fast_handshake *fast; /* NULL: off */
     BIO_METHOD *client_bio;
     struct sessions sessions;
+    bool tells;                     /* warns in the log of what is odd: one of the threads does */
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
 };
 
 /* Reads every chain (and key, in-process). `cache` is all threads' and outlives it; NULL: there is
- * none. NULL: *error says which file and why. */
+ * none. `tells`: whether to warn in the log of what is odd. NULL: *error says which file and why.
+ */
 struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct session_cache *cache, struct conf_error *error);
+                     struct session_cache *cache, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
 
 /* A server-side SSL for a connection of this frontend. NULL: out of memory. */

@@ -17,6 +17,7 @@
 #include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
 #include "proxy/worker/certificate.h"
+#include "proxy/worker/chain_check.h"
 #include "proxy/worker/confine.h"
 #include "proxy/worker/keyd_watch.h"
 #include "proxy/worker/thread.h"
@@ -129,11 +130,13 @@ static bool describe(struct worker *worker, const struct tls_frontend *frontend,
     struct certificate_info *info = &infos[worker->certificate_count++];
     join_names(certificate, names, sizeof names);
     certificate_key_type(certificate, key_type, sizeof key_type);
-    *info = (struct certificate_info){.frontend = frontend->config->name,
-                                      .names = strdup(names),
-                                      .key_type = strdup(key_type),
-                                      .file = certificate->config->chain,
-                                      .not_after = certificate_not_after(certificate)};
+    *info =
+        (struct certificate_info){.frontend = frontend->config->name,
+                                  .names = strdup(names),
+                                  .key_type = strdup(key_type),
+                                  .file = certificate->config->chain,
+                                  .not_after = certificate_not_after(certificate),
+                                  .problems = chain_check(certificate->leaf, certificate->chain)};
     hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, info->key_id);
     return info->names != NULL && info->key_type != NULL;
 }

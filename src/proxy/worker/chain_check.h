@@ -1,0 +1,23 @@
+/* What is odd about a certificate chain that can be served all the same. */
+#ifndef PROXY_WORKER_CHAIN_CHECK_H
+#define PROXY_WORKER_CHAIN_CHECK_H
+
+#include <openssl/x509.h>
+
+enum chain_problem {
+    CHAIN_EXPIRED,
+    CHAIN_NOT_YET_VALID,
+    CHAIN_MISORDERED,  /* a certificate is not issued by the one that follows it */
+    CHAIN_MUST_STAPLE, /* asks for a stapled OCSP response (RFC 7633), and none is served */
+    CHAIN_PROBLEM_COUNT
+};
+
+/* "expired" ... */
+extern const char *const chain_problem_names[CHAIN_PROBLEM_COUNT];
+
+/* A bit for each problem now. `chain`: what follows the leaf. */
+unsigned chain_check(X509 *leaf, STACK_OF(X509) * chain);
+/* A sentence for the log, into `text`. */
+void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, size_t size);
+
+#endif
