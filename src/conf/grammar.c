@@ -17,7 +17,8 @@ const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsig
     return NULL;
 }
 
-bool conf_is_slip(const char *given, const char *name)
+/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
+static bool is_slip(const char *given, const char *name)
 {
     if (strcmp(given, name) == 0)
         return false;
@@ -48,10 +49,10 @@ void conf_suggest(const struct conf_grammar *grammar, unsigned section, const ch
     const struct conf_kind *sections = grammar->sections;
     text[0] = '\0';
     for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
-        if (directives[i].section == section && conf_is_slip(name, directives[i].name))
+        if (directives[i].section == section && is_slip(name, directives[i].name))
             snprintf(text, size, "; did you mean '%s'?", directives[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
-        if (conf_is_slip(name, sections[i].name))
+        if (is_slip(name, sections[i].name))
             snprintf(text, size, "; did you mean '%s'?", sections[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
         if (strcmp(name, sections[i].name) == 0)

@@ -53,6 +53,7 @@ struct conf_grammar {
     size_t section_count;
     const struct conf_directive *directives;
     size_t directive_count;
+    bool environment; /* whether ${NAME} stands for a variable of the environment */
 };
 
 #define CONF_TOP 0
@@ -60,8 +61,6 @@ struct conf_grammar {
 /* NULL: no such directive in this section. */
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
                                        const char *name);
-/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
-bool conf_is_slip(const char *given, const char *name);
 /* What a user may have meant by `name`: another section's, or one that is spelt nearly so; one line
  * to follow "unknown directive", or "". */
 void conf_suggest(const struct conf_grammar *grammar, unsigned section, const char *name,

@@ -124,8 +124,6 @@ static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *res
 static void drop_value(void *arg)
 {
     struct conf_value *value = arg;
-    if (value == NULL)
-        return;
     parsing.replaced_line = value->line;
     free((char *)value->text);
     free(value);
@@ -185,7 +183,7 @@ static bool parse_text(cfg_t *cfg, const char *text)
 {
     int line;
     const char *reason;
-    if (!nesting_check(text, &line, &reason)) {
+    if (!nesting_check(text, parsing.grammar->environment, &line, &reason)) {
         error_at(line, "%s", reason);
         return false;
     }

@@ -1,6 +1,6 @@
 /*
- * The configuration of immured: what immured.conf says, checked and complete. directives.c
- * has the one table of directives; everything after it sees only these structs.
+ * The configuration of immured: what immured.conf says, checked and complete. directives.c has the
+ * one table of directives; everything after it sees only these structs.
  */
 #ifndef KEYD_CONFIG_H
 #define KEYD_CONFIG_H
@@ -15,6 +15,8 @@
 #include "keyd/backend/backend.h"
 #include "keyd/policy.h"
 #include "keyd/rate.h"
+
+struct conf_error; /* conf/error.h */
 
 struct key_config {
     char *name;
@@ -66,19 +68,19 @@ struct config {
     size_t provider_count;
 };
 
-/* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays
- * belong to *config; `backends` (ended by NULL) is what may be named. False: the reason was logged
- * as "FILE:LINE: reason", and there is nothing to free. */
+/* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays belong
+ * to *config; `backends` (ended by NULL) is what may be named. False with *error filled, and there
+ * is nothing to free. */
 bool config_load(struct config *config, const char *file, const char *text,
-                 const struct backend *const *backends);
+                 const struct backend *const *backends, struct conf_error *error);
 /* Opens all files that it names and that this program reads, so that it says where it reads them
- * what cannot be. False: out of memory, logged. */
+ * what cannot be. False: out of memory. */
 bool config_open_files(const struct config *config, struct file_table *files);
 /* The file that a file: URI names; NULL: it is another. */
 const char *config_file_of_uri(const char *uri);
 void config_free(struct config *config);
 
-/* The table of directives as Markdown: docs/immured.conf.md. */
+/* The tables of directives as Markdown, for docs/immured.conf.md. */
 void config_print_directives(FILE *out);
 
 #endif

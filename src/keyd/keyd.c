@@ -13,6 +13,7 @@
 #include "base/file_table.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "conf/error.h"
 #include "conf/text.h"
 #include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
@@ -155,16 +156,25 @@ static bool read_config(struct keyd *keyd)
     const char *file = keyd->options.config;
     int given = file_table_find(&keyd->files, file);
     char *text = given >= 0 ? conf_text_read_open(given) : conf_text_read(file);
-    bool good = config_load(&keyd->config, file, text, keyd->backends);
+    struct conf_error error;
+    bool good = config_load(&keyd->config, file, text, keyd->backends, &error);
     free(text);
+    if (!good)
+        log_error("%s", error.text);
     return good;
 }
 
 /* The files that it names: handed over, or now is the time to open them. */
 static bool open_files(struct keyd *keyd)
 {
-    if (keyd->options.files < 0)
-        return read_config(keyd) && config_open_files(&keyd->config, &keyd->files);
+    if (keyd->options.files < 0) {
+        bool opened = read_config(keyd);
+        if (opened && !config_open_files(&keyd->config, &keyd->files)) {
+            log_error("out of memory");
+            opened = false;
+        }
+        return opened;
+    }
     if (file_table_receive(&keyd->files, keyd->options.files))
         return read_config(keyd);
     log_error("--files-fd: %s", strerror(errno));

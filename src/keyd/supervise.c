@@ -17,6 +17,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "conf/error.h"
 #include "conf/text.h"
 #include "keyd/config.h"
 #include "keyd/listen.h"
@@ -61,30 +62,32 @@ static bool anybody_may_connect(const struct config *config)
 }
 
 /* All that a key process needs, which may be more than it was given before. */
-static bool open_files(struct supervisor *supervisor, const struct config *config, const char *text)
+static bool open_files(struct supervisor *supervisor, const struct config *config, const char *text,
+                       struct conf_error *error)
 {
     struct file_table *files = &supervisor->next_files;
     file_table_close(files);
     int copy = descriptor_of_bytes("immured.conf", text, strlen(text));
     if (copy < 0 || !file_table_add(files, supervisor->file, copy)) {
-        log_error("%s: %s", supervisor->file, strerror(errno));
+        snprintf(error->text, sizeof error->text, "%s: %s", supervisor->file, strerror(errno));
         return false;
     }
     if (config_open_files(config, files))
         return true;
+    snprintf(error->text, sizeof error->text, "%s: out of memory", supervisor->file);
     file_table_close(files);
     return false;
 }
 
 /* What of the configuration is the supervisor's; the keys are tried by the key process itself. */
-static bool read_config(struct supervisor *supervisor, char **listen)
+static bool read_config(struct supervisor *supervisor, char **listen, struct conf_error *error)
 {
     struct config config;
     char *text = conf_text_read(supervisor->file);
-    bool good = config_load(&config, supervisor->file, text, supervisor->backends);
+    bool good = config_load(&config, supervisor->file, text, supervisor->backends, error);
     if (good) {
         log_setup("immured", (enum log_level)config.log_level, config.log_json);
-        good = open_files(supervisor, &config, text);
+        good = open_files(supervisor, &config, text, error);
         supervisor->mode = anybody_may_connect(&config) ? 0666 : 0600;
         if (good) {
             *listen = config.listen;
@@ -116,11 +119,15 @@ static bool open_listener(struct supervisor *supervisor, char *path)
     return supervisor->listener >= 0 && supervisor->path != NULL;
 }
 
+/* A mistake, and that it has no effect, are one line. */
 static bool check_reload(struct supervisor *supervisor)
 {
     char *path = NULL;
-    if (!read_config(supervisor, &path))
+    struct conf_error error;
+    if (!read_config(supervisor, &path, &error)) {
+        log_error("%s: the file is not taken over; the running configuration goes on", error.text);
         return false;
+    }
     if (path != NULL && supervisor->path != NULL && strcmp(path, supervisor->path) != 0)
         log_warning("%s: listen: %s has no effect before a restart", supervisor->file, path);
     free(path);
@@ -176,12 +183,10 @@ static void reload(struct supervisor *supervisor)
     log_info("HUP: reading %s", supervisor->file);
     notify_send(&supervisor->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                 clock_now() / NS_PER_US);
-    if (check_reload(supervisor)) {
+    if (check_reload(supervisor))
         start_process(supervisor);
-    } else {
-        log_error("%s is not taken over; the running configuration goes on", supervisor->file);
+    else
         say_ready(supervisor);
-    }
 }
 
 static void take_over(struct supervisor *supervisor)
@@ -378,14 +383,17 @@ static bool find_program(struct supervisor *supervisor)
 static bool set_up(struct supervisor *supervisor)
 {
     char *path = NULL;
+    struct conf_error error;
     notify_open(&supervisor->notify);
     descriptor_raise_limit(); /* each key has one */
     if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));
         return false;
     }
-    if (!read_config(supervisor, &path))
+    if (!read_config(supervisor, &path, &error)) {
+        log_error("%s", error.text);
         return false;
+    }
     bool good = open_listener(supervisor, path);
     free(path);
     return good && find_program(supervisor);

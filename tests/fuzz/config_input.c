@@ -16,7 +16,6 @@
 
 static const char path[] = "/nonexistent/fuzz.conf";
 static int file = -1;
-static size_t logged;
 
 const char *config_input(const uint8_t *data, size_t size)
 {
@@ -26,13 +25,7 @@ const char *config_input(const uint8_t *data, size_t size)
     if (file < 0 || pwrite(file, data, size, 0) != (ssize_t)size ||
         ftruncate(file, (off_t)size) != 0)
         abort();
-    logged = 0;
     return path;
-}
-
-size_t config_input_logged(void)
-{
-    return logged;
 }
 
 int __real_open(const char *name, int flags, ...);
@@ -54,12 +47,12 @@ int __wrap_open(const char *name, int flags, ...)
 
 void __wrap_log_write(enum log_level level, const char *format, ...)
 {
+    (void)level;
     char line[4096];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    logged += level == LOG_LEVEL_ERROR;
 }
 
 int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,

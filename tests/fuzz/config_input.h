@@ -5,10 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The path of a file in memory that has this text. It is the same file each time. */
+/* The path of a file in memory that has this text. It is the same file each time. What is logged is
+ * formatted and then dropped. */
 const char *config_input(const uint8_t *data, size_t size);
-
-/* Log lines since config_input(). They are formatted and then dropped. */
-size_t config_input_logged(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* immured.conf: it is taken, or refused with a reason. */
 #include <stdlib.h>
 
+#include "conf/error.h"
 #include "conf/text.h"
 #include "config_input.h"
 #include "keyd/config.h"
@@ -12,13 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config config;
     const char *file = config_input(data, size);
     char *text = conf_text_read(file);
-    bool good = config_load(&config, file, text, backends);
+    struct conf_error error = {""};
+    bool good = config_load(&config, file, text, backends, &error);
     free(text);
     if (good) {
         if (config.key_count == 0 || config.threads == 0)
             abort();
         config_free(&config);
-    } else if (config_input_logged() == 0) {
+    } else if (error.text[0] == '\0') {
         abort();
     }
     return 0;

@@ -70,13 +70,14 @@ def key_process(immured):
 class ImmuredTest(harness.SystemTest):
     """start_immured() gives a running one; connect() a client of it."""
 
-    def start_immured(self, *keys, program="immured", top="", policy="tls-server", listen=True):
+    def start_immured(self, *keys, program="immured", top="", policy="tls-server", listen=True,
+                      threads=1):
         self.path = os.path.join(self.directory, "immured.sock")
         config = os.path.join(self.directory, "immured.conf")
         with open(config, "w", encoding="utf-8") as file:
             if listen:
                 file.write(f'listen = "{self.path}"\n')
-            file.write(f"threads = 1\n{top}\n")
+            file.write(f"threads = {threads}\n{top}\n")
             for number, key in enumerate(keys):
                 file.write(f'key "key {number}" {{ file = "{key.file}" policy = {policy} {key.more} }}\n')
         self.config = config

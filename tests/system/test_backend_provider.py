@@ -276,7 +276,7 @@ class Mistakes(ImmuredTest):
         file = f'file = "{certificate("p-256").key}"'
         for text, *reasons in (
             (f'key k {{ {file} backend = "provider:none" }}',
-             "immured.conf:1", "there is no such provider section"),
+             "immured.conf:1", "there is no provider 'none'"),
             ('key k { uri = "pkcs11:object=x" }', "uri needs a backend that is a provider"),
             (f'provider p {{ engine = "no-such" }} key k {{ {file} }}',
              'provider "p": no-such cannot be opened'),

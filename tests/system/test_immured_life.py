@@ -120,7 +120,7 @@ class Configuration(ImmuredTest):
                      f'2: key "a": {plain.chain}: holds no private key in PEM form')
         self.refused(f'key a {{\n file = "{locked.key}"\n}}\n',
                      f'2: key "a": {locked.key}: the key is encrypted')
-        self.refused(f'key a {{\n file = "{plain.key}"\n policy = all\n}}\n', "3: policy: ")
+        self.refused(f'key a {{\n file = "{plain.key}"\n policy = all\n}}\n', "3: policy must be ")
         fifo, huge = (os.path.join(self.directory, name) for name in ("fifo", "huge"))
         os.mkfifo(fifo)
         with open(huge, "wb") as file:
@@ -406,7 +406,7 @@ class Walls(ImmuredTest):
 
     def test_many_threads_behind_closed_doors(self):
         keys = [Key("p-256"), Key("rsa-2048"), Key("ed25519")]
-        self.start_immured(*keys, top="threads = 40 queue-age = 1m")
+        self.start_immured(*keys, threads=40, top="queue-age = 1m")
         clients = [self.connect() for _ in range(4)]
         count = 1000
         for client in clients:

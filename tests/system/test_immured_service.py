@@ -257,14 +257,18 @@ class Reload(ServiceTest):
         self.start(section("k", key))
         client, pid = self.connect(), key_process(self.immured)
         refused = "is not taken over; the running configuration goes on"
-        for text, said in (("bogus = 1\n", "unknown directive 'bogus'"),
-                           ('key "k" { file = "/nonexistent" }\n', "/nonexistent: No such file"),
-                           (section("k", key, "allow-users = {nobody-of-this-name}"),
-                            "allow-users: no such user: nobody-of-this-name")):
+        # What is wrong with the configuration is one line; what is wrong with a key the key process says.
+        for text, said, lines in (
+                ("bogus = 1\n", "unknown directive 'bogus'", 1),
+                (section("k", key)[:-3], "this '{' is not closed", 1),
+                (section("k", key, "policy = any policy = tls-server"), "'policy' is given twice", 1),
+                ('key "k" { file = "/nonexistent" }\n', "/nonexistent: No such file", 2),
+                (section("k", key, "allow-users = {nobody-of-this-name}"),
+                 "allow-users: no such user: nobody-of-this-name", 2)):
             before = self.count(" error: ")
             self.reload(text, said=refused)
             self.assertIn(said, self.immured.log())
-            self.assertEqual(self.count(" error: "), before + 2, self.immured.log())
+            self.assertEqual(self.count(" error: "), before + lines, self.immured.log())
             self.assert_served(client, key)
         harness.wait_until(lambda: proc.children(self.immured.pid) == [pid], "the others to go")
         os.unlink(self.config)

@@ -100,7 +100,7 @@ class Tickets(ImmuredTest):
                 immured = self.start_program("immured", "--config", config)
                 immured.expected_status = 1
                 self.assertEqual(immured.wait(), 1)
-                self.assertIn(f'bad.conf:1: ticket-epoch: "{epoch}" was given, expected: whole seconds',
+                self.assertIn(f'bad.conf:1: ticket-epoch must be 1s to 24h, whole seconds, not \'{epoch}\'',
                               immured.log())
 
 

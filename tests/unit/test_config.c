@@ -282,6 +282,9 @@ static const struct refusal {
     {"frontend a listen\n", 1, "frontend needs '{ ... }'"},
     {"workers += 2\n" MINIMAL, 1, "'workers' takes one value, not a list"},
     {"workers = 1\n\nworkers = 2\n" MINIMAL, 3, "'workers' is given twice (first in line 1)"},
+    {BACKEND "frontend b { listen = \"*:1\" backend = app alpn = {\n} }\n", 2,
+     "this list is empty"},
+    {"user = \"a\\0b\"\n" MINIMAL, 1, "this string has a zero byte in it"},
     /* names */
     {"# comment\n# comment\nnonsense = 2\n" MINIMAL, 3, "unknown directive 'nonsense'"},
     {"\nworker = 2\n" MINIMAL, 2, "unknown directive 'worker'; did you mean 'workers'?"},

@@ -242,4 +242,5 @@ const struct conf_grammar proxy_grammar = {
     .section_count = SECTION_COUNT,
     .directives = directives,
     .directive_count = sizeof directives / sizeof *directives,
+    .environment = true,
 };
