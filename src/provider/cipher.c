@@ -24,6 +24,8 @@ static void *decryption_new(void *context)
     struct decryption *decryption = calloc(1, sizeof *decryption);
     if (decryption != NULL)
         decryption->provider = context;
+    else
+        RAISE((struct provider *)context, REASON_MEMORY, NULL);
     return decryption;
 }
 
@@ -40,8 +42,10 @@ static void *decryption_dup(void *context)
 {
     const struct decryption *decryption = context;
     struct decryption *copy = malloc(sizeof *copy);
-    if (copy == NULL)
+    if (copy == NULL) {
+        RAISE(decryption->provider, REASON_MEMORY, NULL);
         return NULL;
+    }
     *copy = *decryption;
     if (copy->key != NULL)
         key_share(copy->key);

@@ -247,8 +247,8 @@ const OSSL_ALGORITHM provider_decoders[] = {
     {PROVIDER_MLDSA87, DER_INPUT, mldsa87_functions, NULL},
     {"DER", PEM_INPUT, pem_functions, NULL},
     {PROVIDER_RSA, DER_INPUT, rsa_functions, NULL},
-    {"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", DER_INPUT, rsa_pss_functions, NULL},
-    {"EC:id-ecPublicKey:1.2.840.10045.2.1", DER_INPUT, ec_functions, NULL},
+    {PROVIDER_RSA_PSS, DER_INPUT, rsa_pss_functions, NULL},
+    {PROVIDER_EC, DER_INPUT, ec_functions, NULL},
     {PROVIDER_ED25519, DER_INPUT, ed25519_functions, NULL},
     {NULL, NULL, NULL, NULL},
 };

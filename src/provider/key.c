@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "provider/reason.h"
+#include "provider/scheme.h"
 
 _Static_assert(SHA256_DIGEST_LENGTH == IMMURE_KEY_ID_SIZE, "a key id is a SHA-256");
 
@@ -26,8 +27,10 @@ const size_t key_type_count = sizeof key_types / sizeof key_types[0];
 struct key *key_new(struct provider *provider, enum key_type_index type)
 {
     struct key *key = calloc(1, sizeof *key);
-    if (key == NULL)
+    if (key == NULL) {
+        RAISE(provider, REASON_MEMORY, NULL);
         return NULL;
+    }
     key->provider = provider;
     key->type = type;
     atomic_init(&key->holders, 1);
@@ -55,6 +58,8 @@ static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t 
     if (public != NULL && key->public == NULL && EVP_PKEY_is_a(public, key_types[key->type].name) &&
         EVP_Q_digest(key->provider->context, "SHA256", NULL, spki, length, key->id, NULL)) {
         key->public = public;
+        if (key->type == KEY_RSA_PSS)
+            key->limits = pss_limits_of(public);
         return true;
     }
     RAISE(key->provider, REASON_PUBLIC_KEY, "%s", key_types[key->type].name);
@@ -107,13 +112,20 @@ bool key_fill_params(struct key *key, const OSSL_PARAM params[])
 static struct key *make(struct provider *provider, EVP_PKEY *public, const uint8_t *spki,
                         size_t length, const char *socket)
 {
-    struct key *key = key_new(provider, (enum key_type_index)key_type_of(public));
+    size_t type = key_type_of(public);
+    struct key *key = NULL;
+    if (type < key_type_count)
+        key = key_new(provider, (enum key_type_index)type);
+    else
+        RAISE(provider, REASON_PUBLIC_KEY, "%s", EVP_PKEY_get0_type_name(public));
     if (key == NULL) {
         EVP_PKEY_free(public);
         return NULL;
     }
     if (fill(key, public, spki, length) && (key->socket = strdup(socket)) != NULL)
         return key;
+    if (key->public != NULL)
+        RAISE(provider, REASON_MEMORY, NULL);
     key_release(key);
     return NULL;
 }

@@ -34,6 +34,14 @@ enum key_type_index {
     KEY_MLDSA87
 };
 
+enum digest { DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_OTHER };
+
+/* What a key of type RSA-PSS may be used with (RFC 4055, section 3.1). */
+struct pss_limits {
+    enum digest digest; /* of the message and of the mask; DIGEST_NONE: the key is not restricted */
+    int salt_least;     /* bytes */
+};
+
 extern const struct key_type key_types[];
 extern const size_t key_type_count;
 
@@ -41,7 +49,8 @@ struct key {
     struct provider *provider;
     atomic_uint holders;
     enum key_type_index type;
-    EVP_PKEY *public; /* NULL until it is filled */
+    EVP_PKEY *public;         /* NULL until it is filled */
+    struct pss_limits limits; /* KEY_RSA_PSS */
     uint8_t id[IMMURE_KEY_ID_SIZE];
     char *socket; /* of its immured, as its reference says; NULL: not said */
 };

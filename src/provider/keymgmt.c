@@ -50,10 +50,17 @@ static int keymgmt_match(const void *keydata1, const void *keydata2, int selecti
     return EVP_PKEY_parameters_eq(key1->public, key2->public) == 1;
 }
 
+static bool is_filled(const struct key *key)
+{
+    if (key->public == NULL)
+        RAISE(key->provider, REASON_NO_KEY, NULL);
+    return key->public != NULL;
+}
+
 static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
 {
     const struct key *key = keydata;
-    return key->public != NULL && EVP_PKEY_get_params(key->public, params);
+    return is_filled(key) && EVP_PKEY_get_params(key->public, params);
 }
 
 /* Private keys end here: they would be taken for one in immured, and lost. */
@@ -66,22 +73,28 @@ static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[
         return 0;
     }
     const OSSL_PARAM *spki = OSSL_PARAM_locate_const(params, KEY_PARAM_SPKI);
-    if ((selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) == 0)
-        return 0;
-    if (spki == NULL)
-        return key_fill_params(keydata, params);
-    return spki->data_type == OSSL_PARAM_OCTET_STRING &&
-           key_fill_spki(keydata, spki->data, spki->data_size);
+    if ((selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) != 0) {
+        if (spki == NULL)
+            return key_fill_params(keydata, params);
+        if (spki->data_type == OSSL_PARAM_OCTET_STRING)
+            return key_fill_spki(keydata, spki->data, spki->data_size);
+    }
+    RAISE(key->provider, REASON_PUBLIC_KEY, "%s", key_types[key->type].name);
+    return 0;
 }
 
+/* An RSA key has its parameters (those of RSA-PSS) within: without the modulus it is none, and
+ * libcrypto's text encoder reads it nevertheless. */
 static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
     const struct key *key = keydata;
+    if (key->type == KEY_RSA || key->type == KEY_RSA_PSS)
+        selection |= OSSL_KEYMGMT_SELECT_PUBLIC_KEY;
     if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0) {
         RAISE(key->provider, REASON_PRIVATE_EXPORT, NULL);
         return 0;
     }
-    return key->public != NULL && EVP_PKEY_export(key->public, selection, callback, arg);
+    return is_filled(key) && EVP_PKEY_export(key->public, selection, callback, arg);
 }
 
 #define COMMON_GETTABLE                                                                            \
@@ -224,9 +237,8 @@ const OSSL_ALGORITHM provider_keymgmts[] = {
     {PROVIDER_MLDSA65, PROVIDER_PROPERTIES, mldsa65_keymgmt, "ML-DSA-65 in immured"},
     {PROVIDER_MLDSA87, PROVIDER_PROPERTIES, mldsa87_keymgmt, "ML-DSA-87 in immured"},
     {PROVIDER_RSA, PROVIDER_PROPERTIES, rsa_keymgmt, "RSA in immured"},
-    {"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", PROVIDER_PROPERTIES, rsa_pss_keymgmt,
-     "RSA-PSS in immured"},
-    {"EC:id-ecPublicKey:1.2.840.10045.2.1", PROVIDER_PROPERTIES, ec_keymgmt, "EC in immured"},
+    {PROVIDER_RSA_PSS, PROVIDER_PROPERTIES, rsa_pss_keymgmt, "RSA-PSS in immured"},
+    {PROVIDER_EC, PROVIDER_PROPERTIES, ec_keymgmt, "EC in immured"},
     {PROVIDER_ED25519, PROVIDER_PROPERTIES, ed25519_keymgmt, "Ed25519 in immured"},
     {NULL, NULL, NULL, NULL},
 };

@@ -53,6 +53,8 @@ static const OSSL_ALGORITHM *provider_query(void *context, int operation, int *n
         return provider_ciphers;
     case OSSL_OP_DECODER:
         return provider_decoders + first;
+    case OSSL_OP_ENCODER:
+        return provider_encoders + first;
     case OSSL_OP_STORE:
         return provider_stores;
     default:

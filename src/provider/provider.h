@@ -35,6 +35,8 @@ OSSL_provider_init_fn provider_init;
 /* Names that more than one table has; those of libcrypto, by which libssl knows the types. */
 #define PROVIDER_PROPERTIES "provider=immure"
 #define PROVIDER_RSA "RSA:rsaEncryption:1.2.840.113549.1.1.1"
+#define PROVIDER_RSA_PSS "RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10"
+#define PROVIDER_EC "EC:id-ecPublicKey:1.2.840.10045.2.1"
 #define PROVIDER_ED25519 "ED25519:1.3.101.112"
 #define PROVIDER_MLDSA44 "ML-DSA-44:MLDSA44:2.16.840.1.101.3.4.3.17:id-ml-dsa-44"
 #define PROVIDER_MLDSA65 "ML-DSA-65:MLDSA65:2.16.840.1.101.3.4.3.18:id-ml-dsa-65"
@@ -45,6 +47,7 @@ OSSL_provider_init_fn provider_init;
 extern const OSSL_ALGORITHM provider_keymgmts[];   /* ML-DSA first */
 extern const OSSL_ALGORITHM provider_signatures[]; /* ML-DSA first */
 extern const OSSL_ALGORITHM provider_decoders[];   /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_encoders[];   /* ML-DSA first */
 extern const OSSL_ALGORITHM provider_ciphers[];
 extern const OSSL_ALGORITHM provider_stores[];
 

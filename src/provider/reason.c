@@ -13,7 +13,6 @@ const OSSL_ITEM reason_strings[] = {
     {REASON_URI, (char *)"not found; expected is immure:NAME or immure:NAME?socket=PATH"},
     {REASON_PARAMETER, (char *)"a parameter that no TLS SignatureScheme has"},
     {REASON_SCHEME, (char *)"no TLS SignatureScheme for this digest and padding"},
-    {REASON_ALGORITHM, (char *)"no AlgorithmIdentifier for this digest and padding"},
     {REASON_DIGEST, (char *)"immured signs whole messages, not digests"},
     {REASON_ONE_SHOT, (char *)"this algorithm takes the message in one piece"},
     {REASON_PADDING, (char *)"immured decrypts nothing but TLS's RSA key exchange"},
@@ -32,6 +31,8 @@ const OSSL_ITEM reason_strings[] = {
     {REASON_POLICY, (char *)"the key's policy does not allow it"},
     {REASON_IMMURED, (char *)"immured did not sign"},
     {REASON_SETTING, (char *)"a setting in openssl.cnf is wrong"},
+    {REASON_UNKNOWN_PARAMETER, (char *)"a parameter that this algorithm does not have"},
+    {REASON_MEMORY, (char *)"out of memory"},
     {0, NULL},
 };
 

@@ -1,66 +1,29 @@
 /*
  * Signatures, provider-signature(7): over whole messages, which is what TLS asks for and the only
- * thing that immured signs. What is no TLS SignatureScheme is refused here.
+ * thing that immured signs. What is no TLS SignatureScheme is refused here, and at the first call,
+ * so that libssl goes on to what its peer wants next. Whatever needs the public key only is done
+ * here, by OpenSSL's own implementation.
  */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buffer.h"
-#include "provider/algorithm.h"
 #include "provider/ask.h"
 #include "provider/reason.h"
-
-/* The forms in which a digest's name and a padding may arrive. */
-enum digest { DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_OTHER };
-
-static const struct {
-    const char *name;
-    enum digest digest;
-} digest_names[] = {
-    {"", DIGEST_NONE},          {"SHA256", DIGEST_SHA256}, {"SHA2-256", DIGEST_SHA256},
-    {"SHA-256", DIGEST_SHA256}, {"SHA384", DIGEST_SHA384}, {"SHA2-384", DIGEST_SHA384},
-    {"SHA-384", DIGEST_SHA384}, {"SHA512", DIGEST_SHA512}, {"SHA2-512", DIGEST_SHA512},
-    {"SHA-512", DIGEST_SHA512},
-};
-
-static const size_t digest_sizes[] = {
-    [DIGEST_SHA256] = 32, [DIGEST_SHA384] = 48, [DIGEST_SHA512] = 64, [DIGEST_OTHER] = 0};
-
-static const struct {
-    enum key_type_index key_type;
-    enum digest digest;
-    int padding; /* 0 but for RSA */
-    enum immure_scheme scheme;
-} schemes[] = {
-    {KEY_RSA, DIGEST_SHA256, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_RSAE_SHA256},
-    {KEY_RSA, DIGEST_SHA384, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_RSAE_SHA384},
-    {KEY_RSA, DIGEST_SHA512, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_RSAE_SHA512},
-    {KEY_RSA, DIGEST_SHA256, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA256},
-    {KEY_RSA, DIGEST_SHA384, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA384},
-    {KEY_RSA, DIGEST_SHA512, RSA_PKCS1_PADDING, IMMURE_RSA_PKCS1_SHA512},
-    {KEY_RSA_PSS, DIGEST_SHA256, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA256},
-    {KEY_RSA_PSS, DIGEST_SHA384, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA384},
-    {KEY_RSA_PSS, DIGEST_SHA512, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_PSS_SHA512},
-    {KEY_EC, DIGEST_SHA256, 0, IMMURE_ECDSA_SHA256},
-    {KEY_EC, DIGEST_SHA384, 0, IMMURE_ECDSA_SHA384},
-    {KEY_EC, DIGEST_SHA512, 0, IMMURE_ECDSA_SHA512},
-    {KEY_ED25519, DIGEST_NONE, 0, IMMURE_ED25519},
-    {KEY_MLDSA44, DIGEST_NONE, 0, IMMURE_MLDSA44},
-    {KEY_MLDSA65, DIGEST_NONE, 0, IMMURE_MLDSA65},
-    {KEY_MLDSA87, DIGEST_NONE, 0, IMMURE_MLDSA87},
-};
+#include "provider/scheme.h"
+#include "provider/verification.h"
 
 struct signing {
     struct provider *provider;
     struct key *key;
     enum digest digest;
     int padding;
-    int salt_length;       /* bytes, or one of RSA_PSS_SALTLEN_...; TLS: the digest's */
-    struct buffer message; /* so far, where the caller gives it in pieces */
+    int salt_length;                  /* bytes, or RSA_PSS_SALTLEN_DIGEST */
+    struct buffer message;            /* so far, where the caller gives it in pieces */
+    struct verification verification; /* not begun: the context signs */
 };
 
 static void *signing_new(void *context, const char *properties)
@@ -70,6 +33,8 @@ static void *signing_new(void *context, const char *properties)
     if (signing != NULL)
         *signing =
             (struct signing){.provider = context, .message = BUFFER_INIT(IMMURE_MESSAGE_MAX)};
+    else
+        RAISE((struct provider *)context, REASON_MEMORY, NULL);
     return signing;
 }
 
@@ -80,6 +45,7 @@ static void signing_free(void *context)
         return;
     key_release(signing->key);
     buffer_release(&signing->message);
+    verification_end(&signing->verification);
     free(signing);
 }
 
@@ -87,25 +53,19 @@ static void *signing_dup(void *context)
 {
     const struct signing *signing = context;
     struct signing *copy = malloc(sizeof *copy);
-    if (copy == NULL)
-        return NULL;
-    *copy = *signing;
-    copy->message = BUFFER_INIT(IMMURE_MESSAGE_MAX);
-    if (copy->key != NULL)
-        key_share(copy->key);
-    if (buffer_append(&copy->message, buffer_bytes(&signing->message),
-                      buffer_length(&signing->message)))
-        return copy;
+    if (copy != NULL) {
+        *copy = *signing;
+        copy->message = BUFFER_INIT(IMMURE_MESSAGE_MAX);
+        if (copy->key != NULL)
+            key_share(copy->key);
+        if (verification_copy(&copy->verification, &signing->verification) &&
+            buffer_append(&copy->message, buffer_bytes(&signing->message),
+                          buffer_length(&signing->message)))
+            return copy;
+    }
     signing_free(copy);
+    RAISE(signing->provider, REASON_MEMORY, NULL);
     return NULL;
-}
-
-static enum digest digest_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof digest_names / sizeof digest_names[0]; i++)
-        if (strcasecmp(digest_names[i].name, name) == 0)
-            return digest_names[i].digest;
-    return DIGEST_OTHER;
 }
 
 static const struct number_name {
@@ -144,19 +104,41 @@ static bool same_digest(const struct signing *signing, const OSSL_PARAM *param)
     return param->data_type == OSSL_PARAM_UTF8_STRING && digest_of(param->data) == signing->digest;
 }
 
+/* PSS without the mask that TLS has, or with a salt of another length, is in none either. */
+static bool set_param(struct signing *signing, const OSSL_PARAM *param)
+{
+    int number;
+    if (strcmp(param->key, OSSL_SIGNATURE_PARAM_PAD_MODE) == 0) {
+        if (!get_number(param, paddings, &number) ||
+            scheme_of(signing->key, signing->digest, number, RSA_PSS_SALTLEN_DIGEST) == 0)
+            return false;
+        signing->padding = number;
+        return true;
+    }
+    if (strcmp(param->key, OSSL_SIGNATURE_PARAM_PSS_SALTLEN) == 0) {
+        if (!get_number(param, salt_lengths, &number) ||
+            scheme_of(signing->key, signing->digest, RSA_PKCS1_PSS_PADDING, number) == 0)
+            return false;
+        signing->salt_length = number;
+        return true;
+    }
+    if (strcmp(param->key, OSSL_SIGNATURE_PARAM_DIGEST) == 0 ||
+        strcmp(param->key, OSSL_SIGNATURE_PARAM_MGF1_DIGEST) == 0)
+        return same_digest(signing, param);
+    /* Where to look for a digest; immured has its own. */
+    return strcmp(param->key, OSSL_SIGNATURE_PARAM_PROPERTIES) == 0 ||
+           strcmp(param->key, OSSL_SIGNATURE_PARAM_MGF1_PROPERTIES) == 0;
+}
+
+/* What is not known might change the signature (a context string, for instance), so it is refused
+ * and not passed over. */
 static int signing_set_params(void *context, const OSSL_PARAM params[])
 {
     struct signing *signing = context;
+    if (signing->verification.context != NULL)
+        return EVP_PKEY_CTX_set_params(signing->verification.context, params);
     for (const OSSL_PARAM *param = params; param != NULL && param->key != NULL; param++) {
-        bool taken = true;
-        if (strcmp(param->key, OSSL_SIGNATURE_PARAM_PAD_MODE) == 0)
-            taken = get_number(param, paddings, &signing->padding);
-        else if (strcmp(param->key, OSSL_SIGNATURE_PARAM_PSS_SALTLEN) == 0)
-            taken = get_number(param, salt_lengths, &signing->salt_length);
-        else if (strcmp(param->key, OSSL_SIGNATURE_PARAM_DIGEST) == 0 ||
-                 strcmp(param->key, OSSL_SIGNATURE_PARAM_MGF1_DIGEST) == 0)
-            taken = same_digest(signing, param);
-        if (!taken) {
+        if (signing->key == NULL || !set_param(signing, param)) {
             RAISE(signing->provider, REASON_PARAMETER, "%s", param->key);
             return 0;
         }
@@ -173,9 +155,11 @@ static const OSSL_PARAM *signing_settable(void *context, void *provider)
         OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_MGF1_DIGEST, NULL, 0),
         OSSL_PARAM_END,
     };
-    (void)context;
+    const struct signing *signing = context;
     (void)provider;
-    return settable;
+    return signing != NULL && signing->verification.context != NULL
+               ? EVP_PKEY_CTX_settable_params(signing->verification.context)
+               : settable;
 }
 
 static int standard_padding(enum key_type_index type)
@@ -185,61 +169,98 @@ static int standard_padding(enum key_type_index type)
     return type == KEY_RSA ? RSA_PKCS1_PADDING : 0;
 }
 
-/* libssl calls it twice a handshake, once only to see whether it works. */
-static int signing_init(void *context, const char *digest, void *keydata, const OSSL_PARAM params[])
+/* A context may be used again, for something else. */
+static bool take_key(struct signing *signing, void *keydata)
 {
-    struct signing *signing = context;
     if (keydata != NULL) {
         key_release(signing->key);
         signing->key = key_share(keydata);
     }
-    if (signing->key == NULL || signing->key->public == NULL) {
-        RAISE(signing->provider, REASON_NO_KEY, NULL);
+    buffer_clear(&signing->message);
+    verification_end(&signing->verification);
+    if (signing->key != NULL && signing->key->public != NULL)
+        return true;
+    RAISE(signing->provider, REASON_NO_KEY, NULL);
+    return false;
+}
+
+/* libssl calls it twice a handshake, once only to see whether it works. */
+static int signing_init(void *context, const char *digest, void *keydata, const OSSL_PARAM params[])
+{
+    struct signing *signing = context;
+    if (!take_key(signing, keydata))
+        return 0;
+    signing->digest = digest_of(digest);
+    signing->padding = standard_padding(signing->key->type);
+    signing->salt_length = RSA_PSS_SALTLEN_DIGEST;
+    if (!digest_has_scheme(signing->key, signing->digest)) {
+        RAISE(signing->provider, REASON_SCHEME, "%s", digest != NULL ? digest : "no digest");
         return 0;
     }
-    signing->digest = digest != NULL ? digest_of(digest) : DIGEST_NONE;
-    signing->padding = standard_padding(signing->key->type);
-    buffer_clear(&signing->message);
-    signing->salt_length = RSA_PSS_SALTLEN_DIGEST;
     return signing_set_params(signing, params);
 }
 
-/* 0: there is none. */
-static uint16_t scheme_of(const struct signing *signing)
+/* A context of the public half that is set as this one is, for what may be known of it. */
+static bool begin_twin(struct verification *twin, const struct signing *signing)
 {
-    if (signing->padding == RSA_PKCS1_PSS_PADDING &&
-        signing->salt_length != RSA_PSS_SALTLEN_DIGEST &&
-        (signing->salt_length <= 0 ||
-         (size_t)signing->salt_length != digest_sizes[signing->digest]))
-        return 0;
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
-        if (schemes[i].key_type == signing->key->type && schemes[i].digest == signing->digest &&
-            schemes[i].padding == signing->padding)
-            return (uint16_t)schemes[i].scheme;
-    return 0;
+    int padding = signing->padding, salt_length = signing->salt_length;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_int(OSSL_SIGNATURE_PARAM_PAD_MODE, &padding),
+        OSSL_PARAM_construct_int(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, &salt_length),
+        OSSL_PARAM_construct_end(),
+    };
+    if (padding == 0)
+        params[0] = params[2];
+    else if (padding != RSA_PKCS1_PSS_PADDING)
+        params[1] = params[2];
+    return verification_begin(twin, signing->key, digest_name(signing->digest), params);
+}
+
+/* OpenSSL's own implementation passes over what it does not know, and whoever has asked takes what
+ * was in his variable for an answer. */
+static bool knows_all(EVP_PKEY_CTX *context, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *gettable = EVP_PKEY_CTX_gettable_params(context);
+    for (; params->key != NULL; params++)
+        if (gettable == NULL || OSSL_PARAM_locate_const(gettable, params->key) == NULL)
+            return false;
+    return true;
 }
 
 static int signing_get_params(void *context, OSSL_PARAM params[])
 {
-    const struct signing *signing = context;
-    OSSL_PARAM *algorithm = OSSL_PARAM_locate(params, OSSL_SIGNATURE_PARAM_ALGORITHM_ID);
-    if (algorithm == NULL)
+    struct signing *signing = context;
+    struct verification twin = {.context = NULL};
+    EVP_PKEY_CTX *asked = signing->verification.context;
+    int got = 0;
+    if (params == NULL)
         return 1;
-    if (signing->key != NULL && algorithm_set_param(algorithm, scheme_of(signing)))
-        return 1;
-    RAISE(signing->provider, REASON_ALGORITHM, NULL);
-    return 0;
+    if (asked == NULL && signing->key != NULL && begin_twin(&twin, signing))
+        asked = twin.context;
+    if (asked != NULL && knows_all(asked, params))
+        got = EVP_PKEY_CTX_get_params(asked, params);
+    if (got != 1)
+        RAISE(signing->provider, REASON_UNKNOWN_PARAMETER, "%s",
+              params->key != NULL ? params->key : "");
+    verification_end(&twin);
+    return got;
 }
 
 static const OSSL_PARAM *signing_gettable(void *context, void *provider)
 {
     static const OSSL_PARAM gettable[] = {
         OSSL_PARAM_octet_string(OSSL_SIGNATURE_PARAM_ALGORITHM_ID, NULL, 0),
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, NULL, 0),
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, NULL, 0),
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, NULL, 0),
+        OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_MGF1_DIGEST, NULL, 0),
         OSSL_PARAM_END,
     };
-    (void)context;
+    const struct signing *signing = context;
     (void)provider;
-    return gettable;
+    return signing != NULL && signing->verification.context != NULL
+               ? EVP_PKEY_CTX_gettable_params(signing->verification.context)
+               : gettable;
 }
 
 static int signing_sign(void *context, unsigned char *signature, size_t *length, size_t size,
@@ -255,13 +276,14 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         *length = longest;
         return 1;
     }
-    struct ask ask = {.kind = ASK_SIGN,
-                      .key = signing->key,
-                      .scheme = scheme_of(signing),
-                      .input = message,
-                      .input_length = message_length,
-                      .output = signature,
-                      .size = size};
+    struct ask ask = {
+        .kind = ASK_SIGN,
+        .key = signing->key,
+        .scheme = scheme_of(signing->key, signing->digest, signing->padding, signing->salt_length),
+        .input = message,
+        .input_length = message_length,
+        .output = signature,
+        .size = size};
     if (ask.scheme == 0) {
         RAISE(signing->provider, REASON_SCHEME, NULL);
         return 0;
@@ -319,6 +341,67 @@ static int signing_sign_digest(void *context, unsigned char *signature, size_t *
     return signing_init_for_digest(context, NULL, NULL);
 }
 
+static int verifying_init(void *context, const char *digest, void *keydata,
+                          const OSSL_PARAM params[])
+{
+    struct signing *signing = context;
+    return take_key(signing, keydata) &&
+           verification_begin(&signing->verification, signing->key, digest, params);
+}
+
+static int verifying_verify(void *context, const unsigned char *signature, size_t length,
+                            const unsigned char *message, size_t message_length)
+{
+    struct signing *signing = context;
+    return EVP_DigestVerify(signing->verification.message, signature, length, message,
+                            message_length);
+}
+
+static int verifying_update(void *context, const unsigned char *part, size_t length)
+{
+    struct signing *signing = context;
+    return EVP_DigestVerifyUpdate(signing->verification.message, part, length);
+}
+
+static int verifying_final(void *context, const unsigned char *signature, size_t length)
+{
+    struct signing *signing = context;
+    return EVP_DigestVerifyFinal(signing->verification.message, signature, length);
+}
+
+static int verifying_init_for_digest(void *context, void *keydata, const OSSL_PARAM params[])
+{
+    struct signing *signing = context;
+    return take_key(signing, keydata) &&
+           verification_begin_digest(&signing->verification, signing->key, EVP_PKEY_verify_init_ex,
+                                     params);
+}
+
+static int verifying_verify_digest(void *context, const unsigned char *signature, size_t length,
+                                   const unsigned char *digest, size_t digest_length)
+{
+    struct signing *signing = context;
+    return EVP_PKEY_verify(signing->verification.context, signature, length, digest, digest_length);
+}
+
+static int recovering_init(void *context, void *keydata, const OSSL_PARAM params[])
+{
+    struct signing *signing = context;
+    return take_key(signing, keydata) &&
+           verification_begin_digest(&signing->verification, signing->key,
+                                     EVP_PKEY_verify_recover_init_ex, params);
+}
+
+static int recovering_recover(void *context, unsigned char *digest, size_t *length, size_t size,
+                              const unsigned char *signature, size_t signature_length)
+{
+    struct signing *signing = context;
+    if (digest != NULL)
+        *length = size;
+    return EVP_PKEY_verify_recover(signing->verification.context, digest, length, signature,
+                                   signature_length);
+}
+
 static const OSSL_DISPATCH signature_functions[] = {
     {OSSL_FUNC_SIGNATURE_NEWCTX, (provider_function)signing_new},
     {OSSL_FUNC_SIGNATURE_FREECTX, (provider_function)signing_free},
@@ -329,6 +412,14 @@ static const OSSL_DISPATCH signature_functions[] = {
     {OSSL_FUNC_SIGNATURE_DIGEST_SIGN_FINAL, (provider_function)signing_final},
     {OSSL_FUNC_SIGNATURE_SIGN_INIT, (provider_function)signing_init_for_digest},
     {OSSL_FUNC_SIGNATURE_SIGN, (provider_function)signing_sign_digest},
+    {OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_INIT, (provider_function)verifying_init},
+    {OSSL_FUNC_SIGNATURE_DIGEST_VERIFY, (provider_function)verifying_verify},
+    {OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_UPDATE, (provider_function)verifying_update},
+    {OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_FINAL, (provider_function)verifying_final},
+    {OSSL_FUNC_SIGNATURE_VERIFY_INIT, (provider_function)verifying_init_for_digest},
+    {OSSL_FUNC_SIGNATURE_VERIFY, (provider_function)verifying_verify_digest},
+    {OSSL_FUNC_SIGNATURE_VERIFY_RECOVER_INIT, (provider_function)recovering_init},
+    {OSSL_FUNC_SIGNATURE_VERIFY_RECOVER, (provider_function)recovering_recover},
     {OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, (provider_function)signing_set_params},
     {OSSL_FUNC_SIGNATURE_SETTABLE_CTX_PARAMS, (provider_function)signing_settable},
     {OSSL_FUNC_SIGNATURE_GET_CTX_PARAMS, (provider_function)signing_get_params},

@@ -150,6 +150,37 @@ class Handshakes(ProviderTest):
                     self.assertIn("PRIVATE KEY", made)
 
 
+class PublicHalf(ProviderTest):
+    def test_text_of_a_key(self):
+        for kind in ("rsa-2048", "rsa-pss", "p-256", "ed25519"):
+            key = Key(kind)
+            served = self.start_immured(key)
+            public = immured.openssl("pkey", "-in", key.file, "-text_pub", "-noout").stdout.decode()
+            for source in (self.reference(key), f"immure:key 0?socket={self.path}"):
+                with self.subTest(kind=kind, source=source):
+                    status, text, errors = self.openssl("pkey", "-in", source, "-text", "-noout")
+                    self.assertEqual(status, 0, errors)
+                    place = f"Private-Key: in immured at {self.path}, as key id {key.id.hex()}\n"
+                    self.assertEqual(text, place + public)
+            self.assertEqual(served.stop(), [])
+
+    def test_public_key_by_name(self):
+        key = Key("p-256")
+        self.start_immured(key)
+        status, made, errors = self.openssl("pkey", "-pubin", "-in", f"immure:key 0?socket={self.path}")
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(made, immured.openssl("pkey", "-in", key.file, "-pubout").stdout.decode())
+
+    def test_verifies(self):
+        key = Key("p-256")
+        self.start_immured(key)
+        signature = os.path.join(self.directory, "signature")
+        immured.openssl("dgst", "-sha256", "-sign", key.file, "-out", signature, self.config)
+        for file, status in ((self.config, 0), (key.file, 1)):
+            self.assertEqual(self.openssl("dgst", "-sha256", "-prverify", self.reference(key), "-signature",
+                                          signature, file)[0], status)
+
+
 class Errors(ProviderTest):
     def test_only_the_public_half_comes_out(self):
         key = Key("rsa-2048")
@@ -178,6 +209,32 @@ class Errors(ProviderTest):
                                      capture_output=True, check=False)
             self.assertEqual(checked.returncode, 0, checked.stderr)
             self.assertEqual(served.stop(), [])
+
+    def test_pss_in_x509_and_cms(self):
+        """Which a key may do that signs anything."""
+        configuration = os.path.join(self.directory, "req.cnf")
+        with open(configuration, "w", encoding="ascii") as file:
+            file.write("[req]\ndistinguished_name = name\n[name]\n")
+        key = Key("rsa-2048")
+        self.start_immured(key, policy="any")
+        pss, salt = "rsa_padding_mode:pss", "rsa_pss_saltlen:digest"
+        status, made, errors = self.openssl(
+            "req", "-new", "-subj", "/CN=localhost", "-config", configuration, "-sha384", "-key",
+            self.reference(key), "-sigopt", pss, "-sigopt", salt)
+        self.assertEqual(status, 0, errors)
+        checked = subprocess.run(["openssl", "req", "-verify", "-noout", "-text"],
+                                 input=made.encode(), capture_output=True, check=False)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertIn(b"Signature Algorithm: rsassaPss", checked.stdout)
+        chain = self.certificate(key).chain
+        for options in ((), ("-keyopt", pss), ("-keyopt", pss, "-keyopt", salt)):
+            with self.subTest(options=options):
+                status, made, errors = self.openssl("cms", "-sign", "-in", self.config, "-signer", chain,
+                                                    "-inkey", self.reference(key), *options)
+                self.assertEqual(status, 0, errors)
+                checked = subprocess.run(["openssl", "cms", "-verify", "-CAfile", chain, "-purpose",
+                                          "any"], input=made.encode(), capture_output=True, check=False)
+                self.assertEqual(checked.returncode, 0, checked.stderr)
 
     def test_no_signature_over_a_digest(self):
         key = Key("p-256")

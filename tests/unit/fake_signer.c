@@ -13,21 +13,43 @@
 #include "wire/scheme.h"
 #include "wire/stats.h"
 
-void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
-                   size_t bits)
+void fake_key_take(struct fake_key *key, const char *label, EVP_PKEY *private)
 {
-    key->label = label;
-    if (curve != NULL)
-        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type, curve);
-    else if (bits > 0)
-        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type, bits);
-    else
-        key->private = EVP_PKEY_Q_keygen(NULL, NULL, type);
-    assert_non_null(key->private);
-    key->spki = NULL;
+    assert_non_null(private);
+    *key = (struct fake_key){.label = label, .private = private};
     key->spki_length = (size_t)i2d_PUBKEY(key->private, &key->spki);
     assert_int_equal(EVP_Q_digest(NULL, "SHA256", NULL, key->spki, key->spki_length, key->id, NULL),
                      1);
+}
+
+void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
+                   size_t bits)
+{
+    if (curve != NULL)
+        fake_key_take(key, label, EVP_PKEY_Q_keygen(NULL, NULL, type, curve));
+    else if (bits > 0)
+        fake_key_take(key, label, EVP_PKEY_Q_keygen(NULL, NULL, type, bits));
+    else
+        fake_key_take(key, label, EVP_PKEY_Q_keygen(NULL, NULL, type));
+}
+
+void fake_key_make_pss(struct fake_key *key, const char *label, const char *digest)
+{
+    int salt = digest != NULL ? EVP_MD_get_size(EVP_get_digestbyname(digest)) : 0;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_RSA_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_RSA_MGF1_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_RSA_PSS_SALTLEN, &salt),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY *made = NULL;
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(maker), 1);
+    if (digest != NULL)
+        assert_int_equal(EVP_PKEY_CTX_set_params(maker, params), 1);
+    assert_int_equal(EVP_PKEY_generate(maker, &made), 1);
+    EVP_PKEY_CTX_free(maker);
+    fake_key_take(key, label, made);
 }
 
 void fake_key_release(struct fake_key *key)

@@ -17,6 +17,10 @@ struct fake_key {
 /* Makes a key: "RSA" with its size in bits, "EC" with a curve, or "ED25519". */
 void fake_key_make(struct fake_key *key, const char *label, const char *type, const char *curve,
                    size_t bits);
+/* Makes an RSA-PSS key of 2048 bits that may be used with this digest alone; NULL: with any. */
+void fake_key_make_pss(struct fake_key *key, const char *label, const char *digest);
+/* A key that the caller has made, and gives away. */
+void fake_key_take(struct fake_key *key, const char *label, EVP_PKEY *private);
 void fake_key_release(struct fake_key *key);
 
 /* Answers one SIGN with one of the keys. */

@@ -44,6 +44,8 @@ int fixture_make(void **state)
     fake_key_make(&keys[P_384], "P-384", "EC", "P-384", 0);
     fake_key_make(&keys[P_521], "P-521", "EC", "P-521", 0);
     fake_key_make(&keys[ED_25519], "Ed25519", "ED25519", NULL, 0);
+    fake_key_make_pss(&keys[PSS_2048], "RSA-PSS", NULL);
+    fake_key_make_pss(&keys[PSS_SHA256], "RSA-PSS with SHA-256", "SHA256");
     for (size_t i = 0; i < KEY_COUNT; i++)
         certificates[i] = make_certificate(keys[i].private);
     context = immure_openssl_context();

@@ -8,7 +8,7 @@
 #include "fake_signer.h"
 #include "immure/openssl.h"
 
-enum { RSA_2048, P_256, P_384, P_521, ED_25519, KEY_COUNT };
+enum { RSA_2048, P_256, P_384, P_521, ED_25519, PSS_2048, PSS_SHA256, KEY_COUNT };
 
 extern struct fake_key keys[KEY_COUNT];
 extern X509 *certificates[KEY_COUNT]; /* in the ordinary library context */

@@ -30,6 +30,15 @@ static const struct combination combinations[] = {
     {P_521, TLS1_2_VERSION, "ECDSA+SHA512", IMMURE_ECDSA_SHA512},
     {ED_25519, TLS1_3_VERSION, NULL, IMMURE_ED25519},
     {ED_25519, TLS1_2_VERSION, NULL, IMMURE_ED25519},
+    {PSS_2048, TLS1_3_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha256", IMMURE_RSA_PSS_PSS_SHA512},
+    {PSS_2048, TLS1_2_VERSION, "rsa_pss_pss_sha384:rsa_pss_pss_sha256", IMMURE_RSA_PSS_PSS_SHA384},
+    /* What the client would like best is nothing that the key or immured can do. */
+    {PSS_SHA256, TLS1_3_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha384:rsa_pss_pss_sha256",
+     IMMURE_RSA_PSS_PSS_SHA256},
+    {PSS_SHA256, TLS1_2_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha256",
+     IMMURE_RSA_PSS_PSS_SHA256},
+    {RSA_2048, TLS1_2_VERSION, "RSA+SHA224:RSA+SHA256", IMMURE_RSA_PKCS1_SHA256},
+    {P_256, TLS1_2_VERSION, "ECDSA+SHA224:ECDSA+SHA384", IMMURE_ECDSA_SHA384},
 };
 
 static void test_every_key_and_version_async(void **state)
