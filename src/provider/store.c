@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <openssl/core_names.h>
+#include <openssl/core_object.h>
 #include <openssl/params.h>
+#include <openssl/store.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +22,7 @@ struct store {
     struct provider *provider;
     char *name;
     const char *socket;
+    int expected; /* OSSL_STORE_INFO_...; 0: whatever there is */
     bool done;
 };
 
@@ -87,6 +90,33 @@ static bool find(const struct store *store, struct search *search)
     return error == IMMURE_OK && search->found == 1 && search->spki != NULL;
 }
 
+/* Who expects a public key gets one that is not ours, because ours say that they have the private
+ * half; OpenSSL decodes it as it decodes that of any file. */
+static int hand_over_public(const struct search *search, OSSL_CALLBACK *callback, void *arg)
+{
+    int type = OSSL_OBJECT_PKEY;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
+        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_STRUCTURE,
+                                         (char *)"SubjectPublicKeyInfo", 0),
+        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_DATA, search->spki,
+                                          search->spki_length),
+        OSSL_PARAM_construct_end(),
+    };
+    return callback(params, arg);
+}
+
+static int hand_over(const struct store *store, const struct search *search,
+                     OSSL_CALLBACK *callback, void *arg)
+{
+    struct provider *provider = store->provider;
+    if (store->expected == OSSL_STORE_INFO_PUBKEY)
+        return hand_over_public(search, callback, arg);
+    EVP_PKEY *public = key_parse_spki(provider, search->spki, search->spki_length);
+    return public != NULL && key_hand_over(provider, public, search->spki, search->spki_length,
+                                           store->socket, callback, arg);
+}
+
 static int store_load(void *context, OSSL_CALLBACK *callback, void *arg,
                       OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
@@ -96,12 +126,8 @@ static int store_load(void *context, OSSL_CALLBACK *callback, void *arg,
     (void)phrase;
     (void)phrase_arg;
     store->done = true;
-    if (find(store, &search)) {
-        EVP_PKEY *public = key_parse_spki(store->provider, search.spki, search.spki_length);
-        if (public != NULL)
-            result = key_hand_over(store->provider, public, search.spki, search.spki_length,
-                                   store->socket, callback, arg);
-    }
+    if (find(store, &search))
+        result = hand_over(store, &search, callback, arg);
     free(search.spki);
     return result;
 }
@@ -120,12 +146,12 @@ static int store_close(void *context)
     return 1;
 }
 
-/* What is expected, how it is searched: there is but one key. */
+/* How it is searched says nothing: there is but one key. */
 static int store_set_params(void *context, const OSSL_PARAM params[])
 {
-    (void)context;
-    (void)params;
-    return 1;
+    struct store *store = context;
+    const OSSL_PARAM *expected = OSSL_PARAM_locate_const(params, OSSL_STORE_PARAM_EXPECT);
+    return expected == NULL || OSSL_PARAM_get_int(expected, &store->expected);
 }
 
 static const OSSL_DISPATCH store_functions[] = {
