@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -66,13 +67,18 @@ static bool find_group(const char *name, gid_t *gid)
     return entry != NULL;
 }
 
+static bool is_number(const char *text)
+{
+    text += *text == '-';
+    return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
 static bool parse_id(const char *text, id_t *id)
 {
-    char *end;
     errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
+    unsigned long number = strtoul(text, NULL, 10);
     *id = (id_t)number;
-    return errno == 0 && *end == '\0' && text[0] != '-' && number < (id_t)-1;
+    return errno == 0 && text[0] != '-' && number < (id_t)-1;
 }
 
 struct database {
@@ -82,6 +88,7 @@ struct database {
 static const struct database users = {"allow-users", "user", find_user};
 static const struct database groups = {"allow-groups", "group", find_group};
 
+/* A name that the database has not, or not any more, allows nobody, and is no reason to end. */
 static bool resolve(const struct database *database, const struct text_list *names, id_t **ids,
                     size_t *count, const char *where)
 {
@@ -90,18 +97,27 @@ static bool resolve(const struct database *database, const struct text_list *nam
         log_error("%s: out of memory", where);
         return false;
     }
-    for (*count = 0; *count < names->count; ++*count) {
-        const char *name = names->texts[*count];
-        if (!parse_id(name, &(*ids)[*count]) && !database->find(name, &(*ids)[*count])) {
-            log_error("%s: %s: no such %s: %s", where, database->directive, database->what, name);
+    *count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->texts[i];
+        id_t *id = &(*ids)[*count];
+        if (is_number(name) && !parse_id(name, id)) {
+            log_error("%s: %s: not a number of a %s: %s", where, database->directive,
+                      database->what, name);
             return false;
         }
+        if (is_number(name) || database->find(name, id))
+            ++*count;
+        else
+            log_warning("%s: %s: no such %s, so that nobody is let in by it: %s", where,
+                        database->directive, database->what, name);
     }
     return true;
 }
 
 bool allow_resolve(struct allow *allow, const struct access_config *config, const char *where)
 {
+    allow->given = config->users.count > 0 || config->groups.count > 0;
     return resolve(&users, &config->users, &allow->users, &allow->user_count, where) &&
            resolve(&groups, &config->groups, &allow->groups, &allow->group_count, where);
 }
@@ -113,17 +129,28 @@ void allow_free(struct allow *allow)
     *allow = (struct allow){0};
 }
 
-bool allow_empty(const struct allow *allow)
-{
-    return allow->user_count == 0 && allow->group_count == 0;
-}
-
 static bool holds(const id_t *ids, size_t count, id_t id)
 {
     for (size_t i = 0; i < count; i++)
         if (ids[i] == id)
             return true;
     return false;
+}
+
+static bool holds_all(const id_t *ids, size_t count, const id_t *wanted, size_t wanted_count)
+{
+    for (size_t i = 0; i < wanted_count; i++)
+        if (!holds(ids, count, wanted[i]))
+            return false;
+    return true;
+}
+
+bool allow_equal(const struct allow *a, const struct allow *b)
+{
+    return a->given == b->given && holds_all(a->users, a->user_count, b->users, b->user_count) &&
+           holds_all(b->users, b->user_count, a->users, a->user_count) &&
+           holds_all(a->groups, a->group_count, b->groups, b->group_count) &&
+           holds_all(b->groups, b->group_count, a->groups, a->group_count);
 }
 
 bool allow_has(const struct allow *allow, const struct peer *peer)

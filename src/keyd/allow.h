@@ -32,19 +32,20 @@ bool peer_read(struct peer *peer, int socket);
 void peer_free(struct peer *peer);
 
 struct allow {
+    bool given; /* somebody is named, be it that there is no such user; else it says nothing */
     uid_t *users;
     size_t user_count;
     gid_t *groups;
     size_t group_count;
 };
 
-/* Names to numbers: call it while there are a password and a group database. False: reason logged,
- * which begins with `where`; what there is of *allow is to be freed as ever. */
+/* Names to numbers: call it while there are a password and a group database. What these do not have
+ * is left out with a warning, which begins with `where` as the reason does that is logged for
+ * false. What there is of *allow then is to be freed as ever. */
 bool allow_resolve(struct allow *allow, const struct access_config *config, const char *where);
 void allow_free(struct allow *allow);
 
-/* Whether it names nobody. */
-bool allow_empty(const struct allow *allow);
+bool allow_equal(const struct allow *a, const struct allow *b);
 bool allow_has(const struct allow *allow, const struct peer *peer);
 
 #endif

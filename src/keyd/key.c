@@ -224,6 +224,17 @@ void key_free(struct key *key)
     free(key);
 }
 
+const char *key_difference(const struct key *a, const struct key *b)
+{
+    if (a->policy != b->policy)
+        return "policy";
+    if (a->decrypt != b->decrypt)
+        return "decrypt";
+    if (!allow_equal(&a->allow, &b->allow))
+        return "allow-users or allow-groups";
+    return a->rate.interval != b->rate.interval || a->rate.burst != b->rate.burst ? "rate" : NULL;
+}
+
 bool key_can_sign(const struct key *key, uint16_t scheme)
 {
     for (size_t i = 0; i < key->scheme_count; i++)

@@ -36,7 +36,7 @@ struct key {
     char *location; /* where it is configured: "immured.conf:7" */
     enum policy policy;
     bool decrypt;       /* TLS's RSA key exchange, too */
-    struct allow allow; /* who may use it; empty: who may use immured */
+    struct allow allow; /* who may use it; if it is not given: who may use immured */
     struct rate rate;   /* of each client */
 
     EVP_PKEY *pair; /* of a key in a device the public half only */
@@ -73,6 +73,10 @@ struct key_source {
 /* NULL with one line in `error` (`size` bytes). */
 struct key *key_load(const struct key_source *source, char *error, size_t size);
 void key_free(struct key *key);
+
+/* The directive on which two configurations of the same key do not agree; NULL: none that says what
+ * it signs and for whom. */
+const char *key_difference(const struct key *a, const struct key *b);
 
 bool key_can_sign(const struct key *key, uint16_t scheme);
 

@@ -75,6 +75,17 @@ static bool restrict_key(struct key *key, const struct key_config *config)
     return allow_resolve(&key->allow, &config->allow, where);
 }
 
+/* Which of two policies would hold for a key must not be for their order to say. */
+static bool agrees(const struct keyd *keyd, const struct key *key)
+{
+    const struct key *other = keyring_find(&keyd->keyring, key->id);
+    const char *difference = other != NULL ? key_difference(other, key) : NULL;
+    if (difference != NULL)
+        log_error("%s: key \"%s\" is the same key as \"%s\" (%s), with another %s", key->location,
+                  key->name, other->name, other->location, difference);
+    return difference == NULL;
+}
+
 static bool load_key(struct keyd *keyd, const struct key_config *config)
 {
     struct key_source source = {.name = config->name,
@@ -95,7 +106,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
         log_error("%s: key \"%s\": %s", config->location, config->name, reason);
         return false;
     }
-    if (!restrict_key(key, config)) {
+    if (!restrict_key(key, config) || !agrees(keyd, key)) {
         key_free(key);
         return false;
     }
@@ -106,7 +117,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
                         config->name);
         return true;
     case KEYRING_KNOWN:
-        log_warning("%s: key \"%s\" is the same key as one before it, whose name and policy hold",
+        log_warning("%s: key \"%s\" is the same key as one before it, whose name holds",
                     config->location, config->name);
         return true;
     default:

@@ -51,7 +51,7 @@ bool server_allows(const struct server *server, const struct peer *peer, const s
     if (peer->uid == 0 || peer->uid == server->starter)
         return true;
     if (key != NULL)
-        return allow_has(allow_empty(&key->allow) ? &server->allow : &key->allow, peer);
+        return allow_has(key->allow.given ? &key->allow : &server->allow, peer);
     bool allowed = allow_has(&server->allow, peer);
     for (size_t i = 0; i < server->keyring->count && !allowed; i++)
         allowed = allow_has(&server->keyring->keys[i]->allow, peer);

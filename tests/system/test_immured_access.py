@@ -91,7 +91,8 @@ class Access(ServiceTest):
         self.assertEqual(self.ask_as(self.BOB, 7, [], key), wire.E_PEER)
         self.assertEqual(self.ask_as(self.ALICE, 7, [], key)[:2], (["k"], [0]))
 
-    def test_names(self):
+    def test_names_that_are_gone(self):
+        """A user that was removed since is no reason not to start."""
         for directive, what in (("allow-users", "user"), ("allow-groups", "group")):
             for text in (section("k", Key("p-256"), f"{directive} = {{no-such-name}}"),
                          f"{directive} = {{no-such-name}}\n" + section("k", Key("p-256"))):
@@ -99,8 +100,28 @@ class Access(ServiceTest):
                 run = subprocess.run(
                     [harness.program_path("immured"), "--test", "--config", self.config],
                     capture_output=True, text=True, timeout=harness.LIMIT, check=False)
-                self.assertEqual(run.returncode, 1)
-                self.assertIn(f"{directive}: no such {what}: no-such-name", run.stderr)
+                self.assertEqual(run.returncode, 0, run.stderr)
+                self.assertIn(f"{directive}: no such {what}, so that nobody is let in by it: no-such-name",
+                              run.stderr)
+
+    def test_numbers_that_are_none(self):
+        for number in ("4294967295", "-1", "99999999999999999999"):
+            self.configure(section("k", Key("p-256"), f"allow-users = {{{number}}}"))
+            run = subprocess.run(
+                [harness.program_path("immured"), "--test", "--config", self.config],
+                capture_output=True, text=True, timeout=harness.LIMIT, check=False)
+            self.assertEqual(run.returncode, 1, run.stderr)
+            self.assertIn(f"allow-users: not a number of a user: {number}", run.stderr)
+
+    @harness.needs_root("to be several users")
+    def test_a_list_of_those_who_are_gone_lets_nobody_in(self):
+        """It is not as if the key had no list of its own."""
+        one, two = Key("p-256"), Key("ed25519")
+        self.start(section("one", one), section("two", two, "allow-users = {no-such-name}"),
+                   top=f"allow-users = {{{self.ALICE}, no-such-name}}")
+        self.assertEqual(self.ask_as(self.ALICE, 7, [], one, two)[:2], (["one"], [0, wire.E_PEER]))
+        self.reload(section("one", one), top="allow-users = {no-such-name}")
+        self.assertEqual(self.ask_as(self.ALICE, 7, [], one), wire.E_PEER)
 
     @harness.needs_root("to be another user")
     def test_many_keys_are_listed_in_pages(self):

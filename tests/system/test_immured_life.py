@@ -145,6 +145,19 @@ class Configuration(ImmuredTest):
         self.assertEqual(len(self.connect().keys()), 1)
         self.assertIn('key "key 1" is the same key as one before it', immured.log())
 
+    def test_the_same_key_with_other_rights_is_refused(self):
+        """Which of them would hold must not be for their order to say."""
+        key = certificate("rsa-2048").key
+        for one, other, difference in (
+                ("policy = tls13-server", "", "policy"), ("", "policy = any", "policy"),
+                ("", "decrypt = tls-rsa-key-exchange", "decrypt"),
+                ("allow-users = {7}", "allow-users = {7, 8}", "allow-users or allow-groups"),
+                ("", "allow-groups = {8}", "allow-users or allow-groups"),
+                ('rate = "5/s"', 'rate = "6/s"', "rate")):
+            self.refused(f'key a {{ file = "{key}" {one} }}\nkey b {{ file = "{key}" {other} }}\n',
+                         f'2: key "b" is the same key as "a" ({self.directory}/bad.conf:1), '
+                         f"with another {difference}\n")
+
     def test_the_socket_file(self):
         key = Key("p-256")
         first = self.start_immured(key)

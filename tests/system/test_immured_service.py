@@ -263,8 +263,8 @@ class Reload(ServiceTest):
                 (section("k", key)[:-3], "this '{' is not closed", 1),
                 (section("k", key, "policy = any policy = tls-server"), "'policy' is given twice", 1),
                 ('key "k" { file = "/nonexistent" }\n', "/nonexistent: No such file", 2),
-                (section("k", key, "allow-users = {nobody-of-this-name}"),
-                 "allow-users: no such user: nobody-of-this-name", 2)):
+                (section("k", key) + section("other", key, "policy = any"),
+                 'key "other" is the same key as "k"', 2)):
             before = self.count(" error: ")
             self.reload(text, said=refused)
             self.assertIn(said, self.immured.log())

@@ -26,25 +26,67 @@ static void names_and_numbers(void **state)
     (void)state;
     struct allow allow;
     assert_true(resolve(&allow, "root", "root"));
-    assert_false(allow_empty(&allow));
+    assert_true(allow.given);
     assert_int_equal(allow.users[0], 0);
     assert_int_equal(allow.groups[0], 0);
     allow_free(&allow);
-    assert_true(allow_empty(&allow));
+    assert_false(allow.given);
     assert_true(resolve(&allow, "4294967294", "4294967294"));
     assert_int_equal(allow.users[0], 4294967294);
     allow_free(&allow);
     assert_true(resolve(&allow, NULL, NULL));
-    assert_true(allow_empty(&allow));
+    assert_false(allow.given);
     allow_free(&allow);
-    static char *const wrong[] = {"nobody-of-this-name", "4294967295", "99999999999999999999", "-1",
-                                  "12x"};
+    static char *const wrong[] = {"4294967295", "99999999999999999999", "-1"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_false(resolve(&allow, wrong[i], NULL));
         allow_free(&allow);
         assert_false(resolve(&allow, NULL, wrong[i]));
         allow_free(&allow);
     }
+}
+
+/* Such a list lets nobody in; it is not as if there were none. */
+static void names_that_are_gone(void **state)
+{
+    (void)state;
+    const struct peer peer = {.uid = 7, .gid = 8};
+    static char *const gone[] = {"nobody-of-this-name", "12x"};
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
+        struct allow allow;
+        assert_true(resolve(&allow, gone[i], NULL));
+        assert_true(allow.given);
+        assert_int_equal(allow.user_count, 0);
+        assert_false(allow_has(&allow, &peer));
+        allow_free(&allow);
+        assert_true(resolve(&allow, gone[i], "8"));
+        assert_true(allow_has(&allow, &peer));
+        allow_free(&allow);
+        assert_true(resolve(&allow, "7", gone[i]));
+        assert_true(allow_has(&allow, &peer));
+        allow_free(&allow);
+    }
+}
+
+static void equal_lists(void **state)
+{
+    (void)state;
+    struct allow one, same, other, none;
+    char *names[] = {"7", "root", "7"}, *turned[] = {"0", "7"};
+    assert_true(resolve(&none, NULL, NULL));
+    assert_true(resolve(&other, "7", NULL));
+    one = same = (struct allow){0};
+    assert_true(allow_resolve(&one, &(struct access_config){.users = {names, 3}}, "test.conf"));
+    assert_true(allow_resolve(&same, &(struct access_config){.users = {turned, 2}}, "test.conf"));
+    assert_true(allow_equal(&one, &same));
+    assert_false(allow_equal(&one, &other));
+    assert_false(allow_equal(&other, &one));
+    assert_false(allow_equal(&one, &none));
+    assert_true(allow_equal(&none, &(struct allow){0}));
+    allow_free(&one);
+    allow_free(&same);
+    allow_free(&other);
+    allow_free(&none);
 }
 
 static void peers(void **state)
@@ -111,10 +153,9 @@ static void many_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_and_numbers),
-        cmocka_unit_test(peers),
-        cmocka_unit_test(this_process),
-        cmocka_unit_test(many_groups),
+        cmocka_unit_test(names_that_are_gone), cmocka_unit_test(equal_lists),
+        cmocka_unit_test(names_and_numbers),   cmocka_unit_test(peers),
+        cmocka_unit_test(this_process),        cmocka_unit_test(many_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
