@@ -9,6 +9,8 @@
 #ifndef IMMURE_BLOCKING_H
 #define IMMURE_BLOCKING_H
 
+#include <sys/types.h>
+
 #include "immure/client.h"
 
 #ifdef __cplusplus
@@ -20,16 +22,22 @@ struct immure_blocking;
 /*
  * How an exchange gets a connection: returns a connected stream socket, which the exchange owns and
  * closes, or -1 with errno; it will be asked again, a little later, until the time limit is
- * reached.
+ * reached, unless errno says what will not pass, as EACCES does. An application that closes the
+ * socket behind the exchange's back (closefrom(3)) loses nothing: the exchange sees that the number
+ * is not its socket's any more, and leaves it alone.
  */
 typedef int immure_connect(void *arg);
 
 /* Nothing is connected yet. NULL on lack of memory. */
 struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg);
 /* The same, connecting to a unix socket; the path is copied. At most 107 bytes. One that begins
- * with
- * '@' is a name in the abstract namespace of Linux, which no chroot() hides. */
+ * with '@' is a name in the abstract namespace of Linux, which no chroot() hides, and which anybody
+ * can take while no immured has it: see the next. */
 struct immure_blocking *immure_blocking_unix(const char *path);
+/* From the next connection on, whoever began to listen must be this user, as SO_PEERCRED tells it
+ * (unix(7)); else requests end with IMMURE_E_LISTENER. Of a socket that systemd listens on for
+ * immured, that is root. Before the first request. */
+void immure_blocking_demand_user(struct immure_blocking *blocking, uid_t user);
 /* Closes the connection. NULL is allowed. */
 void immure_blocking_free(struct immure_blocking *blocking);
 

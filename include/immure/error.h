@@ -33,13 +33,14 @@ enum immure_error {
     IMMURE_E_NO_TICKETS = 40,  /* immured has no secret for session tickets */
 
     /* Said by libimmure; never on the wire. */
-    IMMURE_E_MEMORY = 256,    /* out of memory */
-    IMMURE_E_FULL = 257,      /* the client's own bound of requests or bytes is reached */
-    IMMURE_E_ARGUMENT = 258,  /* an argument is out of its documented range */
-    IMMURE_E_CLOSED = 259,    /* the client was freed with the request pending */
-    IMMURE_E_TIMEOUT = 260,   /* the deadline passed without a reply */
-    IMMURE_E_IO = 261,        /* a system call failed; errno says which way */
-    IMMURE_E_UNEXPECTED = 262 /* a reply that does not fit its request: not an immured */
+    IMMURE_E_MEMORY = 256,     /* out of memory */
+    IMMURE_E_FULL = 257,       /* the client's own bound of requests or bytes is reached */
+    IMMURE_E_ARGUMENT = 258,   /* an argument is out of its documented range */
+    IMMURE_E_CLOSED = 259,     /* the client was freed with the request pending */
+    IMMURE_E_TIMEOUT = 260,    /* the deadline passed without a reply */
+    IMMURE_E_IO = 261,         /* a system call failed; errno says which way */
+    IMMURE_E_UNEXPECTED = 262, /* a reply that does not fit its request: not an immured */
+    IMMURE_E_LISTENER = 263    /* another user listens than the one that was demanded */
 };
 
 /* One line in English without a full stop; never NULL. Any thread. */

@@ -21,9 +21,8 @@ struct call {
     void *arg;
 };
 
-static uint64_t begin(struct immure_blocking *blocking, uint64_t timeout)
+static uint64_t limit_of(uint64_t timeout)
 {
-    exchange_begin(blocking);
     uint64_t now = clock_now();
     return timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX - 1;
 }
@@ -65,7 +64,7 @@ enum immure_error immure_blocking_sign(struct immure_blocking *blocking,
 {
     struct call call = {.blocking = blocking, .output = signature, .reply.signature = reply};
     struct immure_sign_request timed = *request;
-    timed.deadline = earlier(timed.deadline, begin(blocking, timeout));
+    timed.deadline = earlier(timed.deadline, limit_of(timeout));
     immure_request id;
     enum immure_error error = immure_sign(blocking->client, &timed, signed_back, &call, &id);
     if (error == IMMURE_OK)
@@ -94,7 +93,7 @@ enum immure_error immure_blocking_decrypt(struct immure_blocking *blocking,
 {
     struct call call = {.blocking = blocking, .output = premaster, .reply.decrypted = reply};
     struct immure_decrypt_request timed = *request;
-    timed.deadline = earlier(timed.deadline, begin(blocking, timeout));
+    timed.deadline = earlier(timed.deadline, limit_of(timeout));
     immure_request id;
     enum immure_error error = immure_decrypt(blocking->client, &timed, decrypted_back, &call, &id);
     if (error == IMMURE_OK)
@@ -116,7 +115,7 @@ enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_
                                        immure_list_callback *callback, void *arg)
 {
     struct call call = {.blocking = blocking, .list = callback, .arg = arg};
-    uint64_t deadline = begin(blocking, timeout);
+    uint64_t deadline = limit_of(timeout);
     immure_request id;
     enum immure_error error = immure_list(blocking->client, listed_back, &call, &id);
     if (error == IMMURE_OK)
@@ -139,7 +138,7 @@ enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64
                                         immure_stats_callback *callback, void *arg)
 {
     struct call call = {.blocking = blocking, .stats = callback, .arg = arg};
-    uint64_t deadline = begin(blocking, timeout);
+    uint64_t deadline = limit_of(timeout);
     immure_request id;
     enum immure_error error = immure_stats(blocking->client, stats_back, &call, &id);
     if (error == IMMURE_OK)
@@ -161,7 +160,7 @@ enum immure_error immure_blocking_ticket_keys(struct immure_blocking *blocking, 
                                               immure_ticket_keys_callback *callback, void *arg)
 {
     struct call call = {.blocking = blocking, .ticket_keys = callback, .arg = arg};
-    uint64_t deadline = begin(blocking, timeout);
+    uint64_t deadline = limit_of(timeout);
     immure_request id;
     enum immure_error error = immure_ticket_keys(blocking->client, ticket_keys_back, &call, &id);
     if (error == IMMURE_OK)
@@ -182,7 +181,7 @@ static void pinged_back(void *arg, enum immure_error error)
 enum immure_error immure_blocking_ping(struct immure_blocking *blocking, uint64_t timeout)
 {
     struct call call = {.blocking = blocking};
-    uint64_t deadline = begin(blocking, timeout);
+    uint64_t deadline = limit_of(timeout);
     immure_request id;
     enum immure_error error = immure_ping(blocking->client, pinged_back, &call, &id);
     return error == IMMURE_OK ? wait_for(&call, id, deadline) : error;

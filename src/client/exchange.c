@@ -72,11 +72,10 @@ struct immure_blocking *immure_blocking_unix(const char *path)
     return exchange;
 }
 
-bool exchange_leads_to(const struct immure_blocking *exchange, const char *path)
+void immure_blocking_demand_user(struct immure_blocking *blocking, uid_t user)
 {
-    const char *name = exchange->address.sun_path;
-    char first = path[0] == '@' ? '\0' : path[0];
-    return name[0] == first && path[0] != '\0' && strcmp(name + 1, path + 1) == 0;
+    blocking->demands_user = true;
+    blocking->user = user;
 }
 
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error)
@@ -85,9 +84,25 @@ const char *exchange_error_text(const struct immure_blocking *exchange, enum imm
                                                           : immure_error_text(error);
 }
 
+/* Whether what has its number is the socket that was connected. */
+static bool socket_is_ours(const struct immure_blocking *exchange)
+{
+    struct stat now;
+    return exchange->socket >= 0 && fstat(exchange->socket, &now) == 0 &&
+           now.st_dev == exchange->socket_device && now.st_ino == exchange->socket_inode;
+}
+
+/* With close() only: a process that has it by fork() may go on with it. */
+static void let_go(struct immure_blocking *exchange)
+{
+    if (socket_is_ours(exchange))
+        close(exchange->socket);
+    exchange->socket = -1;
+}
+
 static void disconnect(struct immure_blocking *exchange)
 {
-    descriptor_close(&exchange->socket);
+    let_go(exchange);
     immure_client_reset(exchange->client);
 }
 
@@ -95,27 +110,63 @@ void immure_blocking_free(struct immure_blocking *exchange)
 {
     if (exchange == NULL)
         return;
-    descriptor_close(&exchange->socket);
+    let_go(exchange);
     immure_client_free(exchange->client);
     free(exchange);
 }
 
-void exchange_begin(struct immure_blocking *exchange)
+/* What is not so may be otherwise in a moment: immured starts, or takes the next of its backlog. */
+static bool stays_so(int reason)
 {
-    if (exchange->socket >= 0 && exchange->pid != getpid())
-        disconnect(exchange);
+    static const int reasons[] = {EACCES,     EPERM,    EAFNOSUPPORT, EPROTONOSUPPORT,
+                                  EPROTOTYPE, ENOTDIR,  ELOOP,        ENAMETOOLONG,
+                                  EINVAL,     ENOTSOCK, EOPNOTSUPP};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reason == reasons[i])
+            return true;
+    return false;
+}
+
+/* unix(7): those who listened, as they were when they began to. */
+static bool user_listens(int socket, uid_t user)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == user;
+}
+
+/* Takes a connected socket over. */
+static enum immure_error take_socket(struct immure_blocking *exchange, int socket)
+{
+    struct stat now;
+    if (exchange->demands_user && !user_listens(socket, exchange->user)) {
+        close(socket);
+        return IMMURE_E_LISTENER;
+    }
+    if (fstat(socket, &now) != 0) {
+        exchange->refused = errno;
+        close(socket);
+        return IMMURE_E_IO;
+    }
+    exchange->socket = socket;
+    exchange->socket_device = now.st_dev;
+    exchange->socket_inode = now.st_ino;
+    exchange->pid = getpid();
+    exchange->used = false;
+    return IMMURE_OK;
 }
 
 /* A first attempt is made at once, later ones after a growing pause that a reply ends. */
-static void try_to_connect(struct immure_blocking *exchange, uint64_t now)
+static enum immure_error try_to_connect(struct immure_blocking *exchange, uint64_t now)
 {
     uint64_t pause = exchange->back_off > 0 ? 2 * exchange->back_off : BACK_OFF_FIRST;
     exchange->back_off = pause < BACK_OFF_MOST ? pause : BACK_OFF_MOST;
     exchange->next_attempt = now + exchange->back_off;
-    exchange->socket = exchange->connect(exchange->arg);
-    exchange->refused = exchange->socket < 0 ? errno : 0;
-    exchange->pid = getpid();
-    exchange->used = false;
+    int socket = exchange->connect(exchange->arg);
+    exchange->refused = socket < 0 ? errno : 0;
+    if (socket >= 0)
+        return take_socket(exchange, socket);
+    return stays_so(exchange->refused) ? IMMURE_E_IO : IMMURE_OK;
 }
 
 static bool would_block(void)
@@ -159,7 +210,9 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
 {
     enum immure_error error = IMMURE_OK;
     *wait = (struct exchange_wait){.descriptor = -1};
-    bool lost = exchange->socket >= 0 && ready && !receive_input(exchange, &error);
+    bool strange =
+        exchange->socket >= 0 && (exchange->pid != getpid() || !socket_is_ours(exchange));
+    bool lost = strange || (exchange->socket >= 0 && ready && !receive_input(exchange, &error));
     if (error != IMMURE_OK && exchange->used) {
         /* It may be what came behind the last reply: the question is put once more, to a connection
          * of its own. */
@@ -171,7 +224,9 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     if (error != IMMURE_OK)
         return error;
     if (exchange->socket < 0 && now >= exchange->next_attempt)
-        try_to_connect(exchange, now);
+        error = try_to_connect(exchange, now);
+    if (error != IMMURE_OK)
+        return error;
     if (exchange->socket >= 0 && !send_output(exchange, &wait->events)) {
         /* Whoever is refused may find the connection closed, and the reason waiting in it. */
         (void)receive_input(exchange, &error);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -20,8 +21,12 @@ struct immure_blocking {
     immure_connect *connect;
     void *arg;
     struct immure_client *client;
-    int socket;            /* -1: none */
-    pid_t pid;             /* whose connection it is */
+    int socket;          /* -1: none */
+    dev_t socket_device; /* of the socket, which may have been closed behind our back, and its */
+    ino_t socket_inode;  /* number be that of a file of the application's by now */
+    pid_t pid;           /* whose connection it is */
+    bool demands_user;   /* `user` must be who listens */
+    uid_t user;
     bool used;             /* a request has been answered on it */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */
     uint64_t back_off;     /* between the last attempt to connect and the next, ns */
@@ -39,14 +44,12 @@ struct exchange_wait {
 };
 
 /*
- * Before the first request of a call: a connection that was inherited over fork() is dropped, with
- * close() only, because the other process goes on with it.
- */
-void exchange_begin(struct immure_blocking *exchange);
-/*
  * Connects if there is no connection and it is time to, sends, and receives if the descriptor may
- * be `ready`. Lost connections are no error, nor is nonsense on one that has served before; what is
- * returned says that the other end is no immured, or will not have this one.
+ * be `ready`. A connection that is not this process's own any more is left alone, and another one
+ * made: after fork() the other process goes on with it, and after closefrom() its number may be
+ * that of a stranger's file. Lost connections are no error, nor is nonsense on one that has served
+ * before, nor an attempt to connect whose reason may pass. What is returned says that the other end
+ * is no immured or will not have this one, or that waiting will not help.
  */
 enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
                                 struct exchange_wait *wait);
@@ -63,7 +66,5 @@ enum immure_error exchange_run(struct immure_blocking *exchange, const bool *don
 /* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection,
  * or immure_error_text(). */
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
-/* Whether it was made for this path. */
-bool exchange_leads_to(const struct immure_blocking *exchange, const char *path);
 
 #endif

@@ -7,29 +7,6 @@
 #include "provider/reason.h"
 #include "provider/waiter.h"
 
-/* What an operator or an application may have to tell apart. */
-static const struct {
-    enum immure_error error;
-    enum reason reason;
-} reasons[] = {
-    {IMMURE_E_PEER, REASON_PEER},           {IMMURE_E_UNKNOWN_KEY, REASON_UNKNOWN_KEY},
-    {IMMURE_E_POLICY, REASON_POLICY},       {IMMURE_E_IO, REASON_CONNECTION},
-    {IMMURE_E_TIMEOUT, REASON_TIMEOUT},     {IMMURE_E_EXPIRED, REASON_TIMEOUT},
-    {IMMURE_E_CANCELLED, REASON_CANCELLED}, {IMMURE_E_MAGIC, REASON_PROTOCOL},
-    {IMMURE_E_VERSION, REASON_PROTOCOL},    {IMMURE_E_UNEXPECTED, REASON_PROTOCOL},
-    {IMMURE_E_FRAME_TYPE, REASON_PROTOCOL}, {IMMURE_E_FRAME_SIZE, REASON_PROTOCOL},
-    {IMMURE_E_MALFORMED, REASON_PROTOCOL},  {IMMURE_E_FULL, REASON_REQUEST},
-    {IMMURE_E_ARGUMENT, REASON_REQUEST},
-};
-
-static enum reason reason_of(enum immure_error error)
-{
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (reasons[i].error == error)
-            return reasons[i].reason;
-    return REASON_IMMURED;
-}
-
 static void take(struct ask *ask, enum immure_error error, const char *text)
 {
     ask->done = true;

@@ -12,50 +12,50 @@
  * While immured is away, one handshake after another would wait for the whole time limit, and a
  * server that blocks would do nothing else. So after one has, they only look whether it is back.
  */
-static bool still_away(struct provider *provider, struct immure_blocking *exchange)
+static enum immure_error look_for(struct service *service, struct immure_blocking *exchange)
 {
     struct exchange_wait wait;
-    if (!atomic_load_explicit(&provider->away, memory_order_relaxed))
-        return false;
-    return exchange_step(exchange, clock_now(), false, &wait) == IMMURE_OK && wait.descriptor < 0;
+    if (!atomic_load_explicit(&service->away, memory_order_relaxed))
+        return IMMURE_OK;
+    enum immure_error error = exchange_step(exchange, clock_now(), false, &wait);
+    return error == IMMURE_OK && wait.descriptor < 0 ? IMMURE_E_IO : error;
 }
 
-static enum immure_error exchange_ask(struct provider *provider, struct immure_blocking *exchange,
+static enum immure_error exchange_ask(struct service *service, struct immure_blocking *exchange,
                                       struct ask *ask)
 {
-    exchange_begin(exchange);
-    if (still_away(provider, exchange))
-        return IMMURE_E_IO;
-    uint64_t deadline = clock_now() + provider->settings.timeout;
+    const struct settings *settings = &ask->key->provider->settings;
+    uint64_t deadline = clock_now() + settings->timeout;
     immure_request id;
-    enum immure_error error = ask_send(ask, exchange->client, deadline, &id);
+    enum immure_error error = look_for(service, exchange);
+    if (error == IMMURE_OK)
+        error = ask_send(ask, exchange->client, deadline, &id);
     if (error != IMMURE_OK)
         return error;
-    struct pause *pause = provider->settings.asynchronous ? pause_of_job() : NULL;
+    struct pause *pause = settings->asynchronous ? pause_of_job() : NULL;
     error = pause != NULL ? pause_run(pause, exchange, &ask->done, id, deadline)
                           : exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
-    atomic_store_explicit(&provider->away, error == IMMURE_E_IO, memory_order_relaxed);
+    atomic_store_explicit(&service->away, error == IMMURE_E_IO, memory_order_relaxed);
     return error;
 }
 
 bool direct_ask(struct ask *ask)
 {
     struct provider *provider = ask->key->provider;
-    const char *socket =
-        provider->settings.socket != NULL ? provider->settings.socket : ask->key->socket;
-    if (socket == NULL) {
+    struct service *service = ask->key->service;
+    if (service == NULL) {
         RAISE(provider, REASON_NO_WAITER, NULL);
         return false;
     }
-    struct immure_blocking *exchange = pool_take(&provider->pool, socket);
+    struct immure_blocking *exchange = service_take(service, &provider->settings);
     if (exchange == NULL) {
-        RAISE(provider, REASON_CONNECTION, "%s: %s", socket, strerror(errno));
+        RAISE(provider, REASON_CONNECTION, "%s: %s", service->socket, strerror(errno));
         return false;
     }
-    enum immure_error error = exchange_ask(provider, exchange, ask);
+    enum immure_error error = exchange_ask(service, exchange, ask);
     if (error != IMMURE_OK)
         ask_fail(ask, error, exchange_error_text(exchange, error));
-    ask->where = socket;
-    pool_give(&provider->pool, exchange);
+    ask->where = service->socket;
+    service_give(service, exchange);
     return true;
 }

@@ -28,9 +28,9 @@ static int encoder_does_selection(void *context, int selection)
 
 static bool print_place(BIO *out, const struct key *key)
 {
-    bool printed =
-        BIO_printf(out, "Private-Key: in immured%s%s, as key id ",
-                   key->socket != NULL ? " at " : "", key->socket != NULL ? key->socket : "") > 0;
+    bool printed = BIO_printf(out, "Private-Key: in immured%s%s, as key id ",
+                              key->service != NULL ? " at " : "",
+                              key->service != NULL ? key->service->socket : "") > 0;
     for (size_t i = 0; i < sizeof key->id; i++)
         printed = printed && BIO_printf(out, "%02x", key->id[i]) > 0;
     return printed && BIO_puts(out, "\n") > 0;

@@ -48,15 +48,32 @@ void key_release(struct key *key)
     if (key == NULL || atomic_fetch_sub_explicit(&key->holders, 1, memory_order_acq_rel) > 1)
         return;
     EVP_PKEY_free(key->public);
-    free(key->socket);
     free(key);
 }
 
+/* What the operator has set goes before what the reference says (NULL: there was none). */
+static bool find_service(struct key *key, const char *socket)
+{
+    struct provider *provider = key->provider;
+    if (provider->settings.socket != NULL)
+        socket = provider->settings.socket;
+    if (socket == NULL)
+        return true;
+    key->service = services_find(&provider->services, socket);
+    return key->service != NULL;
+}
+
 /* Takes `public` over. */
-static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t length)
+static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t length,
+                 const char *socket)
 {
     if (public != NULL && key->public == NULL && EVP_PKEY_is_a(public, key_types[key->type].name) &&
         EVP_Q_digest(key->provider->context, "SHA256", NULL, spki, length, key->id, NULL)) {
+        if (!find_service(key, socket)) {
+            EVP_PKEY_free(public);
+            RAISE(key->provider, REASON_MEMORY, NULL);
+            return false;
+        }
         key->public = public;
         if (key->type == KEY_RSA_PSS)
             key->limits = pss_limits_of(public);
@@ -87,7 +104,7 @@ size_t key_type_of(const EVP_PKEY *public)
 
 bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
 {
-    return fill(key, key_parse_spki(key->provider, spki, length), spki, length);
+    return fill(key, key_parse_spki(key->provider, spki, length), spki, length, NULL);
 }
 
 bool key_fill_params(struct key *key, const OSSL_PARAM params[])
@@ -102,7 +119,7 @@ bool key_fill_params(struct key *key, const OSSL_PARAM params[])
 
     uint8_t *spki = NULL;
     int length = made != NULL ? i2d_PUBKEY(made, &spki) : 0;
-    bool filled = fill(key, length > 0 ? made : NULL, spki, length > 0 ? (size_t)length : 0);
+    bool filled = fill(key, length > 0 ? made : NULL, spki, length > 0 ? (size_t)length : 0, NULL);
     if (made != NULL && length <= 0)
         EVP_PKEY_free(made);
     OPENSSL_free(spki);
@@ -122,10 +139,8 @@ static struct key *make(struct provider *provider, EVP_PKEY *public, const uint8
         EVP_PKEY_free(public);
         return NULL;
     }
-    if (fill(key, public, spki, length) && (key->socket = strdup(socket)) != NULL)
+    if (fill(key, public, spki, length, socket))
         return key;
-    if (key->public != NULL)
-        RAISE(provider, REASON_MEMORY, NULL);
     key_release(key);
     return NULL;
 }

@@ -52,7 +52,7 @@ struct key {
     EVP_PKEY *public;         /* NULL until it is filled */
     struct pss_limits limits; /* KEY_RSA_PSS */
     uint8_t id[IMMURE_KEY_ID_SIZE];
-    char *socket; /* of its immured, as its reference says; NULL: not said */
+    struct service *service; /* its immured; NULL: nobody said which */
 };
 
 /* Empty, with one holder. NULL on lack of memory. */

@@ -71,7 +71,7 @@ static const OSSL_ITEM *provider_reasons(void *context)
 static void provider_teardown(void *context)
 {
     struct provider *provider = context;
-    pool_close(&provider->pool);
+    services_free(&provider->services);
     settings_free(&provider->settings);
     OSSL_LIB_CTX_free(provider->context);
     free(provider);

@@ -7,17 +7,16 @@
 
 #include <openssl/core_dispatch.h>
 #include <openssl/types.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 
-#include "provider/pool.h"
+#include "provider/service.h"
 #include "provider/settings.h"
 
 struct provider {
     const OSSL_CORE_HANDLE *core;
     struct settings settings;
-    struct pool pool;
-    atomic_bool away; /* the last that waited for a connection to immured has waited in vain */
-    bool mldsa;       /* libcrypto has ML-DSA */
+    struct services services;
+    bool mldsa; /* libcrypto has ML-DSA */
     /* Of its own: the public halves of keys live here, out of reach of the application's
      * configuration. `default` is in it, because nothing else was loaded. */
     OSSL_LIB_CTX *context;

@@ -1,6 +1,7 @@
 #include "provider/reason.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 
 const OSSL_ITEM reason_strings[] = {
     {REASON_NO_KEY, (char *)"no key is set"},
@@ -33,8 +34,32 @@ const OSSL_ITEM reason_strings[] = {
     {REASON_SETTING, (char *)"a setting in openssl.cnf is wrong"},
     {REASON_UNKNOWN_PARAMETER, (char *)"a parameter that this algorithm does not have"},
     {REASON_MEMORY, (char *)"out of memory"},
+    {REASON_LISTENER, (char *)"another user listens there than peer-user says"},
     {0, NULL},
 };
+
+/* What an operator or an application may have to tell apart. */
+static const struct {
+    enum immure_error error;
+    enum reason reason;
+} reasons[] = {
+    {IMMURE_E_PEER, REASON_PEER},           {IMMURE_E_UNKNOWN_KEY, REASON_UNKNOWN_KEY},
+    {IMMURE_E_POLICY, REASON_POLICY},       {IMMURE_E_IO, REASON_CONNECTION},
+    {IMMURE_E_TIMEOUT, REASON_TIMEOUT},     {IMMURE_E_EXPIRED, REASON_TIMEOUT},
+    {IMMURE_E_CANCELLED, REASON_CANCELLED}, {IMMURE_E_MAGIC, REASON_PROTOCOL},
+    {IMMURE_E_VERSION, REASON_PROTOCOL},    {IMMURE_E_UNEXPECTED, REASON_PROTOCOL},
+    {IMMURE_E_FRAME_TYPE, REASON_PROTOCOL}, {IMMURE_E_FRAME_SIZE, REASON_PROTOCOL},
+    {IMMURE_E_MALFORMED, REASON_PROTOCOL},  {IMMURE_E_FULL, REASON_REQUEST},
+    {IMMURE_E_ARGUMENT, REASON_REQUEST},    {IMMURE_E_LISTENER, REASON_LISTENER},
+};
+
+enum reason reason_of(enum immure_error error)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (reasons[i].error == error)
+            return reasons[i].reason;
+    return REASON_IMMURED;
+}
 
 void reason_raise(const struct provider *provider, const char *file, int line, const char *function,
                   enum reason reason, const char *format, ...)

@@ -2,6 +2,7 @@
 #ifndef PROVIDER_REASON_H
 #define PROVIDER_REASON_H
 
+#include "immure/error.h"
 #include "provider/provider.h"
 
 enum reason {
@@ -32,11 +33,15 @@ enum reason {
     REASON_IMMURED,
     REASON_SETTING,
     REASON_UNKNOWN_PARAMETER,
-    REASON_MEMORY
+    REASON_MEMORY,
+    REASON_LISTENER
 };
 
 /* For OSSL_FUNC_PROVIDER_GET_REASON_STRINGS. */
 extern const OSSL_ITEM reason_strings[];
+
+/* That of an operation that ended with this error, which is not IMMURE_OK. */
+enum reason reason_of(enum immure_error error);
 
 /* Puts it on the error queue, with a detail as in printf (NULL: none). */
 void reason_raise(const struct provider *provider, const char *file, int line, const char *function,

@@ -1,6 +1,8 @@
 #include "provider/settings.h"
 
+#include <errno.h>
 #include <openssl/params.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #define TIMEOUT_STANDARD (5 * NS_PER_S)
 #define TIMEOUT_MAX (60 * NS_PER_S)
+#define USER_ENTRY_MAX 4096 /* bytes of a line of passwd(5) */
 
 static bool set_socket(struct settings *settings, const char *text)
 {
@@ -33,6 +36,24 @@ static bool set_asynchronous(struct settings *settings, const char *text)
     return settings->asynchronous || strcmp(text, "no") == 0;
 }
 
+/* Looked up once: a server that has changed its root directory finds no users any more. */
+static bool set_peer_user(struct settings *settings, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    settings->demands_user = true;
+    settings->peer_user = (uid_t)number;
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0')
+        return errno == 0 && number < UINT32_MAX;
+    struct passwd entry, *found = NULL;
+    char room[USER_ENTRY_MAX];
+    if (getpwnam_r(text, &entry, room, sizeof room, &found) != 0 || found == NULL)
+        return false;
+    settings->peer_user = found->pw_uid;
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct settings *settings, const char *text);
@@ -41,6 +62,7 @@ static const struct {
     {"socket", set_socket, "an absolute path of at most 107 bytes, or @NAME"},
     {"timeout", set_timeout, "a duration up to 60s, as 5s or 500ms"},
     {"asynchronous", set_asynchronous, "yes or no"},
+    {"peer-user", set_peer_user, "a user of this system, by name or number"},
 };
 #define NAMES (sizeof names / sizeof names[0])
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Where immured listens unless somebody says otherwise. */
 #define SETTINGS_SOCKET "/run/immure/immured.sock"
@@ -18,6 +19,8 @@ struct settings {
     char *socket;      /* goes before what key references say; NULL: not given */
     uint64_t timeout;  /* of one signature, connecting included; ns */
     bool asynchronous; /* async jobs of servers that know nothing of immure are paused */
+    bool demands_user; /* `peer_user` must be who listens */
+    uid_t peer_user;
     /* What is wrong with them, or empty. OpenSSL goes on without a provider that does not load, and
      * says nothing; so this is said where the first key is loaded. */
     char fault[256];

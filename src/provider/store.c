@@ -73,7 +73,7 @@ static bool find(const struct store *store, struct search *search)
         RAISE(provider, REASON_SETTING, "%s", provider->settings.fault);
         return false;
     }
-    struct immure_blocking *exchange = pool_take(&provider->pool, store->socket);
+    struct immure_blocking *exchange = service_connect(store->socket, &provider->settings);
     if (exchange == NULL) {
         RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket, strerror(errno));
         return false;
@@ -81,12 +81,16 @@ static bool find(const struct store *store, struct search *search)
     enum immure_error error =
         immure_blocking_list(exchange, provider->settings.timeout, note_key, search);
     if (error != IMMURE_OK)
-        RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket,
+        RAISE(provider, reason_of(error), "%s: %s", store->socket,
               exchange_error_text(exchange, error));
     else if (search->found != 1)
         RAISE(provider, REASON_URI, "%s has %s key \"%s\"", store->socket,
               search->found == 0 ? "no" : "more than one", store->name);
-    pool_give(&provider->pool, exchange);
+    else if (search->spki == NULL)
+        RAISE(provider, REASON_MEMORY, NULL);
+    /* A server loads its keys before it closes what it does not know, becomes a daemon, and forks:
+     * no connection is left over. */
+    immure_blocking_free(exchange);
     return error == IMMURE_OK && search->found == 1 && search->spki != NULL;
 }
 

@@ -102,7 +102,6 @@ static bool ask_blocking(struct immure_waiter *waiter, struct ask *ask)
     if (waiter->deadline != 0 && waiter->deadline < deadline)
         deadline = waiter->deadline;
     immure_request id;
-    exchange_begin(exchange);
     enum immure_error error = ask_send(ask, exchange->client, deadline, &id);
     if (error == IMMURE_OK)
         error = exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);

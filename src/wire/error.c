@@ -30,6 +30,7 @@ static const struct {
     {IMMURE_E_TIMEOUT, "no reply in time"},
     {IMMURE_E_IO, "a system call failed"},
     {IMMURE_E_UNEXPECTED, "the reply does not fit its request"},
+    {IMMURE_E_LISTENER, "another user listens there than the one that is demanded"},
 };
 
 const char *immure_error_text(enum immure_error error)

@@ -276,6 +276,17 @@ class Errors(ProviderTest):
                               capture_output=True, check=False, timeout=harness.LIMIT)
         self.assertIn("immured does not serve this user", done.stderr.decode())
 
+    def test_another_user_listens(self):
+        key = Key("p-256")
+        self.start_immured(key)
+        own = os.getuid()
+        for user, said in ((own, "the key's policy does not allow it"),
+                           (own + 1, f"another user listens there than peer-user says.*{self.path}")):
+            environment = provider.environment(self.directory, settings=f"peer-user = {user}")
+            _, _, errors = self.openssl("dgst", "-sha256", "-sign", self.reference(key), self.config,
+                                        environment=environment)
+            self.assertRegex(errors, said)
+
     def test_immured_is_away_and_comes_back(self):
         key = Key("p-256")
         served = self.start_immured(key)

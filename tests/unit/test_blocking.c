@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "client/exchange.h"
 #include "immure/blocking.h"
 #include "peer.h"
 #include "wire/stats.h"
@@ -480,6 +481,95 @@ static void test_fork(void **state)
     server_end(&server);
 }
 
+/* The application closes what it does not know, and the number goes to a file of its own. */
+static void test_number_that_others_have(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    int number = blocking->socket, other = descriptor_of_bytes("other", "123", 3);
+    assert_int_equal(dup2(other, number), number);
+    close(other);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    assert_int_equal(server.connections, 2);
+    assert_int_not_equal(blocking->socket, number);
+
+    /* Another socket, into which the request could have been written. */
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(dup2(ends[0], blocking->socket), blocking->socket);
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    assert_int_equal(server.connections, 3);
+    char byte;
+    assert_int_equal(recv(ends[1], &byte, 1, 0), -1);
+    assert_int_equal(errno, EAGAIN);
+
+    int last = blocking->socket;
+    assert_int_equal(dup2(number, last), last);
+    immure_blocking_free(blocking);
+    assert_int_equal(lseek(number, 0, SEEK_CUR), 0);
+    assert_int_equal(lseek(last, 0, SEEK_CUR), 0);
+    close(number);
+    close(last);
+    close(ends[0]);
+    close(ends[1]);
+    server_end(&server);
+}
+
+static void test_user_who_listens(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin_abstract(&server, habits);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    immure_blocking_demand_user(blocking, getuid());
+    assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
+    immure_blocking_free(blocking);
+
+    blocking = immure_blocking_unix(server.path);
+    immure_blocking_demand_user(blocking, getuid() + 1);
+    uint64_t begun = clock_now();
+    assert_int_equal(sign(blocking, 60 * NS_PER_S), IMMURE_E_LISTENER);
+    assert_true(clock_now() - begun < 30 * NS_PER_S);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
+static int fail_with(void *arg)
+{
+    errno = *(const int *)arg;
+    return -1;
+}
+
+/* What waiting does not change is told at once, what it may change when the time is over. */
+static void test_reasons_that_stay(void **state)
+{
+    (void)state;
+    static const struct {
+        int reason;
+        bool stays;
+    } cases[] = {{EACCES, true},        {EAFNOSUPPORT, true}, {ENOTDIR, true},
+                 {ELOOP, true},         {ENAMETOOLONG, true}, {EPROTOTYPE, true},
+                 {ECONNREFUSED, false}, {ENOENT, false},      {EAGAIN, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int reason = cases[i].reason;
+        struct immure_blocking *blocking = immure_blocking_new(fail_with, &reason);
+        uint64_t limit = cases[i].stays ? 60 * NS_PER_S : 30 * NS_PER_MS, begun = clock_now();
+        assert_int_equal(sign(blocking, limit), IMMURE_E_IO);
+        assert_int_equal(errno, reason);
+        assert_int_equal(clock_now() - begun < limit / 2, cases[i].stays);
+        immure_blocking_free(blocking);
+    }
+    struct immure_blocking *blocking = immure_blocking_unix("/dev/null/immured.sock");
+    assert_int_equal(sign(blocking, 60 * NS_PER_S), IMMURE_E_IO);
+    assert_int_equal(errno, ENOTDIR);
+    immure_blocking_free(blocking);
+}
+
 static void test_abstract_socket(void **state)
 {
     (void)state;
@@ -505,6 +595,9 @@ int main(void)
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_own_way_to_connect),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_number_that_others_have),
+        cmocka_unit_test(test_user_who_listens),
+        cmocka_unit_test(test_reasons_that_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <pthread.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +161,102 @@ static void test_nobody_listens(void **state)
     OSSL_LIB_CTX_free(server);
 }
 
+/* One that is away is no reason to wait the less, or the more, for another. */
+static void test_nobody_listens_at_one_of_two(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    OSSL_LIB_CTX *server = context_with_settings("timeout = 500ms");
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    EVP_PKEY *there = key_from_reference(server, &keys[P_256], immured.path);
+    EVP_PKEY *away = key_from_reference(server, &keys[P_384], NOWHERE);
+    assert_false(signs_well(server, away, &keys[P_384]));
+    for (int i = 0; i < 5; i++) {
+        assert_true(signs_well(server, there, &keys[P_256]));
+        uint64_t begun = clock_now();
+        assert_false(signs_well(server, away, &keys[P_384]));
+        assert_true(clock_now() - begun < 500 * NS_PER_MS);
+    }
+    ERR_clear_error();
+    EVP_PKEY_free(there);
+    EVP_PKEY_free(away);
+    OSSL_LIB_CTX_free(server);
+    fake_immured_end(&immured);
+}
+
+/* Waiting gives nobody a permission, nor makes a directory of a file. */
+static void test_sockets_that_cannot_be_reached(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/immure-test-XXXXXX", path[64];
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/closed", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chmod(directory, 0755), 0);
+    snprintf(path, sizeof path, "%s/closed/immured.sock", directory);
+    const struct {
+        const char *path, *text;
+        bool other_user;
+    } cases[] = {{"/dev/null/immured.sock", "Not a directory", false},
+                 {path, "Permission denied", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (cases[i].other_user && getuid() != 0)
+            continue;
+        OSSL_LIB_CTX *server = context_with_settings("timeout = 60s");
+        EVP_PKEY *key = key_from_reference(server, &keys[P_256], cases[i].path);
+        uint64_t begun = clock_now();
+        if (cases[i].other_user)
+            assert_int_equal(seteuid(65534), 0);
+        for (int j = 0; j < 2; j++) {
+            assert_false(signs_well(server, key, &keys[P_256]));
+            const char *data;
+            ERR_peek_error_all(NULL, NULL, NULL, &data, NULL);
+            assert_non_null(strstr(data, cases[i].text));
+            assert_true(error_queue_has("no connection to immured"));
+        }
+        if (cases[i].other_user)
+            assert_int_equal(seteuid(0), 0);
+        assert_true(clock_now() - begun < 30 * NS_PER_S);
+        EVP_PKEY_free(key);
+        OSSL_LIB_CTX_free(server);
+    }
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
+    rmdir(directory);
+}
+
+static void test_peer_user(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    for (unsigned other = 0; other < 2; other++) {
+        char line[64];
+        snprintf(line, sizeof line, "peer-user = %u\ntimeout = 60s", (unsigned)getuid() + other);
+        OSSL_LIB_CTX *server = context_with_settings(line);
+        EVP_PKEY *key = key_from_reference(server, &keys[P_256], immured.path);
+        uint64_t begun = clock_now();
+        assert_int_equal(signs_well(server, key, &keys[P_256]), other == 0);
+        assert_true(clock_now() - begun < 30 * NS_PER_S);
+        assert_int_equal(immured.requests, 1);
+        assert_int_equal(error_queue_has("another user listens there than peer-user says"),
+                         other > 0);
+        EVP_PKEY_free(key);
+        OSSL_LIB_CTX_free(server);
+    }
+    struct passwd *self = getpwuid(getuid());
+    if (self != NULL) {
+        char line[64];
+        snprintf(line, sizeof line, "peer-user = %s", self->pw_name);
+        OSSL_LIB_CTX *server = context_with_settings(line);
+        EVP_PKEY *key = key_from_reference(server, &keys[P_256], immured.path);
+        assert_true(signs_well(server, key, &keys[P_256]));
+        EVP_PKEY_free(key);
+        OSSL_LIB_CTX_free(server);
+    }
+    fake_immured_end(&immured);
+}
+
 static void test_immured_comes_back(void **state)
 {
     (void)state;
@@ -239,8 +339,10 @@ static void test_socket_setting_goes_before_the_reference(void **state)
 static void test_bad_settings(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"timeout = soon", "timeout = 0s", "timeout = 2h",
-                                        "socket = relative/path", "asynchronous = maybe"};
+    static const char *const lines[] = {"timeout = soon",       "timeout = 0s",
+                                        "timeout = 2h",         "socket = relative/path",
+                                        "asynchronous = maybe", "peer-user = no such user",
+                                        "peer-user = 12x",      "peer-user = 4294967295"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         OSSL_LIB_CTX *server = context_with_settings(lines[i]);
         char *text = reference_text(&keys[P_256], NOWHERE);
@@ -276,6 +378,66 @@ static void test_fork(void **state)
         assert_int_equal(immured.connections, 2 + i);
     }
     EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
+enum { STRANGERS = 40 };
+
+/* The numbers of what was closed go to sockets, into which a request could be written. */
+static void take_numbers(int ends[STRANGERS][2])
+{
+    for (size_t i = 0; i < STRANGERS; i++)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
+}
+
+/* Nothing was written into them, and none is closed. */
+static bool are_untouched(int ends[STRANGERS][2])
+{
+    char byte;
+    for (size_t i = 0; i < STRANGERS; i++)
+        for (size_t end = 0; end < 2; end++)
+            if (recv(ends[i][end], &byte, 1, 0) != -1 || errno != EAGAIN)
+                return false;
+    return true;
+}
+
+/* As a child that becomes a daemon, or a server that starts a helper in itself: it closes all that
+ * it has inherited, opens files of its own, and then signs. */
+static bool signs_with_closed_descriptors(EVP_PKEY *key, OSSL_LIB_CTX *server)
+{
+    int ends[STRANGERS][2];
+    if (close_range(3, ~0U, 0) != 0)
+        return false;
+    take_numbers(ends);
+    bool good = signs_well(server, key, &keys[P_256]) && signs_well(server, key, &keys[P_256]);
+    EVP_PKEY_free(key);
+    OSSL_LIB_CTX_free(server);
+    return good && are_untouched(ends);
+}
+
+static void test_closed_behind_our_back(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    for (int own = 0; own < 2; own++) {
+        OSSL_LIB_CTX *server = context_with_settings("timeout = 20s");
+        EVP_PKEY *key = key_from_reference(server, &keys[P_256], immured.path);
+        assert_true(signs_well(server, key, &keys[P_256]));
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            /* The connection is the parent's, or, when the child has signed, its own. */
+            bool good = own == 0 || signs_well(server, key, &keys[P_256]);
+            _exit(good && signs_with_closed_descriptors(key, server) ? 0 : 1);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_true(signs_well(server, key, &keys[P_256]));
+        EVP_PKEY_free(key);
+        OSSL_LIB_CTX_free(server);
+    }
     fake_immured_end(&immured);
 }
 
@@ -403,12 +565,16 @@ int main(void)
         cmocka_unit_test(test_other_keys_in_a_file),
         cmocka_unit_test(test_damaged_reference),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_nobody_listens_at_one_of_two),
+        cmocka_unit_test(test_sockets_that_cannot_be_reached),
+        cmocka_unit_test(test_peer_user),
         cmocka_unit_test(test_immured_comes_back),
         cmocka_unit_test(test_each_error_has_its_reason),
         cmocka_unit_test(test_silent_immured),
         cmocka_unit_test(test_socket_setting_goes_before_the_reference),
         cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_closed_behind_our_back),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_message_in_pieces),
         cmocka_unit_test(test_decrypts_premaster_secrets_only),

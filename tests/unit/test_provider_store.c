@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/store.h>
+#include <poll.h>
 
 #include "fake_immured.h"
 #include "provider_fixture.h"
@@ -95,6 +97,30 @@ static void test_key_of_another_type(void **state)
     fake_key_release(&other);
 }
 
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    for (int i = 0; i < 1000; i++)
+        count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+/* Servers load their keys first, and go on in other processes. */
+static void test_no_connection_is_left_over(void **state)
+{
+    (void)state;
+    struct fake_immured immured;
+    fake_immured_begin(&immured, keys, KEY_COUNT);
+    size_t before = open_descriptors();
+    EVP_PKEY *key = load(keys[P_256].label, immured.path);
+    assert_non_null(key);
+    for (int i = 0; i < 500 && open_descriptors() > before; i++)
+        poll(NULL, 0, 10); /* until the other end is closed, too */
+    assert_int_equal(open_descriptors(), before);
+    EVP_PKEY_free(key);
+    fake_immured_end(&immured);
+}
+
 static void test_not_found(void **state)
 {
     (void)state;
@@ -115,6 +141,7 @@ int main(void)
         cmocka_unit_test(test_every_key_by_its_name),
         cmocka_unit_test(test_what_is_expected),
         cmocka_unit_test(test_key_of_another_type),
+        cmocka_unit_test(test_no_connection_is_left_over),
         cmocka_unit_test(test_not_found),
     };
     return cmocka_run_group_tests(tests, fixture_make, fixture_free);
