@@ -62,12 +62,36 @@ static void wake(struct ask *ask)
     operation->waiter->wake(operation->waiter);
 }
 
-/* Resumes may be spurious: another event of the connection, or an application that just tries. */
+static const char mark; /* its address is what names ours among the wait context's descriptors */
+
+/*
+ * Within ASYNC_block_pause() a job is not paused, though OpenSSL says that it was. It is told by
+ * the descriptors that have been added to its wait context since the last pause, which a pause
+ * makes none: so one is, that is no descriptor, and goes again.
+ */
+static bool pause_marked(void)
+{
+    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(ASYNC_get_current_job());
+    size_t added = 0, removed = 0;
+    if (!ASYNC_WAIT_CTX_set_wait_fd(context, &mark, OSSL_BAD_ASYNC_FD, NULL, NULL))
+        return false;
+    bool paused = ASYNC_pause_job() == 1 &&
+                  ASYNC_WAIT_CTX_get_changed_fds(context, NULL, &added, NULL, &removed) == 1 &&
+                  added == 0;
+    ASYNC_WAIT_CTX_clear_fd(context, &mark);
+    return paused;
+}
+
+/* Resumes may be spurious: another event of the connection, or an application that just tries. A
+ * job that cannot be paused is given up, because its reply would never be taken. */
 static bool pause_until_done(struct immure_operation *operation)
 {
     const struct provider *provider = operation->ask->key->provider;
+    bool resumed = false;
     while (!operation->ask->done && !operation->cancelled) {
-        if (!ASYNC_pause_job()) {
+        bool paused = resumed ? pause_marked() : ASYNC_pause_job() == 1;
+        resumed = true;
+        if (!paused && !operation->ask->done && !operation->cancelled) {
             immure_request_cancel(operation->waiter->client, operation->id);
             RAISE(provider, REASON_PAUSE, NULL);
             return false;
@@ -106,7 +130,7 @@ static bool ask_blocking(struct immure_waiter *waiter, struct ask *ask)
     if (error == IMMURE_OK)
         error = exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
     if (error != IMMURE_OK)
-        ask_fail(ask, error, immure_error_text(error));
+        ask_fail(ask, error, exchange_error_text(exchange, error));
     note_answer(waiter, ask);
     return true;
 }

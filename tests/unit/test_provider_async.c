@@ -9,6 +9,10 @@
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "fake_immured.h"
@@ -146,6 +150,109 @@ static void test_only_where_it_is_asked_for(void **state)
     server_end(&server);
 }
 
+/* Both descriptors were closed behind our back, and files of the same kinds have their numbers. */
+static void test_numbers_that_others_have(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes");
+    run_to_the_end(&server);
+    assert_int_equal(server.good, 1);
+    int epoll = descriptor_of(&server), timer = epoll + 1;
+    struct itimerspec when = {.it_value = {.tv_sec = 5000}};
+    assert_int_equal(timerfd_gettime(timer, &when), 0); /* it is the timer */
+    when = (struct itimerspec){.it_value = {.tv_sec = 5000}};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 77};
+
+    int mine = epoll_create1(EPOLL_CLOEXEC), clock = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    assert_int_equal(dup2(mine, epoll), epoll);
+    assert_int_equal(dup2(clock, timer), timer);
+    assert_int_equal(timerfd_settime(timer, 0, &when, NULL), 0);
+    assert_int_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event), 0);
+    for (int i = 0; i < 3; i++) {
+        run_to_the_end(&server);
+        assert_int_equal(server.good, 1);
+        assert_int_not_equal(descriptor_of(&server), epoll);
+    }
+    server_end(&server);
+    assert_int_equal(timerfd_gettime(timer, &when), 0);
+    assert_true(when.it_value.tv_sec > 4000 && when.it_interval.tv_sec == 0);
+    assert_int_equal(epoll_wait(epoll, &event, 1, 0), 0);
+    when.it_value.tv_sec = 0;
+    when.it_value.tv_nsec = 1;
+    assert_int_equal(timerfd_settime(timer, 0, &when, NULL), 0);
+    assert_int_equal(epoll_wait(epoll, &event, 1, PATIENCE), 1);
+    assert_int_equal(event.data.u64, 77);
+    close(epoll);
+    close(timer);
+    close(mine);
+    close(clock);
+}
+
+static int sign_without_pauses(void *arg)
+{
+    ASYNC_block_pause();
+    int good = sign_in_job(arg);
+    ASYNC_unblock_pause();
+    return good;
+}
+
+static bool run_without_pauses(struct server *server)
+{
+    assert_int_equal(ASYNC_start_job(&server->job, server->waiting, &server->good,
+                                     sign_without_pauses, &server, sizeof server),
+                     ASYNC_FINISH);
+    return server->good == 1;
+}
+
+static uint64_t cpu_time(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Within ASYNC_block_pause() it waits in poll(). */
+static void test_pauses_that_are_blocked(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes\ntimeout = 1s");
+    for (int i = 0; i < 3; i++)
+        assert_true(run_without_pauses(&server));
+    server.immured.silent = true;
+    uint64_t begun = clock_now(), used = cpu_time();
+    assert_false(run_without_pauses(&server));
+    assert_true(clock_now() - begun >= NS_PER_S);
+    assert_true(cpu_time() - used < NS_PER_S / 2);
+    assert_true(error_queue_has("immured did not answer in time"));
+    server_end(&server);
+}
+
+static void never_woken(struct immure_waiter *waiter)
+{
+    (void)waiter;
+    fail();
+}
+
+/* Nobody would take the reply of a waiter's client meanwhile: it is given up. */
+static void test_waiter_that_cannot_pause(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "timeout = 1s");
+    struct immure_waiter waiter = {.client = immure_client_new(NULL), .wake = never_woken};
+    for (int i = 0; i < 3; i++) {
+        immure_waiter_enter(&waiter);
+        assert_false(run_without_pauses(&server));
+        immure_waiter_leave();
+        assert_true(error_queue_has("the async job could not be paused"));
+        assert_int_equal(immure_client_pending(waiter.client), 0);
+    }
+    immure_client_free(waiter.client);
+    server_end(&server);
+}
+
 /* Many jobs at once, each with a connection of its own while it waits. */
 static void test_many_jobs(void **state)
 {
@@ -183,6 +290,9 @@ int main(void)
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_only_where_it_is_asked_for),
+        cmocka_unit_test(test_numbers_that_others_have),
+        cmocka_unit_test(test_pauses_that_are_blocked),
+        cmocka_unit_test(test_waiter_that_cannot_pause),
         cmocka_unit_test(test_many_jobs),
     };
     return cmocka_run_group_tests(tests, fixture_make, fixture_free);
