@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/activation.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
@@ -16,8 +17,6 @@
 #define BACKLOG 1024
 #define LEAVE_TIME NS_PER_S /* that an immured has to close a socket that it still serves */
 #define LEAVE_PAUSE_MS 20
-
-#define PASSED_FIRST 3 /* SD_LISTEN_FDS_START */
 
 static bool is_served(const struct sockaddr_un *address)
 {
@@ -76,36 +75,28 @@ int listen_unix(const char *path, mode_t mode)
     return -1;
 }
 
-static bool number_is(const char *text, long number)
+static bool is_unix(int socket)
 {
-    char *end;
-    return text != NULL && *text != '\0' && strtol(text, &end, 10) == number && *end == '\0';
-}
-
-static bool option_is(int socket, int option, int wanted)
-{
-    int value;
-    socklen_t size = sizeof value;
-    return getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+    int domain;
+    socklen_t size = sizeof domain;
+    return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 bool listen_activated(int *socket)
 {
-    bool for_us = number_is(getenv("LISTEN_PID"), (long)getpid());
-    bool one = number_is(getenv("LISTEN_FDS"), 1);
+    char reason[128];
+    struct activation activation = {0};
+    bool good = activation_take(&activation, reason, sizeof reason);
     *socket = -1;
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_FDNAMES");
-    if (!for_us)
-        return true;
-    if (one && option_is(PASSED_FIRST, SO_DOMAIN, AF_UNIX) &&
-        option_is(PASSED_FIRST, SO_TYPE, SOCK_STREAM) &&
-        option_is(PASSED_FIRST, SO_ACCEPTCONN, 1) &&
-        descriptor_set_close_on_exec(PASSED_FIRST, true)) {
-        *socket = PASSED_FIRST;
-        return true;
+    if (!good) {
+        log_error("%s; one listening unix stream socket is expected", reason);
+    } else if (activation.count == 1 && is_unix(activation.sockets[0].socket)) {
+        *socket = activation.sockets[0].socket;
+        activation.sockets[0].socket = -1;
+    } else if (activation.count > 0) {
+        log_error("LISTEN_FDS: one listening unix stream socket is expected");
+        good = false;
     }
-    log_error("LISTEN_FDS: one listening unix stream socket is expected");
-    return false;
+    activation_close(&activation);
+    return good;
 }

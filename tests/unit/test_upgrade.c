@@ -25,14 +25,15 @@ struct message {
     struct {
         int socket;
         unsigned thread;
-    } sockets[3];
+        char name[ACTIVATION_NAME_MAX + 1];
+    } sockets[4];
 };
 
 static const struct heritage left = {.tickets.current.name = {1, 2, 3}, .tickets_end = 77};
 
 /* Whether the new master takes `size` bytes of the message; errno says why not. */
 static bool takes(const struct message *message, size_t size, struct list *listening,
-                  struct heritage *heritage)
+                  struct activation *activation, struct heritage *heritage)
 {
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
@@ -40,7 +41,8 @@ static bool takes(const struct message *message, size_t size, struct list *liste
         assert_int_equal(send(pair[0], message, size, 0), size);
     struct upgrade upgrade = {.link = pair[1]};
     list_init(listening);
-    bool taken = upgrade_take(&upgrade, listening, heritage);
+    *activation = (struct activation){0};
+    bool taken = upgrade_take(&upgrade, listening, activation, heritage);
     int reason = errno;
     close(pair[0]);
     upgrade_finish(&upgrade);
@@ -61,14 +63,21 @@ static int bound_socket(bool v6_only)
 static void sockets_and_keys(void **state)
 {
     (void)state;
-    struct message message = {.layout = 1, .count = 2, .heritage = left};
+    struct message message = {.layout = 2, .count = 3, .heritage = left};
     struct list listening;
+    struct activation activation;
     struct heritage heritage;
     for (unsigned i = 0; i < 2; i++) {
         message.sockets[i].socket = bound_socket(i == 0);
         message.sockets[i].thread = 10 + i;
     }
-    assert_true(takes(&message, offsetof(struct message, sockets[2]), &listening, &heritage));
+    message.sockets[2].socket = bound_socket(true);
+    strcpy(message.sockets[2].name, "https");
+    assert_true(
+        takes(&message, offsetof(struct message, sockets[3]), &listening, &activation, &heritage));
+    assert_int_equal(activation.count, 1);
+    assert_int_equal(activation_find(&activation, "https"), message.sockets[2].socket);
+    activation_close(&activation);
     assert_memory_equal(&heritage, &left, sizeof left);
     unsigned seen = 0;
     list_for_each(node, &listening)
@@ -90,24 +99,26 @@ static void what_is_no_heritage(void **state)
 {
     (void)state;
     const size_t whole = offsetof(struct message, sockets[1]);
-    const struct message good = {.layout = 1, .count = 1, .sockets[0].socket = -1};
+    const struct message good = {.layout = 2, .count = 1, .sockets[0].socket = -1};
     const struct {
         uint32_t layout, count;
         size_t size;
         int reason;
-    } rows[] = {{1, 1, whole, EBADF},  {1, 1, whole - 1, EPROTO}, {1, 1, whole + 1, EPROTO},
-                {2, 1, whole, EPROTO}, {1, 0, whole, EPROTO},     {1, UINT32_MAX, whole, EPROTO},
-                {1, 2, whole, EPROTO}, {1, 1, 1, EPROTO},         {1, 1, 8, EPROTO},
-                {1, 1, 0, EPROTO}};
+    } rows[] = {{2, 1, whole, EBADF},  {2, 1, whole - 1, EPROTO}, {2, 1, whole + 1, EPROTO},
+                {1, 1, whole, EPROTO}, {2, 0, whole, EPROTO},     {2, UINT32_MAX, whole, EPROTO},
+                {2, 2, whole, EPROTO}, {2, 1, 1, EPROTO},         {2, 1, 8, EPROTO},
+                {2, 1, 0, EPROTO}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct message message = good;
         struct list listening;
+        struct activation activation;
         struct heritage heritage;
         message.layout = rows[i].layout;
         message.count = rows[i].count;
-        assert_false(takes(&message, rows[i].size, &listening, &heritage));
+        assert_false(takes(&message, rows[i].size, &listening, &activation, &heritage));
         assert_int_equal(errno, rows[i].reason);
         assert_true(list_empty(&listening));
+        assert_int_equal(activation.count, 0);
     }
 }
 
@@ -134,9 +145,11 @@ static void no_program(void **state)
     (void)state;
     struct upgrade upgrade = UPGRADE_INIT;
     struct list none;
+    const struct activation no_sockets = {.count = 0};
     const struct notify nobody = {.length = 0};
     list_init(&none);
-    assert_true(upgrade_start(&upgrade, "/nonexistent/program", "x.conf", &none, &left, &nobody));
+    assert_true(upgrade_start(&upgrade, "/nonexistent/program", "x.conf", &none, &no_sockets, &left,
+                              &nobody));
     int status;
     assert_int_equal(waitpid(upgrade.pid, &status, 0), upgrade.pid);
     assert_int_equal(WEXITSTATUS(status), 127);

@@ -9,7 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/activation.h"
+
 #define UNIX_PREFIX "unix:"
+#define ACTIVATED_PREFIX "systemd:"
 #define HOST_MAX_BYTES 256
 
 char *path_within(const char *directory, const char *path)
@@ -37,6 +40,28 @@ static bool parse_unix(const char *path, const char *directory, struct address *
     }
     free(whole);
     return good;
+}
+
+/* Of no family, with the name where the path of a unix socket would be. */
+static bool parse_activated(const char *name, struct address *address, char *reason, size_t size)
+{
+    struct sockaddr_un *room = (struct sockaddr_un *)&address->socket;
+    size_t length = strlen(name);
+    if (length == 0 || length > ACTIVATION_NAME_MAX) {
+        snprintf(reason, size, "'%s' is not a name of 1 to %d bytes (FileDescriptorName=)", name,
+                 ACTIVATION_NAME_MAX);
+        return false;
+    }
+    room->sun_family = AF_UNSPEC;
+    memcpy(room->sun_path, name, length + 1);
+    address->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+    return true;
+}
+
+const char *address_activated(const struct address *address)
+{
+    const struct sockaddr_un *room = (const struct sockaddr_un *)&address->socket;
+    return room->sun_family == AF_UNSPEC && address->length > 0 ? room->sun_path : NULL;
 }
 
 /* "*" listens on IPv6 and IPv4 with one socket, or on IPv4 where the kernel has no IPv6. */
@@ -82,7 +107,7 @@ static bool parse_host(const char *text, enum address_use use, struct address *a
     const char *port;
     if (!split(text, host, &port) || !port_valid(port)) {
         snprintf(reason, size, "'%s' is not HOST:PORT, [IPV6]:PORT%s or unix:PATH", text,
-                 use == ADDRESS_LISTEN ? ", *:PORT" : "");
+                 use == ADDRESS_LISTEN ? ", *:PORT, systemd:NAME" : "");
         return false;
     }
     bool any = host[0] == '\0' || strcmp(host, "*") == 0;
@@ -106,13 +131,22 @@ static bool parse_host(const char *text, enum address_use use, struct address *a
     return true;
 }
 
+/* What follows the prefix; NULL: the text does not begin with it. */
+static const char *after(const char *text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
 bool address_parse(const char *text, enum address_use use, const char *directory,
                    struct address *address, char *reason, size_t size)
 {
     *address = (struct address){0};
-    bool is_unix = strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
-    if (!(is_unix ? parse_unix(text + strlen(UNIX_PREFIX), directory, address, reason, size)
-                  : parse_host(text, use, address, reason, size)))
+    const char *path = after(text, UNIX_PREFIX);
+    const char *name = use == ADDRESS_LISTEN ? after(text, ACTIVATED_PREFIX) : NULL;
+    if (!(path != NULL   ? parse_unix(path, directory, address, reason, size)
+          : name != NULL ? parse_activated(name, address, reason, size)
+                         : parse_host(text, use, address, reason, size)))
         return false;
     address->text = strdup(text);
     if (address->text == NULL)

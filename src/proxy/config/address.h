@@ -1,11 +1,12 @@
-/* Addresses as the configuration writes them: "HOST:PORT", "[IPV6]:PORT", "*:PORT", "unix:PATH". */
+/* Addresses as the configuration writes them: "HOST:PORT", "[IPV6]:PORT", "*:PORT", "unix:PATH",
+ * "systemd:NAME". */
 #ifndef PROXY_CONFIG_ADDRESS_H
 #define PROXY_CONFIG_ADDRESS_H
 
 #include "proxy/config/config.h"
 
 enum address_use {
-    ADDRESS_LISTEN, /* numeric, or "*" for all of IPv6 and IPv4 */
+    ADDRESS_LISTEN, /* numeric, "*" for all of IPv6 and IPv4, or a service manager's */
     ADDRESS_CONNECT /* host names are resolved now */
 };
 
@@ -16,6 +17,8 @@ enum address_use {
 bool address_parse(const char *text, enum address_use use, const char *directory,
                    struct address *address, char *reason, size_t size);
 
+/* The name of a socket that a service manager passes; NULL: the address is none such. */
+const char *address_activated(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 /* Whether only this machine can reach it. */
 bool address_is_local(const struct address *address);

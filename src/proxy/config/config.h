@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "conf/error.h"
 
@@ -58,6 +59,9 @@ struct frontend_config {
     char *ciphersuites;   /* TLS 1.3 */
     char *groups;         /* NULL: OpenSSL's default */
     unsigned tickets;     /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
+    mode_t socket_mode;   /* of the files of unix sockets; and whose they are: */
+    uid_t socket_user;    /* (uid_t)-1: the master's own */
+    gid_t socket_group;   /* (gid_t)-1: the same */
     enum proxy_protocol accept_proxy; /* what a load balancer in front sends first */
     size_t backend;                   /* index into config.backends */
     int line;

@@ -145,8 +145,21 @@ static const struct conf_directive directives[] = {
 
     {SECTION_FRONTEND, "listen", &type_listen_list,
      CONF_LIST(struct frontend_config, listen, listen_count), .required = true,
-     .text = "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
-             "`unix:/run/front.sock`."},
+     .text =
+         "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
+         "`unix:/run/front.sock`, or `systemd:NAME` for a socket that the service manager passes "
+         "(FileDescriptorName= in its unit)."},
+    {SECTION_FRONTEND, "socket-mode", &type_mode, .standard = "0666",
+     CONF_FIELD(struct frontend_config, socket_mode),
+     .text = "Permissions of the files of `unix:` listeners, octal. By default any user of this "
+             "machine may connect, as to a port."},
+    {SECTION_FRONTEND, "socket-user", &type_user, .standard = "own",
+     CONF_FIELD(struct frontend_config, socket_user),
+     .text = "Owner of these files: a number, or a name in /etc/passwd. `own`: who started "
+             "`immure-proxy`. Another takes CAP_CHOWN, which the unit of the service leaves out."},
+    {SECTION_FRONTEND, "socket-group", &type_group, .standard = "own",
+     CONF_FIELD(struct frontend_config, socket_group),
+     .text = "Group of these files: a number, or a name in /etc/group. `own`: the same."},
     {SECTION_FRONTEND, "backend", &type_backend, .required = true,
      CONF_FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
     {SECTION_FRONTEND, "alpn", &type_alpn_list,

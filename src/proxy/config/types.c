@@ -1,6 +1,11 @@
 #include "proxy/config/types.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,6 +123,74 @@ static void clear_bytes(void *field, size_t length)
     *(uint8_t **)field = NULL;
 }
 
+/* Permissions as chmod(1) takes them, in octal. */
+static bool store_mode(struct conf_store *store)
+{
+    const char *text = store->values[0].text;
+    char *end;
+    unsigned long mode = strtoul(text, &end, 8);
+    if (text[0] < '0' || text[0] > '7' || *end != '\0' || mode > 0777)
+        return conf_store_refuse_value(store);
+    *(mode_t *)store->field = (mode_t)mode;
+    return true;
+}
+
+/* The number that stands for the name in a local database, which no server is asked about: whoever
+ * waits for one serves nobody. */
+static bool find_user(FILE *database, const char *name, unsigned *number)
+{
+    const struct passwd *entry;
+    while ((entry = fgetpwent(database)) != NULL)
+        if (strcmp(entry->pw_name, name) == 0) {
+            *number = entry->pw_uid;
+            return true;
+        }
+    return false;
+}
+
+static bool find_group(FILE *database, const char *name, unsigned *number)
+{
+    const struct group *entry;
+    while ((entry = fgetgrent(database)) != NULL)
+        if (strcmp(entry->gr_name, name) == 0) {
+            *number = entry->gr_gid;
+            return true;
+        }
+    return false;
+}
+
+/* "own" stands for -1, which chown(2) takes for no change. */
+static bool store_id(struct conf_store *store, const char *database,
+                     bool (*find)(FILE *database, const char *name, unsigned *number))
+{
+    const char *text = store->values[0].text;
+    unsigned *number = store->field;
+    char *end;
+    unsigned long given = strtoul(text, &end, 10);
+    *number = strcmp(text, "own") == 0 ? UINT_MAX : (unsigned)given;
+    if (*number == UINT_MAX ||
+        (text[0] >= '0' && text[0] <= '9' && *end == '\0' && given < UINT_MAX))
+        return true;
+    FILE *file = fopen(database, "re");
+    bool found = file != NULL && find(file, text, number);
+    if (file != NULL)
+        fclose(file);
+    return found || conf_store_refuse(store, store->values[0].line, "%s: %s has no '%s'",
+                                      store->directive->name, database, text);
+}
+
+static bool store_user(struct conf_store *store)
+{
+    static_assert(sizeof(uid_t) == sizeof(unsigned), "as chown(2) has it");
+    return store_id(store, "/etc/passwd", find_user);
+}
+
+static bool store_group(struct conf_store *store)
+{
+    static_assert(sizeof(gid_t) == sizeof(unsigned), "as chown(2) has it");
+    return store_id(store, "/etc/group", find_group);
+}
+
 /* A backend's index is for who knows the backends: config.c. */
 static bool store_nothing(struct conf_store *store)
 {
@@ -138,5 +211,8 @@ const struct conf_type type_listen_list = {.values = "list of addresses",
                                            .list = true,
                                            .store = store_listen_list,
                                            .clear = clear_listen_list};
+const struct conf_type type_mode = {.values = "0 to 0777, octal", .store = store_mode};
+const struct conf_type type_user = {.values = "user", .store = store_user};
+const struct conf_type type_group = {.values = "group", .store = store_group};
 const struct conf_type type_alpn_list = {
     .values = "list of names", .list = true, .store = store_alpn_list, .clear = clear_bytes};

@@ -13,6 +13,9 @@ extern const struct conf_type type_backend;     /* size_t, which config.c finds 
 extern const struct conf_type type_address;     /* struct address, to connect to */
 extern const struct conf_type type_listen;      /* struct address, to listen on */
 extern const struct conf_type type_listen_list; /* struct address *, and their number */
-extern const struct conf_type type_alpn_list;   /* uint8_t *, and its length */
+extern const struct conf_type type_mode;        /* mode_t: permissions, octal */
+extern const struct conf_type type_user;      /* uid_t: "own", a number, or a name in /etc/passwd */
+extern const struct conf_type type_group;     /* gid_t: "own", a number, or a name in /etc/group */
+extern const struct conf_type type_alpn_list; /* uint8_t *, and its length */
 
 #endif

@@ -20,30 +20,33 @@
 
 /* ---- its sockets ---- */
 
-static bool open_one(struct generation *generation, const struct address *address, unsigned thread,
-                     struct conf_error *error)
+static bool open_one(struct generation *generation, const struct frontend_config *frontend,
+                     const struct address *address, unsigned thread, struct conf_error *error)
 {
-    struct listening *listening = listening_open(generation->setup->listening, generation->config,
-                                                 address, thread, !generation->setup->test, error);
+    (void)frontend;
+    struct listening *listening =
+        listening_open(&generation->setup->listening, generation->config, address, thread, error);
     if (listening != NULL)
         generation->listening[generation->listening_count++] = listening;
     return listening != NULL;
 }
 
-/* Calls back for each address of each thread in turn, then for that of the admin page, which is the
- * order of generation->listening. */
+/* Calls back for each address of each thread in turn, then for that of the admin page, which is of
+ * no frontend (NULL). This is the order of generation->listening. */
 static bool for_each_address(struct generation *generation,
-                             bool (*visit)(struct generation *, const struct address *,
-                                           unsigned thread, struct conf_error *),
+                             bool (*visit)(struct generation *, const struct frontend_config *,
+                                           const struct address *, unsigned thread,
+                                           struct conf_error *),
                              struct conf_error *error)
 {
     const struct config *config = generation->config;
     for (unsigned thread = 0; thread < config->workers; thread++)
         for (size_t i = 0; i < config->frontend_count; i++)
             for (size_t j = 0; j < config->frontends[i].listen_count; j++)
-                if (!visit(generation, &config->frontends[i].listen[j], thread, error))
+                if (!visit(generation, &config->frontends[i], &config->frontends[i].listen[j],
+                           thread, error))
                     return false;
-    return !config->admin.enabled || visit(generation, &config->admin.listen, 0, error);
+    return !config->admin.enabled || visit(generation, NULL, &config->admin.listen, 0, error);
 }
 
 static bool open_sockets(struct generation *generation, struct conf_error *error)
@@ -56,12 +59,12 @@ static bool open_sockets(struct generation *generation, struct conf_error *error
     return generation->listening != NULL && for_each_address(generation, open_one, error);
 }
 
-static bool begin_one(struct generation *generation, const struct address *address, unsigned thread,
-                      struct conf_error *error)
+static bool begin_one(struct generation *generation, const struct frontend_config *frontend,
+                      const struct address *address, unsigned thread, struct conf_error *error)
 {
     (void)thread;
     return listening_begin(generation->listening[generation->listening_count++], generation->config,
-                           address, error);
+                           frontend, address, error);
 }
 
 bool generation_listen(struct generation *generation, struct conf_error *error)

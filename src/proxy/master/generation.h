@@ -28,10 +28,10 @@ enum generation_state {
 
 /* What all generations have in common; the master's. */
 struct generation_setup {
-    struct list *listening;
+    struct listening_setup listening;
     const struct ticket_keys *tickets;
     uint64_t started; /* of the master; seconds since 1970 */
-    bool test;        /* come up, but never listen */
+    bool test;        /* come up, but never listen: listening.bind is false too */
     int epoll;        /* where its controls are watched, with the struct control_end as the data */
 };
 

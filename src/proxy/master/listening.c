@@ -34,13 +34,23 @@ static bool set_option(int socket, int level, int option, int value)
     return setsockopt(socket, level, option, &value, sizeof value) == 0;
 }
 
+/* Nobody may use a unix socket's file before it has its owner and mode (begin_file()). */
+static bool bind_closed(int socket, const struct address *address)
+{
+    mode_t before = umask(0777);
+    bool bound = bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
+    umask(before);
+    return bound;
+}
+
 static bool bind_socket(int socket, const struct address *address, bool reuse_port)
 {
-    if (!is_unix(address) &&
-        (!set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) ||
-         (reuse_port && !set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1)) ||
-         (address->socket.ss_family == AF_INET6 &&
-          !set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, !wants_both_families(address)))))
+    if (is_unix(address))
+        return bind_closed(socket, address);
+    if (!set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) ||
+        (reuse_port && !set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+        (address->socket.ss_family == AF_INET6 &&
+         !set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, !wants_both_families(address))))
         return false;
     return bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
 }
@@ -103,23 +113,50 @@ static int open_bound(const struct list *all, const struct address *address)
     return -1;
 }
 
+/* All threads share the one socket of the service manager, each by a descriptor of its own. */
+static int open_activated(const struct activation *activation, const char *name)
+{
+    int socket = activation_find(activation, name);
+    return socket >= 0 && descriptor_set_nonblocking(socket, true)
+               ? fcntl(socket, F_DUPFD_CLOEXEC, 0)
+               : -1;
+}
+
+static int open_for(const struct listening_setup *setup, const struct address *address)
+{
+    const char *name = address_activated(address);
+    if (name != NULL)
+        return setup->bind ? open_activated(setup->activation, name)
+                           : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return setup->bind ? open_bound(setup->all, address) : open_socket(address);
+}
+
+static const char *reason_for(const struct address *address, int error)
+{
+    bool activated = address_activated(address) != NULL;
+    return activated && error == ENOENT   ? "the service manager has passed no socket of this name"
+           : activated && error == EEXIST ? "the service manager has passed several sockets of "
+                                            "this name; give each its FileDescriptorName="
+                                          : strerror(error);
+}
+
 static void describe(const struct config *config, const struct address *address,
                      struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s:%d: cannot listen on %s: %s", config->file,
-             address->line, address->text, strerror(errno));
+             address->line, address->text, reason_for(address, errno));
 }
 
-struct listening *listening_open(struct list *all, const struct config *config,
-                                 const struct address *address, unsigned thread, bool bind,
+struct listening *listening_open(const struct listening_setup *setup, const struct config *config,
+                                 const struct address *address, unsigned thread,
                                  struct conf_error *error)
 {
-    struct listening *listening = bind ? find(all, address, thread) : NULL;
+    struct listening *listening = setup->bind ? find(setup->all, address, thread) : NULL;
     if (listening != NULL) {
         listening->users++;
         return listening;
     }
-    int socket = bind ? open_bound(all, address) : open_socket(address);
+    int socket = open_for(setup, address);
     listening = socket < 0 ? NULL : malloc(sizeof *listening);
     if (listening == NULL) {
         describe(config, address, error);
@@ -130,10 +167,10 @@ struct listening *listening_open(struct list *all, const struct config *config,
                                     .both_families = wants_both_families(address),
                                     .thread = thread,
                                     .users = 1,
-                                    .bound = bind,
+                                    .bound = setup->bind,
                                     .socket = socket};
     listening->address.text = NULL;
-    list_append(all, &listening->node);
+    list_append(setup->all, &listening->node);
     return listening;
 }
 
@@ -160,11 +197,48 @@ bool listening_inherit(struct list *all, int socket, unsigned thread)
     return true;
 }
 
+bool listening_is_activated(const struct listening *listening)
+{
+    return address_activated(&listening->address) != NULL;
+}
+
+/* With the group's rights for the moment: CAP_SETGID, which the master needs anyway, then does what
+ * would else take CAP_CHOWN. */
+static bool change_group(const char *path, gid_t group)
+{
+    gid_t before = getegid();
+    bool taken = setegid(group) == 0;
+    bool changed = lchown(path, (uid_t)-1, group) == 0;
+    int reason = errno;
+    if (taken && setegid(before) != 0)
+        return false;
+    errno = reason;
+    return changed;
+}
+
+/* The file of a unix socket: whose it is, and who may connect. The admin page is for its own user.
+ */
+static bool begin_file(const struct listening *listening, const struct frontend_config *frontend)
+{
+    const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
+    if (!is_unix(&listening->address) || listening->thread > 0)
+        return true;
+    if (frontend == NULL)
+        return chmod(name->sun_path, S_IRUSR | S_IWUSR) == 0;
+    uid_t user = frontend->socket_user;
+    gid_t group = frontend->socket_group;
+    return (group == (gid_t)-1 || change_group(name->sun_path, group)) &&
+           chmod(name->sun_path, frontend->socket_mode) == 0 &&
+           (user == (uid_t)-1 || lchown(name->sun_path, user, (gid_t)-1) == 0);
+}
+
 bool listening_begin(struct listening *listening, const struct config *config,
-                     const struct address *address, struct conf_error *error)
+                     const struct frontend_config *frontend, const struct address *address,
+                     struct conf_error *error)
 {
     /* Also for one that listens already: the backlog may be another. */
-    if (listen(listening->socket, (int)config->listen_backlog) == 0)
+    if (begin_file(listening, frontend) &&
+        listen(listening->socket, (int)config->listen_backlog) == 0)
         return true;
     describe(config, address, error);
     return false;
@@ -175,7 +249,8 @@ void listening_release(struct listening *listening)
     if (--listening->users > 0)
         return;
     const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
-    bool shared = listening->lent || (is_unix(&listening->address) && listening->thread > 0);
+    bool shared = listening->lent || listening_is_activated(listening) ||
+                  (is_unix(&listening->address) && listening->thread > 0);
     if (listening->bound && is_unix(&listening->address) && !shared)
         unlink(name->sun_path);
     /* A worker that drains may have it open still, and would leave clients in its queue. */

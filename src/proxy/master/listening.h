@@ -9,6 +9,7 @@
 #ifndef PROXY_MASTER_LISTENING_H
 #define PROXY_MASTER_LISTENING_H
 
+#include "base/activation.h"
 #include "base/list.h"
 #include "proxy/config/config.h"
 
@@ -23,20 +24,28 @@ struct listening {
     int socket; /* non-blocking */
 };
 
-/*
- * The socket for this thread and address, opened if no generation has it yet; `all` is the list of
- * all. Threads come in rising order, from 0. Without `bind` it stays a mere socket (to check a
- * configuration). NULL with *error filled.
- */
-struct listening *listening_open(struct list *all, const struct config *config,
-                                 const struct address *address, unsigned thread, bool bind,
+/* Where sockets come from. */
+struct listening_setup {
+    struct list *all;
+    const struct activation *activation; /* those of the service manager, which stay its own */
+    bool bind; /* false: they stay mere sockets, to check a configuration */
+};
+
+/* The socket for this thread and address, opened if no generation has it yet. Threads come in
+ * rising order, from 0. NULL with *error filled. */
+struct listening *listening_open(const struct listening_setup *setup, const struct config *config,
+                                 const struct address *address, unsigned thread,
                                  struct conf_error *error);
 /* A bound socket of the master before: it is lent, and the caller is its first user. False with
  * errno. */
 bool listening_inherit(struct list *all, int socket, unsigned thread);
-/* From now on clients can connect. False with *error filled. */
+/* From now on clients can connect; a unix socket's file gets its owner and mode from `frontend`
+ * (NULL: the admin page's). False with *error filled. */
 bool listening_begin(struct listening *listening, const struct config *config,
-                     const struct address *address, struct conf_error *error);
+                     const struct frontend_config *frontend, const struct address *address,
+                     struct conf_error *error);
+/* Whether it is one of the service manager's. */
+bool listening_is_activated(const struct listening *listening);
 /* Closes it when this was its last user. */
 void listening_release(struct listening *listening);
 /* From now on another master has all of them too. */

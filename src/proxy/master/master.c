@@ -32,6 +32,7 @@ struct master {
     struct generation_setup setup;
     struct notify notify;
     struct list listening; /* struct listening, of all generations */
+    struct activation activation;
     struct heritage heritage;
     struct upgrade upgrade; /* to the master after this one, or before it */
     int signals;
@@ -246,7 +247,7 @@ static void upgrade(struct master *master)
     log_info("USR2: starting %s", master->program);
     notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
     if (!upgrade_start(&master->upgrade, master->program, master->file, &master->listening,
-                       &master->heritage, &master->notify)) {
+                       &master->activation, &master->heritage, &master->notify)) {
         log_error("the upgrade failed: %s; this master goes on", strerror(errno));
         say_ready(master);
     } else if (!watch_link(master)) {
@@ -451,7 +452,8 @@ static bool find_program(struct master *master)
 
 static bool inherit(struct master *master)
 {
-    return upgrade_take(&master->upgrade, &master->listening, &master->heritage) &&
+    return upgrade_take(&master->upgrade, &master->listening, &master->activation,
+                        &master->heritage) &&
            watch_link(master);
 }
 
@@ -470,8 +472,10 @@ int master_run(const char *file, bool test, int link)
 {
     struct master master = {
         .file = file, .signals = -1, .upgrade = UPGRADE_INIT, .setup = {.epoll = -1, .test = test}};
+    char reason[128];
     master.upgrade.link = link;
-    master.setup.listening = &master.listening;
+    master.setup.listening = (struct listening_setup){
+        .all = &master.listening, .activation = &master.activation, .bind = !test};
     master.setup.tickets = &master.heritage.tickets;
     master.setup.started = clock_wall() / NS_PER_S;
     if (!test)
@@ -479,6 +483,10 @@ int master_run(const char *file, bool test, int link)
     hide_memory();
     descriptor_raise_limit();
     notify_open(&master.notify);
+    if (!activation_take(&master.activation, reason, sizeof reason)) {
+        log_error("cannot start: %s", reason);
+        return EXIT_FAILURE;
+    }
     if (!set_up(&master)) {
         log_error("cannot start: %s", strerror(errno));
         return EXIT_FAILURE;
@@ -486,6 +494,7 @@ int master_run(const char *file, bool test, int link)
     master.pending = load(&master);
     run(&master);
     listening_end_loan(&master.listening, false);
+    activation_close(&master.activation);
     upgrade_finish(&master.upgrade);
     descriptor_close(&master.signals);
     descriptor_close(&master.setup.epoll);

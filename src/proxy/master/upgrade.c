@@ -15,7 +15,7 @@
 #include "proxy/master/listening.h"
 
 /* Two masters must agree on struct message; another number is another layout. */
-#define LAYOUT 1
+#define LAYOUT 2
 /* Longer than a generation has to come up. */
 #define UPGRADE_LIMIT (90 * NS_PER_S)
 #define EXIT_NOT_STARTED 127
@@ -26,6 +26,7 @@ struct message {
     struct {
         int socket;
         unsigned thread;
+        char name[ACTIVATION_NAME_MAX + 1]; /* of one of the service manager's; "": ours */
     } sockets[];
 };
 
@@ -43,11 +44,14 @@ static void message_free(struct message *message, size_t size)
 
 /* ---- the old master ---- */
 
-static struct message *make_message(const struct list *listening, const struct heritage *heritage,
-                                    size_t *size)
+/* What the threads have of the service manager's sockets are mere copies. */
+static struct message *make_message(const struct list *listening,
+                                    const struct activation *activation,
+                                    const struct heritage *heritage, size_t *size)
 {
-    size_t count = 0;
-    list_for_each(node, listening) count++;
+    size_t count = activation->count;
+    list_for_each(node, listening) count +=
+        !listening_is_activated(list_entry(node, struct listening, node));
     *size = message_size(count);
     struct message *message = calloc(1, *size);
     if (message == NULL)
@@ -57,15 +61,22 @@ static struct message *make_message(const struct list *listening, const struct h
     list_for_each(node, listening)
     {
         const struct listening *each = list_entry(node, struct listening, node);
+        if (listening_is_activated(each))
+            continue;
         message->sockets[message->count].socket = each->socket;
         message->sockets[message->count++].thread = each->thread;
+    }
+    for (size_t i = 0; i < activation->count; i++) {
+        message->sockets[message->count].socket = activation->sockets[i].socket;
+        memcpy(message->sockets[message->count++].name, activation->sockets[i].name,
+               sizeof activation->sockets[i].name);
     }
     return message;
 }
 
 /* In the child. */
 static void run(const char *program, const char *file, int link, const struct list *listening,
-                const struct notify *notify)
+                const struct activation *activation, const struct notify *notify)
 {
     char number[16];
     char *const arguments[] = {"immure-proxy", "--config", (char *)file,
@@ -75,8 +86,10 @@ static void run(const char *program, const char *file, int link, const struct li
     list_for_each(node, listening)
     {
         const struct listening *each = list_entry(node, struct listening, node);
-        good &= descriptor_set_close_on_exec(each->socket, false);
+        good &= listening_is_activated(each) || descriptor_set_close_on_exec(each->socket, false);
     }
+    for (size_t i = 0; i < activation->count; i++)
+        good &= descriptor_set_close_on_exec(activation->sockets[i].socket, false);
     snprintf(number, sizeof number, "%d", link);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -86,25 +99,26 @@ static void run(const char *program, const char *file, int link, const struct li
     _exit(EXIT_NOT_STARTED);
 }
 
-static bool send_message(int link, const struct list *listening, const struct heritage *heritage)
+static bool send_message(int link, const struct list *listening,
+                         const struct activation *activation, const struct heritage *heritage)
 {
     size_t size;
-    struct message *message = make_message(listening, heritage, &size);
+    struct message *message = make_message(listening, activation, heritage, &size);
     bool sent = message != NULL && descriptor_send(link, message, size, -1) == (ssize_t)size;
     message_free(message, size);
     return sent;
 }
 
 bool upgrade_start(struct upgrade *upgrade, const char *program, const char *file,
-                   const struct list *listening, const struct heritage *heritage,
-                   const struct notify *notify)
+                   const struct list *listening, const struct activation *activation,
+                   const struct heritage *heritage, const struct notify *notify)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return false;
-    pid_t pid = send_message(pair[0], listening, heritage) ? fork() : -1;
+    pid_t pid = send_message(pair[0], listening, activation, heritage) ? fork() : -1;
     if (pid == 0)
-        run(program, file, pair[1], listening, notify);
+        run(program, file, pair[1], listening, activation, notify);
     int reason = errno;
     descriptor_close(&pair[1]);
     if (pid < 0)
@@ -150,16 +164,28 @@ static struct message *receive_message(int link, size_t *size)
     return NULL;
 }
 
-static bool take_sockets(const struct message *message, struct list *listening)
+static bool take_socket(int socket, unsigned thread, const char *name, struct list *listening,
+                        struct activation *activation)
+{
+    if (name[0] == '\0')
+        return listening_inherit(listening, socket, thread);
+    return descriptor_set_close_on_exec(socket, true) && activation_add(activation, name, socket);
+}
+
+static bool take_sockets(struct message *message, struct list *listening,
+                         struct activation *activation)
 {
     bool good = true;
-    for (size_t i = 0; i < message->count; i++)
-        good = good &&
-               listening_inherit(listening, message->sockets[i].socket, message->sockets[i].thread);
+    for (size_t i = 0; i < message->count; i++) {
+        message->sockets[i].name[ACTIVATION_NAME_MAX] = '\0';
+        good = good && take_socket(message->sockets[i].socket, message->sockets[i].thread,
+                                   message->sockets[i].name, listening, activation);
+    }
     return good;
 }
 
-bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct heritage *heritage)
+bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct activation *activation,
+                  struct heritage *heritage)
 {
     size_t size;
     if (!descriptor_set_close_on_exec(upgrade->link, true))
@@ -168,7 +194,7 @@ bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct herita
     if (message == NULL)
         return false;
     *heritage = message->heritage;
-    bool good = take_sockets(message, listening);
+    bool good = take_sockets(message, listening, activation);
     message_free(message, size);
     return good;
 }

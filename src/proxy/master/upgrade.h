@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/activation.h"
 #include "base/list.h"
 #include "base/notify.h"
 #include "proxy/control.h"
@@ -34,18 +35,21 @@ struct heritage {
     uint64_t tickets_end; /* CLOCK_MONOTONIC, ns */
 };
 
-/* Starts `program` with the configuration `file`; `listening` are all sockets. False with errno. */
+/* Starts `program` with the configuration `file`; `listening` and `activation` are all sockets.
+ * False with errno. */
 bool upgrade_start(struct upgrade *upgrade, const char *program, const char *file,
-                   const struct list *listening, const struct heritage *heritage,
-                   const struct notify *notify);
+                   const struct list *listening, const struct activation *activation,
+                   const struct heritage *heritage, const struct notify *notify);
 /* The link is readable: whether the new master says that it serves. At its end it is closed. */
 bool upgrade_heard(struct upgrade *upgrade);
 /* Forgets the new master, which has ended, or serves. */
 void upgrade_finish(struct upgrade *upgrade);
 
-/* In the new master: takes what was left to it; the sockets come into the empty list `listening`.
- * False with errno: EPROTO if the old master is one that it does not understand. */
-bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct heritage *heritage);
+/* In the new master: takes what was left to it; the sockets come into the empty list `listening`
+ * and the empty *activation. False with errno: EPROTO if the old master is one that it does not
+ * understand. */
+bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct activation *activation,
+                  struct heritage *heritage);
 /* Tells the old one that this one serves. */
 void upgrade_report(const struct upgrade *upgrade);
 
