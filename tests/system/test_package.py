@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 
+import hardening
 import harness
 from clean_root import CleanRoot, Machine, Refused
 
@@ -88,6 +89,20 @@ class Package(harness.SystemTest):
         before = digests()
         build()
         self.assertEqual(digests(), before)
+
+    @harness.needs("readelf", "objdump", "gcc")
+    def test_programs_and_libraries_are_hardened(self):
+        """Debian's tools bring flags of their own, and these must not win."""
+        for path in self.packages:
+            subprocess.run(["dpkg-deb", "--extract", path, self.directory], check=True)
+        files = sorted(hardening.elf_files(path for path in glob.glob(f"{self.directory}/**", recursive=True)
+                                           if os.path.isfile(path) and not os.path.islink(path)))
+        self.assertEqual(sum("/bin/" in path or "/sbin/" in path for path in files), 4, files)
+        for path in files:
+            with self.subTest(path=path[len(self.directory):]):
+                self.assertEqual(hardening.faults(path, ".so" in path), [])
+        with open(os.path.join(ROOT, "build/package.log"), encoding="utf-8") as log:
+            self.assertNotRegex(log.read(), "_FORTIFY_SOURCE.*(redefined|requires)")
 
     def own_root(self, kind):
         try:
