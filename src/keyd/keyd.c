@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file_table.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/slice.h"
 #include "conf/error.h"
 #include "conf/text.h"
@@ -379,7 +380,9 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     options_parse(&keyd.options, argc, argv);
     if (!keyd.options.test && !keyd.options.explain)
         log_never_wait();
-    if (keyd.options.listener >= 0 || keyd.options.session >= 0)
+    bool supervised = keyd.options.listener >= 0 || keyd.options.session >= 0;
+    signals_reset(!supervised); /* a supervisor has HUP ignored in time, so that none ends this */
+    if (supervised)
         keyd.supervisor = getppid();
     else if (!keyd.options.test && !keyd.options.explain)
         return supervise(keyd.options.config, backends);

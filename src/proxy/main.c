@@ -6,6 +6,7 @@
 
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "proxy/config/config.h"
 #include "proxy/master/master.h"
 #include "proxy/master/title.h"
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
     struct options options = {.link = -1};
     log_setup("immure-proxy", LOG_LEVEL_INFO, false);
     parse_options(argc, argv, &options);
+    signals_reset(true);
     char *file = strdup(options.config); /* the title takes argv's memory */
     if (file == NULL)
         return EXIT_FAILURE;

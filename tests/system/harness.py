@@ -41,6 +41,9 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
 # Messages are compared, of programs of others too.
 os.environ["LC_ALL"] = "C.UTF-8"
 
+# Starts a program with signals as a careless parent leaves them. (To reset them is the program's part.)
+DEAF = ("env", "--ignore-signal=CHLD,HUP,TERM,PIPE,USR2", "--block-signal=CHLD,HUP,TERM,USR2")
+
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL")
 
@@ -124,9 +127,10 @@ def free_port():
 
 
 class Program:
-    """One program under test. Its standard error is its log, or the file that is passed."""
+    """One program under test. Its standard error is its log, or the file that is passed. `starter` is a
+    command that runs it in its own place."""
 
-    def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None):
+    def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None, starter=()):
         self.name = os.path.basename(name)  # a path is a program of somebody else
         self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
         self.expected_status = 0
@@ -134,7 +138,7 @@ class Program:
         identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [program_path(name), *arguments],
+                [*starter, program_path(name), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log, cwd=directory,
                 start_new_session=True, env=environment, **identity)
         self.pid = self.process.pid
@@ -182,12 +186,13 @@ class Program:
 class Proxy(Program):
     """immure-proxy with a configuration that has an admin listener on `admin_port`."""
 
-    def __init__(self, directory, config, port, admin_port, uid=None, program="immure-proxy", stderr=None):
+    def __init__(self, directory, config, port, admin_port, program="immure-proxy", **options):
+        """options are those of Program."""
         self.config_path = os.path.join(directory, f"proxy-{port}.conf")
         self.port = port
         self.admin_port = admin_port
         self.write_config(config)
-        super().__init__(directory, program, "--config", self.config_path, uid=uid, stderr=stderr)
+        super().__init__(directory, program, "--config", self.config_path, **options)
 
     def write_config(self, text):
         self.config = text

@@ -45,9 +45,10 @@ class ServiceTest(ImmuredTest):
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(f'listen = "{self.path}"\nthreads = 1\n{top}\n{"".join(sections)}')
 
-    def start(self, *sections, top=""):
+    def start(self, *sections, top="", **options):
+        """options are those of Program."""
         self.configure(*sections, top=top)
-        self.immured = self.start_program("immured", "--config", self.config)
+        self.immured = self.start_program("immured", "--config", self.config, **options)
         harness.wait_until(lambda: self.count("serves") == 1 or not self.immured.running(),
                            "immured to serve")
         self.assertTrue(self.immured.running(), self.immured.log())

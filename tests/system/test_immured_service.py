@@ -71,6 +71,17 @@ class Supervision(ServiceTest):
         for before, pause in zip([5, *pauses], pauses):
             self.assertIn(pause, (2 * before, 10), "it backs off, unless one has lived for a while")
 
+    def test_signals_that_the_starter_ignored_and_blocked(self):
+        """A key process that died would not be noticed, nor HUP and TERM."""
+        key = Key("p-256")
+        self.start(section("k", key), starter=harness.DEAF)
+        os.kill(key_process(self.immured), signal.SIGKILL)
+        harness.wait_until(lambda: self.count("serves") == 2, "another key process")
+        self.assert_served(self.connect(), key)
+        self.reload(section("k", key))
+        self.immured.signal(signal.SIGTERM)
+        self.assertEqual(self.immured.wait(), 0)
+
     def test_the_supervisor_killed(self):
         key = Key("p-256")
         self.start(section("k", key)).expected_status = -signal.SIGKILL

@@ -92,6 +92,22 @@ class Processes(Master):
         proxy.signal(signal.SIGKILL)
         harness.wait_until(lambda: not any(proc.alive(pid) for pid in others), "their end")
 
+    def test_signals_that_the_starter_ignored_and_blocked(self):
+        """Children that died would not be noticed, nor HUP and TERM."""
+        port, admin = harness.free_port(), harness.free_port()
+        config = harness.proxy_config(port, admin, [self.certificate], self.backend.address)
+        proxy = self.start_proxy_with(config, port, admin, starter=harness.DEAF)
+        for child in (proxy.worker, proxy.immured):
+            before = child()
+            os.kill(before, signal.SIGKILL)
+            harness.wait_until(lambda child=child, before=before: child() not in (0, before), "another one")
+        proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: proxy.log().count("is in force") == 2, "HUP")
+        with clients.connect(proxy.port) as connection:
+            clients.echo_once(connection)
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(), 0)
+
     def test_in_process_has_no_immured(self):
         proxy = self.start(signing="in-process")
         self.assertEqual(proxy.immured(), 0)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/signals.h"
 #include "operator/options.h"
 
 int main(int argc, char **argv)
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
     const struct command *command;
     struct options options;
     enum exit_status status;
+    signals_reset(false);
     if (options_parse(argc, argv, &command, &options, &status))
         status = command->run(&options);
     if (fflush(stdout) != 0 || ferror(stdout)) {

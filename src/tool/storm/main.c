@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/signals.h"
 #include "storm/handshaker.h"
 #include "storm/options.h"
 #include "storm/prober.h"
@@ -299,6 +300,7 @@ static void run_free(struct run *run)
 /* As many descriptors as are allowed, and timers as exact as the kernel makes them. */
 static void prepare_process(void)
 {
+    signals_reset(false);
     signal(SIGPIPE, SIG_IGN);
     descriptor_raise_limit();
     prctl(PR_SET_TIMERSLACK, 1UL);
