@@ -85,6 +85,13 @@ static void derive(struct fast_handshake *fast, struct derivation *const *batch,
     }
 }
 
+bool fast_handshake_full(const struct fast_handshake *fast)
+{
+    size_t count = 0;
+    list_for_each(node, &fast->waiting) if (++count == LANES) return true;
+    return false;
+}
+
 bool fast_handshake_waiting(const struct fast_handshake *fast)
 {
     return !list_empty(&fast->waiting);

@@ -61,6 +61,8 @@ void fast_handshake_enter(struct fast_handshake *fast, struct derivation_waiter 
 void fast_handshake_leave(struct fast_handshake *fast);
 /* Leaves the batch; wake() will not be called. Harmless if it waits for nothing. */
 void fast_handshake_cancel(struct derivation_waiter *waiter);
+/* So many wait that another one would have to be derived apart. */
+bool fast_handshake_full(const struct fast_handshake *fast);
 /* Some wait for it. */
 bool fast_handshake_waiting(const struct fast_handshake *fast);
 /* Derives all that wait, and wakes them. */

@@ -14,6 +14,18 @@ const char *const handshake_result_names[HANDSHAKE_RESULT_COUNT] = {
     [HANDSHAKE_TIMEOUT] = "timeout", [HANDSHAKE_ABORTED] = "aborted",
 };
 
+const char *const connection_end_names[CONNECTION_END_COUNT] = {
+    [END_CLEAN] = "clean",
+    [END_CLIENT_UNCLEAN] = "client-unclean",
+    [END_CLIENT_FAILED] = "client-failed",
+    [END_BACKEND_FAILED] = "backend-failed",
+    [END_IDLE] = "idle-timeout",
+    [END_HALF_CLOSE] = "half-close-timeout",
+    [END_NO_DATA] = "no-data",
+    [END_NO_MEMORY] = "no-memory",
+    [END_DRAIN] = "drain-timeout",
+};
+
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend)
 {

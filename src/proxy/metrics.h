@@ -36,6 +36,21 @@ enum handshake_result {
 extern const char *const handshake_version_names[VERSION_COUNT];         /* "none", "TLSv1.2" ... */
 extern const char *const handshake_result_names[HANDSHAKE_RESULT_COUNT]; /* "full" ... */
 
+/* How established connections end. */
+enum connection_end {
+    END_CLEAN,          /* both sides have said their end */
+    END_CLIENT_UNCLEAN, /* the client by a FIN without close_notify */
+    END_CLIENT_FAILED,  /* it was reset, or what it sent is no TLS */
+    END_BACKEND_FAILED, /* it was reset, or could not be reached */
+    END_IDLE,           /* idle-timeout */
+    END_HALF_CLOSE,     /* half-close-timeout */
+    END_NO_DATA,        /* the client has sent too many records without data */
+    END_NO_MEMORY,
+    END_DRAIN, /* drain-timeout */
+    CONNECTION_END_COUNT
+};
+extern const char *const connection_end_names[CONNECTION_END_COUNT]; /* "clean" ... */
+
 /* Signatures of one algorithm by one signing backend, as immured reported them. */
 struct sign_metrics {
     uint16_t scheme;
@@ -51,15 +66,17 @@ struct sign_metrics {
 
 struct thread_metrics {
     struct histogram turn;      /* busy time of each loop turn */
+    struct histogram turn_cpu;  /* the thread's CPU time in it */
     struct histogram handshake; /* from accept to done, full and resumed */
     metric handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
     _Atomic(struct sign_metrics *) sign[SIGN_METRICS_MAX]; /* filled from the front; never freed */
-    metric connections;                                    /* gauge: client connections now */
+    metric ends[CONNECTION_END_COUNT];
+    metric connections;        /* gauge: client connections now */
     metric handshaking;        /* gauge: of those, not yet established */
     metric signatures_pending; /* gauge: requests to immured without an answer */
     metric accepted_total;
     metric backend_errors_total; /* backend refused, unreachable or too slow */
-    metric idle_timeouts_total;
+    metric idle_timeouts_total;  /* of them, those by idle-timeout and half-close-timeout */
     metric bytes_in_total, bytes_out_total; /* relayed: client to backend, backend to client */
     metric keyd_connected;                  /* gauge: 1 or 0 */
     metric keyd_reconnects_total;           /* connections to immured lost */

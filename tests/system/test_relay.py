@@ -127,29 +127,80 @@ class HalfClose(Relay):
                 self.assertEqual(got, [b"after your end"])
         self.no_connection_left()
 
-    def test_client_vanishes(self):
-        """A reset, or an end without close_notify, ends both directions."""
-        ended = threading.Semaphore(0)
+    def ended(self, how):
+        self.proxy.wait_for(1, "immure_connection_ends_total", how=how)
+        self.assertEqual(self.proxy.metric("immure_connection_ends_total"), 1)
+        self.no_connection_left()
 
-        def wait_for_end(connection):
+    def test_an_end_on_both_sides_is_clean(self):
+        self.start(backends.echo)
+        stream = self.own(clients.Stream(self.proxy.port))
+        stream.send(b"hello")
+        stream.end_sending()
+        self.assertEqual(stream.receive_all(), b"hello")
+        self.ended("clean")
+
+    def test_client_is_reset_in_the_middle_of_an_upload(self):
+        """The backend must not take what has come for all of it."""
+        seen = queue.Queue()
+
+        def swallow(connection):
             try:
                 while connection.recv(65536):
                     pass
-            finally:
-                ended.release()
+                seen.put("an end")
+            except ConnectionResetError:
+                seen.put("a reset")
+
+        self.start(swallow)
+        stream = clients.Stream(self.proxy.port)
+        stream.send(b"hello")
+        self.proxy.wait_for(5, "immure_relayed_bytes_total", direction="in")
+        clients.reset(stream.socket)
+        self.assertEqual(seen.get(timeout=harness.LIMIT), "a reset")
+        self.ended("client-failed")
+
+    def test_client_ends_without_close_notify(self):
+        """Its direction has ended; the answer under way arrives, and what ends is noted as unclean."""
+        def answer(connection):
+            got = b""
+            while more := connection.recv(65536):
+                got += more
+            time.sleep(0.2)
+            connection.sendall(b"to: " + got)
+
+        self.start(answer, top='log-level = debug')
+        for version in (clients.TLS12, clients.TLS13):
+            with self.subTest(version=version):
+                stream = self.own(clients.Stream(self.proxy.port, clients.context(version)))
+                stream.send(b"hello")
+                stream.socket.shutdown(socket.SHUT_WR)
+                self.assertEqual(stream.receive_all(), b"to: hello")  # with close_notify
+        self.proxy.wait_for(2, "immure_connection_ends_total", how="client-unclean")
+        self.assertIn("connection ended: client-unclean", self.proxy.log())
+        self.no_connection_left()
+
+    def test_client_leaves_without_close_notify(self):
+        ended = threading.Event()
+
+        def wait_for_end(connection):
+            while connection.recv(65536):
+                pass
+            ended.set()
 
         self.start(wait_for_end)
-        for leave in (clients.reset, socket.socket.close):
-            stream = clients.Stream(self.proxy.port)
-            stream.send(b"hello")
-            leave(stream.socket)
-            self.assertTrue(ended.acquire(timeout=harness.LIMIT))
+        stream = clients.Stream(self.proxy.port)
+        stream.send(b"hello")
+        stream.close()
+        self.assertTrue(ended.wait(harness.LIMIT))
         self.no_connection_left()
 
     def test_backend_vanishes(self):
         """A reset from the backend is no orderly end for the client."""
         def vanish(connection):
             connection.recv(1)
+            connection.sendall(b"half an ans")
+            time.sleep(0.1)
             clients.reset(connection)
 
         self.start(vanish)
@@ -158,7 +209,21 @@ class HalfClose(Relay):
         with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
             while stream.receive():
                 pass
-        self.no_connection_left()
+        self.ended("backend-failed")
+
+    def test_backend_is_reset_while_it_gets_bytes(self):
+        """That the error was met in sending does not make an end of the answer that never came."""
+        def vanish(connection):
+            connection.recv(1)
+            clients.reset(connection)
+
+        self.start(vanish)
+        stream = self.own(clients.Stream(self.proxy.port))
+        stream.send(bytes(100000))
+        with self.assertRaises((ssl.SSLEOFError, ConnectionResetError)):
+            while stream.receive():
+                pass
+        self.ended("backend-failed")
 
     def test_half_close_timeout(self):
         def silent(connection):
@@ -170,13 +235,11 @@ class HalfClose(Relay):
         stream = self.own(clients.Stream(self.proxy.port))
         begin = time.monotonic()
         stream.end_sending()
-        try:
+        with self.assertRaises(ssl.SSLEOFError):  # the answer is not whole
             stream.receive_all()
-        except (ssl.SSLEOFError, ConnectionResetError):
-            pass
         self.assertGreater(time.monotonic() - begin, 0.4)
         self.assertLess(time.monotonic() - begin, 10, "the standard is 30")
-        self.no_connection_left()
+        self.ended("half-close-timeout")
 
 
 class ReadAhead(Relay):
@@ -377,6 +440,21 @@ class TimeLimits(Relay):
         except (ssl.SSLEOFError, ConnectionResetError):
             pass
 
+    def test_what_was_idle_ends_well(self):
+        """With close_notify, and an end for the backend: nothing was under way."""
+        seen = queue.Queue()
+
+        def note_end(connection):
+            backends.echo(connection)
+            seen.put("an end")
+
+        self.start(note_end, top='idle-timeout = "500ms"')
+        stream = self.own(clients.Stream(self.proxy.port))
+        stream.send(b"hello")
+        self.assertEqual(stream.receive_all(), b"hello")
+        self.assertEqual(seen.get(timeout=harness.LIMIT), "an end")
+        self.proxy.wait_for(1, "immure_connection_ends_total", how="idle-timeout")
+
     def test_handshake(self):
         self.start(backends.echo, top='handshake-timeout = "2s"')
         begin = time.monotonic()
@@ -420,14 +498,52 @@ class Backends(Relay):
         os.unlink(path)
         for number in range(1, 4):
             stream = self.own(clients.Stream(self.proxy.port))
-            try:
-                self.assertEqual(stream.receive(), b"")
-            except (ssl.SSLEOFError, ConnectionResetError):
-                pass
+            with self.assertRaises(ssl.SSLEOFError):  # close_notify would make it an empty answer
+                stream.receive()
             self.proxy.wait_for(number, "immure_backend_errors_total")
+            self.proxy.wait_for(number, "immure_connection_ends_total", how="backend-failed")
         self.own(backends.Backend(backends.echo, path))
         with clients.connect(self.proxy.port) as connection:
             clients.echo_once(connection)
+
+    def full_unix_socket(self, **options):
+        """A listener that accepts nothing, and as many connections as it lets wait."""
+        path = os.path.join(self.directory, "full.sock")
+        listener = self.own(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(0)
+        while True:
+            waiting = self.own(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            if waiting.connect_ex(path) != 0:
+                break
+        self.proxy = self.start_proxy([certificate("p-256")], "unix:" + path, **options)
+        return listener
+
+    def test_full_unix_socket_is_tried_again(self):
+        listener = self.full_unix_socket()
+        stream = self.own(clients.Stream(self.proxy.port, first=b"hello"))
+        time.sleep(0.2)
+        greeted = []
+        while not greeted:
+            connection = self.own(listener.accept()[0])
+            connection.settimeout(0.5)
+            try:
+                greeted = [connection] if connection.recv(100) == b"hello" else []
+            except TimeoutError:
+                pass  # one of those that waited
+        greeted[0].sendall(b"welcome")
+        self.assertEqual(stream.receive(), b"welcome")
+
+    def test_full_unix_socket_is_given_up(self):
+        self.full_unix_socket(top='connect-timeout = "300ms"')
+        begin = time.monotonic()
+        stream = self.own(clients.Stream(self.proxy.port))
+        with self.assertRaises(ssl.SSLEOFError):
+            stream.receive()
+        self.assertGreater(time.monotonic() - begin, 0.25)
+        self.proxy.wait_for(1, "immure_backend_errors_total")
 
     def test_the_backend_speaks_first(self):
         self.start(lambda connection: connection.sendall(b"220 ready"))

@@ -2,6 +2,8 @@
 them is left, in the proxy or in immured, and whoever comes next is served."""
 
 import contextlib
+import os
+import signal
 import socket
 import ssl
 import time
@@ -208,6 +210,60 @@ class Vanishing(harness.SystemTest):
         self.start(keys=f'threads = 1\n    program = "{program}"\n    backend = "delay"')
         self.play(clients.TLS13, 20)
         self.play(clients.TLS12, 10)
+
+    def stopped_meanwhile(self, play):
+        """What the worker finds when it has been kept from its loop for a while."""
+        worker = self.proxy.worker()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            play()
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    def signatures(self):
+        return self.proxy.metric("immure_sign_seconds_count")
+
+    def test_left_before_the_first_step(self):
+        """A ClientHello, then FIN or RST: no key exchange, no signature."""
+        count = 500
+        for version in (clients.TLS12, clients.TLS13):
+            for leave in (socket.socket.close, clients.reset):
+                with self.subTest(version=version, leave=leave.__name__):
+                    self.start()
+                    accepted = self.proxy.metric("immure_accepted_total")
+                    signatures, hello = self.signatures(), clients.client_hello(version)
+
+                    def come_and_leave():
+                        for _ in range(count):
+                            client = socket.create_connection(("127.0.0.1", self.proxy.port))
+                            client.sendall(hello)
+                            leave(client)
+
+                    self.stopped_meanwhile(come_and_leave)
+                    self.proxy.wait_for(accepted + count, "immure_accepted_total")
+                    self.proxy.wait_for(0, "immure_connections")
+                    self.assertEqual(self.signatures(), signatures)
+
+    def test_fin_behind_the_last_flight(self):
+        """Finished, a request, close_notify and FIN at once are no reason to drop the client."""
+        self.start()
+        test = self
+
+        class Hasty(clients.Stream):
+            def begin(self, first):
+                super().begin(first)
+                try:
+                    self.tls.unwrap()
+                except ssl.SSLWantReadError:
+                    pass
+                test.stopped_meanwhile(self.send_all_and_end)
+
+            def send_all_and_end(self):
+                self.flush()
+                self.socket.shutdown(socket.SHUT_WR)
+
+        stream = self.own(Hasty(self.proxy.port, clients.context(clients.TLS13), first=b"ping"))
+        self.assertEqual(stream.receive_all(), b"ping")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@
 
 static struct {
     struct loop loop;
-    struct histogram turns;
+    struct histogram turns, turns_cpu;
     char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
     size_t count;
     unsigned turns_left;
@@ -64,9 +64,11 @@ static int setup(void **state)
     run.order[0] = '\0';
     run.turns_left = 1;
     run.deadline = UINT64_MAX;
-    run.turns = (struct histogram){0};
-    run.loop = (struct loop){.budget = NS_PER_S,
+    run.turns = run.turns_cpu = (struct histogram){0};
+    run.loop = (struct loop){.established_budget = NS_PER_S,
+                             .handshake_budget = NS_PER_S,
                              .turns = &run.turns,
+                             .turns_cpu = &run.turns_cpu,
                              .flush = flush,
                              .next_deadline = next_deadline,
                              .end_turn = end_turn};
@@ -126,12 +128,13 @@ static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
 {
     (void)state;
     struct step steps[3];
-    run.loop.budget = 0;
+    run.loop.handshake_budget = 0;
     run.turns_left = 3;
     queue_all(steps);
     loop_run(&run.loop);
     assert_string_equal(run.order, "fF|bF|aF|");
     assert_int_equal(histogram_count(&run.turns), 3);
+    assert_int_equal(histogram_count(&run.turns_cpu), 3);
 }
 
 struct pair {
@@ -153,7 +156,7 @@ static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, u
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     pair->other = ends[1];
     watch_init(&pair->watch, on_ready);
-    watch_open(&pair->watch, ends[0]);
+    watch_open(&pair->watch, ends[0], WATCH_ESTABLISHED);
 }
 
 static void pair_close(struct pair *pair)
@@ -239,6 +242,151 @@ static void test_timers_run_last(void **state)
     assert_string_equal(run.order, "fbaFT|");
 }
 
+/* ---- established connections ---- */
+
+struct busy {
+    struct step step;
+    char name;
+    uint64_t takes;      /* ns of each step */
+    unsigned more;       /* steps that it asks for itself */
+    struct pair *speaks; /* to the loop, in its first step */
+};
+
+static void run_busy(struct step *step)
+{
+    struct busy *busy = list_entry(step, struct busy, step);
+    uint64_t end = clock_now() + busy->takes;
+    note(busy->name);
+    while (clock_now() < end)
+        continue;
+    if (busy->speaks != NULL)
+        assert_int_equal(write(busy->speaks->other, "E", 1), 1);
+    busy->speaks = NULL;
+    if (busy->more > 0) {
+        busy->more--;
+        step_queue(&run.loop, STEP_BEHIND, &busy->step);
+    }
+}
+
+static void busy_init(struct busy *busy, char name, uint64_t takes, unsigned more)
+{
+    *busy = (struct busy){.name = name, .takes = takes, .more = more};
+    step_init(&busy->step, run_busy);
+}
+
+static void test_who_has_more_waits_behind_the_others(void **state)
+{
+    (void)state;
+    struct busy bulk, first, second;
+    busy_init(&bulk, 'B', 0, 2);
+    busy_init(&first, '1', 0, 0);
+    busy_init(&second, '2', 0, 0);
+    step_queue_established(&run.loop, &bulk.step);
+    step_queue_established(&run.loop, &first.step);
+    step_queue_established(&run.loop, &second.step);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "B12BBF|");
+}
+
+/* A step of 2 ms is paid for: the next one comes after those that have used less. */
+static void test_who_has_used_much_waits_behind_the_others(void **state)
+{
+    (void)state;
+    struct busy greedy, modest;
+    busy_init(&greedy, 'G', 2 * NS_PER_MS, 0);
+    busy_init(&modest, 'm', 0, 0);
+    step_queue_established(&run.loop, &greedy.step);
+    loop_run(&run.loop);
+    run.loop.now = greedy.step.credited_at; /* time that passes would give it back */
+    step_queue_established(&run.loop, &greedy.step);
+    step_queue_established(&run.loop, &modest.step);
+    run.loop.stopped = false;
+    run.turns_left = 1;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "GF|mGF|");
+}
+
+static void test_established_have_a_budget(void **state)
+{
+    (void)state;
+    struct busy busy[3];
+    struct step steps[3];
+    run.loop.established_budget = 1;
+    run.turns_left = 3;
+    for (int i = 0; i < 3; i++) {
+        busy_init(&busy[i], (char)('1' + i), 1, 0);
+        step_queue_established(&run.loop, &busy[i].step);
+    }
+    queue_all(steps);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "1fbaF|2F|3F|");
+}
+
+/* An event that comes while handshakes have their time. */
+static void test_established_are_served_between_steps(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "1E2F|");
+    pair_close(&pair);
+}
+
+/* Of a descriptor that is edge-triggered, what is not read is not told again. */
+static void test_handshakes_are_told_once(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, ready);
+    pair.watch.class = WATCH_HANDSHAKE;
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_int_equal(write(pair.other, "EE", 2), 2);
+    run.turns_left = 2;
+    run.deadline = clock_now() + 20 * NS_PER_MS;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "EF|F|");
+
+    /* established, it is */
+    watch_move(&run.loop, &pair.watch, WATCH_ESTABLISHED);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "EF|F|EF|");
+    pair_close(&pair);
+}
+
+static void slow_timer_expired(struct timer *timer)
+{
+    (void)timer;
+    uint64_t end = clock_now() + NS_PER_MS;
+    note('T');
+    while (clock_now() < end)
+        continue;
+}
+
+static void test_timers_have_a_budget(void **state)
+{
+    (void)state;
+    struct timer timers[2];
+    run.loop.timers[TIMER_IDLE].expired = slow_timer_expired;
+    run.turns_left = 2;
+    for (int i = 0; i < 2; i++) {
+        list_init(&timers[i].node);
+        timer_start(&run.loop.timers[TIMER_IDLE], &timers[i], clock_now() - NS_PER_S);
+    }
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "FT|FT|");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +398,13 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_has_more_waits_behind_the_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_has_used_much_waits_behind_the_others, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

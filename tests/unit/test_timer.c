@@ -18,6 +18,12 @@ static void note(struct timer *timer)
     expired[expired_count++] = (int)(timer - timers);
 }
 
+static void run_all(uint64_t now)
+{
+    while (timer_queue_run(&queue, now))
+        continue;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -35,13 +41,25 @@ static void test_expire_in_order(void **state)
     timer_start(&queue, &timers[1], 10);
     timer_start(&queue, &timers[0], 20);
     assert_int_equal(timer_queue_next(&queue), 110);
-    timer_queue_run(&queue, 109);
+    run_all(109);
     assert_int_equal(expired_count, 0);
-    timer_queue_run(&queue, 120);
+    run_all(120);
     assert_int_equal(expired_count, 2);
     assert_int_equal(expired[0], 1);
     assert_int_equal(expired[1], 0);
-    timer_queue_run(&queue, 1000);
+    run_all(1000);
+    assert_int_equal(expired_count, 2);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    timer_start(&queue, &timers[0], 0);
+    timer_start(&queue, &timers[1], 0);
+    assert_true(timer_queue_run(&queue, 100));
+    assert_int_equal(expired_count, 1);
+    assert_true(timer_queue_run(&queue, 100));
+    assert_false(timer_queue_run(&queue, 100));
     assert_int_equal(expired_count, 2);
 }
 
@@ -51,7 +69,7 @@ static void test_start_again_moves(void **state)
     timer_start(&queue, &timers[0], 0);
     timer_start(&queue, &timers[1], 1);
     timer_start(&queue, &timers[0], 50);
-    timer_queue_run(&queue, 101);
+    run_all(101);
     assert_int_equal(expired_count, 1);
     assert_int_equal(expired[0], 1);
     assert_int_equal(timer_queue_next(&queue), 150);
@@ -63,7 +81,7 @@ static void test_stop(void **state)
     timer_start(&queue, &timers[0], 0);
     timer_stop(&timers[0]);
     timer_stop(&timers[0]);
-    timer_queue_run(&queue, 1000);
+    run_all(1000);
     assert_int_equal(expired_count, 0);
 }
 
@@ -80,7 +98,7 @@ static void test_change_while_expiring(void **state)
     queue.expired = stop_next;
     timer_start(&queue, &timers[0], 0);
     timer_start(&queue, &timers[1], 0);
-    timer_queue_run(&queue, 500);
+    run_all(500);
     assert_int_equal(expired_count, 1);
     assert_int_equal(timer_queue_next(&queue), 1100);
 }
@@ -89,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_expire_in_order, setup),
+        cmocka_unit_test_setup(test_one_at_a_time, setup),
         cmocka_unit_test_setup(test_start_again_moves, setup),
         cmocka_unit_test_setup(test_stop, setup),
         cmocka_unit_test_setup(test_change_while_expiring, setup),

@@ -120,6 +120,16 @@ static void render_signatures(FILE *out, const struct status *status)
                 status->signs[j].algorithm, status->signs[j].backend, status->signs[j].errors);
 }
 
+static void render_all_turns(FILE *out, const char *name, const char *help,
+                             const struct histogram *turns)
+{
+    family(out, name, "summary", help);
+    summary_quantiles(out, name, "", turns);
+    fprintf(out, "%s_sum", name);
+    value(out, status_sum(turns));
+    fprintf(out, "%s_count %" PRIu64 "\n", name, histogram_count(turns));
+}
+
 static void render_turns(FILE *out, const struct status *status)
 {
     static const char name[] = "immure_loop_turn_seconds";
@@ -141,13 +151,24 @@ static void render_turns(FILE *out, const struct status *status)
         value(out, status_max(&status->turns[i]));
     }
     /* Under a name of its own, so that a sum over threads does not count every turn twice. */
-    family(out, "immure_loop_turn_all_seconds", "summary",
-           "As immure_loop_turn_seconds, all threads together.");
-    summary_quantiles(out, "immure_loop_turn_all_seconds", "", &status->turn_all);
-    fputs("immure_loop_turn_all_seconds_sum", out);
-    value(out, status_sum(&status->turn_all));
-    fprintf(out, "immure_loop_turn_all_seconds_count %" PRIu64 "\n",
-            histogram_count(&status->turn_all));
+    render_all_turns(out, "immure_loop_turn_all_seconds",
+                     "As immure_loop_turn_seconds, all threads together.", &status->turn_all);
+    render_all_turns(out, "immure_loop_turn_cpu_seconds",
+                     "CPU time of the thread in event-loop turns, all threads together.",
+                     &status->turn_cpu);
+    family(out, "immure_loop_turn_cpu_max_seconds", "gauge",
+           "The event-loop turn that took the most CPU time.");
+    fputs("immure_loop_turn_cpu_max_seconds", out);
+    value(out, status_max(&status->turn_cpu));
+}
+
+static void render_ends(FILE *out, const struct status *status)
+{
+    family(out, "immure_connection_ends_total", "counter",
+           "Established connections, by how they ended.");
+    for (size_t i = 0; i < CONNECTION_END_COUNT; i++)
+        fprintf(out, "immure_connection_ends_total{how=\"%s\"} %" PRIu64 "\n",
+                connection_end_names[i], status->ends[i]);
 }
 
 static void render_sums(FILE *out, const struct status *status)
@@ -276,6 +297,7 @@ void render_metrics(FILE *out, const struct status *status)
     render_handshakes(out, status);
     render_signatures(out, status);
     render_turns(out, status);
+    render_ends(out, status);
     render_sums(out, status);
     render_keyd(out, status);
     render_expiry(out, status->setup);

@@ -77,7 +77,10 @@ static bool add_thread(struct status *status, const struct thread_metrics *threa
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
             status->handshakes[version][result] +=
                 metric_read(&thread->handshakes[version][result]);
+    for (size_t i = 0; i < CONNECTION_END_COUNT; i++)
+        status->ends[i] += metric_read(&thread->ends[i]);
     histogram_merge(turn, &thread->turn);
+    histogram_merge(&status->turn_cpu, &thread->turn_cpu);
     histogram_merge(&status->turn_all, turn);
     histogram_merge(&status->handshake, &thread->handshake);
     const struct sign_metrics *sign;

@@ -41,8 +41,10 @@ struct status {
     uint64_t sums[STATUS_SUM_COUNT];
     uint64_t established; /* connections that are not handshaking */
     uint64_t handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
+    uint64_t ends[CONNECTION_END_COUNT];
     struct histogram handshake;
     struct histogram turn_all; /* turns of all threads */
+    struct histogram turn_cpu; /* the same, in CPU time */
     struct histogram *turns;   /* of each thread: config->workers of them */
     struct status_sign *signs;
     size_t sign_count;

@@ -17,41 +17,71 @@
 static void connection_step(struct step *step)
 {
     struct connection *connection = list_entry(step, struct connection, step);
-    if (connection->state == CONNECTION_PROXY_HEADER)
-        handshake_read_proxy_header(connection);
-    else if (connection->state != CONNECTION_CLOSED)
-        handshake_step(connection);
-}
-
-static void client_ready(struct watch *watch, uint32_t events)
-{
-    struct connection *connection = list_entry(watch, struct connection, client);
     switch (connection->state) {
     case CONNECTION_PROXY_HEADER:
     case CONNECTION_HANDSHAKE:
-        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+    case CONNECTION_DERIVING:
+    case CONNECTION_SIGNING:
+        if (connection->gone)
+            handshake_give_up(connection);
+        else if (connection->state == CONNECTION_PROXY_HEADER)
+            handshake_read_proxy_header(connection);
+        else
+            handshake_step(connection);
         break;
-    case CONNECTION_SIGNING: /* only EPOLLRDHUP is wanted: the client has given up */
-        connection_fail(connection, HANDSHAKE_ABORTED);
+    case CONNECTION_CONNECT:
+        relay_connected(connection);
         break;
     case CONNECTION_RELAY:
-        relay_serve(connection, (events & ~(uint32_t)EPOLLOUT) || connection->read_wants_write,
-                    false);
+        relay_serve(connection);
         break;
-    case CONNECTION_DERIVING:
-    case CONNECTION_CONNECT: /* nothing is wanted of the client until the backend is there */
     case CONNECTION_CLOSED:
         break;
     }
 }
 
+/*
+ * A client that has gone needs no signature and no key exchange. One that has only sent a FIN has
+ * gone, too, as long as the handshake has something to send; later the FIN may stand behind the
+ * client's last flight, and a request and its close_notify before it.
+ */
+static bool has_gone(const struct connection *connection, uint32_t events)
+{
+    return (events & (EPOLLHUP | EPOLLERR)) ||
+           ((events & EPOLLRDHUP) && !connection->input.flight_sent);
+}
+
+static void handshake_ready(struct connection *connection, uint32_t events)
+{
+    connection->input.hung_up |= (events & EPOLLRDHUP) != 0;
+    connection->gone |= has_gone(connection, events);
+    if (connection->gone) {
+        step_drop(&connection->step); /* it may wait among those that begin */
+        step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+    } else if (connection->state == CONNECTION_PROXY_HEADER ||
+               connection->state == CONNECTION_HANDSHAKE) {
+        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+    }
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+    struct connection *connection = list_entry(watch, struct connection, client);
+    if (connection->state < CONNECTION_CONNECT) {
+        handshake_ready(connection, events);
+    } else if (connection->state == CONNECTION_RELAY) {
+        connection->client_event |=
+            (events & ~(uint32_t)EPOLLOUT) != 0 || connection->read_wants_write;
+        step_queue_established(&connection->thread->loop, &connection->step);
+    }
+    /* Nothing is wanted of the client until the backend is there. */
+}
+
 static void backend_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = list_entry(watch, struct connection, backend);
-    if (connection->state == CONNECTION_CONNECT)
-        relay_connected(connection);
-    else if (connection->state == CONNECTION_RELAY)
-        relay_serve(connection, false, events & ~(uint32_t)EPOLLOUT);
+    connection->backend_event |= (events & ~(uint32_t)EPOLLOUT) != 0;
+    step_queue_established(&connection->thread->loop, &connection->step);
 }
 
 static void wake(struct immure_waiter *waiter)
@@ -85,6 +115,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     connection->addresses.source = *peer;
     connection->accepted_at = thread->loop.now;
     connection->up.pending = connection->down.pending = BUFFER_INIT(RELAY_PENDING_MAX);
+    connection->input.ahead = BUFFER_INIT(CLIENT_AHEAD);
     list_init(&connection->starved);
     list_init(&connection->timer.node);
     step_init(&connection->step, connection_step);
@@ -100,7 +131,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
                             : CONNECTION_HANDSHAKE;
 
     list_append(&thread->connections, &connection->node);
-    watch_open(&connection->client, descriptor);
+    watch_open(&connection->client, descriptor, WATCH_HANDSHAKE);
     watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
     timer_start(&thread->loop.timers[TIMER_HANDSHAKE], &connection->timer, thread->loop.now);
     metric_add(&thread->metrics->accepted_total, 1);
@@ -144,15 +175,53 @@ void connection_close(struct connection *connection)
     connection->ssl = NULL;
     watch_close(&connection->client);
     watch_close(&connection->backend);
+    client_bio_release(connection);
     buffer_release(&connection->up.pending);
     buffer_release(&connection->down.pending);
     timer_stop(&connection->timer);
     step_drop(&connection->step);
     list_remove(&connection->starved);
+    if (connection->fed)
+        handshake_feed_starved(thread); /* another may use what was kept for this one */
     list_remove(&connection->node);
     list_append(&thread->closed, &connection->node);
     metric_add(&thread->metrics->connections, (uint64_t)-1);
     thread_give_place(thread);
+}
+
+/* What is still on its way to the backend, and that there is more to come, would look whole. */
+static void reset_backend(const struct connection *connection)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection->backend.descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+static void log_end(const struct connection *connection, enum connection_end end)
+{
+    struct thread *thread = connection->thread;
+    const char *name = connection->frontend->config->name;
+    log_debug("frontend \"%s\": connection ended: %s%s", name, connection_end_names[end],
+              connection->up.unclean && end != END_CLIENT_UNCLEAN ? ", client-unclean" : "");
+    if (end == END_NO_DATA && thread->loop.now - thread->no_data_logged > NS_PER_S) {
+        thread->no_data_logged = thread->loop.now;
+        log_warning("frontend \"%s\": a client is cut off: too many records without data (key "
+                    "updates, renegotiation, warnings)",
+                    name);
+    }
+}
+
+void connection_end(struct connection *connection, enum connection_end end)
+{
+    bool complete = end == END_IDLE && buffer_length(&connection->up.pending) == 0 &&
+                    buffer_length(&connection->down.pending) == 0;
+    metric_add(&connection->thread->metrics->ends[end], 1);
+    log_end(connection, end);
+    if (complete && !connection->down.passed_on)
+        SSL_shutdown(connection->ssl);
+    else if (!complete && !connection->up.passed_on)
+        reset_backend(connection);
+    ERR_clear_error();
+    connection_close(connection);
 }
 
 void connection_fail(struct connection *connection, enum handshake_result result)
@@ -175,9 +244,24 @@ void connection_connect_expired(struct timer *timer)
     relay_backend_failed(list_entry(timer, struct connection, timer), ETIMEDOUT);
 }
 
-void connection_timer_expired(struct timer *timer)
+void connection_reconnect_expired(struct timer *timer)
+{
+    relay_connect_again(list_entry(timer, struct connection, timer));
+}
+
+static void expired(struct timer *timer, enum connection_end end)
 {
     struct connection *connection = list_entry(timer, struct connection, timer);
     metric_add(&connection->thread->metrics->idle_timeouts_total, 1);
-    connection_close(connection);
+    connection_end(connection, end);
+}
+
+void connection_idle_expired(struct timer *timer)
+{
+    expired(timer, END_IDLE);
+}
+
+void connection_half_close_expired(struct timer *timer)
+{
+    expired(timer, END_HALF_CLOSE);
 }

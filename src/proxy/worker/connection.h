@@ -16,6 +16,7 @@
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/metrics.h"
+#include "proxy/worker/client_bio.h"
 #include "proxy/worker/loop.h"
 #include "proxy/worker/proxy_protocol.h"
 #include "proxy/worker/tls.h"
@@ -39,6 +40,8 @@ struct flow {
     bool ended;            /* the source has sent its last byte */
     bool passed_on;        /* and the destination has been told */
     bool refused;          /* the destination takes no more: what comes is dropped */
+    bool unclean;          /* it ended without close_notify: bytes may be missing */
+    bool failed;           /* the source was reset: its end is none */
 };
 
 struct connection {
@@ -58,6 +61,14 @@ struct connection {
     struct flow up, down;                    /* client to backend, backend to client */
     bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */
     struct proxy_addresses addresses;
+    struct client_input input;
+    unsigned idle_records; /* more records without data than with data: see relay.c */
+    uint64_t connect_deadline;
+    bool client_event, backend_event; /* something has come since the last step */
+    bool more_up;                     /* the last step has left something of it */
+    bool gone; /* the client, before its handshake was over: nothing more is done for it */
+    bool fed;  /* it has waited for a fiber, and one was kept for its next step */
+    enum connection_end end;
 };
 
 /* Takes over the descriptor and the place that thread_take_place() has given; gives both back if
@@ -66,11 +77,17 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
                      const struct sockaddr_storage *peer);
 /* Any state. The struct is freed at the end of the turn. */
 void connection_close(struct connection *connection);
-/* The same, for one whose handshake is not over: says how it ended. */
+/* The same, for an established one: says how it ended, to those who see it and to the client and
+ * the backend. The end of a direction that is complete is told as one: close_notify, then FIN. What
+ * is cut off looks so: the client gets no close_notify, the backend a reset. */
+void connection_end(struct connection *connection, enum connection_end end);
+/* The same, for one whose handshake is not over. */
 void connection_fail(struct connection *connection, enum handshake_result result);
 /* The handshake timer's, and of the timers of an established connection. */
 void connection_handshake_expired(struct timer *timer);
-void connection_timer_expired(struct timer *timer);
+void connection_idle_expired(struct timer *timer);
+void connection_half_close_expired(struct timer *timer);
 void connection_connect_expired(struct timer *timer);
+void connection_reconnect_expired(struct timer *timer);
 
 #endif

@@ -13,6 +13,10 @@
 #include "proxy/worker/relay.h"
 #include "proxy/worker/thread.h"
 
+/* Of one handshake, so that nobody makes libssl work on a ClientHello in thousands of pieces. One
+ * of 2 KB whose every byte is a record has fewer. */
+#define HANDSHAKE_RECORDS_MAX 2048
+
 enum handshake_version handshake_version_of(const SSL *ssl)
 {
     if (ssl == NULL || SSL_get_current_cipher(ssl) == NULL)
@@ -117,8 +121,11 @@ static void failed(struct connection *connection, int error)
 void handshake_feed_starved(struct thread *thread)
 {
     struct list *node = list_take(&thread->starved);
-    if (node != NULL)
-        step_queue(&thread->loop, STEP_BEGIN, &list_entry(node, struct connection, starved)->step);
+    if (node == NULL)
+        return;
+    struct connection *connection = list_entry(node, struct connection, starved);
+    connection->fed = true;
+    step_queue(&thread->loop, STEP_BEGIN, &connection->step);
 }
 
 /* Whether a derivation would have others beside it at the end of this turn. */
@@ -128,9 +135,10 @@ static bool has_company(const struct connection *connection)
     return fast_handshake_waiting(thread->tls->fast) || step_waiting(&thread->loop, STEP_BEGIN);
 }
 
-static int do_handshake(struct connection *connection)
+static int do_handshake(struct connection *connection, bool *more)
 {
     struct fast_handshake *fast = connection->thread->tls->fast;
+    client_bio_enter(connection);
     immure_waiter_enter(&connection->waiter);
     if (fast != NULL)
         fast_handshake_enter(fast, has_company(connection) ? &connection->derivation : NULL);
@@ -139,6 +147,7 @@ static int do_handshake(struct connection *connection)
         fast_handshake_leave(fast);
     immure_waiter_leave();
     int error = SSL_get_error(connection->ssl, result);
+    *more = client_bio_leave(connection);
     fibers_note(&connection->thread->fibers, &connection->has_fiber, error == SSL_ERROR_WANT_ASYNC,
                 connection->thread->loop.now);
     return error;
@@ -150,18 +159,30 @@ static void wait_paused(struct connection *connection)
 {
     if (connection->derivation.waits_for != NULL) {
         connection->state = CONNECTION_DERIVING;
+        if (fast_handshake_full(connection->thread->tls->fast))
+            fast_handshake_run(connection->thread->tls->fast);
         return;
     }
     PROBE(immure_proxy, signature_asked, connection, connection->waiter.scheme);
     connection->state = CONNECTION_SIGNING;
-    watch_want(&connection->thread->loop, &connection->client, EPOLLRDHUP);
+}
+
+void handshake_give_up(struct connection *connection)
+{
+    uint8_t type;
+    bool alert = connection->ssl == NULL &&
+                 recv(connection->client.descriptor, &type, 1, MSG_PEEK | MSG_DONTWAIT) == 1 &&
+                 type == SSL3_RT_ALERT;
+    connection_fail(connection, alert ? HANDSHAKE_FAILED : HANDSHAKE_ABORTED);
 }
 
 void handshake_step(struct connection *connection)
 {
     struct thread *thread = connection->thread;
-    if (connection->state == CONNECTION_SIGNING || connection->state == CONNECTION_DERIVING)
+    if (connection->state == CONNECTION_SIGNING || connection->state == CONNECTION_DERIVING ||
+        list_linked(&connection->starved))
         return; /* a byte of the client's queued it; what is awaited still is */
+    connection->fed = false;
     if (connection->ssl == NULL && !open_ssl(connection)) {
         connection_fail(connection, HANDSHAKE_FAILED);
         return;
@@ -170,7 +191,8 @@ void handshake_step(struct connection *connection)
     uint64_t asked_at = connection->waiter.asked_at;
     ERR_clear_error();
     PROBE(immure_proxy, step_begin, connection);
-    int error = do_handshake(connection);
+    bool more;
+    int error = do_handshake(connection, &more);
     PROBE(immure_proxy, step_end, connection, error);
 
     if (error != SSL_ERROR_WANT_ASYNC && (signing || connection->waiter.asked_at != asked_at)) {
@@ -187,17 +209,21 @@ void handshake_step(struct connection *connection)
         established(connection);
         break;
     case SSL_ERROR_WANT_READ:
-        watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
+        if (connection->input.records_total > HANDSHAKE_RECORDS_MAX) {
+            log_debug("handshake: more than %d records", HANDSHAKE_RECORDS_MAX);
+            connection_fail(connection, HANDSHAKE_FAILED);
+        } else if (more) {
+            step_queue(&thread->loop, STEP_BEGIN, &connection->step);
+        }
         break;
     case SSL_ERROR_WANT_WRITE:
-        watch_want(&thread->loop, &connection->client, EPOLLOUT | EPOLLRDHUP);
+        watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
         break;
     case SSL_ERROR_WANT_ASYNC:
         wait_paused(connection);
         break;
     case SSL_ERROR_WANT_ASYNC_JOB: /* all fibers are in use */
         list_append(&thread->starved, &connection->starved);
-        watch_want(&thread->loop, &connection->client, 0);
         break;
     default:
         failed(connection, error);

@@ -9,6 +9,8 @@
 void handshake_read_proxy_header(struct connection *connection);
 /* As far as libssl gets with what there is: to the next message, to a signature, to the end. */
 void handshake_step(struct connection *connection);
+/* The client has gone; all that it has said may be an alert. */
+void handshake_give_up(struct connection *connection);
 /* A fiber has become free: a connection that waits for one goes on. */
 void handshake_feed_starved(struct thread *thread);
 

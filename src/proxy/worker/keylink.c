@@ -67,7 +67,7 @@ static void attach(struct keylink *link, int descriptor)
         timer_start(&link->loop->timers[TIMER_RETRY], &link->retry, link->loop->now);
         return;
     }
-    watch_open(&link->connection, descriptor);
+    watch_open(&link->connection, descriptor, WATCH_SERVICE);
     watch_want(link->loop, &link->connection, EPOLLIN);
     atomic_store_explicit(&link->metrics->keyd_connected, 1, memory_order_relaxed);
 }
@@ -123,7 +123,7 @@ bool keylink_open(struct keylink *link, int control, enum signing_mode mode, siz
     watch_init(&link->connection, connection_ready);
     watch_init(&link->control, control_ready);
     list_init(&link->retry.node);
-    watch_open(&link->control, control);
+    watch_open(&link->control, control, WATCH_SERVICE);
     if (link->loop != NULL)
         watch_want(link->loop, &link->control, EPOLLIN);
     if (mode == SIGNING_SYNC) {

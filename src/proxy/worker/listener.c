@@ -86,7 +86,7 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
     list_init(&listener->rest.node);
     /* Accepted sockets inherit it, so no handshake pays for the call. Not for unix sockets. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    watch_open(&listener->watch, descriptor);
+    watch_open(&listener->watch, descriptor, WATCH_SERVICE);
     watch_want(&thread->loop, &listener->watch, EPOLLIN);
 }
 

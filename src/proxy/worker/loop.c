@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -9,7 +10,27 @@
 #include "base/log.h"
 #include "base/probe.h"
 
-#define EVENTS_PER_TURN 128
+#define EVENTS_PER_LOOK 128
+/* Events that are told once cost little and may be many: so many looks a turn, while each is full.
+ */
+#define LOOKS_PER_TURN 8
+/* Between handshake steps: how long established connections go without being looked at. */
+#define LOOK_INTERVAL (50 * NS_PER_US)
+/* The time that an established connection may use before it goes behind the others, and how much
+ * of the time that passes it gets back: so it stays in front with a 32nd of the thread's. */
+#define CREDIT_MOST ((int64_t)(100 * NS_PER_US))
+#define CREDIT_LEAST (-4 * CREDIT_MOST)
+#define CREDIT_SHARE 32
+/* One of those behind is served after so many of those in front. */
+#define NEXT_IN_A_ROW 8
+/* Of a turn, for timers that have expired. */
+#define TIMERS_BUDGET (200 * NS_PER_US)
+
+static void others_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    list_entry(watch, struct loop, others)->others_ready = true;
+}
 
 bool loop_open(struct loop *loop)
 {
@@ -17,12 +38,22 @@ bool loop_open(struct loop *loop)
         list_init(&loop->steps[kind]);
     loop->stopped = false;
     loop->now = clock_now();
+    watch_init(&loop->others, others_ready);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return loop->epoll >= 0;
+    int others = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll < 0 || others < 0) {
+        descriptor_close(&loop->epoll);
+        descriptor_close(&others);
+        return false;
+    }
+    watch_open(&loop->others, others, WATCH_ESTABLISHED);
+    watch_want(loop, &loop->others, EPOLLIN);
+    return true;
 }
 
 void loop_close(struct loop *loop)
 {
+    watch_close(&loop->others);
     descriptor_close(&loop->epoll);
 }
 
@@ -36,22 +67,33 @@ void watch_init(struct watch *watch, void (*ready)(struct watch *watch, uint32_t
     *watch = (struct watch){.descriptor = -1, .ready = ready};
 }
 
-void watch_open(struct watch *watch, int descriptor)
+void watch_open(struct watch *watch, int descriptor, enum watch_class class)
 {
     watch->descriptor = descriptor;
+    watch->class = class;
     watch->registered = watch->wanted = 0;
 }
 
 /* A descriptor that wants nothing must leave the set: EPOLLHUP cannot be masked and would spin. */
 static void watch_register(struct loop *loop, struct watch *watch, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.ptr = watch};
+    uint32_t edge = watch->class == WATCH_HANDSHAKE ? EPOLLET : 0;
+    struct epoll_event event = {.events = events | edge, .data.ptr = watch};
+    int set = watch->class == WATCH_ESTABLISHED ? loop->epoll : loop->others.descriptor;
     int operation = watch->registered == 0 ? EPOLL_CTL_ADD
                     : events == 0          ? EPOLL_CTL_DEL
                                            : EPOLL_CTL_MOD;
-    if (epoll_ctl(loop->epoll, operation, watch->descriptor, &event) != 0)
+    if (epoll_ctl(set, operation, watch->descriptor, &event) != 0)
         log_error("epoll_ctl(%d): errno %d", watch->descriptor, errno);
     watch->registered = events;
+}
+
+void watch_move(struct loop *loop, struct watch *watch, enum watch_class class)
+{
+    if (watch->registered != 0)
+        watch_register(loop, watch, 0);
+    watch->wanted = 0;
+    watch->class = class;
 }
 
 void watch_want(struct loop *loop, struct watch *watch, uint32_t events)
@@ -70,6 +112,8 @@ void watch_close(struct watch *watch)
 void step_init(struct step *step, void (*run)(struct step *step))
 {
     list_init(&step->node);
+    step->credit = CREDIT_MOST;
+    step->credited_at = 0;
     step->run = run;
 }
 
@@ -77,6 +121,24 @@ void step_queue(struct loop *loop, enum step_kind kind, struct step *step)
 {
     if (!list_linked(&step->node))
         list_append(&loop->steps[kind], &step->node);
+}
+
+static void give_credit(struct step *step, uint64_t now)
+{
+    uint64_t gained = (now - step->credited_at) / CREDIT_SHARE;
+    step->credited_at = now;
+    if (gained >= (uint64_t)(CREDIT_MOST - step->credit))
+        step->credit = CREDIT_MOST;
+    else
+        step->credit += (int64_t)gained;
+}
+
+void step_queue_established(struct loop *loop, struct step *step)
+{
+    if (list_linked(&step->node))
+        return;
+    give_credit(step, loop->now);
+    list_append(&loop->steps[step->credit > 0 ? STEP_NEXT : STEP_BEHIND], &step->node);
 }
 
 void step_drop(struct step *step)
@@ -89,14 +151,41 @@ bool step_waiting(const struct loop *loop, enum step_kind kind)
     return !list_empty(&loop->steps[kind]);
 }
 
-static struct step *next_step(struct loop *loop)
+static struct step *take_step(struct loop *loop, enum step_kind kind)
 {
-    for (int kind = 0; kind < STEP_KIND_COUNT; kind++) {
-        struct list *node = list_take(&loop->steps[kind]);
-        if (node != NULL)
-            return list_entry(node, struct step, node);
+    struct list *node = list_take(&loop->steps[kind]);
+    return node != NULL ? list_entry(node, struct step, node) : NULL;
+}
+
+static struct step *next_handshake_step(struct loop *loop)
+{
+    struct step *step = NULL;
+    for (int kind = STEP_FINISH; step == NULL && kind <= STEP_ACCEPT; kind++)
+        step = take_step(loop, (enum step_kind)kind);
+    return step;
+}
+
+/* The first whose deficit is made up; the others have come one round nearer to that. */
+static struct step *take_step_behind(struct loop *loop)
+{
+    struct step *step;
+    while ((step = take_step(loop, STEP_BEHIND)) != NULL && step->credit <= 0) {
+        step->credit += CREDIT_MOST;
+        list_append(&loop->steps[STEP_BEHIND], &step->node);
     }
-    return NULL;
+    return step;
+}
+
+static struct step *next_established_step(struct loop *loop)
+{
+    bool behind_is_due = loop->served_next >= NEXT_IN_A_ROW && step_waiting(loop, STEP_BEHIND);
+    struct step *step = behind_is_due ? NULL : take_step(loop, STEP_NEXT);
+    if (step != NULL) {
+        loop->served_next++;
+        return step;
+    }
+    loop->served_next = 0;
+    return take_step_behind(loop);
 }
 
 static bool steps_waiting(const struct loop *loop)
@@ -107,21 +196,8 @@ static bool steps_waiting(const struct loop *loop)
     return false;
 }
 
-static int collect(struct loop *loop, struct epoll_event *events)
-{
-    uint64_t deadline = loop->next_deadline(loop->owner);
-    for (int i = 0; i < TIMER_COUNT; i++) {
-        uint64_t next = timer_queue_next(&loop->timers[i]);
-        deadline = next < deadline ? next : deadline;
-    }
-    int timeout = steps_waiting(loop) ? 0 : clock_poll_timeout(deadline, clock_now());
-    int count = epoll_wait(loop->epoll, events, EVENTS_PER_TURN, timeout);
-    loop->now = clock_now();
-    return count;
-}
-
 /* Leaves in `events` what was not wanted. */
-static void serve(struct epoll_event *events, int count)
+static void tell(struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
@@ -134,42 +210,124 @@ static void serve(struct epoll_event *events, int count)
     }
 }
 
-/* After all have been served: of those that had an event too many, many are closed by then. */
+/* After all have been told: of those that had an event too many, many are closed by then. What is
+ * edge-triggered comes once and may stay. */
 static void shrink(struct loop *loop, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
-        if (events[i].events != 0 && watch->descriptor >= 0 && watch->registered != watch->wanted)
+        if (events[i].events != 0 && watch->descriptor >= 0 && watch->class != WATCH_HANDSHAKE &&
+            watch->registered != watch->wanted)
             watch_register(loop, watch, watch->wanted);
     }
 }
 
+/* Returns how many events there were. */
+static int look(struct loop *loop, int set, int timeout)
+{
+    struct epoll_event events[EVENTS_PER_LOOK];
+    int count = epoll_wait(set, events, EVENTS_PER_LOOK, timeout);
+    loop->now = clock_now();
+    tell(events, count);
+    shrink(loop, events, count);
+    return count;
+}
+
+static int collect(struct loop *loop)
+{
+    uint64_t deadline = loop->next_deadline(loop->owner);
+    for (int i = 0; i < TIMER_COUNT; i++) {
+        uint64_t next = timer_queue_next(&loop->timers[i]);
+        deadline = next < deadline ? next : deadline;
+    }
+    int timeout = steps_waiting(loop) ? 0 : clock_poll_timeout(deadline, clock_now());
+    int count = look(loop, loop->epoll, timeout);
+    loop->looked_at = loop->now;
+    return count;
+}
+
+static int collect_others(struct loop *loop)
+{
+    int count, total = 0, looks = 0;
+    if (!loop->others_ready)
+        return 0;
+    loop->others_ready = false;
+    do {
+        count = look(loop, loop->others.descriptor, 0);
+        total += count;
+    } while (count == EVENTS_PER_LOOK && ++looks < LOOKS_PER_TURN);
+    return total;
+}
+
+static void serve_established(struct loop *loop)
+{
+    struct step *step;
+    while (loop->established_left > 0 && (step = next_established_step(loop)) != NULL) {
+        step->run(step);
+        uint64_t now = clock_now();
+        uint64_t took = now - loop->now;
+        int64_t credit = step->credit - (int64_t)took;
+        step->credit = credit > CREDIT_LEAST ? credit : CREDIT_LEAST;
+        loop->established_left -= took < loop->established_left ? took : loop->established_left;
+        loop->now = now;
+    }
+}
+
+/* Established connections' time is not the handshakes'. */
+static uint64_t look_between_steps(struct loop *loop)
+{
+    uint64_t begun = loop->now;
+    look(loop, loop->epoll, 0);
+    loop->looked_at = loop->now;
+    serve_established(loop);
+    return loop->now - begun;
+}
+
 static void run_steps(struct loop *loop)
 {
-    uint64_t end = clock_now() + loop->budget;
-    for (struct step *step; (step = next_step(loop)) != NULL;) {
+    uint64_t end = loop->now + loop->handshake_budget;
+    for (struct step *step; (step = next_handshake_step(loop)) != NULL;) {
         step->run(step);
         loop->now = clock_now();
         if (loop->now >= end)
             break;
+        if (loop->established_left > 0 && loop->now - loop->looked_at >= LOOK_INTERVAL)
+            end += look_between_steps(loop);
     }
+}
+
+static void run_timers(struct loop *loop)
+{
+    uint64_t end = loop->now + TIMERS_BUDGET;
+    for (int i = 0; i < TIMER_COUNT; i++)
+        while (timer_queue_run(&loop->timers[i], loop->now) && clock_now() < end)
+            ;
+}
+
+static uint64_t cpu_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
 void loop_run(struct loop *loop)
 {
-    struct epoll_event events[EVENTS_PER_TURN];
+    uint64_t cpu_before = cpu_now();
     while (!loop->stopped) {
-        int count = collect(loop, events);
+        int count = collect(loop);
         uint64_t begun = loop->now;
-        serve(events, count);
-        shrink(loop, events, count);
+        loop->established_left = loop->established_budget;
+        serve_established(loop);
+        count += collect_others(loop);
         run_steps(loop);
         loop->flush(loop->owner);
-        for (int i = 0; i < TIMER_COUNT; i++)
-            timer_queue_run(&loop->timers[i], loop->now);
+        run_timers(loop);
         loop->end_turn(loop->owner);
-        uint64_t took = clock_now() - begun;
+        uint64_t took = clock_now() - begun, cpu = cpu_now();
         histogram_record(loop->turns, took);
+        histogram_record(loop->turns_cpu, cpu - cpu_before);
+        cpu_before = cpu;
         PROBE(immure_proxy, turn_end, took, count);
     }
 }

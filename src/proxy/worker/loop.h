@@ -1,14 +1,21 @@
 /*
  * The event loop of one thread, and what a turn of it is:
  *
- *   1. collect events; those of established connections are served as they come, those of
- *      handshakes and listeners only queue a step;
- *   2. steps, one at a time, finishing before beginning, beginning before accepting, until the
- * budget is spent; what is left waits for the next turn, after the next poll;
- *   3. one flush of all signing requests that the steps made;
- *   4. timers.
+ *   1. collect events; they only queue steps;
+ *   2. steps of established connections, in turn, until their budget is spent;
+ *   3. steps of handshakes and listeners, one at a time, finishing before beginning, beginning
+ *      before accepting, until theirs is spent; between them the loop looks for established
+ *      connections again and serves those, from what is left of their budget;
+ *   4. one flush of all signing requests that the steps made;
+ *   5. timers and closing, within a budget of their own.
  *
- * The time from 1 to the end of 4 goes into a histogram, every turn.
+ * What is left waits for the next turn, behind the others. So a turn is never longer than its
+ * budgets and one step of each kind. Its time goes into two histograms: wall time, and the time
+ * that the thread had the CPU.
+ *
+ * Established connections are served by deficit round robin (Shreedhar and Varghese, 1995) on the
+ * time that their steps take, with a list for those that have used little lately, as FQ-CoDel
+ * (RFC 8290, section 4.2) has it: a short request does not wait behind bulk transfers.
  *
  * Source: the overload experiments in docs/performance.md show why asynchronous signing alone
  * protects nobody: key exchange and accepting must wait their turn too.
@@ -23,18 +30,39 @@
 #include "base/list.h"
 #include "proxy/worker/timer.h"
 
-/* A descriptor in the loop. Level-triggered; what is wanted grows at once, and shrinks only when an
- * unwanted event really comes, so that a handshake costs no epoll_ctl() but its first. */
+/* How the loop looks at a descriptor. */
+enum watch_class {
+    /* Between steps, too. Level-triggered: what is not served yet is told again. */
+    WATCH_ESTABLISHED,
+    /* Once a turn, level-triggered. */
+    WATCH_SERVICE,
+    /* Once a turn, edge-triggered: told once, so whoever is told must read until nothing is left.
+     * Many may wait for their step, and none of them costs anything meanwhile. */
+    WATCH_HANDSHAKE
+};
+
+/* A descriptor in the loop. What is wanted grows at once, and shrinks only when an unwanted event
+ * really comes, so that a handshake costs no epoll_ctl() but its first. */
 struct watch {
     int descriptor; /* -1: none */
+    enum watch_class class;
     uint32_t registered, wanted;
     void (*ready)(struct watch *watch, uint32_t events);
 };
 
 /* Work that may wait for the next turn. */
-enum step_kind { STEP_FINISH, STEP_BEGIN, STEP_ACCEPT, STEP_KIND_COUNT };
+enum step_kind {
+    STEP_NEXT,   /* of an established connection that has used little time lately */
+    STEP_BEHIND, /* of one that has used more than its share, or has more to do */
+    STEP_FINISH,
+    STEP_BEGIN,
+    STEP_ACCEPT,
+    STEP_KIND_COUNT
+};
 struct step {
     struct list node;
+    int64_t credit;       /* ns that it may use before others; below 0: that others go before it */
+    uint64_t credited_at; /* ns: credit grows with time */
     /* May queue itself again. */
     void (*run)(struct step *step);
 };
@@ -42,6 +70,7 @@ struct step {
 enum loop_timers {
     TIMER_HANDSHAKE,
     TIMER_CONNECT,
+    TIMER_RECONNECT,
     TIMER_IDLE,
     TIMER_HALF_CLOSE,
     TIMER_RETRY,
@@ -51,20 +80,25 @@ enum loop_timers {
 };
 
 struct loop {
-    int epoll;
-    uint64_t now;    /* of this turn's current phase */
-    uint64_t budget; /* ns of steps in a turn */
+    int epoll;           /* established connections, and the watch `others` */
+    struct watch others; /* the epoll set of all else */
+    bool others_ready;   /* it has events */
+    uint64_t now;        /* of this turn's current phase */
+    uint64_t looked_at;  /* ns: when events of established connections were collected */
+    uint64_t established_budget, handshake_budget; /* ns of steps in a turn */
+    uint64_t established_left;                     /* ns of this turn */
+    unsigned served_next;                          /* since one of STEP_BEHIND was */
     struct list steps[STEP_KIND_COUNT];
     struct timer_queue timers[TIMER_COUNT];
-    struct histogram *turns;
+    struct histogram *turns, *turns_cpu;
     bool stopped;
     void *owner;
-    void (*flush)(void *owner);             /* phase 3 */
+    void (*flush)(void *owner);             /* phase 4 */
     uint64_t (*next_deadline)(void *owner); /* of timers that are not in the queues */
-    void (*end_turn)(void *owner);          /* after phase 4 */
+    void (*end_turn)(void *owner);          /* after phase 5 */
 };
 
-/* False with errno. The caller has set budget, turns, owner and its functions, and inits the
+/* False with errno. The caller has set the budgets, turns, owner and its functions, and inits the
  * timers. */
 bool loop_open(struct loop *loop);
 void loop_close(struct loop *loop);
@@ -74,13 +108,17 @@ void loop_stop(struct loop *loop);
 
 void watch_init(struct watch *watch, void (*ready)(struct watch *watch, uint32_t events));
 /* Takes the descriptor over; the first watch_want() registers it. */
-void watch_open(struct watch *watch, int descriptor);
+void watch_open(struct watch *watch, int descriptor, enum watch_class class);
+/* From now on the descriptor is of another class, and nothing is wanted of it. */
+void watch_move(struct loop *loop, struct watch *watch, enum watch_class class);
 /* Which epoll events lead to ready(); EPOLLERR and EPOLLHUP always do unless events is 0. */
 void watch_want(struct loop *loop, struct watch *watch, uint32_t events);
 void watch_close(struct watch *watch);
 
 void step_init(struct step *step, void (*run)(struct step *step));
 void step_queue(struct loop *loop, enum step_kind kind, struct step *step);
+/* The step of an established connection that something has happened to. */
+void step_queue_established(struct loop *loop, struct step *step);
 void step_drop(struct step *step);
 /* Others of this kind wait; they may still run in this turn. */
 bool step_waiting(const struct loop *loop, enum step_kind kind);

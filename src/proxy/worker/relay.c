@@ -13,17 +13,27 @@
 #include "base/log.h"
 #include "proxy/worker/thread.h"
 
-/* Of one connection in one turn, so that a bulk transfer does not keep the others waiting. */
-#define READS_PER_TURN 4
-#define RECORD_SIZE 16384
+#define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
 #define ERROR_LOG_PAUSE NS_PER_S
+/*
+ * Records without data (key updates, attempts to renegotiate, warnings, empty ones) that a client
+ * may send beyond those with data. They are work for libssl and nobody else: who needs a key update
+ * needs one in gigabytes.
+ */
+#define IDLE_RECORDS_MAX 32
 
 /* What became of an attempt to move bytes. */
 enum moved {
     MOVED_ALL,     /* as far as there was anything */
     MOVED_BLOCKED, /* the destination takes no more for now */
-    MOVED_BROKEN   /* the connection cannot go on */
+    MOVED_BROKEN   /* the connection cannot go on: connection->end says why */
 };
+
+static enum moved broken(struct connection *connection, enum connection_end end)
+{
+    connection->end = end;
+    return MOVED_BROKEN;
+}
 
 static const struct backend_config *backend_of(const struct connection *connection)
 {
@@ -46,6 +56,7 @@ static enum moved send_up(struct connection *connection, const uint8_t *bytes, s
         if (count < 0) {
             /* It reads no more, but what it has said so far is still to be carried down. */
             connection->up.refused = true;
+            connection->down.failed = errno != EPIPE;
             *sent = length;
             return MOVED_ALL;
         }
@@ -56,29 +67,42 @@ static enum moved send_up(struct connection *connection, const uint8_t *bytes, s
     return MOVED_ALL;
 }
 
+/* How the client's direction has ended: with close_notify, or with a FIN alone. */
+static void note_end(struct connection *connection)
+{
+    connection->up.ended = true;
+    connection->up.unclean = connection->input.ended;
+}
+
+/* One record at most. */
 static enum moved read_client(struct connection *connection, uint8_t *bytes, size_t *length)
 {
-    size_t count = 0;
+    struct client_input *input = &connection->input;
+    unsigned records = input->records;
     *length = 0;
     connection->read_wants_write = false;
     ERR_clear_error();
-    int result = SSL_read_ex(connection->ssl, bytes, RECORD_SIZE, &count);
+    int result = SSL_read_ex(connection->ssl, bytes, RECORD_SIZE, length);
+    records = input->records - records;
     if (result == 1) {
-        *length = count;
+        /* The record with data; there is none if its header was read in the step before. */
+        connection->idle_records += records;
+        connection->idle_records -= connection->idle_records > 1 ? 2 : connection->idle_records;
         return MOVED_ALL;
     }
+    connection->idle_records += records;
     switch (SSL_get_error(connection->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return MOVED_ALL;
     case SSL_ERROR_WANT_WRITE:
         connection->read_wants_write = true;
-        return MOVED_ALL;
+        return MOVED_BLOCKED;
     case SSL_ERROR_ZERO_RETURN:
-        connection->up.ended = true;
+        note_end(connection);
         return MOVED_ALL;
-    default: /* a FIN without close_notify too: passing it on as an end would hide a truncation */
+    default:
         ERR_clear_error();
-        return MOVED_BROKEN;
+        return broken(connection, END_CLIENT_FAILED);
     }
 }
 
@@ -93,32 +117,43 @@ static enum moved flush_up(struct connection *connection)
     return moved;
 }
 
-static enum moved move_up(struct connection *connection, bool readable)
+/* As much as a step may use and the scratch buffer takes, records of whatever size together. */
+static enum moved gather(struct connection *connection, size_t *gathered)
+{
+    struct client_input *input = &connection->input;
+    uint8_t *bytes = connection->thread->scratch;
+    enum moved moved = MOVED_ALL;
+    *gathered = 0;
+    while (moved == MOVED_ALL && !input->stopped && !connection->up.ended &&
+           *gathered + RECORD_SIZE <= SCRATCH_SIZE) {
+        size_t length;
+        moved = read_client(connection, bytes + *gathered, &length);
+        *gathered += length;
+    }
+    if (moved == MOVED_ALL && connection->idle_records > IDLE_RECORDS_MAX)
+        return broken(connection, END_NO_DATA);
+    return moved;
+}
+
+static enum moved move_up(struct connection *connection)
 {
     struct flow *up = &connection->up;
-    uint8_t *bytes = connection->thread->scratch;
+    const uint8_t *bytes = connection->thread->scratch;
+    size_t gathered, sent = 0;
     if (buffer_length(&up->pending) > 0 && flush_up(connection) != MOVED_ALL)
         return MOVED_BLOCKED;
-    /* No event tells of what libssl has read ahead, so that is always taken. */
-    readable = readable || SSL_has_pending(connection->ssl);
-    SSL_set_read_ahead(connection->ssl, 1);
-    for (int i = 0; readable && !up->ended; i++) {
-        size_t length, sent = 0;
-        if (i == READS_PER_TURN)
-            SSL_set_read_ahead(connection->ssl, 0); /* up to the end of this record */
-        if (i >= READS_PER_TURN && !SSL_has_pending(connection->ssl))
-            break;
-        if (read_client(connection, bytes, &length) != MOVED_ALL)
-            return MOVED_BROKEN;
-        if (length == 0)
-            break;
-        if (!up->refused && send_up(connection, bytes, length, &sent) == MOVED_BLOCKED)
-            return buffer_append(&up->pending, bytes + sent, length - sent) ? MOVED_BLOCKED
-                                                                            : MOVED_BROKEN;
-        if (length < RECORD_SIZE && !SSL_has_pending(connection->ssl))
-            break; /* what is still in the socket comes with the next event */
-    }
-    return MOVED_ALL;
+    if (up->ended || (!connection->client_event && !connection->more_up))
+        return MOVED_ALL;
+    client_bio_enter(connection);
+    enum moved moved = gather(connection, &gathered);
+    connection->more_up = client_bio_leave(connection) && !up->ended;
+    if (moved == MOVED_BROKEN)
+        return MOVED_BROKEN;
+    if (gathered == 0 || up->refused || send_up(connection, bytes, gathered, &sent) == MOVED_ALL)
+        return MOVED_ALL;
+    return buffer_append(&up->pending, bytes + sent, gathered - sent)
+               ? MOVED_BLOCKED
+               : broken(connection, END_NO_MEMORY);
 }
 
 static void pass_on_end_up(struct connection *connection)
@@ -148,7 +183,7 @@ static enum moved write_client(struct connection *connection, const uint8_t *byt
             if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ)
                 return MOVED_BLOCKED;
             ERR_clear_error();
-            return MOVED_BROKEN;
+            return broken(connection, END_CLIENT_FAILED);
         }
         *sent += count;
         metric_add(&connection->thread->metrics->bytes_out_total, count);
@@ -168,29 +203,38 @@ static enum moved flush_down(struct connection *connection)
     return moved;
 }
 
-static enum moved move_down(struct connection *connection, bool readable)
+static enum moved read_backend(struct connection *connection, size_t *length)
 {
     struct flow *down = &connection->down;
-    uint8_t *bytes = connection->thread->scratch;
+    ssize_t got = recv(connection->backend.descriptor, connection->thread->scratch, SCRATCH_SIZE,
+                       MSG_DONTWAIT);
+    *length = got > 0 ? (size_t)got : 0;
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? MOVED_ALL
+                                                 : broken(connection, END_BACKEND_FAILED);
+    if (got == 0 && down->failed)
+        return broken(connection, END_BACKEND_FAILED);
+    down->ended = got == 0;
+    return MOVED_ALL;
+}
+
+static enum moved move_down(struct connection *connection)
+{
+    struct flow *down = &connection->down;
+    const uint8_t *bytes = connection->thread->scratch;
+    size_t length, sent;
     if (buffer_length(&down->pending) > 0) {
         enum moved moved = flush_down(connection);
         if (moved != MOVED_ALL)
             return moved;
     }
-    if (!readable || down->ended)
+    if (!connection->backend_event || down->ended)
         return MOVED_ALL;
-    ssize_t length = recv(connection->backend.descriptor, bytes, SCRATCH_SIZE, MSG_DONTWAIT);
-    if (length < 0)
-        return errno == EAGAIN || errno == EINTR ? MOVED_ALL : MOVED_BROKEN;
-    if (length == 0) {
-        down->ended = true;
-        return MOVED_ALL;
-    }
-    size_t sent;
-    enum moved moved = write_client(connection, bytes, (size_t)length, &sent);
-    if (moved == MOVED_BLOCKED &&
-        !buffer_append(&down->pending, bytes + sent, (size_t)length - sent))
+    if (read_backend(connection, &length) == MOVED_BROKEN)
         return MOVED_BROKEN;
+    enum moved moved = write_client(connection, bytes, length, &sent);
+    if (moved == MOVED_BLOCKED && !buffer_append(&down->pending, bytes + sent, length - sent))
+        return broken(connection, END_NO_MEMORY);
     return moved;
 }
 
@@ -235,21 +279,26 @@ static void restart_timer(struct connection *connection)
                 loop->now);
 }
 
-void relay_serve(struct connection *connection, bool client_readable, bool backend_readable)
+void relay_serve(struct connection *connection)
 {
-    if (move_up(connection, client_readable) == MOVED_BROKEN ||
-        move_down(connection, backend_readable) == MOVED_BROKEN) {
-        connection_close(connection);
+    enum moved up = move_up(connection), down = MOVED_ALL;
+    if (up != MOVED_BROKEN)
+        down = move_down(connection);
+    connection->client_event = connection->backend_event = false;
+    if (up == MOVED_BROKEN || down == MOVED_BROKEN) {
+        connection_end(connection, connection->end);
         return;
     }
     pass_on_end_up(connection);
     pass_on_end_down(connection);
     if (connection->up.passed_on && connection->down.passed_on) {
-        connection_close(connection);
+        connection_end(connection, connection->up.unclean ? END_CLIENT_UNCLEAN : END_CLEAN);
         return;
     }
     want_events(connection);
     restart_timer(connection);
+    if (connection->more_up && up == MOVED_ALL && !connection->read_wants_write)
+        step_queue(&connection->thread->loop, STEP_BEHIND, &connection->step);
 }
 
 void relay_backend_failed(struct connection *connection, int cause)
@@ -262,9 +311,7 @@ void relay_backend_failed(struct connection *connection, int cause)
         log_warning("backend \"%s\" (%s): %s", backend->name, backend->address.text,
                     strerror(cause));
     }
-    SSL_shutdown(connection->ssl);
-    ERR_clear_error();
-    connection_close(connection);
+    connection_end(connection, END_BACKEND_FAILED);
 }
 
 static void set_tcp_option(const struct connection *connection, int option, int value)
@@ -287,7 +334,7 @@ static void begin_relay(struct connection *connection)
                       proxy_header_make(room, backend->proxy_protocol, &connection->addresses,
                                         connection->ssl));
     }
-    relay_serve(connection, false, false);
+    relay_serve(connection);
     if (connection->state == CONNECTION_RELAY && !connection->up.begun)
         set_tcp_option(connection, TCP_QUICKACK, 1); /* the backend may be the one to begin */
 }
@@ -323,31 +370,55 @@ static bool connected(int descriptor, const struct sockaddr *address, socklen_t 
     return errno == EINPROGRESS && (connect(descriptor, address, length) == 0 || errno == EISCONN);
 }
 
-void relay_connect(struct connection *connection)
+/* A unix socket whose backlog is full says EAGAIN, and no event tells of room in it. */
+static bool must_connect_again(const struct backend_config *backend)
+{
+    return errno == EAGAIN && backend->address.socket.ss_family == AF_UNIX;
+}
+
+static void connect_backend(struct connection *connection)
 {
     struct loop *loop = &connection->thread->loop;
     const struct backend_config *backend = backend_of(connection);
     const struct sockaddr *address = (const struct sockaddr *)&backend->address.socket;
+    if (connected(connection->backend.descriptor, address, backend->address.length)) {
+        begin_relay(connection);
+    } else if (errno == EINPROGRESS || errno == EALREADY) {
+        watch_want(loop, &connection->backend, EPOLLOUT);
+        timer_start(&loop->timers[TIMER_CONNECT], &connection->timer, loop->now);
+    } else if (must_connect_again(backend) && loop->now < connection->connect_deadline) {
+        timer_start(&loop->timers[TIMER_RECONNECT], &connection->timer, loop->now);
+    } else {
+        relay_backend_failed(connection, errno == EAGAIN ? ETIMEDOUT : errno);
+    }
+}
+
+void relay_connect_again(struct connection *connection)
+{
+    connect_backend(connection);
+}
+
+void relay_connect(struct connection *connection)
+{
+    struct loop *loop = &connection->thread->loop;
+    const struct backend_config *backend = backend_of(connection);
     connection->state = CONNECTION_CONNECT;
+    connection->more_up = buffer_length(&connection->input.ahead) > 0;
+    connection->connect_deadline = loop->now + connection->thread->config->connect_timeout;
+    SSL_set_options(connection->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() tells it apart */
+    watch_move(loop, &connection->client, WATCH_ESTABLISHED);
     if (backend->proxy_protocol != PROXY_PROTOCOL_NONE)
         complete_addresses(connection);
-    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int descriptor =
+        socket(backend->address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) {
         relay_backend_failed(connection, errno);
         return;
     }
-    watch_open(&connection->backend, descriptor);
+    watch_open(&connection->backend, descriptor, WATCH_ESTABLISHED);
     set_tcp_option(connection, TCP_NODELAY, 1);
     /* The last of the three segments that open the connection waits for what the client has sent,
      * which mostly is there: HAProxy has it as tcp-smart-connect. */
     set_tcp_option(connection, TCP_QUICKACK, 0);
-    if (connected(descriptor, address, backend->address.length)) {
-        begin_relay(connection);
-    } else if (errno == EINPROGRESS || errno == EALREADY) {
-        watch_want(loop, &connection->client, 0);
-        watch_want(loop, &connection->backend, EPOLLOUT);
-        timer_start(&loop->timers[TIMER_CONNECT], &connection->timer, loop->now);
-    } else {
-        relay_backend_failed(connection, errno);
-    }
+    connect_backend(connection);
 }

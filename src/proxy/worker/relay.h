@@ -3,7 +3,8 @@
  *
  * Back-pressure: at most RELAY_PENDING_MAX bytes a direction are held; until they have gone nothing
  * is read from the source. Half-close: the end of one direction (close_notify, FIN) is passed on,
- * and the other goes on, for half-close-timeout at most.
+ * and the other goes on, for half-close-timeout at most. A client's FIN without close_notify is
+ * passed on, too, and noted; a failure is told as one, see connection_end().
  */
 #ifndef PROXY_WORKER_RELAY_H
 #define PROXY_WORKER_RELAY_H
@@ -17,9 +18,12 @@
 void relay_connect(struct connection *connection);
 /* The backend's socket has become writable, or failed. */
 void relay_connected(struct connection *connection);
-/* No connection to the backend: the client is told by close_notify. `cause` is an errno. */
+/* connect() has said EAGAIN; some time has passed. */
+void relay_connect_again(struct connection *connection);
+/* No connection to the backend. `cause` is an errno. */
 void relay_backend_failed(struct connection *connection, int cause);
-/* Carries what can be carried now; a source is read only if it is said to be readable. */
-void relay_serve(struct connection *connection, bool client_readable, bool backend_readable);
+/* Carries what a step may; a source is read only if an event has come of it, or there is more of
+ * what has been read. */
+void relay_serve(struct connection *connection);
 
 #endif

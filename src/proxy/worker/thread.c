@@ -14,6 +14,10 @@
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
 #define LISTEN_PAUSE NS_PER_MS
+#define RECONNECT_PAUSE (10 * NS_PER_MS)
+#define CUT_PER_TURN 64
+/* Of established connections in one turn: more than handshakes get, who wait for them. */
+#define ESTABLISHED_BUDGET NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
 
@@ -38,11 +42,12 @@ static void command(void *owner, const struct control_message *message)
     }
 }
 
-/* What this turn's steps have asked for: secrets here, signatures of immured. */
+/* What the steps have asked for: secrets here, signatures of immured. */
 static void flush(void *owner)
 {
     struct thread *thread = owner;
-    if (thread->tls->fast != NULL)
+    /* While handshakes wait to begin, others come for a batch that is not full. */
+    if (thread->tls->fast != NULL && !step_waiting(&thread->loop, STEP_BEGIN))
         fast_handshake_run(thread->tls->fast);
     ticket_renewal_tick(&thread->tickets, thread->loop.now);
     keylink_flush(&thread->keys);
@@ -65,10 +70,21 @@ static uint64_t next_deadline(void *owner)
     return deadline;
 }
 
-static void close_all(struct thread *thread)
+/* At the end of the drain time; so many a turn. */
+static void cut_connections(struct thread *thread)
 {
-    while (!list_empty(&thread->connections))
-        connection_close(list_entry(thread->connections.next, struct connection, node));
+    if (!thread->cutting)
+        log_warning("thread %u: %zu connections are closed at the end of the drain time",
+                    thread->number, thread->connection_count);
+    thread->cutting = true;
+    for (int i = 0; i < CUT_PER_TURN && !list_empty(&thread->connections); i++) {
+        struct connection *connection =
+            list_entry(thread->connections.next, struct connection, node);
+        if (connection->state < CONNECTION_CONNECT)
+            connection_close(connection);
+        else
+            connection_end(connection, END_DRAIN);
+    }
 }
 
 static void give_memory_back(struct thread *thread)
@@ -86,11 +102,8 @@ static void end_turn(void *owner)
     keylink_expire(&thread->keys);
     give_memory_back(thread);
     if (thread->draining && thread->loop.now >= thread->drain_deadline &&
-        thread->connection_count > 0) {
-        log_warning("thread %u: %zu connections are closed at the end of the drain time",
-                    thread->number, thread->connection_count);
-        close_all(thread);
-    }
+        thread->connection_count > 0)
+        cut_connections(thread);
     for (struct list *node; (node = list_take(&thread->closed)) != NULL;)
         free(list_entry(node, struct connection, node));
     if (thread->draining && thread->connection_count == 0)
@@ -124,16 +137,19 @@ static void init_loop(struct thread *thread)
     } timers[TIMER_COUNT] = {
         [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
         [TIMER_CONNECT] = {config->connect_timeout, connection_connect_expired},
-        [TIMER_IDLE] = {config->idle_timeout, connection_timer_expired},
-        [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_timer_expired},
+        [TIMER_RECONNECT] = {RECONNECT_PAUSE, connection_reconnect_expired},
+        [TIMER_IDLE] = {config->idle_timeout, connection_idle_expired},
+        [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_half_close_expired},
         [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
         [TIMER_REST] = {REST_PAUSE, listener_rested},
         [TIMER_LISTEN] = {LISTEN_PAUSE, listener_rested},
     };
     for (int i = 0; i < TIMER_COUNT; i++)
         timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
-    loop->budget = config->handshake_budget;
+    loop->established_budget = ESTABLISHED_BUDGET;
+    loop->handshake_budget = config->handshake_budget;
     loop->turns = &thread->metrics->turn;
+    loop->turns_cpu = &thread->metrics->turn_cpu;
     loop->owner = thread;
     loop->flush = flush;
     loop->next_deadline = next_deadline;
@@ -175,6 +191,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->limit = setup->limit;
     thread->tickets = TICKET_RENEWAL_INIT;
     thread->heap = HEAP_INIT;
+    thread->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
     list_init(&thread->connections);
     list_init(&thread->starved);
     list_init(&thread->closed);
@@ -206,6 +223,7 @@ void thread_free(struct thread *thread)
     for (size_t i = 0; i < SIGN_METRICS_MAX; i++)
         free(atomic_load(&thread->metrics->sign[i]));
     free(thread->metrics);
+    buffer_release(&thread->spare_ahead);
     free(thread);
 }
 

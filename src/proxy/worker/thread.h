@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "proxy/config/config.h"
 #include "proxy/metrics.h"
 #include "proxy/worker/fibers.h"
@@ -45,9 +46,10 @@ struct thread {
     struct list closed;  /* to be freed at the end of the turn: events of this turn may name them */
     size_t connection_count;
     struct connection_limit *limit;
-    bool draining;
+    bool draining, cutting; /* cutting: drain_deadline has passed */
     uint64_t drain_deadline;
-    uint64_t backend_error_logged, rest_logged; /* ns: one line a second is enough */
+    uint64_t backend_error_logged, rest_logged, no_data_logged; /* ns: one line a second */
+    struct buffer spare_ahead;     /* room for a client_input's; idle connections hold none */
     uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */
 };
 

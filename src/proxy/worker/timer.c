@@ -31,10 +31,12 @@ uint64_t timer_queue_next(const struct timer_queue *queue)
     return timer != NULL ? timer->expires : UINT64_MAX;
 }
 
-void timer_queue_run(struct timer_queue *queue, uint64_t now)
+bool timer_queue_run(struct timer_queue *queue, uint64_t now)
 {
-    for (struct timer *timer; (timer = first(queue)) != NULL && timer->expires <= now;) {
-        timer_stop(timer);
-        queue->expired(timer);
-    }
+    struct timer *timer = first(queue);
+    if (timer == NULL || timer->expires > now)
+        return false;
+    timer_stop(timer);
+    queue->expired(timer);
+    return true;
 }

@@ -5,6 +5,7 @@
 #ifndef PROXY_WORKER_TIMER_H
 #define PROXY_WORKER_TIMER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -27,7 +28,7 @@ void timer_start(struct timer_queue *queue, struct timer *timer, uint64_t now);
 void timer_stop(struct timer *timer);
 /* When the first expires; UINT64_MAX if none is running. */
 uint64_t timer_queue_next(const struct timer_queue *queue);
-/* Calls expired() for those that have; they are stopped before. */
-void timer_queue_run(struct timer_queue *queue, uint64_t now);
+/* Calls expired() for the first, if it has; it is stopped before. False: none has. */
+bool timer_queue_run(struct timer_queue *queue, uint64_t now);
 
 #endif

@@ -160,7 +160,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_read_ahead(context, 1); /* else two reads a record */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* a record a call: see client_bio.h */
     if (!tls_settings_apply(&frontend->settings, context) ||
         !use_selection(context, selection, config_file, error) ||
         !sessions_use(&tls->sessions, context, config->tickets)) {
