@@ -111,8 +111,7 @@ void audit_refused(struct audit *audit, const struct peer *peer,
                    const struct audit_request *request, enum immure_error error, const char *reason)
 {
     struct line line;
-    /* a client that may use the key, and asks it to sign what no handshake contains */
-    if (!line_begin(&line, error == IMMURE_E_POLICY ? "alarm" : "refused"))
+    if (!line_begin(&line, request->alarm ? "alarm" : "refused"))
         return;
     line_put_request(&line, peer, request->key, request->key_id, request->scheme);
     fprintf(line.out, ",\"error\":%d", (int)error);

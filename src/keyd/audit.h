@@ -25,6 +25,7 @@ struct audit_request {
     const struct key *key;
     const uint8_t *key_id; /* where `key` is NULL */
     uint16_t scheme;
+    bool alarm; /* only a client that misbehaves asks for this */
 };
 
 void audit_refused(struct audit *audit, const struct peer *peer,

@@ -26,7 +26,8 @@ struct key_config {
     char *pass_phrase_file; /* NULL: not encrypted */
     char *backend;          /* NULL: as for all */
     enum policy policy;
-    bool decrypt; /* TLS's RSA key exchange */
+    bool every_group; /* of TLS 1.2, not only the common ones */
+    bool decrypt;     /* TLS's RSA key exchange */
     struct access_config allow;
     struct rate rate; /* of each client */
 };

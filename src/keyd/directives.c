@@ -39,7 +39,7 @@ static bool store_text(struct conf_store *store)
 }
 
 static const struct conf_type type_policy = {
-    .values = "tls-server, tls13-server, tls-client or any", .store = store_policy};
+    .values = "tls-server, tls13-server, tls12-server, tls-client or any", .store = store_policy};
 static const struct conf_type type_rate = {.values = "\"1000/s\", \"90/m\" or \"1000/s burst 50\"",
                                            .store = store_rate};
 static const struct conf_type type_backend = {.values =
@@ -55,6 +55,7 @@ static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct conf_choice no_or_yes[] = {{"no", false}, {"yes", true}, {NULL, 0}};
 static const struct conf_choice decrypt_forms[] = {
     {"no", false}, {"tls-rsa-key-exchange", true}, {NULL, 0}};
+static const struct conf_choice groups[] = {{"common", false}, {"all", true}, {NULL, 0}};
 static const struct conf_choice audit_forms[] = {{"refusals", false}, {"all", true}, {NULL, 0}};
 static const struct conf_choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
 static const struct conf_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
@@ -189,9 +190,20 @@ static const struct conf_directive directives[] = {
     {SECTION_KEY, "policy", &type_policy, .standard = "tls-server",
      CONF_FIELD(struct key_config, policy),
      .text =
-         "What the key signs: a TLS server's handshake signatures (of TLS 1.2 and 1.3, or of 1.3 "
-         "only), "
-         "a TLS client's, or any message whatever."},
+         "What the key signs. `tls-server`: a TLS server's handshake signatures, of TLS 1.3, and "
+         "of "
+         "TLS 1.2 if the server has TLS 1.3, too, as the end of its random says (RFC 8446, section "
+         "4.1.3). `tls13-server`: of TLS 1.3 only. `tls12-server`: of TLS 1.3 and 1.2, for a "
+         "server "
+         "that has no TLS 1.3; less of what it signs is fixed, and the log warns. `tls-client`: a "
+         "TLS client's, of TLS 1.3 and 1.2. `any`: any message whatever."},
+    {SECTION_KEY, "tls12-groups", &conf_choice, .standard = "common", .choices = groups,
+     CONF_FIELD(struct key_config, every_group),
+     .text =
+         "The groups of ECDHE that a TLS 1.2 server's signature is made for. `common`: x25519, "
+         "secp256r1 and secp384r1. `all`: secp521r1 and x448 besides, which no client needs and "
+         "which leave more bytes to whoever asks. A handshake with a group that is not among them "
+         "fails: a server should offer no other."},
     {SECTION_KEY, "decrypt", &conf_choice, .standard = "no", .choices = decrypt_forms,
      CONF_FIELD(struct key_config, decrypt),
      .text =

@@ -79,52 +79,57 @@ struct request {
 };
 
 static enum immure_error check_decrypt(const struct key *key, const struct request *request,
-                                       const char **reason)
+                                       struct policy_refusal *refusal)
 {
-    *reason = !key->decrypt ? "the key's configuration does not allow decryption"
-              : request->message_length != key->signature_max
-                  ? "the ciphertext is not as long as the modulus"
-                  : NULL;
-    return *reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->message_length,
+                                    request->client_version);
+    return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
-static enum immure_error check_sign(const struct key *key, const struct request *request,
-                                    const char **reason, char text[WIRE_ERROR_TEXT_MAX])
+static enum immure_error check_sign(struct server *server, const struct key *key,
+                                    const struct request *request, struct policy_refusal *refusal,
+                                    char text[WIRE_ERROR_TEXT_MAX])
 {
     if (!key_can_sign(key, request->scheme)) {
         snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
                  request->scheme, immure_scheme_name(request->scheme));
-        *reason = text;
+        refusal->reason = text;
         return IMMURE_E_SCHEME;
     }
-    *reason = policy_check(key->policy, wire_scheme_find(request->scheme), key->group,
-                           request->message, request->message_length);
-    return *reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+    const struct policy_request asked = {.policy = key->policy,
+                                         .every_group = key->every_group,
+                                         .spki = key->spki,
+                                         .spki_length = key->spki_length,
+                                         .curve = key->group,
+                                         .scheme = wire_scheme_find(request->scheme),
+                                         .message = request->message,
+                                         .length = request->message_length};
+    *refusal = policy_check(&asked, &server->ecdhe);
+    return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
-/* Whether the client may have this done with the key (NULL: there is none); if not, *reason is a
+/* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
  * literal, or in `text`, or NULL where the error says it all. */
 static enum immure_error check(const struct session *session, const struct key *key,
-                               const struct request *request, const char **reason,
+                               const struct request *request, struct policy_refusal *refusal,
                                char text[WIRE_ERROR_TEXT_MAX])
 {
-    const struct server *server = session->server;
-    *reason = text;
-    if (key == NULL) {
-        *reason = NULL;
+    struct server *server = session->server;
+    *refusal = (struct policy_refusal){.reason = NULL};
+    if (key == NULL)
         return IMMURE_E_UNKNOWN_KEY;
-    }
     if (!server_allows(server, &session->peer, key)) {
         snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
                  (unsigned)session->peer.uid, key->name);
+        refusal->reason = text;
         return IMMURE_E_PEER;
     }
     enum immure_error error = request->operation == JOB_DECRYPT
-                                  ? check_decrypt(key, request, reason)
-                                  : check_sign(key, request, reason, text);
+                                  ? check_decrypt(key, request, refusal)
+                                  : check_sign(server, key, request, refusal, text);
     if (error != IMMURE_OK)
         return error;
-    *reason = "the client asks more often than its rate allows";
+    refusal->reason = "the client asks more often than its rate allows";
     return account_take(session->account, &server->config->rate, &key->rate, key->index,
                         server->now)
                ? IMMURE_OK
@@ -137,15 +142,15 @@ static const struct key *key_for(struct session *session, const struct request *
     struct server *server = session->server;
     const struct key *key = keyring_find(server->keyring, request->key_id);
     char text[WIRE_ERROR_TEXT_MAX];
-    const char *reason;
-    enum immure_error error = check(session, key, request, &reason, text);
+    struct policy_refusal refusal;
+    enum immure_error error = check(session, key, request, &refusal, text);
     if (error == IMMURE_OK)
         return key;
     const struct audit_request asked = {
-        .key = key, .key_id = request->key_id, .scheme = request->scheme};
-    audit_refused(&server->audit, &session->peer, &asked, error, reason);
+        .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal.alarm};
+    audit_refused(&server->audit, &session->peer, &asked, error, refusal.reason);
     ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
-    session_error(session, request->id, error, reason);
+    session_error(session, request->id, error, refusal.reason);
     return NULL;
 }
 

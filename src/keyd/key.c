@@ -190,6 +190,7 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
         goto failed;
     }
     key->policy = source->policy;
+    key->every_group = source->every_group;
     key->decrypt = source->decrypt;
     key->device = source->device;
     key->in_device = source->uri != NULL;
@@ -228,6 +229,8 @@ const char *key_difference(const struct key *a, const struct key *b)
 {
     if (a->policy != b->policy)
         return "policy";
+    if (a->every_group != b->every_group)
+        return "tls12-groups";
     if (a->decrypt != b->decrypt)
         return "decrypt";
     if (!allow_equal(&a->allow, &b->allow))

@@ -35,6 +35,7 @@ struct key {
     char *name;
     char *location; /* where it is configured: "immured.conf:7" */
     enum policy policy;
+    bool every_group;   /* of TLS 1.2, not only the common ones */
     bool decrypt;       /* TLS's RSA key exchange, too */
     struct allow allow; /* who may use it; if it is not given: who may use immured */
     struct rate rate;   /* of each client */
@@ -67,6 +68,7 @@ struct key_source {
     struct device *device;          /* of the backend provider:NAME; NULL: another */
     const char *pass_phrase_file;   /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
+    bool every_group;
     bool decrypt;
 };
 

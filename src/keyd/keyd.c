@@ -87,6 +87,17 @@ static bool agrees(const struct keyd *keyd, const struct key *key)
     return difference == NULL;
 }
 
+static void warn_of_policy(const struct key_config *config)
+{
+    const char *warning = policy_warning(config->policy);
+    if (warning != NULL)
+        log_warning("%s: key \"%s\" %s", config->location, config->name, warning);
+    if (config->every_group)
+        log_warning("%s: key \"%s\" signs for secp521r1 and x448, too (tls12-groups = all), which "
+                    "leave more bytes to whoever asks",
+                    config->location, config->name);
+}
+
 static bool load_key(struct keyd *keyd, const struct key_config *config)
 {
     struct key_source source = {.name = config->name,
@@ -96,6 +107,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
                                 .uri = config->uri,
                                 .pass_phrase_file = config->pass_phrase_file,
                                 .policy = config->policy,
+                                .every_group = config->every_group,
                                 .decrypt = config->decrypt};
     char reason[512];
     const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
@@ -113,9 +125,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
     }
     switch (keyring_add(&keyd->keyring, key)) {
     case KEYRING_ADDED:
-        if (config->policy == POLICY_ANY)
-            log_warning("%s: key \"%s\" signs any message (policy = any)", config->location,
-                        config->name);
+        warn_of_policy(config);
         return true;
     case KEYRING_KNOWN:
         log_warning("%s: key \"%s\" is the same key as one before it, whose name holds",

@@ -190,6 +190,11 @@ bool server_init(struct server *server, const struct config *config, const struc
                             &server->accounts};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
+    if (!ecdhe_open(&server->ecdhe)) {
+        log_error("libcrypto has no memory, or none of the curves of ECDHE");
+        server_destroy(server);
+        return false;
+    }
     server->signal_descriptor = open_signals(supervised);
     if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
         server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
@@ -322,4 +327,5 @@ void server_destroy(struct server *server)
     accounts_free(&server->accounts);
     allow_free(&server->allow);
     tickets_close(&server->tickets);
+    ecdhe_close(&server->ecdhe);
 }

@@ -40,6 +40,7 @@ struct server {
     struct list accounts;           /* what clients have used up of their rates */
     struct audit audit;
     struct tickets tickets;
+    struct ecdhe ecdhe; /* what the policies look at public values with */
 
     int epoll;
     struct source wake; /* a signer thread is done */

@@ -27,6 +27,7 @@ struct wire_scheme {
     const char
         *tls13_group; /* ECDSA in TLS 1.3 is bound to this curve (OpenSSL's name); else NULL */
     bool tls13;       /* may stand in a TLS 1.3 CertificateVerify */
+    bool tls12;       /* may stand in what TLS 1.2 signs */
 };
 
 extern const struct wire_scheme wire_schemes[];

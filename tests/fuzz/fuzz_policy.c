@@ -1,39 +1,72 @@
 /*
- * Messages to sign, under every policy: the first two bytes are the scheme and the curve. What a
- * server may sign is short, TLS 1.3 alone allows nothing more, and a client's context is not a
- * server's.
+ * Messages to sign, under every policy: the first byte is the scheme; of the second one bits 0 and
+ * 1 are the curve, bit 2 says all groups of TLS 1.2. What a server may sign is short, each policy
+ * allows what the narrower one does, and what else it could be is not signed.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "keyd/foreign.h"
 #include "keyd/policy.h"
 #include "target.h"
 
 #define TLS13_LONGEST (64 + 34 + 48)         /* RFC 8446, section 4.4.3 */
 #define TLS12_LONGEST (64 + 1 + 2 + 1 + 133) /* RFC 8422, section 5.4, with secp521r1 */
+#define SENTINEL_AT 56                       /* RFC 8446, section 4.1.3 */
+
+/* What is signed for TLS 1.2 is neither a structure of another protocol nor without its sentinel.
+ */
+static void check_tls12(const bool *allowed, const uint8_t *message, size_t size)
+{
+    if ((allowed[POLICY_TLS12_SERVER] || allowed[POLICY_TLS_CLIENT]) && message[0] != ' ' &&
+        foreign_find(message, size) != NULL)
+        abort();
+    if (allowed[POLICY_TLS_SERVER] && !allowed[POLICY_TLS13_SERVER] &&
+        memcmp(message + SENTINEL_AT, "DOWNGRD\1\3\0", 10) != 0)
+        abort();
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const groups[] = {NULL, "P-256", "P-384", "P-521"};
-    bool allowed[POLICY_ANY + 1];
+    static const char *const curves[] = {NULL, "P-256", "P-384", "P-521"};
+    static const char spki[] = "SubjectPublicKeyInfo of policy-check";
+    static struct ecdhe ecdhe;
+    bool allowed[POLICY_COUNT];
     if (size < 2)
         return 0;
-    const struct wire_scheme *scheme = &wire_schemes[data[0] % wire_scheme_count];
-    const char *group = groups[data[1] % 4];
-    for (enum policy policy = POLICY_TLS_SERVER; policy <= POLICY_ANY; policy++) {
-        const char *reason = policy_check(policy, scheme, group, data + 2, size - 2);
+    if (ecdhe.numbers == NULL && !ecdhe_open(&ecdhe))
+        abort();
+    struct policy_request request = {.every_group = data[1] & 4,
+                                     .spki = (const uint8_t *)spki,
+                                     .spki_length = sizeof spki - 1,
+                                     .curve = curves[data[1] % 4],
+                                     .scheme = &wire_schemes[data[0] % wire_scheme_count],
+                                     .message = data + 2,
+                                     .length = size - 2};
+    for (enum policy policy = 0; policy < POLICY_COUNT; policy++) {
+        request.policy = policy;
+        struct policy_refusal refusal = policy_check(&request, &ecdhe);
+        const char *reason = refusal.reason, *warning = policy_warning(policy);
         enum policy found;
         allowed[policy] = reason == NULL;
         if (!policy_find(policy_name(policy), &found) || found != policy ||
-            (reason != NULL && reason[0] == '\0'))
+            (reason == NULL ? refusal.alarm : reason[0] == '\0') ||
+            (warning != NULL && warning[0] == '\0'))
             abort();
     }
     if (policy_find("", &(enum policy){0}))
         abort();
     if ((allowed[POLICY_TLS13_SERVER] && !allowed[POLICY_TLS_SERVER]) ||
-        (allowed[POLICY_TLS13_SERVER] && allowed[POLICY_TLS_CLIENT]) ||
-        (allowed[POLICY_TLS13_SERVER] && size - 2 > TLS13_LONGEST) ||
-        (allowed[POLICY_TLS_SERVER] && size - 2 > TLS12_LONGEST) || !allowed[POLICY_ANY])
+        (allowed[POLICY_TLS_SERVER] && !allowed[POLICY_TLS12_SERVER]) ||
+        (allowed[POLICY_TLS12_SERVER] && allowed[POLICY_TLS_CLIENT]) ||
+        (allowed[POLICY_TLS13_SERVER] && request.length > TLS13_LONGEST) ||
+        (allowed[POLICY_TLS12_SERVER] && request.length > TLS12_LONGEST) || !allowed[POLICY_ANY])
+        abort();
+    check_tls12(allowed, request.message, request.length);
+    bool good =
+        policy_check_decrypt(data[0] & 1, 256, size, (uint16_t)(data[0] << 8 | data[1])).reason ==
+        NULL;
+    if (good && (!(data[0] & 1) || size != 256))
         abort();
     return 0;
 }

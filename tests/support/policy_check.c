@@ -1,9 +1,11 @@
 /*
  * The policy alone, for a test that asks a million times. Standard input, in network byte order:
  *
- *     policy (1)  SignatureScheme (2)  curve (1: none, P-256, P-384, P-521)  length (2)  message
+ *     policy (1)  tls12-groups (1: common, all)  SignatureScheme (2)
+ *     curve (1: none, P-256, P-384, P-521)  length (2)  message
  *
- * and so on. Standard output: a byte for each, 1 if immured would sign it.
+ * and so on. The key's SubjectPublicKeyInfo is the text below. Standard output: a byte for each: 0
+ * refused, 1 signed, 2 refused with an alarm.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -12,22 +14,37 @@
 #include "base/bytes.h"
 #include "keyd/policy.h"
 
-#define HEADER_SIZE 6
+#define HEADER_SIZE 7
 
-static const char *const groups[] = {NULL, "P-256", "P-384", "P-521"};
+enum { REFUSED, SIGNED, ALARM };
+
+static const char *const curves[] = {NULL, "P-256", "P-384", "P-521"};
+static const char spki[] = "SubjectPublicKeyInfo of policy-check";
 
 int main(void)
 {
     static uint8_t header[HEADER_SIZE], message[UINT16_MAX];
+    struct ecdhe ecdhe;
+    if (!ecdhe_open(&ecdhe))
+        return EXIT_FAILURE;
     while (fread(header, 1, sizeof header, stdin) == sizeof header) {
         struct reader reader = reader_of(header, sizeof header);
-        enum policy policy = (enum policy)read_u8(&reader);
-        const struct wire_scheme *scheme = wire_scheme_find(read_u16(&reader));
-        size_t group = read_u8(&reader), length = read_u16(&reader);
-        if (policy > POLICY_ANY || scheme == NULL || group >= sizeof groups / sizeof groups[0] ||
-            fread(message, 1, length, stdin) != length)
+        struct policy_request request = {.policy = (enum policy)read_u8(&reader),
+                                         .every_group = read_u8(&reader),
+                                         .spki = (const uint8_t *)spki,
+                                         .spki_length = sizeof spki - 1,
+                                         .scheme = wire_scheme_find(read_u16(&reader)),
+                                         .message = message};
+        size_t curve = read_u8(&reader);
+        request.length = read_u16(&reader);
+        if (request.policy >= POLICY_COUNT || request.scheme == NULL ||
+            curve >= sizeof curves / sizeof curves[0] ||
+            fread(message, 1, request.length, stdin) != request.length)
             return EXIT_FAILURE;
-        putchar(policy_check(policy, scheme, groups[group], message, length) == NULL);
+        request.curve = curves[curve];
+        struct policy_refusal refusal = policy_check(&request, &ecdhe);
+        putchar(refusal.reason == NULL ? SIGNED : refusal.alarm ? ALARM : REFUSED);
     }
+    ecdhe_close(&ecdhe);
     return ferror(stdin) || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -90,11 +90,14 @@ class Lines(ImmuredTest):
         ciphertext = bytes(range(256))
         self.assertEqual(len(client.decrypt(self.key.id, ciphertext)), 48)
         self.assert_error(client.decrypt(self.other.id, ciphertext), wire.E_POLICY)
-        done, alarm = self.lines()
+        self.assert_error(client.decrypt(self.key.id, ciphertext, version=0x0304), wire.E_POLICY)
+        done, refused, version = self.lines()
         self.assert_line(done, audit="decrypted", key=KEY_NAME, scheme=None,
                          message_sha256=hashlib.sha256(ciphertext).hexdigest())
-        self.assert_line(alarm, audit="alarm", key="key 0", scheme=None,
+        self.assert_line(refused, audit="refused", key="key 0", scheme=None,
                          reason="the key's configuration does not allow decryption")
+        self.assert_line(version, audit="refused", key=KEY_NAME,
+                         reason="the client version is of no TLS that has RSA key exchange")
 
     def test_among_json_lines(self):
         client = self.start(top="log = json")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 
 import harness
 import proc
+import rfc_messages
 import wire
 from certificates import certificate, encrypted
 from immured import ImmuredTest, Key, key_process, openssl
@@ -22,13 +24,10 @@ KINDS = ("rsa-2048", "rsa-3072", "rsa-4096", "p-256", "p-384", "p-521", "ed25519
 
 class Signatures(ImmuredTest):
     def test_every_kind_of_key_under_every_scheme(self):
-        keys = [Key(kind) for kind in KINDS]
+        keys = [Key(kind, more="tls12-groups = all") for kind in KINDS]
         self.start_immured(*keys)
         client = self.connect()
-        tls12 = [wire.tls12_message(29),
-                 wire.tls12_message(30, b"p" * 56),
-                 *(wire.tls12_message(group, b"\4" + b"p" * 2 * size)
-                   for group, size in ((23, 32), (24, 48), (25, 66)))]
+        tls12 = [rfc_messages.server_key_exchange(random.Random(1), group) for group in rfc_messages.GROUPS]
         for key in keys:
             for number, scheme in enumerate(key.schemes()):
                 message = tls12[number % len(tls12)]
@@ -44,9 +43,10 @@ class Signatures(ImmuredTest):
         key = Key("p-256")
         self.start_immured(key, policy="tls-client")
         client = self.connect()
-        hello, exchange = b"\1\0\0\3abc", b"\x10\0\0\4defg"
-        for message in (wire.tls13_message(wire.CLIENT_CONTEXT), hello + exchange,
-                        hello + b"\2\0\xf0\0" + b"s" * 0xF000 + exchange):
+        source = random.Random(1)
+        for message in (wire.tls13_message(wire.CLIENT_CONTEXT),
+                        *(rfc_messages.client_transcript(source, exchange, key.spki)
+                          for exchange in ("RSA", "DHE", *rfc_messages.GROUPS))):
             signature = client.sign(key.id, wire.ECDSA_SHA256, message).signed[3]
             self.assertTrue(key.verifies(wire.ECDSA_SHA256, message, signature))
         self.assert_error(client.sign(key.id, wire.ECDSA_SHA256, wire.tls13_message()),

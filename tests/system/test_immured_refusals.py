@@ -1,12 +1,14 @@
 """What immured refuses, each with its error and without harm to a second client."""
 
 import os
+import random
 import socket
 import struct
 import time
 
 import harness
 import proc
+import rfc_messages
 import wire
 from immured import ImmuredTest, Key, key_process
 
@@ -28,20 +30,43 @@ class Refusals(ImmuredTest):
         for message, text in (
             (b"pay 1000 to Mallory", "too short for randoms and ServerECDHParams"),
             (b"x" * 500, "ServerECDHParams do not name a curve"),
-            (wire.tls13_message(wire.CLIENT_CONTEXT), "context string is not the server's"),
             (wire.tls13_message(b"TLS 1.3, delegated credentials\0".ljust(34, b"\0")),
-             "context string is not the server's"),
+             "context string is neither the server's nor the client's"),
             (wire.tls13_message(digest=b"d" * 33), "transcript hash is not of 32 or 48 bytes"),
             (wire.tls13_message(digest=b""), "transcript hash is not of 32 or 48 bytes"),
-            (wire.tls12_message(group=22), "ServerECDHParams name a group that is not allowed"),
             (wire.tls12_message() + b"!", "ServerECDHParams are not as long as their group's"),
             (wire.tls12_message(23, b"\2" + b"p" * 64),
              "point of ServerECDHParams is not uncompressed"),
+            (wire.tls12_message(23, b"\4" + b"p" * 64),
+             "public value of ServerECDHParams is none of its group's"),
+            (wire.tls12_message(29, bytes(32)),
+             "public value of ServerECDHParams is none of its group's"),
         ):
             with self.subTest(message=message):
                 for key in (self.rsa, self.ec):
                     reply = client.sign(key.id, key.tls13_scheme(), message)
                     self.assert_error(reply, wire.E_POLICY, NOT_TLS + text)
+        self.assert_served(client, self.rsa)
+
+    def test_handshakes_that_the_policy_excludes(self):
+        client, source = self.connect(), random.Random(1)
+        for message, text in (
+            (wire.tls13_message(wire.CLIENT_CONTEXT), "the policy has no signature of a TLS 1.3 client"),
+            (rfc_messages.client_transcript(source, 23, self.rsa.spki + self.ec.spki),
+             "the policy has no signature of a TLS 1.2 client"),
+            (wire.tls12_message(end=b"\xa5" * 8),
+             "the policy has no signature of a TLS 1.2 server whose random lacks the sentinel of RFC 8446: "
+             "a server without TLS 1.3 needs the policy tls12-server"),
+            (wire.tls12_message(group=22), "ServerECDHParams name a group that is not signed for"),
+            *((rfc_messages.server_key_exchange(source, group),
+               "ServerECDHParams name a group that is signed for only with tls12-groups = all")
+              for group in (25, 30)),
+            (b"r" * 64 + b"\1\0" + b"p" * 256 + b"\0\1\2\1\0" + b"y" * 256,
+             "finite-field Diffie-Hellman is not signed for: give the server suites with ECDHE only"),
+        ):
+            with self.subTest(text=text):
+                for key in (self.rsa, self.ec):
+                    self.assert_error(client.sign(key.id, key.tls13_scheme(), message), wire.E_POLICY, text)
         self.assert_served(client, self.rsa)
 
     def test_schemes(self):

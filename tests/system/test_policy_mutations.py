@@ -15,18 +15,19 @@ import rfc_messages
 import wire
 from certificates import certificate
 from immured import ImmuredTest, Key, openssl
-from rfc_messages import NO_CURVE, P256, P384, P521, SCHEMES, TLS13_SERVER, TLS_CLIENT, TLS_SERVER
+from rfc_messages import NO_CURVE, P256, P384, P521, SCHEMES, SERVERS, TLS_CLIENT
 
-POLICIES = (TLS_SERVER, TLS13_SERVER, TLS_CLIENT)
+POLICIES = (*SERVERS, TLS_CLIENT)
 MUTATIONS = harness.endured(150_000, 1_000_000)
 AT_ONCE = 10_000
 SEED = 6
 
 
 def judged(asked):
-    """What policy-check says to [(policy, scheme, curve, message)]: [True if it would be signed]."""
-    data = b"".join(struct.pack("!BHBH", policy, scheme, curve, len(message)) + message
-                    for policy, scheme, curve, message in asked)
+    """What policy-check says to [(policy, scheme, curve, message, every_group)]: [True if it would be
+    signed]."""
+    data = b"".join(struct.pack("!BBHBH", policy, every_group, scheme, curve, len(message)) + message
+                    for policy, scheme, curve, message, every_group in asked)
     run = subprocess.run([harness.program_path("policy-check")], input=data, capture_output=True,
                          check=True, timeout=harness.LIMIT)
     return [byte == 1 for byte in run.stdout]
@@ -83,15 +84,16 @@ class Policy(unittest.TestCase):
         for _ in range(50):
             for policies, message in rfc_messages.handshake_messages(source):
                 for policy in POLICIES:
-                    asked.append((policy, 0x0403, P256, message))
+                    asked.append((policy, 0x0403, P256, message, True))
                     expected.append(policy in policies)
         self.assertEqual(judged(asked), expected)
         self.assertEqual([rfc_messages.is_handshake_message(*each) for each in asked], expected)
 
     def test_schemes_and_curves(self):
-        asked = [(policy, scheme, curve, message)
+        asked = [(policy, scheme, curve, message, every_group)
                  for _, message in rfc_messages.handshake_messages(random.Random(SEED))
-                 for policy in POLICIES for scheme in SCHEMES for curve in (NO_CURVE, P256, P384, P521)]
+                 for policy in POLICIES for scheme in SCHEMES for curve in (NO_CURVE, P256, P384, P521)
+                 for every_group in (False, True)]
         self.assertEqual(judged(asked), [rfc_messages.is_handshake_message(*each) for each in asked])
 
     def test_mutations(self):
@@ -102,7 +104,8 @@ class Policy(unittest.TestCase):
             asked = []
             for _ in range(AT_ONCE):
                 scheme, curve = source.choice(SCHEMES), source.choice((NO_CURVE, P256, P384, P521))
-                asked.append((source.choice(POLICIES), scheme, curve, mutated(source, messages)))
+                asked.append((source.choice(POLICIES), scheme, curve, mutated(source, messages),
+                              source.choice((False, True))))
             for each, said in zip(asked, judged(asked), strict=True):
                 if said != rfc_messages.is_handshake_message(*each):
                     self.fail(f"policy {each[0]}, scheme {each[1]:#x}, curve {each[2]}: "
@@ -171,7 +174,7 @@ class OtherProtocols(ImmuredTest):
 
     def test_none_is_signed(self):
         messages = self.messages()
-        for policy in ("tls-server", "tls13-server", "tls-client"):
+        for policy in ("tls-server", "tls13-server", "tls12-server", "tls-client"):
             keys = [Key("p-256"), Key("rsa-2048"), Key("ed25519")]
             immured = self.start_immured(*keys, policy=policy)
             client = self.connect()

@@ -1,5 +1,6 @@
 """The module immure.so in the openssl program and in Python's ssl, both unmodified."""
 
+import json
 import os
 import re
 import signal
@@ -107,9 +108,21 @@ class Handshakes(ProviderTest):
         for key in keys:
             server = self.serve(key)
             for version in (clients.TLS12, clients.TLS13):
-                if key.kind != "ml-dsa-65" or version == clients.TLS13:
+                if key.kind not in ("ml-dsa-65", "rsa-pss") or version == clients.TLS13:
                     with self.subTest(key=key.kind, version=version):
                         self.shake_hands(key, version)
+            self.assertEqual(server.stop(), [])
+
+    def test_servers_without_tls13(self):
+        keys = [Key("p-256"), Key("rsa-2048"), Key("rsa-pss")]
+        self.start_immured(*keys, policy="tls12-server")
+        for key in keys:
+            server = self.serve(key, "-tls1_2")
+            self.shake_hands(key, clients.TLS12)
+            self.assertEqual(server.stop(), [])
+            server = self.serve(key)
+            for version in (clients.TLS12, clients.TLS13):
+                self.shake_hands(key, version)
             self.assertEqual(server.stop(), [])
 
     def test_by_name(self):
@@ -148,6 +161,56 @@ class Handshakes(ProviderTest):
                                                         environment=environment)
                     self.assertEqual(status, 0, errors)
                     self.assertIn("PRIVATE KEY", made)
+
+
+class NoAlarm(ProviderTest):
+    """What a stranger causes who connects, or a server's configuration, is refused without an alarm."""
+
+    def assert_refused(self, *reasons):
+        lines = [json.loads(line) for line in self.immured.log().splitlines() if line.startswith("{")]
+        self.assertEqual([(line["audit"], line["reason"]) for line in lines],
+                         [("refused", reason) for reason in reasons])
+
+    def s_client(self, *options):
+        output, good = clients.s_client(self.port, "-tls1_2", *options)
+        self.assertFalse(good, output)
+
+    def test_strangers(self):
+        key = Key("rsa-2048")
+        self.immured = self.start_immured(key)
+        self.serve(key)
+        rare = "ServerECDHParams name a group that is signed for only with tls12-groups = all"
+        self.s_client("-cipher", "AES128-SHA256")
+        self.s_client("-cipher", "DHE-RSA-AES128-GCM-SHA256")
+        self.s_client("-groups", "P-521")
+        self.s_client("-groups", "X448")
+        self.shake_hands(key)
+        self.assert_refused(
+            "the key's configuration does not allow decryption",
+            "finite-field Diffie-Hellman is not signed for: give the server suites with ECDHE only", rare, rare)
+
+    def test_configurations(self):
+        key, pss = Key("p-256"), Key("rsa-pss")
+        self.immured = self.start_immured(key, pss)
+        server = self.serve(key, "-tls1_2")
+        self.assert_no_handshake(key)
+        self.assertEqual(server.stop(), [])
+        self.serve(pss)
+        self.assert_no_handshake(pss, version=clients.TLS12)
+        self.shake_hands(pss)
+        self.assert_refused(
+            "the policy has no signature of a TLS 1.2 server whose random lacks the sentinel of RFC 8446: a "
+            "server without TLS 1.3 needs the policy tls12-server",
+            "keys of type RSA-PSS sign for TLS 1.2 only with the policy tls12-server")
+
+    def test_rare_groups_where_they_are_wanted(self):
+        key = Key("rsa-2048", more="tls12-groups = all")
+        self.immured = self.start_immured(key)
+        self.serve(key)
+        for group in ("P-521", "X448"):
+            output, good = clients.s_client(self.port, "-tls1_2", "-groups", group)
+            self.assertTrue(good, output)
+        self.assertIn("signs for secp521r1 and x448, too (tls12-groups = all)", self.immured.log())
 
 
 class PublicHalf(ProviderTest):

@@ -49,11 +49,10 @@ def tls13_message(context=SERVER_CONTEXT, digest=b"\x5a" * 32):
     return b" " * 64 + context + digest
 
 
-def tls12_message(group=29, point=None, randoms=b"\xa5" * 64):
-    """What ServerKeyExchange signs (RFC 8422, section 5.4)."""
-    if point is None:
-        point = b"\x42" * 32
-    return randoms + struct.pack("!BHB", 3, group, len(point)) + point
+def tls12_message(group=29, point=b"\x42" * 32, randoms=b"\xa5" * 56, end=b"DOWNGRD\1"):
+    """What ServerKeyExchange signs (RFC 8422, section 5.4), of a server that has TLS 1.3, as the end of
+    its random says (RFC 8446, section 4.1.3)."""
+    return randoms + end + struct.pack("!BHB", 3, group, len(point)) + point
 
 
 def key_id(spki_der):

@@ -60,7 +60,7 @@ static void everything(void **state)
                               "stall-timeout = \"500ms\"\n"
                               "key \"one\" {\n"
                               "  /* two\n lines */\n"
-                              "  policy = tls13-server\n"
+                              "  policy = tls13-server tls12-groups = all\n"
                               "  file = \"one.pem\" backend = auto\n"
                               "  pass-phrase-file = \"one.txt\"\n"
                               "}\n"
@@ -90,11 +90,13 @@ static void everything(void **state)
     assert_string_equal(config.keys[0].backend, "auto");
     assert_string_equal(config.keys[0].pass_phrase_file, "one.txt");
     assert_int_equal(config.keys[0].policy, POLICY_TLS13_SERVER);
+    assert_true(config.keys[0].every_group);
     char location[128];
     snprintf(location, sizeof location, "%s:17", file);
     assert_string_equal(config.keys[0].location, location);
     assert_string_equal(config.keys[1].location, "front.conf:7");
     assert_int_equal(config.keys[1].policy, POLICY_TLS_SERVER);
+    assert_false(config.keys[1].every_group);
     assert_int_equal(config.keys[0].allow.users.count + config.keys[0].allow.groups.count, 0);
     assert_int_equal(config.keys[0].rate.interval, 0);
     assert_int_equal(config.keys[1].allow.users.count, 1);
@@ -250,7 +252,7 @@ static const struct refusal {
     {"listen = \"x${HOME}\"\n" KEY, 1,
      "nothing is taken from the environment here: '${' must be written as \"\\${\""},
     {"key a {\n file = f\n policy = tls\n}", 3,
-     "policy must be tls-server, tls13-server, tls-client or any, not 'tls'"},
+     "policy must be tls-server, tls13-server, tls12-server, tls-client or any, not 'tls'"},
     {"key a { file = f\n decrypt = yes }", 2,
      "decrypt must be no or tls-rsa-key-exchange, not 'yes'"},
     {"ticket-epoch = 1500ms\n" KEY, 1,

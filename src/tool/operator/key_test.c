@@ -41,7 +41,7 @@ static void try_scheme(struct connection *connection, const struct key *key, uin
     for (size_t i = 0; i < message_shape_count && trial->verdict == VERDICT_REFUSED; i++) {
         if (message_shapes[i].tls13 && !tls13)
             continue;
-        request.message_length = message_shapes[i].make(message);
+        request.message_length = message_make(&message_shapes[i], &key->public_key, message);
         uint64_t asked = clock_now();
         immure_blocking_sign(connection->blocking, &request, connection->timeout, signature,
                              &trial->reply);
