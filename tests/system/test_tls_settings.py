@@ -31,6 +31,8 @@ class TlsSettings(harness.SystemTest):
         self.start("tls-max = 1.2")
         self.refused(clients.TLS13)
         self.assertEqual(self.served(clients.TLS12)[1], "TLSv1.2")
+        self.assertRegex(self.proxy.log(), r"frontend 'https' has no TLS 1.3: its key \S+ has policy tls12-server")
+        self.assertIn("signs for a server without TLS 1.3 (policy = tls12-server)", self.proxy.log())
 
     def test_older_versions(self):
         self.start("")

@@ -226,6 +226,43 @@ static void frontend_section(void **state)
     config_free(config);
 }
 
+/* What a frontend without TLS 1.3 needs, its keys get, wherever else they are; no others. */
+static void policies_fit_the_versions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *top, *versions, *given, *policy;
+    } cases[] = {
+        {"", "", "", "tls-server"},
+        {"", "tls-max = 1.2", "", "tls12-server"},
+        {"", "tls-max = 1.2", "policy = tls-server", "tls12-server"},
+        {"", "tls-max = 1.2", "policy = tls13-server", "tls13-server"},
+        {"", "tls-max = 1.2", "policy = any", "any"},
+        {"", "tls-min = 1.3", "", "tls-server"},
+        {"", "tls-min = 1.3", "policy = tls12-server", "tls12-server"},
+        {"keys { socket = \"/run/s\" }\n", "tls-max = 1.2", "", "tls12-server"},
+        {"signing = in-process\n", "tls-max = 1.2", "", "tls-server"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "%s" BACKEND "frontend first { listen = \"*:1\" backend = app %s\n"
+                 "certificate { chain = a.crt key = a.key %s } }\n"
+                 "frontend second { listen = \"*:2\" backend = app\n"
+                 "certificate { chain = a.crt key = a.key %s }\n"
+                 "certificate { chain = a.crt key = b.key tls12-groups = all } }\n",
+                 cases[i].top, cases[i].versions, cases[i].given, cases[i].given);
+        struct config *config = load_good(text);
+        const struct certificate_config *second = config->frontends[1].certificates;
+        assert_string_equal(config->frontends[0].certificates[0].policy, cases[i].policy);
+        assert_string_equal(second[0].policy, cases[i].policy);
+        assert_string_equal(second[0].tls12_groups, "common");
+        assert_string_equal(second[1].policy, "tls-server");
+        assert_string_equal(second[1].tls12_groups, "all");
+        config_free(config);
+    }
+}
+
 static void admin_and_keys(void **state)
 {
     (void)state;
@@ -369,7 +406,7 @@ static const struct refusal {
      "certificate has no 'key'"},
     {BACKEND "frontend b { listen = \"*:1\" backend = app certificate { chain = a.crt\n"
              " key = a.key policy = none } }\n",
-     3, "policy must be tls-server, tls13-server, tls-client or any, not 'none'"},
+     3, "policy must be tls-server, tls13-server, tls12-server, tls-client or any, not 'none'"},
     /* a backend */
     {"backend x {\n}\n" FRONTEND, 1, "backend 'x' has no 'address'"},
     {"backend x {\n address = \"*:80\" }\n" FRONTEND, 2,
@@ -431,10 +468,11 @@ static void files(void **state)
                          " certificate { chain = a.crt key = a.key\n pass-phrase-file = no } }\n",
                  "%s:4: pass-phrase-file %s/no: No such file or directory", file, folder);
 
-    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
-                         " certificate { chain = a.crt key = a.key policy = any } }\n",
-                 "%s:4: key %s/a.key has another policy or pass-phrase-file in line 3", file,
-                 folder);
+    expect_error(
+        BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
+                " certificate { chain = a.crt key = a.key policy = any } }\n",
+        "%s:4: key %s/a.key has another policy, tls12-groups or pass-phrase-file in line 3", file,
+        folder);
 
     struct conf_error error;
     assert_null(config_load("/nowhere/proxy.conf", &error));
@@ -505,6 +543,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(top_level),
         cmocka_unit_test(frontend_section),
+        cmocka_unit_test(policies_fit_the_versions),
         cmocka_unit_test(admin_and_keys),
         cmocka_unit_test(example),
         cmocka_unit_test(every_error_with_its_line),

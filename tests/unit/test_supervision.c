@@ -23,10 +23,11 @@ static void text_for_immured(void **state)
 {
     (void)state;
     struct certificate_config first[] = {
-        {.key = "/k/a.key", .policy = "tls-server", .line = 3},
+        {.key = "/k/a.key", .policy = "tls12-server", .tls12_groups = "all", .line = 3},
         {.key = "/k/it's \\ here.key", .policy = "any", .pass_phrase_file = "/k/p", .line = 4},
     };
-    struct certificate_config second[] = {{.key = "/k/a.key", .policy = "tls-server", .line = 9}};
+    struct certificate_config second[] = {
+        {.key = "/k/a.key", .policy = "tls12-server", .tls12_groups = "all", .line = 9}};
     struct frontend_config frontends[] = {{.certificates = first, .certificate_count = 2},
                                           {.certificates = second, .certificate_count = 1}};
     struct config config = {.file = "x.conf",
@@ -48,7 +49,8 @@ static void text_for_immured(void **state)
                               "log-level = 'debug'\n"
                               "key '/k/a.key'\n{\n"
                               "file = '/k/a.key'\n"
-                              "policy = 'tls-server'\n"
+                              "policy = 'tls12-server'\n"
+                              "tls12-groups = 'all'\n"
                               "location = 'x.conf:3'\n}\n"
                               "key '/k/it\\'s \\\\ here.key'\n{\n"
                               "file = '/k/it\\'s \\\\ here.key'\n"

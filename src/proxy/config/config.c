@@ -1,6 +1,7 @@
 #include "proxy/config/config.h"
 
 #include <libgen.h>
+#include <openssl/ssl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,10 +72,12 @@ static bool check_key(struct load *load, const struct conf_section *section,
             const struct certificate_config *other = &config->frontends[i].certificates[j];
             if (same_text(other->key, certificate->key) &&
                 (!same_text(other->policy, certificate->policy) ||
+                 !same_text(other->tls12_groups, certificate->tls12_groups) ||
                  !same_text(other->pass_phrase_file, certificate->pass_phrase_file)))
-                return conf_refuse(section, certificate->line, load->error,
-                                   "key %s has another policy or pass-phrase-file in line %d",
-                                   certificate->key, other->line);
+                return conf_refuse(
+                    section, certificate->line, load->error,
+                    "key %s has another policy, tls12-groups or pass-phrase-file in line %d",
+                    certificate->key, other->line);
         }
     return true;
 }
@@ -197,6 +200,46 @@ static bool fill_keys(struct load *load, const struct conf_section *top)
            (config->keys.socket == NULL || check_socket(load, &section));
 }
 
+static bool set_policy(struct config *config, const char *key, const char *policy)
+{
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            struct certificate_config *certificate = &config->frontends[i].certificates[j];
+            if (!same_text(certificate->key, key))
+                continue;
+            free(certificate->policy);
+            certificate->policy = strdup(policy);
+            if (certificate->policy == NULL)
+                return false;
+        }
+    return true;
+}
+
+/*
+ * A server without TLS 1.3 ends its random with no sentinel (RFC 8446, section 4.1.3), without
+ * which the policy `tls-server` signs nothing for TLS 1.2: its keys get the policy that is for such
+ * a server. No other policy is changed, and no key of other frontends only.
+ */
+static bool fit_policies(struct load *load, const struct conf_section *top)
+{
+    static const char from[] = "tls-server", to[] = "tls12-server";
+    struct config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            const struct frontend_config *frontend = &config->frontends[i];
+            const struct certificate_config *certificate = &frontend->certificates[j];
+            if (frontend->tls_max != TLS1_2_VERSION || !same_text(certificate->policy, from) ||
+                config->signing == SIGNING_IN_PROCESS)
+                continue;
+            log_warning("%s:%d: frontend '%s' has no TLS 1.3: its key %s %s policy %s, not %s",
+                        config->file, certificate->line, frontend->name, certificate->key,
+                        config->keys.socket == NULL ? "has" : "needs in immured the", to, from);
+            if (!set_policy(config, certificate->key, to))
+                return conf_refuse(top, certificate->line, load->error, "out of memory");
+        }
+    return true;
+}
+
 /* What "auto" means: a thread for each CPU, within what the directive allows. */
 static void set_by_cpus(unsigned *threads, enum section section, const char *name)
 {
@@ -221,7 +264,7 @@ static bool fill_all(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
     if (!fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
-        !fill_admin(load, top) || !fill_keys(load, top))
+        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");

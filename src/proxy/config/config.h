@@ -43,6 +43,7 @@ struct certificate_config {
     char *key;   /* PEM private key; read by immured only (or by the worker, in-process) */
     char *pass_phrase_file; /* NULL: not encrypted */
     char *policy;           /* "tls-server" ...: immured's */
+    char *tls12_groups;     /* "common" or "all": immured's */
     int line;
 };
 

@@ -70,8 +70,10 @@ static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE
                                                     {NULL, 0}};
 static const struct conf_choice proxy_sent[] = {
     {"none", PROXY_PROTOCOL_NONE}, {"v1", PROXY_PROTOCOL_V1}, {"v2", PROXY_PROTOCOL_V2}, {NULL, 0}};
-static const struct conf_choice policies[] = {
-    {"tls-server", 0}, {"tls13-server", 0}, {"tls-client", 0}, {"any", 0}, {NULL, 0}};
+static const struct conf_choice policies[] = {{"tls-server", 0},   {"tls13-server", 0},
+                                              {"tls12-server", 0}, {"tls-client", 0},
+                                              {"any", 0},          {NULL, 0}};
+static const struct conf_choice tls12_groups[] = {{"common", 0}, {"all", 0}, {NULL, 0}};
 
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "workers", &conf_number, .standard = "auto", .least = 1, .most = WORKERS_MAX,
@@ -208,7 +210,15 @@ static const struct conf_directive directives[] = {
      .text = "File whose first line decrypts the key."},
     {SECTION_CERTIFICATE, "policy", &conf_text, .standard = "tls-server", .choices = policies,
      CONF_FIELD(struct certificate_config, policy),
-     .text = "What `immured` signs with the key. `tls13-server` refuses TLS 1.2."},
+     .text =
+         "What `immured` signs with the key, as in immured.conf: `tls13-server` refuses TLS 1.2. "
+         "A key of a frontend whose `tls-max` is 1.2 has `tls12-server` in place of "
+         "`tls-server`, and the log says so."},
+    {SECTION_CERTIFICATE, "tls12-groups", &conf_text, .standard = "common", .choices = tls12_groups,
+     CONF_FIELD(struct certificate_config, tls12_groups),
+     .text =
+         "The groups that `immured` makes TLS 1.2 signatures for, as in immured.conf: `all` has "
+         "secp521r1 and x448 besides x25519, secp256r1 and secp384r1."},
 
     {SECTION_BACKEND, "address", &type_address, .required = true,
      CONF_FIELD(struct backend_config, address),

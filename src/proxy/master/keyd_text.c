@@ -45,6 +45,7 @@ static void put_key(FILE *out, const struct config *config,
     put_text(out, "file =", certificate->key);
     put_text(out, "pass-phrase-file =", certificate->pass_phrase_file);
     put_text(out, "policy =", certificate->policy);
+    put_text(out, "tls12-groups =", certificate->tls12_groups);
     put_text(out, "location =", location);
     fprintf(out, "}\n");
 }
