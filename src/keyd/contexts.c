@@ -54,7 +54,8 @@ bool context_set_up(EVP_PKEY_CTX *context, enum contexts_purpose purpose,
 static EVP_PKEY_CTX *make(enum contexts_purpose purpose, const struct key *key,
                           const struct wire_scheme *scheme)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL);
+    EVP_PKEY_CTX *context =
+        EVP_PKEY_CTX_new_from_pkey(NULL, purpose == CONTEXTS_SIGN ? key->pair : key->public, NULL);
     if (context != NULL && context_set_up(context, purpose, scheme))
         return context;
     EVP_PKEY_CTX_free(context);

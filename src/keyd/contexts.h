@@ -14,7 +14,8 @@ enum contexts_purpose { CONTEXTS_SIGN, CONTEXTS_VERIFY };
 /* NULL: out of memory. */
 struct contexts *contexts_new(enum contexts_purpose purpose);
 void contexts_free(struct contexts *contexts);
-/* For EVP_PKEY_sign() or EVP_PKEY_verify() of a digest (not Ed25519). NULL: libcrypto refused.
+/* For EVP_PKEY_sign() with the pair, or EVP_PKEY_verify() with the public copy, of a digest (not
+ * Ed25519). NULL: libcrypto refused.
  * Valid until the next call. */
 EVP_PKEY_CTX *contexts_get(struct contexts *contexts, const struct key *key,
                            const struct wire_scheme *scheme);

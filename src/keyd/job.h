@@ -46,6 +46,7 @@ struct job {
     enum immure_error error;
     const struct backend *backend; /* that signed */
     bool signed_again;             /* another had failed at it */
+    bool verified;                 /* the backend did, with what it took from key->spki */
     uint64_t queue_ns, sign_ns;
     uint8_t *signature; /* room for key->signature_max bytes; or the premaster secret */
     size_t signature_length;

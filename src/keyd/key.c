@@ -162,13 +162,38 @@ static bool identify(struct key *key, char *error, size_t size)
                   name != NULL ? name : "unknown");
 }
 
-static bool name_by_public_half(struct key *key, char *error, size_t size)
+bool key_copy_public(struct key *key)
 {
     int length = i2d_PUBKEY(key->pair, &key->spki);
-    if (length <= 0 || length > WIRE_SPKI_MAX ||
-        EVP_Digest(key->spki, (size_t)length, key->id, NULL, EVP_sha256(), NULL) != 1)
-        return refuse(error, size, "libcrypto cannot write the public key");
+    if (length <= 0 || length > WIRE_SPKI_MAX)
+        return false;
     key->spki_length = (size_t)length;
+    key->public = d2i_PUBKEY(NULL, &(const uint8_t *){key->spki}, length);
+    return key->public != NULL;
+}
+
+/* Whatever is damaged in the one or the other, a signature shows it. */
+static bool halves_agree(const struct key *key)
+{
+    EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
+    size_t length = key->signature_max;
+    uint8_t *signature = malloc(length);
+    bool good = signer != NULL && verifier != NULL && signature != NULL &&
+                EVP_DigestSignInit(signer, NULL, NULL, NULL, key->pair) == 1 &&
+                EVP_DigestSign(signer, signature, &length, key->id, sizeof key->id) == 1 &&
+                EVP_DigestVerifyInit(verifier, NULL, NULL, NULL, key->public) == 1 &&
+                EVP_DigestVerify(verifier, signature, length, key->id, sizeof key->id) == 1;
+    free(signature);
+    EVP_MD_CTX_free(signer);
+    EVP_MD_CTX_free(verifier);
+    return good;
+}
+
+static bool name_by_public_half(struct key *key, char *error, size_t size)
+{
+    if (!key_copy_public(key) ||
+        EVP_Digest(key->spki, key->spki_length, key->id, NULL, EVP_sha256(), NULL) != 1)
+        return refuse(error, size, "libcrypto cannot write the public key");
     char digest[32] = ""; /* a key of type RSA-PSS may be restricted to one */
     if (key->type == WIRE_KEY_RSA_PSS)
         EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_RSA_DIGEST, digest, sizeof digest,
@@ -199,6 +224,11 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
         !identify(key, error, size) || !name_by_public_half(key, error, size) ||
         (key->in_device && !device_try_key(key->device, key, error, size)))
         goto failed;
+    if (!key->in_device && !halves_agree(key)) {
+        refuse(error, size, "it does not make good signatures: the key is damaged");
+        goto failed;
+    }
+    key->unverified = source->unverified && key->type == WIRE_KEY_EC && key->device == NULL;
     if (key->decrypt && (key->type != WIRE_KEY_RSA || key->in_device)) {
         refuse(error, size,
                key->in_device ? "a key in a device does not decrypt here"
@@ -211,14 +241,20 @@ failed:
     return NULL;
 }
 
+void key_free_halves(struct key *key)
+{
+    EVP_PKEY_free(key->pair);
+    EVP_PKEY_free(key->public);
+    OPENSSL_free(key->spki);
+}
+
 void key_free(struct key *key)
 {
     if (key == NULL)
         return;
     if (key->keeper != NULL && key->keeper->key_release != NULL)
         key->keeper->key_release(key);
-    EVP_PKEY_free(key->pair);
-    OPENSSL_free(key->spki);
+    key_free_halves(key);
     allow_free(&key->allow);
     free(key->location);
     free(key->name);

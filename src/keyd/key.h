@@ -41,6 +41,9 @@ struct key {
     struct rate rate;   /* of each client */
 
     EVP_PKEY *pair; /* of a key in a device the public half only */
+    EVP_PKEY
+    *public; /* read from `spki`: no private operation touches it; it verifies what leaves */
+    bool unverified; /* its signatures leave without that (`verify`) */
     enum wire_key_type type;
     int bits;
     const char *group; /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
@@ -70,6 +73,7 @@ struct key_source {
     enum policy policy;
     bool every_group;
     bool decrypt;
+    bool unverified; /* ECDSA signatures of libcrypto and of crypto_mb */
 };
 
 /* NULL with one line in `error` (`size` bytes). */
@@ -79,6 +83,11 @@ void key_free(struct key *key);
 /* The directive on which two configurations of the same key do not agree; NULL: none that says what
  * it signs and for whom. */
 const char *key_difference(const struct key *a, const struct key *b);
+
+/* Sets spki and public from the pair. False: libcrypto cannot. */
+bool key_copy_public(struct key *key);
+/* Frees the pair, spki and public; part of key_free(). */
+void key_free_halves(struct key *key);
 
 bool key_can_sign(const struct key *key, uint16_t scheme);
 

@@ -45,7 +45,7 @@ static bool verify(const struct job *job)
     bool good =
         context != NULL && job->error == IMMURE_OK &&
         EVP_DigestVerifyInit_ex(context, &parameters, job->scheme->digest, NULL, NULL,
-                                job->key->pair, NULL) == 1 &&
+                                job->key->public, NULL) == 1 &&
         (!job->scheme->pss || EVP_PKEY_CTX_ctrl_str(parameters, "rsa_padding_mode", "pss") > 0) &&
         EVP_DigestVerify(context, job->signature, job->signature_length, job->message,
                          job->message_length) == 1;

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,10 +37,12 @@ static bool fetch_digests(struct signer *signer)
 
 bool signer_init(struct signer *signer, const struct backend *const *backends)
 {
-    *signer = (struct signer){
-        .backends = backends, .verifier = contexts_new(CONTEXTS_VERIFY), .hash = EVP_MD_CTX_new()};
-    if (signer->verifier != NULL && signer->hash != NULL && make_states(signer) &&
-        fetch_digests(signer))
+    *signer = (struct signer){.backends = backends,
+                              .verifier = contexts_new(CONTEXTS_VERIFY),
+                              .hash = EVP_MD_CTX_new(),
+                              .whole = EVP_MD_CTX_new()};
+    if (signer->verifier != NULL && signer->hash != NULL && signer->whole != NULL &&
+        make_states(signer) && fetch_digests(signer))
         return true;
     log_error("signer: out of memory, or libcrypto lacks a digest");
     return false;
@@ -56,31 +59,63 @@ void signer_release(struct signer *signer)
     free(signer->digests);
     contexts_free(signer->verifier);
     EVP_MD_CTX_free(signer->hash);
+    EVP_MD_CTX_free(signer->whole);
 }
 
-static void signer_hash(struct signer *signer, struct job *job)
+/* The job's message. False: libcrypto failed. */
+static bool hash(struct signer *signer, const struct job *job, uint8_t digest[JOB_DIGEST_MAX],
+                 size_t *length)
 {
-    const EVP_MD *digest = signer->digests[job->scheme - wire_schemes];
-    if (digest == NULL)
-        return;
-    unsigned length = 0;
-    if (EVP_DigestInit_ex2(signer->hash, digest, NULL) != 1 ||
-        EVP_DigestUpdate(signer->hash, job->message, job->message_length) != 1 ||
-        EVP_DigestFinal_ex(signer->hash, job->digest, &length) != 1)
-        job->error = IMMURE_E_SIGNING;
-    job->digest_length = length;
+    unsigned written = 0;
+    bool good =
+        EVP_DigestInit_ex2(signer->hash, signer->digests[job->scheme - wire_schemes], NULL) == 1 &&
+        EVP_DigestUpdate(signer->hash, job->message, job->message_length) == 1 &&
+        EVP_DigestFinal_ex(signer->hash, digest, &written) == 1;
+    *length = written;
+    return good;
 }
 
-static void signer_verify(struct signer *signer, struct job *job)
+/* The digest was computed and kept without a fault until the signature was made. */
+static bool digest_good(struct signer *signer, const struct job *job)
 {
-    if (job->error != IMMURE_OK || job->backend->verifies ||
-        (job->key->type != WIRE_KEY_RSA && job->key->type != WIRE_KEY_RSA_PSS))
-        return;
+    uint8_t again[JOB_DIGEST_MAX];
+    size_t length;
+    return hash(signer, job, again, &length) && length == job->digest_length &&
+           memcmp(again, job->digest, length) == 0;
+}
+
+static bool verify_digest(struct signer *signer, const struct job *job)
+{
     EVP_PKEY_CTX *context = contexts_get(signer->verifier, job->key, job->scheme);
-    if (context == NULL || job->signature_length != job->key->signature_max ||
-        EVP_PKEY_verify(context, job->signature, job->signature_length, job->digest,
-                        job->digest_length) != 1)
-        job->error = IMMURE_E_SIGNING;
+    return context != NULL && EVP_PKEY_verify(context, job->signature, job->signature_length,
+                                              job->digest, job->digest_length) == 1;
+}
+
+static bool verify_message(struct signer *signer, const struct job *job)
+{
+    /* without the reset the context would go on with the key that it has */
+    return EVP_MD_CTX_reset(signer->whole) == 1 &&
+           EVP_DigestVerifyInit(signer->whole, NULL, NULL, NULL, job->key->public) == 1 &&
+           EVP_DigestVerify(signer->whole, job->signature, job->signature_length, job->message,
+                            job->message_length) == 1;
+}
+
+static bool length_good(const struct job *job)
+{
+    bool exact = job->key->type == WIRE_KEY_RSA || job->key->type == WIRE_KEY_RSA_PSS;
+    return exact ? job->signature_length == job->key->signature_max
+                 : job->signature_length > 0 && job->signature_length <= job->key->signature_max;
+}
+
+static bool may_leave(struct signer *signer, const struct job *job)
+{
+    if (!length_good(job))
+        return false;
+    if (job->key->unverified)
+        return true;
+    if (job->scheme->digest == NULL)
+        return job->verified || verify_message(signer, job);
+    return digest_good(signer, job) && (job->verified || verify_digest(signer, job));
 }
 
 static void sign_and_verify(struct signer *signer, const struct backend *backend,
@@ -89,11 +124,14 @@ static void sign_and_verify(struct signer *signer, const struct backend *backend
     size_t place = 0;
     while (signer->backends[place] != backend)
         place++;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         batch[i]->backend = backend;
+        batch[i]->verified = false;
+    }
     backend->sign(signer->states[place], batch, count);
     for (size_t i = 0; i < count; i++)
-        signer_verify(signer, batch[i]);
+        if (batch[i]->error == IMMURE_OK && !may_leave(signer, batch[i]))
+            batch[i]->error = IMMURE_E_SIGNING;
 }
 
 /* What was computed and is not released must not be found later either. */
@@ -135,7 +173,9 @@ static void sign_checked(struct signer *signer, const struct backend *backend,
                          struct job *const *batch, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        signer_hash(signer, batch[i]);
+        if (batch[i]->scheme->digest != NULL &&
+            !hash(signer, batch[i], batch[i]->digest, &batch[i]->digest_length))
+            batch[i]->error = IMMURE_E_SIGNING;
     sign_and_verify(signer, backend, batch, count);
     for (size_t i = 0; i < count; i++) {
         if (batch[i]->error != IMMURE_OK && backend->fallback && !batch[i]->key->in_device)

@@ -1,7 +1,8 @@
 /*
- * What signs, on whatever thread it is used: hashes, has a backend sign, verifies every RSA
- * signature with the public key (a fault in the CRT computation would give the key away: Boneh,
- * DeMillo, Lipton 1997), and has libcrypto sign again what a backend failed at.
+ * What signs, on whatever thread it is used: hashes, has a backend sign, verifies, and has
+ * libcrypto sign again what failed. A faulty signature can give the key away (Boneh, DeMillo,
+ * Lipton 1997; Schmidt, Medwed 2009), so each is verified against its message, hashed anew, with
+ * key->public.
  *
  * One thread at a time.
  */
@@ -17,8 +18,8 @@ struct signer {
     const struct backend *const *backends;
     void **states; /* by place in `backends` */
     struct contexts *verifier;
-    EVP_MD_CTX *hash;
-    EVP_MD **digests; /* fetched, by place in wire_schemes; NULL where there is none */
+    EVP_MD_CTX *hash, *whole; /* of digests, and of messages that are verified whole */
+    EVP_MD **digests;         /* fetched, by place in wire_schemes; NULL where there is none */
 };
 
 /* `backends` (ended by NULL) have been opened. False: reason logged; release it all the same. */

@@ -6,11 +6,13 @@
  * "FAULT LANE AFTER" in a file beside it, of its name with ".fault" behind, makes it fail in one
  * lane, from so many signing calls on; a test in the same process may set `stand_in` instead.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto_mb_stand_in.h"
 
 #include <dlfcn.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <stdint.h>
@@ -21,6 +23,7 @@
 #define LANES 8
 #define SCRATCH 4096
 #define RSA_BYTES_MAX 512
+#define ED25519_MESSAGE_MAX 4096
 #define STATUS_FAILED 8u
 
 struct stand_in stand_in;
@@ -31,7 +34,12 @@ static const char *const names[] = {[STAND_IN_GOOD] = "good",
                                     [STAND_IN_WRONG] = "wrong",
                                     [STAND_IN_WRONG_HALF] = "wrong-half",
                                     [STAND_IN_SHORT] = "short",
-                                    [STAND_IN_NOTHING] = "nothing"};
+                                    [STAND_IN_NOTHING] = "nothing",
+                                    [STAND_IN_STALE] = "stale",
+                                    [STAND_IN_NEIGHBOUR] = "neighbour",
+                                    [STAND_IN_MESSAGE] = "message",
+                                    [STAND_IN_KEY] = "key",
+                                    [STAND_IN_BASE_POINT] = "base-point"};
 
 /* immured has no environment: the fault is in a file beside this library. */
 __attribute__((constructor)) static void read_fault(void)
@@ -54,6 +62,36 @@ __attribute__((constructor)) static void read_fault(void)
 static bool fails(size_t lane, enum stand_in_fault fault)
 {
     return stand_in.fault == fault && stand_in.lane == lane && stand_in.calls > stand_in.after;
+}
+
+/* What leaves the lanes of one output, kept for a call to come. */
+struct kept {
+    uint8_t lanes[LANES][RSA_BYTES_MAX];
+};
+
+static void misplace(uint8_t *const to[LANES], size_t length, struct kept *kept)
+{
+    struct kept now;
+    for (size_t lane = 0; lane < LANES; lane++)
+        memcpy(now.lanes[lane], to[lane], length);
+    for (size_t lane = 0; lane < LANES; lane++) {
+        if (fails(lane, STAND_IN_STALE))
+            memcpy(to[lane], kept->lanes[lane], length);
+        if (fails(lane, STAND_IN_NEIGHBOUR))
+            memcpy(to[lane], now.lanes[(lane + 1) % LANES], length);
+    }
+    *kept = now;
+}
+
+/* What enters a lane, with a bit flipped if that is the fault; `copy` has room for it. */
+static const void *enter(size_t lane, enum stand_in_fault fault, const void *from, size_t length,
+                         void *copy)
+{
+    if (!fails(lane, fault))
+        return from;
+    memcpy(copy, from, length);
+    ((uint8_t *)copy)[length / 2] ^= 0x10;
+    return copy;
 }
 
 /* What leaves a lane. */
@@ -93,11 +131,6 @@ const void *mbx_RSA_private_crt_Method(int bits)
     return &methods[(bits - 2048) / 1024];
 }
 
-const void *mbx_RSA_pub65537_Method(int bits)
-{
-    return mbx_RSA_private_crt_Method(bits);
-}
-
 int mbx_RSA_Method_BufSize(const void *method)
 {
     (void)method;
@@ -131,6 +164,12 @@ static void rsa_private_one(uint8_t *to, const uint8_t *from, const uint64_t *co
     BN_CTX_free(context);
 }
 
+static bool computes_wrong(size_t lane)
+{
+    return fails(lane, STAND_IN_WRONG_HALF) || fails(lane, STAND_IN_MESSAGE) ||
+           fails(lane, STAND_IN_KEY);
+}
+
 /* What is the same in all lanes is computed once: so a batch of equal messages, by which immured
  * measures, takes less time than one by one, as with lanes that are real. */
 uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *const to[LANES],
@@ -140,23 +179,26 @@ uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *cons
                                  uint8_t *scratch)
 {
     (void)method;
-    uint8_t made[LANES][RSA_BYTES_MAX];
+    static struct kept kept;
+    uint8_t made[LANES][RSA_BYTES_MAX], message[RSA_BYTES_MAX], key[RSA_BYTES_MAX];
     size_t bytes = (size_t)bits / 8;
     uint32_t status = 0;
     stand_in.calls++;
     memset(scratch, 0x5a, SCRATCH); /* the real one leaves secrets there */
     for (size_t lane = 0; lane < LANES; lane++) {
-        bool wrong = fails(lane, STAND_IN_WRONG_HALF);
-        if (lane > 0 && p[lane] == p[0] && memcmp(from[lane], from[0], bytes) == 0 && !wrong &&
-            !fails(0, STAND_IN_WRONG_HALF))
+        if (lane > 0 && p[lane] == p[0] && memcmp(from[lane], from[0], bytes) == 0 &&
+            !computes_wrong(lane) && !computes_wrong(0))
             memcpy(made[lane], made[0], bytes);
         else
             rsa_private_one(
-                made[lane], from[lane],
-                (const uint64_t *const[]){p[lane], q[lane], dp[lane], dq[lane], iq[lane]}, bytes,
-                wrong);
+                made[lane], enter(lane, STAND_IN_MESSAGE, from[lane], bytes, message),
+                (const uint64_t *const[]){p[lane], q[lane],
+                                          enter(lane, STAND_IN_KEY, dp[lane], bytes / 2, key),
+                                          dq[lane], iq[lane]},
+                bytes, fails(lane, STAND_IN_WRONG_HALF));
         status |= put(lane, to[lane], made[lane], bytes);
     }
+    misplace(to, bytes, &kept);
     return status;
 }
 
@@ -189,7 +231,10 @@ uint32_t mbx_exp_mb8(uint64_t *const power[LANES], const uint64_t *const base[LA
                      int scratch_size)
 {
     (void)exponent_bits, (void)scratch_size;
+    static struct kept kept;
     uint64_t made[LANES][RSA_BYTES_MAX / sizeof(uint64_t)];
+    uint64_t message[RSA_BYTES_MAX / sizeof(uint64_t)], key[RSA_BYTES_MAX / sizeof(uint64_t)];
+    uint8_t *to[LANES];
     size_t bytes = (size_t)modulus_bits / 8;
     uint32_t status = 0;
     stand_in.calls++;
@@ -199,44 +244,19 @@ uint32_t mbx_exp_mb8(uint64_t *const power[LANES], const uint64_t *const base[LA
         while (same < lane &&
                (exponent[same] != exponent[lane] || memcmp(base[same], base[lane], bytes) != 0))
             same++;
-        bool wrong = fails(lane, STAND_IN_WRONG_HALF);
-        if (same < lane && !wrong && !fails(same, STAND_IN_WRONG_HALF))
+        if (same < lane && !computes_wrong(lane) && !computes_wrong(same))
             memcpy(made[lane], made[same], bytes);
         else
             power_one(made[lane],
-                      (const uint64_t *const[]){base[lane], exponent[lane], modulus[lane]}, bytes,
-                      wrong);
-        status |= put(lane, (uint8_t *)power[lane], (const uint8_t *)made[lane], bytes);
+                      (const uint64_t *const[]){
+                          enter(lane, STAND_IN_MESSAGE, base[lane], bytes, message),
+                          enter(lane, STAND_IN_KEY, exponent[lane], bytes, key), modulus[lane]},
+                      bytes, fails(lane, STAND_IN_WRONG_HALF));
+        to[lane] = (uint8_t *)power[lane];
+        status |= put(lane, to[lane], (const uint8_t *)made[lane], bytes);
     }
+    misplace(to, bytes, &kept);
     return status;
-}
-
-static void rsa_public_one(uint8_t *to, const uint8_t *from, const uint64_t *n, size_t bytes)
-{
-    BN_CTX *context = BN_CTX_new();
-    BN_CTX_start(context);
-    BIGNUM *number = BN_CTX_get(context), *e = BN_CTX_get(context), *modulus = BN_CTX_get(context);
-    get_limbs(modulus, n, bytes);
-    BN_bin2bn(from, (int)bytes, number);
-    BN_set_word(e, 65537);
-    BN_mod_exp(number, number, e, modulus, context);
-    BN_bn2binpad(number, to, (int)bytes);
-    BN_CTX_end(context);
-    BN_CTX_free(context);
-}
-
-uint32_t mbx_rsa_public_mb8(const uint8_t *const from[LANES], uint8_t *const to[LANES],
-                            const uint64_t *const n[LANES], int bits, const void *method,
-                            uint8_t *scratch)
-{
-    (void)method, (void)scratch;
-    size_t bytes = (size_t)bits / 8;
-    for (size_t lane = 0; lane < LANES; lane++)
-        if (lane > 0 && n[lane] == n[0] && memcmp(from[lane], from[0], bytes) == 0)
-            memcpy(to[lane], to[0], bytes);
-        else
-            rsa_public_one(to[lane], from[lane], n[lane], bytes);
-    return 0;
 }
 
 static uint32_t ecdsa_sign(int nid, size_t bytes, uint8_t *const r[LANES], uint8_t *const s[LANES],
@@ -246,6 +266,8 @@ static uint32_t ecdsa_sign(int nid, size_t bytes, uint8_t *const r[LANES], uint8
     EC_GROUP *group = EC_GROUP_new_by_curve_name(nid);
     EC_POINT *point = EC_POINT_new(group);
     const BIGNUM *n = EC_GROUP_get0_order(group);
+    static struct kept kept_r, kept_s;
+    uint8_t entered[2][RSA_BYTES_MAX];
     uint32_t status = 0;
     stand_in.calls++;
     for (size_t lane = 0; lane < LANES; lane++) {
@@ -254,9 +276,11 @@ static uint32_t ecdsa_sign(int nid, size_t bytes, uint8_t *const r[LANES], uint8
         BIGNUM *k = BN_CTX_get(context), *d = BN_CTX_get(context), *e = BN_CTX_get(context);
         BIGNUM *x = BN_CTX_get(context), *sum = BN_CTX_get(context);
         get_limbs(k, nonce[lane], bytes);
-        get_limbs(d, key[lane], bytes);
-        BN_bin2bn(digest[lane], (int)bytes, e);
+        get_limbs(d, enter(lane, STAND_IN_KEY, key[lane], bytes, entered[0]), bytes);
+        BN_bin2bn(enter(lane, STAND_IN_MESSAGE, digest[lane], bytes, entered[1]), (int)bytes, e);
         EC_POINT_mul(group, point, k, NULL, NULL, context);
+        if (fails(lane, STAND_IN_BASE_POINT))
+            EC_POINT_dbl(group, point, point, context);
         EC_POINT_get_affine_coordinates(group, point, x, NULL, context);
         BN_nnmod(x, x, n, context);
         BN_mod_mul(sum, x, d, n, context);
@@ -268,6 +292,8 @@ static uint32_t ecdsa_sign(int nid, size_t bytes, uint8_t *const r[LANES], uint8
         BN_CTX_end(context);
         BN_CTX_free(context);
     }
+    misplace(r, bytes, &kept_r);
+    misplace(s, bytes, &kept_s);
     EC_POINT_free(point);
     EC_GROUP_free(group);
     return status;
@@ -296,20 +322,85 @@ uint32_t mbx_ed25519_sign_mb8(uint8_t *const r[LANES], uint8_t *const s[LANES],
                               const uint8_t *const private_key[LANES],
                               const uint8_t *const public_key[LANES])
 {
-    (void)public_key;
+    static struct kept kept_r, kept_s;
+    uint8_t copy[2][ED25519_MESSAGE_MAX];
     uint32_t status = 0;
     stand_in.calls++;
     for (size_t lane = 0; lane < LANES; lane++) {
-        uint8_t signature[64];
-        size_t size = sizeof signature;
-        EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key[lane], 32);
+        uint8_t signature[64], public[32];
+        size_t size = sizeof signature, public_size = sizeof public;
+        EVP_PKEY *key = EVP_PKEY_new_raw_private_key(
+            EVP_PKEY_ED25519, NULL, enter(lane, STAND_IN_KEY, private_key[lane], 32, copy[0]), 32);
         EVP_MD_CTX *context = EVP_MD_CTX_new();
         EVP_DigestSignInit(context, NULL, NULL, NULL, key);
-        EVP_DigestSign(context, signature, &size, message[lane], length[lane]);
+        EVP_DigestSign(context, signature, &size,
+                       enter(lane, STAND_IN_MESSAGE, message[lane], length[lane], copy[1]),
+                       length[lane]);
+        EVP_PKEY_get_raw_public_key(key, public, &public_size);
+        if (memcmp(public, public_key[lane], sizeof public) != 0)
+            signature[40] ^= 1; /* another public key gives another second half */
         status |= put(lane, r[lane], signature, 32);
         status |= put(lane, s[lane], signature + 32, 32);
         EVP_MD_CTX_free(context);
         EVP_PKEY_free(key);
     }
+    misplace(r, 32, &kept_r);
+    misplace(s, 32, &kept_s);
+    return status;
+}
+
+static bool p384_verify_one(const uint8_t *r, const uint8_t *s, const uint8_t *digest,
+                            const uint64_t *x, const uint64_t *y)
+{
+    enum { BYTES = 48 };
+    EC_KEY *key = EC_KEY_new_by_curve_name(NID_secp384r1);
+    BIGNUM *px = BN_new(), *py = BN_new();
+    ECDSA_SIG *signature = ECDSA_SIG_new();
+    get_limbs(px, x, BYTES);
+    get_limbs(py, y, BYTES);
+    ECDSA_SIG_set0(signature, BN_bin2bn(r, BYTES, NULL), BN_bin2bn(s, BYTES, NULL));
+    bool good = EC_KEY_set_public_key_affine_coordinates(key, px, py) == 1 &&
+                ECDSA_do_verify(digest, BYTES, signature, key) == 1;
+    ECDSA_SIG_free(signature);
+    BN_free(px);
+    BN_free(py);
+    EC_KEY_free(key);
+    ERR_clear_error();
+    return good;
+}
+
+uint32_t mbx_nistp384_ecdsa_verify_mb8(const uint8_t *const r[LANES], const uint8_t *const s[LANES],
+                                       const uint8_t *const digest[LANES],
+                                       const uint64_t *const x[LANES],
+                                       const uint64_t *const y[LANES],
+                                       const uint64_t *const z[LANES], uint8_t *unused)
+{
+    (void)z, (void)unused;
+    uint32_t status = 0;
+    for (size_t lane = 0; lane < LANES; lane++)
+        if (!p384_verify_one(r[lane], s[lane], digest[lane], x[lane], y[lane]))
+            status |= STATUS_FAILED << 4 * lane;
+    return status;
+}
+
+uint32_t mbx_ed25519_verify_mb8(const uint8_t *const r[LANES], const uint8_t *const s[LANES],
+                                const uint8_t *const message[LANES], const uint32_t length[LANES],
+                                const uint8_t *const public_key[LANES])
+{
+    uint32_t status = 0;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        uint8_t signature[64];
+        memcpy(signature, r[lane], 32);
+        memcpy(signature + 32, s[lane], 32);
+        EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key[lane], 32);
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        if (EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1 ||
+            EVP_DigestVerify(context, signature, sizeof signature, message[lane], length[lane]) !=
+                1)
+            status |= STATUS_FAILED << 4 * lane;
+        EVP_MD_CTX_free(context);
+        EVP_PKEY_free(key);
+    }
+    ERR_clear_error();
     return status;
 }

@@ -13,6 +13,11 @@ enum stand_in_fault {
     STAND_IN_WRONG_HALF, /* RSA: what it computed modulo p, or in a lane of halves, is off by one */
     STAND_IN_SHORT,      /* the first byte is missing, and the last is not written */
     STAND_IN_NOTHING,    /* it says that all is well, and writes nothing */
+    STAND_IN_STALE,      /* it gives what the lane gave in the call before */
+    STAND_IN_NEIGHBOUR,  /* it gives what the next lane gives */
+    STAND_IN_MESSAGE,    /* a bit of what it signs is flipped before */
+    STAND_IN_KEY,        /* a bit of the private key is flipped before */
+    STAND_IN_BASE_POINT, /* ECDSA: k G is a wrong point, and the rest is computed rightly with it */
     STAND_IN_FAULTS
 };
 

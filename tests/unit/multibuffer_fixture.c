@@ -43,13 +43,15 @@ static EVP_PKEY *generate(enum algorithm algorithm)
 struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index)
 {
     assert_non_null(pair);
-    return (struct key){.name = "test",
-                        .location = "here:1",
-                        .pair = pair,
-                        .type = type,
-                        .bits = EVP_PKEY_get_bits(pair),
-                        .signature_max = (size_t)EVP_PKEY_get_size(pair),
-                        .index = index};
+    struct key key = {.name = "test",
+                      .location = "here:1",
+                      .pair = pair,
+                      .type = type,
+                      .bits = EVP_PKEY_get_bits(pair),
+                      .signature_max = (size_t)EVP_PKEY_get_size(pair),
+                      .index = index};
+    assert_true(key_copy_public(&key));
+    return key;
 }
 
 void fixture_make(struct fixture *fixture)
@@ -66,7 +68,7 @@ void fixture_free(struct fixture *fixture)
 {
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++)
         for (size_t i = 0; i < KEYS_EACH; i++)
-            EVP_PKEY_free(fixture->keys[algorithm][i].pair);
+            key_free_halves(&fixture->keys[algorithm][i]);
 }
 
 bool fixture_serves(const struct fixture *fixture, enum algorithm algorithm)

@@ -257,7 +257,7 @@ static void test_keys_not_served(void **state)
     need(RSA_2048);
     struct key p521 = fixture_key(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521"), WIRE_KEY_EC, 0);
     assert_int_equal(backend_multibuffer.width(&p521), 0);
-    EVP_PKEY_free(p521.pair);
+    key_free_halves(&p521);
 
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     unsigned exponent = 3;
@@ -272,7 +272,7 @@ static void test_keys_not_served(void **state)
     struct key small = fixture_key(pair, WIRE_KEY_RSA, 0);
     assert_false(backend_multibuffer.key_prepare(&small));
     assert_null(small.prepared);
-    EVP_PKEY_free(pair);
+    key_free_halves(&small);
 }
 
 /* libcrypto makes keys with the larger prime first; others do not. */
@@ -326,7 +326,7 @@ static void test_smaller_prime_first(void **state)
         batch_free(&batch);
     }
     backend_multibuffer.key_release(&key);
-    EVP_PKEY_free(key.pair);
+    key_free_halves(&key);
 }
 
 #define TESTS(library)                                                                             \

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 
 #include "crypto_mb_stand_in.h"
+#include "keyd/backend/multibuffer_lanes.h"
 #include "multibuffer_fixture.h"
 
 static struct fixture fixture;
@@ -49,7 +50,7 @@ static void break_lane(enum stand_in_fault fault, unsigned lane)
     faults->lane = lane;
 }
 
-static void sign(struct batch *batch)
+static void sign(const struct batch *batch)
 {
     signer_sign_by(&fixture.signer, &backend_multibuffer, batch->jobs, batch->count);
 }
@@ -68,10 +69,14 @@ static void assert_signed_again(const struct batch *batch, size_t expected)
     assert_int_equal(again, expected);
 }
 
-/* Ed25519 is made in two lanes, and so a broken one spoils two. */
-static size_t spoiled(enum algorithm algorithm)
+/* Without a fault, and with each job in another lane than in the batch to come. */
+static void sign_reversed(const struct batch *batch)
 {
-    return algorithm == ED25519 ? 2 : 1;
+    struct batch reversed = {.count = batch->count};
+    for (size_t i = 0; i < batch->count; i++)
+        reversed.jobs[i] = batch->jobs[batch->count - 1 - i];
+    faults->fault = STAND_IN_GOOD;
+    sign(&reversed);
 }
 
 static void try_fault(enum algorithm algorithm, enum stand_in_fault fault)
@@ -79,9 +84,11 @@ static void try_fault(enum algorithm algorithm, enum stand_in_fault fault)
     for (unsigned lane = 0; lane < LANES_WIDTH; lane++) {
         struct batch batch;
         batch_make(&batch, &fixture, algorithm, LANES_WIDTH);
+        if (fault == STAND_IN_STALE)
+            sign_reversed(&batch);
         break_lane(fault, lane);
         sign(&batch);
-        assert_signed_again(&batch, spoiled(algorithm));
+        assert_signed_again(&batch, 1);
         batch_free(&batch);
     }
 }
@@ -89,8 +96,9 @@ static void try_fault(enum algorithm algorithm, enum stand_in_fault fault)
 static void test_each_fault_in_each_lane(void **state)
 {
     (void)state;
-    static const enum stand_in_fault kinds[] = {STAND_IN_STATUS, STAND_IN_WRONG, STAND_IN_SHORT,
-                                                STAND_IN_NOTHING};
+    static const enum stand_in_fault kinds[] = {
+        STAND_IN_STATUS, STAND_IN_WRONG,     STAND_IN_SHORT,   STAND_IN_NOTHING,
+        STAND_IN_STALE,  STAND_IN_NEIGHBOUR, STAND_IN_MESSAGE, STAND_IN_KEY};
     assert_true(fixture_open(&fixture, STAND_IN));
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++) {
         if (algorithm == RSA_3072 || algorithm == RSA_4096) /* as RSA-2048, and slow */
@@ -108,13 +116,128 @@ static void test_wrong_half(void **state)
     try_fault(RSA_2048, STAND_IN_WRONG_HALF);
 }
 
+/* What is computed from a wrong k G fits its equation, and some such signatures give the key away.
+ */
+static void test_wrong_base_point(void **state)
+{
+    (void)state;
+    assert_true(fixture_open(&fixture, STAND_IN));
+    try_fault(P256, STAND_IN_BASE_POINT);
+    try_fault(P384, STAND_IN_BASE_POINT);
+}
+
+/* Without verification it is what leaves unseen, and nothing else is. */
+static void test_wrong_base_point_unverified(void **state)
+{
+    (void)state;
+    static const enum stand_in_fault seen[] = {STAND_IN_STATUS,  STAND_IN_WRONG, STAND_IN_SHORT,
+                                               STAND_IN_NOTHING, STAND_IN_STALE, STAND_IN_NEIGHBOUR,
+                                               STAND_IN_MESSAGE, STAND_IN_KEY};
+    assert_true(fixture_open(&fixture, STAND_IN));
+    for (size_t i = 0; i < KEYS_EACH; i++)
+        fixture.keys[P256][i].unverified = fixture.keys[P384][i].unverified = true;
+    for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++) {
+        try_fault(P256, seen[i]);
+        try_fault(P384, seen[i]);
+    }
+    struct batch batch;
+    batch_make(&batch, &fixture, P256, LANES_WIDTH);
+    break_lane(STAND_IN_BASE_POINT, 3);
+    sign(&batch);
+    for (size_t i = 0; i < batch.count; i++)
+        assert_int_equal(signature_good(batch.jobs[i]), i != 3);
+    batch_free(&batch);
+    for (size_t i = 0; i < KEYS_EACH; i++)
+        fixture.keys[P256][i].unverified = fixture.keys[P384][i].unverified = false;
+}
+
+/* With a byte of one key's memory damaged, all that this key signs is signed again, and nothing of
+ * the others. */
+static void try_damage(enum algorithm algorithm, size_t count, void *memory, size_t place)
+{
+    uint8_t *byte = (uint8_t *)memory + place;
+    struct batch batch;
+    batch_make(&batch, &fixture, algorithm, count);
+    *byte ^= 0x10;
+    sign(&batch);
+    *byte ^= 0x10;
+    size_t of_key = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool damaged = batch.jobs[i]->key == &fixture.keys[algorithm][0];
+        assert_int_equal(batch.jobs[i]->signed_again, damaged);
+        of_key += damaged;
+    }
+    assert_signed_again(&batch, of_key);
+    batch_free(&batch);
+}
+
+/* Each number of the form that is prepared for the lanes, at both ends. */
+static void test_damaged_key(void **state)
+{
+    (void)state;
+    assert_true(fixture_open(&fixture, STAND_IN));
+    struct lanes_key *rsa = fixture.keys[RSA_2048][0].prepared;
+    uint64_t *const numbers[] = {rsa->rsa.p, rsa->rsa.q, rsa->rsa.dp, rsa->rsa.dq, rsa->rsa.iq};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        for (size_t place = 1; place < 128; place += 125)
+            try_damage(RSA_2048, LANES_WIDTH, numbers[i], place);
+    for (size_t i = 2; i < 4; i++) /* the exponents, by halves */
+        try_damage(RSA_2048, LANES_WIDTH / 2, numbers[i], 9);
+    struct lanes_key *p256 = fixture.keys[P256][0].prepared;
+    struct lanes_key *p384 = fixture.keys[P384][0].prepared;
+    struct lanes_key *ed25519 = fixture.keys[ED25519][0].prepared;
+    for (size_t place = 0; place < 32; place += 31) {
+        try_damage(P256, LANES_WIDTH, p256->ec, place);
+        try_damage(P384, LANES_WIDTH, p384->ec, place + 16);
+        try_damage(ED25519, LANES_WIDTH, ed25519->ed25519.private, place);
+        /* the public key that is hashed with the message: for a wrong one the key would leak */
+        try_damage(ED25519, LANES_WIDTH, ed25519->ed25519.public, place);
+    }
+}
+
+/* Then the lanes have no say, and libcrypto, which has a copy of its own, signs. */
+static void test_damaged_public_key(void **state)
+{
+    (void)state;
+    static const enum algorithm by_spki[] = {P256, P384, ED25519};
+    assert_true(fixture_open(&fixture, STAND_IN));
+    for (size_t i = 0; i < sizeof by_spki / sizeof by_spki[0]; i++) {
+        struct key *key = &fixture.keys[by_spki[i]][0];
+        try_damage(by_spki[i], LANES_WIDTH, key->spki, key->spki_length - 1);
+        try_damage(by_spki[i], LANES_WIDTH, key->spki, key->spki_length - 20);
+    }
+}
+
+/* With the copy that libcrypto verifies with being another's, nothing of this key leaves. */
+static void test_damaged_copy(void **state)
+{
+    (void)state;
+    assert_true(fixture_open(&fixture, STAND_IN));
+    struct key *key = &fixture.keys[RSA_2048][0];
+    EVP_PKEY *public = key->public;
+    key->public = fixture.keys[RSA_2048][1].public;
+    for (size_t count = LANES_WIDTH; count > 0; count /= 2) {
+        struct batch batch;
+        batch_make(&batch, &fixture, RSA_2048, count);
+        sign(&batch);
+        for (size_t i = 0; i < count; i++) {
+            const struct job *job = batch.jobs[i];
+            assert_int_equal(job->error, job->key == key ? IMMURE_E_SIGNING : IMMURE_OK);
+            assert_int_equal(job->signature_length, job->key == key ? 0 : key->signature_max);
+        }
+        batch_free(&batch);
+    }
+    key->public = public;
+}
+
 /* Four jobs in eight lanes: whichever half is spoiled, only its job is signed again. Without a job
  * in the lane, none is. */
 static void test_each_fault_in_each_half(void **state)
 {
     (void)state;
     static const enum stand_in_fault kinds[] = {
-        STAND_IN_STATUS, STAND_IN_WRONG, STAND_IN_WRONG_HALF, STAND_IN_SHORT, STAND_IN_NOTHING};
+        STAND_IN_STATUS,  STAND_IN_WRONG, STAND_IN_WRONG_HALF, STAND_IN_SHORT,
+        STAND_IN_NOTHING, STAND_IN_STALE, STAND_IN_MESSAGE,    STAND_IN_KEY};
     assert_true(fixture_open(&fixture, STAND_IN));
     size_t halves = backend_multibuffer.step(&fixture.keys[RSA_2048][0]);
     assert_int_equal(halves, LANES_WIDTH / 2);
@@ -193,6 +316,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_each_fault_in_each_lane, mend),
         cmocka_unit_test_teardown(test_wrong_half, mend),
+        cmocka_unit_test_teardown(test_wrong_base_point, mend),
+        cmocka_unit_test_teardown(test_wrong_base_point_unverified, mend),
+        cmocka_unit_test_teardown(test_damaged_key, mend),
+        cmocka_unit_test_teardown(test_damaged_public_key, mend),
+        cmocka_unit_test_teardown(test_damaged_copy, mend),
         cmocka_unit_test_teardown(test_each_fault_in_each_half, mend),
         cmocka_unit_test_teardown(test_fault_in_an_empty_lane, mend),
         cmocka_unit_test_teardown(test_broken_from_the_start, mend),

@@ -22,7 +22,6 @@ struct backend {
                  */
     bool fallback; /* libcrypto signs what it fails at: the whole pair is in memory */
     bool waits;    /* a batch may wait for a device: never on the event loop's thread */
-    bool verifies; /* sign() itself verifies every RSA signature with the public key */
 
     /* Loads what it needs and tests itself, once, before the doors are closed. False: it cannot
      * serve here, with one line in `reason`. NULL: nothing to do. */
@@ -40,7 +39,7 @@ struct backend {
     void (*thread_free)(void *thread);
     /*
      * Signs the digests (Ed25519: the messages): sets signature and signature_length, or error to
-     * IMMURE_E_SIGNING, of each job.
+     * IMMURE_E_SIGNING, of each job. The signer verifies what is not marked as verified.
      */
     void (*sign)(void *thread, struct job *const *batch, size_t count);
 };

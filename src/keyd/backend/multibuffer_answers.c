@@ -1,16 +1,19 @@
 /*
  * The known-answer tests of the backend `multibuffer`: each algorithm in each lane, with what was
- * published, or else against libcrypto.
+ * published, or else against libcrypto. What verifies there must take good signatures in all lanes,
+ * and refuse a bad one in its lane alone.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "keyd/backend/backend.h"
-#include "keyd/backend/multibuffer_lanes.h"
+#include "keyd/backend/multibuffer_ecdsa.h"
 #include "keyd/contexts.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -19,6 +22,14 @@
 static bool hex_decode(const char *hex, uint8_t *bytes, size_t size, size_t *length)
 {
     return OPENSSL_hexstr2buf_ex(bytes, size, length, hex, '\0') == 1;
+}
+
+static bool lane_alone_bad(multibuffer_status status, size_t bad)
+{
+    bool alone = true;
+    for (size_t lane = 0; lane < LANES; lane++)
+        alone &= multibuffer_lane_good(status, lane) == (lane != bad);
+    return alone;
 }
 
 /* Primes of nobody's: what is signed with them is verified by libcrypto. */
@@ -167,12 +178,13 @@ bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm
                       .signature_max = (size_t)algorithm->bits / 8,
                       .pair = rsa_pair(algorithm->bits)};
     struct contexts *verifier = contexts_new(CONTEXTS_VERIFY);
-    bool good = key.pair != NULL && verifier != NULL && backend_multibuffer.key_prepare(&key) &&
+    bool good = key.pair != NULL && verifier != NULL && key_copy_public(&key) &&
+                backend_multibuffer.key_prepare(&key) &&
                 rsa_batch(thread, algorithm, &key, verifier, LANES) &&
                 rsa_batch(thread, algorithm, &key, verifier, backend_multibuffer.step(&key));
     backend_multibuffer.key_release(&key);
     contexts_free(verifier);
-    EVP_PKEY_free(key.pair);
+    key_free_halves(&key);
     return good;
 }
 
@@ -260,6 +272,55 @@ static bool ecdsa_batch(multibuffer_ecdsa_sign *sign, const struct ecdsa_example
     return good;
 }
 
+/* The public key of the examples on P-384, which have one. */
+static bool p384_public(const char *private_key, uint64_t *x, uint64_t *y)
+{
+    BN_CTX *context = BN_CTX_new();
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_secp384r1);
+    EC_POINT *point = group != NULL ? EC_POINT_new(group) : NULL;
+    BIGNUM *scalar = NULL, *first = BN_new(), *second = BN_new();
+    bool good = context != NULL && point != NULL && first != NULL && second != NULL &&
+                BN_hex2bn(&scalar, private_key) > 0 &&
+                EC_POINT_mul(group, point, scalar, NULL, NULL, context) == 1 &&
+                EC_POINT_get_affine_coordinates(group, point, first, second, context) == 1 &&
+                BN_bn2lebinpad(first, (uint8_t *)x, EC_BYTES_MAX) > 0 &&
+                BN_bn2lebinpad(second, (uint8_t *)y, EC_BYTES_MAX) > 0;
+    BN_free(scalar);
+    BN_free(first);
+    BN_free(second);
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    BN_CTX_free(context);
+    return good;
+}
+
+/* In one lane after the other a bit is wrong, each time of something else. */
+static bool p384_verifies(struct lanes_thread *thread, const struct ecdsa_example *examples)
+{
+    union lanes_work *work = thread->work;
+    uint64_t x[EC_LIMBS_MAX], y[EC_LIMBS_MAX];
+    bool good = p384_public(ecdsa_answers[COUNT(ecdsa_answers) - 1].private_key, x, y);
+    for (size_t lane = 0; lane < LANES; lane++) {
+        const struct ecdsa_example *example = &examples[lane % 2];
+        memcpy(work->ecdsa.r[lane], example->r, EC_BYTES_MAX);
+        memcpy(work->ecdsa.s[lane], example->s, EC_BYTES_MAX);
+        memcpy(work->ecdsa.digest[lane], example->digest, EC_BYTES_MAX);
+        memcpy(work->ecdsa.x[lane], x, EC_BYTES_MAX);
+        memcpy(work->ecdsa.y[lane], y, EC_BYTES_MAX);
+    }
+    good &= ecdsa_verify_p384(thread->library, work, LANES) == 0;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        uint8_t *const read[] = {work->ecdsa.r[lane], work->ecdsa.s[lane], work->ecdsa.digest[lane],
+                                 (uint8_t *)work->ecdsa.x[lane], (uint8_t *)work->ecdsa.y[lane]};
+        uint8_t *byte = &read[lane % COUNT(read)][EC_BYTES_MAX / 2];
+        *byte ^= 4;
+        good &= lane_alone_bad(ecdsa_verify_p384(thread->library, work, LANES), lane);
+        *byte ^= 4;
+    }
+    memset(&work->ecdsa, 0, sizeof work->ecdsa);
+    return good;
+}
+
 bool ecdsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm)
 {
     multibuffer_ecdsa_sign *sign =
@@ -270,7 +331,8 @@ bool ecdsa_known_answers(struct lanes_thread *thread, const struct lanes_algorit
         if (ecdsa_answers[i].bits == algorithm->bits &&
             !ecdsa_decode(&ecdsa_answers[i], &examples[count++]))
             return false;
-    return ecdsa_batch(sign, examples, 0, bytes) && ecdsa_batch(sign, examples, 1, bytes);
+    return ecdsa_batch(sign, examples, 0, bytes) && ecdsa_batch(sign, examples, 1, bytes) &&
+           (algorithm->bits == 256 || p384_verifies(thread, examples));
 }
 
 /* RFC 8032, section 7.1: tests 1 to 3 and the last. */
@@ -315,13 +377,14 @@ static bool ed25519_decode(struct ed25519_example *example, size_t row)
         return false;
     example->key.pair =
         EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, private, sizeof private);
-    return example->key.pair != NULL && backend_multibuffer.key_prepare(&example->key);
+    return example->key.pair != NULL && key_copy_public(&example->key) &&
+           backend_multibuffer.key_prepare(&example->key);
 }
 
 static void ed25519_free(struct ed25519_example *example)
 {
     backend_multibuffer.key_release(&example->key);
-    EVP_PKEY_free(example->key.pair);
+    key_free_halves(&example->key);
 }
 
 /* The same keys with messages of more than one block of SHA-512, as libcrypto signs them. */
@@ -335,6 +398,19 @@ static bool ed25519_lengthen(struct ed25519_example *example, size_t length)
         context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, example->key.pair) == 1 &&
         EVP_DigestSign(context, example->signature, &written, example->message, length) == 1;
     EVP_MD_CTX_free(context);
+    return good;
+}
+
+/* In one lane after the other a bit is wrong, of the one half of the signature or of the other. */
+static bool ed25519_verifies(const struct multibuffer_library *library, struct job *const *batch)
+{
+    bool good = ed25519_verify(library, batch, LANES) == 0;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        uint8_t *byte = &batch[lane]->signature[lane % 2 * ED25519_BYTES + lane];
+        *byte ^= 4;
+        good &= lane_alone_bad(ed25519_verify(library, batch, LANES), lane);
+        *byte ^= 4;
+    }
     return good;
 }
 
@@ -357,7 +433,7 @@ static bool ed25519_batch(struct lanes_thread *thread, const struct lanes_algori
         good &= jobs[lane].error == IMMURE_OK &&
                 memcmp(signatures[lane], examples[(lane + first) % ED25519_ANSWERS].signature,
                        sizeof signatures[lane]) == 0;
-    return good;
+    return good && (first > 0 || ed25519_verifies(thread->library, batch));
 }
 
 static bool ed25519_batches(struct lanes_thread *thread, const struct lanes_algorithm *algorithm,

@@ -30,7 +30,6 @@ struct lanes_key {
         struct {
             RSA *public;           /* see multibuffer_encoding.h */
             struct halves *halves; /* where they serve */
-            uint64_t n[RSA_LIMBS_MAX];
             uint64_t p[RSA_LIMBS_MAX / 2], q[RSA_LIMBS_MAX / 2];
             uint64_t dp[RSA_LIMBS_MAX / 2], dq[RSA_LIMBS_MAX / 2], iq[RSA_LIMBS_MAX / 2];
         } rsa;
@@ -45,13 +44,13 @@ struct lanes_key {
 union lanes_work {
     struct {
         uint8_t encoded[LANES][RSA_BYTES_MAX], signature[LANES][RSA_BYTES_MAX];
-        uint8_t opened[LANES][RSA_BYTES_MAX]; /* the signature, with the public key */
         uint64_t base[LANES][RSA_LIMBS_MAX / 2], power[LANES][RSA_LIMBS_MAX / 2]; /* halves */
         alignas(64) uint8_t scratch[112 * 1024];
     } rsa;
     struct {
         uint8_t r[LANES][EC_BYTES_MAX], s[LANES][EC_BYTES_MAX], digest[LANES][EC_BYTES_MAX];
-        uint64_t reduced[LANES][EC_LIMBS_MAX], nonce[LANES][EC_LIMBS_MAX];
+        uint64_t private[LANES][EC_LIMBS_MAX], nonce[LANES][EC_LIMBS_MAX];
+        uint64_t x[LANES][EC_LIMBS_MAX], y[LANES][EC_LIMBS_MAX]; /* public points */
         struct {
             uint64_t blind[EC_LIMBS_MAX];
             uint8_t fresh[LANES][EC_FRESH_BYTES];
@@ -59,7 +58,6 @@ union lanes_work {
     } ecdsa;
     struct {
         uint8_t r[LANES][ED25519_BYTES], s[LANES][ED25519_BYTES];
-        uint8_t again_r[LANES][ED25519_BYTES], again_s[LANES][ED25519_BYTES];
     } ed25519;
 };
 
@@ -99,8 +97,7 @@ bool halves_serve(const struct key *key);
 /* False: out of memory. */
 bool halves_prepare(struct lanes_key *lanes, const struct key *key);
 void halves_release(struct lanes_key *lanes);
-/* From `encoded` to `signature`, which is verified by none yet; the status has a lane for each job.
- */
+/* From `encoded` to `signature`; the status has a lane for each job. */
 multibuffer_status halves_sign(struct lanes_thread *thread, struct job *const *live, size_t filled);
 
 /* What ECDSA computes with, for a thread. NULL: out of memory. */
@@ -112,6 +109,9 @@ bool ecdsa_known_answers(struct lanes_thread *thread, const struct lanes_algorit
 
 bool ed25519_prepare(struct lanes_key *lanes, const struct key *key);
 void ed25519_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
+/* The signatures of 1 to LANES jobs, with the public keys in key->spki: crypto_mb's status. */
+multibuffer_status ed25519_verify(const struct multibuffer_library *library,
+                                  struct job *const *batch, size_t count);
 bool ed25519_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
 
 /* A number of libcrypto's key as limbs, zero-padded to `bytes`; false: it has none, or a longer. */

@@ -7,15 +7,15 @@
 static const struct multibuffer_symbol symbols[] = {
     SYMBOL("mbx_get_algo_info", algorithm_info),
     SYMBOL("mbx_RSA_private_crt_Method", rsa_private_method),
-    SYMBOL("mbx_RSA_pub65537_Method", rsa_public_method),
     SYMBOL("mbx_RSA_Method_BufSize", rsa_scratch_size),
     SYMBOL("mbx_rsa_private_crt_mb8", rsa_private),
-    SYMBOL("mbx_rsa_public_mb8", rsa_public),
     SYMBOL("mbx_exp_mb8", exponentiate),
     SYMBOL("mbx_exp_BufferSize", exponentiate_scratch_size),
     SYMBOL("mbx_nistp256_ecdsa_sign_mb8", p256_sign),
     SYMBOL("mbx_nistp384_ecdsa_sign_mb8", p384_sign),
+    SYMBOL("mbx_nistp384_ecdsa_verify_mb8", p384_verify),
     SYMBOL("mbx_ed25519_sign_mb8", ed25519_sign),
+    SYMBOL("mbx_ed25519_verify_mb8", ed25519_verify),
 };
 
 bool multibuffer_library_open(struct multibuffer_library *library, const char *path, char *reason,

@@ -1,8 +1,4 @@
-/*
- * RSA with the Chinese remainder theorem, in eight lanes. A fault in one half would give the key
- * away (Boneh, DeMillo, Lipton 1997), so each signature is opened again with the public key, in
- * the lanes too, and must be the encoding that was signed.
- */
+/* RSA with the Chinese remainder theorem, in eight lanes. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -34,7 +30,6 @@ bool rsa_prepare(struct lanes_key *lanes, const struct key *key)
 {
     size_t bytes = (size_t)key->bits / 8;
     return shape_good(key) && key->signature_max == bytes &&
-           lanes_number_get(key, OSSL_PKEY_PARAM_RSA_N, lanes->rsa.n, bytes) &&
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_FACTOR1, lanes->rsa.p, bytes / 2) &&
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_FACTOR2, lanes->rsa.q, bytes / 2) &&
            lanes_number_get(key, OSSL_PKEY_PARAM_RSA_EXPONENT1, lanes->rsa.dp, bytes / 2) &&
@@ -100,46 +95,21 @@ static multibuffer_status sign_whole(struct lanes_thread *thread, struct job *co
                                 library->rsa_private_method(bits), work->rsa.scratch);
 }
 
-static multibuffer_status open_all(struct lanes_thread *thread, struct job *const *live,
-                                   size_t filled)
-{
-    const struct multibuffer_library *library = thread->library;
-    union lanes_work *work = thread->work;
-    const uint64_t *n[LANES];
-    const uint8_t *signature[LANES];
-    uint8_t *opened[LANES];
-    int bits = live[0]->key->bits;
-    for (size_t lane = 0; lane < LANES; lane++) {
-        size_t source = lane < filled ? lane : 0;
-        n[lane] = ((const struct lanes_key *)live[source]->key->prepared)->rsa.n;
-        signature[lane] = work->rsa.signature[source];
-        opened[lane] = work->rsa.opened[lane];
-    }
-    return library->rsa_public(signature, opened, n, bits, library->rsa_public_method(bits),
-                               work->rsa.scratch);
-}
-
 static multibuffer_status compute(struct lanes_thread *thread, struct job *const *live,
                                   size_t filled)
 {
     bool by_halves = filled <= HALVES_MAX && halves_serve(live[0]->key);
-    multibuffer_status status =
-        by_halves ? halves_sign(thread, live, filled) : sign_whole(thread, live, filled);
-    return status | open_all(thread, live, filled);
+    return by_halves ? halves_sign(thread, live, filled) : sign_whole(thread, live, filled);
 }
 
 size_t rsa_scratch_size(const struct multibuffer_library *library, int bits)
 {
     const void *private = library->rsa_private_method(bits);
-    const void *public = library->rsa_public_method(bits);
-    if (private == NULL || public == NULL)
+    if (private == NULL)
         return 0;
-    const int sizes[] = {library->rsa_scratch_size(private), library->rsa_scratch_size(public),
-                         library->exponentiate_scratch_size(bits / 2)};
-    int largest = 0;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        largest = sizes[i] > largest ? sizes[i] : largest;
-    return (size_t)largest;
+    int whole = library->rsa_scratch_size(private);
+    int half = library->exponentiate_scratch_size(bits / 2);
+    return (size_t)(whole > half ? whole : half);
 }
 
 void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count)
@@ -152,8 +122,7 @@ void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t coun
     multibuffer_status status = filled > 0 ? compute(thread, live, filled) : 0;
     for (size_t lane = 0; lane < filled; lane++) {
         struct job *job = live[lane];
-        if (multibuffer_lane_good(status, lane) &&
-            memcmp(work->rsa.opened[lane], work->rsa.encoded[lane], bytes) == 0) {
+        if (multibuffer_lane_good(status, lane)) {
             memcpy(job->signature, work->rsa.signature[lane], bytes);
             job->signature_length = bytes;
         } else {

@@ -1,7 +1,6 @@
 #include "keyd/backend/provider.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "keyd/backend/provider_calls.h"
 #include "keyd/backend/provider_device.h"
 #include "keyd/backend/provider_module.h"
-#include "keyd/contexts.h"
 #include "keyd/sample.h"
 #include "wire/stats.h"
 
@@ -21,34 +19,15 @@ struct provider {
     int calls[PROVIDER_CALLS_MAX];
 };
 
-struct provider_thread {
-    void *libcrypto; /* backend_openssl's, for what the device does not sign */
-    struct contexts *verifier;
-    EVP_MD_CTX *ed25519;
-};
-
-static void provider_thread_free(void *arg)
-{
-    struct provider_thread *thread = arg;
-    if (thread->libcrypto != NULL)
-        backend_openssl.thread_free(thread->libcrypto);
-    contexts_free(thread->verifier);
-    EVP_MD_CTX_free(thread->ed25519);
-    free(thread);
-}
-
+/* A thread's state is backend_openssl's, for what the device does not sign. */
 static void *provider_thread_new(void)
 {
-    struct provider_thread *thread = calloc(1, sizeof *thread);
-    if (thread == NULL)
-        return NULL;
-    thread->libcrypto = backend_openssl.thread_new();
-    thread->verifier = contexts_new(CONTEXTS_VERIFY);
-    thread->ed25519 = EVP_MD_CTX_new();
-    if (thread->libcrypto != NULL && thread->verifier != NULL && thread->ed25519 != NULL)
-        return thread;
-    provider_thread_free(thread);
-    return NULL;
+    return backend_openssl.thread_new();
+}
+
+static void provider_thread_free(void *thread)
+{
+    backend_openssl.thread_free(thread);
 }
 
 static size_t provider_width(const struct key *key)
@@ -68,44 +47,22 @@ static void provider_key_release(struct key *key)
         device_release_key(key->device, key);
 }
 
-static bool verify_message(struct provider_thread *thread, const struct job *job)
+static void provider_sign(void *thread, struct job *const *batch, size_t count)
 {
-    /* without the reset the context would go on with the key that it has */
-    return EVP_MD_CTX_reset(thread->ed25519) == 1 &&
-           EVP_DigestVerifyInit(thread->ed25519, NULL, NULL, NULL, job->key->pair) == 1 &&
-           EVP_DigestVerify(thread->ed25519, job->signature, job->signature_length, job->message,
-                            job->message_length) == 1;
-}
-
-static bool verify_digest(struct provider_thread *thread, const struct job *job)
-{
-    EVP_PKEY_CTX *context = contexts_get(thread->verifier, job->key, job->scheme);
-    return context != NULL && EVP_PKEY_verify(context, job->signature, job->signature_length,
-                                              job->digest, job->digest_length) == 1;
-}
-
-static void provider_sign(void *arg, struct job *const *batch, size_t count)
-{
-    struct provider_thread *thread = arg;
     device_sign(batch[0]->key->device, batch, count);
     for (size_t i = 0; i < count; i++) {
         struct job *job = batch[i];
-        if (job->error == IMMURE_E_DEVICE && !job->key->in_device) {
-            job->error = IMMURE_OK;
-            job->backend = &backend_openssl;
-            backend_openssl.sign(thread->libcrypto, &job, 1);
-        } else if (job->error == IMMURE_OK &&
-                   !(job->scheme->digest != NULL ? verify_digest(thread, job)
-                                                 : verify_message(thread, job))) {
-            job->error = IMMURE_E_SIGNING;
-        }
+        if (job->error != IMMURE_E_DEVICE || job->key->in_device)
+            continue;
+        job->error = IMMURE_OK;
+        job->backend = &backend_openssl;
+        backend_openssl.sign(thread, &job, 1);
     }
 }
 
 static const struct backend template = {.number = WIRE_BACKEND_PROVIDER,
                                         .fallback = true,
                                         .waits = true,
-                                        .verifies = true,
                                         .width = provider_width,
                                         .key_prepare = provider_key_prepare,
                                         .key_release = provider_key_release,

@@ -55,7 +55,7 @@ static bool verify_digest(const struct key *key, const struct wire_scheme *schem
                           const uint8_t *digest, size_t digest_length, const uint8_t *signature,
                           size_t length)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->public, NULL);
     bool good = context != NULL && context_set_up(context, CONTEXTS_VERIFY, scheme) &&
                 EVP_PKEY_verify(context, signature, length, digest, digest_length) == 1;
     EVP_PKEY_CTX_free(context);
@@ -67,7 +67,7 @@ static bool verify_message(const struct key *key, const uint8_t *message, size_t
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool good = context != NULL &&
-                EVP_DigestVerifyInit(context, NULL, NULL, NULL, key->pair) == 1 &&
+                EVP_DigestVerifyInit(context, NULL, NULL, NULL, key->public) == 1 &&
                 EVP_DigestVerify(context, signature, length, message, message_length) == 1;
     EVP_MD_CTX_free(context);
     return good;
