@@ -99,26 +99,30 @@ int descriptor_of_bytes(const char *name, const void *bytes, size_t length)
     return -1;
 }
 
-/* Ancillary data for one descriptor, aligned as cmsg(3) asks. */
+/* Ancillary data for as many descriptors as one message has, aligned as cmsg(3) asks. */
 union ancillary {
     struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
+    char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
 };
 
-ssize_t descriptor_send(int socket, const void *message, size_t length, int descriptor)
+ssize_t descriptors_send(int socket, const struct iovec *parts, size_t part_count,
+                         const int *descriptors, size_t count)
 {
-    struct iovec part = {.iov_base = (void *)message, .iov_len = length};
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr header = {.msg_iov = (struct iovec *)parts, .msg_iovlen = part_count};
     union ancillary ancillary;
-    if (descriptor >= 0) {
+    if (count > DESCRIPTORS_MAX) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (count > 0) {
         memset(&ancillary, 0, sizeof ancillary);
         header.msg_control = &ancillary;
-        header.msg_controllen = sizeof ancillary;
+        header.msg_controllen = CMSG_SPACE(count * sizeof(int));
         struct cmsghdr *control = CMSG_FIRSTHDR(&header);
         control->cmsg_level = SOL_SOCKET;
         control->cmsg_type = SCM_RIGHTS;
-        control->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(control), &descriptor, sizeof(int));
+        control->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(control), descriptors, count * sizeof(int));
     }
     ssize_t sent;
     do
@@ -127,24 +131,56 @@ ssize_t descriptor_send(int socket, const void *message, size_t length, int desc
     return sent;
 }
 
-ssize_t descriptor_receive(int socket, void *message, size_t size, int *descriptor)
+/* The descriptors that came with a message; returns how many. */
+static size_t take_descriptors(struct msghdr *header, int *descriptors)
 {
-    struct iovec part = {.iov_base = message, .iov_len = size};
+    struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    if (control == NULL || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+        return 0;
+    size_t size = control->cmsg_len - CMSG_LEN(0);
+    memcpy(descriptors, CMSG_DATA(control), size);
+    return size / sizeof(int);
+}
+
+ssize_t descriptors_receive(int socket, const struct iovec *parts, size_t part_count,
+                            int descriptors[static DESCRIPTORS_MAX], size_t *count)
+{
     union ancillary ancillary;
-    struct msghdr header = {.msg_iov = &part,
-                            .msg_iovlen = 1,
+    struct msghdr header = {.msg_iov = (struct iovec *)parts,
+                            .msg_iovlen = part_count,
                             .msg_control = &ancillary,
                             .msg_controllen = sizeof ancillary};
-    *descriptor = -1;
+    *count = 0;
     ssize_t received;
     do
         received = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
     while (received < 0 && errno == EINTR);
     if (received < 0)
         return received;
-    struct cmsghdr *control = CMSG_FIRSTHDR(&header);
-    if (control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS &&
-        control->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(descriptor, CMSG_DATA(control), sizeof(int));
+    *count = take_descriptors(&header, descriptors);
+    if ((header.msg_flags & MSG_CTRUNC) == 0)
+        return received;
+    /* the kernel keeps back what this process has no room for, without a word about the reason */
+    while (*count > 0)
+        descriptor_close(&descriptors[--*count]);
+    errno = EMFILE;
+    return -1;
+}
+
+ssize_t descriptor_send(int socket, const void *message, size_t length, int descriptor)
+{
+    const struct iovec part = {.iov_base = (void *)message, .iov_len = length};
+    return descriptors_send(socket, &part, 1, &descriptor, descriptor >= 0 ? 1 : 0);
+}
+
+ssize_t descriptor_receive(int socket, void *message, size_t size, int *descriptor)
+{
+    const struct iovec part = {.iov_base = message, .iov_len = size};
+    int descriptors[DESCRIPTORS_MAX];
+    size_t count;
+    ssize_t received = descriptors_receive(socket, &part, 1, descriptors, &count);
+    *descriptor = count > 0 ? descriptors[0] : -1;
+    while (count > 1)
+        descriptor_close(&descriptors[--count]);
     return received;
 }

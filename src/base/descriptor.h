@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* The number of an inherited descriptor, as the command line has it; -1: it is none, or a standard
  * stream's. */
@@ -23,9 +24,18 @@ void descriptor_raise_limit(void);
 int descriptor_of_bytes(const char *name, const void *bytes, size_t length);
 
 /*
- * One message, and with it a descriptor (or -1), over a SOCK_SEQPACKET unix socket.
- * Return the length, 0 at end of file, -1 with errno. A received descriptor is close-on-exec.
+ * One message, and with it descriptors, over a SOCK_SEQPACKET unix socket.
+ * Return the length, 0 at end of file, -1 with errno (EMFILE: there is no room for the descriptors
+ * that came, and none of them is open). Received descriptors are close-on-exec.
  */
+#define DESCRIPTORS_MAX 32
+
+ssize_t descriptors_send(int socket, const struct iovec *parts, size_t part_count,
+                         const int *descriptors, size_t count);
+ssize_t descriptors_receive(int socket, const struct iovec *parts, size_t part_count,
+                            int descriptors[static DESCRIPTORS_MAX], size_t *count);
+
+/* The same with one descriptor at most; -1: with none. */
 ssize_t descriptor_send(int socket, const void *message, size_t length, int descriptor);
 ssize_t descriptor_receive(int socket, void *message, size_t size, int *descriptor);
 
