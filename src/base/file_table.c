@@ -1,10 +1,8 @@
 #include "base/file_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
@@ -17,35 +15,7 @@ static const struct table_file *find(const struct file_table *table, const char 
     return NULL;
 }
 
-/* Read with pread(), again and again, as nothing but a regular file can be. */
-static int refusal(int descriptor)
-{
-    struct stat status;
-    if (fstat(descriptor, &status) != 0)
-        return errno;
-    if (S_ISDIR(status.st_mode))
-        return EISDIR;
-    return S_ISREG(status.st_mode) ? 0 : ESPIPE;
-}
-
-/* Or -errno. */
-static int open_regular(const char *name)
-{
-    /* without O_NONBLOCK a FIFO that nobody writes to would keep a supervisor waiting */
-    int descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    int reason = descriptor < 0 ? errno : refusal(descriptor);
-    if (reason == 0)
-        return descriptor;
-    descriptor_close(&descriptor);
-    return -reason;
-}
-
-bool file_table_open(struct file_table *table, const char *name)
-{
-    return find(table, name) != NULL || file_table_add(table, name, open_regular(name));
-}
-
-bool file_table_add(struct file_table *table, const char *name, int descriptor)
+static bool add(struct file_table *table, const char *name, int descriptor)
 {
     size_t size = (table->count + 1) * sizeof *table->files;
     struct table_file *files = realloc(table->files, size);
@@ -70,11 +40,6 @@ int file_table_find(const struct file_table *table, const char *name)
     return -1;
 }
 
-const char *file_table_reason(int error)
-{
-    return error == ESPIPE ? "it is not a regular file" : strerror(error);
-}
-
 void file_table_put(FILE *list, const char *name, int descriptor)
 {
     fprintf(list, "%d %s%c", descriptor, name, '\0');
@@ -92,7 +57,7 @@ static bool take(struct file_table *table, const char *item)
         errno = EPROTO;
         return false;
     }
-    return file_table_add(table, end + 1, (int)number);
+    return add(table, end + 1, (int)number);
 }
 
 bool file_table_receive(struct file_table *table, int list)

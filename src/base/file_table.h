@@ -1,6 +1,7 @@
 /*
- * Files that one process opens and another reads: each name with its descriptor, or with the reason
- * why there is none, so that whoever wants to read it can say so.
+ * A few files that one process opens and another reads: each name with its descriptor, or with the
+ * reason why there is none, so that whoever wants to read it can say so. A supervisor hands over
+ * any number by daemon/hand_over.h; this is for who starts an immured of its own (immure/spawn.h).
  *
  * Over execve() goes a list, of which file_table_put() writes an item and which
  * file_table_receive() reads: "NUMBER NAME" and a zero byte for each, NUMBER being the descriptor
@@ -25,17 +26,9 @@ struct file_table {
 
 #define FILE_TABLE_INIT ((struct file_table){0})
 
-/* Opens it to be read, unless it is there already. Never waits. What cannot be opened is entered
- * with the reason: ESPIPE if it is neither a regular file nor a directory (EISDIR). False: out of
- * memory. */
-bool file_table_open(struct file_table *table, const char *name);
-/* The descriptor is the table's from now on, also when there is no memory: then false. */
-bool file_table_add(struct file_table *table, const char *name, int descriptor);
 /* The descriptor, which stays the table's, at any offset; -1 with errno: why it could not be
  * opened, ENOENT if nobody has tried. */
 int file_table_find(const struct file_table *table, const char *name);
-/* strerror(), with words for ESPIPE. */
-const char *file_table_reason(int error);
 
 void file_table_put(FILE *list, const char *name, int descriptor);
 /* Reads the list into an empty table, and closes it. What it names is close-on-exec then, and the

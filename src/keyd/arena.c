@@ -1,7 +1,6 @@
 #include "keyd/arena.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,15 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "base/log.h"
-
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
 
 /* A block's size, with its header: a multiple of 16 up to 128, then a quarter, half, three quarters
  * of the way to the next power of two, and that. */
@@ -64,39 +58,6 @@ static struct {
 
 static _Thread_local struct heap *own_heap;
 
-/* ---- pages ---- */
-
-/* The descriptor would be a way to the pages, the mapping is none. */
-static void *map_secret(size_t size, char *reason, size_t reason_size)
-{
-    int descriptor = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
-    void *pages = MAP_FAILED;
-    if (descriptor >= 0 && ftruncate(descriptor, (off_t)size) == 0)
-        pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-    if (pages == MAP_FAILED)
-        snprintf(reason, reason_size, "memfd_secret: %s%s", strerror(errno),
-                 errno == EAGAIN ? " (raise RLIMIT_MEMLOCK)" : "");
-    if (descriptor >= 0)
-        close(descriptor);
-    if (pages == MAP_FAILED || madvise(pages, size, MADV_DONTFORK) == 0)
-        return pages;
-    snprintf(reason, reason_size, "memfd_secret: madvise: %s", strerror(errno));
-    munmap(pages, size);
-    return MAP_FAILED;
-}
-
-static void *map_ordinary(size_t size, enum arena_kind *kind)
-{
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
-        return pages;
-    *kind = mlock2(pages, size, MLOCK_ONFAULT) == 0 ? ARENA_LOCKED : ARENA_UNLOCKED;
-    if (madvise(pages, size, MADV_DONTDUMP) == 0 && madvise(pages, size, MADV_WIPEONFORK) == 0)
-        return pages;
-    munmap(pages, size);
-    return MAP_FAILED;
-}
-
 static size_t page_size(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -116,11 +77,9 @@ bool arena_open(size_t size, struct arena *opened, char *reason, size_t reason_s
         return false;
     }
     size = up_to(size, page_size());
-    *opened = (struct arena){.size = size, .kind = ARENA_SECRET};
-    void *pages = map_secret(size, reason, reason_size);
-    if (pages == MAP_FAILED)
-        pages = map_ordinary(size, &opened->kind);
-    if (pages == MAP_FAILED)
+    *opened = (struct arena){.size = size};
+    void *pages = secret_pages_map(size, &opened->kind, reason, reason_size);
+    if (pages == NULL)
         return false;
     opened->memory = pages;
     arena.begin = (uintptr_t)pages;

@@ -3,9 +3,7 @@
  * a key. libcrypto allocates here, threads that sign have their stacks here, key files are read
  * into it.
  *
- * The pages are those of memfd_secret(2), which not even root's tools read and no core file has;
- * where the kernel has none of them, ordinary ones, locked, left out of core files and empty in a
- * forked child. The mapping has its size from the start: nothing may be mapped behind closed doors.
+ * The mapping has its size from the start: nothing may be mapped behind closed doors.
  *
  * Each thread has its own lists of free blocks, and gives back those of others without a lock: no
  * thread ever waits here for one of less weight.
@@ -16,16 +14,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum arena_kind {
-    ARENA_SECRET,  /* memfd_secret */
-    ARENA_LOCKED,  /* ordinary pages that are not swapped */
-    ARENA_UNLOCKED /* ordinary pages */
-};
+#include "walls/secret_pages.h"
 
 struct arena {
     void *memory; /* NULL: there is none yet */
     size_t size;
-    enum arena_kind kind;
+    enum secret_pages kind;
 };
 
 /* Once, before any other thread runs. `size`: bytes in all, stacks included. False with errno; with

@@ -153,26 +153,26 @@ bool config_load(struct config *config, const char *file, const char *text,
     return good;
 }
 
-static bool open_files(unsigned section, const void *target, struct file_table *files)
+static bool name_files(unsigned section, const void *target, struct name_table *names)
 {
     for (size_t i = 0; i < immured_grammar.directive_count; i++) {
         const struct conf_directive *directive = &immured_grammar.directives[i];
         if (directive->section != section)
             continue;
         const char *file = directive_file(directive, target);
-        if (file != NULL && !file_table_open(files, file))
+        if (file != NULL && !name_table_add(names, file, NULL))
             return false;
     }
     return true;
 }
 
-bool config_open_files(const struct config *config, struct file_table *files)
+bool config_name_files(const struct config *config, struct name_table *names)
 {
-    bool good = open_files(SECTION_TOP, config, files);
+    bool good = name_files(SECTION_TOP, config, names);
     for (size_t i = 0; good && i < config->key_count; i++)
-        good = open_files(SECTION_KEY, &config->keys[i], files);
+        good = name_files(SECTION_KEY, &config->keys[i], names);
     for (size_t i = 0; good && i < config->provider_count; i++)
-        good = open_files(SECTION_PROVIDER, &config->providers[i], files);
+        good = name_files(SECTION_PROVIDER, &config->providers[i], names);
     return good;
 }
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/file_table.h"
+#include "base/name_table.h"
 #include "keyd/allow.h"
 #include "keyd/backend/backend.h"
 #include "keyd/policy.h"
@@ -74,9 +74,8 @@ struct config {
  * is nothing to free. */
 bool config_load(struct config *config, const char *file, const char *text,
                  const struct backend *const *backends, struct conf_error *error);
-/* Opens all files that it names and that this program reads, so that it says where it reads them
- * what cannot be. False: out of memory. */
-bool config_open_files(const struct config *config, struct file_table *files);
+/* Adds all files that it names and that this program reads. False: out of memory. */
+bool config_name_files(const struct config *config, struct name_table *names);
 /* The file that a file: URI names; NULL: it is another. */
 const char *config_file_of_uri(const char *uri);
 void config_free(struct config *config);

@@ -12,11 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/regular_file.h"
 #include "keyd/backend/provider_device.h"
-#include "keyd/secret.h"
-
-/* A PEM file may hold a certificate chain beside the key. */
-#define KEY_FILE_MAX 65536
+#include "keyd/files.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
@@ -69,14 +67,14 @@ static bool read_pair(struct key *key, const struct key_source *source, char *er
     struct secret pem = SECRET_INIT;
     struct pass_phrase phrase = {.secret = SECRET_INIT};
     bool good = false;
-    if (!secret_read(&pem, source->files, source->file, KEY_FILE_MAX)) {
-        refuse(error, size, "%s: %s", source->file, file_table_reason(errno));
+    if (!files_read(source->files, source->file, FILES_LONGEST, &pem)) {
+        refuse(error, size, "%s: %s", source->file, regular_file_reason(errno));
         goto out;
     }
     if (source->pass_phrase_file != NULL &&
-        !secret_read_line(&phrase.secret, source->files, source->pass_phrase_file,
-                          PASS_PHRASE_MAX)) {
-        refuse(error, size, "%s: %s", source->pass_phrase_file, file_table_reason(errno));
+        !files_read_line(source->files, source->pass_phrase_file, PASS_PHRASE_MAX,
+                         &phrase.secret)) {
+        refuse(error, size, "%s: %s", source->pass_phrase_file, regular_file_reason(errno));
         goto out;
     }
     key->pair = parse_pem(&pem, &phrase);

@@ -27,7 +27,7 @@ enum cost {
 
 struct backend;
 struct device;
-struct file_table;
+struct files;
 struct kind;
 
 struct key {
@@ -65,11 +65,11 @@ struct key {
 
 struct key_source {
     const char *name, *location;
-    const struct file_table *files; /* where those below are open */
-    const char *file;               /* PEM; NULL: the key is in a device */
-    const char *uri;                /* where it is there */
-    struct device *device;          /* of the backend provider:NAME; NULL: another */
-    const char *pass_phrase_file;   /* its first line is the pass phrase; NULL: not encrypted */
+    const struct files *files;    /* which has those below */
+    const char *file;             /* PEM; NULL: the key is in a device */
+    const char *uri;              /* where it is there */
+    struct device *device;        /* of the backend provider:NAME; NULL: another */
+    const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
     bool every_group;
     bool decrypt;

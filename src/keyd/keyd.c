@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/file_table.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -19,6 +21,8 @@
 #include "keyd/backend/provider.h"
 #include "keyd/calibrate.h"
 #include "keyd/config.h"
+#include "keyd/files.h"
+#include "keyd/intake.h"
 #include "keyd/keyring.h"
 #include "keyd/options.h"
 #include "keyd/sandbox.h"
@@ -37,7 +41,10 @@ struct keyd {
     struct report walls;
     struct arena arena;
     struct config config;
-    struct file_table files; /* what the configuration names, until it has been read */
+    struct file_table opened; /* what the configuration names, by who started this; or: */
+    int hand_over;            /* the socket over which it comes; -1: none */
+    pid_t opener;             /* the child at its other end; 0: it is the supervisor */
+    struct files files;       /* the same, until it has been used */
     struct providers providers;
     struct kinds kinds;
     struct keyring keyring;
@@ -176,7 +183,9 @@ static bool accepts(const struct keyd *keyd)
 static bool read_config(struct keyd *keyd)
 {
     const char *file = keyd->options.config;
-    int given = file_table_find(&keyd->files, file);
+    int given = keyd->options.text;
+    if (given < 0)
+        given = file_table_find(&keyd->opened, file);
     char *text = given >= 0 ? conf_text_read_open(given) : conf_text_read(file);
     struct conf_error error;
     bool good = config_load(&keyd->config, file, text, keyd->backends, &error);
@@ -186,33 +195,50 @@ static bool read_config(struct keyd *keyd)
     return good;
 }
 
-/* The files that it names: handed over, or now is the time to open them. */
 static bool open_files(struct keyd *keyd)
 {
-    if (keyd->options.files < 0) {
-        bool opened = read_config(keyd);
-        if (opened && !config_open_files(&keyd->config, &keyd->files)) {
-            log_error("out of memory");
-            opened = false;
-        }
-        return opened;
+    struct name_table names = NAME_TABLE_INIT;
+    if (config_name_files(&keyd->config, &names))
+        keyd->hand_over = intake_open(&names, &keyd->opener);
+    else
+        log_error("out of memory");
+    name_table_free(&names);
+    return keyd->hand_over >= 0;
+}
+
+/* The configuration, and a way to the files that it names. */
+static bool find_files(struct keyd *keyd)
+{
+    const struct options *options = &keyd->options;
+    keyd->hand_over = options->hand_over;
+    if (options->files >= 0 && !file_table_receive(&keyd->opened, options->files)) {
+        log_error("--files-fd: %s", strerror(errno));
+        return false;
     }
-    if (file_table_receive(&keyd->files, keyd->options.files))
-        return read_config(keyd);
-    log_error("--files-fd: %s", strerror(errno));
-    return false;
+    return read_config(keyd) && (options->files >= 0 || keyd->hand_over >= 0 || open_files(keyd));
+}
+
+static bool take_files(struct keyd *keyd)
+{
+    if (keyd->hand_over < 0)
+        return intake_table(&keyd->files, &keyd->opened);
+    bool good = intake_receive(&keyd->files, keyd->hand_over);
+    if (keyd->opener > 0)
+        waitpid(keyd->opener, NULL, 0);
+    return good;
 }
 
 static bool keep_given(struct keyd *keyd)
 {
-    int *keep = calloc(keyd->files.count + 2, sizeof *keep);
+    int *keep = calloc(keyd->opened.count + 3, sizeof *keep);
     if (keep == NULL) {
         log_error("out of memory");
         return false;
     }
     size_t count = 0;
-    for (; count < keyd->files.count; count++)
-        keep[count] = keyd->files.files[count].descriptor;
+    for (; count < keyd->opened.count; count++)
+        keep[count] = keyd->opened.files[count].descriptor;
+    keep[count++] = keyd->hand_over;
     keep[count++] = keyd->options.listener;
     keep[count++] = keyd->options.session;
     bool good = sandbox_begin(keep, count, accepts(keyd), &keyd->walls);
@@ -237,7 +263,7 @@ static bool become_user(struct keyd *keyd)
 static bool begin(struct keyd *keyd)
 {
     static const int no_calls[] = {-1};
-    if (!open_files(keyd))
+    if (!find_files(keyd))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
@@ -255,7 +281,8 @@ static bool start(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
+    if (!take_files(keyd) ||
+        !providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
@@ -264,7 +291,7 @@ static bool start(struct keyd *keyd)
                             keyd->supervisor != 0) &&
                 tickets_open(&keyd->server.tickets, config, &keyd->files) &&
                 allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
-    file_table_close(&keyd->files);
+    files_close(&keyd->files);
     return good;
 }
 
@@ -399,6 +426,7 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     if (keyd.options.explain)
         forget_environment(argv);
     keyd.backends = backends;
+    keyd.files = FILES_INIT;
     keyd.starter = getuid();
     if (!begin(&keyd) || !arena_call(ARENA_STACK_LARGE, run, &keyd))
         return EXIT_FAILURE;

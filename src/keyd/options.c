@@ -12,7 +12,9 @@
 #define EXIT_USAGE 2
 
 static const char usage[] =
-    "usage: immured --config FILE [--test] [--files-fd N] [--listen-fd N] [--session-fd N]\n"
+    "usage: immured --config FILE [--test]\n"
+    "       immured --config FILE [--config-fd N] [--hand-over-fd N | --files-fd N]\n"
+    "               [--listen-fd N] [--session-fd N]\n"
     "       immured --config FILE --explain-sandbox\n"
     "       immured --directives | --help | --version\n"
     "\n"
@@ -21,6 +23,8 @@ static const char usage[] =
     "  --config FILE      read the configuration from FILE; read it again after HUP\n"
     "  --test             check the configuration and the keys, then end\n"
     "  --explain-sandbox  start, say what walls the key process has, then end\n"
+    "  --config-fd N      FILE is open already, here\n"
+    "  --hand-over-fd N   a supervisor hands over what FILE names on this socket: immured(8)\n"
     "  --files-fd N       a list of files that are open already: immured(8)\n"
     "  --listen-fd N      accept clients on this listening unix stream socket\n"
     "  --session-fd N     this connected unix stream socket is the first client\n"
@@ -30,6 +34,8 @@ enum option_number {
     OPTION_CONFIG = 1,
     OPTION_TEST,
     OPTION_EXPLAIN,
+    OPTION_TEXT,
+    OPTION_HAND_OVER,
     OPTION_FILES,
     OPTION_LISTEN,
     OPTION_SESSION,
@@ -41,6 +47,8 @@ static const struct option long_options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"test", no_argument, NULL, OPTION_TEST},
     {"explain-sandbox", no_argument, NULL, OPTION_EXPLAIN},
+    {"config-fd", required_argument, NULL, OPTION_TEXT},
+    {"hand-over-fd", required_argument, NULL, OPTION_HAND_OVER},
     {"files-fd", required_argument, NULL, OPTION_FILES},
     {"listen-fd", required_argument, NULL, OPTION_LISTEN},
     {"session-fd", required_argument, NULL, OPTION_SESSION},
@@ -61,7 +69,8 @@ static int parse_descriptor(const char *text)
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-    *options = (struct options){.files = -1, .listener = -1, .session = -1};
+    *options =
+        (struct options){.text = -1, .hand_over = -1, .files = -1, .listener = -1, .session = -1};
     for (int number; (number = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (number) {
         case OPTION_CONFIG:
@@ -72,6 +81,12 @@ void options_parse(struct options *options, int argc, char **argv)
             break;
         case OPTION_EXPLAIN:
             options->explain = true;
+            break;
+        case OPTION_TEXT:
+            options->text = parse_descriptor(optarg);
+            break;
+        case OPTION_HAND_OVER:
+            options->hand_over = parse_descriptor(optarg);
             break;
         case OPTION_FILES:
             options->files = parse_descriptor(optarg);

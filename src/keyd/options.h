@@ -7,7 +7,7 @@
 struct options {
     const char *config;
     bool test, explain;
-    int files, listener, session; /* inherited descriptors; -1: none */
+    int text, hand_over, files, listener, session; /* inherited descriptors; -1: none */
 };
 
 /* Ends the program for all options but those of a run, and after mistakes, which it has named. */

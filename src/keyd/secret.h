@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/file_table.h"
-
 struct secret {
     uint8_t *bytes; /* NULL: none */
     size_t length;  /* of what was read */
@@ -27,12 +25,5 @@ struct secret {
 bool secret_new(struct secret *secret, size_t size);
 /* Wipes. Harmless on SECRET_INIT. */
 void secret_free(struct secret *secret);
-/* Reads a file of at most `longest` bytes, by plain system calls from its descriptor in the table.
- * False with errno (file_table_reason()): EFBIG if it is longer. */
-bool secret_read(struct secret *secret, const struct file_table *files, const char *file,
-                 size_t longest);
-/* The same, and then only the first line counts. */
-bool secret_read_line(struct secret *secret, const struct file_table *files, const char *file,
-                      size_t longest);
 
 #endif

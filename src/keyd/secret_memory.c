@@ -48,7 +48,7 @@ static bool judge(const struct config *config, const struct arena *arena, const 
                   struct report *report)
 {
     size_t size = arena->size / KIB;
-    if (arena->kind == ARENA_SECRET)
+    if (arena->kind == PAGES_SECRET)
         return report_note(report, "secret memory", true,
                            "%zu KiB by memfd_secret, under libcrypto and all stacks that sign",
                            size);
@@ -56,7 +56,7 @@ static bool judge(const struct config *config, const struct arena *arena, const 
         log_error("require-secret-memory = yes, but there is none: %s", reason);
         return false;
     }
-    bool locked = arena->kind == ARENA_LOCKED;
+    bool locked = arena->kind == PAGES_LOCKED;
     if (locked)
         log_warning("KEY MEMORY IS ORDINARY MEMORY, locked: root's tools can read it. %s", reason);
     else

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,6 +23,7 @@
 #include "conf/text.h"
 #include "keyd/config.h"
 #include "keyd/listen.h"
+#include "keyd/supervise_edition.h"
 #include "keyd/supervise_process.h"
 
 #define PAUSE_LEAST                                                                                \
@@ -29,6 +32,10 @@
 #define PAUSE_MOST NS_PER_S
 #define LIVED_LONG (500 * NS_PER_MS) /* and not any more after so long a life */
 
+/* That with which a key process has served last; and that which has been read since, and is to,
+ * until it has or is refused. */
+enum which { IN_FORCE, NEXT, EDITIONS };
+
 struct supervisor {
     const char *file;
     const struct backend *const *backends;
@@ -36,16 +43,14 @@ struct supervisor {
     struct notify notify;
     int listener;
     char *path; /* of the listening socket's file; NULL: it is the service manager's */
-    mode_t mode;
     int signals;
-    /* What the key processes are started with, the configuration included: that which has served,
-     * and that which has been read since, and is to. Empty: none. */
-    struct file_table files, next_files;
-    struct key_process *starting, *serving; /* NULL: none */
+    struct edition editions[EDITIONS];
+    struct key_process *starting[EDITIONS]; /* of each; NULL: none */
+    struct key_process *serving;            /* NULL: none */
     struct list leaving;
-    uint64_t restart_at; /* CLOCK_MONOTONIC, ns; UINT64_MAX: not */
+    uint64_t restart_at; /* what is in force: CLOCK_MONOTONIC, ns; UINT64_MAX: not */
     uint64_t pause;      /* before the last restart */
-    bool reload_again;   /* HUP came while one was starting */
+    bool reload_again;   /* HUP came while the next was starting */
     bool ready;          /* one has been */
     bool ending;
     int status;
@@ -53,42 +58,14 @@ struct supervisor {
 
 /* ---- configuration ---- */
 
-static bool anybody_may_connect(const struct config *config)
-{
-    bool anybody = config->allow.users.count > 0 || config->allow.groups.count > 0;
-    for (size_t i = 0; i < config->key_count; i++)
-        anybody |= config->keys[i].allow.users.count > 0 || config->keys[i].allow.groups.count > 0;
-    return anybody;
-}
-
-/* All that a key process needs, which may be more than it was given before. */
-static bool open_files(struct supervisor *supervisor, const struct config *config, const char *text,
-                       struct conf_error *error)
-{
-    struct file_table *files = &supervisor->next_files;
-    file_table_close(files);
-    int copy = descriptor_of_bytes("immured.conf", text, strlen(text));
-    if (copy < 0 || !file_table_add(files, supervisor->file, copy)) {
-        snprintf(error->text, sizeof error->text, "%s: %s", supervisor->file, strerror(errno));
-        return false;
-    }
-    if (config_open_files(config, files))
-        return true;
-    snprintf(error->text, sizeof error->text, "%s: out of memory", supervisor->file);
-    file_table_close(files);
-    return false;
-}
-
-/* What of the configuration is the supervisor's; the keys are tried by the key process itself. */
+/* Makes the next edition of it. The keys are tried by the key process itself. */
 static bool read_config(struct supervisor *supervisor, char **listen, struct conf_error *error)
 {
     struct config config;
     char *text = conf_text_read(supervisor->file);
     bool good = config_load(&config, supervisor->file, text, supervisor->backends, error);
     if (good) {
-        log_setup("immured", (enum log_level)config.log_level, config.log_json);
-        good = open_files(supervisor, &config, text, error);
-        supervisor->mode = anybody_may_connect(&config) ? 0666 : 0600;
+        good = edition_make(&supervisor->editions[NEXT], supervisor->file, &config, text, error);
         if (good) {
             *listen = config.listen;
             config.listen = NULL;
@@ -115,7 +92,7 @@ static bool open_listener(struct supervisor *supervisor, char *path)
         return false;
     }
     supervisor->path = strdup(path);
-    supervisor->listener = listen_unix(path, supervisor->mode);
+    supervisor->listener = listen_unix(path, supervisor->editions[NEXT].mode);
     return supervisor->listener >= 0 && supervisor->path != NULL;
 }
 
@@ -136,17 +113,6 @@ static bool check_reload(struct supervisor *supervisor)
 
 /* ---- key processes ---- */
 
-static void start_process(struct supervisor *supervisor)
-{
-    supervisor->restart_at = UINT64_MAX;
-    const struct file_table *files =
-        supervisor->next_files.count > 0 ? &supervisor->next_files : &supervisor->files;
-    supervisor->starting =
-        key_process_start(supervisor->program, supervisor->file, files, supervisor->listener);
-    if (supervisor->starting == NULL)
-        supervisor->restart_at = clock_now() + PAUSE_MOST;
-}
-
 static void leave(struct supervisor *supervisor, struct key_process **process)
 {
     if (*process == NULL)
@@ -163,91 +129,181 @@ static void say_ready(const struct supervisor *supervisor)
                     (int)getpid(), (int)supervisor->serving->pid);
 }
 
-/* Those that have just served: a key process without next_files was started with `files`. */
-static void keep_files(struct supervisor *supervisor)
+static void restart_later(struct supervisor *supervisor, bool long_lived)
 {
-    if (supervisor->next_files.count == 0)
+    supervisor->pause = supervisor->pause == 0 || long_lived ? PAUSE_LEAST : 2 * supervisor->pause;
+    if (supervisor->pause > PAUSE_MOST)
+        supervisor->pause = PAUSE_MOST;
+    supervisor->restart_at = clock_now() + supervisor->pause;
+    log_warning("a key process is started again in %" PRIu64 " ms", supervisor->pause / NS_PER_MS);
+}
+
+/* What was read is dropped: the next HUP reads afresh. `reason`: NULL if it was logged. */
+static void refuse_next(struct supervisor *supervisor, const char *reason)
+{
+    edition_drop(&supervisor->editions[NEXT]);
+    log_error("%s is not taken over%s%s; the running configuration goes on", supervisor->file,
+              reason != NULL ? ": " : "", reason != NULL ? reason : "");
+    say_ready(supervisor);
+}
+
+static void reload(struct supervisor *supervisor);
+
+/* No key process of this edition is starting any more; `reason` as above. */
+static void start_failed(struct supervisor *supervisor, enum which which, const char *reason)
+{
+    if (!supervisor->ready) {
+        if (reason != NULL)
+            log_error("cannot start: %s", reason);
+        supervisor->ending = true;
+        supervisor->status = EXIT_FAILURE;
         return;
-    file_table_close(&supervisor->files);
-    supervisor->files = supervisor->next_files;
-    supervisor->next_files = FILE_TABLE_INIT;
+    }
+    if (which == IN_FORCE) {
+        if (reason != NULL)
+            log_warning("%s", reason);
+        restart_later(supervisor, false);
+        return;
+    }
+    refuse_next(supervisor, reason);
+    if (supervisor->reload_again)
+        reload(supervisor);
+}
+
+static void start_process(struct supervisor *supervisor, enum which which)
+{
+    struct edition *edition = &supervisor->editions[which];
+    const struct hand_over_process setup = {.program = supervisor->program,
+                                            .config = supervisor->file,
+                                            .text = edition->text,
+                                            .listener = supervisor->listener};
+    char reason[PATH_MAX + 64];
+    supervisor->starting[which] = key_process_start(&setup, &edition->names, &edition->vault);
+    if (supervisor->starting[which] != NULL)
+        return;
+    snprintf(reason, sizeof reason, "no key process of %s: %s", supervisor->program,
+             strerror(errno));
+    start_failed(supervisor, which, reason);
+}
+
+/* It will not serve, though it has not ended. */
+static void give_up_starting(struct supervisor *supervisor, enum which which, const char *format,
+                             ...) __attribute__((format(printf, 3, 4)));
+static void give_up_starting(struct supervisor *supervisor, enum which which, const char *format,
+                             ...)
+{
+    char reason[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    leave(supervisor, &supervisor->starting[which]);
+    start_failed(supervisor, which, reason);
 }
 
 static void reload(struct supervisor *supervisor)
 {
     if (supervisor->ending)
         return;
-    supervisor->reload_again = supervisor->starting != NULL;
+    supervisor->reload_again = supervisor->starting[NEXT] != NULL;
     if (supervisor->reload_again)
         return;
     log_info("HUP: reading %s", supervisor->file);
     notify_send(&supervisor->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                 clock_now() / NS_PER_US);
     if (check_reload(supervisor))
-        start_process(supervisor);
+        start_process(supervisor, NEXT);
     else
         say_ready(supervisor);
 }
 
-static void take_over(struct supervisor *supervisor)
+/* With the key process that has just answered, and takes the place of all others. */
+static void put_in_force(struct supervisor *supervisor)
+{
+    struct edition *edition = &supervisor->editions[IN_FORCE];
+    leave(supervisor, &supervisor->starting[IN_FORCE]);
+    supervisor->restart_at = UINT64_MAX;
+    edition_drop(edition);
+    *edition = supervisor->editions[NEXT];
+    supervisor->editions[NEXT] = EDITION_INIT;
+    log_setup("immured", edition->log_level, edition->log_json);
+    if (supervisor->path != NULL && chmod(supervisor->path, edition->mode) != 0)
+        log_warning("listen: %s: %s", supervisor->path, strerror(errno));
+}
+
+static void take_over(struct supervisor *supervisor, enum which which)
 {
     leave(supervisor, &supervisor->serving);
-    supervisor->serving = supervisor->starting;
-    supervisor->starting = NULL;
+    supervisor->serving = supervisor->starting[which];
+    supervisor->starting[which] = NULL;
     supervisor->ready = true;
-    keep_files(supervisor);
-    if (supervisor->path != NULL && chmod(supervisor->path, supervisor->mode) != 0)
-        log_warning("listen: %s: %s", supervisor->path, strerror(errno));
+    if (which == NEXT)
+        put_in_force(supervisor);
     log_info("key process (pid %d) serves", (int)supervisor->serving->pid);
     say_ready(supervisor);
-    if (supervisor->reload_again)
+    if (which == NEXT && supervisor->reload_again)
         reload(supervisor);
 }
 
-static void restart_later(struct supervisor *supervisor, const struct key_process *process)
+static void session_ready(struct supervisor *supervisor, enum which which)
 {
-    uint64_t now = clock_now();
-    bool long_lived = process->ready && now - process->started >= LIVED_LONG;
-    supervisor->pause = supervisor->pause == 0 || long_lived ? PAUSE_LEAST : 2 * supervisor->pause;
-    if (supervisor->pause > PAUSE_MOST)
-        supervisor->pause = PAUSE_MOST;
-    supervisor->restart_at = now + supervisor->pause;
-    log_warning("a key process is started again in %" PRIu64 " ms", supervisor->pause / NS_PER_MS);
+    struct key_process *process = supervisor->starting[which];
+    if (process != NULL && key_process_heard(process))
+        take_over(supervisor, which);
 }
 
-/* What is wrong with the configuration or a key, the process has said. */
-static void start_failed(struct supervisor *supervisor, const struct key_process *process)
+static void hand_over_goes_on(struct supervisor *supervisor, enum which which)
 {
-    file_table_close(&supervisor->next_files);
-    if (supervisor->serving != NULL) {
-        log_error("%s is not taken over; the running configuration goes on", supervisor->file);
-        say_ready(supervisor);
-        if (supervisor->reload_again)
-            reload(supervisor);
-    } else if (supervisor->ready) {
-        restart_later(supervisor, process);
-    } else {
-        supervisor->ending = true;
-        supervisor->status = EXIT_FAILURE;
-    }
+    struct key_process *process = supervisor->starting[which];
+    if (process == NULL)
+        return;
+    enum hand_over_state state = hand_over_ready(&process->hand_over);
+    int reason = errno;
+    if (state != HAND_OVER_GOES_ON)
+        hand_over_end(&process->hand_over);
+    /* EPIPE: the key process ends, has said why, and SIGCHLD will tell */
+    if (state == HAND_OVER_BROKEN && reason != EPIPE)
+        give_up_starting(supervisor, which, "the hand-over of files: %s", strerror(reason));
+}
+
+/* NULL: of what went wrong, the process has said all. */
+static const char *describe_end(const struct key_process *process, int status, char *text,
+                                size_t size)
+{
+    if (!WIFSIGNALED(status))
+        return NULL;
+    snprintf(text, size, "the key process (pid %d) was killed by signal %d (%s)", (int)process->pid,
+             WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return text;
+}
+
+static void serving_ended(struct supervisor *supervisor, int status)
+{
+    const struct key_process *process = supervisor->serving;
+    bool long_lived = clock_now() - process->started >= LIVED_LONG;
+    char text[128];
+    const char *killed = describe_end(process, status, text, sizeof text);
+    if (killed != NULL)
+        log_warning("%s", killed);
+    else
+        log_warning("key process (pid %d) ended with status %d", (int)process->pid,
+                    WEXITSTATUS(status));
+    supervisor->serving = NULL;
+    restart_later(supervisor, long_lived);
 }
 
 static void process_ended(struct supervisor *supervisor, struct key_process *process, int status)
 {
-    int pid = (int)process->pid;
-    bool leaving = list_linked(&process->node);
-    if (WIFSIGNALED(status) && !leaving)
-        log_warning("key process (pid %d) was killed by signal %d (%s)", pid, WTERMSIG(status),
-                    strsignal(WTERMSIG(status)));
-    else if (process == supervisor->serving)
-        log_warning("key process (pid %d) ended with status %d", pid, WEXITSTATUS(status));
-    if (process == supervisor->starting) {
-        supervisor->starting = NULL;
-        start_failed(supervisor, process);
+    char text[128];
+    const char *reason = describe_end(process, status, text, sizeof text);
+    if (process == supervisor->starting[IN_FORCE]) {
+        supervisor->starting[IN_FORCE] = NULL;
+        start_failed(supervisor, IN_FORCE, reason);
+    } else if (process == supervisor->starting[NEXT]) {
+        supervisor->starting[NEXT] = NULL;
+        start_failed(supervisor, NEXT, reason);
     } else if (process == supervisor->serving) {
-        supervisor->serving = NULL;
-        if (supervisor->starting == NULL)
-            restart_later(supervisor, process);
+        serving_ended(supervisor, status);
     } else if (supervisor->ending && process->ready && status != 0) {
         supervisor->status = EXIT_FAILURE; /* it has left something unanswered */
     }
@@ -256,8 +312,9 @@ static void process_ended(struct supervisor *supervisor, struct key_process *pro
 
 static struct key_process *find_process(const struct supervisor *supervisor, pid_t pid)
 {
-    if (supervisor->starting != NULL && supervisor->starting->pid == pid)
-        return supervisor->starting;
+    for (enum which which = IN_FORCE; which < EDITIONS; which++)
+        if (supervisor->starting[which] != NULL && supervisor->starting[which]->pid == pid)
+            return supervisor->starting[which];
     if (supervisor->serving != NULL && supervisor->serving->pid == pid)
         return supervisor->serving;
     list_for_each(node, &supervisor->leaving)
@@ -296,7 +353,8 @@ static void end(struct supervisor *supervisor)
     }
     supervisor->ending = true;
     supervisor->restart_at = UINT64_MAX;
-    leave(supervisor, &supervisor->starting);
+    for (enum which which = IN_FORCE; which < EDITIONS; which++)
+        leave(supervisor, &supervisor->starting[which]);
     leave(supervisor, &supervisor->serving);
 }
 
@@ -331,8 +389,11 @@ static bool open_signals(struct supervisor *supervisor)
 static uint64_t next_time(const struct supervisor *supervisor)
 {
     uint64_t next = supervisor->restart_at;
-    if (supervisor->starting != NULL && supervisor->starting->deadline < next)
-        next = supervisor->starting->deadline;
+    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
+        const struct key_process *process = supervisor->starting[which];
+        if (process != NULL && process->deadline < next)
+            next = process->deadline;
+    }
     list_for_each(node, &supervisor->leaving)
     {
         uint64_t deadline = list_entry(node, struct key_process, node)->deadline;
@@ -344,30 +405,66 @@ static uint64_t next_time(const struct supervisor *supervisor)
 static void tick(struct supervisor *supervisor)
 {
     uint64_t now = clock_now();
-    if (now >= supervisor->restart_at)
-        start_process(supervisor);
-    if (supervisor->starting != NULL)
-        key_process_tick(supervisor->starting, now);
+    if (now >= supervisor->restart_at) {
+        supervisor->restart_at = UINT64_MAX;
+        start_process(supervisor, IN_FORCE);
+    }
+    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
+        const struct key_process *process = supervisor->starting[which];
+        if (process != NULL && now >= process->deadline)
+            give_up_starting(supervisor, which, "the key process (pid %d) is not ready in time",
+                             (int)process->pid);
+    }
     list_for_each(node, &supervisor->leaving)
         key_process_tick(list_entry(node, struct key_process, node), now);
 }
 
+static bool has_processes(const struct supervisor *supervisor)
+{
+    return supervisor->starting[IN_FORCE] != NULL || supervisor->starting[NEXT] != NULL ||
+           supervisor->serving != NULL || !list_empty(&supervisor->leaving);
+}
+
+static void wait_for_events(struct supervisor *supervisor)
+{
+    struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
+    struct pollfd sources[1 + 2 * EDITIONS] = {signals};
+    for (size_t i = 0; i < EDITIONS; i++) {
+        const struct key_process *process = supervisor->starting[i];
+        struct pollfd none = {.fd = -1, .events = POLLIN};
+        sources[1 + 2 * i] = sources[2 + 2 * i] = none;
+        if (process != NULL) {
+            sources[1 + 2 * i].fd = process->hand_over.socket;
+            sources[2 + 2 * i].fd = process->session;
+        }
+    }
+    uint64_t next = next_time(supervisor);
+    if (poll(sources, 1 + 2 * EDITIONS, clock_poll_timeout(next, clock_now())) <= 0)
+        return;
+    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
+        if (sources[1 + 2 * which].revents != 0)
+            hand_over_goes_on(supervisor, which);
+        if (sources[2 + 2 * which].revents != 0)
+            session_ready(supervisor, which);
+    }
+    if (sources[0].revents != 0)
+        take_signals(supervisor);
+}
+
 static void run(struct supervisor *supervisor)
 {
-    while (!supervisor->ending || supervisor->starting != NULL || supervisor->serving != NULL ||
-           !list_empty(&supervisor->leaving)) {
-        struct key_process *starting = supervisor->starting;
-        struct pollfd sources[] = {
-            {.fd = supervisor->signals, .events = POLLIN},
-            {.fd = starting != NULL ? starting->session : -1, .events = POLLIN}};
-        if (poll(sources, 2, clock_poll_timeout(next_time(supervisor), clock_now())) > 0) {
-            if (starting != NULL && sources[1].revents != 0 && key_process_heard(starting))
-                take_over(supervisor);
-            if (sources[0].revents != 0)
-                take_signals(supervisor);
-        }
+    while (!supervisor->ending || has_processes(supervisor)) {
+        wait_for_events(supervisor);
         tick(supervisor);
     }
+}
+
+/* What it holds is no key, and leads to all of them. A leak sanitizer must trace the process. */
+static void hide_memory(void)
+{
+#ifndef IMMURE_SANITIZE
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
 }
 
 /* This very program, by its path: after an upgrade HUP starts the new one. */
@@ -385,7 +482,8 @@ static bool set_up(struct supervisor *supervisor)
     char *path = NULL;
     struct conf_error error;
     notify_open(&supervisor->notify);
-    descriptor_raise_limit(); /* each key has one */
+    descriptor_raise_limit(); /* for the key process, whose clients have one each */
+    hide_memory();
     if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));
         return false;
@@ -394,6 +492,7 @@ static bool set_up(struct supervisor *supervisor)
         log_error("%s", error.text);
         return false;
     }
+    log_setup("immured", supervisor->editions[NEXT].log_level, supervisor->editions[NEXT].log_json);
     bool good = open_listener(supervisor, path);
     free(path);
     return good && find_program(supervisor);
@@ -405,17 +504,18 @@ int supervise(const char *config, const struct backend *const *backends)
                                     .backends = backends,
                                     .listener = -1,
                                     .signals = -1,
+                                    .editions = {EDITION_INIT, EDITION_INIT},
                                     .restart_at = UINT64_MAX,
                                     .status = EXIT_SUCCESS};
     list_init(&supervisor.leaving);
     if (set_up(&supervisor)) {
-        start_process(&supervisor);
+        start_process(&supervisor, NEXT);
         run(&supervisor);
     } else {
         supervisor.status = EXIT_FAILURE;
     }
-    file_table_close(&supervisor.files);
-    file_table_close(&supervisor.next_files);
+    edition_drop(&supervisor.editions[IN_FORCE]);
+    edition_drop(&supervisor.editions[NEXT]);
     descriptor_close(&supervisor.listener);
     descriptor_close(&supervisor.signals);
     free(supervisor.path);

@@ -10,6 +10,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/regular_file.h"
+#include "keyd/files.h"
 
 #define SECRET_LEAST 32
 #define SECRET_MOST 4096
@@ -48,15 +50,14 @@ static bool try(const struct tickets *tickets)
     return good;
 }
 
-bool tickets_open(struct tickets *tickets, const struct config *config,
-                  const struct file_table *files)
+bool tickets_open(struct tickets *tickets, const struct config *config, const struct files *files)
 {
     const char *file = config->ticket_secret_file;
     *tickets = (struct tickets){.epoch_seconds = (uint32_t)(config->ticket_epoch / NS_PER_S)};
     if (file == NULL)
         return true;
-    if (!secret_read(&tickets->secret, files, file, SECRET_MOST)) {
-        log_error("ticket-secret-file: %s: %s", file, file_table_reason(errno));
+    if (!files_read(files, file, SECRET_MOST, &tickets->secret)) {
+        log_error("ticket-secret-file: %s: %s", file, regular_file_reason(errno));
         return false;
     }
     if (tickets->secret.length < SECRET_LEAST) {

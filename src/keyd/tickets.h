@@ -12,6 +12,8 @@
 #include "keyd/secret.h"
 #include "wire/limits.h"
 
+struct files;
+
 struct tickets {
     struct secret secret; /* no bytes: none is configured */
     EVP_KDF *hkdf;
@@ -20,8 +22,7 @@ struct tickets {
 
 /* Reads the secret that the configuration names, if it does, from among `files`. False: reason
  * logged. */
-bool tickets_open(struct tickets *tickets, const struct config *config,
-                  const struct file_table *files);
+bool tickets_open(struct tickets *tickets, const struct config *config, const struct files *files);
 /* Harmless on one that is zero. */
 void tickets_close(struct tickets *tickets);
 

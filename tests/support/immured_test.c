@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keyd/files.h"
 #include "keyd/keyd.h"
-#include "keyd/secret.h"
 #include "trespass.h"
 #include "wire/stats.h"
 
@@ -97,17 +97,14 @@ static const struct backend trespassing = {.name = "trespass",
                                            .thread_free = thread_free,
                                            .sign = trespass_sign};
 
-/* The linker puts the second in the place of secret_read() (--wrap). */
-bool __real_secret_read(struct secret *secret, const struct file_table *files, const char *file,
-                        size_t longest);
-bool __wrap_secret_read(struct secret *secret, const struct file_table *files, const char *file,
-                        size_t longest);
+/* The linker puts the second in the place of files_add() (--wrap). */
+bool __real_files_add(struct files *files, const char *name, int descriptor);
+bool __wrap_files_add(struct files *files, const char *name, int descriptor);
 
-bool __wrap_secret_read(struct secret *secret, const struct file_table *files, const char *file,
-                        size_t longest)
+bool __wrap_files_add(struct files *files, const char *name, int descriptor)
 {
-    log_info("uid %u reads %s", (unsigned)geteuid(), file);
-    return __real_secret_read(secret, files, file, longest);
+    log_info("uid %u reads %s", (unsigned)geteuid(), name);
+    return __real_files_add(files, name, descriptor);
 }
 
 int main(int argc, char **argv)

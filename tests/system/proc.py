@@ -35,6 +35,16 @@ def children(pid):
     return sorted(found)
 
 
+def newborn(pid, known):
+    """A child of the process that is not among these, as soon as it runs a program of its own."""
+    deadline, own = time.monotonic() + 60, title(pid)
+    while time.monotonic() < deadline:
+        for child in map(int, read(pid, f"task/{pid}/children").split()):
+            if child not in known and title(child) not in ("", own):
+                return child
+    raise AssertionError("waited in vain for a new child")
+
+
 def program(pid):
     """The name of the program, at most 15 letters; unlike /proc/PID/exe, anybody may read it. Empty
     if it has ended."""

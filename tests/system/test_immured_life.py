@@ -391,7 +391,7 @@ class Walls(ImmuredTest):
                                self.config], stderr=subprocess.PIPE, text=True, check=True,
                               timeout=harness.LIMIT)
         for log in (self.programs[-1].log(), test.stderr):
-            self.assertEqual(re.findall(r"uid (\d+) reads", log), ["65530"] * 3, log)
+            self.assertEqual(re.findall(r"uid (\d+) reads", log), ["65530"] * 4, log)
 
     @harness.needs_root("to choose a user")
     def test_another_user(self):

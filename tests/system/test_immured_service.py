@@ -20,7 +20,7 @@ import clients
 import harness
 import proc
 import wire
-from certificates import certificate
+from certificates import certificate, encrypted
 from immured import Key, key_process
 from service import Load, ServiceTest, section
 
@@ -50,7 +50,8 @@ class Supervision(ServiceTest):
         harness.wait_until(lambda: client.stats()[3] == 1, "the end of the supervisor's own session")
         if os.geteuid() == 0:
             held = proc.opened(self.immured.pid)
-            self.assertEqual(held.count(key.file), 1, held)
+            self.assertNotIn(key.file, held)
+            self.assertEqual(held.count("/memfd:vault (deleted)"), 1, held)
             self.assertEqual(len([each for each in held if each.startswith("socket:")]), 1, held)
             held = proc.opened(key_process(self.immured))
             self.assertFalse([each for each in held if each.startswith(("/memfd", key.file))], held)
@@ -119,17 +120,36 @@ class Supervision(ServiceTest):
         self.kill_key_process()
         self.assert_served(self.connect(), other)
 
-    def test_a_key_process_that_cannot_start_again(self):
-        """The key file was overwritten, not replaced, when it is killed: tried until it is good."""
+    def test_started_again_with_the_files_overwritten(self):
+        """Not replaced, but written to, or cut off: what was read is what counts."""
+        key, other, locked = Key("p-256"), Key("p-256", serial=2), certificate("p-384")
+        locked, phrase = encrypted(locked, "open sesame")
         path = os.path.join(self.directory, "its.key")
+        shutil.copy(key.file, path)
+        self.start(f'key "k" {{ file = "{path}" }}\n'
+                   f'key "l" {{ file = "{locked.key}" pass-phrase-file = "{phrase}" }}\n')
+        with open(other.file, "rb") as source, open(path, "r+b") as file:
+            file.write(source.read())
+        self.kill_key_process()
+        self.assert_served(self.connect(), key)
+        for each in (path, phrase, self.config):
+            os.truncate(each, 0)
+        self.kill_key_process()
+        client = self.connect()
+        self.assert_served(client, key)
+        self.assertEqual([name for name, _, _ in client.keys()], ["k", "l"])
+
+    def test_a_key_process_that_cannot_start_again(self):
+        """Its program is away when it is killed: tried until it is there."""
         key = Key("p-256")
-        shutil.copy(key.file, path)
-        self.start(f'key "k" {{ file = "{path}" }}\n')
-        os.truncate(path, 0)
+        path = os.path.join(self.directory, "immured")
+        shutil.copy(harness.program_path("immured"), path)
+        with mock.patch.object(harness, "BIN", self.directory):
+            self.start(section("k", key))
+        os.rename(path, path + ".away")
         os.kill(key_process(self.immured), signal.SIGKILL)
-        harness.wait_until(lambda: self.count("started again in") >= 3, "three attempts")
-        self.assertIn(f'key "k": {path}: holds no private key', self.immured.log())
-        shutil.copy(key.file, path)
+        harness.wait_until(lambda: self.count(f"no key process of {path}: No such file") >= 3, "three attempts")
+        os.rename(path + ".away", path)
         harness.wait_until(lambda: self.count("serves") == 2, "the key process")
         self.assert_served(self.connect(), key)
 

@@ -106,6 +106,24 @@ class KillKeyd(harness.SystemTest):
                     self.assertEqual(connection.getpeercert(binary_form=True),
                                      ssl.PEM_cert_to_DER_cert(file.read()))
 
+    def test_started_again_with_the_key_overwritten(self):
+        """In the very same file: what immured has read is what counts."""
+        path = os.path.join(self.directory, "site.key")
+        shutil.copy(certificate("p-256").key, path)
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")._replace(key=path)], backend.address)
+        os.truncate(path, 0)
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        with clients.connect(self.proxy.port) as connection:
+            clients.echo_once(connection)
+        if os.geteuid() == 0:
+            held = proc.opened(self.proxy.pid)
+            self.assertNotIn(path, held)
+            self.assertEqual(held.count("/memfd:vault (deleted)"), 1, held)
+            self.assertNotIn("memfd:vault", proc.read(self.proxy.pid, "maps"))
+            held = proc.opened(self.proxy.worker())
+            self.assertFalse([each for each in held if each.startswith("/memfd")], held)
+
     def test_stopped_for_three_seconds(self):
         self.start("rsa-2048")
         storm = self.own(Storm(self.proxy.port, RATE // 4, 6, probe_timeout=2.7))

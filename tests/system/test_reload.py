@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -221,6 +222,34 @@ class Reload(harness.SystemTest):
         harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "the old processes' end")
         harness.wait_until(lambda: proc.descriptors(proxy.pid) <= descriptors,
                            f"{descriptors} descriptors again")
+
+    @harness.needs_root("the master's /proc is root's")
+    def test_without_descriptors(self):
+        """Refused in one line, whatever there is no descriptor for; the next HUP is read afresh."""
+        proxy = self.start()
+        held = proc.descriptors(proxy.pid)
+        before = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)
+        self.configure([self.new])
+        for more in range(0, 16, 3):
+            refusals = proxy.log().count("the running configuration goes on")
+            resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (held + more, before[1]))
+            try:
+                proxy.signal(signal.SIGHUP)
+                harness.wait_until(lambda: proxy.log().count("the running configuration goes on") > refusals
+                                   or proxy.log().count("is in force") > 1, "the refusal")
+            finally:
+                resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, before)
+            if proxy.log().count("is in force") > 1:
+                break  # these were enough
+            self.assertIn("Too many open files", proxy.log())
+            self.assertEqual(proxy.log().count("the running configuration goes on"), refusals + 1, proxy.log())
+            harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "only the old processes")
+            self.assertEqual(proc.descriptors(proxy.pid), held)
+            self.assert_shown(self.old)
+        self.assertGreater(proxy.log().count("the running configuration goes on"), 1)
+        if proxy.log().count("is in force") == 1:
+            self.reload()
+        self.assert_shown(self.new)
 
     def test_sessions_survive(self):
         proxy = self.start()

@@ -62,13 +62,13 @@ static void pages_are_not_in_cores_and_children(void **state)
     char flags[256];
     flags_of(arena.memory, flags, sizeof flags);
     assert_non_null(strstr(flags, " dd")); /* not in core files */
-    assert_non_null(strstr(flags, arena.kind == ARENA_SECRET ? " dc" : " wf"));
+    assert_non_null(strstr(flags, arena.kind == PAGES_SECRET ? " dc" : " wf"));
 }
 
 static void secret_pages_are_not_in_proc_mem(void **state)
 {
     (void)state;
-    if (arena.kind != ARENA_SECRET)
+    if (arena.kind != PAGES_SECRET)
         skip();
     uint8_t *block = arena_alloc(100), byte;
     memset(block, 0x5a, 100);

@@ -79,27 +79,12 @@ static void no_lists(void **state)
     }
 }
 
-static void each_file_is_opened_once(void **state)
-{
-    (void)state;
-    struct file_table table = FILE_TABLE_INIT;
-    assert_true(file_table_open(&table, "/proc/self/exe"));
-    int first = file_table_find(&table, "/proc/self/exe");
-    assert_true(first > STDERR_FILENO);
-    assert_int_not_equal(fcntl(first, F_GETFD) & FD_CLOEXEC, 0);
-    assert_true(file_table_open(&table, "/proc/self/exe"));
-    assert_int_equal(table.count, 1);
-    assert_int_equal(file_table_find(&table, "/proc/self/exe"), first);
-    file_table_close(&table);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_is_received),
         cmocka_unit_test(an_empty_list),
         cmocka_unit_test(no_lists),
-        cmocka_unit_test(each_file_is_opened_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

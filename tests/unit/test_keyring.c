@@ -14,7 +14,8 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
-#include "base/file_table.h"
+#include "base/regular_file.h"
+#include "keyd/files.h"
 #include "keyd/keyring.h"
 
 #include "arena_fixture.h"
@@ -62,13 +63,15 @@ static char error[512];
 
 static struct key *load_source(struct key_source *source)
 {
-    struct file_table files = FILE_TABLE_INIT;
-    assert_true(file_table_open(&files, source->file));
-    if (source->pass_phrase_file != NULL)
-        assert_true(file_table_open(&files, source->pass_phrase_file));
+    struct files files;
+    const char *phrase = source->pass_phrase_file;
+    assert_true(files_begin(&files));
+    assert_true(files_add(&files, source->file, regular_file_open(source->file)));
+    if (phrase != NULL)
+        assert_true(files_add(&files, phrase, regular_file_open(phrase)));
     source->files = &files;
     struct key *key = key_load(source, error, sizeof error);
-    file_table_close(&files);
+    files_close(&files);
     return key;
 }
 

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/regular_file.h"
+#include "keyd/files.h"
 #include "keyd/tickets.h"
 
 #include "arena_fixture.h"
@@ -22,10 +24,11 @@ static bool open_tickets(struct tickets *tickets, size_t length, uint64_t epoch)
     for (size_t i = 0; i < length; i++)
         fputc((int)(i % 256), out);
     assert_int_equal(fclose(out), 0);
-    struct file_table files = FILE_TABLE_INIT;
-    assert_true(file_table_open(&files, file));
+    struct files files;
+    assert_true(files_begin(&files));
+    assert_true(files_add(&files, file, regular_file_open(file)));
     bool good = tickets_open(tickets, &config, &files);
-    file_table_close(&files);
+    files_close(&files);
     return good;
 }
 
@@ -86,8 +89,7 @@ static void none(void **state)
 {
     (void)state;
     struct tickets tickets;
-    assert_true(
-        tickets_open(&tickets, &(struct config){.ticket_epoch = NS_PER_S}, &FILE_TABLE_INIT));
+    assert_true(tickets_open(&tickets, &(struct config){.ticket_epoch = NS_PER_S}, &FILES_INIT));
     assert_false(tickets_configured(&tickets));
     tickets_close(&tickets);
 }

@@ -71,7 +71,7 @@ static const struct backend template = {.number = WIRE_BACKEND_PROVIDER,
                                         .sign = provider_sign};
 
 static bool provider_open(struct provider *provider, const struct provider_config *config,
-                          const struct file_table *files)
+                          const struct files *files)
 {
     char reason[512] = "out of memory", calls[1024];
     provider->backend = template;
@@ -91,7 +91,7 @@ static bool provider_open(struct provider *provider, const struct provider_confi
 }
 
 bool providers_open(struct providers *providers, const struct config *config,
-                    const struct file_table *files, const struct backend *const *backends)
+                    const struct files *files, const struct backend *const *backends)
 {
     size_t count = 0;
     while (backends[count] != NULL)

@@ -13,6 +13,7 @@
 #define PROVIDER_PREFIX "provider:" /* of their names */
 
 struct device;
+struct files;
 struct provider;
 
 struct providers {
@@ -24,7 +25,7 @@ struct providers {
 /* Before keys are loaded: opens all that are configured, with PINs from among `files`. Sets
  * providers->backends to `backends` and theirs, ended by NULL. False: reason logged. */
 bool providers_open(struct providers *providers, const struct config *config,
-                    const struct file_table *files, const struct backend *const *backends);
+                    const struct files *files, const struct backend *const *backends);
 /* The device of the backend so named; NULL: it is none of these. */
 struct device *providers_find_device(const struct providers *providers, const char *backend);
 /* When the keys are loaded. False: reason logged. */

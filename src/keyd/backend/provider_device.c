@@ -14,7 +14,9 @@
 #include "base/descriptor.h"
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/regular_file.h"
 #include "keyd/backend/provider_inside.h"
+#include "keyd/files.h"
 
 const char *device_name(const struct device *device)
 {
@@ -52,7 +54,7 @@ static bool set_environment(const struct text_list *environment, char *reason, s
     return true;
 }
 
-struct device *device_open(const struct provider_config *config, const struct file_table *files,
+struct device *device_open(const struct provider_config *config, const struct files *files,
                            char *reason, size_t size)
 {
     struct device *device = calloc(1, sizeof *device);
@@ -73,8 +75,8 @@ struct device *device_open(const struct provider_config *config, const struct fi
     if (device->wake < 0 || device->threads == NULL)
         snprintf(reason, size, "%s", strerror(errno));
     else if (config->pin_file != NULL &&
-             !secret_read_line(&device->pin, files, config->pin_file, PASS_PHRASE_MAX))
-        snprintf(reason, size, "%s: %s", config->pin_file, file_table_reason(errno));
+             !files_read_line(files, config->pin_file, PASS_PHRASE_MAX, &device->pin))
+        snprintf(reason, size, "%s: %s", config->pin_file, regular_file_reason(errno));
     else if (set_environment(&config->environment, reason, size) &&
              module_open(&device->module, reason, size))
         return device;
@@ -112,7 +114,7 @@ static bool key_add(struct device *device, struct device_key *key)
 }
 
 bool device_find_key(struct device *device, struct key *key, const char *uri,
-                     const struct file_table *files, char *reason, size_t size)
+                     const struct files *files, char *reason, size_t size)
 {
     char text[REASON_SIZE];
     uint8_t *spki = NULL;

@@ -14,10 +14,11 @@
 
 struct device;
 struct device_key;
+struct files;
 
 /* Before the doors are closed. `files`: where the one with the PIN is open. NULL: one line in
  * `reason`. */
-struct device *device_open(const struct provider_config *config, const struct file_table *files,
+struct device *device_open(const struct provider_config *config, const struct files *files,
                            char *reason, size_t size);
 /* With all keys there: the threads run. False: reason logged. */
 bool device_start(struct device *device);
@@ -37,7 +38,7 @@ size_t device_width(const struct device *device);
  * False: one line in `reason`.
  */
 bool device_find_key(struct device *device, struct key *key, const char *uri,
-                     const struct file_table *files, char *reason, size_t size);
+                     const struct files *files, char *reason, size_t size);
 /* A key in memory, for use by the device. False: out of memory; a device that cannot use it is
  * logged, and tried again later. */
 bool device_take_key(struct device *device, struct key *key);

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/regular_file.h"
 #include "keyd/backend/provider_operation.h"
 #include "keyd/contexts.h"
+#include "keyd/files.h"
 
-#define FILE_MAX 65536
-
-struct device_key *device_key_new(struct key *key, const char *uri, const struct file_table *files,
+struct device_key *device_key_new(struct key *key, const char *uri, const struct files *files,
                                   char *reason, size_t size)
 {
     struct device_key *device_key = calloc(1, sizeof *device_key);
@@ -22,9 +22,9 @@ struct device_key *device_key_new(struct key *key, const char *uri, const struct
     }
     device_key->key = key;
     const char *file = uri != NULL ? config_file_of_uri(uri) : NULL;
-    if (file == NULL || secret_read(&device_key->file, files, file, FILE_MAX))
+    if (file == NULL || files_read(files, file, FILES_LONGEST, &device_key->file))
         return device_key;
-    snprintf(reason, size, "%s: %s", file, file_table_reason(errno));
+    snprintf(reason, size, "%s: %s", file, regular_file_reason(errno));
 failed:
     device_key_free(device_key);
     return NULL;

@@ -18,7 +18,7 @@ struct device_key {
 };
 
 /* `files`: where that of a file: URI is open. NULL: one line in `reason`. */
-struct device_key *device_key_new(struct key *key, const char *uri, const struct file_table *files,
+struct device_key *device_key_new(struct key *key, const char *uri, const struct files *files,
                                   char *reason, size_t size);
 void device_key_free(struct device_key *key);
 

@@ -98,8 +98,38 @@ static void close_controls(struct generation *generation)
 
 /* ---- coming up ---- */
 
+/* Nothing of it changes any more, whatever has become of the files when it is started again. */
+static bool prepare_keyd(struct generation *generation)
+{
+    const struct config *config = generation->config;
+    char reason[128];
+    char *text = keyd_text(config);
+    if (text != NULL)
+        generation->keyd_text = descriptor_of_bytes("immured.conf", text, strlen(text));
+    free(text);
+    if (asprintf(&generation->keyd_name, "%s (for immured)", config->file) < 0)
+        generation->keyd_name = NULL;
+    if (generation->keyd_text < 0 || generation->keyd_name == NULL ||
+        !keyd_files(config, &generation->keyd_names) ||
+        !vault_make_room(&generation->keyd_vault, reason, sizeof reason) ||
+        !keyd_listen(generation))
+        return false;
+    if (generation->keyd_vault.page == PAGES_UNLOCKED)
+        log_warning("THE KEY TO WHAT IS KEPT FOR THE NEXT IMMURED IS NOT LOCKED: it may be written "
+                    "to swap. %s",
+                    reason);
+    return true;
+}
+
+static void end_hand_over(struct generation *generation)
+{
+    control_close(&generation->keyd_control);
+    generation->keyd_hand_over.socket = -1;
+}
+
 static bool start_keyd(struct generation *generation, uint64_t now)
 {
+    end_hand_over(generation);
     pid_t pid = keyd_start(generation);
     if (pid > 0)
         child_started(&generation->keyd, pid, now);
@@ -129,8 +159,7 @@ static bool start(struct generation *generation, struct conf_error *error)
     if (!open_sockets(generation, error))
         return false;
     if (generation_needs_keyd(generation) &&
-        !(keyd_files(config, &generation->keyd_files) && keyd_listen(generation) &&
-          start_keyd(generation, now))) {
+        !(prepare_keyd(generation) && start_keyd(generation, now))) {
         snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s", config->file,
                  strerror(errno));
         return false;
@@ -159,7 +188,11 @@ struct generation *generation_new(struct config *config, const struct generation
                                       .deadline = UINT64_MAX,
                                       .keyd = CHILD_INIT("immured"),
                                       .worker = CHILD_INIT("worker"),
-                                      .keyd_listener = -1};
+                                      .keyd_listener = -1,
+                                      .keyd_text = -1,
+                                      .keyd_vault = VAULT_INIT,
+                                      .keyd_hand_over = HAND_OVER_INIT};
+    generation->keyd_control = (struct control_end){.generation = generation, .socket = -1};
     list_init(&generation->node);
     if (start(generation, error))
         return generation;
@@ -174,7 +207,11 @@ void generation_free(struct generation *generation)
     if (generation->controls != NULL)
         close_controls(generation);
     descriptor_close(&generation->keyd_listener);
-    file_table_close(&generation->keyd_files);
+    end_hand_over(generation);
+    descriptor_close(&generation->keyd_text);
+    free(generation->keyd_name);
+    name_table_free(&generation->keyd_names);
+    vault_drop(&generation->keyd_vault);
     config_free(generation->config);
     list_remove(&generation->node);
     free(generation->controls);
@@ -221,6 +258,18 @@ static void send_keyd(const struct control_end *control)
     descriptor_close(&connection);
 }
 
+static void hand_over_goes_on(struct generation *generation)
+{
+    enum hand_over_state state = hand_over_ready(&generation->keyd_hand_over);
+    int reason = errno;
+    if (state == HAND_OVER_GOES_ON)
+        return;
+    end_hand_over(generation);
+    /* EPIPE: immured ends, has said why, and SIGCHLD will tell */
+    if (state == HAND_OVER_BROKEN && reason != EPIPE && generation->state == GENERATION_STARTING)
+        fail(generation, "the hand-over of key files: %s", strerror(reason));
+}
+
 void generation_control_ready(struct control_end *control)
 {
     struct generation *generation = control->generation;
@@ -228,6 +277,10 @@ void generation_control_ready(struct control_end *control)
     int descriptor = -1;
     if (control->socket < 0)
         return; /* closed since */
+    if (control == &generation->keyd_control) {
+        hand_over_goes_on(generation);
+        return;
+    }
     int got = control_receive(control->socket, &message, &descriptor);
     descriptor_close(&descriptor); /* a worker has none to give */
     if (got < 0 && errno == EAGAIN)
@@ -237,6 +290,8 @@ void generation_control_ready(struct control_end *control)
     } else if (message.type == CONTROL_KEYD_WANTED) {
         send_keyd(control);
     } else if (message.type == CONTROL_READY && generation->state == GENERATION_STARTING) {
+        if (generation->keyd_control.socket >= 0)
+            hand_over_goes_on(generation); /* the worker has heard that it is done */
         generation->state = GENERATION_RUNNING;
         generation->deadline = UINT64_MAX;
     } else if (message.type == CONTROL_READY && generation->state == GENERATION_RUNNING) {

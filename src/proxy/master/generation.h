@@ -11,8 +11,9 @@
 #ifndef PROXY_MASTER_GENERATION_H
 #define PROXY_MASTER_GENERATION_H
 
-#include "base/file_table.h"
 #include "base/list.h"
+#include "base/name_table.h"
+#include "daemon/hand_over.h"
 #include "proxy/config/config.h"
 #include "proxy/control.h"
 #include "proxy/master/child.h"
@@ -54,9 +55,16 @@ struct generation {
     size_t address_count; /* of one thread */
 
     struct child keyd, worker;
-    struct file_table keyd_files; /* what each immured of it reads, open as long as it lasts */
-    int keyd_listener;            /* -1: none */
-    int keyd_trouble;             /* errno of the last connection to it; 0: there was one */
+    /* What each immured of it is started with: the text of its configuration, under this name, and
+     * the files of those names, which are the vault's when the first has read them. */
+    int keyd_text; /* -1: none */
+    char *keyd_name;
+    struct name_table keyd_names;
+    struct vault keyd_vault;
+    struct hand_over keyd_hand_over;
+    struct control_end keyd_control; /* watches that */
+    int keyd_listener;               /* -1: none */
+    int keyd_trouble;                /* errno of the last connection to it; 0: there was one */
     struct address keyd_address;
     struct control_end *controls; /* one a thread, then the main thread's */
     size_t control_count;

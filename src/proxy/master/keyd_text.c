@@ -22,17 +22,6 @@ static void put_text(FILE *out, const char *name, const char *text)
     fprintf(out, "'\n");
 }
 
-static bool is_first_use(const struct config *config, const struct certificate_config *certificate)
-{
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
-            const struct certificate_config *other = &config->frontends[i].certificates[j];
-            if (strcmp(other->key, certificate->key) == 0)
-                return other == certificate;
-        }
-    return true;
-}
-
 static void put_key(FILE *out, const struct config *config,
                     const struct certificate_config *certificate)
 {
@@ -48,6 +37,23 @@ static void put_key(FILE *out, const struct config *config,
     put_text(out, "tls12-groups =", certificate->tls12_groups);
     put_text(out, "location =", location);
     fprintf(out, "}\n");
+}
+
+/* Each where it is used first. */
+static bool put_keys(FILE *out, const struct config *config)
+{
+    struct name_table keys = NAME_TABLE_INIT;
+    bool good = true;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; good && j < config->frontends[i].certificate_count; j++) {
+            const struct certificate_config *certificate = &config->frontends[i].certificates[j];
+            size_t known = keys.count;
+            good = name_table_add(&keys, certificate->key, NULL);
+            if (keys.count > known)
+                put_key(out, config, certificate);
+        }
+    name_table_free(&keys);
+    return good;
 }
 
 char *keyd_text(const struct config *config)
@@ -71,27 +77,23 @@ char *keyd_text(const struct config *config)
     put_text(out, "user =", config->keys.user);
     put_text(out, "log =", config->log_json ? "json" : "plain");
     put_text(out, "log-level =", levels[config->log_level]);
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].certificate_count; j++)
-            if (is_first_use(config, &config->frontends[i].certificates[j]))
-                put_key(out, config, &config->frontends[i].certificates[j]);
-    bool good = ferror(out) == 0;
+    bool good = put_keys(out, config) && ferror(out) == 0;
     if (fclose(out) == 0 && good)
         return text;
     free(text);
     return NULL;
 }
 
-bool keyd_files(const struct config *config, struct file_table *files)
+bool keyd_files(const struct config *config, struct name_table *names)
 {
     const char *secret = config->keys.ticket_secret_file;
-    bool good = secret == NULL || file_table_open(files, secret);
+    bool good = secret == NULL || name_table_add(names, secret, NULL);
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; good && j < config->frontends[i].certificate_count; j++) {
             const struct certificate_config *certificate = &config->frontends[i].certificates[j];
             const char *phrase = certificate->pass_phrase_file;
-            good = file_table_open(files, certificate->key) &&
-                   (phrase == NULL || file_table_open(files, phrase));
+            good = name_table_add(names, certificate->key, NULL) &&
+                   (phrase == NULL || name_table_add(names, phrase, NULL));
         }
     if (!good)
         errno = ENOMEM;

@@ -2,12 +2,12 @@
 #ifndef PROXY_MASTER_KEYD_TEXT_H
 #define PROXY_MASTER_KEYD_TEXT_H
 
-#include "base/file_table.h"
+#include "base/name_table.h"
 #include "proxy/config/config.h"
 
 /* To be freed; NULL on lack of memory. Each key file appears once, whoever uses it. */
 char *keyd_text(const struct config *config);
-/* Opens all files that it names, into an empty table. False: out of memory. */
-bool keyd_files(const struct config *config, struct file_table *files);
+/* Adds all files that it names. False: out of memory. */
+bool keyd_files(const struct config *config, struct name_table *names);
 
 #endif

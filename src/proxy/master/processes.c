@@ -12,7 +12,6 @@
 
 #include "base/descriptor.h"
 #include "base/log.h"
-#include "immure/spawn.h"
 #include "proxy/config/address.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/title.h"
@@ -61,34 +60,34 @@ static char *keyd_path(const struct config *config)
     return path_within(self, "immured");
 }
 
-/* NULL with errno. */
-static struct immure_spawn_file *spawn_files(const struct file_table *table)
+static bool watch_hand_over(struct generation *generation)
 {
-    struct immure_spawn_file *files = calloc(table->count, sizeof *files);
-    for (size_t i = 0; files != NULL && i < table->count; i++)
-        files[i] = (struct immure_spawn_file){.name = table->files[i].name,
-                                              .descriptor = table->files[i].descriptor};
-    return files;
+    struct control_end *control = &generation->keyd_control;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = control};
+    control->socket = generation->keyd_hand_over.socket;
+    return control->socket < 0 ||
+           epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, control->socket, &event) == 0;
 }
 
-pid_t keyd_start(const struct generation *generation)
+pid_t keyd_start(struct generation *generation)
 {
     pid_t pid = -1;
     char *program = keyd_path(generation->config);
-    char *text = keyd_text(generation->config);
-    struct immure_spawn_file *files = spawn_files(&generation->keyd_files);
-    const struct immure_spawn_options options = {.program = program,
-                                                 .config = text,
-                                                 .listener = generation->keyd_listener,
-                                                 .files = files,
-                                                 .file_count = generation->keyd_files.count};
-    if (program == NULL || text == NULL || files == NULL ||
-        immure_spawn(&options, &pid, NULL) != IMMURE_OK)
+    const struct hand_over_process process = {.program = program,
+                                              .config = generation->keyd_name,
+                                              .text = generation->keyd_text,
+                                              .listener = generation->keyd_listener,
+                                              .session = -1};
+    if (program == NULL || !hand_over_start(&generation->keyd_hand_over, &process,
+                                            &generation->keyd_names, &generation->keyd_vault, &pid))
         pid = -1;
     int reason = errno;
     free(program);
-    free(text);
-    free(files);
+    if (pid > 0 && !watch_hand_over(generation)) {
+        log_error("epoll_ctl: %s", strerror(errno));
+        hand_over_end(&generation->keyd_hand_over); /* immured ends for want of its files */
+        generation->keyd_control.socket = -1;
+    }
     errno = reason;
     return pid;
 }

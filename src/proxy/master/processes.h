@@ -10,7 +10,7 @@ bool generation_needs_keyd(const struct generation *generation);
  * chooses. False with errno. */
 bool keyd_listen(struct generation *generation);
 /* The process id, or -1 with errno. */
-pid_t keyd_start(const struct generation *generation);
+pid_t keyd_start(struct generation *generation);
 /* A connection to its immured (or to the running one that it uses); -1 with errno. Never waits. */
 int keyd_connect(const struct generation *generation);
 

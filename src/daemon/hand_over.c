@@ -1,0 +1,207 @@
+#include "daemon/hand_over.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/launch.h"
+#include "base/regular_file.h"
+
+#define GIVEN_MAX 4
+#define ERRNO_SIZE 12 /* as text, with the space behind it */
+
+/* ---- what is sent ---- */
+
+/* FILES, while it is put together. */
+struct batch {
+    char message[HAND_OVER_MESSAGE_MAX];
+    size_t length, count;
+    int descriptors[DESCRIPTORS_MAX];
+    size_t descriptor_count;
+};
+
+/* What this process lacks is no fault of the file. */
+static bool is_own_lack(int reason)
+{
+    return reason == EMFILE || reason == ENFILE || reason == ENOMEM;
+}
+
+/* False with errno: there is no room for it, here or among the descriptors of this process. */
+static bool add_file(struct batch *batch, const char *name)
+{
+    size_t room = sizeof batch->message - batch->length;
+    if (batch->descriptor_count == DESCRIPTORS_MAX || strlen(name) + ERRNO_SIZE >= room) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int file = regular_file_open(name);
+    if (file < 0 && is_own_lack(-file)) {
+        errno = -file;
+        return false;
+    }
+    if (file >= 0)
+        batch->descriptors[batch->descriptor_count++] = file;
+    batch->length += (size_t)snprintf(batch->message + batch->length, room, "%d %s",
+                                      file >= 0 ? 0 : -file, name) +
+                     1;
+    batch->count++;
+    return true;
+}
+
+/* As many of the names as one message has room for; returns how many, 0 with errno. */
+static size_t send_files(int socket, char *const *names, size_t count)
+{
+    struct batch batch = {.message = {HAND_OVER_FILES}, .length = 1};
+    while (batch.count < count && add_file(&batch, names[batch.count]))
+        continue;
+    const struct iovec part = {.iov_base = batch.message, .iov_len = batch.length};
+    bool sent = batch.count > 0 &&
+                descriptors_send(socket, &part, 1, batch.descriptors, batch.descriptor_count) > 0;
+    int reason = errno;
+    for (size_t i = 0; i < batch.descriptor_count; i++)
+        descriptor_close(&batch.descriptors[i]);
+    errno = reason;
+    return sent ? batch.count : 0;
+}
+
+static bool send_end(int socket)
+{
+    const uint8_t end = HAND_OVER_END;
+    return descriptor_send(socket, &end, sizeof end, -1) > 0;
+}
+
+static bool send_vault(int socket, const struct vault *vault)
+{
+    uint8_t kind = HAND_OVER_VAULT;
+    const struct iovec parts[] = {{.iov_base = &kind, .iov_len = sizeof kind},
+                                  {.iov_base = vault->key, .iov_len = VAULT_KEY_SIZE}};
+    return descriptors_send(socket, parts, 2, &vault->descriptor, 1) > 0;
+}
+
+/* The next message; false with errno. */
+static bool send_next(struct hand_over *hand_over)
+{
+    const struct name_table *names = hand_over->names;
+    if (hand_over->next < names->count) {
+        size_t sent = send_files(hand_over->socket, names->names + hand_over->next,
+                                 names->count - hand_over->next);
+        hand_over->next += sent;
+        return sent > 0;
+    }
+    hand_over->ended = send_end(hand_over->socket);
+    return hand_over->ended;
+}
+
+/* ---- the supervisor's side ---- */
+
+static bool launch(int end, const struct hand_over_process *process, pid_t *pid)
+{
+    struct launch launch;
+    /* the supervisor's HUP and INT are not for a key process, from its first moment */
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGHUP);
+    sigaddset(&blocked, SIGINT);
+    if (!launch_begin(&launch, "immured", GIVEN_MAX))
+        return false;
+    launch_set(&launch, "--config", (char *)process->config);
+    if (launch_give(&launch, "--config-fd", "", process->text) &&
+        launch_give(&launch, "--hand-over-fd", "", end) &&
+        launch_give(&launch, "--listen-fd", "", process->listener) &&
+        (process->session < 0 || launch_give(&launch, "--session-fd", "", process->session)))
+        return launch_run(&launch, process->program, &blocked, pid);
+    launch_drop(&launch);
+    return false;
+}
+
+bool hand_over_start(struct hand_over *hand_over, const struct hand_over_process *process,
+                     const struct name_table *names, struct vault *vault, pid_t *pid)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    *hand_over = (struct hand_over){.socket = ends[0], .names = names, .vault = vault};
+    bool started = descriptor_set_nonblocking(ends[0], true) &&
+                   (vault_filled(vault) ? send_vault(ends[0], vault) : send_next(hand_over)) &&
+                   launch(ends[1], process, pid);
+    int reason = errno;
+    close(ends[1]);
+    if (!started || vault_filled(vault))
+        hand_over_end(hand_over);
+    errno = reason;
+    return started;
+}
+
+static enum hand_over_state take(struct hand_over *hand_over, uint8_t kind, ssize_t length,
+                                 int *descriptors, size_t *count)
+{
+    if (kind == HAND_OVER_TAKEN && length == 1 && *count == 0 && !hand_over->ended)
+        return send_next(hand_over) ? HAND_OVER_GOES_ON : HAND_OVER_BROKEN;
+    if (kind == HAND_OVER_VAULT && length == 1 + VAULT_KEY_SIZE && *count == 1 &&
+        hand_over->ended) {
+        hand_over->vault->descriptor = descriptors[--*count];
+        return HAND_OVER_DONE;
+    }
+    errno = EPROTO;
+    return HAND_OVER_BROKEN;
+}
+
+enum hand_over_state hand_over_ready(struct hand_over *hand_over)
+{
+    if (vault_filled(hand_over->vault))
+        return HAND_OVER_DONE;
+    uint8_t kind = 0;
+    const struct iovec parts[] = {{.iov_base = &kind, .iov_len = sizeof kind},
+                                  {.iov_base = hand_over->vault->key, .iov_len = VAULT_KEY_SIZE}};
+    int descriptors[DESCRIPTORS_MAX];
+    size_t count;
+    ssize_t length = descriptors_receive(hand_over->socket, parts, 2, descriptors, &count);
+    if (length < 0 && errno == EAGAIN)
+        return HAND_OVER_GOES_ON;
+    enum hand_over_state state = HAND_OVER_BROKEN;
+    if (length > 0)
+        state = take(hand_over, kind, length, descriptors, &count);
+    else if (length == 0 || errno == ECONNRESET)
+        errno = EPIPE;
+    int reason = errno;
+    while (count > 0)
+        descriptor_close(&descriptors[--count]);
+    errno = reason;
+    return state;
+}
+
+void hand_over_end(struct hand_over *hand_over)
+{
+    descriptor_close(&hand_over->socket);
+}
+
+/* ---- for a process that has nothing else to do ---- */
+
+static bool wait_for_taken(int socket)
+{
+    uint8_t kind;
+    int descriptor;
+    struct pollfd ready = {.fd = socket, .events = POLLIN};
+    if (poll(&ready, 1, HAND_OVER_PATIENCE * 1000) > 0 &&
+        descriptor_receive(socket, &kind, sizeof kind, &descriptor) == sizeof kind &&
+        kind == HAND_OVER_TAKEN)
+        return true;
+    errno = EPIPE;
+    return false;
+}
+
+bool hand_over_files(int socket, const struct name_table *names)
+{
+    for (size_t next = 0; next < names->count;) {
+        size_t sent = send_files(socket, names->names + next, names->count - next);
+        next += sent;
+        if (sent == 0 || !wait_for_taken(socket))
+            return false;
+    }
+    return send_end(socket);
+}
