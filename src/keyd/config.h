@@ -57,6 +57,7 @@ struct config {
     bool audit_all;            /* signatures too */
     char *backend;             /* "auto", or the name of one */
     char *multibuffer_library; /* path; NULL: where the system has it */
+    bool ecdsa_unverified;     /* but for keys that a device serves */
     uint64_t queue_age, hold;  /* ns */
     bool log_json;
     int log_level;            /* enum log_level */

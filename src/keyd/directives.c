@@ -57,6 +57,7 @@ static const struct conf_choice decrypt_forms[] = {
     {"no", false}, {"tls-rsa-key-exchange", true}, {NULL, 0}};
 static const struct conf_choice groups[] = {{"common", false}, {"all", true}, {NULL, 0}};
 static const struct conf_choice audit_forms[] = {{"refusals", false}, {"all", true}, {NULL, 0}};
+static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
 static const struct conf_choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
 static const struct conf_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
                                                 {"warning", LOG_LEVEL_WARNING},
@@ -143,6 +144,13 @@ static const struct conf_directive directives[] = {
      .text = "Path of Intel's crypto_mb, of the backend `multibuffer`. Default: "
              "libcrypto_mb.so.13, .so.12 "
              "or .so.11, where the system has its libraries."},
+    {SECTION_TOP, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
+     CONF_FIELD(struct config, ecdsa_unverified),
+     .text =
+         "Which signatures are verified with the public key before they leave. `not-ecdsa`: all "
+         "but those of EC keys, unless a device serves the key; that saves 60 us of CPU time "
+         "for each on P-256 where there is no `multibuffer`, and 10 us where there is. A "
+         "signature that was computed with a fault may then give the key away."},
     {SECTION_TOP, "queue-age", &conf_duration, .standard = "2s", .least = NS_PER_US,
      .most = DURATION_MAX, CONF_FIELD(struct config, queue_age),
      .text = "How long a request may wait to be signed. Those that would wait for longer are "

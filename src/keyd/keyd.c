@@ -115,7 +115,8 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
                                 .pass_phrase_file = config->pass_phrase_file,
                                 .policy = config->policy,
                                 .every_group = config->every_group,
-                                .decrypt = config->decrypt};
+                                .decrypt = config->decrypt,
+                                .unverified = keyd->config.ecdsa_unverified};
     char reason[512];
     const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
     source.device = providers_find_device(&keyd->providers, backend);
@@ -148,6 +149,8 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
 static bool load_keys(struct keyd *keyd)
 {
     bool good = true;
+    if (keyd->config.ecdsa_unverified)
+        log_warning("ECDSA signatures leave without having been verified (verify = not-ecdsa)");
     for (size_t i = 0; i < keyd->config.key_count; i++)
         good &= load_key(keyd, &keyd->config.keys[i]);
     return good;

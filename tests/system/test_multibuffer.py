@@ -135,7 +135,8 @@ class StandIn(MultibufferTest):
                 self.assertTrue(self.verifies(message, signature))
 
     def test_faults_do_not_get_out(self):
-        for fault in ("wrong", "wrong-half", "short", "nothing", "status"):
+        for fault in ("wrong", "wrong-half", "short", "nothing", "status", "stale", "neighbour",
+                      "message", "key"):
             with self.subTest(fault=fault):
                 immured = self.start_with(fault, 3, self.GOOD_CALLS)
                 client = self.connect()
@@ -184,6 +185,15 @@ class NoLibrary(MultibufferTest):
         with clients.connect(proxy.port, clients.context(clients.TLS13)) as tls:
             clients.echo_once(tls)
         self.assertIn(f"{REASON}/nonexistent/libcrypto_mb.so.13", proxy.log())
+
+    def test_immure_proxy_passes_on_what_is_verified(self):
+        for choice, said in ((self.NOWHERE, False), ("verify = not-ecdsa", True)):
+            backend = self.own(Backend(echo))
+            proxy = self.start_proxy([certificate("p-256")], backend.address,
+                                     keys="threads = 1\n    " + choice)
+            with clients.connect(proxy.port, clients.context(clients.TLS13)) as tls:
+                clients.echo_once(tls)
+            self.assertEqual("(verify = not-ecdsa)" in proxy.log(), said)
 
     def test_a_key_that_asks_for_it_is_refused(self):
         path = os.path.join(self.directory, "refused.conf")

@@ -54,7 +54,7 @@ static void everything(void **state)
                               "  33}\n"
                               "allow-groups = ssl-cert rate = \"1000/s\" audit = all\n"
                               "backend = \"openssl\"\n"
-                              "queue-age = 5s hold = 300us\n"
+                              "queue-age = 5s hold = 300us verify = not-ecdsa\n"
                               "log = json\n"
                               "log-level = debug\n"
                               "stall-timeout = \"500ms\"\n"
@@ -70,6 +70,7 @@ static void everything(void **state)
     assert_int_equal(config.threads, 3);
     assert_string_equal(config.listen, "/run/x.sock");
     assert_string_equal(config.user, "65533");
+    assert_true(config.ecdsa_unverified);
     assert_int_equal(config.allow.users.count, 2);
     assert_string_equal(config.allow.users.texts[0], "www-data");
     assert_string_equal(config.allow.users.texts[1], "33");

@@ -107,6 +107,7 @@ struct config {
         char *program;            /* path of immured; NULL: beside immure-proxy */
         char *backend;            /* signing backend of our own immured; NULL: its default */
         char *library;            /* of its backend multibuffer; NULL: its default */
+        bool ecdsa_unverified;    /* ECDSA signatures leave it unverified */
         char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
         uint64_t ticket_epoch;    /* ns */
         char *user;               /* of our own immured when started as root; NULL: its default */

@@ -42,6 +42,7 @@ static const struct conf_kind sections[SECTION_COUNT] = {
                           "`keys { ... }`, at most one: the process that holds the private keys."},
 };
 
+static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
 static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct conf_choice signing_modes[] = {{"async", SIGNING_ASYNC},
                                                    {"sync", SIGNING_SYNC},
@@ -244,6 +245,11 @@ static const struct conf_directive directives[] = {
      .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
     {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct config, keys.library),
      .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
+    {SECTION_KEYS, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
+     CONF_FIELD(struct config, keys.ecdsa_unverified),
+     .text = "Which signatures our own `immured` verifies before they leave it. `not-ecdsa`: all "
+             "but those of EC keys, which saves CPU time and gives up a protection: see "
+             "[immured.conf.md](immured.conf.md)."},
     {SECTION_KEYS, "ticket-secret-file", &type_file,
      CONF_FIELD(struct config, keys.ticket_secret_file),
      .text =

@@ -71,6 +71,7 @@ char *keyd_text(const struct config *config)
     put_text(out, "yield =", config->signing == SIGNING_ASYNC ? "yes" : "no");
     put_text(out, "backend =", config->keys.backend);
     put_text(out, "multibuffer-library =", config->keys.library);
+    put_text(out, "verify =", config->keys.ecdsa_unverified ? "not-ecdsa" : "all");
     put_text(out, "ticket-secret-file =", config->keys.ticket_secret_file);
     if (config->keys.ticket_epoch > 0) /* without a keys section immured's own default holds */
         fprintf(out, "ticket-epoch = %" PRIu64 "ms\n", config->keys.ticket_epoch / NS_PER_MS);
