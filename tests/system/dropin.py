@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import threading
 
@@ -44,12 +45,17 @@ def family(pid):
     return [pid] + [each for child in proc.children(pid) for each in family(child)]
 
 
+def as_user(name):
+    """The beginning of a command that runs as this user, in its group."""
+    return ["/usr/bin/setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
+
+
 class Unit:
-    """A program as its systemd unit runs it, but in the foreground."""
+    """A program as its systemd unit runs it, but in the foreground. It reloads by a signal, or by a call."""
 
     def __init__(self, test, command, ready, reload=signal.SIGHUP, status=0, **environment):
         self.test, self.command, self.ready = test, command, ready
-        self.reload_signal, self.status, self.environment = reload, status, environment
+        self.reload_by, self.status, self.environment = reload, status, environment
         self.program = None
 
     def running(self):
@@ -72,7 +78,10 @@ class Unit:
         self.start()
 
     def reload(self):
-        self.program.signal(self.reload_signal)
+        if callable(self.reload_by):
+            self.reload_by()
+        else:
+            self.program.signal(self.reload_by)
 
     def processes(self):
         return family(self.program.pid)
@@ -145,6 +154,7 @@ class DropIn(ImmuredTest):
             "443": str(self.port),
             "curl": f"curl -sS --cacert {self.path_of(self.CERTIFICATE)} "
                     f"--connect-to {SITE}:443:127.0.0.1:{self.port}",
+            "openssl s_client": f"openssl s_client -CAfile {self.path_of(self.CERTIFICATE)}",
             "immure openssl-config": f"immure openssl-config --module {MODULES}/immure.so",
             **{f"immure {command}": f"immure {command} --socket {self.socket}"
                for command in ("key reference", "key list", "key test", "status")},
@@ -179,7 +189,7 @@ class DropIn(ImmuredTest):
 
     def copy_etc(self, name, *changes):
         """Debian's /etc/NAME, whose paths lead to the copy; `changes`: path in it, what, by what."""
-        shutil.copytree(f"/etc/{name}", self.path_of(f"/etc/{name}"), symlinks=True)
+        subprocess.run(["cp", "--archive", f"/etc/{name}", self.path_of(f"/etc/{name}")], check=True)
         for folder, _, files in os.walk(self.path_of(f"/etc/{name}")):
             for file in files:
                 path = os.path.join(folder, file).removeprefix(self.root)
@@ -225,7 +235,7 @@ class DropIn(ImmuredTest):
             if kind == "sh":
                 said += self.shell(block)
                 continue
-            path = re.match(r"(?:#!.*\n)?# (\S+)\n", block)
+            path = re.match(r"(?:#!.*\n)?(?:#|//) (\S+)\n", block)
             self.assertTrue(path, f"{guide}: whose file is it?\n{block}")
             os.makedirs(os.path.dirname(path[1]), exist_ok=True)
             with open(path[1], "a", encoding="utf-8") as file:
@@ -258,3 +268,18 @@ class DropIn(ImmuredTest):
                 self.assertEqual(keyparts.search(pid, wanted), set(), proc.title(pid))
             except (FileNotFoundError, ProcessLookupError):
                 pass  # it has ended
+
+    def assert_only_copy(self, key, user):
+        """The file is root's alone, this user cannot open it, and no other file below the root has a part of
+        what is in it."""
+        path = self.path_of(key)
+        self.assertEqual((os.stat(path).st_uid, stat.S_IMODE(os.stat(path).st_mode)), (0, 0o600))
+        done = subprocess.run([*as_user(user), "cat", path], capture_output=True, check=False)
+        self.assertIn(b"Permission denied", done.stderr)
+        wanted = [b"PRIVATE KEY-----", *keyparts.needles(path).values()]
+        for folder, _, files in os.walk(self.root):
+            for other in (os.path.join(folder, file) for file in files):
+                if os.path.isfile(other) and not os.path.islink(other) and other != path:
+                    with open(other, "rb") as file:
+                        text = file.read()
+                    self.assertFalse([each for each in wanted if each in text], other)

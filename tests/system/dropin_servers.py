@@ -1,14 +1,23 @@
 """What every server must show that has its keys in immured, as the guide about it says."""
 
 import contextlib
+import glob
 import os
+import re
+import socket
+import subprocess
 import threading
 import time
 
 import clients
 import harness
+import proc
 from certificates import certificate
 from dropin import PATIENCE, SITE, TIMEOUT, VERSIONS
+
+# The first fails where / is no mount point, in a chroot, from which nothing propagates.
+MOUNTED = ('mount --make-rprivate / 2>/dev/null || :; '
+           'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"')
 
 
 class Load:
@@ -52,21 +61,60 @@ def set_up_nginx(test):
     return ["/usr/sbin/nginx", "-c", config]
 
 
-class ServerTests:
-    """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
-    guide has it), USER (who asks immured), LOG (the server's), set_up_server() (which makes the unit),
-    exchange(TLS version), reload_with(text of a key reference)."""
+def expect(connection, reply):
+    """Receives until this text has come. Returns all that came."""
+    received = b""
+    while reply not in received:
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError(f"expected {reply!r}, got {received!r}")
+        received += more
+    return received
 
+
+class Exchange:
+    """One connection with a question and its answer. Whoever wants it in the clear first has before_tls()."""
+
+    SENT = REPLY = b""
+
+    def before_tls(self, raw):
+        """STARTTLS, or what the protocol has in its place."""
+
+    def exchange(self, version):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=harness.LIMIT) as raw:
+            self.before_tls(raw)
+            with self.trusted[version].wrap_socket(raw, server_hostname=SITE) as connection:
+                connection.sendall(self.SENT)
+                expect(connection, self.REPLY)
+
+
+class Https(Exchange):
+    SENT = f"GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n".encode()
+    REPLY = b"served"
+
+
+class ServerTests(Exchange):
+    """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
+    guide has it), USER (who asks immured), set_up_server() (which makes the unit), SENT and REPLY."""
+
+    refusal = ""  # what the command said that could not reload it
     UNIT = None  # is called like the guide
+    LOG = None  # besides the standard error of the unit's program
     OPTIONAL = ()  # headings in the guide
     SERVED = "served"  # what the guide's last command says
     KEYS_MISMATCH = "key values mismatch"
     DAMAGED = "the key reference is damaged"
+    WORKERS = ""  # is in the titles of those processes that a reload replaces; None: it replaces none
+    RELOADED = None  # what it logs when it has reloaded
+    ENDS = None  # the status with which it ends if it cannot load its key at a reload
 
     def errors(self):
         """What the server has logged."""
-        with open(self.path_of(self.LOG), encoding="utf-8", errors="replace") as file:
-            return file.read()
+        said = self.unit.program.log() + self.refusal
+        if self.LOG is not None:
+            with open(self.path_of(self.LOG), encoding="utf-8", errors="replace") as file:
+                said += file.read()
+        return said
 
     def server(self, kind, timeout=PATIENCE):
         """Carries out the guide for a key of this kind. The certificate, and what the commands said."""
@@ -87,13 +135,23 @@ class ServerTests:
         self.assert_reloads()
         self.assert_immured_may_restart()
         self.assert_nowhere(made.key, self.unit.processes())
+        self.assert_only_copy(f"/etc/immure/{SITE}.key", self.USER)
 
     def assert_reloads(self):
-        old = set(self.unit.processes()) - {self.unit.program.pid}
+        old = self.workers()
+        said = self.errors().count(self.RELOADED) if self.RELOADED else 0
         self.unit.reload()
-        harness.wait_until(lambda: not old & set(self.unit.processes()), "new workers")
+        harness.wait_until(lambda: not old & self.workers(), "new workers")
+        if self.RELOADED:
+            harness.wait_until(lambda: self.errors().count(self.RELOADED) > said, self.RELOADED)
         for version in VERSIONS:
             self.exchange(version)
+
+    def workers(self):
+        """The processes that a reload replaces."""
+        if self.WORKERS is None:
+            return set()
+        return {pid for pid in self.unit.processes()[1:] if self.WORKERS in proc.title(pid)}
 
     def assert_immured_may_restart(self):
         """Under load, and no exchange fails."""
@@ -153,7 +211,7 @@ class ServerTests:
         self.exchange(clients.TLS13)
 
     def test_wrong_references(self):
-        """At a reload the server goes on as it was, and says what is wrong."""
+        """At a reload the server says what is wrong, and goes on as it was, or has ENDS."""
         self.server("p-256")
         lines = self.reference().splitlines(keepends=True)
         for reference, text in ((self.reference(serial=2), self.KEYS_MISMATCH),
@@ -163,7 +221,37 @@ class ServerTests:
                 self.assert_logged(text)
                 self.assert_goes_on()
 
+    def test_renewed_certificate(self):
+        """Another key with another certificate is served after a reload; immured keeps the former key."""
+        made, _ = self.server("p-256")
+        self.site("p-256", serial=2)
+        with open(self.path_of("/etc/immure/immured.conf"), "a", encoding="ascii") as file:
+            file.write(f'key "former" {{ file = "{made.key}" }}\n')
+        self.units["immured"].restart()
+        self.install(self.reference(serial=2))
+        self.unit.reload()
+        harness.wait_until(lambda: self.is_served() and self.unit.ready(), "the new certificate")
+
+    def install(self, reference):
+        """Puts this reference where the server looks for its key."""
+        self.write(self.reference_path(), reference)
+
+    def reload_with(self, reference):
+        self.install(reference)
+        try:
+            self.unit.reload()
+        except AssertionError as reason:
+            self.refusal = str(reason)
+
+    def reference_path(self):
+        return self.CERTIFICATE.replace(".crt", ".ref")
+
     def assert_goes_on(self):
+        if self.ENDS is not None:
+            self.unit.program.expected_status = self.ENDS
+            self.unit.program.wait()
+            self.install(self.reference())
+            self.unit.start()
         self.exchange(clients.TLS13)
 
     def reference(self, serial=1):
@@ -171,15 +259,60 @@ class ServerTests:
         return self.shell(self.substitute(f"immure key reference --certificate {other.chain}"))
 
 
-class Https:
-    def exchange(self, version):
-        with clients.connect(self.port, self.trusted[version], SITE) as connection:
-            connection.sendall(f"GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n".encode())
-            reply = b""
-            while more := connection.recv(65536):
-                reply += more
-        if b"served" not in reply:
-            raise AssertionError(repr(reply))
+class ChrootServerTests(ServerTests):
+    """Those of a server that is locked into CHROOT, where its unit shows it the socket."""
+
+    def with_mounts(self, *command):
+        """The command as its unit runs it."""
+        at = f"{self.CHROOT}/run/"  # below which a reference has the socket
+        self.table[at] = self.path_of(self.CHROOT) + self.path_of("/run/")
+        return ["/usr/bin/unshare", "--mount", "--propagation=unchanged", "sh", "-c", MOUNTED, "sh",
+                self.path_of("/run/immure"), self.substitute(at + "immure"), *command]
+
+    def test_the_unit_has_these_mounts(self):
+        self.set_up_server()
+        self.carry_out(self.GUIDE, "The socket in the chroot")
+        unit, = glob.glob(self.path_of("/etc/systemd/system/*/immure.conf"))
+        with open(unit, encoding="ascii") as file:
+            mounts = re.search(r"BindReadOnlyPaths=(\S+):(\S+)", file.read())
+        self.assertEqual(list(mounts.groups()), self.units[self.UNIT or self.GUIDE].command[7:9])
+
+
+class SilentServerTests(ServerTests):
+    """Those of a server that does not log why: the operator's tool says it, as the server's user."""
+
+    SAYS = ""  # what the server says at least, a regular expression
+    TOOL_SAYS = {"no connection to immured": "Connection refused|No such file",
+                 "immured does not have this key": "immured does not have this key",
+                 "immured does not serve this user": "may not use",
+                 "the key's policy does not allow it": "TLS 1.3 client"}
+
+    def assert_logged(self, text):
+        if text not in self.TOOL_SAYS:
+            super().assert_logged(text)
+            return
+        harness.wait_until(lambda: re.search(self.SAYS, self.errors()),
+                           lambda: f"{self.SAYS} in {self.errors()}")
+        as_user = f"runuser -u {self.USER} --"
+        command = self.substitute(f"{as_user} immure check {self.reference_path()}; "
+                                  f"{as_user} immure key test {SITE}")
+        done = subprocess.run(["bash", "-c", command], env=self.environment, text=True, capture_output=True,
+                              timeout=harness.LIMIT, check=False)
+        self.assertRegex(done.stdout + done.stderr, self.TOOL_SAYS[text])
+
+
+class LateServerTests(ServerTests):
+    """Those of a server that reads its key when the next client comes: it says then what is wrong, and
+    serves nobody over TLS."""
+
+    def reload_with(self, reference):
+        super().reload_with(reference)
+        harness.wait_until(lambda: not self.is_served(), "the end of TLS")
+
+    def assert_goes_on(self):
+        """As soon as the reference is good again."""
+        super().reload_with(self.reference())
+        harness.wait_until(self.is_served, "TLS")
 
 
 class HttpsServerTests(Https, ServerTests):

@@ -19,10 +19,6 @@ class Nginx(dropin_servers.HttpsServerTests, dropin.DropIn):
         self.units["nginx"] = dropin.Unit(self, [*dropin_servers.set_up_nginx(self), "-g", "daemon off;"],
                                           self.accepts)
 
-    def reload_with(self, reference):
-        self.write("/etc/nginx/example.org.ref", reference)
-        self.unit.reload()
-
     def test_without_the_provider(self):
         """What an nginx says that was started before openssl.cnf was changed."""
         self.server("p-256")

@@ -4,7 +4,6 @@ import functools
 import glob
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import tempfile
@@ -18,8 +17,8 @@ from certificates import directory
 PROGRAMS = max(glob.glob("/usr/lib/postgresql/*/bin"), default="", key=lambda path: int(path.split("/")[4]))
 CLUSTER = "/etc/postgresql/15/main"
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
-STARTUP = struct.pack("!II", 23, 3 << 16) + b"user\0postgres\0\0"
-AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+AUTHENTICATION_OK = b"R" + struct.pack("!II", 8, 0)
+AS_POSTGRES = dropin.as_user("postgres")
 
 
 @functools.lru_cache(maxsize=None)
@@ -44,6 +43,10 @@ class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
     USER = "postgres"
     CERTIFICATE = CLUSTER + "/example.org.crt"
     SERVED = "TLSv1.3"
+    RELOADED = "reloading configuration files"
+    WORKERS = None  # they end with their connections
+    SENT = struct.pack("!II", 23, 3 << 16) + b"user\0postgres\0\0"
+    REPLY = AUTHENTICATION_OK
 
     def set_up_server(self):
         folder = self.path_of(CLUSTER)
@@ -51,39 +54,17 @@ class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
         subprocess.run(["cp", "-a", empty_cluster(), folder], check=True)
         self.table["host=example.org"] = f"host=example.org hostaddr=127.0.0.1 port={self.port}"
         self.units["postgresql"] = dropin.Unit(
-            self, [f"/usr/bin/{AS_POSTGRES[0]}", *AS_POSTGRES[1:], f"{PROGRAMS}/postgres", "-D", folder,
-                   "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
-                   "-c", "unix_socket_directories="],
+            self, [*AS_POSTGRES, f"{PROGRAMS}/postgres", "-D", folder, "-p", str(self.port),
+                   "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
             self.is_up)
 
     def is_up(self):
         """It accepts before it is."""
         return "ready to accept connections" in self.errors()
 
-    def exchange(self, version):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=harness.LIMIT) as raw:
-            raw.sendall(SSL_REQUEST)
-            if raw.recv(1) != b"S":
-                raise AssertionError("PostgreSQL wants no TLS")
-            with self.trusted[version].wrap_socket(raw, server_hostname=dropin.SITE) as connection:
-                connection.sendall(STARTUP)
-                reply = connection.recv(1)
-                if reply != b"R":  # AuthenticationOk
-                    raise AssertionError(repr(reply))
-
-    def errors(self):
-        return self.units["postgresql"].program.log()
-
-    def assert_reloads(self):
-        """Its processes end with their connections: it says that it has read the files again."""
-        self.unit.reload()
-        self.assert_logged("reloading configuration files")
-        for version in dropin.VERSIONS:
-            self.exchange(version)
-
-    def reload_with(self, reference):
-        self.write(CLUSTER + "/example.org.ref", reference)
-        self.unit.reload()
+    def before_tls(self, raw):
+        raw.sendall(SSL_REQUEST)
+        dropin_servers.expect(raw, b"S")
 
 
 if __name__ == "__main__":
