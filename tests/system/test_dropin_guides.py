@@ -1,7 +1,7 @@
 """
 The guides that span more than one server's start: moving a running nginx and back (docs/guides/
-moving-a-running-nginx.md), renewed certificates (acme.md); and OpenSSL configurations that list the
-provider wrongly.
+moving-a-running-nginx.md), renewed certificates (acme.md); what cannot work (what-cannot-work.md); and
+OpenSSL configurations that list the provider wrongly.
 """
 
 import contextlib
@@ -76,7 +76,6 @@ class WithNginx(dropin_servers.Https, dropin.DropIn):
         harness.wait_until(lambda: not self.nginx.pid(".oldbin") and
                            len(dropin.family(self.nginx.pid())) == 3, "one master and two workers")
         return dropin.family(self.nginx.pid())
-
 
 
 @harness.needs("nginx", "curl", "runuser")
@@ -221,6 +220,43 @@ class Configurations(dropin.DropIn):
                 with self.subTest(providers=providers, algorithms=algorithms):
                     good, said = self.serves(providers, algorithms)
                     self.assertTrue(good, said)
+
+
+@harness.needs("certtool", "openssl", "runuser")
+class CannotWork(dropin.DropIn):
+    """docs/guides/what-cannot-work.md: what it says that a program says, the program says."""
+
+    CERTIFICATE = "/etc/immure/example.org.crt"
+    SAID = (
+        ("certtool --load-privkey {reference} --key-info", "The requested data were not available"),
+        ("openssl pkcs12 -export -in {certificate} -inkey {reference} -out /dev/null -passout pass:",
+         "the private key is in immured and stays there"),
+        ("openssl cms -sign -noattr -in {certificate} -signer {certificate} -inkey {reference}",
+         "immured signs whole messages, not digests"),
+        ("OPENSSL_CONF={preferred} openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+         "immure makes and takes no private keys"),
+    )
+
+    def test_what_they_say(self):
+        self.site("p-256")
+        self.carry_out("nginx", "The key")
+        self.carry_out("nginx", "The provider")
+        reference = self.path_of("/etc/immure/example.org.ref")
+        preferred = self.path_of("/etc/immure/preferred.cnf")
+        self.shell(self.substitute("immure key reference --certificate /etc/immure/example.org.crt "
+                                   "> /etc/immure/example.org.ref; sed 's/?provider!=immure/?provider=immure/' "
+                                   "/etc/ssl/openssl.cnf > /etc/immure/preferred.cnf"))
+        with open(os.path.join(dropin.GUIDES, "what-cannot-work.md"), encoding="utf-8") as file:
+            page = " ".join(file.read().split())
+        for command, text in self.SAID:
+            with self.subTest(command):
+                self.assertIn(text, page)
+                command = command.format(reference=reference, preferred=preferred,
+                                         certificate=self.path_of(self.CERTIFICATE))
+                done = subprocess.run(["bash", "-c", command], env=self.environment, capture_output=True,
+                                      stdin=subprocess.DEVNULL, timeout=harness.LIMIT, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(text, (done.stdout + done.stderr).decode(errors="replace"))
 
 
 if __name__ == "__main__":
