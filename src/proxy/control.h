@@ -12,12 +12,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "proxy/config/server_addresses.h"
+
 enum control_type {
     CONTROL_READY = 1,   /* worker main to master: configuration and keys are good, threads run */
     CONTROL_KEYD_WANTED, /* thread to master: a connection to immured, please */
     CONTROL_KEYD,        /* master to thread: here it is (a descriptor comes along), or none yet:
                             ask again after a pause */
     CONTROL_TICKETS,     /* master to thread: new session ticket keys */
+    CONTROL_SERVERS,     /* master to thread: a backend's servers have other addresses now */
     CONTROL_DRAIN        /* master to thread and main: accept no more, end by the deadline */
 };
 
@@ -37,6 +40,10 @@ struct control_message {
     enum control_type type;
     union {
         struct ticket_keys tickets;
+        struct {
+            uint32_t backend; /* index in the configuration */
+            struct server_addresses addresses;
+        } servers;
         uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
     };
 };

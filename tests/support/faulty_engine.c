@@ -12,7 +12,6 @@
 #include <openssl/rsa.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -74,17 +73,8 @@ static bool fault_take(void)
     return false;
 }
 
-#define RESULT_MAX 1024
-#define MESSAGE_MAX 1024
-
-/* The last result of the keys of a type. */
-struct result {
-    unsigned char bytes[RESULT_MAX];
-    unsigned length;
-};
-
-/* Counts the request, waits as it should, and takes the fault that it shall have. */
-static enum fault begin(void)
+/* The result's length, or 0: there shall be none. */
+static unsigned spoil(unsigned char *result, unsigned length)
 {
     int64_t due = now_ms() + control->delay;
     uint32_t flying = ++control->in_flight;
@@ -94,45 +84,22 @@ static enum fault begin(void)
     while (control->hangs || now_ms() < due)
         wait_a_little();
     control->in_flight--;
-    return fault_take() ? (enum fault)control->fault : FAULT_NONE;
-}
-
-/* What is to be signed; `copy` has room for MESSAGE_MAX. */
-static const unsigned char *spoil_message(enum fault fault, const unsigned char *message,
-                                          int length, unsigned char *copy)
-{
-    if (fault != FAULT_MESSAGE || length <= 0 || length > MESSAGE_MAX)
-        return message;
-    memcpy(copy, message, (size_t)length);
-    copy[length / 2] ^= 1;
-    return copy;
-}
-
-/* The result's length, or 0: there shall be none. */
-static unsigned spoil(enum fault fault, unsigned char *result, unsigned length, struct result *last)
-{
-    struct result now = {.length = length};
-    memcpy(now.bytes, result, length);
-    if (fault == FAULT_STALE)
-        memcpy(result, last->bytes, length = last->length);
-    else
-        *last = now;
-    if (fault == FAULT_RESULT)
+    if (!fault_take())
+        return length;
+    if (control->fault == FAULT_RESULT)
         result[length - 1] ^= 1;
-    return fault == FAULT_FAILURE ? 0 : fault == FAULT_LENGTH ? length - 1 : length;
+    return control->fault == FAULT_FAILURE  ? 0
+           : control->fault == FAULT_LENGTH ? length - 1
+                                            : length;
 }
 
 static int rsa_private_encrypt(int length, const unsigned char *from, unsigned char *to, RSA *key,
                                int padding)
 {
-    static _Thread_local struct result last;
-    unsigned char copy[MESSAGE_MAX];
-    enum fault fault = begin();
-    int done = RSA_meth_get_priv_enc(RSA_PKCS1_OpenSSL())(
-        length, spoil_message(fault, from, length, copy), to, key, padding);
+    int done = RSA_meth_get_priv_enc(RSA_PKCS1_OpenSSL())(length, from, to, key, padding);
     if (done <= 0)
         return done;
-    unsigned left = spoil(fault, to, (unsigned)done, &last);
+    unsigned left = spoil(to, (unsigned)done);
     return left > 0 ? (int)left : -1;
 }
 
@@ -140,16 +107,12 @@ static int ec_sign(int type, const unsigned char *digest, int digest_length,
                    unsigned char *signature, unsigned *length, const BIGNUM *inverse,
                    const BIGNUM *r, EC_KEY *key)
 {
-    static _Thread_local struct result last;
-    unsigned char copy[MESSAGE_MAX];
-    enum fault fault = begin();
     int (*sign)(int, const unsigned char *, int, unsigned char *, unsigned *, const BIGNUM *,
                 const BIGNUM *, EC_KEY *);
     EC_KEY_METHOD_get_sign(EC_KEY_OpenSSL(), &sign, NULL, NULL);
-    if (sign(type, spoil_message(fault, digest, digest_length, copy), digest_length, signature,
-             length, inverse, r, key) != 1)
+    if (sign(type, digest, digest_length, signature, length, inverse, r, key) != 1)
         return 0;
-    *length = spoil(fault, signature, *length, &last);
+    *length = spoil(signature, *length);
     return *length > 0;
 }
 

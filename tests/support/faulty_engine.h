@@ -14,8 +14,6 @@ enum fault {
     FAULT_RESULT,  /* one bit is wrong */
     FAULT_LENGTH,  /* the result ends one byte early */
     FAULT_FAILURE, /* no result */
-    FAULT_STALE,   /* the result before, of such a key */
-    FAULT_MESSAGE, /* one bit of what is signed is wrong */
 };
 
 struct control {

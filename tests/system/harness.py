@@ -239,8 +239,11 @@ class Proxy(Program):
     def worker(self):
         """The process id of the (newest) worker, 0 while there is none. By its title: whatever the master
         has just forked has its name."""
-        return proc.newest(pid for pid in proc.children(self.pid)
-                           if proc.title(pid) == "immure-proxy: worker")
+        return self.titled("immure-proxy: worker")
+
+    def titled(self, title):
+        """The process id of the newest child of this title, or 0."""
+        return proc.newest(pid for pid in proc.children(self.pid) if proc.title(pid) == title)
 
     def immured(self):
         """The process id of its own immured, 0 while there is none."""

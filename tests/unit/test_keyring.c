@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -215,40 +213,6 @@ static void every_kind_is_taken(void **state)
     }
 }
 
-/* The key with a bit flipped in its private half, which its file holds beside the public one. */
-static EVP_PKEY *damage(EVP_PKEY *pair)
-{
-    static const char *const names[] = {OSSL_PKEY_PARAM_PRIV_KEY, OSSL_PKEY_PARAM_RSA_D,
-                                        OSSL_PKEY_PARAM_RSA_EXPONENT1};
-    OSSL_PARAM *numbers = NULL;
-    EVP_PKEY *damaged = NULL;
-    assert_int_equal(EVP_PKEY_todata(pair, EVP_PKEY_KEYPAIR, &numbers), 1);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        OSSL_PARAM *number = OSSL_PARAM_locate(numbers, names[i]);
-        if (number != NULL)
-            ((uint8_t *)number->data)[number->data_size / 2] ^= 4;
-    }
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pair, NULL);
-    assert_int_equal(EVP_PKEY_fromdata_init(context), 1);
-    assert_int_equal(EVP_PKEY_fromdata(context, &damaged, EVP_PKEY_KEYPAIR, numbers), 1);
-    EVP_PKEY_CTX_free(context);
-    OSSL_PARAM_free(numbers);
-    return damaged;
-}
-
-static void damaged_keys_are_refused(void **state)
-{
-    (void)state;
-    EVP_PKEY *const pairs[] = {EVP_RSA_gen(2048), EVP_EC_gen("P-256"), EVP_EC_gen("P-384")};
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        EVP_PKEY *damaged = damage(pairs[i]);
-        write_key(damaged, NULL);
-        assert_refused(NULL, "the key is damaged");
-        EVP_PKEY_free(damaged);
-        EVP_PKEY_free(pairs[i]);
-    }
-}
-
 static void pass_phrases(void **state)
 {
     (void)state;
@@ -376,11 +340,10 @@ static void thousands_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_is_taken),      cmocka_unit_test(pss_keys_may_be_restricted),
-        cmocka_unit_test(only_rsa_keys_decrypt),    cmocka_unit_test(pass_phrases),
-        cmocka_unit_test(other_keys_are_refused),   cmocka_unit_test(other_files_are_refused),
-        cmocka_unit_test(damaged_keys_are_refused), cmocka_unit_test(cut_files_are_refused),
-        cmocka_unit_test(thousands_are_found),
+        cmocka_unit_test(every_kind_is_taken),    cmocka_unit_test(pss_keys_may_be_restricted),
+        cmocka_unit_test(only_rsa_keys_decrypt),  cmocka_unit_test(pass_phrases),
+        cmocka_unit_test(other_keys_are_refused), cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(cut_files_are_refused),  cmocka_unit_test(thousands_are_found),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -14,6 +14,7 @@
 #define UNIX_PREFIX "unix:"
 #define ACTIVATED_PREFIX "systemd:"
 #define HOST_MAX_BYTES 256
+#define NAME_MAX_BYTES 253 /* RFC 1035, section 2.3.4 */
 
 char *path_within(const char *directory, const char *path)
 {
@@ -100,6 +101,29 @@ static bool port_valid(const char *port)
     return port[0] >= '0' && port[0] <= '9' && *end == '\0' && number >= 1 && number <= 65535;
 }
 
+/* RFC 1123, section 2.1; underscores, which some name servers' users have, do no harm. */
+static bool name_valid(const char *host)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return strlen(host) <= NAME_MAX_BYTES && host[strspn(host, letters)] == '\0' &&
+           host[0] != '.' && host[0] != '-' && strstr(host, "..") == NULL;
+}
+
+static bool keep_name(const char *host, const char *port, struct address *address, char *reason,
+                      size_t size)
+{
+    if (!name_valid(host)) {
+        snprintf(reason, size, "'%s' is no host name", host);
+        return false;
+    }
+    address->port = (uint16_t)strtoul(port, NULL, 10);
+    address->host = strdup(host);
+    if (address->host == NULL)
+        snprintf(reason, size, "out of memory");
+    return address->host != NULL;
+}
+
 static bool parse_host(const char *text, enum address_use use, struct address *address,
                        char *reason, size_t size)
 {
@@ -115,11 +139,12 @@ static bool parse_host(const char *text, enum address_use use, struct address *a
         snprintf(reason, size, "'%s' has no host to connect to", text);
         return false;
     }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags =
-                                       use == ADDRESS_LISTEN ? AI_NUMERICHOST : AI_ADDRCONFIG};
+    /* a number, which asks nobody */
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
     struct addrinfo *found = NULL;
     int problem = getaddrinfo(any ? any_host() : host, port, &hints, &found);
+    if (problem == EAI_NONAME && use == ADDRESS_CONNECT)
+        return keep_name(host, port, address, reason, size);
     if (problem != 0) {
         snprintf(reason, size, "'%s': %s%s", text, gai_strerror(problem),
                  use == ADDRESS_LISTEN ? " (a numeric address is needed here)" : "");
@@ -149,9 +174,12 @@ bool address_parse(const char *text, enum address_use use, const char *directory
                          : parse_host(text, use, address, reason, size)))
         return false;
     address->text = strdup(text);
-    if (address->text == NULL)
-        snprintf(reason, size, "out of memory");
-    return address->text != NULL;
+    if (address->text != NULL)
+        return true;
+    snprintf(reason, size, "out of memory");
+    free(address->host);
+    address->host = NULL;
+    return false;
 }
 
 bool address_equal(const struct address *a, const struct address *b)

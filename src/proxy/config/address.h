@@ -7,12 +7,12 @@
 
 enum address_use {
     ADDRESS_LISTEN, /* numeric, "*" for all of IPv6 and IPv4, or a service manager's */
-    ADDRESS_CONNECT /* host names are resolved now */
+    ADDRESS_CONNECT /* a host name stays one */
 };
 
 /*
  * Relative socket paths are relative to `directory`. False with the reason, one line, in `reason`.
- * *address then holds nothing; otherwise its text belongs to the caller.
+ * *address then holds nothing; otherwise its texts belong to the caller.
  */
 bool address_parse(const char *text, enum address_use use, const char *directory,
                    struct address *address, char *reason, size_t size);

@@ -40,6 +40,10 @@ static bool fill_backends(struct load *load, const struct conf_section *top)
         backend->name = strdup(conf_name(&section));
         if (!fill(load, &section, backend))
             return false;
+        const struct address *address = &backend->address;
+        if (address->host == NULL)
+            server_addresses_add(&backend->addresses, (const struct sockaddr *)&address->socket,
+                                 address->length);
     }
     return true;
 }

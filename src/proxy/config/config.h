@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "conf/error.h"
+#include "proxy/config/server_addresses.h"
 
 enum signing_mode {
     SIGNING_ASYNC,     /* in immured; the event loop goes on */
@@ -35,6 +36,8 @@ struct address {
     char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
     struct sockaddr_storage socket;
     socklen_t length;
+    char *host; /* a name whose addresses are to be found, of a server; then there is no `socket` */
+    uint16_t port;
     int line;
 };
 
@@ -71,6 +74,8 @@ struct frontend_config {
 struct backend_config {
     char *name;
     struct address address;
+    struct server_addresses addresses;  /* of a name: none until the resolver has found some */
+    char trouble[64];                   /* of a name: why the last look for them failed; \"\" */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
     int line;
 };
@@ -115,9 +120,10 @@ struct config {
 };
 
 /*
- * NULL with *error filled. Reads the file, looks whether the files it names are there (to say early
- * that one is missing), and resolves the host names in backends' addresses. Relative paths are
- * relative to the folder of the configuration file. Not thread-safe: libconfuse is not.
+ * NULL with *error filled. Reads the file and looks whether the files it names are there (to say
+ * early that one is missing). Waits for nobody: the host names of backends are left to the
+ * resolver. Relative paths are relative to the folder of the configuration file. Not thread-safe:
+ * libconfuse is not.
  */
 struct config *config_load(const char *file, struct conf_error *error);
 void config_free(struct config *config);

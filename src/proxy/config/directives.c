@@ -223,8 +223,8 @@ static const struct conf_directive directives[] = {
 
     {SECTION_BACKEND, "address", &type_address, .required = true,
      CONF_FIELD(struct backend_config, address),
-     .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. Host names are resolved "
-             "when the configuration is loaded."},
+     .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. The addresses of "
+             "a host name are tried in order, and looked up again when they expire."},
     {SECTION_BACKEND, "proxy-protocol", &conf_choice, .standard = "none", .choices = proxy_sent,
      CONF_FIELD(struct backend_config, proxy_protocol),
      .text = "Version of the PROXY protocol header that is sent first; `v2` tells about TLS too."},

@@ -76,8 +76,10 @@ static bool store_listen_list(struct conf_store *store)
 static void clear_addresses(void *field, size_t count)
 {
     struct address *address = field;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         conf_clear_text(&address[i].text, 1);
+        conf_clear_text(&address[i].host, 1);
+    }
 }
 
 static void clear_listen_list(void *field, size_t count)

@@ -12,9 +12,11 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "proxy/master/keyd_text.h"
+#include "proxy/master/names.h"
 #include "proxy/master/processes.h"
 
 #define START_LIMIT (60 * NS_PER_S)
+#define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
 /* After the drain's deadline, which the worker knows, and after each harder measure. */
 #define GRACE (2 * NS_PER_S)
 
@@ -145,6 +147,20 @@ static bool start_worker(struct generation *generation, uint64_t now)
     return pid > 0;
 }
 
+/* The first worker, if each name has an address; else as soon as it has. */
+static bool begin_worker(struct generation *generation, uint64_t now, struct conf_error *error)
+{
+    generation->deadline = now + NAMES_LIMIT;
+    if (names_missing(generation) != NULL)
+        return true;
+    generation->deadline = now + START_LIMIT;
+    if (start_worker(generation, now))
+        return true;
+    snprintf(error->text, sizeof error->text, "%s: cannot start a worker: %s",
+             generation->config->file, strerror(errno));
+    return false;
+}
+
 static bool start(struct generation *generation, struct conf_error *error)
 {
     const struct config *config = generation->config;
@@ -164,17 +180,16 @@ static bool start(struct generation *generation, struct conf_error *error)
                  strerror(errno));
         return false;
     }
-    if (!start_worker(generation, now)) {
-        snprintf(error->text, sizeof error->text, "%s: cannot start a worker: %s", config->file,
+    if (!names_start(generation, now)) {
+        snprintf(error->text, sizeof error->text, "%s: cannot start a resolver: %s", config->file,
                  strerror(errno));
         return false;
     }
-    generation->deadline = now + START_LIMIT;
-    return true;
+    return begin_worker(generation, now, error);
 }
 
 struct generation *generation_new(struct config *config, const struct generation_setup *setup,
-                                  struct conf_error *error)
+                                  const struct generation *before, struct conf_error *error)
 {
     struct generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL) {
@@ -188,12 +203,15 @@ struct generation *generation_new(struct config *config, const struct generation
                                       .deadline = UINT64_MAX,
                                       .keyd = CHILD_INIT("immured"),
                                       .worker = CHILD_INIT("worker"),
+                                      .resolver = CHILD_INIT("resolver"),
+                                      .names = {.generation = generation, .socket = -1},
                                       .keyd_listener = -1,
                                       .keyd_text = -1,
                                       .keyd_vault = VAULT_INIT,
                                       .keyd_hand_over = HAND_OVER_INIT};
     generation->keyd_control = (struct control_end){.generation = generation, .socket = -1};
     list_init(&generation->node);
+    names_inherit(generation, before);
     if (start(generation, error))
         return generation;
     child_signal(&generation->keyd, SIGTERM); /* its end is the end of a stranger's */
@@ -203,6 +221,7 @@ struct generation *generation_new(struct config *config, const struct generation
 
 void generation_free(struct generation *generation)
 {
+    names_stop(generation);
     release_sockets(generation);
     if (generation->controls != NULL)
         close_controls(generation);
@@ -270,6 +289,26 @@ static void hand_over_goes_on(struct generation *generation)
         fail(generation, "the hand-over of key files: %s", strerror(reason));
 }
 
+static void fail_for_name(struct generation *generation, const struct backend_config *missing)
+{
+    char text[sizeof generation->failure];
+    names_describe(generation, missing, text, sizeof text);
+    fail(generation, "%s", text);
+}
+
+/* In a generation that waits for its names: on, or not at all. */
+static void go_on(struct generation *generation)
+{
+    struct conf_error error;
+    const struct backend_config *missing = names_missing(generation);
+    if (generation->state != GENERATION_STARTING || generation->worker.pid > 0)
+        return;
+    if (missing != NULL && missing->trouble[0] != '\0')
+        fail_for_name(generation, missing);
+    else if (missing == NULL && !begin_worker(generation, clock_now(), &error))
+        fail(generation, "%s", error.text);
+}
+
 void generation_control_ready(struct control_end *control)
 {
     struct generation *generation = control->generation;
@@ -279,6 +318,11 @@ void generation_control_ready(struct control_end *control)
         return; /* closed since */
     if (control == &generation->keyd_control) {
         hand_over_goes_on(generation);
+        return;
+    }
+    if (control == &generation->names) {
+        names_ready(generation);
+        go_on(generation);
         return;
     }
     int got = control_receive(control->socket, &message, &descriptor);
@@ -315,6 +359,13 @@ void generation_send_tickets(struct generation *generation)
     send_all(generation, &message, generation->control_count - 1);
 }
 
+void generation_send_servers(struct generation *generation, uint32_t backend)
+{
+    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
+    message.servers.addresses = generation->config->backends[backend].addresses;
+    send_all(generation, &message, generation->control_count - 1);
+}
+
 /* ---- going down ---- */
 
 /* With its worker gone, immured has nobody to sign for. */
@@ -333,6 +384,7 @@ void generation_drain(struct generation *generation, uint64_t deadline)
     generation->state = GENERATION_DRAINING;
     generation->deadline = deadline + GRACE;
     send_all(generation, &message, generation->control_count);
+    names_stop(generation);
     release_sockets(generation);
     generation->worker.restart_at = UINT64_MAX;
     if (generation->worker.pid == 0)
@@ -343,6 +395,7 @@ void generation_discard(struct generation *generation)
 {
     generation->state = GENERATION_DRAINING;
     generation->deadline = clock_now() + GRACE;
+    names_stop(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
     generation->worker.restart_at = UINT64_MAX;
@@ -386,12 +439,22 @@ static void keyd_ended(struct generation *generation, int status)
         generation->state = GENERATION_ENDED;
 }
 
+static void resolver_ended(struct generation *generation, int status)
+{
+    if (generation->names.socket >= 0)
+        child_restart_later(&generation->resolver, status, clock_now());
+    else
+        child_ended(&generation->resolver);
+}
+
 bool generation_process_ended(struct generation *generation, pid_t pid, int status)
 {
     if (pid == generation->worker.pid)
         worker_ended(generation, status);
     else if (pid == generation->keyd.pid)
         keyd_ended(generation, status);
+    else if (pid == generation->resolver.pid)
+        resolver_ended(generation, status);
     else
         return false;
     return true;
@@ -406,6 +469,8 @@ uint64_t generation_next_deadline(const struct generation *generation)
         next = generation->keyd.restart_at;
     if (generation->worker.restart_at < next)
         next = generation->worker.restart_at;
+    if (generation->resolver.restart_at < next)
+        next = generation->resolver.restart_at;
     return next;
 }
 
@@ -426,9 +491,13 @@ void generation_tick(struct generation *generation, uint64_t now)
 {
     restart(generation, &generation->keyd, start_keyd, now);
     restart(generation, &generation->worker, start_worker, now);
+    restart(generation, &generation->resolver, names_start, now);
     if (now < generation->deadline)
         return;
-    if (generation->state == GENERATION_STARTING) {
+    const struct backend_config *missing = names_missing(generation);
+    if (generation->state == GENERATION_STARTING && missing != NULL) {
+        fail_for_name(generation, missing);
+    } else if (generation->state == GENERATION_STARTING) {
         fail(generation, "its worker is not ready after %" PRIu64 " s", START_LIMIT / NS_PER_S);
     } else if (generation->state == GENERATION_DRAINING) {
         const struct child *late =

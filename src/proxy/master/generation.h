@@ -54,7 +54,8 @@ struct generation {
     size_t listening_count;
     size_t address_count; /* of one thread */
 
-    struct child keyd, worker;
+    struct child keyd, worker, resolver;
+    struct control_end names; /* of the resolver */
     /* What each immured of it is started with: the text of its configuration, under this name, and
      * the files of those names, which are the vault's when the first has read them. */
     int keyd_text; /* -1: none */
@@ -70,9 +71,10 @@ struct generation {
     size_t control_count;
 };
 
-/* Takes the configuration, and starts. NULL with *error filled: the configuration is freed too. */
+/* Takes the configuration, and starts; `before` is the one in force, or NULL. NULL with *error
+ * filled: the configuration is freed too. */
 struct generation *generation_new(struct config *config, const struct generation_setup *setup,
-                                  struct conf_error *error);
+                                  const struct generation *before, struct conf_error *error);
 /* Only when it has ended. */
 void generation_free(struct generation *generation);
 
@@ -84,6 +86,8 @@ void generation_drain(struct generation *generation, uint64_t deadline);
 /* End now; for one that did not come up, and when there is no patience left. */
 void generation_discard(struct generation *generation);
 void generation_send_tickets(struct generation *generation);
+/* The addresses of a backend's servers, as the configuration has them now. */
+void generation_send_servers(struct generation *generation, uint32_t backend);
 
 /* What the master's loop tells it. */
 void generation_control_ready(struct control_end *control);

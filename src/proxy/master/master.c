@@ -115,7 +115,7 @@ static struct generation *load(struct master *master)
     if (config != NULL) {
         if (master->current == NULL)
             log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
-        generation = generation_new(config, &master->setup, &error);
+        generation = generation_new(config, &master->setup, master->current, &error);
     }
     if (generation == NULL)
         log_error("%s%s", error.text,

@@ -129,6 +129,13 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void child_begin(const struct config *config, const char *title)
+{
+    set_signals();
+    title_set(title);
+    log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
+}
+
 /* In the child. `ends` are the worker's ends of the controls. */
 static int run_worker(const struct generation *generation, int *ends)
 {
@@ -147,9 +154,7 @@ static int run_worker(const struct generation *generation, int *ends)
         return EXIT_FAILURE;
     for (size_t i = 0; i < config->workers; i++)
         threads[i] = sockets + i * generation->address_count;
-    set_signals();
-    title_set("immure-proxy: worker");
-    log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
+    child_begin(config, "immure-proxy: worker");
     const struct worker_setup setup = {.config = config,
                                        .listeners = threads,
                                        .admin_listener =

@@ -14,6 +14,8 @@ pid_t keyd_start(struct generation *generation);
 /* A connection to its immured (or to the running one that it uses); -1 with errno. Never waits. */
 int keyd_connect(const struct generation *generation);
 
+/* In a child that is not to become another program: its signals, its log and its title. */
+void child_begin(const struct config *config, const char *title);
 /* Forks; opens generation->controls, which are closed before. The process id, or -1 with errno. */
 pid_t worker_start(struct generation *generation);
 

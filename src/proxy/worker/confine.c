@@ -50,6 +50,8 @@ static bool failed(const char *what)
 static uint16_t port_of(const struct address *address)
 {
     const struct sockaddr *any = (const struct sockaddr *)&address->socket;
+    if (address->host != NULL)
+        return address->port;
     if (any->sa_family == AF_INET)
         return ntohs(((const struct sockaddr_in *)any)->sin_port);
     if (any->sa_family == AF_INET6)

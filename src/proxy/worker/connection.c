@@ -244,6 +244,11 @@ void connection_connect_expired(struct timer *timer)
     relay_backend_failed(list_entry(timer, struct connection, timer), ETIMEDOUT);
 }
 
+void connection_connect_next_expired(struct timer *timer)
+{
+    relay_connect_next(list_entry(timer, struct connection, timer));
+}
+
 void connection_reconnect_expired(struct timer *timer)
 {
     relay_connect_again(list_entry(timer, struct connection, timer));

@@ -64,6 +64,8 @@ struct connection {
     struct client_input input;
     unsigned idle_records; /* more records without data than with data: see relay.c */
     uint64_t connect_deadline;
+    unsigned server; /* the next address of the backend's that is tried */
+    bool backend_is_tcp;
     bool client_event, backend_event; /* something has come since the last step */
     bool more_up;                     /* the last step has left something of it */
     bool gone; /* the client, before its handshake was over: nothing more is done for it */
@@ -89,5 +91,6 @@ void connection_idle_expired(struct timer *timer);
 void connection_half_close_expired(struct timer *timer);
 void connection_connect_expired(struct timer *timer);
 void connection_reconnect_expired(struct timer *timer);
+void connection_connect_next_expired(struct timer *timer);
 
 #endif

@@ -70,6 +70,7 @@ struct step {
 enum loop_timers {
     TIMER_HANDSHAKE,
     TIMER_CONNECT,
+    TIMER_CONNECT_NEXT,
     TIMER_RECONNECT,
     TIMER_IDLE,
     TIMER_HALF_CLOSE,

@@ -316,7 +316,7 @@ void relay_backend_failed(struct connection *connection, int cause)
 
 static void set_tcp_option(const struct connection *connection, int option, int value)
 {
-    if (backend_of(connection)->address.socket.ss_family != AF_UNIX)
+    if (connection->backend_is_tcp)
         setsockopt(connection->backend.descriptor, IPPROTO_TCP, option, &value, sizeof value);
 }
 
@@ -339,17 +339,6 @@ static void begin_relay(struct connection *connection)
         set_tcp_option(connection, TCP_QUICKACK, 1); /* the backend may be the one to begin */
 }
 
-void relay_connected(struct connection *connection)
-{
-    int cause = 0;
-    socklen_t length = sizeof cause;
-    getsockopt(connection->backend.descriptor, SOL_SOCKET, SO_ERROR, &cause, &length);
-    if (cause != 0)
-        relay_backend_failed(connection, cause);
-    else
-        begin_relay(connection);
-}
-
 /* The address that the client connected to, for the PROXY header, unless one before us told it. */
 static void complete_addresses(struct connection *connection)
 {
@@ -370,55 +359,95 @@ static bool connected(int descriptor, const struct sockaddr *address, socklen_t 
     return errno == EINPROGRESS && (connect(descriptor, address, length) == 0 || errno == EISCONN);
 }
 
-/* A unix socket whose backlog is full says EAGAIN, and no event tells of room in it. */
-static bool must_connect_again(const struct backend_config *backend)
+static const struct server_addresses *servers_of(const struct connection *connection)
 {
-    return errno == EAGAIN && backend->address.socket.ss_family == AF_UNIX;
+    return &connection->thread->servers[connection->frontend->config->backend];
 }
 
-static void connect_backend(struct connection *connection)
+/* To the server that connection->server has been counted to. False with errno. */
+static bool connect_server(struct connection *connection)
 {
     struct loop *loop = &connection->thread->loop;
-    const struct backend_config *backend = backend_of(connection);
-    const struct sockaddr *address = (const struct sockaddr *)&backend->address.socket;
-    if (connected(connection->backend.descriptor, address, backend->address.length)) {
+    const struct server_addresses *servers = servers_of(connection);
+    const struct server_address *server = &servers->of[connection->server - 1];
+    bool last = connection->server >= servers->count;
+    if (connected(connection->backend.descriptor, (const struct sockaddr *)&server->socket,
+                  server->length)) {
         begin_relay(connection);
     } else if (errno == EINPROGRESS || errno == EALREADY) {
         watch_want(loop, &connection->backend, EPOLLOUT);
-        timer_start(&loop->timers[TIMER_CONNECT], &connection->timer, loop->now);
-    } else if (must_connect_again(backend) && loop->now < connection->connect_deadline) {
+        timer_start(&loop->timers[last ? TIMER_CONNECT : TIMER_CONNECT_NEXT], &connection->timer,
+                    loop->now);
+    } else if (errno == EAGAIN && !connection->backend_is_tcp &&
+               loop->now < connection->connect_deadline) {
+        /* the backlog of a unix socket is full, and no event tells of room in it */
         timer_start(&loop->timers[TIMER_RECONNECT], &connection->timer, loop->now);
     } else {
-        relay_backend_failed(connection, errno == EAGAIN ? ETIMEDOUT : errno);
+        return false;
     }
+    return true;
+}
+
+static bool open_server(struct connection *connection, const struct server_address *server)
+{
+    int descriptor =
+        socket(server->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return false;
+    watch_open(&connection->backend, descriptor, WATCH_ESTABLISHED);
+    connection->backend_is_tcp = server->socket.ss_family != AF_UNIX;
+    set_tcp_option(connection, TCP_NODELAY, 1);
+    /* The last of the three segments that open the connection waits for what the client has sent,
+     * which mostly is there: HAProxy has it as tcp-smart-connect. */
+    set_tcp_option(connection, TCP_QUICKACK, 0);
+    return true;
+}
+
+/* All addresses in order, until one is there or under way. `cause`: why the one before is not. */
+static void connect_next(struct connection *connection, int cause)
+{
+    const struct server_addresses *servers = servers_of(connection);
+    while (connection->server < servers->count) {
+        watch_close(&connection->backend);
+        if (open_server(connection, &servers->of[connection->server++]) &&
+            connect_server(connection))
+            return;
+        cause = errno == EAGAIN ? ETIMEDOUT : errno;
+    }
+    relay_backend_failed(connection, cause);
+}
+
+void relay_connected(struct connection *connection)
+{
+    int cause = 0;
+    socklen_t length = sizeof cause;
+    getsockopt(connection->backend.descriptor, SOL_SOCKET, SO_ERROR, &cause, &length);
+    if (cause != 0)
+        connect_next(connection, cause);
+    else
+        begin_relay(connection);
+}
+
+void relay_connect_next(struct connection *connection)
+{
+    connect_next(connection, ETIMEDOUT);
 }
 
 void relay_connect_again(struct connection *connection)
 {
-    connect_backend(connection);
+    if (!connect_server(connection))
+        connect_next(connection, errno == EAGAIN ? ETIMEDOUT : errno);
 }
 
 void relay_connect(struct connection *connection)
 {
     struct loop *loop = &connection->thread->loop;
-    const struct backend_config *backend = backend_of(connection);
     connection->state = CONNECTION_CONNECT;
     connection->more_up = buffer_length(&connection->input.ahead) > 0;
     connection->connect_deadline = loop->now + connection->thread->config->connect_timeout;
     SSL_set_options(connection->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() tells it apart */
     watch_move(loop, &connection->client, WATCH_ESTABLISHED);
-    if (backend->proxy_protocol != PROXY_PROTOCOL_NONE)
+    if (backend_of(connection)->proxy_protocol != PROXY_PROTOCOL_NONE)
         complete_addresses(connection);
-    int descriptor =
-        socket(backend->address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor < 0) {
-        relay_backend_failed(connection, errno);
-        return;
-    }
-    watch_open(&connection->backend, descriptor, WATCH_ESTABLISHED);
-    set_tcp_option(connection, TCP_NODELAY, 1);
-    /* The last of the three segments that open the connection waits for what the client has sent,
-     * which mostly is there: HAProxy has it as tcp-smart-connect. */
-    set_tcp_option(connection, TCP_QUICKACK, 0);
-    connect_backend(connection);
+    connect_next(connection, EHOSTUNREACH);
 }

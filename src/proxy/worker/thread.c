@@ -11,6 +11,7 @@
 #include "handshake/fast_handshake.h"
 #include "proxy/worker/connection.h"
 
+#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
 #define LISTEN_PAUSE NS_PER_MS
@@ -35,6 +36,9 @@ static void command(void *owner, const struct control_message *message)
     if (message == NULL) {
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
+    } else if (message->type == CONTROL_SERVERS) {
+        if (message->servers.backend < thread->config->backend_count)
+            thread->servers[message->servers.backend] = message->servers.addresses;
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
     } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
@@ -137,6 +141,9 @@ static void init_loop(struct thread *thread)
     } timers[TIMER_COUNT] = {
         [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
         [TIMER_CONNECT] = {config->connect_timeout, connection_connect_expired},
+        [TIMER_CONNECT_NEXT] = {config->connect_timeout < CONNECT_NEXT ? config->connect_timeout
+                                                                       : CONNECT_NEXT,
+                                connection_connect_next_expired},
         [TIMER_RECONNECT] = {RECONNECT_PAUSE, connection_reconnect_expired},
         [TIMER_IDLE] = {config->idle_timeout, connection_idle_expired},
         [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_half_close_expired},
@@ -154,6 +161,15 @@ static void init_loop(struct thread *thread)
     loop->flush = flush;
     loop->next_deadline = next_deadline;
     loop->end_turn = end_turn;
+}
+
+static bool take_servers(struct thread *thread)
+{
+    const struct config *config = thread->config;
+    thread->servers = calloc(config->backend_count, sizeof *thread->servers);
+    for (size_t i = 0; thread->servers != NULL && i < config->backend_count; i++)
+        thread->servers[i] = config->backends[i].addresses;
+    return thread->servers != NULL;
 }
 
 static bool open_listeners(struct thread *thread, const int *descriptors)
@@ -206,7 +222,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->tls = tls_open(config, setup->tickets, setup->sessions, setup->number == 0, error);
     if (thread->tls != NULL && loop_open(&thread->loop) &&
         keylink_open(&thread->keys, setup->control, config->signing, requests) &&
-        open_listeners(thread, setup->listeners))
+        take_servers(thread) && open_listeners(thread, setup->listeners))
         return thread;
     thread_free(thread);
     return NULL;
@@ -220,6 +236,7 @@ void thread_free(struct thread *thread)
     loop_close(&thread->loop);
     tls_close(thread->tls);
     free(thread->listeners);
+    free(thread->servers);
     for (size_t i = 0; i < SIGN_METRICS_MAX; i++)
         free(atomic_load(&thread->metrics->sign[i]));
     free(thread->metrics);

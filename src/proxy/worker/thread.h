@@ -41,6 +41,7 @@ struct thread {
     struct thread_metrics *metrics;
     struct listener *listeners;
     size_t listener_count;
+    struct server_addresses *servers; /* of each backend of the configuration, as of now */
     struct list connections;
     struct list starved; /* connections that wait for a free fiber */
     struct list closed;  /* to be freed at the end of the turn: events of this turn may name them */

@@ -1,0 +1,25 @@
+/* The addresses of a server behind the proxy, in the order in which they are tried. */
+#ifndef PROXY_CONFIG_SERVER_ADDRESSES_H
+#define PROXY_CONFIG_SERVER_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define SERVER_ADDRESSES_MAX 16 /* of more, the first are taken */
+
+struct server_addresses {
+    unsigned count;
+    struct server_address {
+        struct sockaddr_storage socket;
+        socklen_t length;
+    } of[SERVER_ADDRESSES_MAX];
+};
+
+/* False: there is no room for it. */
+bool server_addresses_add(struct server_addresses *addresses, const struct sockaddr *address,
+                          socklen_t length);
+/* The same ones in any order. */
+bool server_addresses_same(const struct server_addresses *a, const struct server_addresses *b);
+
+#endif

@@ -1,0 +1,141 @@
+#include "proxy/master/names.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "proxy/master/processes.h"
+#include "proxy/resolver/resolver.h"
+
+static bool has_names(const struct config *config)
+{
+    for (size_t i = 0; i < config->backend_count; i++)
+        if (config->backends[i].address.host != NULL)
+            return true;
+    return false;
+}
+
+void names_inherit(struct generation *generation, const struct generation *before)
+{
+    for (size_t i = 0; before != NULL && i < generation->config->backend_count; i++) {
+        struct backend_config *backend = &generation->config->backends[i];
+        for (size_t j = 0; j < before->config->backend_count; j++) {
+            const struct backend_config *known = &before->config->backends[j];
+            if (backend->address.host != NULL && known->address.host != NULL &&
+                strcmp(backend->address.host, known->address.host) == 0 &&
+                backend->address.port == known->address.port)
+                backend->addresses = known->addresses;
+        }
+    }
+}
+
+bool names_start(struct generation *generation, uint64_t now)
+{
+    int pair[2];
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &generation->names};
+    if (!has_names(generation->config))
+        return true;
+    names_stop(generation);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    bool watched = descriptor_set_nonblocking(pair[0], true) &&
+                   epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, pair[0], &event) == 0;
+    pid_t pid = watched ? fork() : -1;
+    if (pid == 0) {
+        child_begin(generation->config, "immure-proxy: resolver");
+        exit(descriptor_close_others(&pair[1], 1) ? resolver_run(generation->config, pair[1])
+                                                  : EXIT_FAILURE);
+    }
+    int reason = errno;
+    close(pair[1]);
+    generation->names.socket = pair[0];
+    if (pid > 0)
+        child_started(&generation->resolver, pid, now);
+    else
+        names_stop(generation);
+    errno = reason;
+    return pid > 0;
+}
+
+/* It ends when its socket does. */
+void names_stop(struct generation *generation)
+{
+    if (generation->names.socket >= 0)
+        epoll_ctl(generation->setup->epoll, EPOLL_CTL_DEL, generation->names.socket, NULL);
+    descriptor_close(&generation->names.socket);
+    generation->resolver.restart_at = UINT64_MAX;
+}
+
+const struct backend_config *names_missing(const struct generation *generation)
+{
+    const struct config *config = generation->config;
+    for (size_t i = 0; i < config->backend_count; i++)
+        if (config->backends[i].addresses.count == 0)
+            return &config->backends[i];
+    return NULL;
+}
+
+void names_describe(const struct generation *generation, const struct backend_config *missing,
+                    char *text, size_t size)
+{
+    snprintf(text, size, "%s:%d: backend \"%s\": address: '%s': %s", generation->config->file,
+             missing->address.line, missing->name, missing->address.host,
+             missing->trouble[0] != '\0' ? missing->trouble
+                                         : "the name servers do not answer in time");
+}
+
+/* Said when it changes. */
+static void note_trouble(const struct config *config, struct backend_config *backend,
+                         const char *trouble)
+{
+    if (strcmp(backend->trouble, trouble) == 0)
+        return;
+    snprintf(backend->trouble, sizeof backend->trouble, "%s", trouble);
+    if (backend->addresses.count == 0)
+        return; /* the generation does not come up, and says why */
+    if (trouble[0] != '\0')
+        log_warning("%s:%d: backend \"%s\": address: '%s': %s; its last addresses hold",
+                    config->file, backend->address.line, backend->name, backend->address.host,
+                    trouble);
+    else
+        log_info("%s:%d: backend \"%s\": address: '%s' is found again", config->file,
+                 backend->address.line, backend->name, backend->address.host);
+}
+
+static void take_answer(struct generation *generation, struct resolver_answer *answer)
+{
+    struct config *config = generation->config;
+    answer->reason[sizeof answer->reason - 1] = '\0';
+    if (answer->backend >= config->backend_count || answer->addresses.count > SERVER_ADDRESSES_MAX)
+        return;
+    struct backend_config *backend = &config->backends[answer->backend];
+    bool another = answer->addresses.count > 0 &&
+                   !server_addresses_same(&answer->addresses, &backend->addresses);
+    if (another && backend->addresses.count > 0)
+        log_info("%s:%d: backend \"%s\": address: '%s' has other addresses now: %u of them",
+                 config->file, backend->address.line, backend->name, backend->address.host,
+                 answer->addresses.count);
+    if (another) {
+        backend->addresses = answer->addresses;
+        generation_send_servers(generation, answer->backend);
+    }
+    note_trouble(config, backend, answer->reason);
+}
+
+void names_ready(struct generation *generation)
+{
+    struct resolver_answer answer;
+    ssize_t length;
+    while ((length = recv(generation->names.socket, &answer, sizeof answer, MSG_TRUNC)) ==
+           (ssize_t)sizeof answer)
+        take_answer(generation, &answer);
+    if (length >= 0 || errno != EAGAIN) /* its end, which SIGCHLD tells */
+        epoll_ctl(generation->setup->epoll, EPOLL_CTL_DEL, generation->names.socket, NULL);
+}

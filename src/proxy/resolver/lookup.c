@@ -1,0 +1,162 @@
+#include "proxy/resolver/lookup.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+
+#define QUERY_TIMEOUT_MS 1000 /* of a server; the next try has twice as long */
+#define QUERY_TRIES 3
+/* What a server says is kept for at least and at most so long; a file's entries say nothing. */
+#define LIFE_LEAST NS_PER_S
+#define LIFE_MOST (3600 * NS_PER_S)
+#define LIFE_UNKNOWN (30 * NS_PER_S)
+#define PAUSE_LEAST NS_PER_S /* after a look that failed, doubled each time */
+#define PAUSE_MOST (30 * NS_PER_S)
+
+void lookup_init(struct lookup *lookup, const char *host, uint16_t port)
+{
+    *lookup = (struct lookup){.host = host, .status = -1};
+    snprintf(lookup->service, sizeof lookup->service, "%u", port);
+}
+
+static uint64_t life_of(const struct ares_addrinfo *found)
+{
+    uint64_t life = LIFE_MOST;
+    for (const struct ares_addrinfo_node *node = found->nodes; node != NULL; node = node->ai_next) {
+        uint64_t own = node->ai_ttl > 0 ? (uint64_t)node->ai_ttl * NS_PER_S : LIFE_UNKNOWN;
+        life = own < life ? own : life;
+    }
+    return life > LIFE_LEAST ? life : LIFE_LEAST;
+}
+
+static void note_answer(struct lookup *lookup, const struct ares_addrinfo *found, uint64_t now)
+{
+    struct server_addresses addresses = {0};
+    for (const struct ares_addrinfo_node *node = found->nodes; node != NULL; node = node->ai_next)
+        server_addresses_add(&addresses, node->ai_addr, node->ai_addrlen);
+    /* name servers turn the order; that alone is no change */
+    if (!server_addresses_same(&addresses, &lookup->addresses)) {
+        lookup->addresses = addresses;
+        lookup->changed = true;
+    }
+    lookup->changed |= lookup->status != ARES_SUCCESS;
+    lookup->status = ARES_SUCCESS;
+    lookup->pause = 0;
+    lookup->at = now + life_of(found);
+}
+
+/* Addresses that were good once are kept: to have none is worse than to have old ones. */
+static void note_failure(struct lookup *lookup, int status, uint64_t now)
+{
+    lookup->changed |= lookup->status != status;
+    lookup->status = status;
+    lookup->pause = lookup->pause == 0 ? PAUSE_LEAST : 2 * lookup->pause;
+    if (lookup->pause > PAUSE_MOST)
+        lookup->pause = PAUSE_MOST;
+    lookup->at = now + lookup->pause;
+}
+
+static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *found)
+{
+    (void)timeouts;
+    struct lookup *lookup = arg;
+    uint64_t now = clock_now();
+    if (!lookup->under_way)
+        return; /* the channel is being destroyed */
+    lookup->under_way = false;
+    if (status == ARES_SUCCESS && found->nodes != NULL)
+        note_answer(lookup, found, now);
+    else
+        note_failure(lookup, status == ARES_SUCCESS ? ARES_ENODATA : status, now);
+    if (found != NULL)
+        ares_freeaddrinfo(found);
+}
+
+static void close_channel(struct lookup *lookup)
+{
+    if (lookup->channel != NULL)
+        ares_destroy(lookup->channel);
+    lookup->channel = NULL;
+}
+
+/* A new channel each time, which reads the system's settings as they are by now. */
+static void begin(struct lookup *lookup, uint64_t now)
+{
+    struct ares_options options = {.timeout = QUERY_TIMEOUT_MS, .tries = QUERY_TRIES};
+    const struct ares_addrinfo_hints hints = {
+        .ai_flags = ARES_AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    int status = ares_init_options(&lookup->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+    if (status != ARES_SUCCESS) {
+        lookup->channel = NULL;
+        note_failure(lookup, status, now);
+        return;
+    }
+    lookup->under_way = true;
+    ares_getaddrinfo(lookup->channel, lookup->host, lookup->service, &hints, answered, lookup);
+}
+
+void lookup_tick(struct lookup *lookup, uint64_t now)
+{
+    if (lookup->under_way)
+        ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    if (lookup->under_way)
+        return;
+    close_channel(lookup);
+    if (now >= lookup->at)
+        begin(lookup, now);
+}
+
+size_t lookup_sockets(const struct lookup *lookup, struct pollfd *polls)
+{
+    ares_socket_t sockets[LOOKUP_SOCKETS];
+    size_t count = 0;
+    if (!lookup->under_way)
+        return 0;
+    int wanted = ares_getsock(lookup->channel, sockets, LOOKUP_SOCKETS);
+    for (int i = 0; i < LOOKUP_SOCKETS; i++) {
+        short events = (short)((ARES_GETSOCK_READABLE(wanted, i) ? POLLIN : 0) |
+                               (ARES_GETSOCK_WRITABLE(wanted, i) ? POLLOUT : 0));
+        if (events != 0)
+            polls[count++] = (struct pollfd){.fd = sockets[i], .events = events};
+    }
+    return count;
+}
+
+void lookup_ready(struct lookup *lookup, const struct pollfd *poll)
+{
+    if (!lookup->under_way || poll->revents == 0)
+        return;
+    bool writable = (poll->revents & POLLOUT) != 0;
+    bool readable = (poll->revents & ~POLLOUT) != 0;
+    ares_process_fd(lookup->channel, readable ? poll->fd : ARES_SOCKET_BAD,
+                    writable ? poll->fd : ARES_SOCKET_BAD);
+}
+
+uint64_t lookup_deadline(const struct lookup *lookup, uint64_t now)
+{
+    struct timeval room;
+    if (!lookup->under_way)
+        return lookup->at;
+    const struct timeval *left = ares_timeout(lookup->channel, NULL, &room);
+    if (left == NULL)
+        return UINT64_MAX;
+    return now + (uint64_t)left->tv_sec * NS_PER_S + (uint64_t)left->tv_usec * NS_PER_US;
+}
+
+const char *lookup_reason(int status)
+{
+    switch (status) {
+    case ARES_ENOTFOUND:
+        return "there is no such name";
+    case ARES_ENODATA:
+        return "the name has no address";
+    case ARES_ETIMEOUT:
+        return "the name servers do not answer";
+    case ARES_ECONNREFUSED:
+        return "the name servers cannot be reached";
+    default:
+        return ares_strerror(status);
+    }
+}
