@@ -43,6 +43,7 @@ static void text_for_immured(void **state)
     assert_string_equal(text, "threads = 3\n"
                               "yield = 'yes'\n"
                               "backend = 'slow'\n"
+                              "verify = 'all'\n"
                               "ticket-secret-file = '/k/secret'\n"
                               "ticket-epoch = 90000ms\n"
                               "log = 'json'\n"
