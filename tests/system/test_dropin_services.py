@@ -80,6 +80,8 @@ class Lighttpd(dropin_servers.Https, ServiceTests, dropin.DropIn):
         super().set_up_server()
         self.edit("/etc/lighttpd/lighttpd.conf", ("= 80\n", f"= {harness.free_port()}\n"))
         self.write("/var/www/html/index.html", "served\n")
+        self.write("/etc/lighttpd/conf-enabled/00-test.conf",  # from 1.4.77 on it begins with 1.3
+                   'ssl.openssl.ssl-conf-cmd = ("MinProtocol" => "TLSv1.2")\n')
         self.run_as("/usr/sbin/lighttpd", "-D", "-f", "/etc/lighttpd/lighttpd.conf", reload=signal.SIGUSR1)
 
 
@@ -270,17 +272,21 @@ class Dovecot(ServiceTests, dropin_servers.ChrootServerTests, dropin_servers.Lat
     CERTIFICATE = "/etc/dovecot/private/example.org.crt"
     PORT = "993"
     WORKERS = "imap-login"
-    KEYS_MISMATCH = "Key is for a different cert than ssl_cert"
+    KEYS_MISMATCH = "is for a different cert"
     SENT = b"a CAPABILITY\r\n"
     REPLY = b"a OK "
 
     def set_up_server(self):
         super().set_up_server()
+        with open(self.path_of("/etc/dovecot/conf.d/10-ssl.conf"), encoding="utf-8") as file:
+            lists = "ssl_server_cert_file" in file.read()  # from 2.4 on
+        environment = f"OPENSSL_CONF = {self.environment['OPENSSL_CONF']}"
+        environment = f"{{\n{environment}\n}}" if lists else "= " + environment.replace(" ", "")
         self.write("/etc/dovecot/conf.d/99-test.conf", f"""
             base_dir = {self.path_of("/run/dovecot")}
             state_dir = {self.path_of("/var/lib/dovecot")}
             log_path = /dev/stderr
-            import_environment = OPENSSL_CONF={self.environment["OPENSSL_CONF"]}
+            import_environment {environment}
             service imap-login {{
                 inet_listener imap {{
                     port = 0
