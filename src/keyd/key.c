@@ -15,9 +15,8 @@
 #include "base/regular_file.h"
 #include "keyd/backend/provider_device.h"
 #include "keyd/files.h"
+#include "wire/limits.h"
 
-#define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 8192
 #define RSA_BITS_HEAVY 4096
 
 static const struct {
@@ -103,9 +102,9 @@ static bool find_in_device(struct key *key, const struct key_source *source, cha
 
 static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)
 {
-    if (key->bits < RSA_BITS_MIN || key->bits > RSA_BITS_MAX)
+    if (key->bits < WIRE_RSA_BITS_MIN || key->bits > WIRE_RSA_BITS_MAX)
         return refuse(error, size, "RSA of %d bits: only %d to %d are taken", key->bits,
-                      RSA_BITS_MIN, RSA_BITS_MAX);
+                      WIRE_RSA_BITS_MIN, WIRE_RSA_BITS_MAX);
     key->type = type;
     key->cost = key->bits < RSA_BITS_HEAVY ? COST_MEDIUM : COST_HEAVY;
     return true;

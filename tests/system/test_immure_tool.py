@@ -442,6 +442,23 @@ class WithoutImmured(ToolTest):
         self.assertEqual(self.immure("key", "reference", "--certificate", key.file, status=FAILED),
                          f"{key.file}: there is no certificate and no public key in it")
 
+    def test_no_reference_for_keys_that_immured_does_not_take(self):
+        for kind, options in (("RSA-1024", ["rsa:1024"]),
+                              ("secp256k1", ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"]),
+                              ("brainpoolP256r1", ["ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"]),
+                              ("ED448", ["ed448"])):
+            crt = os.path.join(self.directory, kind + ".crt")
+            openssl("req", "-x509", "-newkey", *options, "-nodes", "-keyout", crt + ".key", "-out", crt,
+                    "-subj", "/CN=localhost")
+            with self.subTest(kind=kind):
+                said = (f"its public key is {kind}; immured takes RSA and RSA-PSS of 2048 to 8192 bits, "
+                        "P-256, P-384, P-521, Ed25519, ML-DSA-44, ML-DSA-65 and ML-DSA-87")
+                self.assertEqual(self.immure("key", "reference", "--certificate", crt, status=FAILED),
+                                 f"{crt}: {said}")
+                spki = openssl("pkey", "-in", crt + ".key", "-pubout", "-outform", "DER").stdout
+                file = self.write("untaken.ref", reference("/nowhere/immured.sock", spki))
+                self.assertIn(f"wrong  {said}\n", self.immure("check", file, status=FAILED))
+
     def test_an_immured_that_is_none(self):
         key = Key("p-256")
         self.start_fake(keys=[(b"a\x1b[2J", key.spki, [wire.ECDSA_SHA256]), (b"b", key.spki, [])],

@@ -100,6 +100,9 @@ static void check_contents(struct report *report, const struct immure_reference 
             hex_encode(reference->key_id, sizeof reference->key_id, id), reference->socket);
     if (key.pkey == NULL)
         finding(report, EXIT_FAILED, "its public key is of a kind that is not known here");
+    else if (!public_key_is_taken(&key))
+        finding(report, EXIT_FAILED, "its public key is %s; immured takes %s", key.type,
+                public_keys_taken);
     if (memcmp(reference->key_id, key.id, sizeof key.id) == 0)
         finding(report, EXIT_GOOD, "the key id is that of its public key");
     else

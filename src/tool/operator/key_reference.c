@@ -29,7 +29,12 @@ static enum exit_status from_certificate(const struct options *options)
         complain("%s: %s", options->certificate, problem);
         return EXIT_FAILED;
     }
-    enum exit_status status = write_reference(options->socket, &key);
+    enum exit_status status = EXIT_FAILED;
+    if (public_key_is_taken(&key))
+        status = write_reference(options->socket, &key);
+    else
+        complain("%s: its public key is %s; immured takes %s", options->certificate, key.type,
+                 public_keys_taken);
     public_key_free(&key);
     return status;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "immure/reference.h"
+#include "wire/limits.h"
 #include "wire/scheme.h"
 
 static void describe(struct public_key *key)
@@ -111,6 +112,25 @@ void public_key_free(struct public_key *key)
     OPENSSL_free(key->spki);
     EVP_PKEY_free(key->pkey);
     *key = (struct public_key){0};
+}
+
+const char public_keys_taken[] = "RSA and RSA-PSS of 2048 to 8192 bits, P-256, P-384, P-521, "
+                                 "Ed25519, ML-DSA-44, ML-DSA-65 and ML-DSA-87";
+
+bool public_key_is_taken(const struct public_key *key)
+{
+    static const char *const types[] = {"P-256",     "P-384",     "P-521",    "Ed25519",
+                                        "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"};
+    if (key->pkey == NULL)
+        return false;
+    if (EVP_PKEY_is_a(key->pkey, "RSA") || EVP_PKEY_is_a(key->pkey, "RSA-PSS")) {
+        int bits = EVP_PKEY_get_bits(key->pkey);
+        return bits >= WIRE_RSA_BITS_MIN && bits <= WIRE_RSA_BITS_MAX;
+    }
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(key->type, types[i]) == 0)
+            return true;
+    return false;
 }
 
 bool public_key_same(const struct public_key *one, const struct public_key *other)

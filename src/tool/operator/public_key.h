@@ -27,6 +27,10 @@ const char *public_key_read(struct public_key *key, const char *file);
 /* All zeros is allowed. */
 void public_key_free(struct public_key *key);
 
+/* Whether immured takes such a key; if not, those that it takes are in `public_keys_taken`. */
+bool public_key_is_taken(const struct public_key *key);
+extern const char public_keys_taken[];
+
 bool public_key_same(const struct public_key *one, const struct public_key *other);
 /* Whether this TLS SignatureScheme may be used in TLS 1.3 with this key (RFC 8446, section 4.2.3).
  */
