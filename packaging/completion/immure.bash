@@ -18,19 +18,22 @@ _immure()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
-            --timeout | --certificate | --module | --count) ((++i)) ;;
+            --timeout | --certificate | --module | --into | --name | --count) ((++i)) ;;
             -*) ;;
             *) words+=("${COMP_WORDS[i]}") ;;
         esac
     done
 
     case $previous in
-        --socket | --certificate | --module)
+        --socket | --certificate | --module | --into)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
         --timeout)
             mapfile -t COMPREPLY < <(compgen -W "500ms 1s 5s 30s" -- "$current")
+            return ;;
+        --name)
+            mapfile -t COMPREPLY < <(compgen -W "openssl_conf nodejs_conf" -- "$current")
             return ;;
         --count)
             return ;;
@@ -42,7 +45,7 @@ _immure()
         "key list" | "key test"* | status) options="--socket --timeout --json --help" ;;
         "key reference"*) options="--socket --timeout --certificate --help" ;;
         top) options="--socket --timeout --json --count --help" ;;
-        openssl-config) options="--module --help" ;;
+        openssl-config) options="--module --into --name --help" ;;
         check*) options="--timeout --json --certificate --help" ;;
     esac
     # Options when one is begun; else what stands at their place.

@@ -132,6 +132,8 @@ class CommandLine(ToolTest):
             (["top", "--count", "-1"], '--count: "-1" is not a valid N'),
             (["openssl-config", "--module", "immure.so"],
              '--module: "immure.so" is not an absolute path that openssl.cnf can hold'),
+            (["openssl-config", "--name", "a b"], '--name: "a b" is not a valid NAME'),
+            (["status", "--into", "x"], "status does not take --into"),
         ):
             with self.subTest(arguments=arguments):
                 self.assertEqual(self.immure(*arguments, status=USAGE), complaint)
@@ -486,26 +488,114 @@ class WithoutImmured(ToolTest):
                          f"{self.path}: this user may not use immured")
 
 
+BASE = """\
+[provider_sect]
+base = base_sect
+default = default_sect
+[base_sect]
+activate = 1
+[default_sect]
+[other]
+name = value
+"""
+
+
 class OpensslConfig(ToolTest):
-    def test_the_snippet_alone_and_behind_a_configuration(self):
-        """With another provider's module, as only its place in the configuration is of interest."""
+    """With another provider's module, as only its place in the configuration is of interest."""
+
+    def setUp(self):
+        super().setUp()
         directory = re.search(r'"(.*)"', openssl("version", "-m").stdout.decode()).group(1)
-        module = os.path.join(directory, "legacy.so")
-        if not os.path.exists(module):
-            self.skipTest(f"no {module}")
-        snippet = self.immure("openssl-config", "--module", module)
-        before = ("openssl_conf = openssl_init\n[openssl_init]\nproviders = provider_sect\n"
-                  "[provider_sect]\nbase = base_sect\ndefault = default_sect\n[base_sect]\n"
-                  "activate = 1\n[default_sect]\n[other]\nname = value\n")
+        self.module = os.path.join(directory, "legacy.so")
+        if not os.path.exists(self.module):
+            self.skipTest(f"no {self.module}")
+
+    def config(self, *options):
+        return self.immure("openssl-config", "--module", self.module, *options)
+
+    def add_to(self, path, *options, status=GOOD):
+        """`immure openssl-config >> FILE`. What it complains of."""
+        with open(path, "a", encoding="utf-8") as out:
+            done = subprocess.run([harness.program_path("immure"), "openssl-config", "--module",
+                                   self.module, *options], stdout=out, stderr=subprocess.PIPE,
+                                  text=True, timeout=harness.LIMIT)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stderr
+
+    def assert_loads(self, path, *expected):
+        environment = {**os.environ, "OPENSSL_CONF": path}
+        listed = subprocess.run(["openssl", "list", "-providers"], env=environment, text=True,
+                                capture_output=True, timeout=harness.LIMIT, check=True)
+        self.assertEqual(re.findall(r"^  (\w+)$", listed.stdout, re.M), list(expected))
+        if "default" not in expected:
+            return  # it was not in force before, so nobody has asked for it
+        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256"],
+                       env=environment, capture_output=True, timeout=harness.LIMIT, check=True)
+
+    def test_the_snippet_alone_and_behind_a_configuration(self):
+        snippet = self.config()
+        before = "openssl_conf = openssl_init\n[openssl_init]\nproviders = provider_sect\n" + BASE
         for text, expected in ((snippet, ["default", "immure"]),
                                (before + snippet, ["base", "default", "immure"]),
                                (before + snippet + snippet, ["base", "default", "immure"])):
-            environment = {**os.environ, "OPENSSL_CONF": self.write("openssl.cnf", text)}
-            listed = subprocess.run(["openssl", "list", "-providers"], env=environment, text=True,
-                                    capture_output=True, timeout=harness.LIMIT, check=True)
-            self.assertEqual(re.findall(r"^  (\w+)$", listed.stdout, re.M), expected)
-            subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256"],
-                           env=environment, capture_output=True, timeout=harness.LIMIT, check=True)
+            self.assert_loads(self.write("openssl.cnf", text), *expected)
+
+    def test_added_to_a_configuration(self):
+        """Whatever its sections are called, and whatever there is of them already."""
+        with open("/etc/ssl/openssl.cnf", encoding="utf-8") as file:
+            stock = file.read()
+        for text, expected in (
+            (stock, ["default", "immure"]),
+            ("# nothing\n", ["default", "immure"]),
+            ("no = newline", ["default", "immure"]),
+            # sections that nobody has asked for
+            ("[openssl_init]\nproviders = x\n[x]\nlegacy = y\n[y]\nactivate = 1\n", ["default", "immure"]),
+            ("openssl_conf = a\n[a]\nproviders = provider_sect\n" + BASE, ["base", "immure"]),
+            ("openssl_conf = a\n[a]\nproviders = p\n[p]\ndefault = d\n[d]\n# activate = 1\n",
+             ["default", "immure"]),
+            ("openssl_conf = a\n[a]\nproviders = p\n[p]\ndefault = d\n[d]\nactivate = 1\n",
+             ["default", "immure"]),
+            ("openssl_conf = a\n[a]\nproviders = p\nalg_section = evp\n[p]\n[evp]\n", ["default", "immure"]),
+            ("openssl_conf = a\n[a]\n[immure_sect]\ntimeout = 1s\n", ["default", "immure"]),
+        ):
+            with self.subTest(text=text[:60]):
+                path = self.write("openssl.cnf", text)
+                whole = self.config("--into", path)
+                self.assertTrue(whole.startswith(text))
+                self.assertEqual(self.add_to(path), "")
+                self.assertEqual(read(path), whole)
+                self.assert_loads(path, *expected)
+                self.assertIn("\n[immure_sect]\nmodule = ", whole)
+                # Once is enough.
+                self.assertEqual(self.add_to(path), f"immure: note: {path} loads the provider already\n")
+                self.assertEqual(read(path), whole)
+
+    def test_property_queries_are_joined(self):
+        before = "openssl_conf = a\n[a]\nalg_section = evp\n[evp]\ndefault_properties = "
+        for value, joined in (("fips=no", "fips=no,?provider!=immure"), ("", "?provider!=immure")):
+            path = self.write("openssl.cnf", f"{before}{value}\n")
+            self.assertTrue(self.config("--into", path).endswith(
+                f"\n[evp]\ndefault_properties = {joined}\n"))
+            self.add_to(path)
+            self.assert_loads(path, "default", "immure")
+
+    def test_the_name_that_a_program_looks_for(self):
+        self.assertTrue(self.config("--name", "nodejs_conf").startswith(
+            "[default]\nnodejs_conf = openssl_init\n\n[openssl_init]\n"))
+        path = self.write("openssl.cnf", "openssl_conf = a\n[a]\nssl_conf = b\n")
+        self.assertIn("\n[default]\nnodejs_conf = a\n\n[a]\nproviders", self.config("--into", path, "--name",
+                                                                                    "nodejs_conf"))
+        self.add_to(path)
+        self.add_to(path, "--name", "nodejs_conf")
+        self.assertTrue(read(path).endswith("\n\n[default]\nnodejs_conf = a\n"))
+
+    def test_what_is_no_configuration(self):
+        path = self.write("openssl.cnf", "openssl_conf = a\n[a]\nnonsense\n")
+        self.assertEqual(self.immure("openssl-config", "--module", self.module, "--into", path,
+                                     status=FAILED), f"{path}:3: missing equal sign")
+        self.assertEqual(self.add_to(path, status=FAILED), f"immure: {path}:3: missing equal sign\n")
+        self.assertEqual(self.immure("openssl-config", "--module", self.module, "--into", "/nowhere/x",
+                                     status=FAILED), "/nowhere/x: No such file or directory")
 
     def test_a_module_that_is_not_there(self):
         result = subprocess.run([harness.program_path("immure"), "openssl-config", "--module",

@@ -213,6 +213,49 @@ class NoAlarm(ProviderTest):
         self.assertIn("signs for secp521r1 and x448, too (tls12-groups = all)", self.immured.log())
 
 
+POLICY = """\
+openssl_conf = default_conf
+
+[default_conf]
+ssl_conf = ssl_sect
+
+[ssl_sect]
+system_default = system_default_sect
+
+[system_default_sect]
+MinProtocol = TLSv1.3
+"""
+
+
+class SystemPolicy(ProviderTest):
+    """An openssl.cnf that has its own sections already, with what `immure openssl-config` makes of it."""
+
+    def configured(self, name):
+        path = os.path.join(self.directory, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(POLICY)
+        return path
+
+    def openssl_config(self, path, *options, mode):
+        with open(path, mode, encoding="ascii") as out:
+            subprocess.run([harness.program_path("immure"), "openssl-config", "--module",
+                            os.path.join(provider.MODULES, "immure.so"), *options], check=True, stdout=out,
+                           timeout=harness.LIMIT)
+
+    def test_policy_holds_and_provider_works(self):
+        key = Key("p-256")
+        self.start_immured(key)
+        appended, printed = self.configured("appended.cnf"), os.path.join(self.directory, "printed.cnf")
+        self.openssl_config(appended, mode="a")
+        self.openssl_config(printed, "--into", self.configured("system.cnf"), mode="w")
+        for path in (appended, printed):
+            with self.subTest(path=path):
+                server = self.serve(key, environment=dict(os.environ, OPENSSL_CONF=path))
+                self.shake_hands(key, clients.TLS13)
+                self.assert_no_handshake(key, version=clients.TLS12)
+                self.assertEqual(server.stop(), [])
+
+
 class PublicHalf(ProviderTest):
     def test_text_of_a_key(self):
         for kind in ("rsa-2048", "rsa-pss", "p-256", "ed25519"):
@@ -301,7 +344,10 @@ class Errors(ProviderTest):
 
     def test_no_signature_over_a_digest(self):
         key = Key("p-256")
-        self.start_immured(key)
+        self.start_immured(key, policy="any")
+        self.assert_openssl_fails("cms", "-sign", "-noattr", "-in", self.config, "-signer",
+                                  self.certificate(key).chain, "-inkey", self.reference(key),
+                                  says="immured signs whole messages, not digests")
         self.assert_openssl_fails("pkeyutl", "-sign", "-inkey", self.reference(key), "-in",
                                   key.file, says="immured signs whole messages, not digests")
 

@@ -24,10 +24,14 @@ const struct command commands[] = {
     {"top", NULL, OPTIONS_ASK | OPTION_COUNT, top_run, "watch the figures of immured live",
      "Shows each second what immured does: on a terminal until q or Ctrl-C is pressed, else as "
      "lines."},
-    {"openssl-config", NULL, OPTION_MODULE, openssl_config_run,
+    {"openssl-config", NULL, OPTION_MODULE | OPTION_INTO | OPTION_NAME, openssl_config_run,
      "print what openssl.cnf needs for the provider",
-     "Prints the sections of openssl.cnf that load the provider. They can be added to the end of "
-     "a configuration, or be one of their own."},
+     "Prints what loads the provider, to be added to the end of a configuration of OpenSSL, or to "
+     "be "
+     "one of its own. Where standard output is the end of a file (>> openssl.cnf), or a file is "
+     "named with --into, it goes into the sections that are in force there, so that everything "
+     "else "
+     "that they say stays in force. With --into the whole is printed, that file first."},
     {"check", "FILE", OPTION_TIMEOUT | OPTION_JSON | OPTION_CERTIFICATE, check_run,
      "check a key reference, or a configuration of immured",
      "Checks a key reference: that it parses, that immured is there and has the key, and that the "

@@ -26,7 +26,9 @@ enum option_bit {
     OPTION_JSON = 1 << 2,
     OPTION_CERTIFICATE = 1 << 3,
     OPTION_MODULE = 1 << 4,
-    OPTION_COUNT = 1 << 5
+    OPTION_COUNT = 1 << 5,
+    OPTION_INTO = 1 << 6,
+    OPTION_NAME = 1 << 7
 };
 
 struct options {
@@ -34,6 +36,8 @@ struct options {
     const char *socket;
     const char *certificate; /* file; NULL: not given */
     const char *module;      /* path of the provider; NULL: where libcrypto looks for it */
+    const char *into;        /* configuration; NULL: not given */
+    const char *name;        /* by which a program looks into openssl.cnf; NULL: not given */
     uint64_t timeout;        /* ns */
     uint64_t count;          /* 0: not given */
     bool json;

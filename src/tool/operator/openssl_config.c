@@ -1,45 +1,90 @@
 /*
  * immure openssl-config
  *
- * The provider `default` comes first and is activated by name, and ours stands behind a property
- * query: otherwise OpenSSL might fetch our EC keys for a key exchange, which they cannot do.
- * [default] is the name of the section that a configuration begins with, so the text may also stand
- * at the end of one: sections of the same name are one section, and Debian's openssl.cnf has three
- * of these.
+ * What is printed is for the end of a configuration, and made for that one: it goes into the
+ * sections that are in force there, so that the system's TLS policy, which stands in one of them,
+ * stays in force too.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "operator/command.h"
+#include "operator/config_merge.h"
 
 #define NOT_IN_A_VALUE "$\\\"'#\n"
+#define FILE_MAX (1 << 20) /* bytes */
 
-static const char config[] = "[default]\n"
-                             "openssl_conf = openssl_init\n"
-                             "\n"
-                             "[openssl_init]\n"
-                             "providers = provider_sect\n"
-                             "alg_section = algorithm_sect\n"
-                             "\n"
-                             "[provider_sect]\n"
-                             "default = default_sect\n"
-                             "immure = immure_sect\n"
-                             "\n"
-                             "[default_sect]\n"
-                             "activate = 1\n"
-                             "\n"
-                             "[immure_sect]\n"
-                             "module = %s\n"
-                             "activate = 1\n"
-                             "\n"
-                             "[algorithm_sect]\n"
-                             "default_properties = ?provider!=immure\n";
+struct file {
+    char name[PATH_MAX]; /* zeroed at first */
+    char *text;
+    size_t length;
+};
+
+/* NULL, or what is wrong. */
+static const char *file_read(struct file *file)
+{
+    FILE *in = fopen(file->name, "re");
+    if (in == NULL)
+        return strerror(errno);
+    file->text = malloc(FILE_MAX);
+    const char *problem = file->text == NULL ? strerror(errno) : NULL;
+    if (problem == NULL) {
+        file->length = fread(file->text, 1, FILE_MAX, in);
+        if (ferror(in))
+            problem = strerror(errno);
+        else if (file->length == FILE_MAX)
+            problem = "it is too long for a configuration";
+    }
+    fclose(in);
+    return problem;
+}
+
+/* Standard output is added to the end of a file that has something in it: `>> openssl.cnf`. */
+static bool output_is_file(struct file *file)
+{
+    struct stat status;
+    if (fstat(STDOUT_FILENO, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+        return false;
+    if (readlink("/proc/self/fd/1", file->name, sizeof file->name - 1) < 0)
+        snprintf(file->name, sizeof file->name, "%s", "standard output");
+    return true;
+}
+
+static enum exit_status write_into(const struct options *options, const struct file *file,
+                                   const char *module)
+{
+    struct config_merge merge = {.file = file->name,
+                                 .text = file->text != NULL ? file->text : "",
+                                 .length = file->length,
+                                 .name = options->name != NULL ? options->name : "openssl_conf",
+                                 .module = module};
+    char *added = config_merge(&merge);
+    if (added == NULL) {
+        complain("%s", merge.problem);
+        return EXIT_FAILED;
+    }
+    if (options->into != NULL)
+        fwrite(file->text, 1, file->length, stdout);
+    if (added[0] == '\0')
+        complain("note: %s loads the provider already", file->name);
+    else if (file->length > 0)
+        fputs(file->text[file->length - 1] == '\n' ? "\n" : "\n\n", stdout);
+    fputs(added, stdout);
+    free(added);
+    return EXIT_GOOD;
+}
 
 enum exit_status openssl_config_run(const struct options *options)
 {
-    char standard[4096];
+    char standard[PATH_MAX];
+    struct file file = {.text = NULL};
+    const char *problem = NULL;
     const char *module = options->module, *directory = OPENSSL_info(OPENSSL_INFO_MODULES_DIR);
     if (module == NULL) {
         snprintf(standard, sizeof standard, "%s/immure.so", directory != NULL ? directory : "");
@@ -51,6 +96,15 @@ enum exit_status openssl_config_run(const struct options *options)
     }
     if (access(module, R_OK) != 0)
         complain("note: %s: %s", module, strerror(errno));
-    printf(config, module);
-    return EXIT_GOOD;
+    if (options->into != NULL)
+        snprintf(file.name, sizeof file.name, "%s", options->into);
+    if (options->into != NULL || output_is_file(&file))
+        problem = file_read(&file);
+    enum exit_status status = EXIT_FAILED;
+    if (problem != NULL)
+        complain("%s: %s", file.name, problem);
+    else
+        status = write_into(options, &file, module);
+    free(file.text);
+    return status;
 }

@@ -11,6 +11,7 @@
 
 #define TIMEOUT_DEFAULT "5s"
 #define COUNT_MOST UINT64_C(1000000000)
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
 static const struct rule {
     enum option_bit bit;
@@ -24,6 +25,8 @@ static const struct rule {
     {OPTION_CERTIFICATE, "certificate", "FILE",
      "certificate or public key, PEM or DER, that the key belongs to"},
     {OPTION_MODULE, "module", "PATH", "path of the provider (immure.so where libcrypto looks)"},
+    {OPTION_INTO, "into", "FILE", "print this configuration, and what it lacks"},
+    {OPTION_NAME, "name", "NAME", "name to look for in it: nodejs_conf for node (openssl_conf)"},
     {OPTION_COUNT, "count", "N", "end after N lines (1 if standard output is no terminal)"},
 };
 #define RULE_COUNT (sizeof rules / sizeof rules[0])
@@ -46,6 +49,12 @@ static bool set(struct options *options, enum option_bit bit, const char *text)
     case OPTION_MODULE:
         options->module = text;
         return *text != '\0';
+    case OPTION_INTO:
+        options->into = text;
+        return *text != '\0';
+    case OPTION_NAME:
+        options->name = text;
+        return *text != '\0' && text[strspn(text, NAME_CHARACTERS)] == '\0';
     case OPTION_COUNT:
         errno = 0;
         options->count = strtoull(text, &end, 10);

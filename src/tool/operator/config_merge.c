@@ -1,0 +1,202 @@
+#include "operator/config_merge.h"
+
+#include <openssl/bio.h>
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NAME_MAX_LENGTH 128
+#define TOP "default" /* the name of the section that a configuration begins with */
+#define STANDARD_NAME "openssl_conf"
+#define OURS "immure"
+#define OWN_SECTION "immure_sect" /* settings that stand in one already are for the provider */
+#define PROPERTY "?provider!=immure"
+
+/* The names of the sections that matter, and which of the lines that lead to them are missing. */
+struct plan {
+    const char *init, *providers, *standard, *ours, *algorithms;
+    char own[4][NAME_MAX_LENGTH]; /* room for those that are new */
+    size_t own_count;
+    const char *properties; /* that hold so far; NULL: none */
+    bool adds_init, adds_providers, adds_standard, activates_standard, adds_ours;
+    bool adds_algorithms, adds_properties;
+};
+
+/* In this section itself: NCONF_get_string() would look in the first section, too. */
+static const char *value_of(const CONF *conf, const char *section, const char *name)
+{
+    const STACK_OF(CONF_VALUE) *values = NCONF_get_section(conf, section);
+    for (int i = 0; values != NULL && i < sk_CONF_VALUE_num(values); i++) {
+        const CONF_VALUE *value = sk_CONF_VALUE_value(values, i);
+        if (strcmp(value->name, name) == 0)
+            return value->value;
+    }
+    return NULL;
+}
+
+static CONF *parse(struct config_merge *merge, const char *text, size_t length)
+{
+    long line = 0;
+    CONF *conf = NCONF_new(NULL);
+    BIO *bio = BIO_new_mem_buf(text, (int)length);
+    bool loaded = conf != NULL && bio != NULL && NCONF_load_bio(conf, bio, &line) > 0;
+    BIO_free(bio);
+    if (loaded)
+        return conf;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(merge->problem, sizeof merge->problem, "%s:%ld: %s", merge->file, line,
+             reason != NULL ? reason : "it cannot be read");
+    ERR_clear_error();
+    NCONF_free(conf);
+    return NULL;
+}
+
+static bool is_off(const char *value)
+{
+    return strcmp(value, "0") == 0 || strcasecmp(value, "no") == 0 ||
+           strcasecmp(value, "off") == 0 || strcasecmp(value, "false") == 0;
+}
+
+/* As long as no provider is, OpenSSL activates `default` by itself. */
+static bool any_is_activated(const CONF *conf, const char *providers)
+{
+    const STACK_OF(CONF_VALUE) *values = NCONF_get_section(conf, providers);
+    for (int i = 0; values != NULL && i < sk_CONF_VALUE_num(values); i++) {
+        const char *activate = value_of(conf, sk_CONF_VALUE_value(values, i)->value, "activate");
+        if (activate != NULL && !is_off(activate))
+            return true;
+    }
+    return false;
+}
+
+/* The name of a section that there is not yet. */
+static const char *new_section(struct plan *plan, const CONF *conf, const char *name)
+{
+    char *own = plan->own[plan->own_count++];
+    snprintf(own, NAME_MAX_LENGTH, "%s", name);
+    for (unsigned i = 2; NCONF_get_section(conf, own) != NULL; i++)
+        snprintf(own, NAME_MAX_LENGTH, "%s_%u", name, i);
+    return own;
+}
+
+static void plan_make(struct plan *plan, const CONF *conf, const struct config_merge *merge)
+{
+    *plan = (struct plan){.init = value_of(conf, TOP, merge->name)};
+    if (plan->init == NULL) {
+        plan->adds_init = true;
+        plan->init = value_of(conf, TOP, STANDARD_NAME);
+    }
+    if (plan->init == NULL)
+        plan->init = new_section(plan, conf, "openssl_init");
+
+    plan->providers = value_of(conf, plan->init, "providers");
+    plan->adds_providers = plan->providers == NULL;
+    if (plan->adds_providers)
+        plan->providers = new_section(plan, conf, "provider_sect");
+    plan->activates_standard = !any_is_activated(conf, plan->providers);
+    plan->standard = value_of(conf, plan->providers, "default");
+    plan->adds_standard = plan->standard == NULL && plan->activates_standard;
+    if (plan->adds_standard)
+        plan->standard = new_section(plan, conf, "default_sect");
+    plan->ours = value_of(conf, plan->providers, OURS);
+    plan->adds_ours = plan->ours == NULL;
+    if (plan->adds_ours)
+        plan->ours = OWN_SECTION;
+
+    plan->algorithms = value_of(conf, plan->init, "alg_section");
+    plan->adds_algorithms = plan->algorithms == NULL;
+    if (plan->adds_algorithms)
+        plan->algorithms = new_section(plan, conf, "algorithm_sect");
+    plan->properties = value_of(conf, plan->algorithms, "default_properties");
+    plan->adds_properties = plan->properties == NULL || strstr(plan->properties, PROPERTY) == NULL;
+}
+
+/*
+ * The provider `default` comes first and is activated by name, and ours stands behind a property
+ * query: otherwise OpenSSL might fetch our EC keys for a key exchange, which they cannot do.
+ */
+static void write_provider(const struct plan *plan, const struct config_merge *merge, FILE *out)
+{
+    if (plan->adds_providers || plan->adds_algorithms)
+        fprintf(out, "[%s]\n", plan->init);
+    if (plan->adds_providers)
+        fprintf(out, "providers = %s\n", plan->providers);
+    if (plan->adds_algorithms)
+        fprintf(out, "alg_section = %s\n", plan->algorithms);
+    fprintf(out, "%s[%s]\n", plan->adds_providers || plan->adds_algorithms ? "\n" : "",
+            plan->providers);
+    if (plan->adds_standard)
+        fprintf(out, "default = %s\n", plan->standard);
+    fprintf(out, OURS " = %s\n\n", plan->ours);
+    if (plan->activates_standard)
+        fprintf(out, "[%s]\nactivate = 1\n\n", plan->standard);
+    fprintf(out, "[%s]\nmodule = %s\nactivate = 1\n", plan->ours, merge->module);
+    if (plan->adds_properties)
+        fprintf(out, "\n[%s]\ndefault_properties = %s%s" PROPERTY "\n", plan->algorithms,
+                plan->properties != NULL ? plan->properties : "",
+                plan->properties != NULL && plan->properties[0] != '\0' ? "," : "");
+}
+
+static char *plan_write(const struct plan *plan, const struct config_merge *merge)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return NULL;
+    if (plan->adds_init)
+        fprintf(out, "[" TOP "]\n%s = %s\n", merge->name, plan->init);
+    if (plan->adds_init && plan->adds_ours)
+        fputc('\n', out);
+    if (plan->adds_ours)
+        write_provider(plan, merge, out);
+    fclose(out);
+    return text;
+}
+
+/* Whether the whole says what it shall: names may have been written in ways that do not come back
+ * when they are written out again. */
+static bool is_in_force(struct config_merge *merge, const struct plan *plan, const char *added)
+{
+    char *whole = NULL;
+    int length = asprintf(&whole, "%.*s\n%s", (int)merge->length, merge->text, added);
+    CONF *conf = length > 0 ? parse(merge, whole, (size_t)length) : NULL;
+    const char *init = conf != NULL ? value_of(conf, TOP, merge->name) : NULL;
+    const char *providers = init != NULL ? value_of(conf, init, "providers") : NULL;
+    const char *ours = providers != NULL ? value_of(conf, providers, OURS) : NULL;
+    const char *module = ours != NULL ? value_of(conf, ours, "module") : NULL;
+    bool good = module != NULL && strcmp(init, plan->init) == 0 && strcmp(ours, plan->ours) == 0 &&
+                (!plan->adds_ours || strcmp(module, merge->module) == 0);
+    if (!good)
+        snprintf(
+            merge->problem, sizeof merge->problem,
+            "%s: nothing can be added to its section [%s]; write \"providers = provider_sect\" and "
+            "\"alg_section = algorithm_sect\" there, and then what `immure openssl-config` prints "
+            "without a file, but for its first section",
+            merge->file, plan->init);
+    NCONF_free(conf);
+    free(whole);
+    return good;
+}
+
+char *config_merge(struct config_merge *merge)
+{
+    struct plan plan;
+    CONF *conf = parse(merge, merge->text, merge->length);
+    if (conf == NULL)
+        return NULL;
+    plan_make(&plan, conf, merge);
+    char *added = plan_write(&plan, merge);
+    if (added == NULL)
+        snprintf(merge->problem, sizeof merge->problem, "out of memory");
+    if (added != NULL && added[0] != '\0' && !is_in_force(merge, &plan, added)) {
+        free(added);
+        added = NULL;
+    }
+    NCONF_free(conf);
+    return added;
+}
