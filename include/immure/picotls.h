@@ -48,7 +48,8 @@ struct immure_picotls_signer {
      * NULL: the handshake fails. */
     struct immure_client *(*client)(struct immure_picotls_signer *signer, ptls_t *tls,
                                     uint64_t *deadline);
-    /* NULL, or told of each reply before the completion callback, for logs and figures. */
+    /* NULL, or told of each reply before the completion callback, for logs and figures. It may free
+     * the connection, which then is not called back. */
     void (*told)(struct immure_picotls_signer *signer, ptls_t *tls,
                  const struct immure_signature *reply);
     void *data;

@@ -211,6 +211,36 @@ static void test_no_client(void **state)
     endpoint->signer.client = client_of;
 }
 
+static void free_when_told(struct immure_picotls_signer *signer, ptls_t *tls,
+                           const struct immure_signature *reply)
+{
+    (void)signer;
+    (void)reply;
+    struct picotls_pair *pair = *ptls_get_data_ptr(tls);
+    ptls_free(pair->server);
+    pair->server = ptls_new(&endpoints[0].server, 1); /* for close_pair() */
+}
+
+static void test_freed_when_told(void **state)
+{
+    (void)state;
+    struct endpoint *endpoint = &endpoints[0];
+    struct immure_client *client = immure_client_new(NULL);
+    struct peer peer;
+    peer_init(&peer, 100);
+    endpoint->signer.told = free_when_told;
+    struct picotls_pair *pair = open_between(&endpoint->server, &endpoint->client, client, 0);
+    assert_int_equal(run(&pair->pair), PROGRESS_WAITS);
+    peer_take(&peer, client, SIZE_MAX, clock_now());
+    sign(&peer, &peer.requests[0]);
+    assert_int_equal(peer_give(&peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(pair->pair.woken, 0);
+    endpoint->signer.told = told;
+    close_pair(&pair->pair);
+    peer_release(&peer);
+    immure_client_free(client);
+}
+
 /* The answer is there before the server asks to be told. */
 static void test_completed_before_the_callback(void **state)
 {
@@ -254,6 +284,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         SCENARIOS,
         cmocka_unit_test(test_no_client),
+        cmocka_unit_test(test_freed_when_told),
         cmocka_unit_test(test_completed_before_the_callback),
         cmocka_unit_test(test_a_key_of_no_known_type),
     };

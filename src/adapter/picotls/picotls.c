@@ -14,6 +14,8 @@ struct job {
     immure_request id;
     uint16_t scheme;
     bool done;
+    bool telling;   /* the application is being told of the reply, and may free the connection */
+    bool destroyed; /* it has */
     enum immure_error error;
     uint8_t *signature; /* owned */
     size_t length;
@@ -49,6 +51,10 @@ static const struct {
 static void job_destroy(ptls_async_job_t *self)
 {
     struct job *job = (struct job *)self;
+    if (job->telling) {
+        job->destroyed = true; /* answered() goes on with it */
+        return;
+    }
     /* The client may be gone if the request is done. */
     if (!job->done)
         immure_request_cancel(job->client, job->id);
@@ -80,10 +86,14 @@ static void answered(void *arg, const struct immure_signature *reply)
             job->length = reply->signature_length;
         }
     }
+    job->telling = true;
     if (job->signer->told != NULL)
         job->signer->told(job->signer, job->tls, reply);
-    if (job->wake != NULL)
-        job->wake(job->wake_data);
+    job->telling = false;
+    if (job->destroyed)
+        job_destroy(&job->super);
+    else if (job->wake != NULL)
+        job->wake(job->wake_data); /* the connection, and the job with it, may be freed here too */
 }
 
 /* Ours are few, and in our order of preference. 0: none in common. */
