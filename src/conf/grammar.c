@@ -72,9 +72,9 @@ void conf_describe_values(const struct conf_directive *directive, char *text, si
         length = (size_t)snprintf(text, size, "%ju to %ju", (uintmax_t)directive->least,
                                   (uintmax_t)directive->most);
     else if (type == &conf_duration || type == &conf_seconds)
-        snprintf(text, size, "%s to %s%s", duration_format(directive->least, least),
-                 duration_format(directive->most, most),
-                 type == &conf_seconds ? ", whole seconds" : "");
+        length = (size_t)snprintf(
+            text, size, "%s to %s%s", duration_format(directive->least, least),
+            duration_format(directive->most, most), type == &conf_seconds ? ", whole seconds" : "");
     for (const struct conf_choice *choice = directive->choices;
          choice != NULL && choice->name != NULL && length < size; choice++) {
         const char *between = length == 0 ? "" : choice[1].name == NULL ? " or " : ", ";

@@ -31,12 +31,13 @@ struct conf_directive {
     const char *name;
     const struct conf_type *type;
     bool required;
-    const char *standard;              /* the default, as the file would write it; NULL: none */
-    uint64_t least, most;              /* of a number or duration */
-    const struct conf_choice *choices; /* ended by name NULL; of a number: names beside digits */
-    size_t offset, size;               /* of the field in the section's struct; no size of a list */
-    size_t count_offset;               /* of a list's size_t */
-    const char *text;                  /* what it means, in Markdown */
+    const char *standard; /* the default, as the file would write it; NULL: none */
+    uint64_t least, most; /* of a number or duration */
+    const struct conf_choice
+        *choices;        /* ended by name NULL; of a number or duration: names beside digits */
+    size_t offset, size; /* of the field in the section's struct; no size of a list */
+    size_t count_offset; /* of a list's size_t */
+    const char *text;    /* what it means, in Markdown */
 };
 
 struct conf_kind {

@@ -95,6 +95,8 @@ static bool store_duration(struct conf_store *store)
 {
     const struct conf_directive *directive = store->directive;
     uint64_t ns;
+    if (find_choice(store) != NULL)
+        return store_choice(store);
     if (!duration_parse(store->values[0].text, &ns) || ns < directive->least ||
         ns > directive->most || (directive->type == &conf_seconds && ns % NS_PER_S != 0))
         return conf_store_refuse_value(store);

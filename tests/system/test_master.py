@@ -84,12 +84,20 @@ class Processes(Master):
         self.assertNotEqual(proxy.immured(), immured)
 
     def test_master_killed(self):
-        """Nobody is left behind: the worker drains, and immured ends."""
-        proxy = self.start(top="drain-timeout = 500ms")
+        """Nobody is left behind: the worker finishes what it has, and immured ends; the ports are free at
+        once."""
+        proxy = self.start()
+        established = self.own(clients.connect(proxy.port))
         others = proc.children(proxy.pid)
         self.assertEqual(len(others), 2)
         proxy.expected_status = -signal.SIGKILL
         proxy.signal(signal.SIGKILL)
+        for port in (proxy.port, proxy.admin_port):
+            harness.wait_until(lambda port=port: clients.refused(port), "a free port", limit=AT_ONCE)
+        clients.echo_once(established)
+        self.start_proxy_with(proxy.config, proxy.port, proxy.admin_port)
+        clients.echo_once(established)
+        established.close()
         harness.wait_until(lambda: not any(proc.alive(pid) for pid in others), "their end")
 
     def test_signals_that_the_starter_ignored_and_blocked(self):

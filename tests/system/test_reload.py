@@ -145,11 +145,57 @@ class Reload(harness.SystemTest):
         load.stop()
         self.assertEqual(load.failures, [])
 
-    def test_drain_time_is_limited(self):
-        proxy = self.start(top="drain-timeout = 300ms")
+    def test_nobody_is_cut(self):
+        """By default; and what has drained is gone."""
+        proxy = self.start(top="drain-timeout = 100ms")
         established = self.own(clients.connect(proxy.port))
         first = proxy.worker()
+        self.configure([self.new], top="drain-timeout = 100ms")
+        self.reload()
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            clients.echo_once(established)
+            time.sleep(0.05)
+        established.close()
+        harness.wait_until(lambda: not proc.alive(first), "the old worker's end")
+
+    def test_old_workers_are_bounded(self):
+        """Each of them has a client that stays; the oldest ends first, and says so."""
+        options = {"top": "reload-workers = 2"}
+        proxy = self.start(**options)
+        clients_of = []
+        for turn in range(4):
+            clients_of.append(self.own(clients.connect(proxy.port)))
+            self.configure([self.new if turn % 2 else self.old], **options)
+            self.reload()
+        for connection in clients_of[:2]:
+            with self.assertRaises(OSError):
+                while True:
+                    clients.echo_once(connection)
+                    time.sleep(0.01)
+        for connection in clients_of[2:]:
+            clients.echo_once(connection)
+        self.assertEqual(proxy.log().count("more than 2 old workers drain (reload-workers): the oldest"), 2)
+        harness.wait_until(lambda: sum(proc.title(pid) == "immure-proxy: worker"
+                                       for pid in proc.children(proxy.pid)) == 3, "three workers")
+
+    def test_the_end_is_for_old_workers_too(self):
+        proxy = self.start(top="drain-timeout = 300ms")
+        established = self.own(clients.connect(proxy.port))
         self.configure([self.new], top="drain-timeout = 300ms")
+        self.reload()
+        proxy.signal(signal.SIGTERM)
+        with self.assertRaises(OSError):
+            while True:
+                clients.echo_once(established)
+                time.sleep(0.01)
+        self.assertEqual(proxy.wait(), 0)
+
+    def test_drain_time_is_limited(self):
+        proxy = self.start(top="reload-drain-timeout = 300ms")
+        established = self.own(clients.connect(proxy.port))
+        first = proxy.worker()
+        self.configure([self.new], top="reload-drain-timeout = 300ms")
         begin = time.monotonic()
         self.reload()
         with self.assertRaises(OSError):

@@ -94,8 +94,10 @@ struct config {
     unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget; /* of one loop turn */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
-    uint64_t half_close_timeout; /* after one direction has ended */
-    uint64_t drain_timeout;      /* after TERM, or for the old worker after HUP */
+    uint64_t half_close_timeout;   /* after one direction has ended */
+    uint64_t drain_timeout;        /* after TERM and USR2 */
+    uint64_t reload_drain_timeout; /* for the old worker after HUP; 0: no limit */
+    unsigned reload_workers;       /* that may drain at a time */
 
     struct frontend_config *frontends;
     size_t frontend_count;

@@ -43,6 +43,7 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 };
 
 static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
+static const struct conf_choice no_limit[] = {{"none", 0}, {NULL, 0}};
 static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct conf_choice signing_modes[] = {{"async", SIGNING_ASYNC},
                                                    {"sync", SIGNING_SYNC},
@@ -143,8 +144,15 @@ static const struct conf_directive directives[] = {
      .text = "How long one direction may go on with nothing to carry after the other has ended."},
     {SECTION_TOP, "drain-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, drain_timeout),
-     .text = "How long established connections may go on after TERM, or in the old worker after "
-             "HUP."},
+     .text = "How long established connections may go on after TERM and USR2."},
+    {SECTION_TOP, "reload-drain-timeout", &conf_duration, .standard = "none", .least = NS_PER_MS,
+     .most = DURATION_MAX, .choices = no_limit, CONF_FIELD(struct config, reload_drain_timeout),
+     .text = "How long established connections may go on in the old worker after HUP. `none`: as "
+             "long as they last."},
+    {SECTION_TOP, "reload-workers", &conf_number, .standard = "8", .least = 1, .most = WORKERS_MAX,
+     CONF_FIELD(struct config, reload_workers),
+     .text = "Old workers that may drain at a time. When there are more, the oldest ends, and the "
+             "log says so. Each has its own memory, and an `immured`."},
 
     {SECTION_FRONTEND, "listen", &type_listen_list,
      CONF_LIST(struct frontend_config, listen, listen_count), .required = true,

@@ -382,7 +382,7 @@ void generation_drain(struct generation *generation, uint64_t deadline)
 {
     const struct control_message message = {.type = CONTROL_DRAIN, .deadline = deadline};
     generation->state = GENERATION_DRAINING;
-    generation->deadline = deadline + GRACE;
+    generation->deadline = deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX;
     send_all(generation, &message, generation->control_count);
     names_stop(generation);
     release_sockets(generation);

@@ -80,8 +80,8 @@ void generation_free(struct generation *generation);
 
 /* It is up: its sockets begin to listen. False, with *error filled, if they cannot. */
 bool generation_listen(struct generation *generation, struct conf_error *error);
-/* Accept no more, end what is open by `deadline`. Sockets that no other generation has are closed.
- */
+/* Accept no more, end what is open by `deadline` (UINT64_MAX: as it ends by itself). Sockets that
+ * no other generation has are closed. Again: by another deadline. */
 void generation_drain(struct generation *generation, uint64_t deadline);
 /* End now; for one that did not come up, and when there is no patience left. */
 void generation_discard(struct generation *generation);

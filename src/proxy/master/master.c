@@ -163,6 +163,26 @@ static void refuse_pending(struct master *master, const char *reason)
     discard_pending(master);
 }
 
+/* The oldest are in front. */
+static void bound_leaving(struct master *master)
+{
+    unsigned count = 0, most = master->current->config->reload_workers;
+    list_for_each(node, &master->leaving) count++;
+    list_for_each(node, &master->leaving)
+    {
+        struct generation *generation = list_entry(node, struct generation, node);
+        if (count-- <= most)
+            return;
+        if (generation->deadline != UINT64_MAX)
+            continue; /* it ends by itself */
+        log_warning(
+            "more than %u old workers drain (reload-workers): the oldest (pid %d) ends, and "
+            "with it the connections that it has",
+            most, (int)generation->worker.pid);
+        generation_drain(generation, clock_now());
+    }
+}
+
 static void take_over(struct master *master)
 {
     struct conf_error error;
@@ -183,8 +203,10 @@ static void take_over(struct master *master)
     }
     say_ready(master);
     if (old != NULL) {
-        generation_drain(old, clock_now() + next->config->drain_timeout);
+        uint64_t time = next->config->reload_drain_timeout;
+        generation_drain(old, time > 0 ? clock_now() + time : UINT64_MAX);
         leave(master, old);
+        bound_leaving(master);
     }
 }
 
@@ -214,14 +236,19 @@ static void advance(struct master *master)
     }
 }
 
-/* Current connections have their time; no others come. */
+/* Open connections have their time, in old workers too; no others come. */
 static void drain(struct master *master, const char *why)
 {
-    uint64_t time = master->current->config->drain_timeout;
+    uint64_t time = master->current->config->drain_timeout, deadline = clock_now() + time;
     log_info("%s: open connections have %" PRIu64 " ms", why, time / NS_PER_MS);
-    generation_drain(master->current, clock_now() + time);
     leave(master, master->current);
     master->current = NULL;
+    list_for_each(node, &master->leaving)
+    {
+        struct generation *generation = list_entry(node, struct generation, node);
+        if (generation->deadline > deadline)
+            generation_drain(generation, deadline);
+    }
 }
 
 /* ---- the next master ---- */

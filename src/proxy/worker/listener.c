@@ -26,6 +26,8 @@ static void wait_for_master(struct listener *listener)
 static void listener_ready(struct watch *watch, uint32_t events)
 {
     struct listener *listener = list_entry(watch, struct listener, watch);
+    if (listener->stopped)
+        return; /* earlier in this turn */
     if (events & EPOLLHUP)
         wait_for_master(listener);
     else
@@ -95,5 +97,6 @@ void listener_stop(struct listener *listener)
     listener->stopped = true;
     timer_stop(&listener->rest);
     step_drop(&listener->step);
-    watch_want(&listener->thread->loop, &listener->watch, 0);
+    /* clients come to whoever else has the socket, and nobody keeps it from the next master */
+    watch_close(&listener->watch);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
@@ -240,6 +241,8 @@ static void wait_for_drain(struct worker *worker)
     }
     if (worker->admin != NULL)
         admin_stop(worker->admin);
+    if (worker->setup->admin_listener >= 0)
+        close(worker->setup->admin_listener); /* nobody is to be kept from it */
     for (unsigned i = 0; i < worker->thread_count; i++)
         pthread_join(worker->threads[i]->handle, NULL);
 }
