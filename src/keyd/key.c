@@ -1,11 +1,9 @@
 #include "keyd/key.h"
 
 #include <errno.h>
-#include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +13,7 @@
 #include "base/regular_file.h"
 #include "keyd/backend/provider_device.h"
 #include "keyd/files.h"
+#include "keyd/pem.h"
 #include "wire/limits.h"
 
 #define RSA_BITS_HEAVY 4096
@@ -51,16 +50,6 @@ static bool refuse(char *error, size_t size, const char *format, ...)
     return false;
 }
 
-static EVP_PKEY *parse_pem(const struct secret *pem, struct pass_phrase *phrase)
-{
-    BIO *bio = BIO_new_mem_buf(pem->bytes, (int)pem->length);
-    if (bio == NULL)
-        return NULL;
-    EVP_PKEY *pair = PEM_read_bio_PrivateKey(bio, NULL, pass_phrase_give, phrase);
-    BIO_free(bio);
-    return pair;
-}
-
 static bool read_pair(struct key *key, const struct key_source *source, char *error, size_t size)
 {
     struct secret pem = SECRET_INIT;
@@ -76,7 +65,7 @@ static bool read_pair(struct key *key, const struct key_source *source, char *er
         refuse(error, size, "%s: %s", source->pass_phrase_file, regular_file_reason(errno));
         goto out;
     }
-    key->pair = parse_pem(&pem, &phrase);
+    key->pair = pem_read_key(source->reader, &pem, pass_phrase_give, &phrase);
     good = key->pair != NULL;
     if (!good && phrase.wanted && source->pass_phrase_file == NULL)
         refuse(error, size, "%s: the key is encrypted, and no pass-phrase-file is given",

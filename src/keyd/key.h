@@ -29,6 +29,7 @@ struct backend;
 struct device;
 struct files;
 struct kind;
+struct pem_reader;
 
 struct key {
     uint8_t id[WIRE_KEY_ID_SIZE]; /* SHA-256 of spki */
@@ -66,6 +67,7 @@ struct key {
 struct key_source {
     const char *name, *location;
     const struct files *files;    /* which has those below */
+    struct pem_reader *reader;    /* of the next */
     const char *file;             /* PEM; NULL: the key is in a device */
     const char *uri;              /* where it is there */
     struct device *device;        /* of the backend provider:NAME; NULL: another */

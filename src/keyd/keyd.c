@@ -25,6 +25,7 @@
 #include "keyd/intake.h"
 #include "keyd/keyring.h"
 #include "keyd/options.h"
+#include "keyd/pem.h"
 #include "keyd/sandbox.h"
 #include "keyd/secret_memory.h"
 #include "keyd/server.h"
@@ -105,11 +106,12 @@ static void warn_of_policy(const struct key_config *config)
                     config->location, config->name);
 }
 
-static bool load_key(struct keyd *keyd, const struct key_config *config)
+static bool load_key(struct keyd *keyd, const struct key_config *config, struct pem_reader *reader)
 {
     struct key_source source = {.name = config->name,
                                 .location = config->location,
                                 .files = &keyd->files,
+                                .reader = reader,
                                 .file = config->file,
                                 .uri = config->uri,
                                 .pass_phrase_file = config->pass_phrase_file,
@@ -148,11 +150,15 @@ static bool load_key(struct keyd *keyd, const struct key_config *config)
 /* All of them, so that one run shows every mistake. */
 static bool load_keys(struct keyd *keyd)
 {
-    bool good = true;
+    struct pem_reader *reader = pem_reader_new();
+    bool good = reader != NULL;
     if (keyd->config.ecdsa_unverified)
         log_warning("ECDSA signatures leave without having been verified (verify = not-ecdsa)");
-    for (size_t i = 0; i < keyd->config.key_count; i++)
-        good &= load_key(keyd, &keyd->config.keys[i]);
+    if (!good)
+        log_error("out of memory");
+    for (size_t i = 0; reader != NULL && i < keyd->config.key_count; i++)
+        good &= load_key(keyd, &keyd->config.keys[i], reader);
+    pem_reader_free(reader);
     return good;
 }
 

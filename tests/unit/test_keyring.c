@@ -17,15 +17,20 @@
 #include "base/regular_file.h"
 #include "keyd/files.h"
 #include "keyd/keyring.h"
+#include "keyd/pem.h"
 
 #include "arena_fixture.h"
 
 static char folder[] = "/tmp/test_keyring_XXXXXX";
 static char file[64], phrase_file[64];
 
+/* One for all: each key is read after keys of other kinds, and after texts that are none. */
+static struct pem_reader *reader;
+
 static int set_up(void **state)
 {
     arena_make(state);
+    reader = pem_reader_new();
     assert_non_null(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/key.pem", folder);
     snprintf(phrase_file, sizeof phrase_file, "%s/phrase", folder);
@@ -35,6 +40,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    pem_reader_free(reader);
     unlink(file);
     unlink(phrase_file);
     return rmdir(folder);
@@ -70,6 +76,7 @@ static struct key *load_source(struct key_source *source)
     if (phrase != NULL)
         assert_true(files_add(&files, phrase, regular_file_open(phrase)));
     source->files = &files;
+    source->reader = reader;
     struct key *key = key_load(source, error, sizeof error);
     files_close(&files);
     return key;
