@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "wire/limits.h"
@@ -11,19 +13,20 @@
 
 /* What was seen, and about half as much again; pages that are never used cost nothing. */
 #define OF_LIBRARY (1024 * KIB)
-#define OF_KEY (48 * KIB)
-#define OF_THREAD (256 * KIB) /* without its stack; with the lanes of a batch */
-#define OF_CONTEXT (4 * KIB)  /* one to sign and one to verify; keyd/contexts.h */
-#define CONTEXTS_MAX 256      /* that a thread keeps */
+#define OF_KEY (48 * KIB)       /* of any kind up to RSA-4096, and ML-DSA */
+#define OF_KEY_LEAST (12 * KIB) /* of RSA-2048, EC or Ed25519 */
+#define OF_THREAD (256 * KIB)   /* without its stack; with the lanes of a batch */
+#define OF_CONTEXT (4 * KIB)    /* one to sign and one to verify; keyd/contexts.h */
+#define CONTEXTS_MAX 256        /* that a thread keeps */
 #define OF_PROVIDER (4096 * KIB)
 
-static size_t size_for(const struct config *config)
+static size_t size_for(const struct config *config, size_t of_key)
 {
     size_t contexts = config->key_count * WIRE_SCHEMES_MAX;
     if (contexts > CONTEXTS_MAX)
         contexts = CONTEXTS_MAX;
     size_t signers = config->threads + 2; /* the reserve, and the event loop */
-    size_t size = OF_LIBRARY + ARENA_STACK_LARGE + config->key_count * OF_KEY +
+    size_t size = OF_LIBRARY + ARENA_STACK_LARGE + config->key_count * of_key +
                   signers * (ARENA_STACK_SIGNER + OF_THREAD + contexts * OF_CONTEXT);
     for (size_t i = 0; i < config->provider_count; i++)
         size += config->providers[i].threads * (OF_PROVIDER + ARENA_STACK_LARGE);
@@ -42,6 +45,36 @@ static void raise_limit(size_t size)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+/* Whether so much of it can be had; what is not touched costs nothing. */
+static bool there_is(size_t size)
+{
+    enum secret_pages kind;
+    char reason[REPORT_TEXT_SIZE / 2];
+    void *pages = secret_pages_map(size, &kind, reason, sizeof reason);
+    if (pages != NULL)
+        munmap(pages, size);
+    return pages != NULL && kind == PAGES_SECRET;
+}
+
+/* What the limit leaves, if that is enough for keys of the usual kinds; else all, and what is
+ * lacking shows. */
+static size_t choose_size(const struct config *config)
+{
+    struct rlimit limit;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(config, OF_KEY);
+    raise_limit(size);
+    if (there_is(size) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
+        return size;
+    size_t room = (size_t)limit.rlim_cur / page * page;
+    if (room < size_for(config, OF_KEY_LEAST) || !there_is(room))
+        return size;
+    log_warning(
+        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu "
+        "KiB",
+        room / KIB, config->key_count, size / KIB);
+    return room;
 }
 
 static bool judge(const struct config *config, const struct arena *arena, const char *reason,
@@ -71,8 +104,7 @@ static bool judge(const struct config *config, const struct arena *arena, const 
 bool secret_memory_open(const struct config *config, struct arena *arena, struct report *report)
 {
     char reason[REPORT_TEXT_SIZE / 2] = "";
-    size_t size = size_for(config);
-    raise_limit(size);
+    size_t size = choose_size(config);
     if (!arena_open(size, arena, reason, sizeof reason)) {
         log_error("secret memory: %zu KiB: %s", size / KIB, strerror(errno));
         return false;

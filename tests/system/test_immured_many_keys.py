@@ -91,6 +91,27 @@ class ManyKeys(ServiceTest):
         self.assertEqual(run.wait(LIMIT), 0, run.log()[-2000:])
         self.assertTrue(re.search(f"is good: {KEYS} keys", run.log()), run.log()[-2000:])
 
+    @harness.needs_root("to be a user whose limits hold")
+    def test_little_memory_that_may_be_locked(self):
+        """Enough for P-256 keys, not for as many of any kind: it is used, and the log says what is lacking."""
+        count = 100
+        self.configure(*write_p256_keys(self.directory, count))
+        os.chmod(self.directory, 0o755)
+        program = harness.program_path("immured")
+        plain = self.start_program("immured", "--test", "--config", self.config)
+        plain.wait(LIMIT)
+        if "ORDINARY" in plain.log():
+            self.skipTest("there is no secret memory here")
+        for limit, said in ((8000, f"RLIMIT_MEMLOCK leaves room for 8000 KiB; {count} keys of any kind need"),
+                            (2000, "raise RLIMIT_MEMLOCK to")):
+            run = self.start_program(
+                "/bin/sh", "-c", f"ulimit -l {limit} && exec setpriv --reuid=65534 --regid=65534 --clear-groups "
+                                 f'"{program}" --test --config "{self.config}"')
+            self.assertEqual(run.wait(LIMIT), 0, run.log())
+            self.assertIn(said, run.log())
+            self.assertIn(f"is good: {count} keys", run.log())
+            self.assertEqual("ORDINARY" in run.log(), limit < 8000)
+
 
 if __name__ == "__main__":
     harness.main()
