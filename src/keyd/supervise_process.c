@@ -11,7 +11,8 @@
 #include "wire/message.h"
 
 #define START_LIMIT (60 * NS_PER_S)
-#define LEAVE_LIMIT (15 * NS_PER_S) /* it gives itself 10 s */
+#define START_LIMIT_FILE (20 * NS_PER_MS) /* and for each file, on a machine that is busy */
+#define LEAVE_LIMIT (15 * NS_PER_S)       /* it gives itself 10 s */
 
 /* WELCOME to it will say that the process serves. */
 static bool put_hello(int session)
@@ -54,7 +55,7 @@ struct key_process *key_process_start(const struct hand_over_process *setup,
     if (!started)
         return NULL;
     process->started = clock_now();
-    process->deadline = process->started + START_LIMIT;
+    process->deadline = process->started + START_LIMIT + names->count * START_LIMIT_FILE;
     return process;
 }
 

@@ -112,11 +112,14 @@ static int play_immured(char **argv)
         return 1;
     for (size_t i = 0; i < files.names.count; i++) {
         struct secret secret;
-        if (files_read(&files, files.names.names[i], 100, &secret))
+        if (files_read(&files, files.names.names[i], 100, &secret)) {
             dprintf(session, "%.*s\n", (int)secret.length, (const char *)secret.bytes);
-        else
+            secret_free(&secret);
+        } else {
             dprintf(session, "%s\n", strerror(errno));
+        }
     }
+    files_close(&files);
     return 42;
 }
 
