@@ -1,6 +1,7 @@
 /*
  * What else a message could be. TLS 1.2 has no context string: what ServerKeyExchange and a
- * client's CertificateVerify sign begins with bytes that the asker chooses. Each structure that is
+ * client's CertificateVerify sign begins with bytes that the asker chooses; and what TLS 1.3 signs
+ * ends with such. Each structure that is
  * signed elsewhere has bytes that it cannot do without, its marks; a message that has those of any
  * is refused, whatever else it is. docs/threat-model.md says why none can do without.
  *

@@ -216,7 +216,7 @@ static struct policy_refusal check_scheme(const struct policy_request *request, 
         return alarm("not a TLS handshake signature: TLS 1.2 does not have this scheme");
     if (scheme->key_type == WIRE_KEY_RSA_PSS && !policies[request->policy].pss_only_in_tls12)
         return refuse("keys of type RSA-PSS sign for TLS 1.2 only with the policy tls12-server");
-    return alarm(foreign_find(request->message, request->length));
+    return pass();
 }
 
 struct policy_refusal policy_check(const struct policy_request *request, struct ecdhe *ecdhe)
@@ -229,7 +229,9 @@ struct policy_refusal policy_check(const struct policy_request *request, struct 
         return refusal;
     if (!(policies[request->policy].forms & FORM(form)))
         return refuse(excluded[form]);
-    return check_scheme(request, form);
+    refusal = check_scheme(request, form);
+    return refusal.reason != NULL ? refusal
+                                  : alarm(foreign_find(request->message, request->length));
 }
 
 struct policy_refusal policy_check_decrypt(bool allowed, size_t modulus_size,
