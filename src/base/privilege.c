@@ -8,6 +8,30 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Whether this user namespace has the id (user_namespaces(7)). Where there is no /proc it is for
+ * the kernel to say, later. */
+static bool is_mapped(const char *map, id_t id)
+{
+    unsigned long long first, outside, count;
+    FILE *ranges = fopen(map, "re");
+    bool mapped = ranges == NULL;
+    while (!mapped && fscanf(ranges, "%llu %llu %llu", &first, &outside, &count) == 3)
+        mapped = id >= first && id - first < count;
+    if (ranges != NULL)
+        fclose(ranges);
+    return mapped;
+}
+
+static bool check_mapped(const char *user, const char *what, const char *map, id_t id, char *error,
+                         size_t size)
+{
+    if (is_mapped(map, id))
+        return true;
+    snprintf(error, size, "user %s: %s %u is not mapped in this user namespace: %s lacks it", user,
+             what, (unsigned)id, map);
+    return false;
+}
+
 bool privilege_find(const char *user, struct identity *identity, char *error, size_t size)
 {
     char *end;
@@ -34,7 +58,8 @@ bool privilege_find(const char *user, struct identity *identity, char *error, si
         snprintf(error, size, "user %s: is root, or in its group", user);
         return false;
     }
-    return true;
+    return check_mapped(user, "uid", "/proc/self/uid_map", identity->uid, error, size) &&
+           check_mapped(user, "gid", "/proc/self/gid_map", identity->gid, error, size);
 }
 
 /* What the kernel says now, and that it refuses the way back. */

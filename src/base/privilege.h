@@ -11,9 +11,9 @@ struct identity {
     gid_t gid;
 };
 
-/* `user`: a name from the password database, or a number that stands for the uid and the gid. Reads
- * /etc/passwd: call it before the file system is closed. False with one line in `error` (`size`
- * bytes). */
+/* `user`: a name from the password database, or a number that stands for the uid and the gid, which
+ * must be mapped in this user namespace. Reads /etc/passwd and /proc: call it before the file
+ * system is closed. False with one line in `error` (`size` bytes). */
 bool privilege_find(const char *user, struct identity *identity, char *error, size_t size);
 /*
  * The whole process (all its threads) becomes it. No supplementary groups are left, and it is tried

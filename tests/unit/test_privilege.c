@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,38 @@ static int drop_in_child(const char *user, uid_t expected)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    return file != NULL && fputs(text, file) >= 0 && fclose(file) == 0;
+}
+
+/* As `unshare -Ur` makes it. */
+static void a_namespace_with_root_alone(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        char error[256] = "", map[32];
+        struct identity identity;
+        snprintf(map, sizeof map, "0 %u 1\n", (unsigned)geteuid());
+        if (unshare(CLONE_NEWUSER) != 0 || !write_text("/proc/self/uid_map", map))
+            _exit(NOT_REALLY);
+        if (privilege_find("65533", &identity, error, sizeof error))
+            _exit(DROPPED);
+        _exit(strcmp(error, "user 65533: uid 65533 is not mapped in this user namespace: "
+                            "/proc/self/uid_map lacks it") == 0
+                  ? REFUSED
+                  : NO_REASON);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NOT_REALLY)
+        skip(); /* this machine allows no user namespaces */
+    assert_int_equal(WEXITSTATUS(status), REFUSED);
 }
 
 static void numbers_and_names(void **state)
@@ -72,6 +106,7 @@ static void without_root_only_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_namespace_with_root_alone),
         cmocka_unit_test(numbers_and_names),
         cmocka_unit_test(refused),
         cmocka_unit_test(without_root_only_itself),
