@@ -33,6 +33,19 @@ static bool store_backend(struct conf_store *store)
     return known ? conf_text.store(store) : conf_store_refuse_value(store);
 }
 
+/* Whoever binds an abstract name first has it, so that clients would ask a stranger while immured
+ * is down; and it has no mode. */
+static bool store_socket(struct conf_store *store)
+{
+    return store->values[0].text[0] != '@'
+               ? conf_text.store(store)
+               : conf_store_refuse(
+                     store, store->values[0].line,
+                     "%s: %s would be an abstract socket, whose name anybody can take "
+                     "and which has no mode; it must be a path",
+                     store->directive->name, store->values[0].text);
+}
+
 static bool store_text(struct conf_store *store)
 {
     return conf_text.store(store);
@@ -46,6 +59,8 @@ static const struct conf_type type_backend = {.values =
                                                   "auto, openssl, multibuffer or provider:NAME",
                                               .store = store_backend,
                                               .clear = conf_clear_text};
+static const struct conf_type type_socket = {
+    .values = "path", .store = store_socket, .clear = conf_clear_text};
 static const struct conf_type type_file = {
     .values = "file", .store = store_text, .clear = conf_clear_text};
 static const struct conf_type type_uri = {
@@ -94,10 +109,11 @@ static const struct conf_directive directives[] = {
          "One more thread, of ordinary weight, steps in when that is no time at all. immure-proxy "
          "says "
          "`yes` to its own immured where `signing` is `async`."},
-    {SECTION_TOP, "listen", &conf_text, CONF_FIELD(struct config, listen),
+    {SECTION_TOP, "listen", &type_socket, CONF_FIELD(struct config, listen),
      .text = "Path of a unix stream socket to accept clients on. A stale file of an immured that "
              "is gone "
-             "is replaced. Only its owner may connect (mode 0600), or with any `allow-users` or "
+             "is replaced; one that was removed is made again at HUP. Only its owner may connect "
+             "(mode 0600), or with any `allow-users` or "
              "`allow-groups` anybody (0666), who is then let in or not by uid and groups. Has no "
              "effect "
              "where immured is given a socket: by systemd, or by `--listen-fd` or `--session-fd`."},

@@ -42,7 +42,9 @@ struct supervisor {
     char program[PATH_MAX];
     struct notify notify;
     int listener;
-    char *path; /* of the listening socket's file; NULL: it is the service manager's */
+    int next_listener; /* of the next edition, if the file of the other was removed; -1: the same */
+    char *path;        /* of the listening socket's file; NULL: it is the service manager's */
+    struct stat socket_file; /* which one that is */
     int signals;
     struct edition editions[EDITIONS];
     struct key_process *starting[EDITIONS]; /* of each; NULL: none */
@@ -76,6 +78,14 @@ static bool read_config(struct supervisor *supervisor, char **listen, struct con
     return good;
 }
 
+static bool know_file(struct supervisor *supervisor)
+{
+    if (lstat(supervisor->path, &supervisor->socket_file) == 0)
+        return true;
+    log_error("listen: %s: %s", supervisor->path, strerror(errno));
+    return false;
+}
+
 static bool open_listener(struct supervisor *supervisor, char *path)
 {
     if (!listen_activated(&supervisor->listener))
@@ -93,7 +103,43 @@ static bool open_listener(struct supervisor *supervisor, char *path)
     }
     supervisor->path = strdup(path);
     supervisor->listener = listen_unix(path, supervisor->editions[NEXT].mode);
-    return supervisor->listener >= 0 && supervisor->path != NULL;
+    return supervisor->listener >= 0 && supervisor->path != NULL && know_file(supervisor);
+}
+
+static bool is_our_file(const struct supervisor *supervisor)
+{
+    struct stat file;
+    return lstat(supervisor->path, &file) == 0 && file.st_dev == supervisor->socket_file.st_dev &&
+           file.st_ino == supervisor->socket_file.st_ino;
+}
+
+/* A file that somebody has removed is made again. What connects to it waits for the key process of
+ * the next edition; the one that serves goes on with the old socket. */
+static void renew_listener(struct supervisor *supervisor)
+{
+    if (supervisor->path == NULL || is_our_file(supervisor))
+        return;
+    supervisor->next_listener = listen_unix(supervisor->path, supervisor->editions[NEXT].mode);
+    if (supervisor->next_listener < 0)
+        return; /* the reason was logged */
+    know_file(supervisor);
+    log_warning("listen: %s was removed: it is made again", supervisor->path);
+}
+
+static void drop_next_listener(struct supervisor *supervisor)
+{
+    if (supervisor->next_listener >= 0 && is_our_file(supervisor))
+        unlink(supervisor->path); /* nobody would answer there */
+    descriptor_close(&supervisor->next_listener);
+}
+
+static void take_next_listener(struct supervisor *supervisor)
+{
+    if (supervisor->next_listener < 0)
+        return;
+    descriptor_close(&supervisor->listener);
+    supervisor->listener = supervisor->next_listener;
+    supervisor->next_listener = -1;
 }
 
 /* A mistake, and that it has no effect, are one line. */
@@ -142,6 +188,7 @@ static void restart_later(struct supervisor *supervisor, bool long_lived)
 static void refuse_next(struct supervisor *supervisor, const char *reason)
 {
     edition_drop(&supervisor->editions[NEXT]);
+    drop_next_listener(supervisor);
     log_error("%s is not taken over%s%s; the running configuration goes on", supervisor->file,
               reason != NULL ? ": " : "", reason != NULL ? reason : "");
     say_ready(supervisor);
@@ -173,10 +220,12 @@ static void start_failed(struct supervisor *supervisor, enum which which, const 
 static void start_process(struct supervisor *supervisor, enum which which)
 {
     struct edition *edition = &supervisor->editions[which];
+    bool renewed = which == NEXT && supervisor->next_listener >= 0;
     const struct hand_over_process setup = {.program = supervisor->program,
                                             .config = supervisor->file,
                                             .text = edition->text,
-                                            .listener = supervisor->listener};
+                                            .listener = renewed ? supervisor->next_listener
+                                                                : supervisor->listener};
     char reason[PATH_MAX + 64];
     supervisor->starting[which] = key_process_start(&setup, &edition->names, &edition->vault);
     if (supervisor->starting[which] != NULL)
@@ -211,10 +260,12 @@ static void reload(struct supervisor *supervisor)
     log_info("HUP: reading %s", supervisor->file);
     notify_send(&supervisor->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                 clock_now() / NS_PER_US);
-    if (check_reload(supervisor))
+    if (check_reload(supervisor)) {
+        renew_listener(supervisor);
         start_process(supervisor, NEXT);
-    else
+    } else {
         say_ready(supervisor);
+    }
 }
 
 /* With the key process that has just answered, and takes the place of all others. */
@@ -227,6 +278,7 @@ static void put_in_force(struct supervisor *supervisor)
     *edition = supervisor->editions[NEXT];
     supervisor->editions[NEXT] = EDITION_INIT;
     log_setup("immured", edition->log_level, edition->log_json);
+    take_next_listener(supervisor);
     if (supervisor->path != NULL && chmod(supervisor->path, edition->mode) != 0)
         log_warning("listen: %s: %s", supervisor->path, strerror(errno));
 }
@@ -503,6 +555,7 @@ int supervise(const char *config, const struct backend *const *backends)
     struct supervisor supervisor = {.file = config,
                                     .backends = backends,
                                     .listener = -1,
+                                    .next_listener = -1,
                                     .signals = -1,
                                     .editions = {EDITION_INIT, EDITION_INIT},
                                     .restart_at = UINT64_MAX,
@@ -517,6 +570,7 @@ int supervise(const char *config, const struct backend *const *backends)
     edition_drop(&supervisor.editions[IN_FORCE]);
     edition_drop(&supervisor.editions[NEXT]);
     descriptor_close(&supervisor.listener);
+    descriptor_close(&supervisor.next_listener);
     descriptor_close(&supervisor.signals);
     free(supervisor.path);
     return supervisor.status;

@@ -321,6 +321,49 @@ class Reload(ServiceTest):
         self.path = old
         self.assert_served(self.connect(), key)
 
+    def test_a_removed_socket_is_made_again(self):
+        key = Key("p-256")
+        self.start(section("k", key))
+        client = self.connect()
+        os.unlink(self.path)
+        # A configuration that is refused changes nothing, and leaves no socket where nobody answers.
+        self.reload('key "k" { file = "/nonexistent" }\n', said="is not taken over")
+        self.assertFalse(os.path.exists(self.path))
+        self.assert_served(client, key)
+        self.reload(section("k", key))
+        self.assertIn(f"listen: {self.path} was removed: it is made again", self.immured.log())
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        self.assert_served(self.connect(), key)
+        os.kill(key_process(self.immured), signal.SIGKILL)
+        harness.wait_until(lambda: self.count("serves") == 3, "another key process")
+        self.assert_served(self.connect(), key)
+        self.reload(section("k", key))
+        self.assertEqual(self.count("it is made again"), 2, "once for each HUP that found it gone")
+
+    def test_an_abstract_socket_is_refused(self):
+        self.configure(section("k", Key("p-256")))
+        with open(self.config, encoding="utf-8") as file:
+            text = file.read().replace(self.path, "@immured")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text)
+        immured = self.start_program("immured", "--config", self.config)
+        immured.expected_status = 1
+        self.assertEqual(immured.wait(), 1)
+        self.assertIn("conf:1: listen: @immured would be an abstract socket", immured.log())
+        self.assertNotIn("@immured", os.listdir(self.directory))
+
+    def test_root_of_a_namespace_that_has_no_other_user(self):
+        self.configure(section("k", Key("p-256")))
+        immured = self.start_program("immured", "--config", self.config,
+                                     starter=("unshare", "--user", "--map-root-user"))
+        immured.expected_status = 1
+        self.assertEqual(immured.wait(), 1)
+        if "unshare failed" in immured.log():
+            self.skipTest("this machine allows no user namespaces")
+        self.assertRegex(immured.log(), r"error: user \w+: uid \d+ is not mapped in this user namespace: "
+                                        r"/proc/self/uid_map lacks it\n")
+        self.assertEqual(immured.log().count(" error: "), 1, immured.log())
+
     def test_the_socket_opens_to_others(self):
         key = Key("p-256")
         self.start(section("k", key))

@@ -250,6 +250,10 @@ static const struct refusal {
      "nothing is taken from the environment here: '${' must be written as \"\\${\""},
     {"listen = \"x${HOME}\"\n" KEY, 1,
      "nothing is taken from the environment here: '${' must be written as \"\\${\""},
+    {"\nlisten = \"@name\"\n" KEY, 2,
+     "listen: @name would be an abstract socket, whose name anybody can take and which has no "
+     "mode; "
+     "it must be a path"},
     {"key a {\n file = f\n policy = tls\n}", 3,
      "policy must be tls-server, tls13-server, tls12-server, tls-client or any, not 'tls'"},
     {"key a { file = f\n decrypt = yes }", 2,
