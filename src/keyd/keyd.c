@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,12 +287,26 @@ static bool begin(struct keyd *keyd)
     return become_user(keyd);
 }
 
+/* A thread that a module starts would otherwise take TERM in its own way: the end at once, with
+ * nothing answered. It is server_init() that takes it. */
+static void block_signals(void)
+{
+    sigset_t taken;
+    sigemptyset(&taken);
+    sigaddset(&taken, SIGTERM);
+    sigaddset(&taken, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &taken, NULL);
+}
+
 static bool start(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    if (!take_files(keyd) ||
-        !providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
+    if (!take_files(keyd))
+        return false;
+    if (config->provider_count > 0)
+        block_signals();
+    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
