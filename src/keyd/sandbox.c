@@ -20,6 +20,7 @@
 #include "walls/filter.h"
 #include "walls/landlock.h"
 #include "walls/seal.h"
+#include "walls/threads.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
@@ -221,8 +222,22 @@ static bool follow(pid_t supervisor)
     return false;
 }
 
+/* Landlock and namespaces are each thread's own, and inherited by those that it starts. Unlike them
+ * the filter of system calls is put upon all threads, and so is the user. */
+static void note_threads(struct report *report)
+{
+    size_t count = threads_count(), others = count > 0 ? count - 1 : 0;
+    report_note(report, "threads", others == 0,
+                others == 0
+                    ? "none but the first before Landlock and namespaces"
+                    : "%zu of modules are outside of Landlock and namespaces; they have the "
+                      "list of system calls and the user",
+                others);
+}
+
 bool sandbox_isolate(unsigned threads, const int *more, struct report *report)
 {
+    note_threads(report);
     if (!allocator_settle(threads))
         return failed("threads");
     seal_code(report);

@@ -10,6 +10,7 @@
 #include <openssl/ec.h>
 #include <openssl/engine.h>
 #include <openssl/rsa.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -136,9 +137,29 @@ static int destroy(ENGINE *engine)
     return 1;
 }
 
+static void *wait_for_ever(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+/* As many as IMMURE_FAULTY_THREADS says, which live as long as the process. */
+static bool start_threads(void)
+{
+    const char *count = getenv("IMMURE_FAULTY_THREADS");
+    pthread_t thread;
+    for (int i = count != NULL ? atoi(count) : 0; i > 0; i--)
+        if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0 || pthread_detach(thread) != 0)
+            return false;
+    return true;
+}
+
 static int faulty_bind(ENGINE *engine, const char *id)
 {
     (void)id;
+    if (!start_threads())
+        return 0;
     control = map_control();
     rsa = RSA_meth_dup(RSA_PKCS1_OpenSSL());
     ec = EC_KEY_METHOD_new(EC_KEY_OpenSSL());

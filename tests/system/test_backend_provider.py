@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -13,7 +14,7 @@ import clients
 import harness
 import wire
 from certificates import Certificate, certificate
-from immured import ImmuredTest, Key, openssl
+from immured import ImmuredTest, Key, key_process, openssl
 
 PROVIDER, OPENSSL = 3, 1  # enum wire_backend
 IMMURED_UID = 65533       # where there is no user "immured"
@@ -86,11 +87,11 @@ class FaultyEngine(SoftwareKeys):
     FIELDS = ["fault", "faults", "delay", "hangs", "descriptor", "signatures", "in_flight",
               "most_in_flight"]  # struct control of tests/support/faulty_engine.h
 
-    def start(self, options=""):
+    def start(self, options="", threads=0):
         return self.start_device(f"""
             engine = "{harness.program_path("faulty_engine.so")}"
-            environment = {{"IMMURE_FAULTY_ENGINE={self.control.path}"}}
-            system-calls = {{"clock_nanosleep", "timerfd_create", "timerfd_settime"}}
+            environment = {{"IMMURE_FAULTY_ENGINE={self.control.path}", "IMMURE_FAULTY_THREADS={threads}"}}
+            system-calls = {{"clock_nanosleep", "timerfd_create", "timerfd_settime", "pause"}}
             {options}""")
 
     def test_all_schemes(self):
@@ -102,6 +103,29 @@ class FaultyEngine(SoftwareKeys):
                 reply = client.sign(key.id, scheme, wire.tls12_message())
                 self.assertEqual(reply.signed[0], PROVIDER)
                 self.assertTrue(key.verifies(scheme, wire.tls12_message(), reply.signed[3]))
+
+    def test_threads_that_the_module_starts(self):
+        """They are there before the walls are: it is said which of these they have."""
+        self.start()
+        self.assertNotIn("its module has started", self.immured.log())
+        self.assertNotIn("wall not there: threads", self.immured.log())
+        self.assertEqual(self.immured.stop(), [])
+        client = self.start(threads=3)
+        self.assertIn('provider "device": its module has started 3 threads, which neither Landlock nor the '
+                      "namespaces will hold", self.immured.log())
+        self.assertRegex(self.immured.log(), r"wall not there: threads: [34] of modules are outside of Landlock")
+        self.assertEqual(client.sign(self.ec.id, self.ec.tls13_scheme(), wire.tls13_message()).type, wire.SIGNED)
+        if not harness.SANITIZE:
+            pid = key_process(self.immured)
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/status", encoding="utf-8") as file:
+                    status = file.read()
+                self.assertRegex(status, r"\nSeccomp:\s+2\n", "the list of system calls")
+                self.assertRegex(status, r"\nNoNewPrivs:\s+1\n")
+                self.assertNotEqual(int(re.search(r"\nSigBlk:\s+(\w+)\n", status).group(1), 16) >>
+                                    signal.SIGTERM - 1 & 1, 0, "TERM is for the event loop")
+                if os.geteuid() == 0:
+                    self.assertNotRegex(status, r"\nUid:.*\b0\b", "none is root")
 
     def test_wrong_results_are_made_again(self):
         for fault in (RESULT, LENGTH):

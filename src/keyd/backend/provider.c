@@ -10,6 +10,7 @@
 #include "keyd/backend/provider_device.h"
 #include "keyd/backend/provider_module.h"
 #include "keyd/sample.h"
+#include "walls/threads.h"
 #include "wire/stats.h"
 
 struct provider {
@@ -70,6 +71,16 @@ static const struct backend template = {.number = WIRE_BACKEND_PROVIDER,
                                         .thread_free = provider_thread_free,
                                         .sign = provider_sign};
 
+/* What a module starts by itself is there before the walls are (keyd/sandbox.c). */
+static void tell_threads(const struct provider_config *config, size_t before)
+{
+    size_t now = threads_count();
+    if (now > before)
+        log_info("provider \"%s\": its module has started %zu thread%s, which neither Landlock nor "
+                 "the namespaces will hold; the list of system calls will",
+                 config->name, now - before, now - before == 1 ? "" : "s");
+}
+
 static bool provider_open(struct provider *provider, const struct provider_config *config,
                           const struct files *files)
 {
@@ -79,6 +90,7 @@ static bool provider_open(struct provider *provider, const struct provider_confi
     if (asprintf(&provider->name, PROVIDER_PREFIX "%s", config->name) < 0)
         provider->name = NULL;
     provider->backend.name = provider->name;
+    size_t threads = threads_count();
     if (provider->name != NULL &&
         provider_calls(config, provider->calls, calls, sizeof calls, reason, sizeof reason))
         provider->device = device_open(config, files, reason, sizeof reason);
@@ -87,6 +99,7 @@ static bool provider_open(struct provider *provider, const struct provider_confi
         return false;
     }
     log_info("provider \"%s\": immured may also make the system calls %s", config->name, calls);
+    tell_threads(config, threads);
     return true;
 }
 
