@@ -10,7 +10,7 @@ import harness
 import proc
 import rfc_messages
 import wire
-from immured import ImmuredTest, Key, key_process
+from immured import ImmuredTest, Key, key_process, openssl
 
 NOT_TLS = "not a TLS handshake signature: "
 
@@ -174,6 +174,72 @@ class Refusals(ImmuredTest):
             self.assert_ended(client, wire.E_FRAME_TYPE)
         self.assertEqual(self.second.stats()[6], before + 1)
         self.assertIn("session of uid", self.immured.log())
+
+
+class KeyKinds(ImmuredTest):
+    """A key is never used as one of another kind, nor with more bytes than it is for."""
+
+    SCHEMES = (0x0201, 0x0203, 0x0401, 0x0501, 0x0601, 0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, wire.ED25519, 0x0808,
+               *range(0x0809, 0x080C), *range(0x0904, 0x0907))
+
+    def test_every_scheme_with_every_other_kind(self):
+        keys = [Key(kind) for kind in ("rsa-2048", "rsa-pss", "p-256", "p-384", "ed25519")]
+        own = {"rsa-pss": [0x0809, 0x080A, 0x080B]}
+        self.start_immured(*keys, policy="any")
+        client = self.connect()
+        for key in keys:
+            schemes = own.get(key.kind) or key.schemes()
+            for scheme in self.SCHEMES:
+                with self.subTest(key=key.kind, scheme=hex(scheme)):
+                    reply = client.sign(key.id, scheme, wire.tls13_message())
+                    if scheme in schemes:
+                        self.assertEqual(reply.type, wire.SIGNED)
+                    else:
+                        self.assert_error(reply, wire.E_SCHEME)
+        for key in keys[:-1]:
+            self.assertEqual(client.sign(key.id, (own.get(key.kind) or key.schemes())[0], b"m").type, wire.SIGNED)
+
+    def test_decryption_with_every_other_kind(self):
+        keys = [Key(kind) for kind in ("rsa-pss", "p-256", "ed25519")]
+        rsa = Key("rsa-2048", more="decrypt = tls-rsa-key-exchange")
+        self.start_immured(rsa, *keys)
+        client = self.connect()
+        for key in keys:
+            for length in (1, 32, 64, 256, 1024):
+                self.assert_error(client.decrypt(key.id, b"\2" * length), wire.E_POLICY)
+        for length in (1, 48, 255, 257, 512, 1024):
+            self.assert_error(client.decrypt(rsa.id, b"\2" * length), wire.E_POLICY,
+                              "the ciphertext is not as long as the modulus")
+        for version in (0, 0x02FF, 0x0304, 0x7F1C, 0xBC87, 0xFEFE, 0xFEFC, 0xFFFF):
+            self.assert_error(client.decrypt(rsa.id, b"\2" * 256, version=version), wire.E_POLICY,
+                              "the client version is of no TLS that has RSA key exchange")
+        for version in (0x0300, 0x0301, 0x0302, 0x0303, 0xFEFF, 0xFEFD):
+            self.assertEqual(len(client.decrypt(rsa.id, b"\2" * 256, version=version)), 48)
+        self.assert_served(client, rsa)
+
+    def test_the_longest_message(self):
+        keys = [Key(kind) for kind in ("rsa-2048", "p-256", "ed25519")]
+        self.start_immured(*keys, policy="any")
+        for key in keys:
+            with self.connect() as client:
+                self.assertEqual(client.sign(key.id, key.schemes()[0], b"m" * 65000).type, wire.SIGNED)
+                client.send(wire.sign(7, key.id, key.schemes()[0], b"m" * 65001))
+                self.assert_ended(client, wire.E_FRAME_SIZE)
+        with self.connect() as client:
+            self.assert_served(client, keys[1])
+
+    def test_rsa_above_8192_bits(self):
+        """Of five primes, because two would take minutes."""
+        path = os.path.join(self.directory, "large.key")
+        openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:8448", "-pkeyopt",
+                "rsa_keygen_primes:5", "-out", path)
+        config = os.path.join(self.directory, "large.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f'key large {{ file = "{path}" }}\n')
+        program = self.start_program("immured", "--test", "--config", config)
+        program.expected_status = 1
+        self.assertEqual(program.wait(), 1)
+        self.assertIn("RSA of 8448 bits: only 2048 to 8192 are taken", program.log())
 
 
 class NeverReads(ImmuredTest):
