@@ -140,11 +140,32 @@ class Package(harness.SystemTest):
             self.assertIn("inactive", root.run("systemctl", "is-active", unit).stdout)
         for program in ("immured", "immure-proxy"):
             self.good(root, "tee", f"/etc/immure/{program}.conf", text=self.examples(root, program))
-        for check in (self.immured_serves, self.proxy_serves, self.services_are_upgraded):
+        for check in (self.immured_serves, self.proxy_serves, self.services_are_bounded,
+                      self.services_are_upgraded):
             with self.subTest(check=check.__name__):
                 check(root)
         self.remove(root)
         self.assertNotRegex(self.good(root, "ps", "-e", "-o", "comm"), r"immure")
+
+    def services_are_bounded(self, root):
+        """What systemd understood is told to the kernel, where that has a controller for it."""
+        total = int(self.good(root, "sh", "-c", "grep MemTotal: /proc/meminfo").split()[1]) * 1024
+        for unit, most in (("immured.service", 3 << 29), ("immure-proxy.service", total)):
+            self.good(root, "systemctl", "start", unit)
+            shown = dict(line.split("=", 1) for line in self.good(
+                root, "systemctl", "show", unit, "--property=MemoryMax,TasksMax,LimitNOFILE,LimitMEMLOCK,"
+                "LimitCORE,OOMPolicy,ControlGroup").splitlines())
+            self.assertEqual(shown["OOMPolicy"], "continue")
+            self.assertEqual(shown["LimitCORE"], "0")
+            self.assertEqual(shown["LimitMEMLOCK"], str(1 << 29))
+            self.assertLessEqual(int(shown["LimitNOFILE"]), 1 << 20)
+            self.assertLessEqual(int(shown["MemoryMax"]), most)
+            self.assertLessEqual(int(shown["TasksMax"]), 4096)
+            for name, property in (("memory.max", "MemoryMax"), ("pids.max", "TasksMax")):
+                path = f"/sys/fs/cgroup{shown['ControlGroup']}/{name}"
+                if root.run("test", "-e", path).returncode == 0:
+                    self.assertEqual(self.good(root, "cat", path).strip(), shown[property], path)
+        self.good(root, "systemctl", "stop", "immure-proxy")
 
     def immured_serves(self, root):
         self.good(root, "systemctl", "start", "immured.socket")
