@@ -116,10 +116,10 @@ class ChainProblems(harness.SystemTest):
             self.assertEqual(len(lines), times * len(texts), lines)
             for file, text in texts.items():
                 self.assertEqual(sum(f"{file}: {text}" in line for line in lines), times)
-            before = self.proxy.worker()
+            before = self.proxy.log().count("is in force")
             self.proxy.signal(signal.SIGHUP)
-            harness.wait_until(lambda: self.proxy.worker() not in (0, before), "a new worker")
-            harness.wait_until(self.proxy.ready, "the admin page of the new worker")
+            harness.wait_until(lambda before=before: self.proxy.log().count("is in force") > before,
+                               "the reload")
         for each in served:
             with clients.connect(self.proxy.port, name=each.names[0]) as connection:
                 clients.echo_once(connection)

@@ -5,6 +5,8 @@
 #ifndef PROXY_ADMIN_ADMIN_H
 #define PROXY_ADMIN_ADMIN_H
 
+#include <stdatomic.h>
+
 #include "proxy/config/config.h"
 #include "proxy/keyd_figures.h"
 #include "proxy/metrics.h"
@@ -15,9 +17,9 @@ struct certificate_info {
     const char *names;    /* DNS names, with ", " between */
     const char *key_type; /* "RSA-2048", "P-256" ... */
     const char *file;
-    uint64_t not_after; /* seconds since 1970 */
-    unsigned problems;  /* a bit for each enum chain_problem, when it was loaded */
-    char key_id[65];    /* hexadecimal */
+    uint64_t not_after;        /* seconds since 1970 */
+    _Atomic unsigned problems; /* a bit for each enum chain_problem; CHAIN_NO_KEY may change */
+    char key_id[65];           /* hexadecimal */
 };
 
 struct admin_setup {

@@ -129,7 +129,7 @@ unsigned status_certificate_problems(const struct status *status,
                                      const struct certificate_info *info)
 {
     unsigned expired = info->not_after < status->now;
-    return info->problems | expired << CHAIN_EXPIRED;
+    return atomic_load_explicit(&info->problems, memory_order_relaxed) | expired << CHAIN_EXPIRED;
 }
 
 double status_keyd(const struct status *status, const char *name)

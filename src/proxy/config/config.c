@@ -1,5 +1,6 @@
 #include "proxy/config/config.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <openssl/ssl.h>
 #include <sched.h>
@@ -7,12 +8,15 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/regular_file.h"
 #include "conf/document.h"
 #include "conf/text.h"
 #include "conf/value.h"
 #include "proxy/config/address.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/directives.h"
+
+#define CHAIN_FILE_MAX (1 << 20)
 
 struct load {
     struct config *config;
@@ -86,6 +90,17 @@ static bool check_key(struct load *load, const struct conf_section *section,
     return true;
 }
 
+/* Workers serve these bytes, whatever becomes of the file. */
+static bool read_chain(struct load *load, const struct conf_section *section,
+                       struct certificate_config *certificate)
+{
+    certificate->chain_bytes =
+        regular_file_read(certificate->chain, CHAIN_FILE_MAX, &certificate->chain_length);
+    return certificate->chain_bytes != NULL ||
+           conf_refuse(section, certificate->line, load->error, "chain %s: %s", certificate->chain,
+                       regular_file_reason(errno));
+}
+
 static bool fill_certificates(struct load *load, const struct conf_section *section,
                               struct frontend_config *frontend)
 {
@@ -102,7 +117,8 @@ static bool fill_certificates(struct load *load, const struct conf_section *sect
         struct certificate_config *certificate =
             &frontend->certificates[frontend->certificate_count++];
         certificate->line = conf_line(&inner);
-        if (!fill(load, &inner, certificate) || !check_key(load, &inner, certificate))
+        if (!fill(load, &inner, certificate) || !check_key(load, &inner, certificate) ||
+            !read_chain(load, &inner, certificate))
             return false;
     }
     return true;
@@ -310,8 +326,10 @@ struct config *config_load(const char *file, struct conf_error *error)
 
 static void frontend_clear(struct frontend_config *frontend)
 {
-    for (size_t i = 0; i < frontend->certificate_count; i++)
+    for (size_t i = 0; i < frontend->certificate_count; i++) {
         conf_clear(&proxy_grammar, SECTION_CERTIFICATE, &frontend->certificates[i]);
+        free(frontend->certificates[i].chain_bytes);
+    }
     conf_clear(&proxy_grammar, SECTION_FRONTEND, frontend);
     free(frontend->certificates);
     free(frontend->name);

@@ -42,8 +42,10 @@ struct address {
 };
 
 struct certificate_config {
-    char *chain; /* PEM: leaf first */
-    char *key;   /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *chain;       /* PEM: leaf first */
+    char *chain_bytes; /* what that file held when the configuration was read */
+    size_t chain_length;
+    char *key; /* PEM private key; read by immured only (or by the worker, in-process) */
     char *pass_phrase_file; /* NULL: not encrypted */
     char *policy;           /* "tls-server" ...: immured's */
     char *tls12_groups;     /* "common" or "all": immured's */

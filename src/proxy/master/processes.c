@@ -161,6 +161,7 @@ static int run_worker(const struct generation *generation, int *ends)
                                            config->admin.enabled ? sockets[total - 1] : -1,
                                        .controls = ends,
                                        .tickets = *generation->setup->tickets,
+                                       .again = generation->state == GENERATION_RUNNING,
                                        .started = generation->setup->started};
     int status = worker_run(&setup);
     free(threads);

@@ -47,10 +47,10 @@ static bool at_end_of_file(void)
 static bool read_chain(struct tls_certificate *certificate, const char *config_file,
                        OSSL_LIB_CTX *library, struct conf_error *error)
 {
-    const char *path = certificate->config->chain;
-    BIO *file = BIO_new_file(path, "r");
+    const struct certificate_config *config = certificate->config;
+    BIO *file = BIO_new_mem_buf(config->chain_bytes, (int)config->chain_length);
     if (file == NULL)
-        return fail(certificate, config_file, path, "cannot be read", error);
+        return fail(certificate, config_file, config->chain, "out of memory", error);
     certificate->leaf = read_certificate(file, library);
     certificate->chain = sk_X509_new_null();
     bool good = certificate->leaf != NULL && certificate->chain != NULL;
@@ -63,7 +63,8 @@ static bool read_chain(struct tls_certificate *certificate, const char *config_f
         good = sk_X509_push(certificate->chain, next) > 0;
     }
     BIO_free(file);
-    return good ? true : fail(certificate, config_file, path, "not a PEM certificate chain", error);
+    return good ||
+           fail(certificate, config_file, config->chain, "not a PEM certificate chain", error);
 }
 
 static bool set_kind(struct tls_certificate *certificate)

@@ -26,6 +26,7 @@ struct tls_certificate {
     EVP_PKEY *key;
     enum certificate_kind kind;
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
+    bool keyless; /* immured holds no key for it: known to the worker's main thread */
     char **names; /* DNS names in lower case: subjectAltName, else the common name */
     size_t name_count;
 };

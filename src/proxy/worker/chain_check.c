@@ -12,7 +12,8 @@ const char *const chain_problem_names[CHAIN_PROBLEM_COUNT] = {[CHAIN_EXPIRED] = 
                                                               [CHAIN_NOT_YET_VALID] =
                                                                   "not-yet-valid",
                                                               [CHAIN_MISORDERED] = "misordered",
-                                                              [CHAIN_MUST_STAPLE] = "must-staple"};
+                                                              [CHAIN_MUST_STAPLE] = "must-staple",
+                                                              [CHAIN_NO_KEY] = "no-key"};
 
 static unsigned check_times(const X509 *certificate)
 {

@@ -1,4 +1,4 @@
-/* What is odd about a certificate chain that can be served all the same. */
+/* What is wrong with a certificate of a configuration that is in force all the same. */
 #ifndef PROXY_WORKER_CHAIN_CHECK_H
 #define PROXY_WORKER_CHAIN_CHECK_H
 
@@ -9,13 +9,14 @@ enum chain_problem {
     CHAIN_NOT_YET_VALID,
     CHAIN_MISORDERED,  /* a certificate is not issued by the one that follows it */
     CHAIN_MUST_STAPLE, /* asks for a stapled OCSP response (RFC 7633), and none is served */
+    CHAIN_NO_KEY,      /* immured holds no key for it: whoever asks for its names is refused */
     CHAIN_PROBLEM_COUNT
 };
 
 /* "expired" ... */
 extern const char *const chain_problem_names[CHAIN_PROBLEM_COUNT];
 
-/* A bit for each problem now. `chain`: what follows the leaf. */
+/* A bit for each problem now, but for CHAIN_NO_KEY. `chain`: what follows the leaf. */
 unsigned chain_check(X509 *leaf, STACK_OF(X509) * chain);
 /* A sentence for the log, into `text`. */
 void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, size_t size);

@@ -14,6 +14,7 @@
 /* Our own immured may still be reading its keys. */
 #define KEYS_TIMEOUT (30 * NS_PER_S)
 #define FIGURES_TIMEOUT (300 * NS_PER_MS)
+#define LOOK_TIMEOUT (2 * NS_PER_S)
 
 struct held_keys {
     uint8_t (*ids)[IMMURE_KEY_ID_SIZE];
@@ -56,37 +57,80 @@ static bool is_held(const struct held_keys *held, const struct tls_certificate *
     return false;
 }
 
-static const struct tls_certificate *first_missing(const struct held_keys *held,
-                                                   const struct tls *tls)
+static void describe(const struct tls *tls, const struct tls_certificate *certificate, char *text,
+                     size_t size)
 {
-    for (size_t i = 0; i < tls->frontend_count; i++)
-        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
-            if (!is_held(held, &tls->frontends[i].certificates[j]))
-                return &tls->frontends[i].certificates[j];
-    return NULL;
+    char id[2 * IMMURE_KEY_ID_SIZE + 1];
+    snprintf(text, size, "%s:%d: certificate: immured holds %s private key for %s (key id %s)",
+             tls->setup->config->file, certificate->config->line, certificate->keyless ? "no" : "a",
+             certificate->config->chain, hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
 }
 
-bool keyd_watch_check(struct keyd_watch *watch, const struct config *config, const struct tls *tls,
-                      struct conf_error *error)
+/* Told when it changes. */
+static void note_keyless(const struct held_keys *held, const struct tls *tls,
+                         struct tls_certificate *certificate, bool tell)
 {
-    struct held_keys held = {0};
-    const struct tls_certificate *missing = NULL;
-    enum immure_error result =
-        immure_blocking_list(watch->link.blocking, KEYS_TIMEOUT, note_key, &held);
-    if (held.short_of_memory)
-        result = IMMURE_E_MEMORY;
-    if (result != IMMURE_OK) {
+    char text[sizeof((struct conf_error *)NULL)->text];
+    bool before = certificate->keyless;
+    certificate->keyless = !is_held(held, certificate);
+    if (!tell || certificate->keyless == before)
+        return;
+    describe(tls, certificate, text, sizeof text);
+    if (certificate->keyless)
+        log_error("%s: its names are not served", text);
+    else
+        log_info("%s again", text);
+}
+
+/* The first certificate that is keyless, or NULL. */
+static const struct tls_certificate *note_all(const struct held_keys *held, const struct tls *tls,
+                                              bool tell)
+{
+    const struct tls_certificate *first = NULL;
+    for (size_t i = 0; i < tls->frontend_count; i++)
+        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++) {
+            struct tls_certificate *certificate = &tls->frontends[i].certificates[j];
+            note_keyless(held, tls, certificate, tell);
+            if (first == NULL && certificate->keyless)
+                first = certificate;
+        }
+    return first;
+}
+
+static enum immure_error ask_for_keys(struct keyd_watch *watch, uint64_t timeout,
+                                      struct held_keys *held)
+{
+    *held = (struct held_keys){0};
+    enum immure_error result = immure_blocking_list(watch->link.blocking, timeout, note_key, held);
+    return held->short_of_memory ? IMMURE_E_MEMORY : result;
+}
+
+bool keyd_watch_check(struct keyd_watch *watch, const struct tls *tls, struct conf_error *error)
+{
+    struct held_keys held;
+    bool again = tls->setup->again;
+    enum immure_error result = ask_for_keys(watch, KEYS_TIMEOUT, &held);
+    const struct tls_certificate *missing =
+        result == IMMURE_OK ? note_all(&held, tls, again) : NULL;
+    if (result != IMMURE_OK)
         snprintf(error->text, sizeof error->text, "%s: cannot ask immured for its keys: %s",
-                 config->file, immure_error_text(result));
-    } else if ((missing = first_missing(&held, tls)) != NULL) {
-        char id[2 * IMMURE_KEY_ID_SIZE + 1];
-        snprintf(error->text, sizeof error->text,
-                 "%s:%d: certificate: immured holds no private key for %s (key id %s)",
-                 config->file, missing->config->line, missing->config->chain,
-                 hex_encode(missing->key_id, IMMURE_KEY_ID_SIZE, id));
-    }
+                 tls->setup->config->file, immure_error_text(result));
+    else if (missing != NULL)
+        describe(tls, missing, error->text, sizeof error->text);
     free(held.ids);
-    return result == IMMURE_OK && missing == NULL;
+    return result == IMMURE_OK && (missing == NULL || again);
+}
+
+bool keyd_watch_look(struct keyd_watch *watch, const struct tls *tls)
+{
+    struct held_keys held;
+    bool known = ask_for_keys(watch, LOOK_TIMEOUT, &held) == IMMURE_OK;
+    if (known)
+        note_all(&held, tls, true);
+    else
+        watch->uptime = UINT64_MAX; /* the next answer is another immured's, then */
+    free(held.ids);
+    return known;
 }
 
 struct first_tickets {
@@ -115,15 +159,29 @@ bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint
            IMMURE_OK;
 }
 
+struct figures_asked {
+    struct keyd_watch *watch;
+    bool another;
+};
+
 static void note_figures(void *arg, const struct immure_stat *stats, size_t count,
                          enum immure_error error)
 {
-    struct keyd_watch *watch = arg;
-    if (error == IMMURE_OK)
-        keyd_figures_set(&watch->figures, stats, count);
+    struct figures_asked *asked = arg;
+    if (error != IMMURE_OK)
+        return;
+    keyd_figures_set(&asked->watch->figures, stats, count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(stats[i].name, "uptime_seconds") != 0)
+            continue;
+        asked->another = stats[i].value <= asked->watch->uptime;
+        asked->watch->uptime = stats[i].value;
+    }
 }
 
-void keyd_watch_ask(struct keyd_watch *watch)
+bool keyd_watch_ask(struct keyd_watch *watch)
 {
-    immure_blocking_stats(watch->link.blocking, FIGURES_TIMEOUT, note_figures, watch);
+    struct figures_asked asked = {.watch = watch};
+    immure_blocking_stats(watch->link.blocking, FIGURES_TIMEOUT, note_figures, &asked);
+    return asked.another;
 }

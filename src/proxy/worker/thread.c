@@ -219,7 +219,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->keys.owner = thread;
     thread->keys.command = command;
     size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
-    thread->tls = tls_open(config, setup->tickets, setup->sessions, setup->number == 0, error);
+    thread->tls = tls_open(setup->tls, setup->number == 0, error);
     if (thread->tls != NULL && loop_open(&thread->loop) &&
         keylink_open(&thread->keys, setup->control, config->signing, requests) &&
         take_servers(thread) && open_listeners(thread, setup->listeners))

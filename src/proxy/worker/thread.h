@@ -57,9 +57,8 @@ struct thread {
 struct thread_setup {
     struct connection_limit *limit;
     const struct config *config;
-    const struct ticket_keys *tickets;
-    struct session_cache *sessions; /* NULL: none */
-    const int *listeners;           /* in the order of the configuration's addresses */
+    const struct tls_setup *tls;
+    const int *listeners; /* in the order of the configuration's addresses */
     int control;
     unsigned number;
 };

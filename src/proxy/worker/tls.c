@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/worker/certificate.h"
@@ -268,6 +269,25 @@ static bool make_settings(struct tls *tls, struct tls_frontend *frontend, const 
     return tls_settings_make(&frontend->settings, &source, error);
 }
 
+/* What is in force has been good: whatever has become of one certificate since is not to take the
+ * others down. */
+static bool add_certificate(const struct tls *tls, struct tls_frontend *frontend,
+                            const struct certificate_config *from, const struct config *config,
+                            struct conf_error *error)
+{
+    struct tls_certificate *added = &frontend->certificates[frontend->certificate_count];
+    if (certificate_load(added, from, config->file, config->signing, tls->library, error)) {
+        frontend->certificate_count++;
+        if (tls->tells)
+            certificate_warn(added, config->file);
+        return true;
+    }
+    certificate_unload(added);
+    if (tls->setup->again && tls->tells)
+        log_error("%s; its names are not served", error->text);
+    return tls->setup->again;
+}
+
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
                           const struct config *config, const struct frontend_config *from,
                           struct conf_error *error)
@@ -279,16 +299,11 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
     frontend->certificates = calloc(from->certificate_count, sizeof *frontend->certificates);
     if (frontend->certificates == NULL)
         return false;
-    for (size_t i = 0; i < from->certificate_count; i++) {
-        frontend->certificate_count++;
-        if (!certificate_load(&frontend->certificates[i], &from->certificates[i], config->file,
-                              config->signing, tls->library, error))
+    for (size_t i = 0; i < from->certificate_count; i++)
+        if (!add_certificate(tls, frontend, &from->certificates[i], config, error))
             return false;
-        if (tls->tells)
-            certificate_warn(&frontend->certificates[i], config->file);
-    }
-    return make_settings(tls, frontend, config->file, error) && gather_names(frontend) &&
-           make_contexts(tls, frontend, config->file, error);
+    return frontend->certificate_count > 0 && make_settings(tls, frontend, config->file, error) &&
+           gather_names(frontend) && make_contexts(tls, frontend, config->file, error);
 }
 
 static bool open_library(struct tls *tls, const struct config *config)
@@ -300,18 +315,20 @@ static bool open_library(struct tls *tls, const struct config *config)
     return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
 }
 
-struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct session_cache *cache, bool tells, struct conf_error *error)
+struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error)
 {
+    const struct config *config = setup->config;
     snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
+    tls->setup = setup;
     tls->tells = tells;
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
     tls->client_bio = client_bio_method();
     bool good = open_library(tls, config) && tls->frontends != NULL && tls->client_bio != NULL &&
-                server_name_init() && sessions_init(&tls->sessions, tls->library, keys, cache);
+                server_name_init() &&
+                sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions);
     for (size_t i = 0; good && i < config->frontend_count; i++) {
         tls->frontend_count++;
         good = open_frontend(tls, &tls->frontends[i], config, &config->frontends[i], error);

@@ -36,7 +36,16 @@ struct tls_frontend {
     size_t name_count;
 };
 
+/* The same for all threads of a worker. */
+struct tls_setup {
+    const struct config *config;
+    const struct ticket_keys *tickets;
+    struct session_cache *sessions; /* NULL: none */
+    bool again; /* the configuration has been served before: a worker takes the place of one */
+};
+
 struct tls {
+    const struct tls_setup *setup;
     OSSL_LIB_CTX *library;
     struct fast_handshake *fast; /* NULL: off */
     BIO_METHOD *client_bio;
@@ -46,11 +55,9 @@ struct tls {
     size_t frontend_count;
 };
 
-/* Reads every chain (and key, in-process). `cache` is all threads' and outlives it; NULL: there is
- * none. `tells`: whether to warn in the log of what is odd. NULL: *error says which file and why.
- */
-struct tls *tls_open(const struct config *config, const struct ticket_keys *keys,
-                     struct session_cache *cache, bool tells, struct conf_error *error);
+/* Reads every chain (and key, in-process). `tells`: whether to warn in the log of what is odd. The
+ * setup outlives it. NULL: *error says which file and why. */
+struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
 
 /* A server-side SSL for a connection of this frontend. NULL: out of memory. */

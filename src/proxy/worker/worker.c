@@ -28,8 +28,8 @@
 
 struct worker {
     const struct worker_setup *setup;
-    struct connection_limit limit;  /* of all threads together */
-    struct session_cache *sessions; /* the same; NULL: none */
+    struct connection_limit limit; /* of all threads together */
+    struct tls_setup tls;          /* the same */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
@@ -53,16 +53,18 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
     worker->threads = calloc(count, sizeof(struct thread *));
+    worker->tls = (struct tls_setup){
+        .config = setup->config, .tickets = &setup->tickets, .again = setup->again};
     if (setup->config->session_cache > 0)
-        worker->sessions = session_cache_new(setup->config->session_cache);
-    if (worker->threads == NULL || (worker->sessions == NULL && setup->config->session_cache > 0))
+        worker->tls.sessions = session_cache_new(setup->config->session_cache);
+    if (worker->threads == NULL ||
+        (worker->tls.sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
         unsigned number = worker->thread_count;
         struct thread_setup thread_setup = {.limit = &worker->limit,
                                             .config = setup->config,
-                                            .tickets = &setup->tickets,
-                                            .sessions = worker->sessions,
+                                            .tls = &worker->tls,
                                             .listeners = setup->listeners[number],
                                             .control = setup->controls[number],
                                             .number = number};
@@ -87,8 +89,7 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
     if (config->signing == SIGNING_IN_PROCESS)
         return true;
     worker->watching = keyd_watch_open(&worker->keyd, main_control(worker), worker, note_drain);
-    return worker->watching &&
-           keyd_watch_check(&worker->keyd, config, worker->threads[0]->tls, error);
+    return worker->watching && keyd_watch_check(&worker->keyd, worker->threads[0]->tls, error);
 }
 
 /* Before the threads run. */
@@ -119,6 +120,14 @@ static void join_names(const struct tls_certificate *certificate, char *text, si
     }
 }
 
+static void note_key(struct certificate_info *info, const struct tls_certificate *certificate)
+{
+    const unsigned no_key = 1u << CHAIN_NO_KEY;
+    unsigned others = atomic_load_explicit(&info->problems, memory_order_relaxed) & ~no_key;
+    atomic_store_explicit(&info->problems, others | (certificate->keyless ? no_key : 0),
+                          memory_order_relaxed);
+}
+
 static bool describe(struct worker *worker, const struct tls_frontend *frontend,
                      const struct tls_certificate *certificate)
 {
@@ -138,6 +147,7 @@ static bool describe(struct worker *worker, const struct tls_frontend *frontend,
                                   .file = certificate->config->chain,
                                   .not_after = certificate_not_after(certificate),
                                   .problems = chain_check(certificate->leaf, certificate->chain)};
+    note_key(info, certificate);
     hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, info->key_id);
     return info->names != NULL && info->key_type != NULL;
 }
@@ -227,6 +237,18 @@ static void take_command(struct worker *worker)
         note_drain(worker, got > 0 ? &message : NULL);
 }
 
+/* Its figures; and, if it is another one by now, whether it has the keys. */
+static void watch_keyd(struct worker *worker)
+{
+    const struct tls *tls = worker->threads[0]->tls;
+    size_t number = 0;
+    if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd, tls))
+        return;
+    for (size_t i = 0; worker->certificates != NULL && i < tls->frontend_count; i++)
+        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
+            note_key(&worker->certificates[number++], &tls->frontends[i].certificates[j]);
+}
+
 /* The threads hear of a drain by themselves; the admin page ends when it begins, for the next
  * worker's to take over. */
 static void wait_for_drain(struct worker *worker)
@@ -237,7 +259,7 @@ static void wait_for_drain(struct worker *worker)
         if (ready > 0)
             take_command(worker);
         else if (ready == 0)
-            keyd_watch_ask(&worker->keyd);
+            watch_keyd(worker);
     }
     if (worker->admin != NULL)
         admin_stop(worker->admin);
@@ -260,7 +282,7 @@ static void unload(struct worker *worker)
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
-    session_cache_free(worker->sessions);
+    session_cache_free(worker->tls.sessions);
 }
 
 /* The same for all threads. */

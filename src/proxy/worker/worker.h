@@ -18,6 +18,8 @@ struct worker_setup {
     int admin_listener;  /* -1: none */
     const int *controls; /* config->workers sockets for the threads, then one for the main thread */
     struct ticket_keys tickets;
+    bool
+        again; /* the configuration is in force: the worker takes the place of one that has ended */
     uint64_t started; /* of the master; seconds since 1970 */
 };
 
