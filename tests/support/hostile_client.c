@@ -8,14 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <openssl/rand.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +32,7 @@ struct client {
     size_t length, sent;  /* of the chunk */
     unsigned long number; /* of the record within the connection */
     uint64_t open_at;     /* ms */
+    bool shut, ended;     /* it has said all, and the server has, too */
 };
 
 struct way {
@@ -44,14 +42,15 @@ struct way {
     int version;      /* 0: both */
     bool unencrypted; /* without a handshake */
     bool reads_nothing;
-    bool leaves; /* after one ClientHello */
+    bool leaves;  /* after one ClientHello */
+    bool replays; /* the same, when the server has answered it: by a reset, and at once again */
 };
 
 static struct {
     const struct way *way;
     int port, version;
     SSL_CTX *context;
-    unsigned long records, bytes, opened, cut;
+    unsigned long records, bytes, opened, cut, answered;
     uint8_t hello[HELLO_SIZE + 4];
     uint8_t plain_hello[2048];
     size_t plain_hello_size;
@@ -205,6 +204,8 @@ static const struct way ways[] = {
     {"cipher-changes", "a ClientHello, then ChangeCipherSpec", cipher_changes, .unencrypted = true},
     {"plain-warnings", "warnings before the handshake", plain_warnings, .unencrypted = true},
     {"leavers", "a ClientHello, and gone", plain_hello, .unencrypted = true, .leaves = true},
+    {"replays", "a ClientHello, and a reset when the server has answered", plain_hello,
+     .unencrypted = true, .replays = true},
 };
 
 static void print_ways(FILE *out)
@@ -253,6 +254,7 @@ static void open_client(struct client *client)
         fail("socket");
     setsockopt(client->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     client->length = client->sent = client->number = 0;
+    client->shut = false;
     if (connect(client->descriptor, (struct sockaddr *)&address, sizeof address) != 0)
         fail("connect");
     if (!run.way->unencrypted && !shake_hands(client)) {
@@ -263,16 +265,30 @@ static void open_client(struct client *client)
     fcntl(client->descriptor, F_SETFL, O_NONBLOCK);
 }
 
+static bool one_hello(void)
+{
+    return run.way->leaves || run.way->replays;
+}
+
 /* What is made is made for the next call, too: libcrypto must not be the limit. */
 static void fill(struct client *client)
 {
-    size_t most = run.way->leaves ? 1 : CHUNK;
     client->length = client->sent = 0;
-    while (client->length < most && (run.most == 0 || client->number < run.most)) {
+    while (client->length < CHUNK && (run.most == 0 || client->number < run.most)) {
         client->length += run.way->write(client, client->chunk + client->length);
         client->number++;
         run.records++;
     }
+}
+
+static void replay(struct client *client)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(client->descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(client->descriptor);
+    client->descriptor = -1;
+    client->open_at = 0;
+    run.answered++;
 }
 
 /* False: the server has ended it. */
@@ -306,12 +322,30 @@ static bool finished(const struct client *client)
     return run.most != 0 && client->number >= run.most && client->sent == client->length;
 }
 
+/* With --records: the client says that there is no more, and waits for the server's end, so that
+ * nothing is lost in a reset. True: all have ended. */
+static bool all_ended(struct client *clients, nfds_t count)
+{
+    bool ended = !one_hello() && run.most != 0;
+    for (nfds_t i = 0; ended && i < count; i++)
+        ended = clients[i].ended;
+    return ended;
+}
+
+static void say_end(struct client *client)
+{
+    if (one_hello() || !finished(client) || client->shut)
+        return;
+    shutdown(client->descriptor, SHUT_WR);
+    client->shut = true;
+}
+
 static void run_until(struct client *clients, nfds_t count, uint64_t end)
 {
     struct pollfd polls[CONNECTIONS_MAX];
-    while (now_ms() < end) {
+    while (now_ms() < end && !all_ended(clients, count)) {
         for (nfds_t i = 0; i < count; i++) {
-            if (clients[i].descriptor < 0 && clients[i].open_at <= now_ms())
+            if (clients[i].descriptor < 0 && !clients[i].ended && clients[i].open_at <= now_ms())
                 open_client(&clients[i]);
             polls[i].fd = clients[i].descriptor;
             polls[i].events = (short)((finished(&clients[i]) ? 0 : POLLOUT) |
@@ -321,10 +355,17 @@ static void run_until(struct client *clients, nfds_t count, uint64_t end)
             continue;
         for (nfds_t i = 0; i < count; i++) {
             bool good = polls[i].fd < 0 || (polls[i].revents & (POLLERR | POLLHUP)) == 0;
+            if (good && (polls[i].revents & POLLIN) != 0 && run.way->replays) {
+                replay(&clients[i]);
+                continue;
+            }
             if (good && (polls[i].revents & POLLIN) != 0)
                 good = drain(&clients[i]);
             if (good && (polls[i].revents & POLLOUT) != 0)
                 good = push(&clients[i]);
+            if (good && clients[i].descriptor >= 0)
+                say_end(&clients[i]);
+            clients[i].ended |= !good && clients[i].shut;
             if (!good && clients[i].descriptor >= 0)
                 note_cut(&clients[i]);
         }
@@ -380,6 +421,7 @@ int main(int argc, char **argv)
         return 2;
     }
     run.port = atoi(argv[1]);
+    run.most = one_hello() ? 1 : 0;
     run.version = run.way->version != 0 ? run.way->version : TLS1_3_VERSION;
     for (int i = 3; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--connections") == 0)
@@ -400,7 +442,15 @@ int main(int argc, char **argv)
         clients[i].descriptor = -1;
     prepare();
     run_until(clients, (nfds_t)connections, now_ms() + (uint64_t)(seconds * 1000));
-    printf("{\"records\": %lu, \"bytes\": %lu, \"opened\": %lu, \"cut\": %lu}\n", run.records,
-           run.bytes, run.opened, run.cut);
+    printf("{\"records\": %lu, \"bytes\": %lu, \"opened\": %lu, \"cut\": %lu, "
+           "\"answered\": %lu}\n",
+           run.records, run.bytes, run.opened, run.cut, run.answered);
+    for (long i = 0; i < connections; i++) {
+        if (clients[i].descriptor >= 0)
+            close(clients[i].descriptor);
+        raw_records_close(&clients[i].records);
+    }
+    SSL_CTX_free(run.context);
+    free(clients);
     return EXIT_SUCCESS;
 }

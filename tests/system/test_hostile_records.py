@@ -13,9 +13,9 @@ import harness
 from certificates import certificate
 
 # ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop.c; and the steps that they end with.
-BUDGETS = 0.001 + 0.001 + 0.0002
+BUDGETS = 0.001 + 0.0002 + 0.0002
 STEPS = harness.scaled(0.001, 0.05)
-SECONDS = harness.endured(1.0, 10.0)
+SECONDS = 10.0 if harness.LONG else 0.5
 
 # way, TLS versions, whether the server ends it
 ENDED = (("key-updates", ("1.3",)), ("key-updates-requested", ("1.3",)), ("key-updates-in-pieces", ("1.3",)),
@@ -31,73 +31,76 @@ def swallow(connection):
 
 
 class HostileRecords(harness.SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.failures = []
-        self.proxy = None
+    def start(self, handler):
+        self.proxy = self.start_proxy([certificate("p-256")], self.own(backends.Backend(handler)).address,
+                                      workers=1)
 
     def attack(self, way, version, *options, seconds=SECONDS):
+        """What the client has sent, and how often it was cut off."""
         done = subprocess.run([harness.program_path("hostile-client"), str(self.proxy.port), way, "--tls", version,
                                "--seconds", str(seconds), *options],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
-    def judge_turns(self):
-        self.assertLess(self.proxy.metric("immure_loop_turn_cpu_max_seconds"), BUDGETS + STEPS)
+    def longest_turn(self):
+        return self.proxy.metric("immure_loop_turn_cpu_max_seconds")
 
-    def start(self, handler):
-        self.proxy = self.start_proxy([certificate("p-256")], self.own(backends.Backend(handler)).address,
-                                      workers=1)
-
-    def each(self, ways, connections):
+    def each(self, ways, connections, judge):
+        """More than once if need be: the kernel counts interrupts for others as the thread's time, too."""
         for way, versions in ways:
             for version in versions:
-                with self.subTest(way=way, version=version, connections=connections):
+                def measure(way=way, version=version):
+                    self.start(swallow)
                     sent = self.attack(way, version, "--connections", str(connections))
+                    longest = self.longest_turn()
                     self.assertGreater(sent["records"], 32)
-                    self.judge_turns()
-                    yield sent
+                    judge(sent)
+                    self.stop_programs()
+                    self.programs.clear()
+                    return longest
+                with self.subTest(way=way, version=version, connections=connections):
+                    harness.assert_within(BUDGETS + STEPS, measure, tries=3)
 
     def test_who_makes_nothing_but_work_is_cut_off(self):
-        self.start(swallow)
-        for sent in self.each(ENDED, 1):
+        def judge(sent):
             self.assertGreater(sent["cut"], 0)
+        self.each(ENDED, 1, judge)
+
+    def test_it_is_told(self):
+        self.start(swallow)
+        self.attack("key-updates", "1.3")
         self.assertGreater(self.proxy.metric("immure_connection_ends_total", how="no-data"), 0)
         self.assertIn("too many records without data", self.proxy.log())
 
     def test_who_sends_data_too_is_served_in_turn(self):
-        self.start(swallow)
-        for sent in self.each(SERVED, 1):
+        def judge(sent):
             self.assertEqual(sent["cut"], 0)
+        self.each(SERVED, 1, judge)
 
     def test_many_at_once(self):
-        self.start(swallow)
-        for _ in self.each(ENDED + SERVED, 100):
-            pass
+        self.each(ENDED + SERVED, 100, lambda sent: None)
 
     def test_others_are_served_meanwhile(self):
         """All that a hundred clients send in records of one byte arrives, and so does a small request."""
-        got = 0
+        sizes = []
 
         def count(connection):
-            nonlocal got
             while data := connection.recv(1 << 20):
                 if data[:4] == b"ping":
                     connection.sendall(data)
                 else:
-                    got += len(data)
+                    sizes.append(len(data))
 
         self.start(count)
         with clients.connect(self.proxy.port) as connection:
-            flood = threading.Thread(target=self.attack, args=("one-byte", "1.3", "--connections", "100",
-                                                               "--records", "700"))
+            flood = threading.Thread(target=self.attack, kwargs={"seconds": harness.LIMIT},
+                                     args=("one-byte", "1.3", "--connections", "100", "--records", "700"))
             flood.start()
             while flood.is_alive():
                 clients.echo_once(connection)
                 time.sleep(0.01)
             flood.join()
-        harness.wait_until(lambda: got == 100 * 700, lambda: f"70000 bytes, not {got}")
-        self.judge_turns()
+        harness.wait_until(lambda: sum(sizes) == 100 * 700, lambda: f"70000 bytes, not {sum(sizes)}")
 
     def test_small_records_are_sent_on_together(self):
         """20,000 records of one byte are not 20,000 sends: the backend's kernel has not got so many segments."""
@@ -108,7 +111,7 @@ class HostileRecords(harness.SystemTest):
                 sizes.append(len(data))
 
         self.start(note)
-        self.attack("one-byte", "1.3", "--records", "20000")
+        self.attack("one-byte", "1.3", "--records", "20000", seconds=harness.LIMIT)
         harness.wait_until(lambda: sum(sizes) == 20000, lambda: f"20000 bytes, not {sum(sizes)}")
         self.assertLess(len(sizes), 20000 / 8)
 
