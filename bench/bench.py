@@ -12,15 +12,15 @@ import sys
 import tempfile
 import time
 
-from sections import (adapters, calls, dropin, exchange, generator, handshakes, idle, memory, neighbours,
-                      proxies, signatures, turns)
+from sections import (adapters, bulk, calls, dropin, exchange, generator, handshakes, hostile, idle, memory,
+                      neighbours, proxies, signatures, turns)
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 from tables import print_table
 
 # A section measures, prints its table and returns all its rounds (measure); and judges them (goals).
 SECTIONS = {"handshakes": handshakes, "turns": turns, "exchange": exchange, "adapters": adapters,
             "signatures": signatures, "neighbours": neighbours, "memory": memory, "proxies": proxies,
-            "calls": calls, "idle": idle, "generator": generator, "dropin": dropin}
+            "calls": calls, "idle": idle, "generator": generator, "dropin": dropin, "bulk": bulk, "hostile": hostile}
 
 
 def arguments():
