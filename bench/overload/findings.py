@@ -4,7 +4,7 @@ import quantiles
 import words
 from measure import ONE_IN
 
-BUDGET = 0.001  # seconds: immure-proxy's handshake-budget unless configured
+BUDGET = 0.0002  # seconds: immure-proxy's handshake-budget unless configured
 
 
 def turn(run, name):

@@ -288,7 +288,7 @@ class CommandLine(Master):
     def test_help_and_version(self):
         self.assertIn("usage: immure-proxy --config FILE", self.run_program("--help").stdout)
         self.assertRegex(self.run_program("--version").stdout, r"^immure-proxy \d+\.\d+\.\d+\n$")
-        self.assertIn("| `handshake-budget` | 100us to 1s | `1ms` |",
+        self.assertIn("| `handshake-budget` | 100us to 1s | `200us` |",
                       self.run_program("--directives").stdout)
 
     def test_json_log(self):

@@ -90,7 +90,7 @@ static void defaults(void **state)
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->max_connections, descriptors_connections(config->workers));
     assert_int_equal(config->listen_backlog, SOMAXCONN);
-    assert_int_equal(config->handshake_budget, NS_PER_MS);
+    assert_int_equal(config->handshake_budget, 200 * NS_PER_US);
     assert_int_equal(config->handshake_timeout, 10 * NS_PER_S);
     assert_int_equal(config->connect_timeout, 5 * NS_PER_S);
     assert_int_equal(config->idle_timeout, 600 * NS_PER_S);

@@ -121,7 +121,7 @@ static const struct conf_directive directives[] = {
      .most = INT32_MAX, CONF_FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "
              "caps it at `net.core.somaxconn`."},
-    {SECTION_TOP, "handshake-budget", &conf_duration, .standard = "1ms", .least = 100 * NS_PER_US,
+    {SECTION_TOP, "handshake-budget", &conf_duration, .standard = "200us", .least = 100 * NS_PER_US,
      .most = NS_PER_S, CONF_FIELD(struct config, handshake_budget),
      .text = "How long handshakes may take within one turn of an event loop; what is left waits "
              "until established connections have had their turn."},

@@ -15,6 +15,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/privilege.h"
+#include "base/slice.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
 #include "proxy/worker/certificate.h"
@@ -25,6 +26,7 @@
 
 #define NAMES_TEXT_MAX 256
 #define FIGURES_PAUSE_MS 1000
+#define LOOP_SLICE (100 * NS_PER_US)
 
 struct worker {
     const struct worker_setup *setup;
@@ -204,6 +206,9 @@ static void give_back_real_time(void)
 static void *thread_main(void *arg)
 {
     struct thread *thread = arg;
+    /* An event that comes while a signer has the core does not wait for the end of its slice. */
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        slice_set(LOOP_SLICE);
     pthread_barrier_wait(thread->gate); /* begun */
     pthread_barrier_wait(thread->gate);
     thread_run(thread);
