@@ -5,6 +5,13 @@
 
 #define CAPACITY_MIN 512
 
+/* What lies there no longer is to be read by anybody. */
+static void wipe(const struct buffer *buffer, size_t from, size_t to)
+{
+    if (buffer->secret && to > from)
+        explicit_bzero(buffer->data + from, to - from);
+}
+
 uint8_t *buffer_reserve(struct buffer *buffer, size_t length)
 {
     size_t held = buffer_length(buffer);
@@ -22,11 +29,13 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t length)
             return NULL;
         if (held > 0)
             memcpy(data, buffer_bytes(buffer), held);
+        wipe(buffer, buffer->start, buffer->end);
         free(buffer->data);
         buffer->data = data;
         buffer->capacity = capacity;
     } else if (buffer->data != NULL) {
         memmove(buffer->data, buffer_bytes(buffer), held);
+        wipe(buffer, held > buffer->start ? held : buffer->start, buffer->end);
     }
     buffer->start = 0;
     buffer->end = held;
@@ -51,6 +60,7 @@ bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
 
 void buffer_consume(struct buffer *buffer, size_t length)
 {
+    wipe(buffer, buffer->start, buffer->start + length);
     buffer->start += length;
     if (buffer->start == buffer->end)
         buffer_clear(buffer);
@@ -58,11 +68,14 @@ void buffer_consume(struct buffer *buffer, size_t length)
 
 void buffer_clear(struct buffer *buffer)
 {
+    wipe(buffer, buffer->start, buffer->end);
     buffer->start = buffer->end = 0;
 }
 
 void buffer_release(struct buffer *buffer)
 {
+    buffer_clear(buffer);
     free(buffer->data);
-    *buffer = BUFFER_INIT(buffer->limit);
+    buffer->data = NULL;
+    buffer->capacity = 0;
 }

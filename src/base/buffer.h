@@ -1,7 +1,8 @@
 /*
  * A byte queue with a bound: written at the end, consumed at the front.
  *
- * It holds no memory while it is empty and released, so an idle connection costs none.
+ * It holds no memory while it is empty and released, so an idle connection costs none. A secret one
+ * wipes what leaves it, and the memory that it gives back.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -15,9 +16,11 @@ struct buffer {
     size_t start, end; /* the bytes held are data[start .. end) */
     size_t capacity;
     size_t limit; /* more than this many bytes are never held */
+    bool secret;
 };
 
 #define BUFFER_INIT(limit_) ((struct buffer){.limit = (limit_)})
+#define BUFFER_INIT_SECRET(limit_) ((struct buffer){.limit = (limit_), .secret = true})
 
 static inline size_t buffer_length(const struct buffer *buffer)
 {

@@ -42,7 +42,7 @@ static const struct frame_rule *rule_of(unsigned type)
 
 void wire_decoder_init(struct wire_decoder *decoder, enum wire_end reads)
 {
-    *decoder = (struct wire_decoder){.reads = reads, .input = BUFFER_INIT(INPUT_LIMIT)};
+    *decoder = (struct wire_decoder){.reads = reads, .input = BUFFER_INIT_SECRET(INPUT_LIMIT)};
 }
 
 void wire_decoder_reset(struct wire_decoder *decoder)
@@ -56,6 +56,14 @@ void wire_decoder_release(struct wire_decoder *decoder)
 {
     wire_decoder_reset(decoder);
     buffer_release(&decoder->input);
+}
+
+void wire_decoder_rest(struct wire_decoder *decoder)
+{
+    buffer_consume(&decoder->input, decoder->taken);
+    decoder->taken = 0;
+    if (buffer_length(&decoder->input) == 0)
+        buffer_release(&decoder->input);
 }
 
 uint8_t *wire_decoder_room(struct wire_decoder *decoder, size_t *size)

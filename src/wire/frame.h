@@ -48,6 +48,7 @@ struct wire_frame {
     size_t length;
 };
 
+/* What it has handed out it wipes: there are secrets among the replies. */
 struct wire_decoder {
     enum wire_end reads; /* whose frames these are */
     bool greeted;        /* the first frame was HELLO or WELCOME */
@@ -59,6 +60,8 @@ void wire_decoder_init(struct wire_decoder *decoder, enum wire_end reads);
 /* Forgets all that was received: a new stream begins. */
 void wire_decoder_reset(struct wire_decoder *decoder);
 void wire_decoder_release(struct wire_decoder *decoder);
+/* Gives its memory back until more is received, if nothing is left in it. */
+void wire_decoder_rest(struct wire_decoder *decoder);
 
 /* Room for at least WIRE_HEADER_SIZE more bytes, so that the caller receives in place; *size says
  * how many. NULL: out of memory. Take all frames out first. */

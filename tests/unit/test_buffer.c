@@ -77,6 +77,78 @@ static void test_empty_buffer_holds_no_memory(void **state)
     buffer_release(&buffer);
 }
 
+static size_t find(const uint8_t *bytes, size_t length, uint8_t wanted)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += bytes[i] == wanted;
+    return count;
+}
+
+/* Nothing of what has left a secret buffer, or was moved in it, is found in its memory. */
+static void test_a_secret_buffer_wipes_what_leaves_it(void **state)
+{
+    (void)state;
+    struct buffer buffer = BUFFER_INIT_SECRET(4096);
+    uint8_t secret[300];
+    enum { WRITTEN = sizeof secret + 2 }; /* of the memory; what lies behind is anybody's */
+    memset(secret, 's', sizeof secret);
+    assert_true(buffer_append(&buffer, "1", 1));
+    assert_true(buffer_append(&buffer, secret, sizeof secret));
+    assert_true(buffer_append(&buffer, "2", 1));
+    buffer_consume(&buffer, 101);
+    assert_int_equal(find(buffer.data, WRITTEN, 's'), 200);
+    assert_int_equal(find(buffer.data, WRITTEN, '1'), 0);
+    assert_non_null(buffer_reserve(&buffer, buffer.capacity - 201)); /* moved to the front */
+    assert_int_equal(buffer.start, 0);
+    assert_int_equal(find(buffer.data, WRITTEN, 's'), 200);
+    assert_int_equal(find(buffer.data, WRITTEN, '2'), 1);
+    buffer_consume(&buffer, 150);
+    buffer_clear(&buffer);
+    assert_int_equal(find(buffer.data, WRITTEN, 's'), 0);
+    buffer_release(&buffer);
+}
+
+static uint8_t *watched; /* when it is freed, what is in it is counted */
+static size_t watched_size, left;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    if (memory != NULL && memory == watched)
+        left = find(memory, watched_size, 's');
+    __real_free(memory);
+}
+
+static void watch(const struct buffer *buffer)
+{
+    watched = buffer->data;
+    watched_size = buffer->end;
+    left = SIZE_MAX;
+}
+
+static void test_a_secret_buffer_frees_wiped_memory(void **state)
+{
+    (void)state;
+    struct buffer buffer = BUFFER_INIT_SECRET(4096);
+    uint8_t secret[300];
+    memset(secret, 's', sizeof secret);
+    assert_true(buffer_append(&buffer, secret, sizeof secret));
+    watch(&buffer);
+    assert_true(buffer_append(&buffer, secret, sizeof secret)); /* it grows */
+    assert_int_equal(left, 0);
+    watch(&buffer);
+    buffer_release(&buffer);
+    assert_int_equal(left, 0);
+    watched = NULL;
+    assert_true(buffer_append(&buffer, secret, sizeof secret)); /* it still is secret */
+    watch(&buffer);
+    buffer_release(&buffer);
+    assert_int_equal(left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +156,8 @@ int main(void)
         cmocka_unit_test(test_limit_is_kept),
         cmocka_unit_test(test_reserved_bytes_count_when_committed),
         cmocka_unit_test(test_empty_buffer_holds_no_memory),
+        cmocka_unit_test(test_a_secret_buffer_wipes_what_leaves_it),
+        cmocka_unit_test(test_a_secret_buffer_frees_wiped_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
