@@ -1,17 +1,25 @@
 /*
- * What one client of immured suffers from another: the time that a lone signature takes, beside a
- * client that keeps a window of requests under way and beside none, in turns.
+ * What one client of immured suffers from another: the time that a lone request takes, beside a
+ * flood and beside none, in turns.
  *
- *     bench-neighbours IMMURED KEY SCHEME FLOOD_KEY FLOOD_SCHEME WINDOW SECONDS TURNS
+ *     bench-neighbours IMMURED KEY SCHEME FLOOD_KEY FLOOD_SCHEME SECONDS TURNS
+ *                      FLOOD CONNECTIONS WINDOW
  *
- * SCHEME is the number of a TLS SignatureScheme; each turn is SECONDS without and SECONDS with the
- * flood. Prints one JSON object: alone and beside, each with count, p50_us, p99_us and p999_us
- * (null: too few beyond it), and flood_per_s.
+ * SCHEME is the number of a TLS SignatureScheme; 0: the lone request is a PING. Each turn is
+ * SECONDS without and SECONDS with the flood, which is one of
+ *
+ *     sign        CONNECTIONS of the same uid, each of which keeps WINDOW requests under way
+ *     sign-other  the same, of another uid
+ *     cancel      as sign-other; besides, each cancels what is not there, as fast as it can, by ids
+ *                 that are equal in their last bits to those of what is
+ *     connect     WINDOW connections a second of a uid that may not connect; 0: as many as it can
+ *
+ * All but `sign` need root. Prints one JSON object: alone and beside, each with count, p50_us,
+ * p99_us and p999_us (null: too few beyond it), busy (lone requests that were refused), and
+ * flood_per_s.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +32,21 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/slice.h"
-#include "immure/blocking.h"
+#include "flood.h"
 #include "immure/spawn.h"
 #include "window.h"
+#include "wire/frame.h"
 
-#define PAUSE_MAX (2 * NS_PER_MS) /* between two lone signatures, evenly distributed */
-#define SETTLE (200 * NS_PER_MS)  /* after the flood has begun */
+#define PAUSE_MAX (2 * NS_PER_MS) /* between two lone requests, evenly distributed */
+#define SETTLE (500 * NS_PER_MS)  /* after the flood has begun */
 #define BEYOND 10                 /* samples that a quantile needs beyond it */
+#define FLOOD_UID 50001
+#define STRANGER_UID 50002
 
 struct lone {
-    struct immure_blocking *exchange;
-    struct immure_sign_request request;
-};
-
-struct flood {
-    struct window window;
-    uint64_t until;
+    int socket;
+    struct immure_sign_request request; /* scheme 0: a PING */
+    uint64_t busy;
 };
 
 static int listen_somewhere(char *name, size_t size)
@@ -57,50 +64,66 @@ static int listen_somewhere(char *name, size_t size)
     return listener;
 }
 
-static int connect_to(const char *name)
+static void receive_all(int socket, void *bytes, size_t length)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t length = strlen(name);
-    memcpy(address.sun_path + 1, name + 1, length - 1);
-    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connection < 0 ||
-        connect(connection, (struct sockaddr *)&address,
-                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) != 0)
-        window_fail("connect", strerror(errno));
-    return connection;
+    if (recv(socket, bytes, length, MSG_WAITALL) != (ssize_t)length)
+        window_fail("immured", "it ended");
 }
 
-static void *flood_run(void *arg)
+/* A whole frame of a reply; returns its type. */
+static unsigned receive_frame(int socket)
 {
-    struct flood *flood = arg;
-    window_run(&flood->window, flood->until);
-    return NULL;
+    uint8_t header[WIRE_HEADER_SIZE], payload[WIRE_PAYLOAD_MAX];
+    receive_all(socket, header, sizeof header);
+    receive_all(socket, payload, (size_t)header[2] << 8 | header[3]);
+    return header[0];
 }
 
-static void sign_alone(struct lone *lone, struct histogram *times, uint64_t until)
+/* A greeted connection. */
+static int greet(const char *name)
 {
-    uint8_t signature[IMMURE_SIGNATURE_MAX];
-    struct immure_signature reply;
+    int socket = flood_connect(name);
+    struct buffer hello = BUFFER_INIT(64);
+    flood_put_hello(&hello);
+    if (send(socket, buffer_bytes(&hello), buffer_length(&hello), MSG_NOSIGNAL) < 0 ||
+        receive_frame(socket) != WIRE_WELCOME)
+        window_fail("immured", "no WELCOME");
+    buffer_release(&hello);
+    return socket;
+}
+
+static void ask_alone(struct lone *lone, struct histogram *times, uint64_t until)
+{
+    struct buffer frame = BUFFER_INIT(4096);
+    if (lone->request.scheme == 0)
+        flood_put_ping(&frame, 1);
+    else
+        flood_put_sign(&frame, 1, &lone->request);
     while (clock_now() < until) {
         nanosleep(&(struct timespec){.tv_nsec = (long)((uint64_t)random() % PAUSE_MAX)}, NULL);
         uint64_t begun = clock_now();
-        if (immure_blocking_sign(lone->exchange, &lone->request, 60 * NS_PER_S, signature,
-                                 &reply) != IMMURE_OK)
-            window_fail("sign", reply.error_text);
+        if (send(lone->socket, buffer_bytes(&frame), buffer_length(&frame), MSG_NOSIGNAL) < 0)
+            window_fail("send", strerror(errno));
+        lone->busy += receive_frame(lone->socket) == WIRE_ERROR;
         histogram_record(times, clock_now() - begun);
     }
+    buffer_release(&frame);
 }
 
-static void sign_beside(struct lone *lone, struct histogram *times, struct flood *flood,
-                        uint64_t duration)
+static void ask_beside(struct lone *lone, struct histogram *times, struct flood *flood,
+                       uint64_t duration)
 {
-    pthread_t thread;
     flood->until = clock_now() + SETTLE + duration;
-    if (pthread_create(&thread, NULL, flood_run, flood) != 0)
-        window_fail("thread", "cannot be made");
+    pid_t child = fork();
+    if (child == 0) {
+        flood_run(flood);
+        _exit(EXIT_SUCCESS);
+    }
     nanosleep(&(struct timespec){.tv_nsec = (long)SETTLE}, NULL);
-    sign_alone(lone, times, clock_now() + duration);
-    pthread_join(thread, NULL);
+    ask_alone(lone, times, clock_now() + duration);
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        window_fail("flood", "it failed");
 }
 
 static void print_times(const char *name, const struct histogram *times)
@@ -121,43 +144,57 @@ static void print_times(const char *name, const struct histogram *times)
     printf("},");
 }
 
+static const struct flood_kind *find_flood(const char *name)
+{
+    for (size_t i = 0; i < flood_kind_count; i++)
+        if (strcmp(flood_kinds[i].name, name) == 0)
+            return &flood_kinds[i];
+    window_fail("no such flood", name);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 9) {
-        fprintf(stderr, "usage: bench-neighbours IMMURED KEY SCHEME FLOOD_KEY FLOOD_SCHEME WINDOW "
-                        "SECONDS TURNS\n");
+    if (argc != 11) {
+        fprintf(stderr, "usage: bench-neighbours IMMURED KEY SCHEME FLOOD_KEY FLOOD_SCHEME SECONDS "
+                        "TURNS FLOOD CONNECTIONS WINDOW\n");
         return 2;
     }
-    uint64_t duration = (uint64_t)(strtod(argv[7], NULL) * (double)NS_PER_S);
-    long window = strtol(argv[6], NULL, 10), turns = strtol(argv[8], NULL, 10);
+    uint64_t duration = (uint64_t)(strtod(argv[6], NULL) * (double)NS_PER_S);
+    long turns = strtol(argv[7], NULL, 10);
     char config[2048], name[128];
     snprintf(config, sizeof config,
-             "threads = 1\nlog-level = error\nqueue-age = 1h\nkey \"lone\" { file = \"%s\" }\n"
-             "key \"flood\" { file = \"%s\" }\n",
-             argv[2], argv[4]);
+             "threads = 1\nlog-level = error\nqueue-age = 1h\nallow-users = {%d}\n"
+             "key \"lone\" { file = \"%s\" }\nkey \"flood\" { file = \"%s\" }\n",
+             FLOOD_UID, argv[2], argv[4]);
     struct immure_spawn_options options = {
         .program = argv[1], .config = config, .listener = listen_somewhere(name, sizeof name)};
     pid_t immured;
     if (immure_spawn(&options, &immured, NULL) != IMMURE_OK)
         window_fail(argv[1], strerror(errno));
 
-    static struct flood flood;
     static struct histogram alone, beside;
-    struct window lone_key = {0};
-    window_begin(&lone_key, connect_to(name), "lone", (uint16_t)strtol(argv[3], NULL, 0));
-    window_begin(&flood.window, connect_to(name), "flood", (uint16_t)strtol(argv[5], NULL, 0));
+    struct window lone_key = {0}, flood_key = {0};
+    window_begin(&lone_key, flood_connect(name), "lone", (uint16_t)strtol(argv[3], NULL, 0));
+    window_begin(&flood_key, flood_connect(name), "flood", (uint16_t)strtol(argv[5], NULL, 0));
+    struct flood flood = {.kind = find_flood(argv[8]),
+                          .name = name,
+                          .uid = FLOOD_UID,
+                          .stranger = STRANGER_UID,
+                          .request = flood_key.request,
+                          .connections = (size_t)strtol(argv[9], NULL, 10),
+                          .window = (size_t)strtol(argv[10], NULL, 10),
+                          .replies = flood_counter()};
     slice_precede(); /* the lone client, whose own waits for a core are not immured's */
-    struct lone lone = {.exchange = immure_blocking_unix(name), .request = lone_key.request};
-    flood.window.due = (unsigned)window;
+    struct lone lone = {.socket = greet(name), .request = lone_key.request};
     for (long turn = 0; turn < turns; turn++) {
-        sign_alone(&lone, &alone, clock_now() + duration);
-        sign_beside(&lone, &beside, &flood, duration);
+        ask_alone(&lone, &alone, clock_now() + duration);
+        ask_beside(&lone, &beside, &flood, duration);
     }
     printf("{");
     print_times("alone", &alone);
     print_times("beside", &beside);
-    printf("\"flood_per_s\":%.0f}\n",
-           (double)flood.window.signatures /
+    printf("\"busy\":%llu,\"flood_per_s\":%.0f}\n", (unsigned long long)lone.busy,
+           (double)*flood.replies /
                ((double)turns * (double)(SETTLE + duration) / (double)NS_PER_S));
     kill(immured, SIGTERM);
     waitpid(immured, NULL, 0);

@@ -8,7 +8,7 @@ from setting import CORES, SERVER_CORES, on
 from certificates import certificate
 
 SCHEMES = {"rsa-2048": "0x0804", "rsa-3072": "0x0804", "rsa-4096": "0x0804",  # of TLS 1.3
-           "p-256": "0x0403", "p-384": "0x0503", "ed25519": "0x0807"}
+           "p-256": "0x0403", "p-384": "0x0503", "p-521": "0x0603", "ed25519": "0x0807"}
 
 
 def run(setting, immured, key, backend, window, seconds, cores=None, tool="bench-exchange"):
