@@ -43,6 +43,11 @@ static inline void list_append(struct list *list, struct list *node)
     list->previous = node;
 }
 
+static inline void list_prepend(struct list *list, struct list *node)
+{
+    list_append(list->next, node);
+}
+
 static inline void list_remove(struct list *node)
 {
     node->previous->next = node->next;

@@ -106,11 +106,14 @@ static bool resolve(const struct database *database, const struct text_list *nam
                       database->what, name);
             return false;
         }
-        if (is_number(name) || database->find(name, id))
-            ++*count;
-        else
+        if (!is_number(name) && !database->find(name, id))
             log_warning("%s: %s: no such %s, so that nobody is let in by it: %s", where,
                         database->directive, database->what, name);
+        else if (*id == ALLOW_UNMAPPED)
+            log_warning("%s: %s: %s lets nobody in: %d stands for every %s that has no number here",
+                        where, database->directive, name, ALLOW_UNMAPPED, database->what);
+        else
+            ++*count;
     }
     return true;
 }
@@ -131,7 +134,7 @@ void allow_free(struct allow *allow)
 
 static bool holds(const id_t *ids, size_t count, id_t id)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && id != ALLOW_UNMAPPED; i++)
         if (ids[i] == id)
             return true;
     return false;
@@ -151,6 +154,24 @@ bool allow_equal(const struct allow *a, const struct allow *b)
            holds_all(b->users, b->user_count, a->users, a->user_count) &&
            holds_all(a->groups, a->group_count, b->groups, b->group_count) &&
            holds_all(b->groups, b->group_count, a->groups, a->group_count);
+}
+
+static bool add(id_t **ids, size_t *count, const id_t *more, size_t more_count)
+{
+    id_t *all = realloc(*ids, (*count + more_count + 1) * sizeof(id_t));
+    if (all == NULL)
+        return false;
+    *ids = all;
+    for (size_t i = 0; i < more_count; i++)
+        if (!holds(all, *count, more[i]))
+            all[(*count)++] = more[i];
+    return true;
+}
+
+bool allow_add(struct allow *allow, const struct allow *more)
+{
+    return add(&allow->users, &allow->user_count, more->users, more->user_count) &&
+           add(&allow->groups, &allow->group_count, more->groups, more->group_count);
 }
 
 bool allow_has(const struct allow *allow, const struct peer *peer)

@@ -31,6 +31,10 @@ struct peer {
 bool peer_read(struct peer *peer, int socket);
 void peer_free(struct peer *peer);
 
+/* What the kernel says of users and groups that have no number here, in a user namespace that does
+ * not map them. It is nobody's: no peer is let in by it. */
+#define ALLOW_UNMAPPED 65534
+
 struct allow {
     bool given; /* somebody is named, be it that there is no such user; else it says nothing */
     uid_t *users;
@@ -46,6 +50,8 @@ bool allow_resolve(struct allow *allow, const struct access_config *config, cons
 void allow_free(struct allow *allow);
 
 bool allow_equal(const struct allow *a, const struct allow *b);
+/* Makes `allow` name whom `more` names, too. False: out of memory. */
+bool allow_add(struct allow *allow, const struct allow *more);
 bool allow_has(const struct allow *allow, const struct peer *peer);
 
 #endif

@@ -88,9 +88,10 @@ static bool calibrate_kind(struct kind *kind, const struct key *key, struct sign
 {
     char name[32];
     kind_describe(kind, name, sizeof name);
-    kind->single_ns = measure(signer, kind->single, key, 1);
-    if (kind->single_ns == 0)
+    uint64_t single_ns = measure(signer, kind->single, key, 1);
+    if (single_ns == 0)
         return false;
+    kind_measured(kind, single_ns);
     if (kind->batch == NULL) {
         log_info("%s: by %s, %.3f ms each", name, kind->single->name,
                  (double)kind->single_ns / NS_PER_MS);

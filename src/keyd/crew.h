@@ -8,7 +8,8 @@
  *
  * One more thread, the express, has the weight of the event loop and may take the core from the
  * others. It is for two cases: the others make no progress, because somebody else keeps the machine
- * busy; or they are all at a flood of one client, and another asks for a little.
+ * busy; or they are all busy with what others ask for, and somebody comes who has received less
+ * than a share (queue_owes).
  */
 #ifndef KEYD_CREW_H
 #define KEYD_CREW_H

@@ -97,9 +97,10 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "threads", &conf_number, .standard = "auto", .least = 1, .most = THREADS_MAX,
      .choices = automatic, CONF_FIELD(struct config, threads),
-     .text = "Signer threads. `auto`: one for each CPU that is online. A few ECDSA and Ed25519 "
-             "signatures "
-             "at a time are made without them, so that these never wait for RSA."},
+     .text =
+         "Signer threads. `auto`: one for each CPU that is online. A few signatures at a time of "
+         "a kind that was measured to take at most 50 us are made without them, so that these "
+         "never wait for RSA."},
     {SECTION_TOP, "yield", &conf_choice, .standard = "no", .choices = no_or_yes,
      CONF_FIELD(struct config, yield),
      .text =
@@ -140,11 +141,12 @@ static const struct conf_directive directives[] = {
          "Groups (names or numbers) whose processes may, too. A process is in a group if it is the "
          "process's own or one of its supplementary groups when it connects."},
     {SECTION_TOP, "rate", &type_rate, CONF_FIELD(struct config, rate),
-     .text = "How many signatures each client may ask for, with all keys together. What is more is "
-             "refused "
-             "at once (BUSY). A client is a uid, however many connections it has. The burst is "
-             "what may "
-             "come at once after a pause; default: what one second brings. Default: no limit."},
+     .text =
+         "How many signatures each client may ask for, with all keys together. What is more is "
+         "refused at once (BUSY). A client is a uid, however many connections it has. A request "
+         "that is refused for what it asks counts, one for which there is no room does not. "
+         "The burst is what may come at once after a pause; default: what one second brings. "
+         "Default: no limit."},
     {SECTION_TOP, "audit", &conf_choice, .standard = "refusals", .choices = audit_forms,
      CONF_FIELD(struct config, audit_all),
      .text = "What is written to standard error as a JSON object a line: each request that was "
@@ -170,8 +172,8 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "queue-age", &conf_duration, .standard = "2s", .least = NS_PER_US,
      .most = DURATION_MAX, CONF_FIELD(struct config, queue_age),
      .text = "How long a request may wait to be signed. Those that would wait for longer are "
-             "refused at "
-             "once (BUSY), the excess of a client that has more than its share first."},
+             "refused at once (BUSY), the excess of a uid that has more than its share first, and "
+             "of a connection that has more than its share of that."},
     {SECTION_TOP, "hold", &conf_duration, .least = NS_PER_US, .most = DURATION_MAX,
      CONF_FIELD(struct config, hold),
      .text = "How long a batch waits for more requests when it is not full. It saves CPU time "

@@ -22,6 +22,7 @@ static enum immure_error handle_hello(struct session *session, const struct wire
         .in_flight = WIRE_IN_FLIGHT_MAX,
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
+    session_greeted(session);
     session_replied(session, wire_put_welcome(&session->output, &welcome));
     return IMMURE_OK;
 }
@@ -110,47 +111,57 @@ static enum immure_error check_sign(struct server *server, const struct key *key
 
 /* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
  * literal, or in `text`, or NULL where the error says it all. */
-static enum immure_error check(const struct session *session, const struct key *key,
+static enum immure_error check(struct session *session, const struct key *key, bool may,
                                const struct request *request, struct policy_refusal *refusal,
                                char text[WIRE_ERROR_TEXT_MAX])
 {
-    struct server *server = session->server;
-    *refusal = (struct policy_refusal){.reason = NULL};
     if (key == NULL)
         return IMMURE_E_UNKNOWN_KEY;
-    if (!server_allows(server, &session->peer, key)) {
-        snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
-                 (unsigned)session->peer.uid, key->name);
-        refusal->reason = text;
-        return IMMURE_E_PEER;
-    }
-    enum immure_error error = request->operation == JOB_DECRYPT
-                                  ? check_decrypt(key, request, refusal)
-                                  : check_sign(server, key, request, refusal, text);
-    if (error != IMMURE_OK)
-        return error;
-    refusal->reason = "the client asks more often than its rate allows";
-    return account_take(session->account, &server->config->rate, &key->rate, key->index,
-                        server->now)
-               ? IMMURE_OK
-               : IMMURE_E_BUSY;
+    if (may)
+        return request->operation == JOB_DECRYPT
+                   ? check_decrypt(key, request, refusal)
+                   : check_sign(session->server, key, request, refusal, text);
+    snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
+             (unsigned)session->peer.uid, key->name);
+    refusal->reason = text;
+    return IMMURE_E_PEER;
 }
 
-/* The key that shall do it, if it may; otherwise the request was answered. */
+/* Says why not, to the client and in the audit. A key that is not for the client is named in the
+ * audit only. */
+static void refuse(struct session *session, const struct key *key, const struct request *request,
+                   enum immure_error error, const struct policy_refusal *refusal)
+{
+    struct server *server = session->server;
+    const struct audit_request asked = {
+        .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
+    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason,
+                  server->now);
+    ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
+    session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
+}
+
+/* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
+ * the client's rate whether it is refused here or not; what is refused for want of room is not, and
+ * so the one that may go on is charged later. */
 static const struct key *key_for(struct session *session, const struct request *request)
 {
     struct server *server = session->server;
+    const struct rate *all = &server->config->rate;
     const struct key *key = keyring_find(server->keyring, request->key_id);
+    bool may = key != NULL && server_allows(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
-    struct policy_refusal refusal;
-    enum immure_error error = check(session, key, request, &refusal, text);
+    struct policy_refusal refusal = {.reason = NULL};
+    if (!account_may_ask(session->account, all, may ? key : NULL, server->now)) {
+        refusal.reason = "the client asks more often than its rate allows";
+        refuse(session, key, request, IMMURE_E_BUSY, &refusal);
+        return NULL;
+    }
+    enum immure_error error = check(session, key, may, request, &refusal, text);
     if (error == IMMURE_OK)
         return key;
-    const struct audit_request asked = {
-        .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal.alarm};
-    audit_refused(&server->audit, &session->peer, &asked, error, refusal.reason);
-    ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
-    session_error(session, request->id, error, refusal.reason);
+    account_charge(session->account, all, may ? key : NULL, server->keyring->count, server->now);
+    refuse(session, key, request, error, &refusal);
     return NULL;
 }
 
@@ -166,31 +177,44 @@ static struct job *make_job(const struct key *key, const struct request *request
     return job;
 }
 
-static void handle_request(struct session *session, const struct request *request)
+/* Whether there is room for the job, which then waits. */
+static bool submit(struct session *session, const struct key *key, const struct request *request)
 {
     struct server *server = session->server;
+    struct job *job = make_job(key, request);
+    if (job == NULL)
+        return false;
+    if (request->time_left != 0)
+        job->deadline = server->now + request->time_left * NS_PER_US;
+    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->now)) {
+        job_free(job);
+        return false;
+    }
+    session_add_job(session, job);
+    return true;
+}
+
+static enum immure_error handle_request(struct session *session, const struct request *request)
+{
+    struct server *server = session->server;
+    if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
+        return IMMURE_E_MALFORMED;
     const struct key *key = key_for(session, request);
     if (key == NULL)
-        return;
-
-    struct job *job = NULL;
-    const char *reason = "too many requests of this client are in flight";
-    if (session->in_flight < WIRE_IN_FLIGHT_MAX) {
-        reason = "too much waits to be signed";
-        job = make_job(key, request);
-    }
-    if (job != NULL) {
-        if (request->time_left != 0)
-            job->deadline = server->now + request->time_left * NS_PER_US;
-        session_add_job(session, job);
-        if (queue_submit(&server->scheduler->queue, job, &session->flows[key->kind->index],
-                         server->now))
-            return;
-        session_remove_job(session, job);
-        job_free(job);
+        return IMMURE_OK;
+    const char *reason = "too much waits to be signed";
+    if (session->in_flight >= WIRE_IN_FLIGHT_MAX)
+        reason = "too many requests of this client are in flight";
+    else if (!session_has_room(session, job_cost(key, request->message_length)))
+        reason = "the requests and unread replies of this client take too much memory";
+    else if (submit(session, key, request)) {
+        account_charge(session->account, &server->config->rate, key, server->keyring->count,
+                       server->now);
+        return IMMURE_OK;
     }
     server->stats.busy++;
     session_error(session, request->id, IMMURE_E_BUSY, reason);
+    return IMMURE_OK;
 }
 
 static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
@@ -208,8 +232,7 @@ static enum immure_error handle_sign(struct session *session, const struct wire_
                                     .time_left = sign.time_left,
                                     .message = sign.message,
                                     .message_length = sign.message_length};
-    handle_request(session, &request);
-    return IMMURE_OK;
+    return handle_request(session, &request);
 }
 
 static enum immure_error handle_decrypt(struct session *session, const struct wire_frame *frame)
@@ -225,17 +248,17 @@ static enum immure_error handle_decrypt(struct session *session, const struct wi
                                     .time_left = decrypt.time_left,
                                     .message = decrypt.ciphertext,
                                     .message_length = decrypt.ciphertext_length};
-    handle_request(session, &request);
-    return IMMURE_OK;
+    return handle_request(session, &request);
 }
 
 /* What a signer has begun is answered as if nothing had been said. */
 static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
 {
-    struct job *job = session_find_job(session, frame->id);
-    if (job != NULL && queue_withdraw(&session->server->scheduler->queue, job)) {
+    struct server *server = session->server;
+    struct job *job = in_flight_find(&server->in_flight, session->number, frame->id);
+    if (job != NULL && queue_withdraw(&server->scheduler->queue, job)) {
         job->error = IMMURE_E_CANCELLED;
-        dispatch_done(session->server, job);
+        dispatch_done(server, job);
     }
     return IMMURE_OK;
 }
@@ -259,7 +282,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_EXPIRED_TOTAL, stats->expired},
         {WIRE_STAT_CANCELLED_TOTAL, stats->cancelled},
         {WIRE_STAT_FAILED_TOTAL, stats->failed},
-        {WIRE_STAT_QUEUED, scheduler->queue.jobs},
+        {WIRE_STAT_QUEUED, scheduler->queue.share.jobs},
         {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
         {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
@@ -309,21 +332,41 @@ static enum immure_error handle_ping(struct session *session, const struct wire_
 static const struct {
     enum wire_type type;
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
+    bool aside; /* charged apart from the rates, which are of signatures */
 } requests[] = {
-    {WIRE_SIGN, handle_sign},       {WIRE_CANCEL, handle_cancel},   {WIRE_PING, handle_ping},
-    {WIRE_STATS, handle_stats},     {WIRE_LIST, handle_list},       {WIRE_HELLO, handle_hello},
-    {WIRE_DECRYPT, handle_decrypt}, {WIRE_TICKETS, handle_tickets},
+    {WIRE_SIGN, handle_sign, false},    {WIRE_DECRYPT, handle_decrypt, false},
+    {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
+    {WIRE_STATS, handle_stats, true},   {WIRE_LIST, handle_list, true},
+    {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},
 };
+
+/* A LIST looks at every key. */
+#define KEYS_PER_TOKEN 64
+
+static unsigned price(const struct session *session, const struct wire_frame *frame)
+{
+    return frame->type == WIRE_LIST
+               ? 1 + (unsigned)(session->server->keyring->count / KEYS_PER_TOKEN)
+               : 1;
+}
 
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame)
 {
     /* id 0 stands for the stream itself */
     if ((frame->id == 0) != (frame->type == WIRE_HELLO))
         return IMMURE_E_MALFORMED;
-    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
-        if (requests[i].type == frame->type)
-            return requests[i].handle(session, frame);
-    return IMMURE_E_FRAME_TYPE;
+    size_t i = 0;
+    while (i < sizeof requests / sizeof requests[0] && requests[i].type != frame->type)
+        i++;
+    if (i == sizeof requests / sizeof requests[0])
+        return IMMURE_E_FRAME_TYPE;
+    if (!requests[i].aside ||
+        account_take_aside(session->account, price(session, frame), session->server->now))
+        return requests[i].handle(session, frame);
+    /* a CANCEL that is not heard has come too late, as any may */
+    if (frame->type != WIRE_CANCEL)
+        session_error(session, frame->id, IMMURE_E_BUSY, "the client asks too often");
+    return IMMURE_OK;
 }
 
 static uint64_t *outcome_counter(struct stats *stats, const struct job *job)
@@ -349,14 +392,15 @@ void dispatch_done(struct server *server, struct job *job)
     server->stats.signed_again += job->signed_again;
     if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
         server->stats.by_backend[job->backend->number]++;
-    if (session != NULL) {
-        session_remove_job(session, job);
-        if (job->error == IMMURE_OK) {
-            audit_signed(&server->audit, &session->peer, job);
-            session_answer(session, job);
-        } else {
-            session_error(session, job->id, job->error, NULL);
-        }
+    if (job->error == IMMURE_E_BUSY)
+        account_give_back(session->account, &server->config->rate, job->key);
+    bool waited_for = session->socket >= 0 && !session->ending;
+    if (waited_for && job->error == IMMURE_OK) {
+        audit_signed(&server->audit, session->account, &session->peer, job, server->now);
+        session_answer(session, job);
+    } else if (waited_for) {
+        session_error(session, job->id, job->error, NULL);
     }
+    session_remove_job(session, job);
     job_free(job);
 }

@@ -24,6 +24,13 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
     return job;
 }
 
+#define OVERHEAD 64 /* of the allocator, and of a reply's frame */
+
+size_t job_cost(const struct key *key, size_t message_length)
+{
+    return sizeof(struct job) + message_length + 2 * key->signature_max + OVERHEAD;
+}
+
 void job_free(struct job *job)
 {
     explicit_bzero(job, sizeof *job + job->message_length + job->key->signature_max);

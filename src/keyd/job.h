@@ -4,7 +4,8 @@
  *
  * Its life: made by the session's SIGN or DECRYPT, owned by the queue while it waits, by one signer
  * while it is signed, and answered and freed by the event loop, which is also the only one that
- * looks at `session` and `flow`.
+ * looks at `session` and `flow`. A session is there until its last job is done, even if its client
+ * is not.
  */
 #ifndef KEYD_JOB_H
 #define KEYD_JOB_H
@@ -25,10 +26,14 @@ struct job {
     struct list queue_node; /* in its flow, and when it is done in whoever's list */
     struct list age_node;
     struct list session_node;
-    struct session *session; /* NULL: nobody waits for it any more */
-    uint64_t id;             /* of the request */
-    bool waiting;            /* in the queue, not yet taken; the queue's */
-    struct flow *flow;       /* where it waits; the queue's */
+    struct session *session;
+    uint64_t id;       /* of the request */
+    struct flow *flow; /* of its session and kind; the queue's */
+    bool waiting;      /* in the queue, not yet taken; the queue's */
+    uint64_t charged;  /* to its owners, ns; the queue's */
+
+    struct job *in_flight_next; /* in the table of those in flight (in_flight.h) */
+    uint64_t in_flight_session;
 
     const struct key *key;
     enum job_operation operation;
@@ -57,5 +62,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
                     size_t message_length);
 /* Wipes all of it: a premaster secret, or a signature that was withheld, may be there. */
 void job_free(struct job *job);
+/* The memory that such a job takes, with the reply that it will have; bytes. */
+size_t job_cost(const struct key *key, size_t message_length);
 
 #endif

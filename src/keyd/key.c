@@ -16,8 +16,6 @@
 #include "keyd/pem.h"
 #include "wire/limits.h"
 
-#define RSA_BITS_HEAVY 4096
-
 static const struct {
     const char *openssl_name, *group;
 } curves[] = {{"prime256v1", "P-256"}, {"secp384r1", "P-384"}, {"secp521r1", "P-521"}};
@@ -95,7 +93,6 @@ static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, 
         return refuse(error, size, "RSA of %d bits: only %d to %d are taken", key->bits,
                       WIRE_RSA_BITS_MIN, WIRE_RSA_BITS_MAX);
     key->type = type;
-    key->cost = key->bits < RSA_BITS_HEAVY ? COST_MEDIUM : COST_HEAVY;
     return true;
 }
 
@@ -109,7 +106,6 @@ static bool identify_ec(struct key *key, char *error, size_t size)
     if (key->group == NULL)
         return refuse(error, size, "EC on curve %s: only P-256, P-384 and P-521 are taken", name);
     key->type = WIRE_KEY_EC;
-    key->cost = COST_CHEAP;
     /* certificates hold the point uncompressed (RFC 5480, section 2.2), and so the id is theirs */
     return EVP_PKEY_set_utf8_string_param(key->pair, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
                                           "uncompressed") == 1 ||
@@ -120,11 +116,10 @@ static bool identify_ec(struct key *key, char *error, size_t size)
 static const struct {
     const char *name;
     enum wire_key_type type;
-    enum cost cost;
-} whole[] = {{"ED25519", WIRE_KEY_ED25519, COST_CHEAP},
-             {"ML-DSA-44", WIRE_KEY_MLDSA44, COST_MEDIUM},
-             {"ML-DSA-65", WIRE_KEY_MLDSA65, COST_MEDIUM},
-             {"ML-DSA-87", WIRE_KEY_MLDSA87, COST_MEDIUM}};
+} whole[] = {{"ED25519", WIRE_KEY_ED25519},
+             {"ML-DSA-44", WIRE_KEY_MLDSA44},
+             {"ML-DSA-65", WIRE_KEY_MLDSA65},
+             {"ML-DSA-87", WIRE_KEY_MLDSA87}};
 
 static bool identify(struct key *key, char *error, size_t size)
 {
@@ -139,7 +134,6 @@ static bool identify(struct key *key, char *error, size_t size)
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         if (EVP_PKEY_is_a(key->pair, whole[i].name)) {
             key->type = whole[i].type;
-            key->cost = whole[i].cost;
             return true;
         }
     }

@@ -17,14 +17,6 @@
 #include "wire/limits.h"
 #include "wire/scheme.h"
 
-/* How long a signature takes, roughly: the classes that the queue keeps apart. */
-enum cost {
-    COST_CHEAP,  /* EC and Ed25519 */
-    COST_MEDIUM, /* RSA below 4096 bits */
-    COST_HEAVY,  /* RSA from 4096 bits */
-    COST_CLASSES
-};
-
 struct backend;
 struct device;
 struct files;
@@ -47,8 +39,7 @@ struct key {
     bool unverified; /* its signatures leave without that (`verify`) */
     enum wire_key_type type;
     int bits;
-    const char *group; /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
-    enum cost cost;
+    const char *group;    /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
     size_t signature_max; /* bytes; for RSA exactly the length of every signature */
 
     uint8_t *spki; /* DER SubjectPublicKeyInfo; libcrypto's memory */

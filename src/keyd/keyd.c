@@ -310,7 +310,10 @@ static bool start(struct keyd *keyd)
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
-    bool good = load_keys(keyd) &&
+    bool loaded = load_keys(keyd);
+    queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
+               config->hold);
+    bool good = loaded &&
                 server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
                             keyd->supervisor != 0) &&
                 tickets_open(&keyd->server.tickets, config, &keyd->files) &&
@@ -350,7 +353,6 @@ static bool prepare_signing(struct keyd *keyd)
         return false;
     scheduler->signer = &keyd->signer;
     scheduler->crew = crew_start(backends, threads, config->yield);
-    queue_init(&scheduler->queue, &keyd->kinds, config->queue_age, threads, config->hold);
     return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
 }
 

@@ -52,8 +52,7 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .type = key->type,
                           .bits = key->bits,
                           .wanted = wanted,
-                          .cost = choice->single->waits && key->cost == COST_CHEAP ? COST_MEDIUM
-                                                                                   : key->cost,
+                          .cost = COST_DEAR,
                           .single = choice->single,
                           .batch = choice->batch,
                           .single_width = choice->single->width(key)};
@@ -80,6 +79,21 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *w
     key->kind = find_or_make(kinds, key, wanted, &choice);
     return key->kind != NULL ||
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
+}
+
+void kind_measured(struct kind *kind, uint64_t single_ns)
+{
+    kind->single_ns = single_ns;
+    kind->cost = single_ns <= KIND_QUICK   ? COST_QUICK
+                 : single_ns <= KIND_CHEAP ? COST_CHEAP
+                                           : COST_DEAR;
+    if (kind->single->waits) { /* for a device, which the event loop must not do */
+        kind->cost = kind->cost == COST_QUICK ? COST_CHEAP : kind->cost;
+        return;
+    }
+    /* one by one they take as long in any batch, which is to be over soon */
+    size_t width = single_ns < KIND_CHEAP ? (size_t)(KIND_CHEAP / single_ns) : 1;
+    kind->single_width = width < kind->single_width ? width : kind->single_width;
 }
 
 const struct backend *kind_backend(const struct kind *kind, size_t count)

@@ -6,17 +6,27 @@
 #ifndef KEYD_KIND_H
 #define KEYD_KIND_H
 
+#include "base/clock.h"
 #include "keyd/backend/backend.h"
 #include "keyd/key.h"
 
 #define KINDS_MAX 32
+
+/* How long one signature alone takes, as measured. */
+enum cost {
+    COST_QUICK, /* up to KIND_QUICK: the event loop makes a few itself */
+    COST_CHEAP, /* up to KIND_CHEAP */
+    COST_DEAR,
+    COST_CLASSES
+};
+#define KIND_QUICK (50 * NS_PER_US)
+#define KIND_CHEAP (200 * NS_PER_US)
 
 struct kind {
     size_t index;
     enum wire_key_type type;
     int bits;
     const struct backend *wanted; /* as configured; NULL: auto */
-    enum cost cost;
 
     const struct backend *single; /* signs what is too little for a batch */
     const struct backend *batch;  /* NULL: nothing is better than `single` */
@@ -26,6 +36,7 @@ struct kind {
     size_t enough;                /* to wait for more makes none of them cheaper */
     size_t single_width;          /* so many `single` takes */
     uint64_t single_ns;           /* CPU or waiting time: of one signature */
+    enum cost cost;               /* by single_ns */
     uint64_t step_ns, batch_ns;   /* of a batch */
 };
 
@@ -39,6 +50,9 @@ struct kinds {
  * False: one line in `reason`. */
 bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *wanted, char *reason,
                    size_t size);
+
+/* One signature by `single` takes so long: what follows from that. */
+void kind_measured(struct kind *kind, uint64_t single_ns);
 
 /* What signs a batch of so many. */
 const struct backend *kind_backend(const struct kind *kind, size_t count);

@@ -1,86 +1,191 @@
 #include "keyd/queue.h"
 
-/* Cheap work comes first until it takes this many times the time of the others. */
-static const uint64_t weights[COST_CLASSES] = {
-    [COST_CHEAP] = 8, [COST_MEDIUM] = 1, [COST_HEAVY] = 1};
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+/* Cheap kinds come first in a session until they take this many times the time of the others. */
+static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 8, [COST_DEAR] = 1};
+
+/* A longer message takes too long to hash for the event loop. */
+#define QUICK_MESSAGE_MAX 4096
 
 #define job_of(node, member) list_entry(node, struct job, member)
-/* How many flows of a line are looked at for one beside a flood. */
-#define LOOK_AHEAD 64
-
-#define flow_of(list) list_entry((list), struct flow, node)
 
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
                 uint64_t hold)
 {
     *queue = (struct queue){
         .line_count = kinds->count, .work_max = age * signers, .age_max = age, .hold = hold};
-    for (size_t i = 0; i < kinds->count; i++) {
+    for (size_t i = 0; i < kinds->count; i++)
         queue->lines[i].kind = &kinds->kinds[i];
-        list_init(&queue->lines[i].flows);
-    }
     list_init(&queue->by_age);
 }
 
-void flow_init(struct flow *flow)
+void queue_open_account(struct queue *queue, struct queue_account *account)
 {
-    *flow = (struct flow){0};
-    list_init(&flow->node);
-    list_init(&flow->jobs);
+    *account = (struct queue_account){.share.parent = &queue->share};
 }
 
-/* What waits is bounded in time; a client that has less than its share of it is let in still. */
-static bool has_room(const struct queue *queue, const struct job *job, const struct flow *flow)
+void queue_close_account(struct queue *queue, struct queue_account *account)
 {
-    uint64_t cost = kind_cost(job->key->kind);
-    size_t flows = queue->flows + list_empty(&flow->jobs);
-    return queue->jobs < QUEUE_JOBS_MAX && queue->bytes + job->message_length <= QUEUE_BYTES_MAX &&
-           (queue->work + cost <= queue->work_max || flow->work + cost <= queue->work_max / flows);
+    for (size_t i = 0; i < queue->line_count; i++)
+        heap_release(&account->portions[i].flows);
 }
 
-bool queue_submit(struct queue *queue, struct job *job, struct flow *flow, uint64_t now)
+bool queue_open_session(struct queue *queue, struct queue_session *session,
+                        struct queue_account *account)
 {
-    if (!has_room(queue, job, flow))
+    *session = (struct queue_session){.share.parent = &account->share, .account = account};
+    session->flows = calloc(queue->line_count, sizeof *session->flows);
+    for (size_t i = 0; session->flows != NULL && i < queue->line_count; i++) {
+        session->flows[i].share.parent = &session->share;
+        session->flows[i].session = session;
+        list_init(&session->flows[i].jobs);
+    }
+    return session->flows != NULL;
+}
+
+void queue_close_session(struct queue_session *session)
+{
+    free(session->flows);
+}
+
+static struct line *line_of(struct queue *queue, const struct job *job)
+{
+    return &queue->lines[job->key->kind->index];
+}
+
+static struct flow *first_flow(const struct line *line)
+{
+    struct portion *portion = heap_entry(heap_first(&line->portions), struct portion, node);
+    return heap_entry(heap_first(&portion->flows), struct flow, node);
+}
+
+static struct job *first_job(const struct line *line)
+{
+    return job_of(first_flow(line)->jobs.next, queue_node);
+}
+
+/* One job more waits, in a share and in all that it is a part of. */
+static void share_join(struct share *share, uint64_t work)
+{
+    for (; share != NULL; share = share->parent) {
+        struct share *parent = share->parent;
+        share->work += work;
+        if (share->jobs++ > 0 || parent == NULL)
+            continue;
+        parent->active++;
+        share->owed = share->received < parent->now;
+        if (share->owed) /* who had nothing to ask for has saved nothing up */
+            share->received = parent->now;
+    }
+}
+
+static void share_leave(struct share *share, uint64_t work)
+{
+    for (; share != NULL; share = share->parent) {
+        share->work -= work;
+        if (--share->jobs == 0 && share->parent != NULL)
+            share->parent->active--;
+    }
+}
+
+/* One job of it is served. */
+static void share_serve(struct share *share)
+{
+    for (; share->parent != NULL; share = share->parent) {
+        share->owed = false;
+        if (share->received > share->parent->now)
+            share->parent->now = share->received;
+    }
+}
+
+/* Where an account and a session stand follows from what they have received. */
+static void rank(struct queue *queue, struct queue_session *session)
+{
+    for (size_t i = 0; i < queue->line_count; i++) {
+        struct portion *portion = &session->account->portions[i];
+        if (session->flows[i].node.place != 0)
+            heap_move(&portion->flows, &session->flows[i].node, session->share.received);
+        if (portion->node.place != 0)
+            heap_move(&queue->lines[i].portions, &portion->node, session->account->share.received);
+    }
+}
+
+/* `ns` more than was charged before; what is less comes as its complement. */
+static void charge(struct queue *queue, struct job *job, uint64_t ns)
+{
+    struct queue_session *session = job->flow->session;
+    unsigned weight = weights[job->key->kind->cost];
+    job->charged += ns;
+    job->flow->share.received += job->charged / weight - (job->charged - ns) / weight;
+    session->share.received += ns;
+    session->account->share.received += ns;
+    rank(queue, session);
+}
+
+/* A flow that had no job has its first. */
+static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
+{
+    struct queue_account *account = flow->session->account;
+    struct portion *portion = &account->portions[line - queue->lines];
+    if (!heap_put(&portion->flows, &flow->node, flow->session->share.received))
         return false;
-    struct line *line = &queue->lines[job->key->kind->index];
-    /* a line gathers no credit while it has no work */
-    if (line->jobs == 0 && line->virtual_time < queue->virtual_now)
-        line->virtual_time = queue->virtual_now;
-    if (list_empty(&flow->jobs)) {
-        list_append(&line->flows, &flow->node);
-        queue->flows++;
+    if (portion->node.place != 0 ||
+        heap_put(&line->portions, &portion->node, account->share.received))
+        return true;
+    heap_remove(&portion->flows, &flow->node);
+    return false;
+}
+
+/* What waits is bounded in time; who has less than an equal part of it is let in still: an account
+ * among accounts, or a session among the sessions of its account. */
+static bool has_room(const struct queue *queue, const struct queue_session *session, uint64_t work)
+{
+    const struct share *account = &session->account->share;
+    uint64_t of_account = queue->work_max / (queue->share.active + (account->jobs == 0));
+    uint64_t of_session = of_account / (account->active + (session->share.jobs == 0));
+    return queue->share.work + work <= queue->work_max || account->work + work <= of_account ||
+           session->share.work + work <= of_session;
+}
+
+bool queue_submit(struct queue *queue, struct job *job, struct queue_session *session, uint64_t now)
+{
+    struct line *line = line_of(queue, job);
+    struct flow *flow = &session->flows[line - queue->lines];
+    uint64_t work = kind_cost(line->kind);
+    if (!has_room(queue, session, work))
+        return false;
+    share_join(&flow->share, work);
+    if (list_empty(&flow->jobs) && !line_up(queue, line, flow)) {
+        share_leave(&flow->share, work);
+        return false;
     }
     list_append(&flow->jobs, &job->queue_node);
     list_append(&queue->by_age, &job->age_node);
     job->queued_at = now;
     job->waiting = true;
     job->flow = flow;
-    flow->work += kind_cost(line->kind);
-    line->floods += ++flow->count == QUEUE_FLOOD;
-    queue->work += kind_cost(line->kind);
-    queue->bytes += job->message_length;
-    queue->jobs++;
     line->jobs++;
     return true;
 }
 
 static void remove_job(struct queue *queue, struct job *job)
 {
-    struct line *line = &queue->lines[job->key->kind->index];
+    struct line *line = line_of(queue, job);
     struct flow *flow = job->flow;
     list_remove(&job->queue_node);
     list_remove(&job->age_node);
     job->waiting = false;
-    flow->work -= kind_cost(line->kind);
-    line->floods -= flow->count-- == QUEUE_FLOOD;
-    queue->work -= kind_cost(line->kind);
-    queue->bytes -= job->message_length;
-    queue->jobs--;
     line->jobs--;
-    if (list_empty(&flow->jobs)) {
-        list_remove(&flow->node);
-        queue->flows--;
-    }
+    share_leave(&flow->share, kind_cost(line->kind));
+    if (!list_empty(&flow->jobs))
+        return;
+    struct portion *portion = &flow->session->account->portions[line - queue->lines];
+    heap_remove(&portion->flows, &flow->node);
+    if (heap_first(&portion->flows) == NULL)
+        heap_remove(&line->portions, &portion->node);
 }
 
 void queue_destroy(struct queue *queue)
@@ -90,6 +195,8 @@ void queue_destroy(struct queue *queue)
         remove_job(queue, job);
         job_free(job);
     }
+    for (size_t i = 0; i < queue->line_count; i++)
+        heap_release(&queue->lines[i].portions);
 }
 
 bool queue_withdraw(struct queue *queue, struct job *job)
@@ -119,36 +226,70 @@ void queue_forgive(struct queue *queue, uint64_t ns)
     list_for_each(node, &queue->by_age) job_of(node, age_node)->queued_at += ns;
 }
 
+/* Whether the event loop may sign the first job of a line. */
+static bool is_quick(const struct line *line)
+{
+    return line->kind->cost == COST_QUICK && first_job(line)->message_length <= QUICK_MESSAGE_MAX;
+}
+
+static bool is_for(const struct queue *queue, const struct line *line, enum queue_for who)
+{
+    if (who == QUEUE_FOR_LOOP)
+        return is_quick(line);
+    uint64_t quick = 0;
+    for (size_t i = 0; i < queue->line_count; i++)
+        if (queue->lines[i].kind->cost == COST_QUICK)
+            quick += queue->lines[i].jobs * kind_cost(queue->lines[i].kind);
+    return quick > QUEUE_LOOP_TIME || !is_quick(line);
+}
+
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
     if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
         return 0;
-    return job_of(flow_of(line->flows.next)->jobs.next, queue_node)->queued_at + queue->hold;
+    return first_job(line)->queued_at + queue->hold;
 }
 
-struct line *queue_next(struct queue *queue, enum cost from, enum cost to, uint64_t now)
+/* Whether the first job of one line comes before that of another; the cheaper among equals. */
+static bool precedes(const struct line *line, const struct line *other)
+{
+    const struct share *one = &first_flow(line)->share, *two = &first_flow(other)->share;
+    const struct share *of_one[] = {one->parent->parent, one->parent, one};
+    const struct share *of_two[] = {two->parent->parent, two->parent, two};
+    for (size_t level = 0; level < 3; level++)
+        if (of_one[level]->received != of_two[level]->received)
+            return of_one[level]->received < of_two[level]->received;
+    return line->kind->single_ns < other->kind->single_ns;
+}
+
+struct line *queue_next(struct queue *queue, enum queue_for who, uint64_t now)
 {
     struct line *best = NULL;
     for (size_t i = 0; i < queue->line_count; i++) {
         struct line *line = &queue->lines[i];
-        enum cost cost = line->kind->cost;
-        if (line->jobs == 0 || cost < from || cost > to || held_until(queue, line) > now)
-            continue;
-        if (best == NULL || line->virtual_time < best->virtual_time ||
-            (line->virtual_time == best->virtual_time && cost < best->kind->cost))
+        if (line->jobs > 0 && is_for(queue, line, who) && held_until(queue, line) <= now &&
+            (best == NULL || precedes(line, best)))
             best = line;
     }
     return best;
 }
 
-size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
-                  struct job *batch[static BACKEND_BATCH_MAX], struct list *late)
+bool queue_owes(const struct line *line)
 {
-    size_t count = 0, wanted = kind_take(line->kind, line->jobs);
-    while (count < wanted && line->jobs > 0) {
-        struct flow *flow = flow_of(line->flows.next);
-        struct job *job = job_of(flow->jobs.next, queue_node);
+    const struct share *share = &first_flow(line)->share;
+    while (!share->owed && share->parent != NULL)
+        share = share->parent;
+    return share->owed;
+}
+
+size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
+                  uint64_t now, struct job *batch[static BACKEND_BATCH_MAX], struct list *late)
+{
+    size_t count = 0;
+    uint64_t each = kind_time(line->kind, most) / most;
+    while (count < most && line->jobs > 0 && (who == QUEUE_FOR_THREADS || is_quick(line))) {
+        struct job *job = first_job(line);
         if (job->deadline <= now) {
             give_up(queue, job, IMMURE_E_EXPIRED, late);
             continue;
@@ -156,58 +297,16 @@ size_t queue_take(struct queue *queue, struct line *line, uint64_t now,
         remove_job(queue, job);
         job->queue_ns = now - job->queued_at;
         batch[count++] = job;
-        if (list_linked(&flow->node)) { /* the next client's turn */
-            list_remove(&flow->node);
-            list_append(&line->flows, &flow->node);
-        }
+        share_serve(&job->flow->share);
+        charge(queue, job, each);
     }
-    if (line->virtual_time > queue->virtual_now)
-        queue->virtual_now = line->virtual_time;
     return count;
 }
 
-static struct job *find_lone_job(const struct line *line, uint64_t now)
+void queue_charge(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns)
 {
-    size_t looked = 0;
-    list_for_each(node, &line->flows)
-    {
-        struct job *job = job_of(flow_of(node)->jobs.next, queue_node);
-        if (flow_of(node)->count == 1 && job->deadline > now)
-            return job;
-        if (++looked == LOOK_AHEAD)
-            break;
-    }
-    return NULL;
-}
-
-struct job *queue_take_beside_flood(struct queue *queue, enum cost from, enum cost to, uint64_t now)
-{
-    for (size_t i = 0; i < queue->line_count; i++) {
-        struct line *line = &queue->lines[i];
-        if (line->floods == 0 || line->kind->cost < from || line->kind->cost > to)
-            continue;
-        struct job *job = find_lone_job(line, now);
-        if (job == NULL)
-            continue;
-        remove_job(queue, job);
-        job->queue_ns = now - job->queued_at;
-        return job;
-    }
-    return NULL;
-}
-
-void queue_charge(struct queue *queue, const struct kind *kind, uint64_t ns)
-{
-    queue->lines[kind->index].virtual_time += ns / weights[kind->cost];
-}
-
-size_t queue_waiting(const struct queue *queue, enum cost cost)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < queue->line_count; i++)
-        if (queue->lines[i].kind->cost == cost)
-            count += queue->lines[i].jobs;
-    return count;
+    for (size_t i = 0; i < count; i++)
+        charge(queue, batch[i], ns / count - batch[i]->charged);
 }
 
 uint64_t queue_age(const struct queue *queue, uint64_t now)

@@ -49,71 +49,24 @@ bool rate_parse(const char *text, struct rate *rate)
     return *text == '\0';
 }
 
-static uint64_t full_after(const struct rate *rate, uint64_t full, uint64_t now)
+static uint64_t full_after(const struct rate *rate, uint64_t full, unsigned count, uint64_t now)
 {
-    return (full > now ? full : now) + rate->interval;
+    return (full > now ? full : now) + count * rate->interval;
 }
 
-static bool admits(const struct rate *rate, uint64_t full, uint64_t now)
+bool rate_admits(const struct rate *rate, uint64_t full, unsigned count, uint64_t now)
 {
-    return rate->interval == 0 || full_after(rate, full, now) - now <= rate->burst;
+    return rate->interval == 0 || full_after(rate, full, count, now) - now <= rate->burst;
 }
 
-bool account_take(struct account *account, const struct rate *all, const struct rate *key,
-                  size_t key_index, uint64_t now)
+void rate_take(const struct rate *rate, uint64_t *full, unsigned count, uint64_t now)
 {
-    uint64_t *of_key = &account->keys[key_index];
-    if (!admits(all, account->all, now) || !admits(key, *of_key, now))
-        return false;
-    account->all = full_after(all, account->all, now);
-    *of_key = full_after(key, *of_key, now);
-    return true;
+    if (rate->interval != 0)
+        *full = full_after(rate, *full, count, now);
 }
 
-static bool at_rest(const struct account *account, size_t key_count, uint64_t now)
+void rate_give_back(const struct rate *rate, uint64_t *full)
 {
-    if (account->sessions > 0 || account->all > now)
-        return false;
-    for (size_t i = 0; i < key_count; i++)
-        if (account->keys[i] > now)
-            return false;
-    return true;
-}
-
-static void account_free(struct account *account)
-{
-    list_remove(&account->node);
-    free(account);
-}
-
-struct account *account_open(struct list *accounts, uid_t uid, size_t key_count, uint64_t now)
-{
-    struct account *found = NULL;
-    list_for_each(node, accounts)
-    {
-        struct account *account = list_entry(node, struct account, node);
-        if (account->uid == uid)
-            found = account;
-        else if (at_rest(account, key_count, now))
-            account_free(account);
-    }
-    if (found == NULL) {
-        found = calloc(1, sizeof *found + key_count * sizeof found->keys[0]);
-        if (found == NULL)
-            return NULL;
-        found->uid = uid;
-        list_append(accounts, &found->node);
-    }
-    found->sessions++;
-    return found;
-}
-
-void account_close(struct account *account)
-{
-    account->sessions--;
-}
-
-void accounts_free(struct list *accounts)
-{
-    list_for_each(node, accounts) account_free(list_entry(node, struct account, node));
+    if (*full >= rate->interval)
+        *full -= rate->interval;
 }

@@ -2,9 +2,10 @@
  * Who signs what when: between the queue and the threads that sign, on the event loop's thread.
  *
  * A thread that becomes free takes what waits, up to the width of its backend for that kind of key,
- * and never waits for a fuller batch unless `hold` says so. Cheap signatures (ECDSA, Ed25519) are
- * made by the event loop itself while they are few: a few microseconds' work is not worth waking a
- * thread for, and so they never wait for RSA.
+ * and never waits for a fuller batch unless `hold` says so. Quick signatures are made by the event
+ * loop itself while they are few: a few microseconds' work is not worth waking a thread for, and so
+ * they never wait for RSA. Which are quick was measured, and the event loop signs for
+ * QUEUE_LOOP_TIME a turn at most.
  */
 #ifndef KEYD_SCHEDULER_H
 #define KEYD_SCHEDULER_H

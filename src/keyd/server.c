@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,9 +17,10 @@
 #include "keyd/session.h"
 #include "wire/message.h"
 
-#define EVENTS_AT_ONCE 64
+#define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 8 /* who connects again and again is not to hold up the others */
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
+#define DESCRIPTORS_BESIDES 48 /* that are no sessions': immured's own, and one to accept with */
 #define STOP_TIME (10 * NS_PER_S)
 /* While anything waits to be signed there is a turn at least so often. */
 #define HEARTBEAT (100 * NS_PER_MS)
@@ -46,44 +49,91 @@ static void listeners_watch(struct server *server, bool on)
     server->accept_again = on ? UINT64_MAX : server->now + ACCEPT_PAUSE;
 }
 
+/* Who started immured may, and root. */
+static bool is_master(const struct server *server, const struct peer *peer)
+{
+    return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
+}
+
 bool server_allows(const struct server *server, const struct peer *peer, const struct key *key)
 {
-    if (peer->uid == 0 || peer->uid == server->starter)
-        return true;
-    if (key != NULL)
-        return allow_has(key->allow.given ? &key->allow : &server->allow, peer);
-    bool allowed = allow_has(&server->allow, peer);
-    for (size_t i = 0; i < server->keyring->count && !allowed; i++)
-        allowed = allow_has(&server->keyring->keys[i]->allow, peer);
-    return allowed;
+    return is_master(server, peer) ||
+           allow_has(key->allow.given ? &key->allow : &server->allow, peer);
+}
+
+static bool open_door(struct server *server)
+{
+    bool good = allow_add(&server->door, &server->allow);
+    for (size_t i = 0; i < server->keyring->count && good; i++)
+        good = allow_add(&server->door, &server->keyring->keys[i]->allow);
+    if (!good)
+        log_error("event loop: out of memory");
+    return good;
 }
 
 static void peer_refuse(struct server *server, int socket, const struct peer *peer)
 {
     const struct audit_request nothing = {.key = NULL};
-    struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
+    uint8_t room[WIRE_HEADER_SIZE + 2 + WIRE_ERROR_TEXT_MAX];
+    struct buffer output = {.data = room, .capacity = sizeof room, .limit = sizeof room};
     const char *text = immure_error_text(IMMURE_E_PEER);
     struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
     server->stats.sessions_refused++;
-    audit_refused(&server->audit, peer, &nothing, IMMURE_E_PEER,
-                  "neither allow-users nor allow-groups names it");
+    audit_refused(&server->audit, account_of(&server->strangers, peer->uid, server->now), peer,
+                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names it",
+                  server->now);
     if (wire_put_error(&output, 0, &error) &&
         send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
             0)
         log_debug("send: %s", strerror(errno));
-    buffer_release(&output);
     close(socket);
+}
+
+static struct account *largest_account(struct server *server)
+{
+    struct account *largest = &server->clients.shared;
+    list_for_each(node, &server->clients.list)
+    {
+        struct account *account = list_entry(node, struct account, node);
+        if (account->session_count > largest->session_count)
+            largest = account;
+    }
+    return largest;
+}
+
+/* Room for a session of the account. Where there is none, the account with the most sessions gives
+ * up that which has been silent for longest: the newcomer's own, if none has many more. */
+static bool make_room(struct server *server, struct account *newcomer)
+{
+    if (server->session_count < server->session_max)
+        return true;
+    struct account *giver = largest_account(server);
+    if (giver->session_count <= newcomer->session_count + 1)
+        giver = newcomer;
+    return !list_empty(&giver->sessions) &&
+           session_give_way(list_entry(giver->sessions.next, struct session, account_node));
 }
 
 static void peer_greet(struct server *server, int socket)
 {
     struct peer peer;
-    if (peer_read(&peer, socket) && server_allows(server, &peer, NULL)) {
-        session_begin(server, socket, &peer);
-    } else {
+    if (!peer_read(&peer, socket) ||
+        !(is_master(server, &peer) || allow_has(&server->door, &peer))) {
         peer_refuse(server, socket, &peer);
         peer_free(&peer);
+        return;
     }
+    struct account *account = account_of(&server->clients, peer.uid, server->now);
+    if (make_room(server, account)) {
+        session_begin(server, socket, &peer, account);
+        return;
+    }
+    server->stats.sessions_refused++;
+    if (audit_admits(&server->audit, account, ACCOUNT_LINE_SESSION, server->now))
+        log_warning("a session of uid %u is refused: there are %zu, of it %zu", (unsigned)peer.uid,
+                    server->session_count, account->session_count);
+    peer_free(&peer);
+    close(socket);
 }
 
 static void listener_ready(struct source *source, uint32_t events)
@@ -96,8 +146,10 @@ static void listener_ready(struct source *source, uint32_t events)
         if (socket >= 0) {
             peer_greet(server, socket);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
-                        server->session_count);
+            if (audit_admits(&server->audit, &server->clients.shared, ACCOUNT_LINE_SESSION,
+                             server->now))
+                log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
+                            server->session_count);
             listeners_watch(server, false);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -115,6 +167,38 @@ static void listeners_close(struct server *server)
     }
     server->listener_count = 0;
     server->accept_again = UINT64_MAX;
+}
+
+void server_add_input(struct server *server, struct session *session)
+{
+    list_append(&session->account->input, &session->input_node);
+    server_resume_input(server, session->account);
+}
+
+void server_resume_input(struct server *server, struct account *account)
+{
+    if (account_reads(account))
+        list_move_all(&account->input, &account->paused);
+    if (!list_linked(&account->input_node) && !list_empty(&account->input))
+        list_append(&server->input, &account->input_node);
+}
+
+/* One session of the account that is next; then it is the next account's turn, and when it comes
+ * again another session's. */
+static void take_input_of(struct server *server, struct account *account)
+{
+    struct list *node = list_take(&account->input);
+    struct session *session = node != NULL ? list_entry(node, struct session, input_node) : NULL;
+    if (session != NULL && session_take_input(session))
+        list_append(&account->input, &session->input_node);
+    server_resume_input(server, account);
+}
+
+static void take_input(struct server *server)
+{
+    uint64_t until = clock_now() + SERVER_INPUT_TIME;
+    for (struct list *node; clock_now() < until && (node = list_take(&server->input)) != NULL;)
+        take_input_of(server, list_entry(node, struct account, input_node));
 }
 
 static void signer_ready(struct source *source, uint32_t events)
@@ -139,9 +223,11 @@ static void stop(struct server *server)
         return;
     }
     log_info("stopping: %zu sessions, %zu requests waiting", server->session_count,
-             server->scheduler->queue.jobs);
+             server->scheduler->queue.share.jobs);
     server->stop_deadline = server->now + STOP_TIME;
     listeners_close(server);
+    for (struct list *node; (node = list_take(&server->input)) != NULL;)
+        list_init(node);
     list_for_each(node, &server->sessions) session_drain(list_entry(node, struct session, node));
 }
 
@@ -171,6 +257,15 @@ static int open_signals(bool supervised)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* How many sessions there can be. */
+static size_t count_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * DESCRIPTORS_BESIDES)
+        return DESCRIPTORS_BESIDES;
+    return (size_t)limit.rlim_cur - DESCRIPTORS_BESIDES;
+}
+
 bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
                  struct scheduler *scheduler, uid_t starter, bool supervised)
 {
@@ -186,10 +281,14 @@ bool server_init(struct server *server, const struct config *config, const struc
                               .accept_again = UINT64_MAX,
                               .stop_deadline = UINT64_MAX};
     server->now = server->started;
-    struct list *lists[] = {&server->sessions, &server->unflushed, &server->blocked, &server->dead,
-                            &server->accounts};
+    struct list *lists[] = {&server->sessions,  &server->input,   &server->ungreeted,
+                            &server->unflushed, &server->blocked, &server->leaving,
+                            &server->dead};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
+    accounts_init(&server->clients, &scheduler->queue, SERVER_ACCOUNTS);
+    accounts_init(&server->strangers, &scheduler->queue, SERVER_STRANGERS);
+    server->session_max = count_descriptors();
     if (!ecdhe_open(&server->ecdhe)) {
         log_error("libcrypto has no memory, or none of the curves of ECDHE");
         server_destroy(server);
@@ -197,6 +296,7 @@ bool server_init(struct server *server, const struct config *config, const struc
     }
     server->signal_descriptor = open_signals(supervised);
     if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
+        in_flight_init(&server->in_flight) &&
         server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
         return true;
     log_error("event loop: %s", strerror(errno));
@@ -231,13 +331,14 @@ bool server_connected(struct server *server, int socket)
         return false;
     }
     peer.uid = server->starter;
-    return session_begin(server, socket, &peer);
+    return session_begin(server, socket, &peer,
+                         account_of(&server->clients, peer.uid, server->now));
 }
 
 static uint64_t next_time(const struct server *server)
 {
     uint64_t next = scheduler_deadline(server->scheduler, server->now);
-    if (server->scheduler->queue.jobs > 0 && server->now + HEARTBEAT < next)
+    if (server->scheduler->queue.share.jobs > 0 && server->now + HEARTBEAT < next)
         next = server->now + HEARTBEAT;
     if (server->stop_deadline < next)
         next = server->stop_deadline;
@@ -249,7 +350,12 @@ static uint64_t next_time(const struct server *server)
         uint64_t give_up = list_entry(server->blocked.next, struct session, blocked_node)->give_up;
         next = give_up < next ? give_up : next;
     }
-    return list_empty(&server->unflushed) ? next : server->now;
+    if (!list_empty(&server->ungreeted)) {
+        const struct list *first = server->ungreeted.next;
+        uint64_t greet_by = list_entry(first, struct session, greeting_node)->greet_by;
+        next = greet_by < next ? greet_by : next;
+    }
+    return list_empty(&server->unflushed) && list_empty(&server->input) ? next : server->now;
 }
 
 static void flush_all(struct server *server)
@@ -271,6 +377,23 @@ static void end_stalled(struct server *server)
     }
 }
 
+static void end_ungreeted(struct server *server)
+{
+    while (!list_empty(&server->ungreeted)) {
+        struct session *session = list_entry(server->ungreeted.next, struct session, greeting_node);
+        if (session->greet_by > server->now)
+            return;
+        session_greeted(session); /* it had its time */
+        session_refuse(session, IMMURE_E_STALLED, "no HELLO has come");
+    }
+}
+
+void server_bury(struct server *server, struct session *session)
+{
+    list_remove(&session->node);
+    list_append(&server->dead, &session->node);
+}
+
 static void bury(struct server *server)
 {
     bool freed = !list_empty(&server->dead);
@@ -282,16 +405,41 @@ static void bury(struct server *server)
 }
 
 /* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too:
- * that time is not held against the requests that wait. */
+ * that time is not held against the requests that wait. Time in which this thread has worked is no
+ * such time. */
 static void forgive_standstill(struct server *server, uint64_t due)
 {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    uint64_t before = server->worked;
+    server->worked = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+    due += server->worked - before;
     if (server->now > due && server->now - due > HEARTBEAT)
         queue_forgive(&server->scheduler->queue, server->now - due);
 }
 
-bool server_run(struct server *server)
+/* Level-triggered events come by turns when there are more than fit: all are asked for. */
+static void take_events(struct server *server, int timeout)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
+    size_t rounds = server->session_count / EVENTS_AT_ONCE + 1;
+    int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, timeout);
+    server->now = clock_now();
+    for (;;) {
+        for (int i = 0; i < count; i++) {
+            struct source *source = events[i].data.ptr;
+            source->ready(source, events[i].events);
+        }
+        if (count < EVENTS_AT_ONCE || --rounds == 0)
+            return;
+        count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, 0);
+    }
+}
+
+bool server_run(struct server *server)
+{
+    if (!open_door(server))
+        return false;
     if (!server_watch(server, EPOLL_CTL_ADD, crew_wake(server->scheduler->crew), EPOLLIN,
                       &server->wake)) {
         log_error("event loop: %s", strerror(errno));
@@ -299,17 +447,13 @@ bool server_run(struct server *server)
     }
     while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
         uint64_t due = next_time(server);
-        int count =
-            epoll_wait(server->epoll, events, EVENTS_AT_ONCE, clock_poll_timeout(due, server->now));
-        server->now = clock_now();
+        take_events(server, clock_poll_timeout(due, server->now));
         forgive_standstill(server, due);
-        for (int i = 0; i < count; i++) {
-            struct source *source = events[i].data.ptr;
-            source->ready(source, events[i].events);
-        }
+        take_input(server);
         schedule(server);
         flush_all(server);
         end_stalled(server);
+        end_ungreeted(server);
         bury(server);
         audit_report(&server->audit, server->now);
         server->stop_now |= server->now >= server->stop_deadline;
@@ -321,11 +465,17 @@ void server_destroy(struct server *server)
 {
     list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
     bury(server);
+    /* the jobs of these are the crew's */
+    list_move_all(&server->dead, &server->leaving);
+    bury(server);
     listeners_close(server);
     descriptor_close(&server->signal_descriptor);
     descriptor_close(&server->epoll);
-    accounts_free(&server->accounts);
+    accounts_free(&server->clients);
+    accounts_free(&server->strangers);
+    in_flight_release(&server->in_flight);
     allow_free(&server->allow);
+    allow_free(&server->door);
     tickets_close(&server->tickets);
     ecdhe_close(&server->ecdhe);
 }

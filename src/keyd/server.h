@@ -1,15 +1,22 @@
 /*
  * The event loop: one thread, level-triggered epoll. Clients come from listening sockets or over a
- * connected one; signals arrive as data. A turn takes all events, then writes the replies of every
- * session at once, then looks after the sessions that do not read.
+ * connected one; signals arrive as data.
+ *
+ * A turn takes all events, then input, then what is signed; then it writes the replies of every
+ * session at once, and looks after the sessions that do not read or do not greet. Each part has its
+ * bound, so that no turn is long because of what somebody sent. Input is taken for
+ * SERVER_INPUT_TIME: account after account, of each one session, of that SESSION_FRAMES_AT_ONCE
+ * frames. What is left waits for the next turn, behind the others.
  */
 #ifndef KEYD_SERVER_H
 #define KEYD_SERVER_H
 
 #include <signal.h>
 
+#include "keyd/account.h"
 #include "keyd/audit.h"
 #include "keyd/config.h"
+#include "keyd/in_flight.h"
 #include "keyd/keyring.h"
 #include "keyd/scheduler.h"
 #include "keyd/tickets.h"
@@ -19,6 +26,8 @@ struct source {
     void (*ready)(struct source *source, uint32_t events);
 };
 
+struct session;
+
 struct stats {
     uint64_t sessions_total, sessions_refused, protocol_errors;
     uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed, signed_again;
@@ -27,6 +36,11 @@ struct stats {
 };
 
 #define SERVER_LISTENERS 2
+#define SERVER_INPUT_TIME (50 * NS_PER_US) /* a turn */
+
+/* Accounts; of those who are refused at the door, fewer. */
+#define SERVER_ACCOUNTS 1024
+#define SERVER_STRANGERS 64
 
 struct server {
     const struct config *config;
@@ -35,9 +49,11 @@ struct server {
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
+    uint64_t worked;                /* CLOCK_THREAD_CPUTIME_ID then, ns */
     uid_t starter;                  /* who started immured may use it */
     struct allow allow;             /* as may these */
-    struct list accounts;           /* what clients have used up of their rates */
+    struct allow door;              /* whoever may use any key */
+    struct accounts clients, strangers;
     struct audit audit;
     struct tickets tickets;
     struct ecdhe ecdhe; /* what the policies look at public values with */
@@ -58,10 +74,14 @@ struct server {
     bool stop_now;
 
     struct list sessions;
-    size_t session_count;
-    struct list unflushed; /* sessions with replies to write at the end of this turn */
-    struct list blocked;   /* whose socket is full, the one to be given up first in front */
-    struct list dead;      /* to be freed at the end of this turn */
+    size_t session_count, session_max;
+    struct in_flight in_flight; /* the requests of all sessions */
+    struct list input;          /* accounts with sessions that have input, by turns */
+    struct list ungreeted;      /* sessions without HELLO, the oldest in front */
+    struct list unflushed;      /* sessions with replies to write at the end of this turn */
+    struct list blocked;        /* whose socket is full, the one to be given up first in front */
+    struct list leaving;        /* that have ended, with jobs that are being signed */
+    struct list dead;           /* to be freed at the end of this turn */
 };
 
 /* Sets up all but clients. Blocks the signals that are taken as data: call it before threads start.
@@ -80,7 +100,13 @@ void server_destroy(struct server *server);
 bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
                   struct source *source);
 bool server_stopping(const struct server *server);
-/* Whether the peer may use this key; NULL: any at all. */
+/* Whether the peer may use this key. */
 bool server_allows(const struct server *server, const struct peer *peer, const struct key *key);
+/* The session, of which all is known but its frames, is to have a turn. */
+void server_add_input(struct server *server, struct session *session);
+/* The account has fewer unread replies: its input may have waited for that. */
+void server_resume_input(struct server *server, struct account *account);
+/* The session has ended and its last job is done. */
+void server_bury(struct server *server, struct session *session);
 
 #endif

@@ -22,6 +22,14 @@
 
 static void session_ready(struct source *source, uint32_t events);
 
+/* A line in the log about a session, which its peer has caused. */
+#define session_log(session, ...)                                                                  \
+    do {                                                                                           \
+        if (audit_admits(&(session)->server->audit, (session)->account, ACCOUNT_LINE_SESSION,      \
+                         (session)->server->now))                                                  \
+            log_warning(__VA_ARGS__);                                                              \
+    } while (0)
+
 static bool session_watch(struct session *session, uint32_t events)
 {
     if (events == session->watched)
@@ -30,119 +38,140 @@ static bool session_watch(struct session *session, uint32_t events)
     return server_watch(session->server, EPOLL_CTL_MOD, session->socket, events, &session->source);
 }
 
-/* What epoll shall report follows from the session's state. */
+/* What epoll shall report follows from the session's state: nothing that is known already. */
 static void session_rewatch(struct session *session)
 {
-    bool reading = !session->paused && !session->ending && !server_stopping(session->server);
+    bool reading = !session->paused && !session->ending && !list_linked(&session->input_node) &&
+                   !server_stopping(session->server);
     bool blocked = list_linked(&session->blocked_node);
     if (!session_watch(session, (reading ? EPOLLIN : 0u) | (blocked ? EPOLLOUT : 0u)))
         session_end(session);
 }
 
-bool session_begin(struct server *server, int socket, const struct peer *peer)
+bool session_begin(struct server *server, int socket, const struct peer *peer,
+                   struct account *account)
 {
     struct session *session = calloc(1, sizeof *session);
-    struct account *account =
-        account_open(&server->accounts, peer->uid, server->keyring->count, server->now);
-    if (session == NULL || account == NULL ||
+    if (session == NULL ||
+        !queue_open_session(&server->scheduler->queue, &session->queue, &account->queue) ||
         !server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &session->source)) {
         log_error("session refused: %s", strerror(errno));
-        if (account != NULL)
-            account_close(account);
+        if (session != NULL)
+            queue_close_session(&session->queue);
         free(peer->groups);
         free(session);
         close(socket);
         return false;
     }
-    *session = (struct session){.source = {session_ready},
-                                .server = server,
-                                .socket = socket,
-                                .peer = *peer,
-                                .account = account,
-                                .watched = EPOLLIN,
-                                .output = BUFFER_INIT(OUTPUT_LIMIT)};
+    session->source.ready = session_ready;
+    session->server = server;
+    session->number = server->stats.sessions_total++;
+    session->socket = socket;
+    session->peer = *peer;
+    session->account = account;
+    session->watched = EPOLLIN;
+    session->greet_by = server->now + SESSION_GREETING;
+    session->output = BUFFER_INIT_SECRET(OUTPUT_LIMIT);
     wire_decoder_init(&session->decoder, WIRE_CLIENT);
-    list_init(&session->unflushed_node);
-    list_init(&session->blocked_node);
-    for (size_t i = 0; i < SESSION_BUCKETS; i++)
-        list_init(&session->jobs[i]);
-    for (size_t i = 0; i < KINDS_MAX; i++)
-        flow_init(&session->flows[i]);
+    struct list *lists[] = {&session->input_node, &session->unflushed_node, &session->blocked_node,
+                            &session->jobs};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        list_init(lists[i]);
     list_append(&server->sessions, &session->node);
+    list_append(&server->ungreeted, &session->greeting_node);
+    list_append(&account->sessions, &session->account_node);
+    account->session_count++;
     server->session_count++;
-    server->stats.sessions_total++;
     log_debug("session of uid %u begins", (unsigned)peer->uid);
     return true;
 }
 
+/* The memory of the unread replies is counted when it grows and when it shrinks. */
+static void count_unread(struct session *session)
+{
+    size_t before = session->unread, now = session->output.capacity;
+    session->unread = now;
+    session->account->unread += now - before;
+    if (now > before)
+        account_hold(session->account, &session->held, now - before);
+    else if (now < before)
+        account_let_go(session->account, &session->held, before - now);
+    if (now < before)
+        server_resume_input(session->server, session->account);
+}
+
+/* What waits is not signed. What is being signed is waited for, and answered to nobody. */
 static void drop_jobs(struct session *session)
 {
     struct server *server = session->server;
-    for (size_t i = 0; i < SESSION_BUCKETS; i++) {
-        for (struct list *node; (node = list_take(&session->jobs[i])) != NULL;) {
-            struct job *job = list_entry(node, struct job, session_node);
-            job->session = NULL;
-            if (queue_withdraw(&server->scheduler->queue, job)) {
-                server->stats.cancelled++;
-                job_free(job);
-            }
-        }
+    list_for_each(node, &session->jobs)
+    {
+        struct job *job = list_entry(node, struct job, session_node);
+        if (!queue_withdraw(&server->scheduler->queue, job))
+            continue;
+        session_remove_job(session, job);
+        server->stats.cancelled++;
+        job_free(job);
     }
-    session->in_flight = 0;
 }
 
 void session_end(struct session *session)
 {
+    struct server *server = session->server;
     if (session->socket < 0)
         return;
-    drop_jobs(session);
     descriptor_close(&session->socket);
-    list_remove(&session->unflushed_node);
-    list_remove(&session->blocked_node);
-    list_remove(&session->node);
-    list_append(&session->server->dead, &session->node);
-    session->server->session_count--;
+    struct list *nodes[] = {&session->node,           &session->account_node,
+                            &session->input_node,     &session->greeting_node,
+                            &session->unflushed_node, &session->blocked_node};
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        list_remove(nodes[i]);
+    list_append(&server->leaving, &session->node);
+    drop_jobs(session);
+    buffer_release(&session->output);
+    wire_decoder_release(&session->decoder);
+    count_unread(session);
+    if (session->in_flight == 0)
+        server_bury(server, session);
+    session->account->session_count--;
+    server->session_count--;
     log_debug("session of uid %u ends", (unsigned)session->peer.uid);
 }
 
 void session_free(struct session *session)
 {
-    account_close(session->account);
+    queue_close_session(&session->queue);
     peer_free(&session->peer);
-    wire_decoder_release(&session->decoder);
-    buffer_release(&session->output);
     free(session);
 }
 
-static struct list *bucket_of(struct session *session, uint64_t id)
+void session_greeted(struct session *session)
 {
-    return &session->jobs[id % SESSION_BUCKETS];
+    list_remove(&session->greeting_node);
+}
+
+bool session_has_room(const struct session *session, size_t bytes)
+{
+    return account_has_room(session->account, session->held, bytes);
 }
 
 void session_add_job(struct session *session, struct job *job)
 {
     job->session = session;
-    list_append(bucket_of(session, job->id), &job->session_node);
+    list_append(&session->jobs, &job->session_node);
+    in_flight_add(&session->server->in_flight, job, session->number);
     session->in_flight++;
+    account_hold(session->account, &session->held, job_cost(job->key, job->message_length));
 }
 
 void session_remove_job(struct session *session, struct job *job)
 {
     list_remove(&job->session_node);
-    job->session = NULL;
+    in_flight_remove(&session->server->in_flight, job, session->number);
     session->in_flight--;
-}
-
-struct job *session_find_job(struct session *session, uint64_t id)
-{
-    struct list *bucket = bucket_of(session, id);
-    list_for_each(node, bucket)
-    {
-        struct job *job = list_entry(node, struct job, session_node);
-        if (job->id == id)
-            return job;
-    }
-    return NULL;
+    account_let_go(session->account, &session->held, job_cost(job->key, job->message_length));
+    if (session->socket < 0 && session->in_flight == 0)
+        server_bury(session->server, session);
 }
 
 void session_replied(struct session *session, bool put)
@@ -153,9 +182,11 @@ void session_replied(struct session *session, bool put)
         log_error("session of uid %u ends: out of memory for its replies",
                   (unsigned)session->peer.uid);
         session_end(session);
-    } else if (!list_linked(&session->unflushed_node)) {
-        list_append(&session->server->unflushed, &session->unflushed_node);
+        return;
     }
+    count_unread(session);
+    if (!list_linked(&session->unflushed_node))
+        list_append(&session->server->unflushed, &session->unflushed_node);
 }
 
 /* Nobody is told how long a decryption took, nor how long others took that it waited for. */
@@ -198,48 +229,73 @@ void session_error(struct session *session, uint64_t id, enum immure_error error
 
 void session_refuse(struct session *session, enum immure_error error, const char *text)
 {
-    log_warning("session of uid %u ends: %s", (unsigned)session->peer.uid,
+    session_log(session, "session of uid %u ends: %s", (unsigned)session->peer.uid,
                 text != NULL ? text : immure_error_text(error));
     drop_jobs(session);
     session->ending = true;
     session_error(session, 0, error, text);
 }
 
-/* All whole frames that have come, as long as the replies are read. */
-static void take_frames(struct session *session)
-{
-    struct wire_frame frame;
-    bool more = false;
-    while (session->socket >= 0 && !session->ending && !more) {
-        session->paused = buffer_length(&session->output) >= SESSION_OUTPUT_PAUSE;
-        if (session->paused)
-            return;
-        enum immure_error error = wire_decoder_next(&session->decoder, &frame, &more);
-        if (error == IMMURE_OK && !more)
-            error = dispatch(session, &frame);
-        if (error != IMMURE_OK) {
-            session->server->stats.protocol_errors++;
-            session_refuse(session, error, NULL);
-        }
-    }
-}
-
-static void take_input(struct session *session)
+static bool receive(struct session *session)
 {
     size_t size;
     uint8_t *room = wire_decoder_room(&session->decoder, &size);
     if (room == NULL) {
         session_replied(session, false);
-        return;
+        return false;
     }
     /* recv(), never recvmsg(): no descriptor can come in */
     ssize_t got = recv(session->socket, room, size, MSG_DONTWAIT);
-    if (got > 0) {
+    if (got > 0)
         wire_decoder_received(&session->decoder, (size_t)got);
-        take_frames(session);
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
         session_end(session);
+    return got > 0;
+}
+
+/* The next frame, if it is a whole one; if not, `whole` is false. */
+static void take_frame(struct session *session)
+{
+    struct wire_frame frame;
+    bool more = false;
+    enum immure_error error = wire_decoder_next(&session->decoder, &frame, &more);
+    session->whole = error == IMMURE_OK && !more;
+    if (session->whole)
+        error = dispatch(session, &frame);
+    if (error != IMMURE_OK) {
+        session->server->stats.protocol_errors++;
+        session_refuse(session, error, NULL);
     }
+}
+
+/* Whether replies that nobody reads stop it: its own, or those of its account if it has some. */
+static bool is_paused(struct session *session)
+{
+    session->paused = buffer_length(&session->output) >= SESSION_OUTPUT_PAUSE;
+    return session->paused || (session->unread > 0 && !account_reads(session->account));
+}
+
+bool session_take_input(struct session *session)
+{
+    list_remove(&session->account_node); /* no longer the most silent one */
+    list_append(&session->account->sessions, &session->account_node);
+    bool paused = false;
+    if (!session->whole)
+        session->whole = receive(session);
+    for (int i = 0; i < SESSION_FRAMES_AT_ONCE && session->whole && !session->ending &&
+                    !(paused = is_paused(session));
+         i++)
+        take_frame(session);
+    if (session->socket < 0)
+        return false;
+    if (!session->whole)
+        wire_decoder_rest(&session->decoder);
+    if (session->whole && !session->ending && !paused)
+        return true;
+    if (paused && !session->paused)
+        list_append(&session->account->paused, &session->input_node);
+    session_rewatch(session);
+    return false;
 }
 
 static void session_ready(struct source *source, uint32_t events)
@@ -247,14 +303,16 @@ static void session_ready(struct source *source, uint32_t events)
     struct session *session = (struct session *)source;
     if (session->socket < 0)
         return; /* it ended earlier in this turn */
-    if (events & session->watched & EPOLLIN)
-        take_input(session);
-    else if (events & (EPOLLHUP | EPOLLERR))
+    if (events & session->watched & EPOLLIN) {
+        if (list_linked(&session->input_node))
+            session_rewatch(session); /* known already: its account waits for its turn */
+        else
+            server_add_input(session->server, session);
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
         session_end(session);
+    }
     if (session->socket >= 0 && (events & EPOLLOUT))
         session_replied(session, true);
-    if (session->socket >= 0)
-        session_rewatch(session);
 }
 
 /* Progress starts the stall time anew, so the list stays in order of it. */
@@ -264,7 +322,10 @@ static void note_progress(struct session *session)
     if (buffer_length(&session->output) > 0) {
         session->give_up = session->server->now + session->server->config->stall_timeout;
         list_append(&session->server->blocked, &session->blocked_node);
+    } else {
+        buffer_release(&session->output);
     }
+    count_unread(session);
 }
 
 void session_flush(struct session *session)
@@ -282,8 +343,10 @@ void session_flush(struct session *session)
         if (sent > 0 || !list_linked(&session->blocked_node))
             note_progress(session);
     }
-    if (session->paused)
-        take_frames(session);
+    if (session->paused && buffer_length(&session->output) < SESSION_OUTPUT_PAUSE) {
+        session->paused = false;
+        server_add_input(session->server, session);
+    }
     session_drain(session);
 }
 
@@ -291,8 +354,9 @@ void session_drain(struct session *session)
 {
     if (session->socket < 0)
         return;
-    bool last = session->ending || server_stopping(session->server);
-    if (last && session->in_flight == 0 && buffer_length(&session->output) == 0)
+    bool answered =
+        session->ending || (server_stopping(session->server) && session->in_flight == 0);
+    if (answered && buffer_length(&session->output) == 0)
         session_end(session);
     else
         session_rewatch(session);
@@ -300,8 +364,19 @@ void session_drain(struct session *session)
 
 void session_stalled(struct session *session)
 {
-    log_warning("session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
+    session_log(session,
+                "session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
                 (unsigned)session->peer.uid, immure_error_text(IMMURE_E_STALLED),
                 buffer_length(&session->output), session->in_flight);
     session_end(session);
+}
+
+bool session_give_way(struct session *session)
+{
+    if (session->in_flight > 0 || buffer_length(&session->output) > 0)
+        return false;
+    session_log(session, "session of uid %u ends: it was silent, and there is no room for another",
+                (unsigned)session->peer.uid);
+    session_end(session);
+    return true;
 }

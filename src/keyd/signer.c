@@ -189,13 +189,13 @@ uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
                         struct job *const *batch, size_t count)
 {
     uint64_t begun = clock_now();
-    PROBE(immured, batch_taken, count, batch[0]->key->cost, batch[0]->queue_ns);
+    PROBE(immured, batch_taken, count, batch[0]->key->kind->cost, batch[0]->queue_ns);
     struct job *signatures[BACKEND_BATCH_MAX];
     size_t left = decrypt_apart(batch, count, signatures);
     if (left > 0)
         sign_checked(signer, backend, signatures, left);
     uint64_t took = clock_now() - begun;
-    PROBE(immured, batch_signed, count, batch[0]->key->cost, took);
+    PROBE(immured, batch_signed, count, batch[0]->key->kind->cost, took);
     for (size_t i = 0; i < count; i++)
         batch[i]->sign_ns = took;
     return took;

@@ -9,7 +9,7 @@ import subprocess
 
 import harness
 import wire
-from immured import ImmuredTest, Key
+from immured import ImmuredTest, Key, key_process
 
 KEY_NAME = 'quo"te \\ and\tother \u00fcs'
 
@@ -45,7 +45,7 @@ class Lines(ImmuredTest):
             self.assertEqual(line[name], value, line)
 
     def test_refusals(self):
-        client = self.start(more='rate = "1/m burst 1"')
+        client = self.start(more='rate = "1/m burst 4"')  # a refused request is charged, too
         unknown = bytes(31) + b"\7"
         message = wire.tls13_message()
         client.sign(unknown, wire.ECDSA_SHA256, message)
@@ -140,11 +140,12 @@ class Lines(ImmuredTest):
 class SlowReader(ImmuredTest):
     """Standard error that nobody reads."""
 
-    REFUSED = 3000
+    ASKED = 3000
+    WHAT = "signed"  # of these all are wanted, as many as there are
 
     def start_writing_to(self, stderr):
         self.key = Key("p-256")
-        self.start_immured(self.key).stop()  # for its configuration
+        self.start_immured(self.key, top="audit = all").stop()  # for its configuration
         immured = subprocess.Popen([harness.program_path("immured"), "--config", self.config],
                                    stdin=subprocess.DEVNULL, stderr=stderr)
         self.addCleanup(immured.wait, harness.LIMIT)
@@ -159,14 +160,13 @@ class SlowReader(ImmuredTest):
         return harness.wait_until(connect, "immured to serve")
 
     def flood(self):
-        """More refused requests than there is room for their lines; it serves on."""
+        """More signatures than there is room for their lines; it serves on."""
         client, message = self.client(), wire.tls13_message()
-        for start in range(1, self.REFUSED, 500):
-            client.send(b"".join(wire.sign(start + id, bytes(32), wire.ED25519, message)
+        for start in range(1, self.ASKED, 500):
+            client.send(b"".join(wire.sign(start + id, self.key.id, wire.ECDSA_SHA256, message)
                                  for id in range(500)))
             for _ in range(500):
-                self.assert_error(client.receive(), wire.E_UNKNOWN_KEY)
-        self.assert_served(client, self.key)
+                self.assertEqual(client.receive().type, wire.SIGNED)
         return client
 
     def assert_all_accounted_for(self, read):
@@ -177,14 +177,14 @@ class SlowReader(ImmuredTest):
             nonlocal text
             with contextlib.suppress(BlockingIOError):
                 text += read().decode()
-            whole = text[:text.rfind("\n") + 1]
-            return (len(audit_lines(whole, "refused")),
-                    sum(line["lines"] for line in audit_lines(whole, "lost")))
-        harness.wait_until(lambda: sum(counts()) >= self.REFUSED, "the count of all lines")
-        refused, lost = counts()
-        self.assertEqual(refused + lost, self.REFUSED)
-        self.assertGreater(refused, 100)
-        self.assertGreater(lost, 100)
+            lines = audit_lines(text[:text.rfind("\n") + 1], self.WHAT)
+            return (len([line for line in lines if "more" not in line]),
+                    sum(line.get("more", 0) for line in lines))
+        harness.wait_until(lambda: sum(counts()) >= self.ASKED, "the count of all lines")
+        written, more = counts()
+        self.assertEqual(written + more, self.ASKED)
+        self.assertGreater(written, 20)
+        self.assertGreater(more, 100)
 
     def test_a_pipe(self):
         reading, writing = os.pipe()
@@ -216,6 +216,105 @@ class SlowReader(ImmuredTest):
         self.client()
         self.assertTrue(os.get_blocking(writing))
         self.assertIn("ready:", os.read(reading, 4096).decode())
+
+
+class Budgets(ImmuredTest):
+    """Nobody's flood of lines fills the log, nor keeps another's alarm out of it."""
+
+    FLOOD = 5000
+    BURST = 20  # lines of one account and kind at once
+    STRANGER, CLIENT, NOISY = 50001, 50002, 50003
+
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.directory, 0o711)
+        self.key = Key("p-256", more=f"allow-users = {{{self.CLIENT}, {self.NOISY}}}")
+
+    def lines(self, what):
+        return audit_lines(self.immured.log(), what)
+
+    def accounted_for(self, what, uid):
+        lines = [line for line in self.lines(what) if line["peer_uid"] == uid]
+        return sum(line.get("more", 1) for line in lines)
+
+    def ask_as(self, uid, what):
+        """Calls what() as a process of this uid; it must not fail."""
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.setgroups([])
+                os.setresuid(uid, uid, uid)
+                what()
+                status = 0
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+    def knock(self):
+        for _ in range(self.FLOOD):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+                stranger.connect(self.path)
+
+    def ask_for_forbidden(self, count):
+        client = self.connect()
+        for first in range(1, count + 1, 100):
+            batch = range(first, min(first + 100, count + 1))
+            client.send(b"".join(wire.sign(id, self.key.id, wire.ECDSA_SHA256, b"no handshake")
+                                 for id in batch))
+            for _ in batch:
+                self.assert_error(client.receive(), wire.E_POLICY)
+
+    @harness.needs_root("to be other users")
+    def test_floods_are_told_in_a_few_lines(self):
+        self.immured = self.start_immured(self.key)
+        self.ask_as(self.STRANGER, self.knock)
+        self.ask_as(self.NOISY, lambda: self.ask_for_forbidden(self.FLOOD))
+        self.ask_as(self.CLIENT, lambda: self.ask_for_forbidden(1))
+        for what, uid, count in (("refused", self.STRANGER, self.FLOOD), ("alarm", self.NOISY, self.FLOOD),
+                                 ("alarm", self.CLIENT, 1)):
+            harness.wait_until(lambda: self.accounted_for(what, uid) >= count, f"{what} of {uid}")
+            self.assertEqual(self.accounted_for(what, uid), count)
+        alarm, = [line for line in self.lines("alarm") if line["peer_uid"] == self.CLIENT]
+        self.assertEqual(alarm["key"], "key 0")
+        self.assertLess(len(self.immured.log()), 200_000)
+
+    @harness.needs_root("to be other users")
+    def test_an_alarm_is_told_though_others_fill_a_pipe_that_nobody_reads(self):
+        self.start_immured(self.key).stop()
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        immured = subprocess.Popen([harness.program_path("immured"), "--config", self.config],
+                                   stdin=subprocess.DEVNULL, stderr=writing)
+        os.close(writing)
+        self.addCleanup(immured.wait, harness.LIMIT)
+        self.addCleanup(immured.terminate)
+        harness.wait_until(lambda: os.path.exists(self.path) and key_process(immured), "immured")
+        strangers = range(60001, 60041)
+        self.FLOOD = 50
+        for uid in strangers:
+            self.ask_as(uid, self.knock)
+        self.ask_as(self.CLIENT, lambda: self.ask_for_forbidden(1))
+        text = ""
+
+        def told():
+            nonlocal text
+            text += os.read(reading, 1 << 20).decode()
+            return [line["peer_uid"] for line in audit_lines(text[:text.rfind("\n") + 1], "alarm")]
+        self.assertEqual(harness.wait_until(told, "the alarm"), [self.CLIENT])
+
+    @harness.needs_root("to be another user")
+    def test_a_refused_request_costs_what_a_good_one_does(self):
+        self.key.more += ' rate = "1/m burst 5"'
+        self.immured = self.start_immured(self.key)
+
+        def ask():
+            client = self.connect()
+            codes = [client.sign(self.key.id, wire.ECDSA_SHA256, b"no handshake").error[0]
+                     for _ in range(20)]
+            assert codes == [wire.E_POLICY] * 5 + [wire.E_BUSY] * 15, codes
+        self.ask_as(self.CLIENT, ask)
+        self.assertEqual(len(self.lines("alarm")), 5)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@
 
 #define THREADS 2
 #define LANES 8
+#define QUICK (20 * NS_PER_US) /* the event loop may sign it */
+#define IN_A_TURN (QUEUE_LOOP_TIME / QUICK)
 
-static sem_t gate; /* what signs on a thread waits for it */
+static sem_t gate;    /* what signs on a thread waits for it */
+static uint64_t spin; /* ns for one signature of `cheap` */
 
 static void *thread_new(void)
 {
@@ -52,6 +55,14 @@ static void sign_through_gate(void *thread, struct job *const *batch, size_t cou
     sign_now(thread, batch, count);
 }
 
+/* It is quick, if it is not told to take its time. */
+static void sign_quickly(void *thread, struct job *const *batch, size_t count)
+{
+    for (uint64_t until = clock_now() + count * spin; clock_now() < until;)
+        continue;
+    sign_now(thread, batch, count);
+}
+
 static bool prepare(struct key *key)
 {
     return key->name == NULL; /* one with a name is not to its taste */
@@ -62,7 +73,7 @@ static const struct backend cheap = {.name = "cheap",
                                      .width = width_one,
                                      .thread_new = thread_new,
                                      .thread_free = free,
-                                     .sign = sign_now};
+                                     .sign = sign_quickly};
 static const struct backend gated = {.name = "gated",
                                      .number = 2,
                                      .waits = true,
@@ -85,18 +96,20 @@ struct fixture {
     struct key p256, waiting, rsa; /* by `cheap`, by `gated`, by `lanes` */
     struct signer signer;
     struct scheduler scheduler;
-    struct flow flows[KINDS_MAX];
+    struct queue_account account;
+    struct queue_session session;
     struct list done;
     uint64_t now;
 };
 
-static void add(struct fixture *fixture, struct key *key, const struct backend *wanted)
+static void add(struct fixture *fixture, struct key *key, const struct backend *wanted,
+                uint64_t single_ns)
 {
     char reason[128] = "";
     if (!kinds_add_key(&fixture->kinds, key, wanted, reason, sizeof reason))
         fail_msg("%s", reason);
     struct kind *kind = &fixture->kinds.kinds[key->kind->index];
-    kind->single_ns = NS_PER_MS;
+    kind_measured(kind, single_ns);
     kind->step_ns = kind->batch_ns = 3 * NS_PER_MS;
     if (kind->batch != NULL)
         kind->threshold = 3;
@@ -108,21 +121,20 @@ static int set_up(void **state)
     *state = fixture;
     sem_init(&gate, 0, 0);
     fixture->kinds.backends = backends;
-    fixture->p256 =
-        (struct key){.type = WIRE_KEY_EC, .bits = 256, .cost = COST_CHEAP, .signature_max = 80};
+    fixture->p256 = (struct key){.type = WIRE_KEY_EC, .bits = 256, .signature_max = 80};
     fixture->waiting = fixture->p256;
-    fixture->rsa =
-        (struct key){.type = WIRE_KEY_RSA, .bits = 2048, .cost = COST_MEDIUM, .signature_max = 256};
-    add(fixture, &fixture->p256, &cheap);
-    add(fixture, &fixture->waiting, &gated);
-    add(fixture, &fixture->rsa, &lanes);
+    fixture->rsa = (struct key){.type = WIRE_KEY_RSA, .bits = 2048, .signature_max = 256};
+    add(fixture, &fixture->p256, &cheap, QUICK);
+    add(fixture, &fixture->waiting, &gated, QUICK);
+    add(fixture, &fixture->rsa, &lanes, NS_PER_MS);
     assert_true(signer_init(&fixture->signer, backends));
     fixture->scheduler.signer = &fixture->signer;
     fixture->scheduler.crew = crew_start(backends, THREADS, true);
     assert_non_null(fixture->scheduler.crew);
     queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
-    for (size_t i = 0; i < KINDS_MAX; i++)
-        flow_init(&fixture->flows[i]);
+    queue_open_account(&fixture->scheduler.queue, &fixture->account);
+    assert_true(
+        queue_open_session(&fixture->scheduler.queue, &fixture->session, &fixture->account));
     list_init(&fixture->done);
     fixture->now = NS_PER_S;
     return 0;
@@ -134,6 +146,8 @@ static int tear_down(void **state)
     for (size_t i = 0; i < 2 * THREADS; i++)
         sem_post(&gate);
     scheduler_stop(&fixture->scheduler);
+    queue_close_session(&fixture->session);
+    queue_close_account(&fixture->scheduler.queue, &fixture->account);
     for (struct list *node; (node = list_take(&fixture->done)) != NULL;)
         job_free(list_entry(node, struct job, queue_node));
     free(fixture);
@@ -154,8 +168,7 @@ static void submit(struct fixture *fixture, const struct key *key, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct job *job = new_job(key);
-        assert_true(queue_submit(&fixture->scheduler.queue, job, &fixture->flows[key->kind->index],
-                                 fixture->now));
+        assert_true(queue_submit(&fixture->scheduler.queue, job, &fixture->session, fixture->now));
     }
 }
 
@@ -193,8 +206,8 @@ static void kinds_are_shared_and_chosen(void **state)
     assert_ptr_equal(second.kind->batch, &lanes);
     assert_ptr_equal(second.kind->single, &backend_openssl);
     assert_ptr_equal(fixture->waiting.kind->single, &gated);
-    assert_int_equal(fixture->p256.kind->cost, COST_CHEAP);
-    assert_int_equal(fixture->waiting.kind->cost, COST_MEDIUM); /* not on the event loop */
+    assert_int_equal(fixture->p256.kind->cost, COST_QUICK);
+    assert_int_equal(fixture->waiting.kind->cost, COST_CHEAP); /* not on the event loop */
 
     named.name = (char *)"named";
     assert_false(kinds_add_key(&fixture->kinds, &named, &lanes, reason, sizeof reason));
@@ -235,7 +248,7 @@ static void kinds_have_the_names_of_the_field(void **state)
     }
 }
 
-static void a_few_cheap_ones_are_signed_at_once(void **state)
+static void a_few_quick_ones_are_signed_at_once(void **state)
 {
     struct fixture *fixture = *state;
     submit(fixture, &fixture->p256, 5);
@@ -246,13 +259,13 @@ static void a_few_cheap_ones_are_signed_at_once(void **state)
     assert_int_equal(scheduler_deadline(&fixture->scheduler, fixture->now), UINT64_MAX);
 }
 
-static void of_many_cheap_ones_threads_take_their_part(void **state)
+static void of_many_quick_ones_threads_take_their_part(void **state)
 {
     struct fixture *fixture = *state;
     submit(fixture, &fixture->p256, LANES * (THREADS + 1));
     size_t done = run(fixture);
-    assert_true(done >= LANES);
-    assert_int_equal(fixture->scheduler.queue.jobs, 0);
+    assert_true(done >= IN_A_TURN);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 0);
     while (done < LANES * (THREADS + 1)) {
         struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
         assert_int_equal(poll(&wake, 1, 10000), 1);
@@ -267,12 +280,12 @@ static void what_waits_when_a_thread_is_free_is_one_batch(void **state)
     struct fixture *fixture = *state;
     submit(fixture, &fixture->rsa, 3);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 0);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 0);
     submit(fixture, &fixture->rsa, 4);
     assert_int_equal(run(fixture), 0);
     submit(fixture, &fixture->rsa, 20);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 20);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 20);
     size_t batches[LANES + 1] = {
         0}; /* how many of so many jobs; whose turn it is is the kernel's choice */
     for (int i = 0; i < 5; i++)
@@ -284,16 +297,36 @@ static void what_waits_when_a_thread_is_free_is_one_batch(void **state)
     assert_int_equal(fixture->scheduler.lanes_filled, 27);
 }
 
-static void cheap_ones_pass_while_all_threads_are_busy(void **state)
+static void quick_ones_pass_while_all_threads_are_busy(void **state)
 {
     struct fixture *fixture = *state;
     submit(fixture, &fixture->waiting, 2 * LANES);
     assert_int_equal(run(fixture), 0);
     submit(fixture, &fixture->p256, 20);
-    assert_int_equal(run(fixture), LANES);
-    assert_int_equal(scheduler_deadline(&fixture->scheduler, fixture->now), fixture->now);
-    assert_int_equal(run(fixture), LANES);
-    assert_int_equal(run(fixture), 4);
+    size_t done = run(fixture);
+    assert_true(done >= IN_A_TURN);
+    while (scheduler_deadline(&fixture->scheduler, fixture->now) == fixture->now)
+        done += run(fixture);
+    if (done < 20) { /* the express has helped with one */
+        struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
+        assert_int_equal(poll(&wake, 1, 10000), 1);
+        crew_woken(fixture->scheduler.crew);
+        done += run(fixture);
+    }
+    assert_int_equal(done, 20);
+}
+
+/* What was measured as quick and is not takes the event loop one batch too far, and no further. */
+static void the_event_loop_signs_for_its_time_only(void **state)
+{
+    struct fixture *fixture = *state;
+    submit(fixture, &fixture->waiting, 2 * LANES);
+    assert_int_equal(run(fixture), 0);
+    spin = 2 * QUICK;
+    submit(fixture, &fixture->p256, 4 * IN_A_TURN);
+    for (size_t turn = 0; turn < 3; turn++)
+        assert_in_range(run(fixture), IN_A_TURN, IN_A_TURN + 1); /* one may be the express's */
+    spin = 0;
 }
 
 /* While every thread is held up, and not before. */
@@ -302,19 +335,19 @@ static void the_express_steps_in(void **state)
     struct fixture *fixture = *state;
     submit(fixture, &fixture->rsa, (THREADS + 2) * LANES);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 2 * LANES);
     uint64_t deadline = scheduler_deadline(&fixture->scheduler, fixture->now);
     assert_true(deadline > fixture->now + 3 * NS_PER_MS && deadline < fixture->now + NS_PER_S);
     fixture->now = deadline - 1;
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 2 * LANES);
     fixture->now = deadline;
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, LANES);
     /* it is busy now, and there is but one */
     fixture->now += NS_PER_S;
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, LANES);
     for (size_t i = 0; i < THREADS + 2; i++)
         assert_int_equal(let_one_through(fixture), LANES);
 }
@@ -326,30 +359,30 @@ static void what_is_held_is_not_looked_for_before_its_time(void **state)
     scheduler->queue.hold = NS_PER_S;
     submit(fixture, &fixture->rsa, THREADS * LANES);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(scheduler->queue.jobs, 0);
+    assert_int_equal(scheduler->queue.share.jobs, 0);
     fixture->now += NS_PER_S; /* the threads are held up, and the express is free */
     submit(fixture, &fixture->rsa, LANES / 2);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(scheduler->queue.jobs, LANES / 2);
+    assert_int_equal(scheduler->queue.share.jobs, LANES / 2);
     uint64_t released = fixture->now + NS_PER_S;
     assert_int_equal(scheduler_deadline(scheduler, fixture->now), released);
     fixture->now = released;
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(scheduler->queue.jobs, 0);
+    assert_int_equal(scheduler->queue.share.jobs, 0);
 }
 
-static void the_express_takes_one_from_beside_a_flood(void **state)
+static void the_express_takes_one_to_whom_it_is_owed(void **state)
 {
     struct fixture *fixture = *state;
-    struct flow other;
-    flow_init(&other);
+    struct queue_session other;
+    assert_true(queue_open_session(&fixture->scheduler.queue, &other, &fixture->account));
     submit(fixture, &fixture->rsa, (THREADS + 2) * LANES);
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 2 * LANES);
     struct job *one = new_job(&fixture->rsa);
     assert_true(queue_submit(&fixture->scheduler.queue, one, &other, fixture->now));
     assert_int_equal(run(fixture), 0);
-    assert_int_equal(fixture->scheduler.queue.jobs, 2 * LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, 2 * LANES);
     assert_int_equal(fixture->scheduler.lane_batches, THREADS);
     /* libcrypto signs it alone, with a key that is none */
     struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
@@ -360,6 +393,7 @@ static void the_express_takes_one_from_beside_a_flood(void **state)
     assert_true(list_empty(&fixture->done));
     assert_int_equal(one->error, IMMURE_E_SIGNING);
     job_free(one);
+    queue_close_session(&other);
 }
 
 static void what_is_being_signed_at_the_end_is_freed(void **state)
@@ -375,13 +409,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(kinds_are_shared_and_chosen),
         TEST(kinds_have_the_names_of_the_field),
-        TEST(a_few_cheap_ones_are_signed_at_once),
-        TEST(of_many_cheap_ones_threads_take_their_part),
+        TEST(a_few_quick_ones_are_signed_at_once),
+        TEST(of_many_quick_ones_threads_take_their_part),
         TEST(what_waits_when_a_thread_is_free_is_one_batch),
-        TEST(cheap_ones_pass_while_all_threads_are_busy),
+        TEST(quick_ones_pass_while_all_threads_are_busy),
+        TEST(the_event_loop_signs_for_its_time_only),
         TEST(the_express_steps_in),
         TEST(what_is_held_is_not_looked_for_before_its_time),
-        TEST(the_express_takes_one_from_beside_a_flood),
+        TEST(the_express_takes_one_to_whom_it_is_owed),
         TEST(what_is_being_signed_at_the_end_is_freed),
     };
     return cmocka_run_group_tests(tests, arena_make, NULL);
