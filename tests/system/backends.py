@@ -165,7 +165,7 @@ def read_tlvs(data):
 
 
 def read_proxy_v2(connection):
-    """{"command", "source", "destination", "tlvs"}; addresses are (host, port)."""
+    """{"command", "source", "destination", "tlvs", "tlv_bytes"}; addresses are (host, port)."""
     start = receive_exactly(connection, 16)
     if start[:12] != V2_SIGNATURE:
         raise ValueError(f"not a version 2 header: {start!r}")
@@ -179,5 +179,6 @@ def read_proxy_v2(connection):
         header["source"] = (socket.inet_ntop(kind, rest[:size]), ports[0])
         header["destination"] = (socket.inet_ntop(kind, rest[size:2 * size]), ports[1])
         used = 2 * size + 4
-    header["tlvs"] = read_tlvs(rest[used:])
+    header["tlv_bytes"] = rest[used:]
+    header["tlvs"] = read_tlvs(header["tlv_bytes"])
     return header

@@ -17,6 +17,21 @@ SERVER6 = ("2001:db8::1", 443)
 PP2_ALPN, PP2_AUTHORITY, PP2_SSL = 0x01, 0x02, 0x20
 PP2_SSL_VERSION, PP2_SSL_CIPHER, PP2_SSL_KEY_ALG = 0x21, 0x23, 0x25
 CLIENT_SSL = 0x01
+HEADER_MAX = 16384
+
+
+def tlv(kind, value):
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+def crc32c(data):
+    """Bit by bit, as RFC 4960, appendix B, says it."""
+    register = 0xffffffff
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x82f63b78 if register & 1 else 0)
+    return struct.pack("!I", register ^ 0xffffffff)
 
 
 def v2_header(command, source=None, destination=None, tlvs=b""):
@@ -32,7 +47,7 @@ def v2_header(command, source=None, destination=None, tlvs=b""):
 
 
 class ProxyProtocol(harness.SystemTest):
-    def start(self, reader, version, frontend=""):
+    def start(self, reader, version, frontend="", backend=""):
         """A backend that reads a header, keeps it in self.headers, and echoes the rest."""
         self.headers = queue.Queue()
 
@@ -40,9 +55,9 @@ class ProxyProtocol(harness.SystemTest):
             self.headers.put(reader(connection))
             backends.echo(connection)
 
-        backend = self.own(backends.Backend(handler))
-        self.proxy = self.start_proxy([certificate("p-256")], backend.address, frontend=frontend,
-                                      backend_options=f"proxy-protocol = {version}")
+        server = self.own(backends.Backend(handler))
+        self.proxy = self.start_proxy([certificate("p-256")], server.address, frontend=frontend,
+                                      backend_options=f"proxy-protocol = {version}\n{backend}")
 
     def header(self, tls=None, before=b""):
         """What the backend was told about one good connection, and the client's own view of it."""
@@ -92,10 +107,63 @@ class ProxyProtocol(harness.SystemTest):
             with self.subTest(before=before):
                 header, _ = self.header(before=before)
                 self.assertEqual((header["source"], header["destination"]), (source, destination))
-        for before in (b"PROXY UNKNOWN\r\n", v2_header(0)):
+        datagrams = [backends.V2_SIGNATURE + bytes((0x21, family, 0, len(body))) + body
+                     for family, body in ((0x12, b"addresses of something else"), (0x22, b""), (0x32, b"x"))]
+        for before in (b"PROXY UNKNOWN\r\n", v2_header(0), *datagrams):
             with self.subTest(before=before):
                 header, (source, destination) = self.header(before=before)
                 self.assertEqual((header["source"], header["destination"]), (source, destination))
+
+    def test_tlvs_passed_on(self):
+        """Byte for byte and in order, behind what the proxy says itself; not what was said of another TLS
+        connection, and no checksum of the header that was."""
+        self.start(backends.read_proxy_v2, "v2", "accept-proxy = any", "proxy-tlvs = pass")
+        first = tlv(0x05, b"unique") + tlv(0xea, b"\1vpce-1") + tlv(0xe0, b"")
+        last = tlv(0x30, b"netns") + tlv(0xe1, b"again") + tlv(0xe1, b"and again")
+        ours = (tlv(PP2_ALPN, b"spdy/1") + tlv(PP2_AUTHORITY, b"other.example") + tlv(0x04, b"....") +
+                tlv(PP2_SSL, b"\7\0\0\0\0"))
+        unsummed = v2_header(1, CLIENT, SERVER, first + ours + tlv(0x03, bytes(4)) + last)
+        summed = v2_header(1, CLIENT, SERVER, first + ours + tlv(0x03, crc32c(unsummed)) + last)
+        header, _ = self.header(before=summed)
+        self.assertEqual((header["source"], header["destination"]), (CLIENT, SERVER))
+        self.assertTrue(header["tlv_bytes"].endswith(first + last), header["tlv_bytes"])
+        self.assertEqual(header["tlvs"][PP2_AUTHORITY], b"localhost")
+        self.assertEqual(header["tlvs"][PP2_SSL][5:8], tlv(PP2_SSL_VERSION, b"TLSv1.3")[:3])
+        for kind in (PP2_ALPN, 0x03, 0x04):
+            self.assertNotIn(kind, header["tlvs"])
+        for before in (v2_header(1, CLIENT, SERVER), v2_header(0, tlvs=first), v2_header(1, tlvs=first),
+                       b"PROXY UNKNOWN\r\n"):
+            header, _ = self.header(before=before)
+            self.assertEqual(set(header["tlvs"]), {PP2_AUTHORITY, PP2_SSL})
+
+    def test_the_longest_header(self):
+        """In one piece and in several, with all that it carries."""
+        self.start(backends.read_proxy_v2, "v2", "accept-proxy = v2", "proxy-tlvs = pass")
+        value = bytes(i % 251 for i in range(HEADER_MAX - len(v2_header(1, CLIENT, SERVER, tlv(0xe0, b"")))))
+        longest = v2_header(1, CLIENT, SERVER, tlv(0xe0, value))
+        self.assertEqual(len(longest), HEADER_MAX)
+        header, _ = self.header(before=longest)
+        self.assertEqual(header["tlvs"][0xe0], value)
+        with socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT) as raw:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, HEADER_MAX, 997):
+                raw.sendall(longest[start:start + 997])
+            with clients.context().wrap_socket(raw, server_hostname="localhost") as connection:
+                clients.echo_once(connection)
+                self.assertEqual(self.headers.get(timeout=harness.LIMIT)["tlvs"][0xe0], value)
+        with self.assertRaises(OSError):
+            self.header(before=v2_header(1, CLIENT, SERVER, tlv(0xe0, value + b"x")))
+
+    def test_tlvs_kept_back(self):
+        self.start(backends.read_proxy_v2, "v2", "accept-proxy = v2")
+        header, _ = self.header(before=v2_header(1, CLIENT, SERVER, tlv(0xe0, b"x")))
+        self.assertEqual(set(header["tlvs"]), {PP2_AUTHORITY, PP2_SSL})
+
+    def test_a_wrong_checksum(self):
+        self.start(backends.read_proxy_v2, "v2", "accept-proxy = v2")
+        with self.assertRaises(OSError):
+            self.header(before=v2_header(1, CLIENT, SERVER, tlv(0x03, b"abcd")))
+        self.assertTrue(self.headers.empty())
 
     def test_a_header_in_pieces(self):
         self.start(backends.read_proxy_v2, "v2", "accept-proxy = v2")

@@ -413,6 +413,11 @@ static const struct refusal {
      "address: '*:80' has no host to connect to"},
     {"backend x {\n address = \"nowhere\" }\n" FRONTEND, 2,
      "address: 'nowhere' is not HOST:PORT, [IPV6]:PORT or unix:PATH"},
+    {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = v1\n proxy-tlvs = pass "
+     "}\n" FRONTEND,
+     3, "proxy-tlvs = pass takes proxy-protocol = v2"},
+    {"backend x { address = \"127.0.0.1:80\"\n proxy-tlvs = some }\n" FRONTEND, 2,
+     "proxy-tlvs must be none or pass, not 'some'"},
     {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = any }\n" FRONTEND, 2,
      "proxy-protocol must be none, v1 or v2, not 'any'"},
     /* keys */

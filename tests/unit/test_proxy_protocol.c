@@ -32,7 +32,11 @@ static enum proxy_header_result parse(const void *bytes, size_t length, enum pro
     uint8_t *copy = malloc(length > 0 ? length : 1);
     assert_non_null(copy);
     memcpy(copy, bytes, length);
-    enum proxy_header_result result = proxy_header_parse(copy, length, accept, addresses, used);
+    struct proxy_header header = {0};
+    enum proxy_header_result result = proxy_header_parse(copy, length, accept, addresses, &header);
+    *used = header.length;
+    if (header.tlvs.length > 0)
+        assert_ptr_equal(header.tlvs.bytes + header.tlvs.length, copy + header.length);
     free(copy);
     return result;
 }
@@ -93,11 +97,19 @@ static const struct accepted {
     {TEXT(V2_SIGNATURE "\x21\x11\x00\x17\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                        "\x01\x00\x02h2\xe0\x00\x00\x04\x00\x00"),
      "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
-    /* LOCAL, also with a family and a body, and UNSPEC. */
+    /* A right checksum, between other TLVs. */
+    {TEXT(V2_SIGNATURE "\x21\x11\x00\x1c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
+                       "\xea\x00\x01x\x03\x00\x04\x04\x77\x76\x71\xe0\x00\x02yz"),
+     "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
+    /* LOCAL, also with a family and a body, UNSPEC, and datagrams: UDP over both, and AF_UNIX. */
     {TEXT(V2_SIGNATURE "\x20\x00\x00\x00"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
     {TEXT(V2_SIGNATURE "\x20\x11\x00\x03\xff\xff\xff"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
     {TEXT(V2_SIGNATURE "\x21\x00\x00\x05\x01\x02\x03\x04\x05"), NULL, NULL, PROXY_PROTOCOL_V2, 0,
      0},
+    {TEXT(V2_SIGNATURE "\x21\x12\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"), NULL,
+     NULL, PROXY_PROTOCOL_V2, 0, 0},
+    {TEXT(V2_SIGNATURE "\x21\x22\x00\x00"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
+    {TEXT(V2_SIGNATURE "\x21\x32\x00\x01\xff"), NULL, NULL, PROXY_PROTOCOL_V2, 0, 0},
 };
 #define ACCEPTED (sizeof accepted / sizeof accepted[0])
 
@@ -200,7 +212,16 @@ static void test_refused(void **state)
         TEXT(V2_SIGNATURE "\x31\x11\x00\x00"),
         TEXT(V2_SIGNATURE "\x22\x11\x00\x00"),
         TEXT(V2_SIGNATURE "\x21\x41\x00\x00"),
-        TEXT(V2_SIGNATURE "\x21\x12\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"),
+        TEXT(V2_SIGNATURE "\x21\x10\x00\x00"),
+        TEXT(V2_SIGNATURE "\x21\x13\x00\x00"),
+        TEXT(V2_SIGNATURE "\x21\x01\x00\x00"),
+        /* A wrong checksum, one of three bytes, and one beside a right one. */
+        TEXT(V2_SIGNATURE "\x21\x11\x00\x1c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
+                          "\xea\x00\x01x\x03\x00\x04\x04\x77\x76\x71\xe0\x00\x02yy"),
+        TEXT(V2_SIGNATURE "\x21\x11\x00\x12\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
+                          "\x03\x00\x03\x00\x00\x00"),
+        TEXT(V2_SIGNATURE "\x21\x11\x00\x1a\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
+                          "\x03\x00\x04\x3e\xc0\x44\xfc\x03\x00\x04\x00\x00\x00\x00"),
         /* An address block, a TLV header and a TLV value that are longer than the length says. */
         TEXT(V2_SIGNATURE "\x21\x11\x00\x0b\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01"),
         TEXT(V2_SIGNATURE "\x21\x11\x00\x0e\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb\x01"
@@ -208,7 +229,8 @@ static void test_refused(void **state)
         TEXT(V2_SIGNATURE "\x21\x11\x00\x10\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb\x01"
                           "\x00\x02h"),
         /* Longer than PROXY_HEADER_MAX. */
-        TEXT(V2_SIGNATURE "\x21\x11\x07\xf1"),
+        TEXT(V2_SIGNATURE "\x21\x11\x3f\xf1"),
+        TEXT(V2_SIGNATURE "\x21\x11\xff\xff"),
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct proxy_addresses addresses = {0}, untouched = {0};
@@ -237,7 +259,7 @@ static void test_only_the_version_asked_for(void **state)
 static void test_longest_v2(void **state)
 {
     (void)state;
-    uint8_t header[PROXY_HEADER_MAX] = V2_SIGNATURE "\x21\x00\x07\xf0";
+    uint8_t header[PROXY_HEADER_MAX] = V2_SIGNATURE "\x21\x00\x3f\xf0";
     struct proxy_addresses addresses;
     size_t used;
     assert_int_equal(parse(header, PROXY_HEADER_MAX, PROXY_PROTOCOL_V2, &addresses, &used),
@@ -268,8 +290,8 @@ static void test_round_trip(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct proxy_addresses from = {address_of(cases[i].source, 56324),
                                        address_of(cases[i].destination, 443)};
-        uint8_t room[PROXY_HEADER_MAX];
-        size_t length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL);
+        uint8_t room[PROXY_HEADER_MADE_MAX];
+        size_t length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, NULL);
         assert_int_equal(length, strlen(cases[i].v1));
         assert_memory_equal(room, cases[i].v1, length);
 
@@ -277,7 +299,7 @@ static void test_round_trip(void **state)
              version++) {
             struct proxy_addresses to = {0};
             size_t used = 0;
-            length = proxy_header_make(room, version, &from, NULL);
+            length = proxy_header_make(room, version, &from, NULL, NULL);
             assert_int_equal(parse(room, length, version, &to, &used), PROXY_HEADER_DONE);
             assert_int_equal(used, length);
             if (cases[i].told_source == NULL) {
@@ -300,13 +322,13 @@ static void test_unix_round_trip(void **state)
     memcpy(&from.source, &source, sizeof source);
     memcpy(&from.destination, &destination, sizeof destination);
 
-    uint8_t room[PROXY_HEADER_MAX];
-    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, NULL);
+    uint8_t room[PROXY_HEADER_MADE_MAX];
+    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, NULL, NULL);
     assert_int_equal(length, 16 + 216);
     assert_int_equal(parse(room, length, PROXY_PROTOCOL_V2, &to, &used), PROXY_HEADER_DONE);
     assert_memory_equal(&from, &to, sizeof from);
 
-    length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL);
+    length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, NULL);
     assert_memory_equal(room, "PROXY UNKNOWN\r\n", length);
 }
 
@@ -427,8 +449,8 @@ static void check_tlvs(EVP_PKEY *key, int version, const char *version_name, boo
     assert_non_null(key);
     struct tls_pair pair = tls_pair_new(key, version, names);
     struct proxy_addresses from = {address_of("192.0.2.1", 1), address_of("192.0.2.2", 2)}, to;
-    uint8_t room[PROXY_HEADER_MAX];
-    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, pair.server);
+    uint8_t room[PROXY_HEADER_MADE_MAX];
+    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, pair.server, NULL);
     assert_int_equal(parse(room, length, PROXY_PROTOCOL_V2, &to, &used), PROXY_HEADER_DONE);
     assert_int_equal(used, length);
 
@@ -458,6 +480,77 @@ static void test_tlvs(void **state)
                "ED25519");
 }
 
+/* A header of version 2 with these TLVs behind two IPv4 addresses; what the made one has of them.
+ */
+static size_t pass(const struct text *tlvs, uint8_t *made, SSL *ssl)
+{
+    static const char fixed[] = V2_SIGNATURE "\x21\x11";
+    static const char ends[] = "\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb";
+    size_t rest = sizeof ends - 1 + tlvs->length, length = 16 + rest;
+    uint8_t *bytes = malloc(length), *room = malloc(tlvs->length + 1);
+    const uint8_t size[] = {(uint8_t)(rest >> 8), (uint8_t)rest};
+    struct proxy_addresses addresses = {0};
+    struct proxy_header header = {0};
+    memcpy(bytes, fixed, sizeof fixed - 1);
+    memcpy(bytes + 14, size, sizeof size);
+    memcpy(bytes + 16, ends, sizeof ends - 1);
+    memcpy(bytes + 16 + sizeof ends - 1, tlvs->bytes, tlvs->length);
+    assert_int_equal(proxy_header_parse(bytes, length, PROXY_PROTOCOL_V2, &addresses, &header),
+                     PROXY_HEADER_DONE);
+    struct proxy_tlvs passed = {room, proxy_tlvs_pass(room, &header.tlvs)};
+    size_t made_length = proxy_header_make(made, PROXY_PROTOCOL_V2, &addresses, ssl, &passed);
+    free(bytes);
+    free(room);
+    return made_length;
+}
+
+static void test_tlvs_passed_on(void **state)
+{
+    (void)state;
+    static const struct {
+        struct text came, went;
+    } cases[] = {
+        {TEXT(""), TEXT("")},
+        /* UNIQUE_ID, NETNS, one of a cloud's, an experimental one and an empty one, in order. */
+        {TEXT("\x05\0\4uniq\x30\0\3net\xea\0\5\1vpce\xe0\0\0\xee\0\1\0"),
+         TEXT("\x05\0\4uniq\x30\0\3net\xea\0\5\1vpce\xe0\0\0\xee\0\1\0")},
+        /* The same one twice. */
+        {TEXT("\xe1\0\1a\xe1\0\1b"), TEXT("\xe1\0\1a\xe1\0\1b")},
+        /* ALPN, AUTHORITY, SSL and NOOP between others. */
+        {TEXT("\x01\0\2h2\xe1\0\1a\x02\0\1x\x20\0\5\1\0\0\0\0\x04\0\2..\xe2\0\1b"),
+         TEXT("\xe1\0\1a\xe2\0\1b")},
+        {TEXT("\x02\0\1x"), TEXT("")},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t made[PROXY_HEADER_MADE_MAX];
+        struct proxy_addresses to;
+        size_t used, length = pass(&cases[i].came, made, NULL);
+        assert_int_equal(length, 16 + 12 + cases[i].went.length);
+        assert_memory_equal(made + 16 + 12, cases[i].went.bytes, cases[i].went.length);
+        assert_int_equal(parse(made, length, PROXY_PROTOCOL_V2, &to, &used), PROXY_HEADER_DONE);
+        assert_int_equal(used, length);
+    }
+}
+
+/* All that the longest header can carry, behind all that we say ourselves. */
+static void test_longest_passed_on(void **state)
+{
+    (void)state;
+    static char tlv[PROXY_HEADER_MAX - 16 - 12] = "\xe0\x3f\xe1";
+    const struct text tlvs = {tlv, sizeof tlv};
+    uint8_t made[PROXY_HEADER_MADE_MAX];
+    memset(tlv + 3, 'x', sizeof tlv - 3);
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    struct tls_pair pair = tls_pair_new(key, TLS1_3_VERSION, true);
+    size_t length = pass(&tlvs, made, pair.server);
+    assert_in_range(length, PROXY_HEADER_MAX + 1, PROXY_HEADER_MADE_MAX);
+    assert_memory_equal(made + length - sizeof tlv, tlv, sizeof tlv);
+    assert_int_equal(made[14] << 8 | made[15], length - 16);
+    assert_tlv(made + 28, length - 28, 0x02, "www.example.org");
+    tls_pair_free(&pair);
+    EVP_PKEY_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +563,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_unix_round_trip),
         cmocka_unit_test(test_tlvs),
+        cmocka_unit_test(test_tlvs_passed_on),
+        cmocka_unit_test(test_longest_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,17 @@ static bool fill(struct load *load, const struct conf_section *section, void *ba
     return conf_fill(section, base, load->directory, load->error);
 }
 
+/* Only a header of version 2 has room for TLVs. */
+static bool check_tlvs(struct load *load, const struct conf_section *section,
+                       const struct backend_config *backend)
+{
+    const struct conf_directive *directive =
+        conf_find(&proxy_grammar, SECTION_BACKEND, "proxy-tlvs");
+    return !backend->proxy_tlvs || backend->proxy_protocol == PROXY_PROTOCOL_V2 ||
+           conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
+                       "proxy-tlvs = pass takes proxy-protocol = v2");
+}
+
 static bool fill_backends(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
@@ -42,7 +53,7 @@ static bool fill_backends(struct load *load, const struct conf_section *top)
         struct backend_config *backend = &config->backends[config->backend_count++];
         backend->line = conf_line(&section);
         backend->name = strdup(conf_name(&section));
-        if (!fill(load, &section, backend))
+        if (!fill(load, &section, backend) || !check_tlvs(load, &section, backend))
             return false;
         const struct address *address = &backend->address;
         if (address->host == NULL)

@@ -79,6 +79,7 @@ struct backend_config {
     struct server_addresses addresses;  /* of a name: none until the resolver has found some */
     char trouble[64];                   /* of a name: why the last look for them failed; \"\" */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
+    bool proxy_tlvs;                    /* with V2: those of the accepted header go on in it */
     int line;
 };
 

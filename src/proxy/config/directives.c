@@ -72,6 +72,7 @@ static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE
                                                     {NULL, 0}};
 static const struct conf_choice proxy_sent[] = {
     {"none", PROXY_PROTOCOL_NONE}, {"v1", PROXY_PROTOCOL_V1}, {"v2", PROXY_PROTOCOL_V2}, {NULL, 0}};
+static const struct conf_choice proxy_tlvs[] = {{"none", false}, {"pass", true}, {NULL, 0}};
 static const struct conf_choice policies[] = {{"tls-server", 0},   {"tls13-server", 0},
                                               {"tls12-server", 0}, {"tls-client", 0},
                                               {"any", 0},          {NULL, 0}};
@@ -204,7 +205,8 @@ static const struct conf_directive directives[] = {
      .text = "Session tickets sent in a TLS 1.3 handshake. `0`: no session is resumed."},
     {SECTION_FRONTEND, "accept-proxy", &conf_choice, .standard = "none", .choices = proxy_accepted,
      CONF_FIELD(struct frontend_config, accept_proxy),
-     .text = "Version of the PROXY protocol header that a load balancer in front sends first. "
+     .text = "Version of the PROXY protocol header that a load balancer in front sends first, of "
+             "at most 16 KiB; a CRC32C in it is verified. "
              "Only for listeners that nobody else can reach: who can, can claim any address."},
 
     {SECTION_CERTIFICATE, "chain", &type_file, .required = true,
@@ -236,6 +238,14 @@ static const struct conf_directive directives[] = {
     {SECTION_BACKEND, "proxy-protocol", &conf_choice, .standard = "none", .choices = proxy_sent,
      CONF_FIELD(struct backend_config, proxy_protocol),
      .text = "Version of the PROXY protocol header that is sent first; `v2` tells about TLS too."},
+    {SECTION_BACKEND, "proxy-tlvs", &conf_choice, .standard = "none", .choices = proxy_tlvs,
+     CONF_FIELD(struct backend_config, proxy_tlvs),
+     .text =
+         "What becomes of the TLVs of a header of version 2 that `accept-proxy` has taken. `pass`: "
+         "they go on in the header for the backend, as they are and in their order, but for those "
+         "that `immure-proxy` says itself (ALPN, AUTHORITY, SSL), CRC32C and NOOP. Takes "
+         "`proxy-protocol = v2`. The header is then at most 2 KiB longer than the one that was "
+         "taken, which may have 16 KiB."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
      CONF_FIELD(struct config, admin.listen),

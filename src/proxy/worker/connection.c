@@ -140,6 +140,11 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
+const struct backend_config *connection_backend(const struct connection *connection)
+{
+    return &connection->thread->config->backends[connection->frontend->config->backend];
+}
+
 /* Before libssl may free a connection whose fiber is paused the fiber must have ended: one more
  * call does that, without a descriptor to write an alert to. */
 static void end_fiber(struct connection *connection)

@@ -35,13 +35,15 @@ enum connection_state {
 
 /* One direction of the relay. */
 struct flow {
-    struct buffer pending; /* taken from the source, not yet by the destination; mostly empty */
-    bool begun;            /* the destination has got a byte */
-    bool ended;            /* the source has sent its last byte */
-    bool passed_on;        /* and the destination has been told */
-    bool refused;          /* the destination takes no more: what comes is dropped */
-    bool unclean;          /* it ended without close_notify: bytes may be missing */
-    bool failed;           /* the source was reset: its end is none */
+    /* Taken from the source, not yet by the destination; mostly empty. Before there is a backend
+     * the flow to it holds what of a PROXY header has come, then the TLVs that go on. */
+    struct buffer pending;
+    bool begun;     /* the destination has got a byte */
+    bool ended;     /* the source has sent its last byte */
+    bool passed_on; /* and the destination has been told */
+    bool refused;   /* the destination takes no more: what comes is dropped */
+    bool unclean;   /* it ended without close_notify: bytes may be missing */
+    bool failed;    /* the source was reset: its end is none */
 };
 
 struct connection {
@@ -77,6 +79,7 @@ struct connection {
  * there is no memory. */
 void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
                      const struct sockaddr_storage *peer);
+const struct backend_config *connection_backend(const struct connection *connection);
 /* Any state. The struct is freed at the end of the turn. */
 void connection_close(struct connection *connection);
 /* The same, for an established one: says how it ended, to those who see it and to the client and

@@ -24,6 +24,21 @@ enum handshake_version handshake_version_of(const SSL *ssl)
     return SSL_version(ssl) == TLS1_3_VERSION ? VERSION_TLS13 : VERSION_TLS12;
 }
 
+/* Those that go on wait in the flow to the backend for the header that they will be in. */
+static bool keep_tlvs(struct connection *connection, const struct proxy_tlvs *tlvs)
+{
+    struct buffer *kept = &connection->up.pending;
+    if (tlvs->length == 0 || !connection_backend(connection)->proxy_tlvs)
+        return true;
+    uint8_t *room = buffer_reserve(kept, tlvs->length);
+    if (room == NULL)
+        return false;
+    buffer_commit(kept, proxy_tlvs_pass(room, tlvs));
+    if (buffer_length(kept) == 0)
+        buffer_release(kept);
+    return true;
+}
+
 /*
  * Peeked at, so that not a byte of what follows is taken from libssl. While it is not whole all
  * that came is its beginning, and is kept in the flow to the backend, which has nothing else yet.
@@ -43,11 +58,11 @@ void handshake_read_proxy_header(struct connection *connection)
         connection_fail(connection, HANDSHAKE_ABORTED);
         return;
     }
-    size_t used = 0;
+    struct proxy_header header = {0};
     enum proxy_header_result result =
         proxy_header_parse(bytes, had + (size_t)length, connection->frontend->config->accept_proxy,
-                           &connection->addresses, &used);
-    size_t taken = result == PROXY_HEADER_MORE ? (size_t)length : used - had;
+                           &connection->addresses, &header);
+    size_t taken = result == PROXY_HEADER_MORE ? (size_t)length : header.length - had;
     if (result == PROXY_HEADER_BAD || recv(descriptor, bytes + had, taken, 0) != (ssize_t)taken ||
         (result == PROXY_HEADER_MORE && !buffer_append(begun, bytes + had, taken))) {
         connection_fail(connection, HANDSHAKE_FAILED);
@@ -55,6 +70,10 @@ void handshake_read_proxy_header(struct connection *connection)
     }
     if (result == PROXY_HEADER_DONE) {
         buffer_release(begun);
+        if (!keep_tlvs(connection, &header.tlvs)) {
+            connection_fail(connection, HANDSHAKE_FAILED);
+            return;
+        }
         connection->state = CONNECTION_HANDSHAKE;
         step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
     }

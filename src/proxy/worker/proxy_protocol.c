@@ -19,12 +19,22 @@
 #define SIGNATURE_LENGTH(text) (sizeof(text) - 1)
 
 enum { V2_LOCAL = 0x20, V2_PROXY = 0x21 };
-enum { V2_UNSPEC = 0x00, V2_TCP4 = 0x11, V2_TCP6 = 0x21, V2_UNIX = 0x31 };
+enum v2_family {
+    V2_UNSPEC = 0x00,
+    V2_TCP4 = 0x11,
+    V2_UDP4 = 0x12,
+    V2_TCP6 = 0x21,
+    V2_UDP6 = 0x22,
+    V2_UNIX = 0x31,
+    V2_UNIX_DATAGRAM = 0x32
+};
 enum { V2_UNIX_PATH = 108 };
 
 enum tlv_type {
     TLV_ALPN = 0x01,
     TLV_AUTHORITY = 0x02,
+    TLV_CRC32C = 0x03,
+    TLV_NOOP = 0x04,
     TLV_SSL = 0x20,
     TLV_SSL_VERSION = 0x21,
     TLV_SSL_CIPHER = 0x23,
@@ -115,7 +125,8 @@ static bool parse_v1_line(char *line, struct proxy_addresses *addresses)
 }
 
 static enum proxy_header_result parse_v1(const uint8_t *bytes, size_t length,
-                                         struct proxy_addresses *addresses, size_t *used)
+                                         struct proxy_addresses *addresses,
+                                         struct proxy_header *header)
 {
     size_t searched = length < V1_LENGTH_MAX ? length : V1_LENGTH_MAX;
     const uint8_t *end = memchr(bytes, '\n', searched);
@@ -131,7 +142,7 @@ static enum proxy_header_result parse_v1(const uint8_t *bytes, size_t length,
     line[line_length - 1] = '\0';
     if (!parse_v1_line(line, addresses))
         return PROXY_HEADER_BAD;
-    *used = total;
+    *header = (struct proxy_header){.length = total};
     return PROXY_HEADER_DONE;
 }
 
@@ -163,22 +174,93 @@ static bool parse_v2_addresses(uint8_t family, struct reader *reader,
     }
 }
 
-static bool skip_tlvs(struct reader *reader)
+struct tlv {
+    uint8_t type;
+    const uint8_t *value;
+    size_t length;
+};
+
+/* The next one; false at the end, and where the reader fails. */
+static bool next_tlv(struct reader *tlvs, struct tlv *tlv)
 {
-    while (!reader->failed && reader->left > 0) {
-        read_u8(reader);
-        read_bytes(reader, read_u16(reader));
+    if (tlvs->left == 0)
+        return false;
+    tlv->type = read_u8(tlvs);
+    tlv->length = read_u16(tlvs);
+    tlv->value = read_bytes(tlvs, tlv->length);
+    return !tlvs->failed;
+}
+
+/* CRC-32C (Castagnoli), as in RFC 4960, appendix B, of four bits at a time; from 0xffffffff on. */
+static uint32_t crc32c_add(uint32_t sum, const uint8_t *bytes, size_t length)
+{
+    static const uint32_t table[] = {
+        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+        0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+    };
+    for (size_t i = 0; i < length; i++) {
+        sum ^= bytes[i];
+        sum = sum >> 4 ^ table[sum & 15];
+        sum = sum >> 4 ^ table[sum & 15];
     }
-    return !reader->failed;
+    return sum;
+}
+
+/* The sum is over the whole header, with zeros in the place of the sum. */
+static bool crc32c_right(const struct tlv *tlv, const uint8_t *header, size_t length)
+{
+    static const uint8_t zeros[4];
+    if (tlv->length != sizeof zeros)
+        return false;
+    struct reader value = reader_of(tlv->value, tlv->length);
+    const uint8_t *rest = tlv->value + tlv->length;
+    uint32_t sum = crc32c_add(UINT32_MAX, header, (size_t)(tlv->value - header));
+    sum = crc32c_add(sum, zeros, sizeof zeros);
+    sum = crc32c_add(sum, rest, (size_t)(header + length - rest));
+    return ~sum == read_u32(&value);
+}
+
+/* Each ends within the header, and there is at most one checksum, which is right. */
+static bool tlvs_good(struct reader tlvs, const uint8_t *header, size_t length)
+{
+    struct tlv tlv;
+    bool summed = false;
+    while (next_tlv(&tlvs, &tlv)) {
+        if (tlv.type != TLV_CRC32C)
+            continue;
+        if (summed || !crc32c_right(&tlv, header, length))
+            return false;
+        summed = true;
+    }
+    return !tlvs.failed;
 }
 
 static bool v2_family_known(uint8_t family)
 {
-    return family == V2_UNSPEC || family == V2_TCP4 || family == V2_TCP6 || family == V2_UNIX;
+    switch (family) {
+    case V2_UNSPEC:
+    case V2_TCP4:
+    case V2_UDP4:
+    case V2_TCP6:
+    case V2_UDP6:
+    case V2_UNIX:
+    case V2_UNIX_DATAGRAM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Datagrams are not what comes behind the header: their addresses say nothing of this client. */
+static bool v2_tells_addresses(uint8_t command, uint8_t family)
+{
+    return command == V2_PROXY && (family == V2_TCP4 || family == V2_TCP6 || family == V2_UNIX);
 }
 
 static enum proxy_header_result parse_v2(const uint8_t *bytes, size_t length,
-                                         struct proxy_addresses *addresses, size_t *used)
+                                         struct proxy_addresses *addresses,
+                                         struct proxy_header *header)
 {
     if (length < V2_FIXED_LENGTH)
         return PROXY_HEADER_MORE;
@@ -196,12 +278,13 @@ static enum proxy_header_result parse_v2(const uint8_t *bytes, size_t length,
 
     struct proxy_addresses parsed;
     reader.left = rest;
-    *used = V2_FIXED_LENGTH + rest;
-    if (command == V2_LOCAL || family == V2_UNSPEC)
+    *header = (struct proxy_header){.length = V2_FIXED_LENGTH + rest};
+    if (!v2_tells_addresses(command, family))
         return PROXY_HEADER_DONE; /* what follows has no meaning: section 2.2 */
-    if (!parse_v2_addresses(family, &reader, &parsed) || !skip_tlvs(&reader))
+    if (!parse_v2_addresses(family, &reader, &parsed) || !tlvs_good(reader, bytes, header->length))
         return PROXY_HEADER_BAD;
     *addresses = parsed;
+    header->tlvs = (struct proxy_tlvs){reader.next, reader.left};
     return PROXY_HEADER_DONE;
 }
 
@@ -212,14 +295,15 @@ static bool begins_like(const uint8_t *bytes, size_t length, const char *signatu
 
 enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
                                             enum proxy_protocol accept,
-                                            struct proxy_addresses *addresses, size_t *used)
+                                            struct proxy_addresses *addresses,
+                                            struct proxy_header *header)
 {
     static const struct {
         enum proxy_protocol version;
         const char *signature;
         size_t size;
         enum proxy_header_result (*parse)(const uint8_t *, size_t, struct proxy_addresses *,
-                                          size_t *);
+                                          struct proxy_header *);
     } versions[] = {
         {PROXY_PROTOCOL_V1, V1_SIGNATURE, SIGNATURE_LENGTH(V1_SIGNATURE), parse_v1},
         {PROXY_PROTOCOL_V2, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE), parse_v2},
@@ -233,7 +317,7 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
             continue;
         if (length < versions[i].size)
             return PROXY_HEADER_MORE;
-        return versions[i].parse(bytes, length, addresses, used);
+        return versions[i].parse(bytes, length, addresses, header);
     }
     return PROXY_HEADER_BAD;
 }
@@ -271,27 +355,25 @@ static size_t make_v1(uint8_t *room, sa_family_t family, const struct proxy_addr
     uint16_t source_port, destination_port;
     char *text = (char *)room;
     if (family != AF_INET && family != AF_INET6)
-        return (size_t)snprintf(text, PROXY_HEADER_MAX, V1_SIGNATURE "UNKNOWN\r\n");
+        return (size_t)snprintf(text, PROXY_HEADER_OWN_MAX, V1_SIGNATURE "UNKNOWN\r\n");
     inet_ntop(family, address_ip(&addresses->source, &source_port), source, sizeof source);
     inet_ntop(family, address_ip(&addresses->destination, &destination_port), destination,
               sizeof destination);
-    return (size_t)snprintf(text, PROXY_HEADER_MAX, V1_SIGNATURE "%s %s %s %u %u\r\n",
+    return (size_t)snprintf(text, PROXY_HEADER_OWN_MAX, V1_SIGNATURE "%s %s %s %u %u\r\n",
                             family == AF_INET ? "TCP4" : "TCP6", source, destination, source_port,
                             destination_port);
 }
 
-static void write_tlv(struct writer *writer, enum tlv_type type, const void *value, size_t length)
+static void write_tlv(struct writer *writer, uint8_t type, const void *value, size_t length)
 {
-    if (length == 0)
-        return;
-    write_u8(writer, (uint8_t)type);
+    write_u8(writer, type);
     write_u16(writer, (uint16_t)length);
     write_bytes(writer, value, length);
 }
 
-static void write_tlv_text(struct writer *writer, enum tlv_type type, const char *text)
+static void write_tlv_text(struct writer *writer, uint8_t type, const char *text)
 {
-    if (text != NULL)
+    if (text != NULL && text[0] != '\0')
         write_tlv(writer, type, text, strlen(text));
 }
 
@@ -321,10 +403,11 @@ static void write_ssl_tlvs(struct writer *writer, SSL *ssl)
     const unsigned char *alpn;
     unsigned alpn_length;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
-    write_tlv(writer, TLV_ALPN, alpn, alpn_length);
+    if (alpn_length > 0)
+        write_tlv(writer, TLV_ALPN, alpn, alpn_length);
     write_tlv_text(writer, TLV_AUTHORITY, server_name_of(ssl));
 
-    uint8_t room[PROXY_HEADER_MAX / 2];
+    uint8_t room[PROXY_HEADER_OWN_MAX / 2];
     struct writer inner = writer_of(room, sizeof room);
     write_u8(&inner, TLV_SSL_CLIENT_SSL);
     write_u32(&inner, TLV_SSL_NOT_VERIFIED); /* zero would mean a verified client certificate */
@@ -355,13 +438,33 @@ static void write_v2_addresses(struct writer *writer, sa_family_t family,
     }
 }
 
-static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses,
-                      SSL *ssl)
+static bool tlv_passed(uint8_t type)
 {
-    struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MAX - V2_FIXED_LENGTH);
+    return type != TLV_ALPN && type != TLV_AUTHORITY && type != TLV_SSL && type != TLV_CRC32C &&
+           type != TLV_NOOP;
+}
+
+size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs)
+{
+    struct reader reader = reader_of(tlvs->bytes, tlvs->length);
+    struct writer writer = writer_of(room, tlvs->length);
+    struct tlv tlv;
+    while (next_tlv(&reader, &tlv))
+        if (tlv_passed(tlv.type))
+            write_tlv(&writer, tlv.type, tlv.value, tlv.length);
+    return (size_t)(writer.next - room);
+}
+
+static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses,
+                      SSL *ssl, const struct proxy_tlvs *passed)
+{
+    static_assert(PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH <= UINT16_MAX, "the header has 16 bits");
+    struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH);
     write_v2_addresses(&body, family, addresses);
     if (ssl != NULL)
         write_ssl_tlvs(&body, ssl);
+    if (passed != NULL && passed->length > 0)
+        write_bytes(&body, passed->bytes, passed->length);
     size_t length = (size_t)(body.next - room);
 
     struct writer head = writer_of(room, V2_FIXED_LENGTH);
@@ -376,7 +479,8 @@ static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addr
 }
 
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
-                         const struct proxy_addresses *addresses, SSL *ssl)
+                         const struct proxy_addresses *addresses, SSL *ssl,
+                         const struct proxy_tlvs *passed)
 {
     struct proxy_addresses told = {address_unmapped(&addresses->source),
                                    address_unmapped(&addresses->destination)};
@@ -386,5 +490,5 @@ size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
         (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
         family = AF_UNSPEC;
     return version == PROXY_PROTOCOL_V1 ? make_v1(room, family, &told)
-                                        : make_v2(room, family, &told, ssl);
+                                        : make_v2(room, family, &told, ssl, passed);
 }

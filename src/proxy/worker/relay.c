@@ -1,5 +1,6 @@
 #include "proxy/worker/relay.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,11 +34,6 @@ static enum moved broken(struct connection *connection, enum connection_end end)
 {
     connection->end = end;
     return MOVED_BROKEN;
-}
-
-static const struct backend_config *backend_of(const struct connection *connection)
-{
-    return &connection->thread->config->backends[connection->frontend->config->backend];
 }
 
 /* ---- client to backend ---- */
@@ -304,7 +300,7 @@ void relay_serve(struct connection *connection)
 void relay_backend_failed(struct connection *connection, int cause)
 {
     struct thread *thread = connection->thread;
-    const struct backend_config *backend = backend_of(connection);
+    const struct backend_config *backend = connection_backend(connection);
     metric_add(&thread->metrics->backend_errors_total, 1);
     if (thread->loop.now - thread->backend_error_logged > ERROR_LOG_PAUSE) {
         thread->backend_error_logged = thread->loop.now;
@@ -320,19 +316,27 @@ static void set_tcp_option(const struct connection *connection, int option, int 
         setsockopt(connection->backend.descriptor, IPPROTO_TCP, option, &value, sizeof value);
 }
 
+/* The flow to the backend has the TLVs that go on, and now the header that they are in. */
+static bool put_proxy_header(struct connection *connection, enum proxy_protocol version)
+{
+    static_assert(SCRATCH_SIZE >= PROXY_HEADER_MADE_MAX, "the header is made there");
+    struct buffer *pending = &connection->up.pending;
+    uint8_t *header = connection->thread->scratch;
+    const struct proxy_tlvs passed = {buffer_bytes(pending), buffer_length(pending)};
+    size_t length =
+        proxy_header_make(header, version, &connection->addresses, connection->ssl, &passed);
+    buffer_release(pending);
+    return buffer_append(pending, header, length);
+}
+
 static void begin_relay(struct connection *connection)
 {
-    const struct backend_config *backend = backend_of(connection);
+    const struct backend_config *backend = connection_backend(connection);
     connection->state = CONNECTION_RELAY;
-    if (backend->proxy_protocol != PROXY_PROTOCOL_NONE) {
-        uint8_t *room = buffer_reserve(&connection->up.pending, PROXY_HEADER_MAX);
-        if (room == NULL) {
-            relay_backend_failed(connection, ENOMEM);
-            return;
-        }
-        buffer_commit(&connection->up.pending,
-                      proxy_header_make(room, backend->proxy_protocol, &connection->addresses,
-                                        connection->ssl));
+    if (backend->proxy_protocol != PROXY_PROTOCOL_NONE &&
+        !put_proxy_header(connection, backend->proxy_protocol)) {
+        relay_backend_failed(connection, ENOMEM);
+        return;
     }
     relay_serve(connection);
     if (connection->state == CONNECTION_RELAY && !connection->up.begun)
@@ -447,7 +451,7 @@ void relay_connect(struct connection *connection)
     connection->connect_deadline = loop->now + connection->thread->config->connect_timeout;
     SSL_set_options(connection->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() tells it apart */
     watch_move(loop, &connection->client, WATCH_ESTABLISHED);
-    if (backend_of(connection)->proxy_protocol != PROXY_PROTOCOL_NONE)
+    if (connection_backend(connection)->proxy_protocol != PROXY_PROTOCOL_NONE)
         complete_addresses(connection);
     connect_next(connection, EHOSTUNREACH);
 }

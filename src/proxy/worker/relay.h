@@ -12,7 +12,7 @@
 #include "proxy/worker/connection.h"
 
 /* One read of the scratch buffer and a PROXY header before it. */
-#define RELAY_PENDING_MAX (65536 + PROXY_HEADER_MAX)
+#define RELAY_PENDING_MAX (65536 + PROXY_HEADER_MADE_MAX)
 
 /* The handshake is done: on to the backend. */
 void relay_connect(struct connection *connection);
