@@ -1,6 +1,5 @@
 #include "proxy/metrics.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const char *const handshake_version_names[VERSION_COUNT] = {
@@ -26,26 +25,28 @@ const char *const connection_end_names[CONNECTION_END_COUNT] = {
     [END_DRAIN] = "drain-timeout",
 };
 
+static size_t sign_count(const struct thread_metrics *metrics)
+{
+    uint32_t count = atomic_load_explicit(&metrics->sign_count, memory_order_acquire);
+    return count < SIGN_METRICS_MAX ? count : SIGN_METRICS_MAX;
+}
+
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend)
 {
-    size_t i = 0;
-    for (; i < SIGN_METRICS_MAX; i++) {
-        struct sign_metrics *row = atomic_load_explicit(&metrics->sign[i], memory_order_relaxed);
-        if (row == NULL)
-            break;
-        if (row->scheme == scheme && strcmp(row->backend, backend) == 0)
+    size_t count = sign_count(metrics);
+    for (size_t i = 0; i < count; i++) {
+        struct sign_metrics *row = &metrics->sign[i];
+        if (row->scheme == scheme && strncmp(row->backend, backend, sizeof row->backend) == 0)
             return row;
     }
-    if (i == SIGN_METRICS_MAX)
+    if (count == SIGN_METRICS_MAX)
         return NULL;
-    struct sign_metrics *row = calloc(1, sizeof *row);
-    if (row == NULL)
-        return NULL;
+    struct sign_metrics *row = &metrics->sign[count];
     row->scheme = scheme;
-    row->backend = backend;
+    memcpy(row->backend, backend, strnlen(backend, sizeof row->backend));
     /* A reader that finds the row finds its scheme and backend, too. */
-    atomic_store_explicit(&metrics->sign[i], row, memory_order_release);
+    atomic_store_explicit(&metrics->sign_count, (uint32_t)count + 1, memory_order_release);
     return row;
 }
 
@@ -61,7 +62,5 @@ void metrics_signed(struct sign_metrics *row, uint64_t sign, uint64_t queue, uin
 
 const struct sign_metrics *metrics_sign_row(const struct thread_metrics *metrics, size_t i)
 {
-    if (i >= SIGN_METRICS_MAX)
-        return NULL;
-    return atomic_load_explicit(&metrics->sign[i], memory_order_acquire);
+    return i < sign_count(metrics) ? &metrics->sign[i] : NULL;
 }

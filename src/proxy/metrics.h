@@ -1,6 +1,10 @@
 /*
- * What a loop thread counts. Each thread writes only its own struct; the admin thread reads all of
- * them at any time. Counters are relaxed atomics with a single writer: no locks on the hot path.
+ * What a loop thread counts. Each thread writes only its own struct; admin threads, of this worker
+ * and of later ones, read it at any time. Counters are relaxed atomics with a single writer: no
+ * locks on the hot path.
+ *
+ * The struct lies in memory that processes share (metrics_history.h). So it holds no pointers, and
+ * its readers take nothing in it for granted.
  */
 #ifndef PROXY_METRICS_H
 #define PROXY_METRICS_H
@@ -51,25 +55,26 @@ enum connection_end {
 };
 extern const char *const connection_end_names[CONNECTION_END_COUNT]; /* "clean" ... */
 
+#define SIGN_METRICS_MAX 24
+#define SIGN_BACKEND_SIZE 16
+
 /* Signatures of one algorithm by one signing backend, as immured reported them. */
 struct sign_metrics {
     uint16_t scheme;
-    const char *backend;         /* a literal */
-    struct histogram sign;       /* time in the backend */
-    struct histogram queue;      /* time in immured's queue */
-    struct histogram round_trip; /* from the request to its answer, as the loop saw it */
-    metric last_sign;            /* ns */
-    metric last_at;              /* when that was: CLOCK_MONOTONIC, ns */
+    char backend[SIGN_BACKEND_SIZE]; /* its name, padded with 0; without one at the end if full */
+    struct histogram sign;           /* time in the backend */
+    struct histogram queue;          /* time in immured's queue */
+    struct histogram round_trip;     /* from the request to its answer, as the loop saw it */
+    metric last_sign;                /* ns */
+    metric last_at;                  /* when that was: CLOCK_MONOTONIC, ns */
     metric errors;
 };
-#define SIGN_METRICS_MAX 24
 
 struct thread_metrics {
     struct histogram turn;      /* busy time of each loop turn */
     struct histogram turn_cpu;  /* the thread's CPU time in it */
     struct histogram handshake; /* from accept to done, full and resumed */
     metric handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
-    _Atomic(struct sign_metrics *) sign[SIGN_METRICS_MAX]; /* filled from the front; never freed */
     metric ends[CONNECTION_END_COUNT];
     metric connections;        /* gauge: client connections now */
     metric handshaking;        /* gauge: of those, not yet established */
@@ -80,9 +85,13 @@ struct thread_metrics {
     metric bytes_in_total, bytes_out_total; /* relayed: client to backend, backend to client */
     metric keyd_connected;                  /* gauge: 1 or 0 */
     metric keyd_reconnects_total;           /* connections to immured lost */
+    /* Most of the memory, and last: of what is shared only the pages that somebody touches count,
+     * so readers go no further than sign_count. */
+    _Atomic uint32_t sign_count;
+    struct sign_metrics sign[SIGN_METRICS_MAX];
 };
 
-/* The row for this algorithm and backend, made when it is not there. NULL: no row or memory left.
+/* The row for this algorithm and backend, made when it is not there. NULL: no row left.
  * Only by the thread that owns the metrics. */
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend);

@@ -24,7 +24,9 @@ class KillWorker(harness.SystemTest):
         connection = self.own(clients.connect(self.proxy.port))
         clients.echo_once(connection)
         status = self.proxy.status()
-        return connection if status["pid"] == worker and status["connections"]["established"] else None
+        draining = status["draining"]  # the figures are of both workers
+        own = status["connections"]["established"] > draining["connections"] and draining["workers"] == 1
+        return connection if status["pid"] == worker and own else None
 
     def test_only_its_own_connections(self):
         older = self.own(clients.connect(self.proxy.port))

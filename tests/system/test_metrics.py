@@ -1,6 +1,9 @@
 """The figures of /metrics and /status.json are those of what was done."""
 
+import contextlib
+import http.client
 import os
+import re
 import signal
 import socket
 import ssl
@@ -9,6 +12,7 @@ import time
 import backends
 import clients
 import harness
+import proc
 from certificates import certificate
 
 
@@ -160,6 +164,128 @@ class Metrics(harness.SystemTest):
         self.assertIn("</html>", self.proxy.get("/"))
         with self.assertRaisesRegex(OSError, "404"):
             self.proxy.get("/nothing")
+
+
+class Continuity(harness.SystemTest):
+    """What has been counted stays counted, whatever becomes of the worker that did."""
+
+    def setUp(self):
+        super().setUp()
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address, workers=2)
+
+    def reload(self):
+        """HUP, and waits until the new worker is the one that answers."""
+        before = self.proxy.log().count("is in force")
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: self.proxy.log().count("is in force") > before, "the reload")
+        worker = self.proxy.worker()
+        harness.wait_until(lambda: self.answering() == worker, "the new worker to answer")
+
+    def answering(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the old one, which has just ended
+            return self.proxy.status()["pid"]
+
+    def counters(self):
+        """{(name, labels): number} of all that may never fall; what `immured` counts ends with it."""
+        kinds, found = {}, {}
+        for line in self.proxy.get("/metrics").splitlines():
+            if line.startswith("# TYPE "):
+                name, kind = line.split()[2:]
+                kinds[name] = kind
+            elif not line.startswith("#"):
+                row, number = line.rsplit(" ", 1)
+                name = re.match(r"\w+", row).group()
+                family = re.sub("_(bucket|sum|count)$", "", name)
+                counted = kinds.get(name) == "counter" or kinds.get(family) == "histogram" or (
+                    kinds.get(family) == "summary" and family != name and "thread=" not in row)
+                if counted and not name.startswith(("process_", "immure_keyd_")):
+                    found[row] = float(number)
+        return found
+
+    def test_a_draining_worker_is_counted(self):
+        connection = self.own(clients.connect(self.proxy.port))
+        clients.echo_once(connection, b"12345")
+        self.proxy.wait_for(5, "immure_relayed_bytes_total", direction="out")
+        self.assertEqual(self.proxy.metric("immure_draining_workers"), 0)
+        self.reload()
+        self.proxy.wait_for(1, "immure_draining_workers")
+        self.assertEqual(self.proxy.metric("immure_draining_connections"), 1)
+        self.assertEqual(self.proxy.metric("immure_connections", state="established"), 1)
+        self.assertIn("earlier configurations: 1, with 1 of these connections.", self.proxy.get("/"))
+        clients.echo_once(connection, b"1234567")
+        self.proxy.wait_for(12, "immure_relayed_bytes_total", direction="out")
+        self.assertEqual(self.proxy.status()["draining"], {"workers": 1, "connections": 1})
+        self.assertEqual(self.proxy.metric("immure_keyd_connected"), 2)  # of the new worker's threads
+        connection.close()
+        self.proxy.wait_for(0, "immure_draining_workers")
+        self.proxy.wait_for(0, "immure_connections")
+        self.assertEqual(self.proxy.metric("immure_relayed_bytes_total", direction="out"), 12)
+        self.assertEqual(self.proxy.metric("immure_connection_ends_total"), 1)
+
+    def test_several_reloads(self):
+        """After each of them some old workers have ended and others have not."""
+        established = []
+        for turn in range(1, 5):
+            connection = self.own(clients.connect(self.proxy.port))
+            clients.echo_once(connection, b"12345")
+            established.append(connection)
+            if turn % 2 == 0:
+                established.pop(0).close()
+            self.reload()
+            self.proxy.wait_for(turn, "immure_handshakes_total", result="full")
+            self.proxy.wait_for(turn, "immure_sign_seconds_count")
+            self.assertEqual(self.proxy.metric("immure_accepted_total"), turn)
+            self.proxy.wait_for(5 * turn, "immure_relayed_bytes_total", direction="in")
+        for connection in established:
+            connection.close()
+        self.proxy.wait_for(0, "immure_draining_workers")
+        harness.wait_until(lambda: len(proc.children(self.proxy.pid)) == 2, "the old processes' end")
+        for _ in range(2):
+            self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), 4)
+            self.assertEqual(self.proxy.metric("immure_handshake_seconds_count"), 4)
+            self.assertEqual(self.proxy.metric("immure_relayed_bytes_total", direction="in"), 20)
+            self.assertEqual(self.proxy.metric("immure_connections"), 0)
+            self.reload()  # by the master's own sum now
+
+    def test_a_killed_worker(self):
+        for turn in range(1, 4):
+            clients.echo_once(self.own(clients.connect(self.proxy.port)), b"12345")
+            self.proxy.wait_for(5 * turn, "immure_relayed_bytes_total", direction="out")
+            worker = self.proxy.worker()
+            os.kill(worker, signal.SIGKILL)
+            harness.wait_until(lambda worker=worker: self.answering() not in (worker, None), "the next worker")
+            self.assertEqual(self.proxy.metric("immure_connections"), 0, "they are gone with it")
+            self.assertEqual(self.proxy.metric("immure_handshakes_total", result="full"), turn)
+            self.assertEqual(self.proxy.metric("immure_relayed_bytes_total", direction="out"), 5 * turn)
+            self.assertEqual(self.proxy.metric("immure_sign_seconds_count"), turn)
+
+    def test_nothing_ever_falls(self):
+        """Whichever worker answers, while they follow each other under load."""
+        load = clients.HandshakeLoad(self.proxy.port, 2)
+        seen, samples, falls = {}, 0, []
+
+        def sample():
+            nonlocal samples
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                now = self.counters()
+                falls.extend((row, seen[row], now.get(row)) for row in seen if now.get(row, 0) < seen[row])
+                seen.update(now)
+                samples += 1
+        for turn in range(6):
+            before = self.proxy.log().count("is in force")
+            if turn % 3 == 2:
+                os.kill(self.proxy.worker(), signal.SIGKILL)
+            else:
+                self.proxy.signal(signal.SIGHUP)
+                harness.wait_until(lambda before=before: (sample(), self.proxy.log().count("is in force") > before)[1],
+                                   "the reload")
+            end = samples + 5
+            harness.wait_until(lambda end=end: (sample(), samples >= end)[1], "five samples")
+        load.stop()
+        self.assertEqual(falls, [])
+        self.assertGreater(seen['immure_handshakes_total{version="TLSv1.3",result="full"}'], 0)
+        self.assertGreater(len(seen), 50)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@
 
 struct fixture {
     struct config config;
-    struct thread_metrics *threads[WORKERS];
+    struct metrics_history history;
+    struct generation_metrics *metrics;
     struct certificate_info certificates[2];
     struct admin_setup setup;
     struct admin *admin;
@@ -70,10 +71,11 @@ static int setup(void **state)
     fixture->config.workers = WORKERS;
     fixture->config.signing = SIGNING_ASYNC;
     fixture->config.admin.listen.text = (char *)"127.0.0.1";
-    for (unsigned i = 0; i < WORKERS; i++) {
-        fixture->threads[i] = calloc(1, sizeof *fixture->threads[i]);
-        thread_fill(fixture->threads[i], i);
-    }
+    metrics_history_init(&fixture->history);
+    fixture->metrics = generation_metrics_new(&fixture->history, WORKERS);
+    assert_non_null(fixture->metrics);
+    for (unsigned i = 0; i < WORKERS; i++)
+        thread_fill(generation_metrics_thread(fixture->metrics, i), i);
     fixture->certificates[0] = (struct certificate_info){
         .frontend = "https",
         .names = ODD_NAME,
@@ -86,7 +88,8 @@ static int setup(void **state)
     fixture->setup = (struct admin_setup){
         .config = &fixture->config,
         .listener = listener_open(&fixture->port),
-        .threads = fixture->threads,
+        .history = &fixture->history,
+        .metrics = fixture->metrics,
         .certificates = fixture->certificates,
         .certificate_count = 2,
         .started = 1700000000,
@@ -103,11 +106,8 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     admin_stop(fixture->admin);
     close(fixture->setup.listener);
-    for (unsigned i = 0; i < WORKERS; i++) {
-        for (unsigned j = 0; j < SIGN_METRICS_MAX; j++)
-            free(fixture->threads[i]->sign[j]);
-        free(fixture->threads[i]);
-    }
+    generation_metrics_free(&fixture->history, fixture->metrics);
+    metrics_sum_release(&fixture->history.past);
     free(fixture);
     return 0;
 }
@@ -318,7 +318,7 @@ static void *count(void *arg)
 static void test_read_while_counting(void **state)
 {
     struct fixture *fixture = *state;
-    struct counting counting = {.thread = fixture->threads[0]};
+    struct counting counting = {.thread = generation_metrics_thread(fixture->metrics, 0)};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, count, &counting), 0);
     for (int i = 0; i < 5; i++) {
@@ -352,21 +352,6 @@ static void test_stop_and_start_again(void **state)
     free(answer);
 }
 
-static void test_sign_rows_are_bounded(void **state)
-{
-    (void)state;
-    static struct thread_metrics metrics;
-    struct sign_metrics *first = metrics_sign(&metrics, 0, "openssl");
-    for (uint16_t scheme = 0; scheme < SIGN_METRICS_MAX; scheme++)
-        assert_non_null(metrics_sign(&metrics, scheme, "openssl"));
-    assert_null(metrics_sign(&metrics, SIGN_METRICS_MAX, "openssl"));
-    assert_null(metrics_sign(&metrics, 0, "other"));
-    assert_ptr_equal(metrics_sign(&metrics, 0, "openssl"), first);
-    assert_null(metrics_sign_row(&metrics, SIGN_METRICS_MAX));
-    for (size_t i = 0; i < SIGN_METRICS_MAX; i++)
-        free(metrics.sign[i]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,7 +362,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_while_counting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_and_start_again, setup, teardown),
-        cmocka_unit_test(test_sign_rows_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * The admin listener: /metrics (Prometheus text format 0.0.4), /status.json, and / for people. One
- * libmicrohttpd thread; it only reads what the loop threads count.
+ * libmicrohttpd thread; it only reads what loop threads count, of this worker and of those before.
  */
 #ifndef PROXY_ADMIN_ADMIN_H
 #define PROXY_ADMIN_ADMIN_H
@@ -9,7 +9,7 @@
 
 #include "proxy/config/config.h"
 #include "proxy/keyd_figures.h"
-#include "proxy/metrics.h"
+#include "proxy/metrics_history.h"
 
 /* A certificate being served, for the status page. */
 struct certificate_info {
@@ -24,8 +24,9 @@ struct certificate_info {
 
 struct admin_setup {
     const struct config *config;
-    int listener;                          /* listening socket; stays the caller's */
-    struct thread_metrics *const *threads; /* config->workers of them; outlive the admin */
+    int listener; /* listening socket; stays the caller's */
+    const struct metrics_history *history;
+    const struct generation_metrics *metrics; /* of the history: this worker's, of config->workers */
     const struct certificate_info *certificates;
     size_t certificate_count;
     struct keyd_figures *keyd; /* NULL: the keys are in this process */

@@ -83,10 +83,10 @@ static void render_handshakes(FILE *out, const struct status *status)
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
             fprintf(out, "immure_handshakes_total{version=\"%s\",result=\"%s\"} %" PRIu64 "\n",
                     handshake_version_names[version], handshake_result_names[result],
-                    status->handshakes[version][result]);
+                    status->sum.handshakes[version][result]);
     family(out, "immure_handshake_seconds", "histogram",
            "From accept to the end of the handshake, full and resumed.");
-    histogram(out, "immure_handshake_seconds", "", &status->handshake);
+    histogram(out, "immure_handshake_seconds", "", &status->sum.handshake);
 }
 
 static void render_signatures(FILE *out, const struct status *status)
@@ -96,18 +96,18 @@ static void render_signatures(FILE *out, const struct status *status)
         size_t offset;
     } times[] = {
         {"immure_sign_seconds", "Time a signature took in the signing backend.",
-         offsetof(struct status_sign, sign)},
+         offsetof(struct sign_sum, sign)},
         {"immure_sign_queue_seconds", "Time a request waited in the queue of immured.",
-         offsetof(struct status_sign, queue)},
+         offsetof(struct sign_sum, queue)},
         {"immure_sign_round_trip_seconds",
          "From the request for a signature to its answer, as the event loop saw it.",
-         offsetof(struct status_sign, round_trip)},
+         offsetof(struct sign_sum, round_trip)},
     };
     char labels[128];
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         family(out, times[i].name, "histogram", times[i].help);
-        for (size_t j = 0; j < status->sign_count; j++) {
-            const struct status_sign *row = &status->signs[j];
+        for (size_t j = 0; j < status->sum.sign_count; j++) {
+            const struct sign_sum *row = &status->sum.signs[j];
             snprintf(labels, sizeof labels, "algorithm=\"%s\",backend=\"%s\"", row->algorithm,
                      row->backend);
             histogram(out, times[i].name, labels,
@@ -115,9 +115,10 @@ static void render_signatures(FILE *out, const struct status *status)
         }
     }
     family(out, "immure_sign_errors_total", "counter", "Signatures that were asked for in vain.");
-    for (size_t j = 0; j < status->sign_count; j++)
+    for (size_t j = 0; j < status->sum.sign_count; j++)
         fprintf(out, "immure_sign_errors_total{algorithm=\"%s\",backend=\"%s\"} %" PRIu64 "\n",
-                status->signs[j].algorithm, status->signs[j].backend, status->signs[j].errors);
+                status->sum.signs[j].algorithm, status->sum.signs[j].backend,
+                status->sum.signs[j].errors);
 }
 
 static void render_all_turns(FILE *out, const char *name, const char *help,
@@ -135,8 +136,8 @@ static void render_turns(FILE *out, const struct status *status)
     static const char name[] = "immure_loop_turn_seconds";
     char thread[32];
     family(out, name, "summary",
-           "Busy time of event-loop turns since the start; quantile 1 is the maximum, NaN means "
-           "fewer than ten turns beyond it.");
+           "Busy time of event-loop turns of this worker's threads; quantile 1 is the maximum, NaN "
+           "means fewer than ten turns beyond it.");
     for (unsigned i = 0; i < status->setup->config->workers; i++) {
         const struct histogram *turn = &status->turns[i];
         snprintf(thread, sizeof thread, "thread=\"%u\",", i);
@@ -145,21 +146,24 @@ static void render_turns(FILE *out, const struct status *status)
         value(out, status_sum(turn));
         fprintf(out, "%s_count{thread=\"%u\"} %" PRIu64 "\n", name, i, histogram_count(turn));
     }
-    family(out, "immure_loop_turn_max_seconds", "gauge", "The longest event-loop turn.");
+    family(out, "immure_loop_turn_max_seconds", "gauge",
+           "The longest event-loop turn of this worker's threads.");
     for (unsigned i = 0; i < status->setup->config->workers; i++) {
         fprintf(out, "immure_loop_turn_max_seconds{thread=\"%u\"}", i);
         value(out, status_max(&status->turns[i]));
     }
     /* Under a name of its own, so that a sum over threads does not count every turn twice. */
     render_all_turns(out, "immure_loop_turn_all_seconds",
-                     "As immure_loop_turn_seconds, all threads together.", &status->turn_all);
-    render_all_turns(out, "immure_loop_turn_cpu_seconds",
-                     "CPU time of the thread in event-loop turns, all threads together.",
-                     &status->turn_cpu);
+                     "As immure_loop_turn_seconds, all threads of all workers together.",
+                     &status->sum.turn);
+    render_all_turns(
+        out, "immure_loop_turn_cpu_seconds",
+        "CPU time of the thread in event-loop turns, all threads of all workers together.",
+        &status->sum.turn_cpu);
     family(out, "immure_loop_turn_cpu_max_seconds", "gauge",
            "The event-loop turn that took the most CPU time.");
     fputs("immure_loop_turn_cpu_max_seconds", out);
-    value(out, status_max(&status->turn_cpu));
+    value(out, status_max(&status->sum.turn_cpu));
 }
 
 static void render_ends(FILE *out, const struct status *status)
@@ -168,41 +172,48 @@ static void render_ends(FILE *out, const struct status *status)
            "Established connections, by how they ended.");
     for (size_t i = 0; i < CONNECTION_END_COUNT; i++)
         fprintf(out, "immure_connection_ends_total{how=\"%s\"} %" PRIu64 "\n",
-                connection_end_names[i], status->ends[i]);
+                connection_end_names[i], status->sum.ends[i]);
 }
 
-static void render_sums(FILE *out, const struct status *status)
+/* A family with one row, without labels. */
+static void single(FILE *out, const char *name, const char *type, const char *help, uint64_t count)
 {
-    static const struct {
-        const char *name, *type, *help;
-        enum status_sum sum;
-    } sums[] = {
-        {"immure_accepted_total", "counter", "Client connections accepted.", SUM_ACCEPTED},
-        {"immure_signatures_pending", "gauge", "Requests to immured without an answer yet.",
-         SUM_SIGNATURES_PENDING},
-        {"immure_keyd_connected", "gauge", "Event-loop threads that are connected to immured.",
-         SUM_KEYD_CONNECTED},
-        {"immure_keyd_reconnects_total", "counter", "Connections to immured that were lost.",
-         SUM_KEYD_RECONNECTS},
-        {"immure_backend_errors_total", "counter",
-         "Backends that refused, were unreachable or too slow.", SUM_BACKEND_ERRORS},
-        {"immure_idle_timeouts_total", "counter", "Connections closed because nothing moved.",
-         SUM_IDLE_TIMEOUTS},
-    };
-    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
-        family(out, sums[i].name, sums[i].type, sums[i].help);
-        fprintf(out, "%s %" PRIu64 "\n", sums[i].name, status->sums[sums[i].sum]);
-    }
+    family(out, name, type, help);
+    fprintf(out, "%s %" PRIu64 "\n", name, count);
+}
+
+static void render_counts(FILE *out, const struct status *status)
+{
+    const uint64_t *counters = status->sum.counters;
+    single(out, "immure_accepted_total", "counter", "Client connections accepted.",
+           counters[COUNTER_ACCEPTED]);
+    single(out, "immure_signatures_pending", "gauge", "Requests to immured without an answer yet.",
+           status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
+    single(out, "immure_keyd_connected", "gauge",
+           "Event-loop threads of this worker that are connected to immured.",
+           status->keyd_connected);
+    single(out, "immure_keyd_reconnects_total", "counter", "Connections to immured that were lost.",
+           counters[COUNTER_KEYD_RECONNECTS]);
+    single(out, "immure_backend_errors_total", "counter",
+           "Backends that refused, were unreachable or too slow.",
+           counters[COUNTER_BACKEND_ERRORS]);
+    single(out, "immure_idle_timeouts_total", "counter",
+           "Connections closed because nothing moved.", counters[COUNTER_IDLE_TIMEOUTS]);
+    single(out, "immure_draining_workers", "gauge",
+           "Workers of earlier configurations, which have connections left.",
+           status->draining.workers);
+    single(out, "immure_draining_connections", "gauge",
+           "Client connections now that such workers have.", status->draining.connections);
     family(out, "immure_connections", "gauge", "Client connections now.");
     fprintf(out, "immure_connections{state=\"handshaking\"} %" PRIu64 "\n",
-            status->sums[SUM_HANDSHAKING]);
+            status->sum.gauges[GAUGE_HANDSHAKING]);
     fprintf(out, "immure_connections{state=\"established\"} %" PRIu64 "\n", status->established);
     family(out, "immure_relayed_bytes_total", "counter",
            "Bytes relayed: in is client to backend, out is backend to client.");
     fprintf(out, "immure_relayed_bytes_total{direction=\"in\"} %" PRIu64 "\n",
-            status->sums[SUM_BYTES_IN]);
+            status->sum.counters[COUNTER_BYTES_IN]);
     fprintf(out, "immure_relayed_bytes_total{direction=\"out\"} %" PRIu64 "\n",
-            status->sums[SUM_BYTES_OUT]);
+            status->sum.counters[COUNTER_BYTES_OUT]);
 }
 
 /* Whether the same file serves the same frontend further up: a series may be there only once. */
@@ -298,7 +309,7 @@ void render_metrics(FILE *out, const struct status *status)
     render_signatures(out, status);
     render_turns(out, status);
     render_ends(out, status);
-    render_sums(out, status);
+    render_counts(out, status);
     render_keyd(out, status);
     render_expiry(out, status->setup);
     render_problems(out, status);

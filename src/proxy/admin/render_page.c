@@ -82,7 +82,7 @@ static void table_handshakes(FILE *out, const struct status *status)
     for (size_t version = 0; version < VERSION_COUNT; version++) {
         row_open(out, handshake_version_names[version]);
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
-            cell_count(out, status->handshakes[version][result]);
+            cell_count(out, status->sum.handshakes[version][result]);
         row_close(out);
     }
     table_close(out);
@@ -93,11 +93,11 @@ static void table_signatures(FILE *out, const struct status *status)
     static const struct column columns[] = {
         {"algorithm", true}, {"backend", true}, {"made", false},  {"failed", false},
         {"P50", false},      {"P99", false},    {"queue", false}, {"round trip", false}};
-    if (status->sign_count == 0)
+    if (status->sum.sign_count == 0)
         return;
     table_open(out, "Signatures", columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < status->sign_count; i++) {
-        const struct status_sign *row = &status->signs[i];
+    for (size_t i = 0; i < status->sum.sign_count; i++) {
+        const struct sign_sum *row = &status->sum.signs[i];
         row_open(out, row->algorithm);
         cell_text(out, row->backend);
         cell_count(out, histogram_count(&row->sign));
@@ -132,7 +132,7 @@ static void table_turns(FILE *out, const struct status *status)
         snprintf(name, sizeof name, "%u", i);
         row_turns(out, name, &status->turns[i]);
     }
-    row_turns(out, "all", &status->turn_all);
+    row_turns(out, "all", &status->sum.turn);
     table_close(out);
 }
 
@@ -198,6 +198,7 @@ static void table_keyd(FILE *out, const struct status *status)
 void render_summary(FILE *out, const struct status *status)
 {
     const struct config *config = status->setup->config;
+    uint64_t started = status->setup->started;
     bool in_process = config->signing == SIGNING_IN_PROCESS;
     fprintf(out, "<p>Signing is <strong>%s</strong>; private keys are %s",
             signing_mode_name(config->signing),
@@ -208,13 +209,20 @@ void render_summary(FILE *out, const struct status *status)
     }
     if (!in_process)
         fprintf(out, " (%" PRIu64 " of %u event loops connected, %" PRIu64 " connections lost)",
-                status->sums[SUM_KEYD_CONNECTED], config->workers,
-                status->sums[SUM_KEYD_RECONNECTS]);
+                status->keyd_connected, config->workers,
+                status->sum.counters[COUNTER_KEYD_RECONNECTS]);
     fprintf(out,
             ". Client connections: %" PRIu64 " established, %" PRIu64 " handshaking, %" PRIu64
-            " accepted since this worker started %" PRIu64 " s ago.</p>\n",
-            status->established, status->sums[SUM_HANDSHAKING], status->sums[SUM_ACCEPTED],
-            status->now > status->worker_started ? status->now - status->worker_started : 0);
+            " accepted since the start %" PRIu64 " s ago.",
+            status->established, status->sum.gauges[GAUGE_HANDSHAKING],
+            status->sum.counters[COUNTER_ACCEPTED],
+            status->now > started ? status->now - started : 0);
+    if (status->draining.workers > 0)
+        fprintf(out,
+                " Draining workers of earlier configurations: %u, with %" PRIu64
+                " of these connections.",
+                status->draining.workers, status->draining.connections);
+    fputs("</p>\n", out);
 }
 
 void render_tables(FILE *out, const struct status *status)

@@ -74,38 +74,40 @@ static void render_identity(FILE *out, const struct status *status)
     number(out, ",\n  ", "now", status->now);
     text(out, ",\n  \"keys\": {", "held_by", in_process ? "immure-proxy" : "immured");
     text(out, ", ", "socket", config->keys.socket);
-    number(out, ", ", "connected", status->sums[SUM_KEYD_CONNECTED]);
-    number(out, ", ", "reconnects", status->sums[SUM_KEYD_RECONNECTS]);
-    number(out, ", ", "pending", status->sums[SUM_SIGNATURES_PENDING]);
+    number(out, ", ", "connected", status->keyd_connected);
+    number(out, ", ", "reconnects", status->sum.counters[COUNTER_KEYD_RECONNECTS]);
+    number(out, ", ", "pending", status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
     fputc('}', out);
 }
 
 static void render_connections(FILE *out, const struct status *status)
 {
-    number(out, ",\n  \"connections\": {", "handshaking", status->sums[SUM_HANDSHAKING]);
+    number(out, ",\n  \"connections\": {", "handshaking", status->sum.gauges[GAUGE_HANDSHAKING]);
     number(out, ", ", "established", status->established);
-    number(out, ", ", "accepted", status->sums[SUM_ACCEPTED]);
-    number(out, ", ", "backend_errors", status->sums[SUM_BACKEND_ERRORS]);
-    number(out, ", ", "idle_timeouts", status->sums[SUM_IDLE_TIMEOUTS]);
-    number(out, ", ", "bytes_in", status->sums[SUM_BYTES_IN]);
-    number(out, ", ", "bytes_out", status->sums[SUM_BYTES_OUT]);
+    number(out, ", ", "accepted", status->sum.counters[COUNTER_ACCEPTED]);
+    number(out, ", ", "backend_errors", status->sum.counters[COUNTER_BACKEND_ERRORS]);
+    number(out, ", ", "idle_timeouts", status->sum.counters[COUNTER_IDLE_TIMEOUTS]);
+    number(out, ", ", "bytes_in", status->sum.counters[COUNTER_BYTES_IN]);
+    number(out, ", ", "bytes_out", status->sum.counters[COUNTER_BYTES_OUT]);
+    number(out, "},\n  \"draining\": {", "workers", status->draining.workers);
+    number(out, ", ", "connections", status->draining.connections);
     fputs("},\n  \"handshakes\": {", out);
     for (size_t version = 0; version < VERSION_COUNT; version++) {
         fprintf(out, "%s\n    \"%s\": {", version > 0 ? "," : "", handshake_version_names[version]);
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
             number(out, result > 0 ? ", " : "", handshake_result_names[result],
-                   status->handshakes[version][result]);
+                   status->sum.handshakes[version][result]);
         fputc('}', out);
     }
     fputs("\n  }", out);
-    times(out, ",\n  ", "handshake_seconds", &status->handshake);
+    times(out, ",\n  ", "handshake_seconds", &status->sum.handshake);
 }
 
 static void render_signatures(FILE *out, const struct status *status)
 {
     fputs(",\n  \"signatures\": [", out);
-    for (size_t i = 0; i < status->sign_count; i++) {
-        const struct status_sign *row = &status->signs[i];
+    for (size_t i = 0; i < status->sum.sign_count; i++) {
+        const struct sign_sum *row = &status->sum.signs[i];
         uint64_t count = histogram_count(&row->sign);
         text(out, i > 0 ? ",\n    {" : "\n    {", "algorithm", row->algorithm);
         text(out, ", ", "backend", row->backend);
@@ -122,7 +124,7 @@ static void render_signatures(FILE *out, const struct status *status)
 
 static void render_turns(FILE *out, const struct status *status)
 {
-    times(out, ",\n  ", "turn_seconds", &status->turn_all);
+    times(out, ",\n  ", "turn_seconds", &status->sum.turn);
     fputs(",\n  \"turn_bucket_seconds\": [", out);
     for (size_t i = 0; i < BUCKET_COUNT; i++)
         fprintf(out, "%s%.4g", i > 0 ? ", " : "", bucket_ns(i) / 1e9);

@@ -1,6 +1,6 @@
 /*
- * One moment of all figures: read once from every loop thread, so that what a page shows adds up.
- * The three renderings (render.h) are made from it.
+ * One moment of all figures: of every loop thread of all workers that there have been, and of the
+ * threads of this one. The three renderings (render.h) are made from it.
  */
 #ifndef PROXY_ADMIN_STATUS_H
 #define PROXY_ADMIN_STATUS_H
@@ -10,44 +10,16 @@
 #include "proxy/admin/usage.h"
 #include "proxy/worker/chain_check.h"
 
-/* The figures that are simply added up over the threads. */
-enum status_sum {
-    SUM_CONNECTIONS,
-    SUM_HANDSHAKING,
-    SUM_ACCEPTED,
-    SUM_SIGNATURES_PENDING,
-    SUM_BACKEND_ERRORS,
-    SUM_IDLE_TIMEOUTS,
-    SUM_BYTES_IN,
-    SUM_BYTES_OUT,
-    SUM_KEYD_CONNECTED,
-    SUM_KEYD_RECONNECTS,
-    STATUS_SUM_COUNT
-};
-
-/* Signatures of one algorithm by one backend, of all threads. */
-struct status_sign {
-    const char *algorithm, *backend;
-    struct histogram sign, queue, round_trip;
-    uint64_t last_sign, last_at; /* ns */
-    uint64_t errors;
-};
-
 struct status {
     const struct admin_setup *setup;
     uint64_t now;            /* seconds since 1970 */
     uint64_t worker_started; /* seconds since 1970 */
     struct usage usage;
-    uint64_t sums[STATUS_SUM_COUNT];
-    uint64_t established; /* connections that are not handshaking */
-    uint64_t handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
-    uint64_t ends[CONNECTION_END_COUNT];
-    struct histogram handshake;
-    struct histogram turn_all; /* turns of all threads */
-    struct histogram turn_cpu; /* the same, in CPU time */
-    struct histogram *turns;   /* of each thread: config->workers of them */
-    struct status_sign *signs;
-    size_t sign_count;
+    struct metrics_sum sum; /* of all workers that there have been since the master's start */
+    uint64_t established;   /* connections that are not handshaking */
+    struct metrics_draining draining;
+    uint64_t keyd_connected; /* threads of this worker */
+    struct histogram *turns; /* of each thread of this worker: config->workers of them */
     struct immure_stat keyd[KEYD_FIGURES_MAX]; /* immured's own */
     size_t keyd_count;                         /* 0: not known */
 };

@@ -172,6 +172,9 @@ static bool start(struct generation *generation, struct conf_error *error)
         return false;
     for (size_t i = 0; i < generation->control_count; i++)
         generation->controls[i] = (struct control_end){.generation = generation, .socket = -1};
+    generation->metrics = generation_metrics_new(generation->setup->history, config->workers);
+    if (generation->metrics == NULL)
+        return false;
     if (!open_sockets(generation, error))
         return false;
     if (generation_needs_keyd(generation) &&
@@ -231,6 +234,7 @@ void generation_free(struct generation *generation)
     free(generation->keyd_name);
     name_table_free(&generation->keyd_names);
     vault_drop(&generation->keyd_vault);
+    generation_metrics_free(generation->setup->history, generation->metrics);
     config_free(generation->config);
     list_remove(&generation->node);
     free(generation->controls);
@@ -387,7 +391,9 @@ void generation_drain(struct generation *generation, uint64_t deadline)
     names_stop(generation);
     release_sockets(generation);
     generation->worker.restart_at = UINT64_MAX;
-    if (generation->worker.pid == 0)
+    if (generation->worker.pid > 0)
+        generation_metrics_drain(generation->metrics);
+    else
         stop_keyd(generation);
 }
 
@@ -408,6 +414,7 @@ static void worker_ended(struct generation *generation, int status)
     char how[64];
     struct child *worker = &generation->worker;
     child_describe(status, how, sizeof how);
+    generation_metrics_worker_ended(generation->metrics);
     if (generation->state == GENERATION_RUNNING) {
         child_restart_later(worker, status, clock_now());
         return;

@@ -18,6 +18,7 @@
 #include "proxy/control.h"
 #include "proxy/master/child.h"
 #include "proxy/master/listening.h"
+#include "proxy/metrics_history.h"
 
 enum generation_state {
     GENERATION_STARTING,
@@ -31,6 +32,7 @@ enum generation_state {
 struct generation_setup {
     struct listening_setup listening;
     const struct ticket_keys *tickets;
+    struct metrics_history *history;
     uint64_t started; /* of the master; seconds since 1970 */
     bool test;        /* come up, but never listen: listening.bind is false too */
     int epoll;        /* where its controls are watched, with the struct control_end as the data */
@@ -55,6 +57,7 @@ struct generation {
     size_t address_count; /* of one thread */
 
     struct child keyd, worker, resolver;
+    struct generation_metrics *metrics; /* what its workers count */
     struct control_end names; /* of the resolver */
     /* What each immured of it is started with: the text of its configuration, under this name, and
      * the files of those names, which are the vault's when the first has read them. */

@@ -34,6 +34,7 @@ struct master {
     struct list listening; /* struct listening, of all generations */
     struct activation activation;
     struct heritage heritage;
+    struct metrics_history history;
     struct upgrade upgrade; /* to the master after this one, or before it */
     int signals;
     bool ending; /* TERM has come, or the next master serves */
@@ -489,6 +490,7 @@ static bool set_up(struct master *master)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     list_init(&master->listening);
     list_init(&master->leaving);
+    metrics_history_init(&master->history);
     master->setup.epoll = epoll_create1(EPOLL_CLOEXEC);
     return master->setup.epoll >= 0 && find_program(master) && open_signals(master) &&
            epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->signals, &event) == 0 &&
@@ -504,6 +506,7 @@ int master_run(const char *file, bool test, int link)
     master.setup.listening = (struct listening_setup){
         .all = &master.listening, .activation = &master.activation, .bind = !test};
     master.setup.tickets = &master.heritage.tickets;
+    master.setup.history = &master.history;
     master.setup.started = clock_wall() / NS_PER_S;
     if (!test)
         log_never_wait();
@@ -525,6 +528,7 @@ int master_run(const char *file, bool test, int link)
     upgrade_finish(&master.upgrade);
     descriptor_close(&master.signals);
     descriptor_close(&master.setup.epoll);
+    metrics_sum_release(&master.history.past);
     OPENSSL_cleanse(&master.heritage, sizeof master.heritage);
     return master.status;
 }

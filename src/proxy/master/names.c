@@ -50,6 +50,7 @@ bool names_start(struct generation *generation, uint64_t now)
     pid_t pid = watched ? fork() : -1;
     if (pid == 0) {
         child_begin(generation->config, "immure-proxy: resolver");
+        metrics_history_hide(generation->setup->history);
         exit(descriptor_close_others(&pair[1], 1) ? resolver_run(generation->config, pair[1])
                                                   : EXIT_FAILURE);
     }

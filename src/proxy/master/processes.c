@@ -162,6 +162,8 @@ static int run_worker(const struct generation *generation, int *ends)
                                        .controls = ends,
                                        .tickets = *generation->setup->tickets,
                                        .again = generation->state == GENERATION_RUNNING,
+                                       .history = generation->setup->history,
+                                       .metrics = generation->metrics,
                                        .started = generation->setup->started};
     int status = worker_run(&setup);
     free(threads);

@@ -194,16 +194,12 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
 {
     const struct config *config = setup->config;
     struct thread *thread = calloc(1, sizeof *thread);
-    struct thread_metrics *metrics = calloc(1, sizeof *metrics);
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
-    if (thread == NULL || metrics == NULL) {
-        free(thread);
-        free(metrics);
+    if (thread == NULL)
         return NULL;
-    }
     thread->config = config;
     thread->number = setup->number;
-    thread->metrics = metrics;
+    thread->metrics = setup->metrics;
     thread->limit = setup->limit;
     thread->tickets = TICKET_RENEWAL_INIT;
     thread->heap = HEAP_INIT;
@@ -215,7 +211,7 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     watch_init(&thread->keys.control, NULL);
     watch_init(&thread->keys.connection, NULL);
     thread->keys.loop = &thread->loop;
-    thread->keys.metrics = metrics;
+    thread->keys.metrics = setup->metrics;
     thread->keys.owner = thread;
     thread->keys.command = command;
     size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
@@ -237,9 +233,6 @@ void thread_free(struct thread *thread)
     tls_close(thread->tls);
     free(thread->listeners);
     free(thread->servers);
-    for (size_t i = 0; i < SIGN_METRICS_MAX; i++)
-        free(atomic_load(&thread->metrics->sign[i]));
-    free(thread->metrics);
     buffer_release(&thread->spare_ahead);
     free(thread);
 }

@@ -60,6 +60,7 @@ struct thread_setup {
     const struct tls_setup *tls;
     const int *listeners; /* in the order of the configuration's addresses */
     int control;
+    struct thread_metrics *metrics; /* where it counts; outlives it */
     unsigned number;
 };
 

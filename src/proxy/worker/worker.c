@@ -40,7 +40,6 @@ struct worker {
     struct report walls;
     pthread_barrier_t gate; /* for all threads: they have begun; the walls stand */
     struct admin *admin;
-    struct thread_metrics **metrics;
     struct certificate_info *certificates;
     size_t certificate_count;
 };
@@ -69,6 +68,8 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
                                             .tls = &worker->tls,
                                             .listeners = setup->listeners[number],
                                             .control = setup->controls[number],
+                                            .metrics =
+                                                generation_metrics_thread(setup->metrics, number),
                                             .number = number};
         worker->threads[number] = thread_new(&thread_setup, error);
         if (worker->threads[number] == NULL)
@@ -169,14 +170,12 @@ static bool prepare_admin(struct worker *worker)
     const struct worker_setup *setup = worker->setup;
     if (setup->admin_listener < 0)
         return true;
-    worker->metrics = calloc(worker->thread_count, sizeof(struct thread_metrics *));
-    if (worker->metrics == NULL || !describe_all(worker))
+    if (!describe_all(worker))
         return false;
-    for (unsigned i = 0; i < worker->thread_count; i++)
-        worker->metrics[i] = worker->threads[i]->metrics;
     struct admin_setup admin = {.config = setup->config,
                                 .listener = setup->admin_listener,
-                                .threads = worker->metrics,
+                                .history = setup->history,
+                                .metrics = setup->metrics,
                                 .certificates = worker->certificates,
                                 .certificate_count = worker->certificate_count,
                                 .keyd = worker->watching ? &worker->keyd.figures : NULL,
@@ -224,6 +223,7 @@ static bool start_threads(struct worker *worker)
             return false;
     }
     give_back_real_time();
+    generation_metrics_shown(worker->setup->metrics, worker->admin != NULL);
     if (worker->admin != NULL && !admin_start(worker->admin))
         return false;
     pthread_barrier_wait(&worker->gate);
@@ -268,6 +268,7 @@ static void wait_for_drain(struct worker *worker)
     }
     if (worker->admin != NULL)
         admin_stop(worker->admin);
+    generation_metrics_shown(worker->setup->metrics, false);
     if (worker->setup->admin_listener >= 0)
         close(worker->setup->admin_listener); /* nobody is to be kept from it */
     for (unsigned i = 0; i < worker->thread_count; i++)
@@ -283,7 +284,6 @@ static void unload(struct worker *worker)
     if (worker->watching)
         keyd_watch_close(&worker->keyd);
     free(worker->certificates);
-    free(worker->metrics);
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);

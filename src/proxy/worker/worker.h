@@ -8,6 +8,7 @@
 
 #include "proxy/config/config.h"
 #include "proxy/control.h"
+#include "proxy/metrics_history.h"
 
 struct worker_setup {
     const struct config *config;
@@ -20,6 +21,8 @@ struct worker_setup {
     struct ticket_keys tickets;
     bool
         again; /* the configuration is in force: the worker takes the place of one that has ended */
+    const struct metrics_history *history;
+    const struct generation_metrics *metrics; /* of the history: where this worker counts */
     uint64_t started; /* of the master; seconds since 1970 */
 };
 
