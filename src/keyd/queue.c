@@ -10,6 +10,9 @@ static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 
 /* A longer message takes too long to hash for the event loop. */
 #define QUICK_MESSAGE_MAX 4096
 
+/* Who has received so much less than another, ns, is owed something when it comes back. */
+#define OWED (200 * NS_PER_US)
+
 #define job_of(node, member) list_entry(node, struct job, member)
 
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
@@ -76,9 +79,9 @@ static void share_join(struct share *share, uint64_t work)
         if (share->jobs++ > 0 || parent == NULL)
             continue;
         parent->active++;
-        share->owed = share->received < parent->now;
-        if (share->owed) /* who had nothing to ask for has saved nothing up */
+        if (share->received < parent->now) /* who asked for nothing has saved nothing up */
             share->received = parent->now;
+        share->owed = share->received + OWED < parent->most;
     }
 }
 
@@ -122,6 +125,9 @@ static void charge(struct queue *queue, struct job *job, uint64_t ns)
     job->flow->share.received += job->charged / weight - (job->charged - ns) / weight;
     session->share.received += ns;
     session->account->share.received += ns;
+    for (struct share *share = &job->flow->share; share->parent != NULL; share = share->parent)
+        if (share->received > share->parent->most)
+            share->parent->most = share->received;
     rank(queue, session);
 }
 

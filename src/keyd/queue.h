@@ -33,7 +33,9 @@ struct share {
     struct share *parent; /* what it has a part of; NULL: the queue's own, which is all */
     uint64_t received;    /* virtual time: ns of signers, divided by the weight */
     uint64_t now;  /* of those that share in this one: what the one served last had received */
-    bool owed;     /* it came back, having received less than its share, and waits still */
+    uint64_t most; /* of these: what the one that has received most will have received when
+                      what it is being given is done */
+    bool owed;     /* it came back, having received less than others, and waits still */
     size_t jobs;   /* that wait */
     size_t active; /* of those that share in this one, so many have jobs */
     uint64_t work; /* ns of one signer, estimated, of the jobs that wait */

@@ -368,6 +368,31 @@ static void who_is_owed(void **state)
     assert_false(owes(fixture));
 }
 
+/* Of whoever asks again and again for a little while another's long batch is under way, each
+ * request is owed, until it has received as much. */
+static void who_asks_for_little_is_owed_each_time(void **state)
+{
+    struct fixture *fixture = *state;
+    measure(P384, 150 * NS_PER_US);
+    for (size_t i = 0; i < 20; i++)
+        submit(fixture, FIRST, RSA4096);
+    assert_int_equal(take(fixture), 1); /* 4 ms */
+    struct job *under_way = fixture->batch[0];
+    for (size_t i = 0; i < 20; i++) {
+        submit(fixture, OTHER + FIRST, P384);
+        assert_true(owes(fixture));
+        assert_int_equal(serve(fixture), OTHER + FIRST);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        submit(fixture, OTHER + FIRST, P384);
+        serve(fixture);
+    }
+    submit(fixture, OTHER + FIRST, P384);
+    assert_false(owes(fixture));
+    fixture->batch[0] = under_way;
+    finish(fixture, 1, 4 * NS_PER_MS);
+}
+
 /* In a session ECDSA does not wait behind the RSA that it asked for before. */
 static void cheap_comes_before_costly(void **state)
 {
@@ -609,6 +634,7 @@ int main(void)
         TEST(what_is_under_way_counts),
         TEST(a_batch_is_filled_by_turns),
         TEST(who_is_owed),
+        TEST(who_asks_for_little_is_owed_each_time),
         TEST(cheap_comes_before_costly),
         TEST(the_loop_has_what_is_quick_and_threads_the_rest),
         TEST(a_long_message_is_not_for_the_loop),
