@@ -1,8 +1,11 @@
 """The PROXY protocol, to the backend and from a load balancer in front."""
 
+import contextlib
 import queue
+import re
 import socket
 import struct
+import time
 
 import backends
 import clients
@@ -185,6 +188,47 @@ class ProxyProtocol(harness.SystemTest):
                 self.header(before=before + clients.client_hello() * 130)
         self.header(before=v2_header(1, CLIENT, SERVER))
         self.assertTrue(self.headers.empty())
+
+    def begin_with(self, first):
+        """The port of a client that begins with this, and is refused."""
+        with socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT) as client:
+            client.sendall(first)
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+            return client.getsockname()[1]
+
+    def assert_logged(self, first, came, accepted):
+        """Within some attempts there is a line about a client that begins with `first`."""
+        line = rf'warning: frontend "https": 127\.0\.0\.1:(\d+) sent {came}; accept-proxy is {accepted}\n'
+
+        def told():
+            peers.add(self.begin_with(first))
+            return re.search(line, self.proxy.log())
+        peers = set()
+        self.assertIn(int(harness.wait_until(told, f"a line about {came}").group(1)), peers)
+
+    def test_disagreement_is_logged(self):
+        """With the client's address and what it sent, so that somebody can mend it."""
+        v1, v2 = b"PROXY TCP4 203.0.113.7 198.51.100.1 51234 443\r\n", v2_header(1, CLIENT, SERVER)
+        hello = clients.client_hello()
+        for accepted, cases in (
+                ("none", ((v1 + hello, "a PROXY header of version 1"), (v2 + hello, "a PROXY header of version 2"))),
+                ("v2", ((hello, "TLS without a PROXY header"), (v1 + hello, "a PROXY header of version 1"),
+                        (b"GET / HTTP/1.1\r\n\r\n", "something that is no PROXY header"),
+                        (v2[:12] + b"\x31" + v2[13:], "a malformed PROXY header")))):
+            self.start(backends.read_proxy_v2, "v2", f"accept-proxy = {accepted}")
+            for first, came in cases:
+                with self.subTest(accepted=accepted, came=came):
+                    self.assert_logged(first, came, accepted)
+
+    def test_disagreement_floods_no_log(self):
+        self.start(backends.read_proxy_v2, "v2", "accept-proxy = v2")
+        began = time.monotonic()
+        for _ in range(100):
+            self.begin_with(clients.client_hello())
+        seconds = int(time.monotonic() - began) + 1
+        self.assertIn(self.proxy.log().count("TLS without a PROXY header"), range(1, 2 * seconds + 1))
 
     def test_unexpected(self):
         """A header where none is accepted is not TLS."""

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/config/address.h"
 #include "proxy/config/config.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/directives.h"
@@ -525,6 +526,31 @@ static void every_prefix(void **state)
     config_free(config);
 }
 
+static void addresses_printed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *configured, *printed;
+    } cases[] = {
+        {"192.0.2.1:443", "192.0.2.1:443"},
+        {"[2001:db8::1]:80", "[2001:db8::1]:80"},
+        {"[::ffff:192.0.2.1]:443", "192.0.2.1:443"},
+        {"unix:/run/app.sock", "unix:/run/app.sock"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address address = {0};
+        char reason[256], text[ADDRESS_TEXT_SIZE];
+        assert_true(address_parse(cases[i].configured, ADDRESS_CONNECT, "/", &address, reason,
+                                  sizeof reason));
+        address_print(&address.socket, text);
+        assert_string_equal(text, cases[i].printed);
+        free(address.text);
+    }
+    char text[ADDRESS_TEXT_SIZE];
+    address_print(&(struct sockaddr_storage){.ss_family = AF_UNIX}, text);
+    assert_string_equal(text, "unix:");
+}
+
 static void documentation_is_in_sync(void **state)
 {
     (void)state;
@@ -555,6 +581,7 @@ int main(void)
         cmocka_unit_test(files),
         cmocka_unit_test(long_alpn_name),
         cmocka_unit_test(every_prefix),
+        cmocka_unit_test(addresses_printed),
         cmocka_unit_test(documentation_is_in_sync),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -256,6 +256,21 @@ static void test_only_the_version_asked_for(void **state)
     }
 }
 
+/* As soon as a byte tells them apart, and whatever follows the signature. */
+static void test_version_of_a_beginning(void **state)
+{
+    (void)state;
+    static const uint8_t hello[] = {22, 3, 1, 0, 200};
+    for (size_t i = 0; i < ACCEPTED; i++)
+        for (size_t length = 1; length <= accepted[i].header.length; length++)
+            assert_int_equal(
+                proxy_header_version((const uint8_t *)accepted[i].header.bytes, length),
+                accepted[i].version);
+    assert_int_equal(proxy_header_version(hello, sizeof hello), PROXY_PROTOCOL_NONE);
+    assert_int_equal(proxy_header_version((const uint8_t *)"PROXY", 5), PROXY_PROTOCOL_V1);
+    assert_int_equal(proxy_header_version((const uint8_t *)"PRO3Y", 5), PROXY_PROTOCOL_NONE);
+}
+
 static void test_longest_v2(void **state)
 {
     (void)state;
@@ -559,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_corrupted),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_only_the_version_asked_for),
+        cmocka_unit_test(test_version_of_a_beginning),
         cmocka_unit_test(test_longest_v2),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_unix_round_trip),

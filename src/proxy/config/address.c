@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -185,6 +186,26 @@ bool address_parse(const char *text, enum address_use use, const char *directory
 bool address_equal(const struct address *a, const struct address *b)
 {
     return a->length == b->length && memcmp(&a->socket, &b->socket, a->length) == 0;
+}
+
+void address_print(const struct sockaddr_storage *socket, char text[ADDRESS_TEXT_SIZE])
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)socket;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)socket;
+    const struct sockaddr_un *un = (const struct sockaddr_un *)socket;
+    bool mapped = socket->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+    char ip[INET6_ADDRSTRLEN];
+    if (socket->ss_family == AF_INET || mapped) {
+        inet_ntop(AF_INET, mapped ? (const void *)&v6->sin6_addr.s6_addr[12] : &v4->sin_addr, ip,
+                  sizeof ip);
+        snprintf(text, ADDRESS_TEXT_SIZE, "%s:%u", ip,
+                 ntohs(mapped ? v6->sin6_port : v4->sin_port));
+    } else if (socket->ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
+        snprintf(text, ADDRESS_TEXT_SIZE, "[%s]:%u", ip, ntohs(v6->sin6_port));
+    } else {
+        snprintf(text, ADDRESS_TEXT_SIZE, "unix:%.*s", (int)sizeof un->sun_path, un->sun_path);
+    }
 }
 
 bool address_is_local(const struct address *address)

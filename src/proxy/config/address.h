@@ -20,6 +20,10 @@ bool address_parse(const char *text, enum address_use use, const char *directory
 /* The name of a socket that a service manager passes; NULL: the address is none such. */
 const char *address_activated(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
+/* The address of a socket in the same form; of a unix socket without a name, "unix:". IPv4 within
+ * IPv6 is told as IPv4. */
+#define ADDRESS_TEXT_SIZE 128
+void address_print(const struct sockaddr_storage *socket, char text[ADDRESS_TEXT_SIZE]);
 /* Whether only this machine can reach it. */
 bool address_is_local(const struct address *address);
 

@@ -378,6 +378,15 @@ void config_print_directives(FILE *out)
     conf_print(&proxy_grammar, "##", out);
 }
 
+const char *proxy_protocol_name(enum proxy_protocol protocol)
+{
+    static const char *const names[] = {[PROXY_PROTOCOL_NONE] = "none",
+                                        [PROXY_PROTOCOL_V1] = "v1",
+                                        [PROXY_PROTOCOL_V2] = "v2",
+                                        [PROXY_PROTOCOL_ANY] = "any"};
+    return names[protocol];
+}
+
 const char *signing_mode_name(enum signing_mode mode)
 {
     static const char *const names[] = {

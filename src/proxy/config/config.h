@@ -31,6 +31,7 @@ enum proxy_protocol {
     PROXY_PROTOCOL_V2,
     PROXY_PROTOCOL_ANY
 };
+const char *proxy_protocol_name(enum proxy_protocol protocol); /* "none" ... */
 
 struct address {
     char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */

@@ -116,6 +116,8 @@ static void note_message(int written, int version, int type, const void *bytes, 
     struct client_input *input = arg;
     const uint8_t *message = bytes;
     if (!written && type == SSL3_RT_HEADER) {
+        if (input->records_total == 0)
+            input->proxy_header = proxy_header_version(bytes, length);
         input->records++;
         input->records_total++;
     } else if (written && type == SSL3_RT_HANDSHAKE && length > 0 &&

@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "proxy/config/config.h"
 
 /* Of one connection in one step: four full records, so that a bulk transfer does not keep the
  * others waiting, or so many small ones. */
@@ -31,15 +32,16 @@ struct connection;
 
 /* What has come from one client and gone to libssl. */
 struct client_input {
-    struct buffer ahead;         /* taken from the socket, not yet by libssl */
-    size_t bytes_left;           /* of this step */
-    unsigned records;            /* of this step: libssl has begun to read them */
-    unsigned long records_total; /* of the connection */
-    bool dry;                    /* the socket had no more, when it was last read in this step */
-    bool stopped;                /* libssl has got all that it gets in this step */
-    bool hung_up;                /* the socket has a FIN, before it or behind what it has */
-    bool ended;                  /* the FIN was read */
-    bool flight_sent;            /* the handshake goes on when the client has answered */
+    struct buffer ahead;              /* taken from the socket, not yet by libssl */
+    size_t bytes_left;                /* of this step */
+    unsigned records;                 /* of this step: libssl has begun to read them */
+    unsigned long records_total;      /* of the connection */
+    enum proxy_protocol proxy_header; /* what it begins with, in place of TLS; mostly none */
+    bool dry;         /* the socket had no more, when it was last read in this step */
+    bool stopped;     /* libssl has got all that it gets in this step */
+    bool hung_up;     /* the socket has a FIN, before it or behind what it has */
+    bool ended;       /* the FIN was read */
+    bool flight_sent; /* the handshake goes on when the client has answered */
 };
 
 /* To be freed with BIO_meth_free(), after its BIOs. NULL: out of memory. */

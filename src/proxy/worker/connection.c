@@ -207,12 +207,10 @@ static void log_end(const struct connection *connection, enum connection_end end
     const char *name = connection->frontend->config->name;
     log_debug("frontend \"%s\": connection ended: %s%s", name, connection_end_names[end],
               connection->up.unclean && end != END_CLIENT_UNCLEAN ? ", client-unclean" : "");
-    if (end == END_NO_DATA && thread->loop.now - thread->no_data_logged > NS_PER_S) {
-        thread->no_data_logged = thread->loop.now;
+    if (end == END_NO_DATA && thread_may_log(thread, LINE_NO_DATA))
         log_warning("frontend \"%s\": a client is cut off: too many records without data (key "
                     "updates, renegotiation, warnings)",
                     name);
-    }
 }
 
 void connection_end(struct connection *connection, enum connection_end end)

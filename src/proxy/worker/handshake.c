@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
+#include "proxy/config/address.h"
 #include "proxy/worker/client_bio.h"
 #include "proxy/worker/relay.h"
 #include "proxy/worker/thread.h"
@@ -22,6 +23,37 @@ enum handshake_version handshake_version_of(const SSL *ssl)
     if (ssl == NULL || SSL_get_current_cipher(ssl) == NULL)
         return VERSION_NONE;
     return SSL_version(ssl) == TLS1_3_VERSION ? VERSION_TLS13 : VERSION_TLS12;
+}
+
+/* A listener and what stands before it do not agree about PROXY headers, which is to be mended. */
+static void log_proxy_header(struct connection *connection, const char *came)
+{
+    const struct frontend_config *frontend = connection->frontend->config;
+    char peer[ADDRESS_TEXT_SIZE];
+    if (!thread_may_log(connection->thread, LINE_PROXY_HEADER))
+        return;
+    address_print(&connection->addresses.source, peer);
+    log_warning("frontend \"%s\": %s sent %s; accept-proxy is %s", frontend->name, peer, came,
+                proxy_protocol_name(frontend->accept_proxy));
+}
+
+/* Of a frontend that accepts no header of `version`. */
+static const char *unwanted_header(enum proxy_protocol version)
+{
+    return version == PROXY_PROTOCOL_V1 ? "a PROXY header of version 1"
+                                        : "a PROXY header of version 2";
+}
+
+/* What has come in place of a header that is accepted. */
+static const char *refused_header(const uint8_t *bytes, size_t length, enum proxy_protocol accept)
+{
+    enum proxy_protocol version = proxy_header_version(bytes, length);
+    if (version != PROXY_PROTOCOL_NONE && version != accept && accept != PROXY_PROTOCOL_ANY)
+        return unwanted_header(version);
+    if (version != PROXY_PROTOCOL_NONE)
+        return "a malformed PROXY header";
+    return bytes[0] == SSL3_RT_HANDSHAKE ? "TLS without a PROXY header"
+                                         : "something that is no PROXY header";
 }
 
 /* Those that go on wait in the flow to the backend for the header that they will be in. */
@@ -63,6 +95,9 @@ void handshake_read_proxy_header(struct connection *connection)
         proxy_header_parse(bytes, had + (size_t)length, connection->frontend->config->accept_proxy,
                            &connection->addresses, &header);
     size_t taken = result == PROXY_HEADER_MORE ? (size_t)length : header.length - had;
+    if (result == PROXY_HEADER_BAD)
+        log_proxy_header(connection, refused_header(bytes, had + (size_t)length,
+                                                    connection->frontend->config->accept_proxy));
     if (result == PROXY_HEADER_BAD || recv(descriptor, bytes + had, taken, 0) != (ssize_t)taken ||
         (result == PROXY_HEADER_MORE && !buffer_append(begun, bytes + had, taken))) {
         connection_fail(connection, HANDSHAKE_FAILED);
@@ -131,6 +166,8 @@ static void failed(struct connection *connection, int error)
 {
     bool peer_gone = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
                      ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (connection->input.proxy_header != PROXY_PROTOCOL_NONE)
+        log_proxy_header(connection, unwanted_header(connection->input.proxy_header));
     if (!peer_gone)
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
     ERR_clear_error();

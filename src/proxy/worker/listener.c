@@ -12,8 +12,6 @@
 #include "proxy/worker/connection.h"
 #include "proxy/worker/thread.h"
 
-#define LOG_PAUSE NS_PER_S /* between two lines about the same trouble */
-
 /* The master listens when the whole worker is ready, which is after this loop runs. Until then
  * epoll says EPOLLHUP, again and again. */
 static void wait_for_master(struct listener *listener)
@@ -40,12 +38,10 @@ static void rest(struct listener *listener, const char *why)
     struct thread *thread = listener->thread;
     watch_want(&thread->loop, &listener->watch, 0);
     timer_start(&thread->loop.timers[TIMER_REST], &listener->rest, thread->loop.now);
-    if (thread->loop.now - thread->rest_logged > LOG_PAUSE) {
-        thread->rest_logged = thread->loop.now;
+    if (thread_may_log(thread, LINE_CLIENTS_WAIT))
         log_warning("frontend \"%s\": clients wait in the backlog: %s (thread %u has %zu)",
                     listener->frontend->config->name, why, thread->number,
                     thread->connection_count);
-    }
 }
 
 void listener_rested(struct timer *timer)

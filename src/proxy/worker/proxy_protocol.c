@@ -293,33 +293,46 @@ static bool begins_like(const uint8_t *bytes, size_t length, const char *signatu
     return memcmp(bytes, signature, length < size ? length : size) == 0;
 }
 
+static const struct version {
+    enum proxy_protocol number;
+    const char *signature;
+    size_t size;
+    enum proxy_header_result (*parse)(const uint8_t *bytes, size_t length,
+                                      struct proxy_addresses *addresses,
+                                      struct proxy_header *header);
+} versions[] = {
+    {PROXY_PROTOCOL_V1, V1_SIGNATURE, SIGNATURE_LENGTH(V1_SIGNATURE), parse_v1},
+    {PROXY_PROTOCOL_V2, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE), parse_v2},
+};
+
+/* NULL: neither. */
+static const struct version *version_of(const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
+        if (begins_like(bytes, length, versions[i].signature, versions[i].size))
+            return &versions[i];
+    return NULL;
+}
+
+enum proxy_protocol proxy_header_version(const uint8_t *bytes, size_t length)
+{
+    const struct version *version = version_of(bytes, length);
+    return version != NULL ? version->number : PROXY_PROTOCOL_NONE;
+}
+
 enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
                                             enum proxy_protocol accept,
                                             struct proxy_addresses *addresses,
                                             struct proxy_header *header)
 {
-    static const struct {
-        enum proxy_protocol version;
-        const char *signature;
-        size_t size;
-        enum proxy_header_result (*parse)(const uint8_t *, size_t, struct proxy_addresses *,
-                                          struct proxy_header *);
-    } versions[] = {
-        {PROXY_PROTOCOL_V1, V1_SIGNATURE, SIGNATURE_LENGTH(V1_SIGNATURE), parse_v1},
-        {PROXY_PROTOCOL_V2, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE), parse_v2},
-    };
     if (length == 0)
         return PROXY_HEADER_MORE;
-    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-        if (accept != PROXY_PROTOCOL_ANY && accept != versions[i].version)
-            continue;
-        if (!begins_like(bytes, length, versions[i].signature, versions[i].size))
-            continue;
-        if (length < versions[i].size)
-            return PROXY_HEADER_MORE;
-        return versions[i].parse(bytes, length, addresses, header);
-    }
-    return PROXY_HEADER_BAD;
+    const struct version *version = version_of(bytes, length);
+    if (version == NULL || (accept != PROXY_PROTOCOL_ANY && accept != version->number))
+        return PROXY_HEADER_BAD;
+    if (length < version->size)
+        return PROXY_HEADER_MORE;
+    return version->parse(bytes, length, addresses, header);
 }
 
 /* Making */

@@ -44,6 +44,9 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
                                             struct proxy_addresses *addresses,
                                             struct proxy_header *header);
 
+/* The version whose signature `bytes` are the beginning of, or begin with; NONE: of neither. */
+enum proxy_protocol proxy_header_version(const uint8_t *bytes, size_t length);
+
 /*
  * Copies the TLVs of an accepted header that go on to a backend, as they are and in their order:
  * all but those that proxy_header_make() writes, the checksum of the header that they came in, and

@@ -15,7 +15,6 @@
 #include "proxy/worker/thread.h"
 
 #define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
-#define ERROR_LOG_PAUSE NS_PER_S
 /*
  * Records without data (key updates, attempts to renegotiate, warnings, empty ones) that a client
  * may send beyond those with data. They are work for libssl and nobody else: who needs a key update
@@ -302,11 +301,9 @@ void relay_backend_failed(struct connection *connection, int cause)
     struct thread *thread = connection->thread;
     const struct backend_config *backend = connection_backend(connection);
     metric_add(&thread->metrics->backend_errors_total, 1);
-    if (thread->loop.now - thread->backend_error_logged > ERROR_LOG_PAUSE) {
-        thread->backend_error_logged = thread->loop.now;
+    if (thread_may_log(thread, LINE_BACKEND_ERROR))
         log_warning("backend \"%s\" (%s): %s", backend->name, backend->address.text,
                     strerror(cause));
-    }
     connection_end(connection, END_BACKEND_FAILED);
 }
 

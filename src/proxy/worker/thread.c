@@ -125,6 +125,14 @@ bool thread_take_place(struct thread *thread)
     return true;
 }
 
+bool thread_may_log(struct thread *thread, enum thread_line line)
+{
+    if (thread->logged[line] != 0 && thread->loop.now - thread->logged[line] < NS_PER_S)
+        return false;
+    thread->logged[line] = thread->loop.now;
+    return true;
+}
+
 void thread_give_place(struct thread *thread)
 {
     heap_note(&thread->heap, --thread->connection_count, thread->loop.now);

@@ -27,6 +27,15 @@ struct connection_limit {
     _Atomic size_t taken;
 };
 
+/* Lines of the log that others can cause as often as they like: each at most once a second. */
+enum thread_line {
+    LINE_CLIENTS_WAIT,
+    LINE_BACKEND_ERROR,
+    LINE_NO_DATA,
+    LINE_PROXY_HEADER,
+    THREAD_LINES
+};
+
 struct thread {
     pthread_t handle;
     pthread_barrier_t *gate; /* it serves when this has opened twice; see worker.c */
@@ -49,7 +58,7 @@ struct thread {
     struct connection_limit *limit;
     bool draining, cutting; /* cutting: drain_deadline has passed */
     uint64_t drain_deadline;
-    uint64_t backend_error_logged, rest_logged, no_data_logged; /* ns: one line a second */
+    uint64_t logged[THREAD_LINES]; /* ns: when each was, the last time */
     struct buffer spare_ahead;     /* room for a client_input's; idle connections hold none */
     uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */
 };
@@ -73,5 +82,8 @@ void thread_run(struct thread *thread);
 /* A connection may be opened; false at the limit. Every place taken is given back. */
 bool thread_take_place(struct thread *thread);
 void thread_give_place(struct thread *thread);
+
+/* Whether a second has passed since the line was logged; if so, it is to be logged now. */
+bool thread_may_log(struct thread *thread, enum thread_line line);
 
 #endif
