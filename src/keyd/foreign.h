@@ -1,9 +1,9 @@
 /*
  * What else a message could be. TLS 1.2 has no context string: what ServerKeyExchange and a
  * client's CertificateVerify sign begins with bytes that the asker chooses; and what TLS 1.3 signs
- * ends with such. Each structure that is
- * signed elsewhere has bytes that it cannot do without, its marks; a message that has those of any
- * is refused, whatever else it is. docs/threat-model.md says why none can do without.
+ * ends with such. Each structure that is signed elsewhere has bytes that it cannot do without, its
+ * marks; a message that has those of any is refused, whatever else it is. docs/threat-model.md says
+ * why none can do without. What signs any bytes at all has no marks.
  *
  * The random bytes of an honest handshake have the marks of one once in 2^37 handshakes or less
  * often.

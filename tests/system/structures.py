@@ -65,13 +65,31 @@ class Der(Many):
 
     def make(self, sizes):
         inner = super().make(sizes)
-        length = size_of(inner)
+        return [self.head(size_of(inner))] + inner
+
+    def head(self, length):
         if length < 0x80:
-            head = bytes([length])
-        else:
-            head = length.to_bytes((length.bit_length() + 7) // 8, "big")
-            head = bytes([0x80 | len(head)]) + head
-        return [bytes([self.tag]) + head] + inner
+            return bytes([self.tag, length])
+        octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+        return bytes([self.tag, 0x80 | len(octets)]) + octets
+
+
+class LongTag(Der):
+    """X.690, section 8.1.2.4: an element whose tag has more octets than it needs, as openssl reads it."""
+
+    def head(self, length):
+        return bytes([self.tag | 0x1F, 0x80, self.tag & 0x1F]) + super().head(length)[1:]
+
+
+class LongLength(Der):
+    """X.690, section 8.1.3.5: the same of its length."""
+
+    def __init__(self, tag, *inner, octets=9):
+        super().__init__(tag, *inner)
+        self.octets = octets
+
+    def head(self, length):
+        return bytes([self.tag, 0x80 | self.octets]) + length.to_bytes(self.octets, "big")
 
 
 class Counted(Many):
@@ -267,9 +285,10 @@ class Revocations(Structure):
 
     what = "CRL"
     holes = ("parameters", "revoked", "extension")
+    element = Der
 
     def tree(self, signer):
-        return Der(
+        return self.element(
             0x30, If(("extension",), Der(0x02, b"\1")),
             with_parameters(signer),
             signer.subject(), NOT_BEFORE, NOT_AFTER,
@@ -279,6 +298,33 @@ class Revocations(Structure):
     def is_valid(self, signer, message):
         path = signer.file("made.crl", signed(message, Der(0x30, signer.algorithm), signer.sign(message)))
         return said("verify OK", "crl", "-inform", "DER", "-noout", "-CAfile", signer.chain, "-in", path)
+
+
+class RevocationsWithLongLength(Revocations):
+    what = "CRL with a length of nine octets"
+    element = LongLength
+
+
+class RevocationsWithLongTag(Revocations):
+    what = "CRL with a tag of three octets"
+    element = LongTag
+
+
+class RevocationsWithLongIdentifiers(Structure):
+    """Of Ed25519's own and of names' attributes, which are short."""
+
+    what = "CRL with lengths of two octets in its OBJECT IDENTIFIERs"
+    kinds = ("ed25519",)
+    holes = ("revoked",)
+
+    def tree(self, signer):
+        common_name, ed25519 = (LongLength(0x06, data, octets=1) for data in (b"\x55\4\3", b"\x2b\x65\x70"))
+        return Der(
+            0x30, Der(0x30, ed25519),
+            Der(0x30, Der(0x31, Der(0x30, common_name, Der(0x0C, signer.name.encode())))), NOT_BEFORE,
+            If(("revoked",), Der(0x30, Der(0x30, Der(0x02, b"\1", Hole("revoked")), NOT_BEFORE))))
+
+    is_valid = Revocations.is_valid
 
 
 class OcspResponse(Structure):
@@ -505,6 +551,24 @@ class Jws(Structure):
         return message.count(b".") == 1 and set(message) - set(b".") <= BASE64URL
 
 
+class UnencodedJws(Structure):
+    """RFC 7797, section 3: of any bytes. The algorithm is in the header that is not protected."""
+
+    what = "JWS of an unencoded payload"
+    holes = ("key-id", "payload")
+
+    def tree(self, signer):
+        del signer
+        begin = base64.urlsafe_b64encode(b'{"b64":false,"crit":["b64"]')
+        return Many(begin, If(("key-id",), b"LCJraWQiOiI", Hole("key-id", 4, allowed=BASE64URL), b"In0",
+                              otherwise=(b"fQ",)), b".", Hole("payload"))
+
+    def is_valid(self, signer, message):
+        del signer
+        text = message.partition(b".")[0].decode()
+        return '"b64":false' in base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode(errors="replace")
+
+
 class Rrsig(Structure):
     """RFC 4034, section 3.1.8.1: of a TXT record of a zone."""
 
@@ -528,6 +592,33 @@ class Rrsig(Structure):
         right = (fields.number(2), fields.number(2), fields.take(4)) == (kind, 1, ttl)
         return (algorithm == self.algorithms[signer.kind] and owner[-len(zone):] == zone and labels == len(owner)
                 and right and fields.number(2) == len(message) - fields.at)
+
+
+class Sig0(Structure):
+    """RFC 2931, section 3.1: a dynamic update (RFC 2136) that adds a record of a type nobody knows."""
+
+    what = "DNS SIG(0)"
+    holes = ("signer", "label", "data")
+
+    def tree(self, signer):
+        zone = b"\1a\0"
+        name = Many(If(("signer",), Counted(1, Hole("signer", 1, 63))), zone)
+        owner = Many(If(("label",), Counted(1, Hole("label", 1, 63))), zone)
+        rdata = Many(b"\0\0", bytes([Rrsig.algorithms[signer.kind]]), b"\0\0\0\0\0", b"eeeeiiiitt", name)
+        header = b"id\x28\0" + struct.pack("!4H", 1, 0, 1, 0)
+        return Many(rdata, header, zone, b"\0\6\0\1", owner, b"\xff\1\0\1\0\0\x0e\x10", Counted(2, Hole("data")))
+
+    def is_valid(self, signer, message):
+        fields = Reader(message)
+        right = fields.take(8) == bytes([0, 0, Rrsig.algorithms[signer.kind], 0, 0, 0, 0, 0])
+        fields.take(10)
+        read_name(fields)
+        right &= fields.take(12)[2:] == b"\x28\0" + struct.pack("!4H", 1, 0, 1, 0)
+        zone = read_name(fields)
+        fields.take(4)
+        owner = read_name(fields)
+        fields.take(8)
+        return right and owner[-len(zone):] == zone and fields.number(2) == len(message) - fields.at
 
 
 def read_name(fields):
@@ -651,6 +742,26 @@ class OpenPgp(Structure):
         return message[-6:-4] == b"\4\xff" and head[:1] == b"\4" and len(head) == 6 + int.from_bytes(head[4:6], "big")
 
 
-STRUCTURES = [Certificate(), BareCertificate(), Request(), Revocations(), OcspResponse(), SignedAttributes(),
-              SshLogin(), SshHost(), SshFile(), Ike(), Jws(), Rrsig(), ClientTranscript(), DtlsTranscript(),
-              QuicConfig(), Cose(), OpenPgp()]
+class LibrePgp(OpenPgp):
+    """draft-koch-librepgp, section 5.2.4: version 5, as GnuPG 2.4 makes and takes it."""
+
+    what = "LibrePGP signature"
+
+    def tree(self, signer):
+        del signer
+        head = b"\5\0\x13\x08\0\6\5\2\x60\0\0\0"
+        return Many(Hole("document"), bytes(6), head, b"\5\xff", struct.pack("!Q", len(head)))
+
+    holes = ("document",)
+
+    def is_valid(self, signer, message):
+        del signer
+        length = int.from_bytes(message[-8:], "big")
+        head = message[-10 - length:-10]
+        return message[-10:-8] == b"\5\xff" and head[:1] == b"\5" and len(head) == 6 + int.from_bytes(head[4:6], "big")
+
+
+STRUCTURES = [Certificate(), BareCertificate(), Request(), Revocations(), RevocationsWithLongLength(),
+              RevocationsWithLongTag(), RevocationsWithLongIdentifiers(), OcspResponse(), SignedAttributes(),
+              SshLogin(), SshHost(), SshFile(), Ike(), Jws(), UnencodedJws(), Rrsig(), Sig0(), ClientTranscript(),
+              DtlsTranscript(), QuicConfig(), Cose(), OpenPgp(), LibrePgp()]

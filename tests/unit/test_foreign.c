@@ -16,9 +16,11 @@
 
 static const char asn1[] = "could be a structure of X.509, PKCS #10, OCSP or CMS, too";
 static const char ssh[] = "could be a signature of SSH, too";
-static const char text[] = "could be a signature of SSH, COSE or QUIC, too";
+static const char text[] = "could be a signature of SSH, COSE, QUIC or a TPM, too";
+static const char jws[] = "could be a JWS of an unencoded payload, too";
 static const char ikev2[] = "could be an AUTH of IKEv2, too";
 static const char rrsig[] = "could be an RRSIG of DNSSEC, too";
+static const char sig0[] = "could be a SIG(0) of DNS, too";
 static const char openpgp[] = "could be a signature of OpenPGP, too";
 
 static void assert_found(const struct message *message, const char *name)
@@ -95,8 +97,13 @@ static void asn1_with_each_form_of_length(void **state)
         {"\x30\x82\x00\xc8", 4, 200, true},
         {"\x30\x84\x00\x00\x00\xc8", 6, 200, true},
         {"\x30\x88\x00\x00\x00\x00\x00\x00\x00\xc8", 10, 200, true},
+        {"\x30\x89\x00\x00\x00\x00\x00\x00\x00\x00\xc8", 11, 200, true},
+        {"\x3f\x10\x64", 3, 100, true},
+        {"\x3f\x80\x80\x11\x81\xc8", 6, 200, true},
         {"\x30\x81\xc9", 3, 200, false},
-        {"\x30\x89\x00\x00\x00\x00\x00\x00\x00\x00\xc8", 11, 200, false},
+        {"\x30\x89\x01\x00\x00\x00\x00\x00\x00\x00\xc8", 11, 200, false},
+        {"\x3f\x30\x64", 3, 100, false},
+        {"\x3f\x81\x10\x64", 4, 100, false},
         {"\x30\xff", 2, 200, false},
     };
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
@@ -106,10 +113,40 @@ static void asn1_with_each_form_of_length(void **state)
     }
 }
 
+static void asn1_with_each_form_of_identifier(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+        bool taken;
+    } oids[] = {
+        {"\x06\x81\x03\x2b\x65\x70", 6, true},
+        {"\x06\x84\x00\x00\x00\x03\x55\x1d\x11", 9, true},
+        {"\x1f\x06\x03\x55\x04\x03", 6, true},
+        {"\x1f\x80\x06\x81\x08\x2a\x86\x48\xce\x3d\x04\x03\x02", 12, true},
+        {"\x06\x04\x2b\x65\x70\x01", 6, false},
+        {"\x06\x02\x55\x04", 4, false},
+        {"\x1f\x07\x03\x55\x04\x03", 6, false},
+        {"\x06\x7f\x2a\x86\x48\x86\xf7\x0d\x01", 9, false}, /* longer than the message */
+    };
+    for (size_t i = 0; i < sizeof oids / sizeof oids[0]; i++) {
+        struct message message =
+            der("\x30\x64", 2, oids[i].bytes, oids[i].length, 100 - oids[i].length);
+        assert_found(&message, oids[i].taken ? asn1 : NULL);
+    }
+    struct message at_the_end = {.length = 0};
+    put(&at_the_end, "\x30\x06\x5a\x06\x03\x55\x04\x03", 8);
+    assert_found(&at_the_end, asn1);
+    at_the_end.bytes[1] = (uint8_t)(at_the_end.length -= 1) - 2;
+    assert_found(&at_the_end, NULL);
+}
+
 static void ssh_by_its_words(void **state)
 {
     (void)state;
-    static const char *const words[] = {"publickey", "ssh-ed25519-cert-v01@openssh.com",
+    static const char *const words[] = {"publickey", "hostbased",
+                                        "ssh-ed25519-cert-v01@openssh.com",
                                         "hostkeys-prove-00@openssh.com"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         struct message message = {.length = 0};
@@ -134,7 +171,11 @@ static void texts_at_the_start(void **state)
                   {"\x85\x70"
                    "CounterSignature",
                    18},
-                  {"QUIC server config signature", 28}};
+                  {"SSHKRL\n\0", 8},
+                  {"QUIC server config signature", 28},
+                  {"\xff"
+                   "TCG\x80\x18",
+                   6}};
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         struct message message = {.length = 0};
         put(&message, starts[i].bytes, starts[i].length);
@@ -143,6 +184,26 @@ static void texts_at_the_start(void **state)
         message.bytes[3] ^= 1;
         assert_found(&message, NULL);
     }
+}
+
+static void jws_by_its_header(void **state)
+{
+    (void)state;
+    static const char header[] = "eyJiNjQiOmZhbHNlLCJjcml0IjpbImI2NCJdfQ.";
+    struct message whole = {.length = 0};
+    put(&whole, header, strlen(header));
+    put(&whole, "\0\x80\xff", 3);
+    assert_found(&whole, jws);
+    for (size_t at = 0; at < strlen(header); at++) {
+        struct message message = whole;
+        message.bytes[at] = '=';
+        assert_found(&message, NULL);
+    }
+    struct message shortest = {.length = 0};
+    put(&shortest, "eyJiNjQiOmZhbHNlfQ.\0", 20);
+    assert_found(&shortest, jws);
+    shortest.length = 18;
+    assert_found(&shortest, NULL);
 }
 
 static void ikev2_by_its_header(void **state)
@@ -209,12 +270,38 @@ static void rrsig_with_its_records(void **state)
     }
 }
 
+static void sig0_with_its_message(void **state)
+{
+    (void)state;
+    struct message whole = {.length = 0};
+    put(&whole,
+        "\0\0\x0f\0ttttee"
+        "eeiiiikk",
+        18); /* no type, Ed25519, no labels */
+    put_name(&whole, "example");
+    size_t header = whole.length;
+    put(&whole, "id\x28\0\0\1\0\0\0\1\0\0", 12);
+    struct message short_one = whole;
+    put_byte(&whole, 0x5a, 60);
+    assert_found(&whole, sig0);
+    for (size_t at = 0; at < header + 12; at++) {
+        struct message message = whole;
+        message.bytes[at] ^= 0x01;
+        bool in_name = at >= 18 && at < header;
+        bool counts = at < 2 || at == 3 || (at >= header + 4 && (at - header) % 2 == 0);
+        if (!in_name)
+            assert_found(&message, counts ? NULL : sig0);
+    }
+    short_one.length--;
+    assert_found(&short_one, NULL);
+}
+
 static void openpgp_by_its_trailer(void **state)
 {
     (void)state;
     for (unsigned version = 0; version < 256; version++) {
         struct message message = {.length = 0};
-        put_byte(&message, 0x5a, 80);
+        put_byte(&message, 0xa5, 80);
         put_byte(&message, version, 1);
         put_byte(&message, 0x5a, 11);
         put_byte(&message, version, 1);
@@ -222,6 +309,15 @@ static void openpgp_by_its_trailer(void **state)
         assert_found(&message, version == 4 || version == 6 ? openpgp : NULL);
         message.bytes[80] ^= 1;
         assert_found(&message, NULL);
+    }
+    struct message fifth = {.length = 0};
+    put_byte(&fifth, 0x5a, 80);
+    put(&fifth, "\5\0\x13\x08\0\0\5\xff\0\0\0\0\0\0\0\6", 16);
+    assert_found(&fifth, openpgp);
+    for (size_t at = 0; at < 16; at++) {
+        struct message message = fifth;
+        message.bytes[80 + at] ^= 1;
+        assert_found(&message, at >= 1 && at < 6 ? openpgp : NULL);
     }
     struct message short_one = {.length = 0};
     put(&short_one, "\4\xff\0\0\0\x0c", 6);
@@ -247,10 +343,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asn1_with_each_identifier),
         cmocka_unit_test(asn1_with_each_form_of_length),
+        cmocka_unit_test(asn1_with_each_form_of_identifier),
         cmocka_unit_test(ssh_by_its_words),
         cmocka_unit_test(texts_at_the_start),
+        cmocka_unit_test(jws_by_its_header),
         cmocka_unit_test(ikev2_by_its_header),
         cmocka_unit_test(rrsig_with_its_records),
+        cmocka_unit_test(sig0_with_its_message),
         cmocka_unit_test(openpgp_by_its_trailer),
         cmocka_unit_test(random_bytes_have_none),
     };
