@@ -1,6 +1,7 @@
 """The admin page through the very proxy whose figures it shows, as a browser and as a reader without
 scripts see it; /metrics as Prometheus itself judges it."""
 
+import http.client
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ class AdminPage(harness.SystemTest):
         port, admin_port = harness.free_port(), harness.free_port()
         config = harness.proxy_config(
             port, admin_port, [certificate("rsa-2048"), certificate("p-256")],
-            f"127.0.0.1:{admin_port}")
+            f"127.0.0.1:{admin_port}").replace("admin {", 'admin { hosts = { "status.example" } ')
         self.proxy = self.start_proxy_with(config, port, admin_port)
 
     def through_proxy(self, path):
@@ -57,6 +58,21 @@ class AdminPage(harness.SystemTest):
             with self.assertRaises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(request, timeout=harness.LIMIT)
             self.assertEqual(refused.exception.code, status, (method, path))
+
+    def test_hosts(self):
+        """A name that an attacker's page has made to stand for this address is refused, and a configured one
+        is not."""
+        def status(host):
+            connection = http.client.HTTPConnection("127.0.0.1", self.proxy.admin_port, timeout=harness.LIMIT)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/status.json", headers={"Host": host})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        self.assertEqual(status("status.example")[0], 200)
+        self.assertEqual(status(f"localhost:{self.proxy.admin_port}")[0], 200)
+        code, text = status("rebound.example")
+        self.assertEqual(code, 403)
+        self.assertIn('admin { hosts = { "NAME" } }', text)
 
     @harness.needs("chromium")
     def test_live_in_chromium(self):

@@ -112,22 +112,19 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The whole answer to one request on a connection of its own; free it. */
-static char *fetch(const struct fixture *fixture, const char *method, const char *path)
+/* The whole answer to these bytes on a connection of their own; free it. */
+static char *ask(const struct fixture *fixture, const char *request)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(fixture->port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = 20};
     size_t size = 1 << 20, length = 0;
-    char request[256], *answer = malloc(size);
+    char *answer = malloc(size);
     int client = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
-    int written =
-        snprintf(request, sizeof request,
-                 "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
-    assert_int_equal(send(client, request, (size_t)written, MSG_NOSIGNAL), written);
+    assert_int_equal(send(client, request, strlen(request), MSG_NOSIGNAL), strlen(request));
     for (ssize_t got; (got = recv(client, answer + length, size - 1 - length, 0)) != 0;) {
         assert_true(got > 0);
         length += (size_t)got;
@@ -135,6 +132,14 @@ static char *fetch(const struct fixture *fixture, const char *method, const char
     close(client);
     answer[length] = '\0';
     return answer;
+}
+
+static char *fetch(const struct fixture *fixture, const char *method, const char *path)
+{
+    char request[256];
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
+    return ask(fixture, request);
 }
 
 static const char *body_of(const char *answer)
@@ -283,6 +288,61 @@ static void test_refusals(void **state)
     }
 }
 
+/* A page that has made its own name stand for this address is told nothing. */
+static void test_hosts(void **state)
+{
+    struct fixture *fixture = *state;
+    static char *const names[] = {(char *)"status.example", (char *)"Other.Example"};
+    static const struct {
+        const char *host;
+        bool allowed;
+    } cases[] = {
+        {"localhost", true},
+        {"LocalHost:9443", true},
+        {"127.0.0.1:9443", true},
+        {"192.0.2.1", true},
+        {"[::1]", true},
+        {"[2001:db8::1]:9443", true},
+        {"status.example", true},
+        {"STATUS.example:80", true},
+        {"other.example", true},
+        {"rebound.example", false},
+        {"", false},
+        {":9443", false},
+        {"localhost.example", false},
+        {"localhost:9443x", false},
+        {"xstatus.example", false},
+        {"status.example.org", false},
+        {"127.0.0.1.nip.io", false},
+        {"2130706433", false},
+        {"[::1", false},
+        {"[localhost]", false},
+        {"[::1]x", false},
+        {"::1", false},
+        {"127.1", false},
+        {"localhost@x", false},
+    };
+    fixture->config.admin.hosts = (char **)names;
+    fixture->config.admin.host_count = sizeof names / sizeof names[0];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char request[256];
+        snprintf(request, sizeof request,
+                 "GET /status.json HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                 cases[i].host);
+        char *answer = ask(fixture, request);
+        const char *status = cases[i].allowed ? "HTTP/1.1 200 " : "HTTP/1.1 403 ";
+        if (strncmp(answer, status, strlen(status)) != 0)
+            fail_msg("'%s': %.40s", cases[i].host, answer);
+        if (!cases[i].allowed)
+            assert_has(answer, "admin { hosts = { \"NAME\" } }");
+        assert_int_equal(strstr(answer, "\"pid\"") != NULL, cases[i].allowed);
+        free(answer);
+    }
+    char *answer = ask(fixture, "GET /status.json HTTP/1.0\r\n\r\n");
+    assert_has(answer, " 200 OK\r\n");
+    free(answer);
+}
+
 static void test_head(void **state)
 {
     static const char *const paths[] = {"/", "/metrics", "/status.json", "/page.js"};
@@ -359,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_page, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_head, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_while_counting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_and_start_again, setup, teardown),

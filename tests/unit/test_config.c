@@ -398,6 +398,8 @@ static const struct refusal {
      "listen *:8443 is used twice (first in line 2)"},
     {BACKEND "frontend b { listen = {\n\"*:1\",\n\"*:1\" } backend = app " CERTIFICATE "}\n", 4,
      "listen *:1 is used twice (first in line 3)"},
+    {MINIMAL "admin { listen = \"127.0.0.1:1\"\n hosts = { a.example,\n\"b.example:9443\" } }\n", 5,
+     "hosts: 'b.example:9443' is not the name of a host, without a port"},
     {MINIMAL "admin { listen = \"*:8443\" }\n", 3, "listen *:8443 is used twice (first in line 2)"},
     {MINIMAL "admin {\n}\n", 3, "admin has no 'listen'"},
     /* its certificates */

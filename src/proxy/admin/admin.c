@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/admin/host.h"
 #include "proxy/admin/render.h"
 
 #define CONNECTIONS_MAX 128
@@ -120,7 +121,15 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 {
     (void)version, (void)upload, (void)upload_size, (void)request;
     const struct admin *admin = arg;
+    const struct config *config = admin->setup.config;
     const struct resource *found = NULL;
+    const char *host =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    /* A request without one (HTTP/1.0) is no browser's. */
+    if (host != NULL && !host_allowed(host, config->admin.hosts, config->admin.host_count))
+        return respond_error(connection, MHD_HTTP_FORBIDDEN,
+                             "The Host header names a host that is not allowed here: admin { hosts "
+                             "= { \"NAME\" } } in immure-proxy.conf allows one.\n");
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)
         if (strcmp(url, resources[i].path) == 0)
             found = &resources[i];

@@ -181,6 +181,20 @@ static bool fill_frontends(struct load *load, const struct conf_section *top)
     return true;
 }
 
+static bool check_hosts(struct load *load, const struct conf_section *section)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_ADMIN, "hosts");
+    for (size_t i = 0; i < load->config->admin.host_count; i++) {
+        struct conf_value host = conf_value_at(section, directive, i);
+        if (host.text[strspn(host.text, allowed)] != '\0')
+            return conf_refuse(section, host.line, load->error,
+                               "hosts: '%s' is not the name of a host, without a port", host.text);
+    }
+    return true;
+}
+
 static bool fill_admin(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
@@ -189,7 +203,7 @@ static bool fill_admin(struct load *load, const struct conf_section *top)
         return false;
     if (!config->admin.enabled)
         return true;
-    if (!fill(load, &section, config))
+    if (!fill(load, &section, config) || !check_hosts(load, &section))
         return false;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].listen_count; j++)

@@ -111,6 +111,8 @@ struct config {
     struct {
         bool enabled;
         struct address listen;
+        char **hosts; /* names in Host headers that are answered, besides localhost */
+        size_t host_count;
     } admin;
     struct {
         unsigned threads;         /* signer threads of our own immured */

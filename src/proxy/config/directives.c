@@ -251,6 +251,10 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct config, admin.listen),
      .text = "Where `/metrics`, `/status.json` and the status page are served. Plain HTTP without "
              "a password: keep it on loopback."},
+    {SECTION_ADMIN, "hosts", &conf_texts, CONF_LIST(struct config, admin.hosts, admin.host_count),
+     .text = "Names, without a port, that requests may have in their Host header, besides "
+             "`localhost` and addresses in digits. Others get 403, so that no web page can read "
+             "these by making its own name stand for this address (DNS rebinding)."},
 
     {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
      .choices = automatic, CONF_FIELD(struct config, keys.threads),
