@@ -171,8 +171,10 @@ class Continuity(harness.SystemTest):
 
     def setUp(self):
         super().setUp()
-        backend = self.own(backends.Backend(backends.echo))
-        self.proxy = self.start_proxy([certificate("p-256")], backend.address, workers=2)
+        self.backend = self.own(backends.Backend(backends.echo))
+
+    def start(self, **options):
+        self.proxy = self.start_proxy([certificate("p-256")], self.backend.address, workers=2, **options)
 
     def reload(self):
         """HUP, and waits until the new worker is the one that answers."""
@@ -204,6 +206,7 @@ class Continuity(harness.SystemTest):
         return found
 
     def test_a_draining_worker_is_counted(self):
+        self.start()
         connection = self.own(clients.connect(self.proxy.port))
         clients.echo_once(connection, b"12345")
         self.proxy.wait_for(5, "immure_relayed_bytes_total", direction="out")
@@ -225,6 +228,7 @@ class Continuity(harness.SystemTest):
 
     def test_several_reloads(self):
         """After each of them some old workers have ended and others have not."""
+        self.start()
         established = []
         for turn in range(1, 5):
             connection = self.own(clients.connect(self.proxy.port))
@@ -249,6 +253,7 @@ class Continuity(harness.SystemTest):
             self.reload()  # by the master's own sum now
 
     def test_a_killed_worker(self):
+        self.start()
         for turn in range(1, 4):
             clients.echo_once(self.own(clients.connect(self.proxy.port)), b"12345")
             self.proxy.wait_for(5 * turn, "immure_relayed_bytes_total", direction="out")
@@ -262,6 +267,7 @@ class Continuity(harness.SystemTest):
 
     def test_nothing_ever_falls(self):
         """Whichever worker answers, while they follow each other under load."""
+        self.start()
         load = clients.HandshakeLoad(self.proxy.port, 2)
         seen, samples, falls = {}, 0, []
 
@@ -286,6 +292,39 @@ class Continuity(harness.SystemTest):
         self.assertEqual(falls, [])
         self.assertGreater(seen['immure_handshakes_total{version="TLSv1.3",result="full"}'], 0)
         self.assertGreater(len(seen), 50)
+
+    def hold_reload(self):
+        """A HUP that goes no further than that two workers serve: the master, which is stopped, does not know
+        yet that the second can."""
+        self.addCleanup(self.proxy.signal, signal.SIGCONT)
+        while True:
+            known, before = proc.children(self.proxy.pid), self.proxy.log().count("is in force")
+            self.proxy.signal(signal.SIGHUP)
+            proc.newborn(self.proxy.pid, known)
+            self.proxy.signal(signal.SIGSTOP)
+            if self.proxy.log().count("is in force") == before:
+                return
+            self.proxy.signal(signal.SIGCONT)  # it was too quick
+
+    def test_two_workers_that_answer_at_the_same_time(self):
+        """Whichever does, nothing falls, though the old one cannot know what the new one counts."""
+        self.start(signing="in-process")  # so that a worker comes up without help
+        self.hold_reload()
+        load = clients.HandshakeLoad(self.proxy.port, 4)
+        seen, last, changes, falls = {}, 0, 0, []
+
+        def sample():
+            nonlocal last, changes
+            before, now, after = self.answering(), self.counters(), self.answering()
+            falls.extend((row, seen[row], now.get(row)) for row in seen if now.get(row, 0) < seen[row])
+            seen.update(now)
+            changes += last != before == after
+            last = after
+            return changes > 6
+        harness.wait_until(sample, "both to answer in turns")
+        load.stop()
+        self.assertEqual(falls, [])
+        self.assertGreater(seen['immure_handshakes_total{version="TLSv1.3",result="full"}'], 0)
 
 
 if __name__ == "__main__":

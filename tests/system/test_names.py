@@ -82,6 +82,15 @@ class Names(harness.SystemTest):
             self.assertEqual(self.served(), b"one")
         self.assertEqual(self.proxy.metric("immure_backend_errors_total"), 0)
 
+    @harness.needs_root("its /proc is root's")
+    def test_the_resolver_has_none_of_the_memory_that_workers_count_in(self):
+        self.start()
+
+        def shared(pid):
+            return [line for line in proc.read(pid, "maps").splitlines() if line.split()[1] == "rw-s"]
+        self.assertEqual(len(shared(self.proxy.worker())), 1)
+        self.assertEqual(shared(self.resolver()), [])
+
     def test_other_addresses_after_a_time(self):
         other = self.own(socket.create_server(("127.0.0.2", self.port(self.one))))
         self.start()

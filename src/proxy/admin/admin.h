@@ -26,7 +26,7 @@ struct admin_setup {
     const struct config *config;
     int listener; /* listening socket; stays the caller's */
     const struct metrics_history *history;
-    const struct generation_metrics *metrics; /* of the history: this worker's, of config->workers */
+    const struct generation_metrics *metrics; /* of the history: this worker's */
     const struct certificate_info *certificates;
     size_t certificate_count;
     struct keyd_figures *keyd; /* NULL: the keys are in this process */

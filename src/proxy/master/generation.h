@@ -58,7 +58,7 @@ struct generation {
 
     struct child keyd, worker, resolver;
     struct generation_metrics *metrics; /* what its workers count */
-    struct control_end names; /* of the resolver */
+    struct control_end names;           /* of the resolver */
     /* What each immured of it is started with: the text of its configuration, under this name, and
      * the files of those names, which are the vault's when the first has read them. */
     int keyd_text; /* -1: none */

@@ -19,11 +19,10 @@ struct worker_setup {
     int admin_listener;  /* -1: none */
     const int *controls; /* config->workers sockets for the threads, then one for the main thread */
     struct ticket_keys tickets;
-    bool
-        again; /* the configuration is in force: the worker takes the place of one that has ended */
+    bool again; /* the configuration is in force: it takes the place of one that has ended */
     const struct metrics_history *history;
     const struct generation_metrics *metrics; /* of the history: where this worker counts */
-    uint64_t started; /* of the master; seconds since 1970 */
+    uint64_t started;                         /* of the master; seconds since 1970 */
 };
 
 /* Returns the exit status: 0 after a drain; 1 if the configuration cannot be used (logged). */
