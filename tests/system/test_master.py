@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -39,6 +40,23 @@ class Master(harness.SystemTest):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
+
+
+class Memory(Master):
+    def test_more_connections_than_memory(self):
+        """The operator hears of it at start, not when the kernel ends the worker."""
+        line = (r"warning: max-connections = 10000000, but the memory that there is for it \((\d+) MiB\) has "
+                r"room for (\d+), at (\d+) KiB for an idle one\n")
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if machine >= 10000000 * 16 * 1024:
+            self.skipTest("this machine has memory for ten million connections")
+        proxy = self.start(top="max-connections = 10000000")
+        mib, room, each = map(int, re.search(line, proxy.log()).groups())
+        self.assertLessEqual(mib, machine >> 20)
+        self.assertAlmostEqual(room, mib * 1024 // each, delta=1024)
+        proxy.stop()
+        proxy = self.start(top="max-connections = 100")
+        self.assertNotIn("max-connections", proxy.log())
 
 
 class Processes(Master):

@@ -301,7 +301,8 @@ static void set_by_descriptors(struct config *config)
 {
     uint64_t most = conf_find(&proxy_grammar, SECTION_TOP, "max-connections")->most;
     uint64_t room = descriptors_connections(config->workers);
-    if (config->max_connections == 0)
+    config->max_connections_given = config->max_connections != 0;
+    if (!config->max_connections_given)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 

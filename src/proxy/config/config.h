@@ -94,6 +94,7 @@ struct config {
     bool log_json;
     int log_level; /* enum log_level */
     unsigned max_connections;
+    bool max_connections_given; /* not by what the descriptors allow */
     size_t listen_backlog;
     unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget; /* of one loop turn */

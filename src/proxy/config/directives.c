@@ -117,7 +117,10 @@ static const struct conf_directive directives[] = {
      .most = CONNECTIONS_MAX, .choices = automatic, CONF_FIELD(struct config, max_connections),
      .text =
          "Client connections at a time, over all threads; more wait in the listen backlog. Each "
-         "needs two file descriptors. `auto`: as many as the limit of descriptors allows."},
+         "needs two file descriptors, and 16 KiB of memory while it is idle (`script/bench --only "
+         "idle` "
+         "prints it), the kernel's not counted; the log says at start when there is not so much. "
+         "`auto`: as many as the limit of descriptors allows."},
     {SECTION_TOP, "listen-backlog", &conf_number, .standard = TEXT_OF(SOMAXCONN), .least = 1,
      .most = INT32_MAX, CONF_FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "proxy/config/descriptors.h"
+#include "proxy/config/memory.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/upgrade.h"
 
@@ -75,6 +76,20 @@ static void check_descriptor_limit(const struct config *config)
         log_warning("max-connections = %u, but the limit of file descriptors (RLIMIT_NOFILE) has "
                     "room for %" PRIu64,
                     config->max_connections, room);
+}
+
+/* At start: later the memory that is available is less by the connections that there are. A number
+ * that the operator has not asked for is no mistake of theirs. */
+static void check_memory(const struct config *config)
+{
+    uint64_t allowed = memory_allowed();
+    if (config->max_connections <= allowed / MEMORY_IDLE_CONNECTION)
+        return;
+    log_write(config->max_connections_given ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+              "max-connections = %u%s, but the memory that there is for it (%" PRIu64
+              " MiB) has room for %" PRIu64 ", at %d KiB for an idle one",
+              config->max_connections, config->max_connections_given ? "" : " (auto)",
+              allowed >> 20, allowed / MEMORY_IDLE_CONNECTION, MEMORY_IDLE_CONNECTION / 1024);
 }
 
 static bool renew_tickets(struct master *master)
@@ -196,6 +211,8 @@ static void take_over(struct master *master)
     master->current = next;
     log_setup("immure-proxy", (enum log_level)next->config->log_level, next->config->log_json);
     announce(next->config);
+    if (old == NULL)
+        check_memory(next->config);
     log_info("%s is in force: worker pid %d, signing %s", master->file, (int)next->worker.pid,
              signing_mode_name(next->config->signing));
     if (old == NULL && takes_over_from_another(master)) {
