@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,8 @@ static void parse_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.link = -1};
+    /* libssl takes the system_default of openssl.cnf into every SSL_CTX, of any library context. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     log_setup("immure-proxy", LOG_LEVEL_INFO, false);
     parse_options(argc, argv, &options);
     signals_reset(true);

@@ -1,6 +1,8 @@
 """tls-min, tls-max, ciphers, ciphersuites and groups bind, on both sides of each."""
 
+import os
 import ssl
+import unittest.mock
 
 import backends
 import clients
@@ -33,6 +35,19 @@ class TlsSettings(harness.SystemTest):
         self.assertEqual(self.served(clients.TLS12)[1], "TLSv1.2")
         self.assertRegex(self.proxy.log(), r"frontend 'https' has no TLS 1.3: its key \S+ has policy tls12-server")
         self.assertIn("signs for a server without TLS 1.3 (policy = tls12-server)", self.proxy.log())
+
+    def test_no_others(self):
+        """What openssl.cnf says of every SSL_CTX of the machine is not for this program, where a directive
+        says the same and where none does."""
+        policy = os.path.join(self.directory, "policy.cnf")
+        with open(policy, "w", encoding="utf-8") as file:
+            file.write("openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = policy\n[policy]\n"
+                       "MinProtocol = TLSv1.3\nCipherString = DEFAULT@SECLEVEL=5\nGroups = P-521\n"
+                       "SignatureAlgorithms = ECDSA+SHA512\n")
+        with unittest.mock.patch.dict(os.environ, {"OPENSSL_CONF": policy}):
+            self.start("")
+        for version in (clients.TLS12, clients.TLS13):
+            self.served(version)
 
     def test_older_versions(self):
         self.start("")
