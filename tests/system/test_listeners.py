@@ -37,9 +37,9 @@ class Listeners(harness.SystemTest):
         return text.replace('"127.0.0.1:1"', ", ".join(f'"{each}"' for each in listen))
 
     def reload(self):
-        before = self.proxy.worker()
+        before = self.proxy.log().count("is in force")
         self.proxy.signal(signal.SIGHUP)
-        harness.wait_until(lambda: self.proxy.worker() not in (0, before), "a new worker")
+        harness.wait_until(lambda: self.proxy.log().count("is in force") > before, "the reload")
         harness.wait_until(self.proxy.ready, "the admin page of the new worker")
 
 
@@ -74,6 +74,30 @@ class UnixListeners(Listeners):
         self.assertEqual((self.permissions(), file.st_uid, file.st_gid),
                          (0o640, pwd.getpwnam("nobody").pw_uid, grp.getgrnam("daemon").gr_gid))
         echo_at(self.path)
+
+    def test_removed_file_is_made_again(self):
+        self.start()
+        os.unlink(self.path)
+        self.reload()
+        echo_at(self.path)
+        self.reload()
+        echo_at(self.path)
+        self.proxy.stop()
+        self.assertFalse(os.path.lexists(self.path))
+
+    def test_file_of_somebody_else_is_left_alone(self):
+        self.start()
+        other = os.path.join(self.directory, "other")
+        with open(other, "w", encoding="ascii"):
+            os.chmod(other, 0o600)
+        os.unlink(self.path)
+        os.symlink(other, self.path)
+        self.proxy.signal(signal.SIGHUP)
+        harness.wait_until(lambda: "the running configuration goes on" in self.proxy.log(), "the refusal")
+        self.assertIn(f"cannot listen on unix:{self.path}: Address already in use", self.proxy.log())
+        self.proxy.stop()
+        self.assertTrue(os.path.islink(self.path))
+        self.assertEqual(stat.S_IMODE(os.stat(other).st_mode), 0o600)
 
     def test_mistakes(self):
         self.start()

@@ -163,7 +163,9 @@ static const struct conf_directive directives[] = {
      .text =
          "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
          "`unix:/run/front.sock`, or `systemd:NAME` for a socket that the service manager passes "
-         "(FileDescriptorName= in its unit)."},
+         "(FileDescriptorName= in its unit). The file of a `unix:` listener that was removed is "
+         "made "
+         "again at HUP."},
     {SECTION_FRONTEND, "socket-mode", &type_mode, .standard = "0666",
      CONF_FIELD(struct frontend_config, socket_mode),
      .text = "Permissions of the files of `unix:` listeners, octal. By default any user of this "

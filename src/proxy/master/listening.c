@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,6 +83,45 @@ static bool path_is_free(const struct address *address)
     return stale;
 }
 
+static const char *path_of(const struct listening *listening)
+{
+    return ((const struct sockaddr_un *)&listening->address.socket)->sun_path;
+}
+
+/* Which file the name of a unix socket stands for by now; none if it is not a socket. */
+static void know_file(struct listening *listening)
+{
+    struct stat file;
+    if (!is_unix(&listening->address) || lstat(path_of(listening), &file) != 0 ||
+        !S_ISSOCK(file.st_mode))
+        return;
+    listening->device = file.st_dev;
+    listening->file = file.st_ino;
+}
+
+/* The file of a unix socket, to change or remove it: somebody may have removed it, or put another
+ * in its place, even a link to one that is nobody's socket. -1 with errno. */
+static int open_file(const struct listening *listening)
+{
+    struct stat file;
+    int opened = open(path_of(listening), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (opened < 0 || (fstat(opened, &file) == 0 && S_ISSOCK(file.st_mode) &&
+                       file.st_dev == listening->device && file.st_ino == listening->file))
+        return opened;
+    close(opened);
+    errno = ENOENT;
+    return -1;
+}
+
+static bool can_be_reached(const struct listening *listening)
+{
+    int file = is_unix(&listening->address) ? open_file(listening) : -1;
+    bool there = !is_unix(&listening->address) || file >= 0;
+    descriptor_close(&file);
+    return there;
+}
+
+/* A unix socket whose file is gone is left to the generations that have it. */
 static struct listening *find(const struct list *all, const struct address *address,
                               unsigned thread)
 {
@@ -89,7 +129,7 @@ static struct listening *find(const struct list *all, const struct address *addr
     {
         struct listening *listening = list_entry(node, struct listening, node);
         if (listening->thread == thread && address_equal(&listening->address, address) &&
-            listening->both_families == wants_both_families(address))
+            listening->both_families == wants_both_families(address) && can_be_reached(listening))
             return listening;
     }
     return NULL;
@@ -170,6 +210,7 @@ struct listening *listening_open(const struct listening_setup *setup, const stru
                                     .bound = setup->bind,
                                     .socket = socket};
     listening->address.text = NULL;
+    know_file(listening);
     list_append(setup->all, &listening->node);
     return listening;
 }
@@ -193,6 +234,7 @@ bool listening_inherit(struct list *all, int socket, unsigned thread)
                                     .bound = true,
                                     .lent = true,
                                     .socket = socket};
+    know_file(listening);
     list_append(all, &listening->node);
     return true;
 }
@@ -204,11 +246,11 @@ bool listening_is_activated(const struct listening *listening)
 
 /* With the group's rights for the moment: CAP_SETGID, which the master needs anyway, then does what
  * would else take CAP_CHOWN. */
-static bool change_group(const char *path, gid_t group)
+static bool change_group(int file, gid_t group)
 {
     gid_t before = getegid();
     bool taken = setegid(group) == 0;
-    bool changed = lchown(path, (uid_t)-1, group) == 0;
+    bool changed = fchownat(file, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0;
     int reason = errno;
     if (taken && setegid(before) != 0)
         return false;
@@ -216,20 +258,37 @@ static bool change_group(const char *path, gid_t group)
     return changed;
 }
 
-/* The file of a unix socket: whose it is, and who may connect. The admin page is for its own user.
- */
-static bool begin_file(const struct listening *listening, const struct frontend_config *frontend)
+/* fchmod(2) refuses a descriptor of O_PATH, which alone opens a socket's file. */
+static bool change_mode(int file, mode_t mode)
 {
-    const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
-    if (!is_unix(&listening->address) || listening->thread > 0)
-        return true;
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return chmod(path, mode) == 0;
+}
+
+/* The admin page (no frontend) is for its own user. */
+static bool change_file(int file, const struct frontend_config *frontend)
+{
     if (frontend == NULL)
-        return chmod(name->sun_path, S_IRUSR | S_IWUSR) == 0;
+        return change_mode(file, S_IRUSR | S_IWUSR);
     uid_t user = frontend->socket_user;
     gid_t group = frontend->socket_group;
-    return (group == (gid_t)-1 || change_group(name->sun_path, group)) &&
-           chmod(name->sun_path, frontend->socket_mode) == 0 &&
-           (user == (uid_t)-1 || lchown(name->sun_path, user, (gid_t)-1) == 0);
+    return (group == (gid_t)-1 || change_group(file, group)) &&
+           change_mode(file, frontend->socket_mode) &&
+           (user == (uid_t)-1 || fchownat(file, "", user, (gid_t)-1, AT_EMPTY_PATH) == 0);
+}
+
+/* The file of a unix socket: whose it is, and who may connect. */
+static bool begin_file(const struct listening *listening, const struct frontend_config *frontend)
+{
+    if (!is_unix(&listening->address) || listening->thread > 0)
+        return true;
+    int file = open_file(listening);
+    bool good = file >= 0 && change_file(file, frontend);
+    int reason = errno;
+    descriptor_close(&file);
+    errno = reason;
+    return good;
 }
 
 bool listening_begin(struct listening *listening, const struct config *config,
@@ -248,11 +307,10 @@ void listening_release(struct listening *listening)
 {
     if (--listening->users > 0)
         return;
-    const struct sockaddr_un *name = (const struct sockaddr_un *)&listening->address.socket;
     bool shared = listening->lent || listening_is_activated(listening) ||
                   (is_unix(&listening->address) && listening->thread > 0);
-    if (listening->bound && is_unix(&listening->address) && !shared)
-        unlink(name->sun_path);
+    if (listening->bound && is_unix(&listening->address) && !shared && can_be_reached(listening))
+        unlink(path_of(listening));
     /* A worker that drains may have it open still, and would leave clients in its queue. */
     if (!shared)
         shutdown(listening->socket, SHUT_RDWR);

@@ -9,6 +9,8 @@
 #ifndef PROXY_MASTER_LISTENING_H
 #define PROXY_MASTER_LISTENING_H
 
+#include <sys/types.h>
+
 #include "base/activation.h"
 #include "base/list.h"
 #include "proxy/config/config.h"
@@ -22,6 +24,8 @@ struct listening {
     bool bound;
     bool lent;  /* another master listens on it too, and goes on when this one has closed it */
     int socket; /* non-blocking */
+    dev_t device;
+    ino_t file; /* with `device`: of a unix socket; 0: none */
 };
 
 /* Where sockets come from. */
@@ -31,8 +35,8 @@ struct listening_setup {
     bool bind; /* false: they stay mere sockets, to check a configuration */
 };
 
-/* The socket for this thread and address, opened if no generation has it yet. Threads come in
- * rising order, from 0. NULL with *error filled. */
+/* The socket for this thread and address, opened if no generation has it yet, or if the file of a
+ * unix socket was removed. Threads come in rising order, from 0. NULL with *error filled. */
 struct listening *listening_open(const struct listening_setup *setup, const struct config *config,
                                  const struct address *address, unsigned thread,
                                  struct conf_error *error);
