@@ -160,8 +160,14 @@ class Reload(harness.SystemTest):
         harness.wait_until(lambda: not proc.alive(first), "the old worker's end")
 
     def test_old_workers_are_bounded(self):
+        self.bound_old_workers("reload-workers = 2")
+
+    def test_old_workers_with_a_drain_time_are_bounded(self):
+        self.bound_old_workers("reload-workers = 2 reload-drain-timeout = 1h")
+
+    def bound_old_workers(self, top):
         """Each of them has a client that stays; the oldest ends first, and says so."""
-        options = {"top": "reload-workers = 2"}
+        options = {"top": top}
         proxy = self.start(**options)
         clients_of = []
         for turn in range(4):
@@ -178,6 +184,24 @@ class Reload(harness.SystemTest):
         self.assertEqual(proxy.log().count("more than 2 old workers drain (reload-workers): the oldest"), 2)
         harness.wait_until(lambda: sum(proc.title(pid) == "immure-proxy: worker"
                                        for pid in proc.children(proxy.pid)) == 3, "three workers")
+
+    def test_a_reload_that_is_given_up_is_no_old_worker(self):
+        """Its immured is late to end, and nobody is connected to its worker."""
+        proxy = self.start(top="reload-workers = 1")
+        established = self.own(clients.connect(proxy.port))
+        known = set(proc.children(proxy.pid))
+        proxy.signal(signal.SIGHUP)
+        late = harness.wait_until(
+            lambda: next((pid for pid in set(proc.children(proxy.pid)) - known
+                          if proc.program(pid).startswith("immured")), 0), "its immured", pause=0.001)
+        os.kill(late, signal.SIGSTOP)
+        try:
+            self.reload()
+            self.assertTrue(proc.alive(late))
+            self.assertNotIn("reload-workers", proxy.log())
+            clients.echo_once(established)
+        finally:
+            os.kill(late, signal.SIGCONT)
 
     def test_the_end_is_for_old_workers_too(self):
         proxy = self.start(top="drain-timeout = 300ms")

@@ -397,6 +397,11 @@ void generation_drain(struct generation *generation, uint64_t deadline)
         stop_keyd(generation);
 }
 
+bool generation_has_time(const struct generation *generation, uint64_t now)
+{
+    return generation->state == GENERATION_DRAINING && generation->deadline > now + GRACE;
+}
+
 void generation_discard(struct generation *generation)
 {
     generation->state = GENERATION_DRAINING;

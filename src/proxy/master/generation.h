@@ -86,6 +86,8 @@ bool generation_listen(struct generation *generation, struct conf_error *error);
 /* Accept no more, end what is open by `deadline` (UINT64_MAX: as it ends by itself). Sockets that
  * no other generation has are closed. Again: by another deadline. */
 void generation_drain(struct generation *generation, uint64_t deadline);
+/* It drains, and its connections may go on for now. */
+bool generation_has_time(const struct generation *generation, uint64_t now);
 /* End now; for one that did not come up, and when there is no patience left. */
 void generation_discard(struct generation *generation);
 void generation_send_tickets(struct generation *generation);

@@ -183,19 +183,22 @@ static void refuse_pending(struct master *master, const char *reason)
 static void bound_leaving(struct master *master)
 {
     unsigned count = 0, most = master->current->config->reload_workers;
-    list_for_each(node, &master->leaving) count++;
+    uint64_t now = clock_now();
+    list_for_each(node, &master->leaving) count +=
+        generation_has_time(list_entry(node, struct generation, node), now);
     list_for_each(node, &master->leaving)
     {
         struct generation *generation = list_entry(node, struct generation, node);
-        if (count-- <= most)
+        if (count <= most)
             return;
-        if (generation->deadline != UINT64_MAX)
-            continue; /* it ends by itself */
+        if (!generation_has_time(generation, now))
+            continue;
+        count--;
         log_warning(
             "more than %u old workers drain (reload-workers): the oldest (pid %d) ends, and "
             "with it the connections that it has",
             most, (int)generation->worker.pid);
-        generation_drain(generation, clock_now());
+        generation_drain(generation, now);
     }
 }
 
