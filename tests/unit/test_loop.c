@@ -14,6 +14,7 @@
 #include "proxy/worker/loop.h"
 
 #define ORDER_MAX 64
+#define MANY_BEHIND 60000
 
 static struct {
     struct loop loop;
@@ -306,6 +307,33 @@ static void test_who_has_used_much_waits_behind_the_others(void **state)
     assert_string_equal(run.order, "GF|mGF|");
 }
 
+static void nothing(struct step *step)
+{
+    (void)step;
+}
+
+/* To find the next of those behind costs the same, however many there are and whatever they owe. */
+static void test_many_behind_make_no_long_turn(void **state)
+{
+    (void)state;
+    struct {
+        struct step step;
+        char rest[960]; /* of a connection */
+    } *connections = calloc(MANY_BEHIND, sizeof *connections);
+    assert_non_null(connections);
+    for (size_t i = 0; i < MANY_BEHIND; i++) {
+        struct step *step = &connections[i * 7919 % MANY_BEHIND].step; /* as they come, all about */
+        step_init(step, nothing);
+        step->credit = -300 * (int64_t)NS_PER_US;
+        step_queue(&run.loop, STEP_BEHIND, step);
+    }
+    run.loop.established_budget = 1;
+    loop_run(&run.loop);
+    assert_true(run.turns_cpu.max < 5 * NS_PER_MS);
+    assert_true(step_waiting(&run.loop, STEP_BEHIND));
+    free(connections);
+}
+
 static void test_established_have_a_budget(void **state)
 {
     (void)state;
@@ -401,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_has_more_waits_behind_the_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_has_used_much_waits_behind_the_others, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_many_behind_make_no_long_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),

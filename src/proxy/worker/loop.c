@@ -19,7 +19,7 @@
 /* The time that an established connection may use before it goes behind the others, and how much
  * of the time that passes it gets back: so it stays in front with a 32nd of the thread's. */
 #define CREDIT_MOST ((int64_t)(100 * NS_PER_US))
-#define CREDIT_LEAST (-4 * CREDIT_MOST)
+#define CREDIT_LEAST (-(LOOP_ROUNDS - 2) * CREDIT_MOST)
 #define CREDIT_SHARE 32
 /* One of those behind is served after so many of those in front. */
 #define NEXT_IN_A_ROW 8
@@ -36,6 +36,9 @@ bool loop_open(struct loop *loop)
 {
     for (int kind = 0; kind < STEP_KIND_COUNT; kind++)
         list_init(&loop->steps[kind]);
+    for (int i = 0; i < LOOP_ROUNDS; i++)
+        list_init(&loop->behind[i]);
+    loop->round = 0;
     loop->stopped = false;
     loop->now = clock_now();
     watch_init(&loop->others, others_ready);
@@ -117,9 +120,23 @@ void step_init(struct step *step, void (*run)(struct step *step))
     step->run = run;
 }
 
+/* Each round would bring it CREDIT_MOST nearer to the one in which it is served. To look at all of
+ * them in each round would be work without a bound: so it gets that credit now, and waits for the
+ * right round. What a step costs that queues itself again counts when it does so the next time. */
+static void queue_behind(struct loop *loop, struct step *step)
+{
+    unsigned rounds = step->credit > 0 ? 0 : (unsigned)(-step->credit / CREDIT_MOST) + 1;
+    step->credit += rounds * CREDIT_MOST;
+    list_append(&loop->behind[(loop->round + rounds) % LOOP_ROUNDS], &step->node);
+}
+
 void step_queue(struct loop *loop, enum step_kind kind, struct step *step)
 {
-    if (!list_linked(&step->node))
+    if (list_linked(&step->node))
+        return;
+    if (kind == STEP_BEHIND)
+        queue_behind(loop, step);
+    else
         list_append(&loop->steps[kind], &step->node);
 }
 
@@ -138,7 +155,7 @@ void step_queue_established(struct loop *loop, struct step *step)
     if (list_linked(&step->node))
         return;
     give_credit(step, loop->now);
-    list_append(&loop->steps[step->credit > 0 ? STEP_NEXT : STEP_BEHIND], &step->node);
+    step_queue(loop, step->credit > 0 ? STEP_NEXT : STEP_BEHIND, step);
 }
 
 void step_drop(struct step *step)
@@ -148,12 +165,15 @@ void step_drop(struct step *step)
 
 bool step_waiting(const struct loop *loop, enum step_kind kind)
 {
-    return !list_empty(&loop->steps[kind]);
+    bool waiting = !list_empty(&loop->steps[kind]);
+    for (int i = 0; kind == STEP_BEHIND && !waiting && i < LOOP_ROUNDS; i++)
+        waiting = !list_empty(&loop->behind[i]);
+    return waiting;
 }
 
-static struct step *take_step(struct loop *loop, enum step_kind kind)
+static struct step *take_from(struct list *steps)
 {
-    struct list *node = list_take(&loop->steps[kind]);
+    struct list *node = list_take(steps);
     return node != NULL ? list_entry(node, struct step, node) : NULL;
 }
 
@@ -161,25 +181,22 @@ static struct step *next_handshake_step(struct loop *loop)
 {
     struct step *step = NULL;
     for (int kind = STEP_FINISH; step == NULL && kind <= STEP_ACCEPT; kind++)
-        step = take_step(loop, (enum step_kind)kind);
+        step = take_from(&loop->steps[kind]);
     return step;
 }
 
-/* The first whose deficit is made up; the others have come one round nearer to that. */
 static struct step *take_step_behind(struct loop *loop)
 {
-    struct step *step;
-    while ((step = take_step(loop, STEP_BEHIND)) != NULL && step->credit <= 0) {
-        step->credit += CREDIT_MOST;
-        list_append(&loop->steps[STEP_BEHIND], &step->node);
-    }
+    struct step *step = NULL;
+    for (int i = 0; i < LOOP_ROUNDS && (step = take_from(&loop->behind[loop->round])) == NULL; i++)
+        loop->round = (loop->round + 1) % LOOP_ROUNDS;
     return step;
 }
 
 static struct step *next_established_step(struct loop *loop)
 {
     bool behind_is_due = loop->served_next >= NEXT_IN_A_ROW && step_waiting(loop, STEP_BEHIND);
-    struct step *step = behind_is_due ? NULL : take_step(loop, STEP_NEXT);
+    struct step *step = behind_is_due ? NULL : take_from(&loop->steps[STEP_NEXT]);
     if (step != NULL) {
         loop->served_next++;
         return step;

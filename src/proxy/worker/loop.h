@@ -30,6 +30,9 @@
 #include "base/list.h"
 #include "proxy/worker/timer.h"
 
+/* Of those behind: the deepest deficit is made up in one fewer. */
+#define LOOP_ROUNDS 6
+
 /* How the loop looks at a descriptor. */
 enum watch_class {
     /* Between steps, too. Level-triggered: what is not served yet is told again. */
@@ -89,7 +92,9 @@ struct loop {
     uint64_t established_budget, handshake_budget; /* ns of steps in a turn */
     uint64_t established_left;                     /* ns of this turn */
     unsigned served_next;                          /* since one of STEP_BEHIND was */
-    struct list steps[STEP_KIND_COUNT];
+    struct list steps[STEP_KIND_COUNT];            /* STEP_BEHIND: unused */
+    struct list behind[LOOP_ROUNDS]; /* a ring: those of `round`, of the one after it, ... */
+    unsigned round;
     struct timer_queue timers[TIMER_COUNT];
     struct histogram *turns, *turns_cpu;
     bool stopped;
