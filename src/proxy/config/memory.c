@@ -1,9 +1,9 @@
 #include "proxy/config/memory.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
@@ -22,28 +22,37 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t available(const char *root)
+/* The number that a text begins with; UINT64_MAX: none, which "max" stands for. */
+static uint64_t number_of(const char *text)
 {
-    uint64_t kib, found = UINT64_MAX;
-    char line[LINE_SIZE];
-    FILE *file = open_under(root, "/proc/meminfo");
-    while (file != NULL && found == UINT64_MAX && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) == 1)
-            found = kib * 1024;
-    if (file != NULL)
-        fclose(file);
-    return found;
+    char *end;
+    uint64_t number = strtoull(text, &end, 10);
+    return end != text ? number : UINT64_MAX;
 }
 
-/* "max", or a number; version 1 has a number near 2^63 in place of "max". */
+static uint64_t available(const char *root)
+{
+    static const char field[] = "MemAvailable:";
+    uint64_t kib = UINT64_MAX;
+    char line[LINE_SIZE];
+    FILE *file = open_under(root, "/proc/meminfo");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, field, strlen(field)) == 0)
+            kib = number_of(line + strlen(field));
+    if (file != NULL)
+        fclose(file);
+    return kib <= UINT64_MAX / 1024 ? kib * 1024 : UINT64_MAX;
+}
+
+/* Version 1 has a number near 2^63 in place of "max". */
 static uint64_t limit_in(const char *root, const char *folder, const char *name)
 {
-    uint64_t limit = UINT64_MAX, number;
-    char path[LINE_SIZE];
+    uint64_t limit = UINT64_MAX;
+    char path[LINE_SIZE], line[64];
     int length = snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = length > 0 && (size_t)length < sizeof path ? open_under(root, path) : NULL;
-    if (file != NULL && fscanf(file, "%" SCNu64, &number) == 1)
-        limit = number;
+    if (file != NULL && fgets(line, sizeof line, file) != NULL)
+        limit = number_of(line);
     if (file != NULL)
         fclose(file);
     return limit;
