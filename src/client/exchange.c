@@ -200,7 +200,6 @@ static bool receive_input(struct immure_blocking *exchange, enum immure_error *e
         return would_block();
     if (received == 0)
         return false;
-    exchange->back_off = exchange->next_attempt = 0;
     *error = immure_client_receive(exchange->client, input, (size_t)received, clock_now());
     return true;
 }
@@ -252,6 +251,7 @@ static void give_up(struct immure_blocking *exchange, immure_request id)
 static void finish(struct immure_blocking *exchange, enum immure_error error)
 {
     exchange->used = true;
+    exchange->back_off = exchange->next_attempt = 0;
     if (error != IMMURE_OK || !client_between_frames(exchange->client))
         disconnect(exchange);
 }

@@ -321,6 +321,21 @@ static void test_lost_connections_are_replaced(void **state)
     server_end(&server);
 }
 
+/* Who takes requests, greets and is gone again is not asked more often than one who is not there.
+ */
+static void test_back_off(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {HANG_UP_HALF};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    assert_int_equal(sign(blocking, 400 * NS_PER_MS), IMMURE_E_TIMEOUT);
+    assert_in_range(server.connections, 2, 20);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
 static void test_time_limit(void **state)
 {
     (void)state;
@@ -588,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_each_request),
         cmocka_unit_test(test_abstract_socket),
         cmocka_unit_test(test_lost_connections_are_replaced),
+        cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_refused_by_the_peer),
         cmocka_unit_test(test_broken_streams),
