@@ -8,9 +8,13 @@
 #include "provider/pause.h"
 #include "provider/reason.h"
 
+/* How long an immured that serves takes at most to say that it is there. */
+#define LOOK_LIMIT (20 * NS_PER_MS)
+
 /*
- * While immured is away, one handshake after another would wait for the whole time limit, and a
- * server that blocks would do nothing else. So after one has, they only look whether it is back.
+ * While immured is away, or stands still, one handshake after another would wait for the whole time
+ * limit, and a server that blocks would do nothing else. So after one has, they only look whether
+ * it is back. That somebody listens does not tell: systemd does while immured starts.
  */
 static enum immure_error look_for(struct service *service, struct immure_blocking *exchange)
 {
@@ -18,7 +22,9 @@ static enum immure_error look_for(struct service *service, struct immure_blockin
     if (!atomic_load_explicit(&service->away, memory_order_relaxed))
         return IMMURE_OK;
     enum immure_error error = exchange_step(exchange, clock_now(), false, &wait);
-    return error == IMMURE_OK && wait.descriptor < 0 ? IMMURE_E_IO : error;
+    if (error == IMMURE_OK && wait.descriptor < 0)
+        return exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
+    return error == IMMURE_OK ? immure_blocking_ping(exchange, LOOK_LIMIT) : error;
 }
 
 static enum immure_error exchange_ask(struct service *service, struct immure_blocking *exchange,
@@ -35,7 +41,8 @@ static enum immure_error exchange_ask(struct service *service, struct immure_blo
     struct pause *pause = settings->asynchronous ? pause_of_job() : NULL;
     error = pause != NULL ? pause_run(pause, exchange, &ask->done, id, deadline)
                           : exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
-    atomic_store_explicit(&service->away, error == IMMURE_E_IO, memory_order_relaxed);
+    atomic_store_explicit(&service->away, error == IMMURE_E_IO || error == IMMURE_E_TIMEOUT,
+                          memory_order_relaxed);
     return error;
 }
 

@@ -42,7 +42,9 @@ static void answer(struct fake_immured *immured, struct peer *peer,
     immured->requests++;
     if (immured->silent)
         return;
-    if (immured->refuses != 0)
+    if (request->type == WIRE_PING)
+        wire_put_plain(&peer->output, WIRE_PONG, request->id, NULL, 0);
+    else if (immured->refuses != 0)
         peer_say_error(peer, request->id, (enum immure_error)immured->refuses, "so it is");
     else if (request->type == WIRE_SIGN)
         fake_sign(peer, request, immured->keys, immured->key_count);
