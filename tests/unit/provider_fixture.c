@@ -110,7 +110,7 @@ EVP_PKEY *key_from_reference(OSSL_LIB_CTX *in, const struct fake_key *key, const
     return made;
 }
 
-OSSL_LIB_CTX *context_with_settings(const char *lines)
+static void load_config(OSSL_LIB_CTX *in, const char *module, const char *lines)
 {
     char path[] = "/tmp/immure-test-openssl.XXXXXX";
     int file = mkstemp(path);
@@ -118,13 +118,25 @@ OSSL_LIB_CTX *context_with_settings(const char *lines)
     dprintf(file,
             "openssl_conf = init\n[init]\nproviders = providers\n[providers]\n"
             "default = default_section\nimmure = immure_section\n"
-            "[default_section]\nactivate = 1\n[immure_section]\nactivate = 1\n%s\n",
-            lines);
+            "[default_section]\nactivate = 1\n[immure_section]\n%s%s\nactivate = 1\n%s\n",
+            module != NULL ? "module = " : "", module != NULL ? module : "", lines);
     close(file);
+    assert_int_equal(OSSL_LIB_CTX_load_config(in, path), 1);
+    unlink(path);
+}
+
+OSSL_LIB_CTX *context_with_settings(const char *lines)
+{
     OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
     assert_int_equal(OSSL_PROVIDER_add_builtin(made, "immure", provider_init), 1);
-    assert_int_equal(OSSL_LIB_CTX_load_config(made, path), 1);
-    unlink(path);
+    load_config(made, NULL, lines);
+    return made;
+}
+
+OSSL_LIB_CTX *context_with_module(const char *module, const char *lines)
+{
+    OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
+    load_config(made, module, lines);
     return made;
 }
 

@@ -30,6 +30,9 @@ EVP_PKEY *key_from_reference(OSSL_LIB_CTX *in, const struct fake_key *key, const
 /* As a server has it that loads the provider with these lines in its section of openssl.cnf. */
 OSSL_LIB_CTX *context_with_settings(const char *lines);
 
+/* The same with the module of this path in place of the provider that is built into the test. */
+OSSL_LIB_CTX *context_with_module(const char *module, const char *lines);
+
 /* A signature is asked for over `length` bytes of `message`. Returns its length; 0: the reason is
  * on the error queue. */
 size_t sign_with(OSSL_LIB_CTX *in, EVP_PKEY *key, const char *digest, const uint8_t *message,

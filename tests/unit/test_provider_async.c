@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -133,6 +134,25 @@ static void test_nobody_listens(void **state)
     assert_true(error_queue_has("no connection to immured"));
     fake_immured_begin(&server.immured, keys, KEY_COUNT);
     server_end(&server);
+}
+
+/* As SSL_free() is called by who has unloaded the provider before. */
+static void test_what_outlives_the_module(void **state)
+{
+    (void)state;
+    struct server server = {.good = -1};
+    fake_immured_begin(&server.immured, keys, KEY_COUNT);
+    server.context = context_with_module(IMMURE_MODULE, "asynchronous = yes");
+    server.key = key_from_reference(server.context, &keys[P_256], server.immured.path);
+    server.waiting = ASYNC_WAIT_CTX_new();
+    run_to_the_end(&server);
+    assert_int_equal(server.good, 1);
+    int descriptor = descriptor_of(&server);
+    EVP_PKEY_free(server.key);
+    OSSL_LIB_CTX_free(server.context);
+    ASYNC_WAIT_CTX_free(server.waiting);
+    assert_int_equal(fcntl(descriptor, F_GETFD), -1);
+    fake_immured_end(&server.immured);
 }
 
 static void test_only_where_it_is_asked_for(void **state)
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_pauses_until_the_answer),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_what_outlives_the_module),
         cmocka_unit_test(test_only_where_it_is_asked_for),
         cmocka_unit_test(test_numbers_that_others_have),
         cmocka_unit_test(test_pauses_that_are_blocked),
