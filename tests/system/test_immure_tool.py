@@ -570,6 +570,27 @@ class OpensslConfig(ToolTest):
                 self.assertEqual(self.add_to(path), f"immure: note: {path} loads the provider already\n")
                 self.assertEqual(read(path), whole)
 
+    def test_a_provider_that_is_named_and_not_loaded(self):
+        before = "openssl_conf = a\n[a]\nproviders = p\n[p]\ndefault = d\nimmure = i\n[d]\nactivate = 1\n[i]\n"
+        module = f"module = {self.module}\n"
+        for text, added in (("", module + "activate = 1\n"), ("timeout = 1s\n", module + "activate = 1\n"),
+                            (module, "activate = 1\n"), (module + "activate = 0\n", "activate = 1\n")):
+            with self.subTest(text=text):
+                path = self.write("openssl.cnf", before + text)
+                self.assertEqual(self.add_to(path), "")
+                self.assertEqual(read(path), before + text + "\n[i]\n" + added)
+                self.assert_loads(path, "default", "immure")
+                self.assertEqual(self.add_to(path), f"immure: note: {path} loads the provider already\n")
+        # One that is installed is found by its name.
+        path = self.write("openssl.cnf", before + "activate = 1\n")
+        self.assertEqual(self.add_to(path), f"immure: note: {path} loads the provider already\n")
+
+    def test_into_the_file_that_is_written(self):
+        text = "openssl_conf = a\n[a]\n"
+        path = self.write("openssl.cnf", text)
+        self.assertIn("is standard output, too", self.add_to(path, "--into", path, status=USAGE))
+        self.assertEqual(read(path), text)
+
     def test_property_queries_are_joined(self):
         before = "openssl_conf = a\n[a]\nalg_section = evp\n[evp]\ndefault_properties = "
         for value, joined in (("fips=no", "fips=no,?provider!=immure"), ("", "?provider!=immure")):

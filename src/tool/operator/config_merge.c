@@ -22,7 +22,8 @@ struct plan {
     char own[4][NAME_MAX_LENGTH]; /* room for those that are new */
     size_t own_count;
     const char *properties; /* that hold so far; NULL: none */
-    bool adds_init, adds_providers, adds_standard, activates_standard, adds_ours;
+    bool adds_init, adds_providers, adds_standard, activates_standard;
+    bool adds_ours, adds_module, activates_ours;
     bool adds_algorithms, adds_properties;
 };
 
@@ -61,15 +62,19 @@ static bool is_off(const char *value)
            strcasecmp(value, "off") == 0 || strcasecmp(value, "false") == 0;
 }
 
+static bool is_activated(const CONF *conf, const char *provider)
+{
+    const char *activate = value_of(conf, provider, "activate");
+    return activate != NULL && !is_off(activate);
+}
+
 /* As long as no provider is, OpenSSL activates `default` by itself. */
 static bool any_is_activated(const CONF *conf, const char *providers)
 {
     const STACK_OF(CONF_VALUE) *values = NCONF_get_section(conf, providers);
-    for (int i = 0; values != NULL && i < sk_CONF_VALUE_num(values); i++) {
-        const char *activate = value_of(conf, sk_CONF_VALUE_value(values, i)->value, "activate");
-        if (activate != NULL && !is_off(activate))
+    for (int i = 0; values != NULL && i < sk_CONF_VALUE_num(values); i++)
+        if (is_activated(conf, sk_CONF_VALUE_value(values, i)->value))
             return true;
-    }
     return false;
 }
 
@@ -106,6 +111,9 @@ static void plan_make(struct plan *plan, const CONF *conf, const struct config_m
     plan->adds_ours = plan->ours == NULL;
     if (plan->adds_ours)
         plan->ours = OWN_SECTION;
+    plan->activates_ours = plan->adds_ours || !is_activated(conf, plan->ours);
+    plan->adds_module =
+        plan->adds_ours || (plan->activates_ours && value_of(conf, plan->ours, "module") == NULL);
 
     plan->algorithms = value_of(conf, plan->init, "alg_section");
     plan->adds_algorithms = plan->algorithms == NULL;
@@ -113,6 +121,14 @@ static void plan_make(struct plan *plan, const CONF *conf, const struct config_m
         plan->algorithms = new_section(plan, conf, "algorithm_sect");
     plan->properties = value_of(conf, plan->algorithms, "default_properties");
     plan->adds_properties = plan->properties == NULL || strstr(plan->properties, PROPERTY) == NULL;
+}
+
+static void write_own_section(const struct plan *plan, const struct config_merge *merge, FILE *out)
+{
+    fprintf(out, "[%s]\n", plan->ours);
+    if (plan->adds_module)
+        fprintf(out, "module = %s\n", merge->module);
+    fputs("activate = 1\n", out);
 }
 
 /*
@@ -134,7 +150,7 @@ static void write_provider(const struct plan *plan, const struct config_merge *m
     fprintf(out, OURS " = %s\n\n", plan->ours);
     if (plan->activates_standard)
         fprintf(out, "[%s]\nactivate = 1\n\n", plan->standard);
-    fprintf(out, "[%s]\nmodule = %s\nactivate = 1\n", plan->ours, merge->module);
+    write_own_section(plan, merge, out);
     if (plan->adds_properties)
         fprintf(out, "\n[%s]\ndefault_properties = %s%s" PROPERTY "\n", plan->algorithms,
                 plan->properties != NULL ? plan->properties : "",
@@ -150,10 +166,12 @@ static char *plan_write(const struct plan *plan, const struct config_merge *merg
         return NULL;
     if (plan->adds_init)
         fprintf(out, "[" TOP "]\n%s = %s\n", merge->name, plan->init);
-    if (plan->adds_init && plan->adds_ours)
+    if (plan->adds_init && plan->activates_ours)
         fputc('\n', out);
     if (plan->adds_ours)
         write_provider(plan, merge, out);
+    else if (plan->activates_ours)
+        write_own_section(plan, merge, out);
     fclose(out);
     return text;
 }
@@ -169,8 +187,9 @@ static bool is_in_force(struct config_merge *merge, const struct plan *plan, con
     const char *providers = init != NULL ? value_of(conf, init, "providers") : NULL;
     const char *ours = providers != NULL ? value_of(conf, providers, OURS) : NULL;
     const char *module = ours != NULL ? value_of(conf, ours, "module") : NULL;
-    bool good = module != NULL && strcmp(init, plan->init) == 0 && strcmp(ours, plan->ours) == 0 &&
-                (!plan->adds_ours || strcmp(module, merge->module) == 0);
+    bool good = ours != NULL && strcmp(init, plan->init) == 0 && strcmp(ours, plan->ours) == 0 &&
+                (!plan->adds_module || (module != NULL && strcmp(module, merge->module) == 0)) &&
+                is_activated(conf, ours);
     if (!good)
         snprintf(
             merge->problem, sizeof merge->problem,

@@ -56,6 +56,14 @@ static bool output_is_file(struct file *file)
     return true;
 }
 
+/* Whoever wants the file changed in its place has it cut to nothing by the shell, or doubled. */
+static bool output_is(const char *name)
+{
+    struct stat output, file;
+    return fstat(STDOUT_FILENO, &output) == 0 && S_ISREG(output.st_mode) &&
+           stat(name, &file) == 0 && output.st_dev == file.st_dev && output.st_ino == file.st_ino;
+}
+
 static enum exit_status write_into(const struct options *options, const struct file *file,
                                    const char *module)
 {
@@ -92,6 +100,12 @@ enum exit_status openssl_config_run(const struct options *options)
     }
     if (module[0] != '/' || strpbrk(module, NOT_IN_A_VALUE) != NULL) {
         complain("--module: \"%s\" is not an absolute path that openssl.cnf can hold", module);
+        return EXIT_USAGE;
+    }
+    if (options->into != NULL && output_is(options->into)) {
+        complain("--into: %s is standard output, too; to add to a file in its place, leave --into "
+                 "out, and use >>",
+                 options->into);
         return EXIT_USAGE;
     }
     if (access(module, R_OK) != 0)
