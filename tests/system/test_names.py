@@ -105,6 +105,31 @@ class Names(harness.SystemTest):
             taken.close()
         self.assertEqual(self.proxy.worker(), worker)
 
+    def test_more_other_addresses_than_the_worker_reads_at_once(self):
+        """None is lost while it is busy with something else."""
+        names = [f"app-{number}" for number in range(120)]
+        made, admin = certificate("p-256"), harness.free_port()
+        ports = [harness.free_port() for _ in names]
+        self.names.addresses.update({name: ["127.0.0.9"] for name in names})
+        self.proxy = self.start_proxy_with("workers = 1\n" + "".join(f'''
+            frontend "{name}" {{ listen = {{ "127.0.0.1:{port}" }} backend = "{name}"
+                certificate {{ chain = "{made.chain}" key = "{made.key}" }} }}
+            backend "{name}" {{ address = "{name}:{self.port(self.one)}" }}'''
+            for name, port in zip(names, ports)) + f'''
+            admin {{ listen = "127.0.0.1:{admin}" }}
+            keys {{ threads = 1 }}''', ports[0], admin)
+        worker = self.proxy.worker()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            self.names.addresses.update({name: ["127.0.0.1"] for name in names})
+            harness.wait_until(lambda: self.proxy.log().count("has other addresses now") == len(names),
+                               "the new addresses")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+        for self.proxy.port in ports:
+            harness.wait_until(lambda: self.served() == b"one", "the server at the new address")
+
     def test_names_that_are_not_there(self):
         for host, why in (("absent", "there is no such name"), ("six", None)):
             self.names.addresses["six"] = []

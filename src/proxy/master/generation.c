@@ -271,14 +271,67 @@ static void note_keyd(struct generation *generation, int trouble)
     generation->keyd_trouble = trouble;
 }
 
-static void send_keyd(const struct control_end *control)
+/* False: there is no room now. */
+static bool send_message(const struct control_end *control, const struct control_message *message,
+                         int descriptor)
+{
+    if (control->socket < 0 || control_send(control->socket, message, descriptor))
+        return true;
+    if (errno == EAGAIN)
+        return false;
+    if (errno != EPIPE)
+        log_error("cannot send to the worker: %s", strerror(errno));
+    return true;
+}
+
+static bool send_keyd(const struct control_end *control)
 {
     const struct control_message message = {.type = CONTROL_KEYD};
     int connection = keyd_connect(control->generation);
     note_keyd(control->generation, connection < 0 ? errno : 0);
-    if (!control_send(control->socket, &message, connection) && errno != EPIPE)
-        log_error("cannot hand a connection to the worker: %s", strerror(errno));
+    bool sent = send_message(control, &message, connection);
     descriptor_close(&connection);
+    return sent;
+}
+
+static bool send_drain(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_DRAIN,
+                                            .deadline = control->generation->drain_deadline};
+    return send_message(control, &message, -1);
+}
+
+static bool send_tickets(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_TICKETS,
+                                            .tickets = *control->generation->setup->tickets};
+    return send_message(control, &message, -1);
+}
+
+static bool send_servers(const struct control_end *control, uint32_t backend)
+{
+    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
+    message.servers.addresses = control->generation->config->backends[backend].addresses;
+    return send_message(control, &message, -1);
+}
+
+/* All that is owed, as far as there is room; what is sent is as it is by now. */
+static void pay(struct control_end *control)
+{
+    control->owes_drain = control->owes_drain && !send_drain(control);
+    control->owes_tickets = control->owes_tickets && !send_tickets(control);
+    control->owes_keyd = control->owes_keyd && !send_keyd(control);
+    while (control->servers_from < control->servers_to &&
+           send_servers(control, control->servers_from))
+        control->servers_from++;
+    bool waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
+                 control->servers_from < control->servers_to;
+    if (waits == control->waits || control->socket < 0)
+        return;
+    struct epoll_event event = {.events = EPOLLIN | (waits ? EPOLLOUT : 0), .data.ptr = control};
+    if (epoll_ctl(control->generation->setup->epoll, EPOLL_CTL_MOD, control->socket, &event) != 0)
+        log_error("epoll_ctl: %s", strerror(errno));
+    control->waits = waits;
 }
 
 static void hand_over_goes_on(struct generation *generation)
@@ -329,6 +382,8 @@ void generation_control_ready(struct control_end *control)
         go_on(generation);
         return;
     }
+    if (control->waits)
+        pay(control);
     int got = control_receive(control->socket, &message, &descriptor);
     descriptor_close(&descriptor); /* a worker has none to give */
     if (got < 0 && errno == EAGAIN)
@@ -336,7 +391,8 @@ void generation_control_ready(struct control_end *control)
     if (got <= 0) { /* its process ends, which SIGCHLD tells */
         control_close(control);
     } else if (message.type == CONTROL_KEYD_WANTED) {
-        send_keyd(control);
+        control->owes_keyd = true;
+        pay(control);
     } else if (message.type == CONTROL_READY && generation->state == GENERATION_STARTING) {
         if (generation->keyd_control.socket >= 0)
             hand_over_goes_on(generation); /* the worker has heard that it is done */
@@ -347,27 +403,25 @@ void generation_control_ready(struct control_end *control)
     }
 }
 
-static void send_all(struct generation *generation, const struct control_message *message,
-                     size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (generation->controls[i].socket >= 0 &&
-            !control_send(generation->controls[i].socket, message, -1) && errno != EPIPE)
-            log_error("cannot send to the worker: %s", strerror(errno));
-}
-
 void generation_send_tickets(struct generation *generation)
 {
-    const struct control_message message = {.type = CONTROL_TICKETS,
-                                            .tickets = *generation->setup->tickets};
-    send_all(generation, &message, generation->control_count - 1);
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        generation->controls[i].owes_tickets = true;
+        pay(&generation->controls[i]);
+    }
 }
 
 void generation_send_servers(struct generation *generation, uint32_t backend)
 {
-    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
-    message.servers.addresses = generation->config->backends[backend].addresses;
-    send_all(generation, &message, generation->control_count - 1);
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        struct control_end *control = &generation->controls[i];
+        bool none = control->servers_from >= control->servers_to;
+        if (none || backend < control->servers_from)
+            control->servers_from = backend;
+        if (none || backend >= control->servers_to)
+            control->servers_to = backend + 1;
+        pay(control);
+    }
 }
 
 /* ---- going down ---- */
@@ -384,10 +438,13 @@ static void stop_keyd(struct generation *generation)
 
 void generation_drain(struct generation *generation, uint64_t deadline)
 {
-    const struct control_message message = {.type = CONTROL_DRAIN, .deadline = deadline};
     generation->state = GENERATION_DRAINING;
+    generation->drain_deadline = deadline;
     generation->deadline = deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX;
-    send_all(generation, &message, generation->control_count);
+    for (size_t i = 0; i < generation->control_count; i++) {
+        generation->controls[i].owes_drain = true;
+        pay(&generation->controls[i]);
+    }
     names_stop(generation);
     release_sockets(generation);
     generation->worker.restart_at = UINT64_MAX;

@@ -38,10 +38,14 @@ struct generation_setup {
     int epoll;        /* where its controls are watched, with the struct control_end as the data */
 };
 
-/* Our end of one of the worker's controls. */
+/* Our end of one of the worker's controls. What there is no room for, as the worker is slow to
+ * read, is owed and sent when there is. */
 struct control_end {
     struct generation *generation;
     int socket; /* -1: closed */
+    bool owes_drain, owes_tickets, owes_keyd;
+    uint32_t servers_from, servers_to; /* the addresses of these backends are owed */
+    bool waits;                        /* for room */
 };
 
 struct generation {
@@ -49,7 +53,8 @@ struct generation {
     const struct generation_setup *setup;
     struct config *config;
     enum generation_state state;
-    uint64_t deadline; /* of STARTING and DRAINING; then the next harder measure is taken */
+    uint64_t deadline;       /* of STARTING and DRAINING; then the next harder measure is taken */
+    uint64_t drain_deadline; /* of DRAINING, as the worker is told */
     char failure[256];
 
     struct listening **listening; /* of each thread in turn, then of the admin page */

@@ -180,7 +180,7 @@ static bool open_controls(struct generation *generation, int *ends)
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
             return false;
-        control->socket = pair[0];
+        *control = (struct control_end){.generation = generation, .socket = pair[0]};
         ends[i] = pair[1];
         if (epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, pair[0], &event) != 0)
             return false;
