@@ -3,6 +3,7 @@ than its budgets and a step; who only makes work is cut off; others are served m
 wall time whatever else the machine does is counted, too."""
 
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -65,6 +66,21 @@ class HostileRecords(harness.SystemTest):
         def judge(sent):
             self.assertGreater(sent["cut"], 0)
         self.each(ENDED, 1, judge)
+
+    def test_a_long_hello_has_no_memory(self):
+        """libssl would make room for 131,000 bytes of each client that has sent nine."""
+        self.start(swallow)
+        for size in (16385, 131000):
+            with self.own(socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT)) as client:
+                client.sendall(b"\x16\x03\x01\x00\x04\x01" + size.to_bytes(3, "big"))
+                self.assertEqual(client.recv(1), b"")
+        self.assertEqual(self.proxy.metric("immure_handshakes_total", result="failed"), 2)
+
+    def test_a_hello_of_a_record_is_taken(self):
+        self.start(swallow)
+        for version in (clients.TLS12, clients.TLS13):
+            tls = clients.context(version, alpn=["x" * 250] * 60)
+            clients.connect(self.proxy.port, tls).close()
 
     def test_it_is_told(self):
         self.start(swallow)

@@ -58,6 +58,11 @@ static int client_read(BIO *bio, char *bytes, int size)
         input->bytes_left -= (size_t)length;
     else
         input->stopped = true;
+    if (length > 0 && !input->flight_sent &&
+        !announced_take(&input->announced, bytes, (size_t)length)) {
+        input->too_long = true;
+        return -1;
+    }
     if (must_try_again(length))
         BIO_set_retry_read(bio);
     else if (length == 0)

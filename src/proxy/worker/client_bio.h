@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "proxy/config/config.h"
+#include "proxy/worker/announced.h"
 
 /* Of one connection in one step: four full records, so that a bulk transfer does not keep the
  * others waiting, or so many small ones. */
@@ -33,6 +34,7 @@ struct connection;
 /* What has come from one client and gone to libssl. */
 struct client_input {
     struct buffer ahead;              /* taken from the socket, not yet by libssl */
+    struct announced announced;       /* until flight_sent */
     size_t bytes_left;                /* of this step */
     unsigned records;                 /* of this step: libssl has begun to read them */
     unsigned long records_total;      /* of the connection */
@@ -41,6 +43,7 @@ struct client_input {
     bool stopped;     /* libssl has got all that it gets in this step */
     bool hung_up;     /* the socket has a FIN, before it or behind what it has */
     bool ended;       /* the FIN was read */
+    bool too_long;    /* a message was announced that libssl is not to hear of */
     bool flight_sent; /* the handshake goes on when the client has answered */
 };
 

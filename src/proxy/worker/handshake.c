@@ -164,11 +164,14 @@ static void established(struct connection *connection)
 /* An alert that tells why is libssl's to send; it has done so when this is called. */
 static void failed(struct connection *connection, int error)
 {
-    bool peer_gone = error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
-                     ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool peer_gone = !connection->input.too_long &&
+                     (error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
+                      ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
     if (connection->input.proxy_header != PROXY_PROTOCOL_NONE)
         log_proxy_header(connection, unwanted_header(connection->input.proxy_header));
-    if (!peer_gone)
+    if (connection->input.too_long)
+        log_debug("handshake: a message of more than %d bytes", ANNOUNCED_MAX);
+    else if (!peer_gone)
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
     ERR_clear_error();
     connection_fail(connection, peer_gone ? HANDSHAKE_ABORTED : HANDSHAKE_FAILED);
