@@ -44,6 +44,17 @@ void descriptor_close(int *descriptor)
     *descriptor = -1;
 }
 
+int descriptor_above_streams(int descriptor)
+{
+    if (descriptor < 0 || descriptor > STDERR_FILENO)
+        return descriptor;
+    int above = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int reason = errno;
+    close(descriptor);
+    errno = reason;
+    return above;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     int left = *(const int *)a, right = *(const int *)b;

@@ -14,6 +14,10 @@ bool descriptor_set_nonblocking(int descriptor, bool nonblocking);
 bool descriptor_set_close_on_exec(int descriptor, bool close_on_exec);
 /* Closes *descriptor unless it is negative, and makes it -1. */
 void descriptor_close(int *descriptor);
+/* The same under a number that is no standard stream's. Where those are closed, theirs are the next
+ * numbers to be given away, and what is meant for them would go into whatever has one. -1 with
+ * errno: there is none, and the descriptor is closed. */
+int descriptor_above_streams(int descriptor);
 /* Closes all but the standard streams and these `count` (negative: none), which it sorts. */
 bool descriptor_close_others(int *keep, size_t count);
 /* As many as the system allows this process at most. */

@@ -162,7 +162,7 @@ static enum immure_error try_to_connect(struct immure_blocking *exchange, uint64
     uint64_t pause = exchange->back_off > 0 ? 2 * exchange->back_off : BACK_OFF_FIRST;
     exchange->back_off = pause < BACK_OFF_MOST ? pause : BACK_OFF_MOST;
     exchange->next_attempt = now + exchange->back_off;
-    int socket = exchange->connect(exchange->arg);
+    int socket = descriptor_above_streams(exchange->connect(exchange->arg));
     exchange->refused = socket < 0 ? errno : 0;
     if (socket >= 0)
         return take_socket(exchange, socket);

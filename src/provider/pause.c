@@ -103,8 +103,10 @@ static struct pause *pause_new(void)
     if (pause == NULL)
         return NULL;
     uint64_t mark = clock_now() + atomic_fetch_add(&count, 1);
-    *pause = (struct pause){.epoll = epoll_create1(EPOLL_CLOEXEC),
-                            .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+    int epoll = descriptor_above_streams(epoll_create1(EPOLL_CLOEXEC));
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    *pause = (struct pause){.epoll = epoll,
+                            .timer = descriptor_above_streams(timer),
                             .mark = (long)(mark % NS_PER_S),
                             .pid = getpid()};
     struct epoll_event event = {.events = EPOLLIN};

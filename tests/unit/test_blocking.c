@@ -496,6 +496,31 @@ static void test_fork(void **state)
     server_end(&server);
 }
 
+/* Of a daemon that has closed its standard streams, and writes to them. */
+static void test_no_number_of_a_stream(void **state)
+{
+    (void)state;
+    static const enum habit habits[] = {ANSWER};
+    struct server server;
+    server_begin(&server, habits, 1);
+    struct immure_blocking *blocking = immure_blocking_unix(server.path);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int stream = 0; stream <= STDERR_FILENO; stream++)
+            close(stream);
+        bool good = immure_blocking_ping(blocking, 10 * NS_PER_S) == IMMURE_OK;
+        for (int stream = 0; stream <= STDERR_FILENO; stream++)
+            good &= write(stream, "said", 4) < 0 && errno == EBADF;
+        _exit(good ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    immure_blocking_free(blocking);
+    server_end(&server);
+}
+
 /* The application closes what it does not know, and the number goes to a file of its own. */
 static void test_number_that_others_have(void **state)
 {
@@ -611,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_own_way_to_connect),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_no_number_of_a_stream),
         cmocka_unit_test(test_number_that_others_have),
         cmocka_unit_test(test_user_who_listens),
         cmocka_unit_test(test_reasons_that_stay),

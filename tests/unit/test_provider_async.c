@@ -6,12 +6,14 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/async.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -133,6 +135,29 @@ static void test_nobody_listens(void **state)
     assert_int_equal(server.good, 0);
     assert_true(error_queue_has("no connection to immured"));
     fake_immured_begin(&server.immured, keys, KEY_COUNT);
+    server_end(&server);
+}
+
+/* Of a daemon that has closed its standard streams, and writes to them. */
+static void test_no_number_of_a_stream(void **state)
+{
+    (void)state;
+    struct server server;
+    server_begin(&server, "asynchronous = yes");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int stream = 0; stream <= STDERR_FILENO; stream++)
+            close(stream);
+        run_to_the_end(&server);
+        bool good = server.good == 1;
+        for (int stream = 0; stream <= STDERR_FILENO; stream++)
+            good &= fcntl(stream, F_GETFD) < 0 && errno == EBADF;
+        _exit(good ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     server_end(&server);
 }
 
@@ -309,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_pauses_until_the_answer),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_no_number_of_a_stream),
         cmocka_unit_test(test_what_outlives_the_module),
         cmocka_unit_test(test_only_where_it_is_asked_for),
         cmocka_unit_test(test_numbers_that_others_have),
