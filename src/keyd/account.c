@@ -21,6 +21,7 @@ static void close_account(struct accounts *accounts, struct account *account)
 {
     queue_close_account(accounts->queue, &account->queue);
     list_remove(&account->node);
+    list_remove(&account->input_node);
     list_remove(&account->untold_node);
     free(account->keys);
 }

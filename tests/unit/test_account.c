@@ -95,6 +95,18 @@ static void an_account_is_forgotten_when_it_is_at_rest(void **state)
     assert_int_equal(accounts.count, 1);
 }
 
+/* Its last session may have ended while it waited for its turn. */
+static void a_forgotten_account_waits_for_nothing(void **state)
+{
+    (void)state;
+    struct list waiting;
+    list_init(&waiting);
+    list_append(&waiting, &account_of(&accounts, 7, START)->input_node);
+    account_of(&accounts, 8, START);
+    assert_int_equal(accounts.count, 1); /* 7 is forgotten */
+    assert_true(list_empty(&waiting));
+}
+
 static void beyond_the_most_one_is_shared(void **state)
 {
     (void)state;
@@ -175,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(both_rates),
         TEST(an_account_is_forgotten_when_it_is_at_rest),
+        TEST(a_forgotten_account_waits_for_nothing),
         TEST(beyond_the_most_one_is_shared),
         TEST(bytes_are_bounded_by_account),
         TEST(unread_replies_stop_the_reading),
