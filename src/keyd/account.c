@@ -123,8 +123,8 @@ void account_let_go(struct account *account, size_t *held, size_t bytes)
     account->accounts->bytes -= bytes;
 }
 
-static void take(struct account *account, const struct rate *rate, uint64_t *full, unsigned count,
-                 uint64_t now)
+void account_take(struct account *account, const struct rate *rate, uint64_t *full, unsigned count,
+                  uint64_t now)
 {
     rate_take(rate, full, count, now);
     if (*full > account->rest)
@@ -142,13 +142,13 @@ bool account_may_ask(const struct account *account, const struct rate *all, cons
 void account_charge(struct account *account, const struct rate *all, const struct key *key,
                     size_t key_count, uint64_t now)
 {
-    take(account, all, &account->all, 1, now);
+    account_take(account, all, &account->all, 1, now);
     if (key == NULL || key->rate.interval == 0)
         return;
     if (account->keys == NULL)
         account->keys = calloc(key_count, sizeof account->keys[0]);
     if (account->keys != NULL)
-        take(account, &key->rate, &account->keys[key->index], 1, now);
+        account_take(account, &key->rate, &account->keys[key->index], 1, now);
 }
 
 void account_give_back(struct account *account, const struct rate *all, const struct key *key)
@@ -162,6 +162,6 @@ bool account_take_aside(struct account *account, unsigned count, uint64_t now)
 {
     if (!rate_admits(&asides, account->aside, count, now))
         return false;
-    take(account, &asides, &account->aside, count, now);
+    account_take(account, &asides, &account->aside, count, now);
     return true;
 }

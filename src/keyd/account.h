@@ -90,6 +90,9 @@ void account_charge(struct account *account, const struct rate *all, const struc
                     size_t key_count, uint64_t now);
 /* What it has asked for was refused for want of room after all. */
 void account_give_back(struct account *account, const struct rate *all, const struct key *key);
+/* Takes tokens from one of its buckets. Until that is full again the account is not forgotten. */
+void account_take(struct account *account, const struct rate *rate, uint64_t *full, unsigned count,
+                  uint64_t now);
 /* Takes tokens for what is neither SIGN nor DECRYPT; false: it asks too often. */
 bool account_take_aside(struct account *account, unsigned count, uint64_t now);
 

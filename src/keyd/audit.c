@@ -56,7 +56,7 @@ bool audit_admits(struct audit *audit, struct account *account, enum account_lin
         count_line(audit, account, kind, now);
         return false;
     }
-    rate_take(&of_account, bucket, 1, now);
+    account_take(account, &of_account, bucket, 1, now);
     if (!kept_back)
         rate_take(&of_all, &audit->lines, 1, now);
     return true;

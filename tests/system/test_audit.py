@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 
 import harness
 import wire
@@ -222,7 +223,7 @@ class Budgets(ImmuredTest):
     """Nobody's flood of lines fills the log, nor keeps another's alarm out of it."""
 
     FLOOD = 5000
-    BURST = 20  # lines of one account and kind at once
+    BURST, A_SECOND = 20, 10  # lines of one account and kind, at once and later
     STRANGER, CLIENT, NOISY = 50001, 50002, 50003
 
     def setUp(self):
@@ -278,6 +279,20 @@ class Budgets(ImmuredTest):
         alarm, = [line for line in self.lines("alarm") if line["peer_uid"] == self.CLIENT]
         self.assertEqual(alarm["key"], "key 0")
         self.assertLess(len(self.immured.log()), 200_000)
+
+    @harness.needs_root("to be other users")
+    def test_two_users_who_come_by_turns_have_no_more_than_their_budgets(self):
+        """Who has left is not forgotten because another comes."""
+        rounds, begun = 10, time.monotonic()
+        self.immured = self.start_immured(self.key)
+        for _ in range(rounds):
+            for uid in (self.NOISY, self.CLIENT):
+                self.ask_as(uid, lambda: self.ask_for_forbidden(self.BURST))
+        for uid in (self.NOISY, self.CLIENT):
+            harness.wait_until(lambda: self.accounted_for("alarm", uid) == rounds * self.BURST,
+                               f"the alarms of {uid}")
+            told = [line for line in self.lines("alarm") if line["peer_uid"] == uid and "more" not in line]
+            self.assertLessEqual(len(told), self.BURST + self.A_SECOND * (time.monotonic() - begun))
 
     @harness.needs_root("to be other users")
     def test_an_alarm_is_told_though_others_fill_a_pipe_that_nobody_reads(self):
