@@ -18,7 +18,8 @@
 #include "wire/message.h"
 
 #define EVENTS_AT_ONCE 256
-#define ACCEPTS_AT_ONCE 8 /* who connects again and again is not to hold up the others */
+#define ACCEPTS_AT_ONCE 8   /* who connects again and again is not to hold up the others */
+#define GIVERS_LOOKED_AT 16 /* sessions, when one has to give way */
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
 #define DESCRIPTORS_BESIDES 48 /* that are no sessions': immured's own, and one to accept with */
 #define STOP_TIME (10 * NS_PER_S)
@@ -101,17 +102,37 @@ static struct account *largest_account(struct server *server)
     return largest;
 }
 
+/* Ends one of the account's sessions: of those that have been silent for longest the first with
+ * nothing under way. Where none of these is such, `must` ends the first. */
+static bool give_way(struct account *giver, bool must)
+{
+    size_t left = GIVERS_LOOKED_AT;
+    list_for_each(node, &giver->sessions)
+    {
+        struct session *session = list_entry(node, struct session, account_node);
+        if (left-- == 0)
+            break;
+        if (!session_is_idle(session))
+            continue;
+        session_give_way(session);
+        return true;
+    }
+    if (must)
+        session_give_way(list_entry(giver->sessions.next, struct session, account_node));
+    return must;
+}
+
 /* Room for a session of the account. Where there is none, the account with the most sessions gives
- * up that which has been silent for longest: the newcomer's own, if none has many more. */
+ * up one, whatever that has under way: or it could keep all of them by leaving a reply unread. If
+ * none has many more than the newcomer, that gives up an idle one of its own. */
 static bool make_room(struct server *server, struct account *newcomer)
 {
     if (server->session_count < server->session_max)
         return true;
-    struct account *giver = largest_account(server);
-    if (giver->session_count <= newcomer->session_count + 1)
-        giver = newcomer;
-    return !list_empty(&giver->sessions) &&
-           session_give_way(list_entry(giver->sessions.next, struct session, account_node));
+    struct account *largest = largest_account(server);
+    if (largest->session_count > newcomer->session_count + 1)
+        return give_way(largest, true);
+    return give_way(newcomer, false);
 }
 
 static void peer_greet(struct server *server, int socket)

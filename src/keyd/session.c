@@ -371,12 +371,14 @@ void session_stalled(struct session *session)
     session_end(session);
 }
 
-bool session_give_way(struct session *session)
+bool session_is_idle(const struct session *session)
 {
-    if (session->in_flight > 0 || buffer_length(&session->output) > 0)
-        return false;
+    return session->in_flight == 0 && buffer_length(&session->output) == 0;
+}
+
+void session_give_way(struct session *session)
+{
     session_log(session, "session of uid %u ends: it was silent, and there is no room for another",
                 (unsigned)session->peer.uid);
     session_end(session);
-    return true;
 }

@@ -71,8 +71,10 @@ void session_remove_job(struct session *session, struct job *job);
 /* The server's, at the end of a turn. */
 void session_flush(struct session *session);
 void session_stalled(struct session *session);
-/* There is no room for another: ends it if it has nothing under way. */
-bool session_give_way(struct session *session);
+/* It has nothing under way. */
+bool session_is_idle(const struct session *session);
+/* There is no room for another: it ends. */
+void session_give_way(struct session *session);
 /* No more input is taken; ends once all is answered. */
 void session_drain(struct session *session);
 

@@ -142,8 +142,45 @@ class Neighbours(ImmuredTest):
             self.assert_served(self.connect(), key)
         self.assert_served(first, key)
 
+    @harness.needs_root("to be two users")
+    def test_descriptors_are_there_though_no_session_is_idle(self):
+        """One user takes them all, and the sessions that have been silent for longest have unread replies."""
+        key = Key("p-256")
+        os.chmod(self.directory, 0o711)
+        self.start_limited(key, 300)
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        child = os.fork()
+        if child == 0:
+            try:
+                self.become(FLOOD_UID)
+                held = []
+                with contextlib.suppress(wire.Closed, BrokenPipeError):  # until there is no more
+                    while len(held) < 300:
+                        held.append(wire.Client.connect(self.path))
+                        if len(held) <= 20:
+                            self.leave_unread(held[-1])
+                os.write(writing, b".")
+                time.sleep(harness.LIMIT)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.assertEqual(os.read(reading, 1), b".")
+        for _ in range(3):
+            self.assert_served(self.connect(), key)
+
+    @staticmethod
+    def leave_unread(client):
+        """Asks until immured takes no more, since nobody reads what it says."""
+        client.socket.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            client.send(b"".join(wire.frame(wire.LIST, id, bytes(4)) for id in range(1, 50_000)))
+            raise AssertionError("all of it was taken")
+
     def start_limited(self, key, limit):
-        self.start_immured(key, top=f"allow-users = {{{FLOOD_UID}}}").stop()
+        self.start_immured(key, top=f'stall-timeout = "1h"\nallow-users = {{{FLOOD_UID}}}').stop()
         self.programs.clear()
         immured = self.start_program("/bin/sh", "-c", f'ulimit -n {limit} && exec "$0" --config "$1"',
                                      harness.program_path("immured"), self.config)
