@@ -1,6 +1,7 @@
 #include "keyd/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -124,6 +125,14 @@ static void renew_listener(struct supervisor *supervisor)
         return; /* the reason was logged */
     know_file(supervisor);
     log_warning("listen: %s was removed: it is made again", supervisor->path);
+}
+
+/* Never of a file that somebody has put in its place, nor of what a link there leads to. */
+static void set_mode(const struct supervisor *supervisor, mode_t mode)
+{
+    if (supervisor->path != NULL && is_our_file(supervisor) &&
+        fchmodat(AT_FDCWD, supervisor->path, mode, AT_SYMLINK_NOFOLLOW) != 0)
+        log_warning("listen: %s: %s", supervisor->path, strerror(errno));
 }
 
 static void drop_next_listener(struct supervisor *supervisor)
@@ -279,8 +288,7 @@ static void put_in_force(struct supervisor *supervisor)
     supervisor->editions[NEXT] = EDITION_INIT;
     log_setup("immured", edition->log_level, edition->log_json);
     take_next_listener(supervisor);
-    if (supervisor->path != NULL && chmod(supervisor->path, edition->mode) != 0)
-        log_warning("listen: %s: %s", supervisor->path, strerror(errno));
+    set_mode(supervisor, edition->mode);
 }
 
 static void take_over(struct supervisor *supervisor, enum which which)

@@ -340,6 +340,26 @@ class Reload(ServiceTest):
         self.reload(section("k", key))
         self.assertEqual(self.count("it is made again"), 2, "once for each HUP that found it gone")
 
+    def test_what_has_taken_the_place_of_the_socket_is_left_alone(self):
+        """Whoever may write to the directory must not have modes changed elsewhere."""
+        key = Key("p-256")
+        other = os.path.join(self.directory, "other")
+        with open(other, "w", encoding="ascii"):
+            os.chmod(other, 0o600)
+        self.start(section("k", key))
+        client = self.connect()
+        for put in (os.symlink, os.link):
+            os.unlink(self.path)
+            put(other, self.path)
+            self.reload(section("k", key), top="allow-users = {50001}")
+            self.assertEqual(os.stat(other).st_mode & 0o777, 0o600)
+            self.assertIn(f"listen: {self.path}: Socket operation on non-socket", self.immured.log())
+        os.unlink(self.path)
+        self.reload(section("k", key), top="allow-users = {50001}")
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o666)
+        self.assert_served(self.connect(), key)
+        self.assertRaises(wire.Closed, client.receive)
+
     def test_an_abstract_socket_is_refused(self):
         self.configure(section("k", Key("p-256")))
         with open(self.config, encoding="utf-8") as file:
