@@ -100,6 +100,8 @@ static size_t threshold(const struct accounts *accounts)
 
 bool account_has_room(const struct account *account, size_t held, size_t bytes)
 {
+    if (account->bytes + bytes <= ACCOUNT_BYTES_LEAST)
+        return true;
     size_t most = threshold(account->accounts);
     return account->bytes + bytes <= most && held + bytes <= (most - account->bytes) / SHARE;
 }

@@ -69,8 +69,10 @@ struct account *account_of(struct accounts *accounts, uint64_t id, uint64_t now)
 
 /* What all accounts together may hold, bytes. An account may hold a third of what is left of it: a
  * quarter of all if it is alone, so that a newcomer finds room (dynamic thresholds;
- * Choudhury, Hahne 1998). A session may hold a third of what is left to its account. */
+ * Choudhury, Hahne 1998). A session may hold a third of what is left to its account. So little as
+ * ACCOUNT_BYTES_LEAST each may hold, however many have taken their third. */
 #define ACCOUNTS_BYTES_MAX (64u << 20)
+#define ACCOUNT_BYTES_LEAST (16u << 10)
 
 /* Whether there is room for so many bytes more of a session that holds `held`. */
 bool account_has_room(const struct account *account, size_t held, size_t bytes);

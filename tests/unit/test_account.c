@@ -148,6 +148,18 @@ static void bytes_are_bounded_by_account(void **state)
     assert_int_equal(accounts.bytes, 0);
 }
 
+/* After enough users a third of what is left is nothing. */
+static void a_few_bytes_there_are_for_everybody(void **state)
+{
+    (void)state;
+    struct account *account = account_of(&accounts, 1, START);
+    size_t held = 0;
+    accounts.bytes = ACCOUNTS_BYTES_MAX;
+    assert_in_range(hoard(account, &held, 1000), ACCOUNT_BYTES_LEAST - 1000, ACCOUNT_BYTES_LEAST);
+    account_let_go(account, &held, held);
+    accounts.bytes = 0;
+}
+
 static void unread_replies_stop_the_reading(void **state)
 {
     (void)state;
@@ -190,6 +202,7 @@ int main(void)
         TEST(a_forgotten_account_waits_for_nothing),
         TEST(beyond_the_most_one_is_shared),
         TEST(bytes_are_bounded_by_account),
+        TEST(a_few_bytes_there_are_for_everybody),
         TEST(unread_replies_stop_the_reading),
         TEST(what_is_no_signature_costs_something_too),
     };
