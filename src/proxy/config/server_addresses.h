@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #define SERVER_ADDRESSES_MAX 16 /* of more, the first are taken */
@@ -19,6 +20,8 @@ struct server_addresses {
 /* False: there is no room for it. */
 bool server_addresses_add(struct server_addresses *addresses, const struct sockaddr *address,
                           socklen_t length);
+/* Whether these, which another process has sent, are IP addresses with this port. */
+bool server_addresses_are_hosts(const struct server_addresses *addresses, uint16_t port);
 /* The same ones in any order. */
 bool server_addresses_same(const struct server_addresses *a, const struct server_addresses *b);
 

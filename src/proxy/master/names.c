@@ -114,9 +114,13 @@ static void take_answer(struct generation *generation, struct resolver_answer *a
 {
     struct config *config = generation->config;
     answer->reason[sizeof answer->reason - 1] = '\0';
-    if (answer->backend >= config->backend_count || answer->addresses.count > SERVER_ADDRESSES_MAX)
+    if (answer->backend >= config->backend_count)
         return;
     struct backend_config *backend = &config->backends[answer->backend];
+    /* whoever takes the resolver over is not to send clients anywhere but to another host */
+    if (backend->address.host == NULL ||
+        !server_addresses_are_hosts(&answer->addresses, backend->address.port))
+        return;
     bool another = answer->addresses.count > 0 &&
                    !server_addresses_same(&answer->addresses, &backend->addresses);
     if (another && backend->addresses.count > 0)
