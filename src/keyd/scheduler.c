@@ -6,16 +6,6 @@ static void append(struct list *done, struct job *const *batch, size_t count)
         list_append(done, &batch[i]->queue_node);
 }
 
-static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
-{
-    struct job *batch[BACKEND_BATCH_MAX];
-    uint64_t ns;
-    for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
-        queue_charge(&scheduler->queue, batch, count, ns);
-        append(done, batch, count);
-    }
-}
-
 static void note_batch(struct scheduler *scheduler, const struct kind *kind, size_t count)
 {
     scheduler->batches++;
@@ -25,20 +15,22 @@ static void note_batch(struct scheduler *scheduler, const struct kind *kind, siz
     }
 }
 
-static size_t take(struct scheduler *scheduler, struct line *line, enum queue_for who, size_t most,
-                   uint64_t now, struct job **batch, struct list *done)
+static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
 {
-    size_t count = queue_take(&scheduler->queue, line, who, most, now, batch, done);
-    if (count > 0)
-        note_batch(scheduler, line->kind, count);
-    return count;
+    struct job *batch[BACKEND_BATCH_MAX];
+    uint64_t ns;
+    for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
+        note_batch(scheduler, batch[0]->key->kind, count);
+        queue_charge(&scheduler->queue, batch, count, ns);
+        append(done, batch, count);
+    }
 }
 
 static void give_to(struct scheduler *scheduler, struct crew_member *member, struct line *line,
                     size_t most, uint64_t now, struct list *done)
 {
     struct job *batch[BACKEND_BATCH_MAX];
-    size_t count = take(scheduler, line, QUEUE_FOR_THREADS, most, now, batch, done);
+    size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_THREADS, most, now, batch, done);
     if (count > 0)
         crew_give(scheduler->crew, member, batch, count, now);
 }
@@ -93,10 +85,11 @@ static void sign_quick(struct scheduler *scheduler, uint64_t now, struct list *d
     uint64_t left = QUEUE_LOOP_TIME;
     while (left > 0 && (line = queue_next(&scheduler->queue, QUEUE_FOR_LOOP, now)) != NULL &&
            (most = fit(line, left)) > 0) {
-        size_t count = take(scheduler, line, QUEUE_FOR_LOOP, most, now, batch, done);
+        size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_LOOP, most, now, batch, done);
         if (count == 0)
             continue;
         uint64_t took = signer_sign(scheduler->signer, batch, count);
+        note_batch(scheduler, line->kind, count);
         queue_charge(&scheduler->queue, batch, count, took);
         append(done, batch, count);
         left -= took < left ? took : left;

@@ -17,7 +17,7 @@ struct scheduler {
     struct queue queue;
     struct crew *crew;
     struct signer *signer; /* the event loop's own */
-    uint64_t batches;      /* ever taken from the queue */
+    uint64_t batches;      /* ever signed */
     uint64_t lane_batches; /* of them, for a backend with lanes */
     uint64_t lanes_filled; /* jobs in these */
 };

@@ -19,7 +19,7 @@ const struct wire_stat wire_stats[] = {
      true},
     {WIRE_STAT_FAILED_TOTAL, "failed_total", "signatures that failed or did not verify", true},
     {WIRE_STAT_QUEUED, "queued", "SIGN requests waiting for a signer", false},
-    {WIRE_STAT_BATCHES_TOTAL, "batches_total", "batches that signers took", true},
+    {WIRE_STAT_BATCHES_TOTAL, "batches_total", "batches that were signed", true},
     {WIRE_STAT_QUEUE_AGE_US, "queue_age_microseconds", "time that the oldest SIGN request waits",
      false},
     {WIRE_STAT_LANE_BATCHES_TOTAL, "lane_batches_total", "batches signed by a multi-lane backend",

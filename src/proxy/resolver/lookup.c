@@ -114,12 +114,13 @@ size_t lookup_sockets(const struct lookup *lookup, struct pollfd *polls)
     size_t count = 0;
     if (!lookup->under_way)
         return 0;
-    int wanted = ares_getsock(lookup->channel, sockets, LOOKUP_SOCKETS);
-    for (int i = 0; i < LOOKUP_SOCKETS; i++) {
-        short events = (short)((ARES_GETSOCK_READABLE(wanted, i) ? POLLIN : 0) |
-                               (ARES_GETSOCK_WRITABLE(wanted, i) ? POLLOUT : 0));
-        if (events != 0)
-            polls[count++] = (struct pollfd){.fd = sockets[i], .events = events};
+    /* the low half of the bits is for reading, the high half for writing */
+    unsigned wanted = (unsigned)ares_getsock(lookup->channel, sockets, LOOKUP_SOCKETS);
+    for (unsigned i = 0; i < LOOKUP_SOCKETS; i++) {
+        bool reads = (wanted >> i & 1) != 0, writes = (wanted >> (i + LOOKUP_SOCKETS) & 1) != 0;
+        if (reads || writes)
+            polls[count++] = (struct pollfd){
+                .fd = sockets[i], .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
     }
     return count;
 }
