@@ -42,6 +42,27 @@ class ExternalImmured(harness.SystemTest):
             with clients.connect(proxy.port, clients.context(trusted=certificate("p-256"))) as one:
                 clients.echo_once(one)
 
+    def test_another_user_listens(self):
+        """peer-user: nothing is sent to whoever has taken the socket's place."""
+        immured = self.start_immured(certificate("p-256"))
+        port, admin = harness.free_port(), harness.free_port()
+
+        def config(user):
+            return harness.proxy_config(port, admin, [certificate("p-256")], self.backend.address,
+                                        keys=f'socket = "{self.socket}" peer-user = "{user}"')
+        proxy = self.start_proxy_with(config(os.getuid()), port, admin)
+        with clients.connect(port) as connection:
+            clients.echo_once(connection)
+        proxy.write_config(config(os.getuid() + 1))
+        connected = immured.log().count("session")
+        done = subprocess.run([harness.program_path("immure-proxy"), "--test", "--config",
+                               proxy.config_path], capture_output=True, text=True,
+                              timeout=harness.LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"keys: no immured at {self.socket}: another user listens there than peer-user says",
+                      done.stderr)
+        self.assertEqual(immured.log().count("session"), connected)
+
     def test_restarted_under_load(self):
         immured = self.start_immured(certificate("p-256"))
         proxy = self.start()

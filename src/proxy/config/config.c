@@ -217,12 +217,17 @@ static bool fill_admin(struct load *load, const struct conf_section *top)
     return true;
 }
 
-/* A socket of a running immured makes everything that would start our own meaningless. */
+/* What is for an immured that runs already; all else would start our own. */
+static bool is_for_socket(const struct conf_directive *directive)
+{
+    return strcmp(directive->name, "socket") == 0 || strcmp(directive->name, "peer-user") == 0;
+}
+
 static bool check_socket(struct load *load, const struct conf_section *section)
 {
     for (size_t i = 0; i < proxy_grammar.directive_count; i++) {
         const struct conf_directive *directive = &proxy_grammar.directives[i];
-        if (directive->section != SECTION_KEYS || strcmp(directive->name, "socket") == 0 ||
+        if (directive->section != SECTION_KEYS || is_for_socket(directive) ||
             !conf_given(section, directive))
             continue;
         return conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,

@@ -117,6 +117,7 @@ struct config {
     } admin;
     struct {
         unsigned threads;         /* signer threads of our own immured */
+        uid_t peer_user;          /* who must listen on `socket`; (uid_t)-1: anybody may */
         char *socket;             /* of a running immured; NULL: start our own */
         char *program;            /* path of immured; NULL: beside immure-proxy */
         char *backend;            /* signing backend of our own immured; NULL: its default */

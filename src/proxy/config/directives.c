@@ -266,6 +266,12 @@ static const struct conf_directive directives[] = {
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
     {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct config, keys.socket),
      .text = "Socket of a running `immured` to use in place of our own."},
+    {SECTION_KEYS, "peer-user", &type_user, .standard = "any",
+     CONF_FIELD(struct config, keys.peer_user),
+     .text =
+         "Who must have begun to listen on `socket`: a number, or a name in /etc/passwd. Nothing "
+         "is sent to another one. Of a socket that systemd listens on for `immured`, or that "
+         "`immured` made itself when it was started as root, that is `root`. `any`: whoever."},
     {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct config, keys.program),
      .text = "Path of `immured`. Without it, the one beside `immure-proxy`."},
     {SECTION_KEYS, "backend", &conf_text, CONF_FIELD(struct config, keys.backend),

@@ -161,7 +161,7 @@ static bool find_group(FILE *database, const char *name, unsigned *number)
     return false;
 }
 
-/* "own" stands for -1, which chown(2) takes for no change. */
+/* The word that is the default stands for -1: no user in particular. */
 static bool store_id(struct conf_store *store, const char *database,
                      bool (*find)(FILE *database, const char *name, unsigned *number))
 {
@@ -169,7 +169,7 @@ static bool store_id(struct conf_store *store, const char *database,
     unsigned *number = store->field;
     char *end;
     unsigned long given = strtoul(text, &end, 10);
-    *number = strcmp(text, "own") == 0 ? UINT_MAX : (unsigned)given;
+    *number = strcmp(text, store->directive->standard) == 0 ? UINT_MAX : (unsigned)given;
     if (*number == UINT_MAX ||
         (text[0] >= '0' && text[0] <= '9' && *end == '\0' && given < UINT_MAX))
         return true;

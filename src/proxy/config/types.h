@@ -14,8 +14,10 @@ extern const struct conf_type type_address;     /* struct address, to connect to
 extern const struct conf_type type_listen;      /* struct address, to listen on */
 extern const struct conf_type type_listen_list; /* struct address *, and their number */
 extern const struct conf_type type_mode;        /* mode_t: permissions, octal */
-extern const struct conf_type type_user;      /* uid_t: "own", a number, or a name in /etc/passwd */
-extern const struct conf_type type_group;     /* gid_t: "own", a number, or a name in /etc/group */
+extern const struct conf_type
+    type_user; /* uid_t: a number, a name in /etc/passwd, or the default, -1 */
+extern const struct conf_type
+    type_group; /* gid_t: a number, a name in /etc/group, or the default, -1 */
 extern const struct conf_type type_alpn_list; /* uint8_t *, and its length */
 
 #endif

@@ -262,12 +262,13 @@ static void note_keyd(struct generation *generation, int trouble)
 {
     const struct config *config = generation->config;
     const char *socket = config->keys.socket;
+    const char *reason = trouble == KEYD_STRANGER ? "another user listens there than peer-user says"
+                                                  : strerror(trouble);
     if (socket != NULL && trouble != 0 && generation->setup->test &&
         generation->state == GENERATION_STARTING)
-        fail(generation, "keys: no immured at %s: %s", socket, strerror(trouble));
+        fail(generation, "keys: no immured at %s: %s", socket, reason);
     else if (socket != NULL && trouble != 0 && trouble != generation->keyd_trouble)
-        log_warning("%s: keys: no immured at %s: %s; trying again", config->file, socket,
-                    strerror(trouble));
+        log_warning("%s: keys: no immured at %s: %s; trying again", config->file, socket, reason);
     generation->keyd_trouble = trouble;
 }
 

@@ -92,6 +92,20 @@ pid_t keyd_start(struct generation *generation)
     return pid;
 }
 
+/* Of our own immured the master itself listens. False with errno. */
+static bool listens_there(const struct config *config, int connection)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (config->keys.socket == NULL || config->keys.peer_user == (uid_t)-1)
+        return true;
+    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+        peer.uid == config->keys.peer_user)
+        return true;
+    errno = KEYD_STRANGER;
+    return false;
+}
+
 int keyd_connect(const struct generation *generation)
 {
     struct address address = generation->keyd_address;
@@ -108,7 +122,8 @@ int keyd_connect(const struct generation *generation)
     }
     int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connection < 0 ||
-        connect(connection, (const struct sockaddr *)&address.socket, address.length) == 0)
+        (connect(connection, (const struct sockaddr *)&address.socket, address.length) == 0 &&
+         listens_there(generation->config, connection)))
         return connection;
     int reason = errno;
     close(connection);

@@ -2,6 +2,8 @@
 #ifndef PROXY_MASTER_PROCESSES_H
 #define PROXY_MASTER_PROCESSES_H
 
+#include <errno.h>
+
 #include "proxy/master/generation.h"
 
 /* Whether it has an immured of its own. */
@@ -9,9 +11,11 @@ bool generation_needs_keyd(const struct generation *generation);
 /* Opens the socket on which its immured will accept, under an abstract name that the kernel
  * chooses. False with errno. */
 bool keyd_listen(struct generation *generation);
+#define KEYD_STRANGER EPERM
 /* The process id, or -1 with errno. */
 pid_t keyd_start(struct generation *generation);
-/* A connection to its immured (or to the running one that it uses); -1 with errno. Never waits. */
+/* A connection to its immured (or to the running one that it uses); -1 with errno: KEYD_STRANGER if
+ * another user listens there than peer-user says. Never waits. */
 int keyd_connect(const struct generation *generation);
 
 /* In a child that is not to become another program: its signals, its log and its title. */
