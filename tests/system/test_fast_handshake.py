@@ -25,7 +25,7 @@ KINDS = {
                  "", "TLS_CHACHA20_POLY1305_SHA256"),
     "P-256": (["-tls1_3", "-groups", "P-256"], "", "prime256v1|P-256|secp256r1"),
     "P-384": (["-tls1_3", "-groups", "P-384"], "", "secp384r1|P-384"),
-    "X448": (["-tls1_3", "-groups", "X448"], "", "X448"),
+    "X448": (["-tls1_3", "-groups", "X448"], 'groups = "X25519:X448"', "X448"),
     "retry to X25519": (["-tls1_3", "-groups", "P-256:X25519"], 'groups = "X25519"', "X25519"),
     "retry from X25519": (["-tls1_3", "-groups", "X25519:P-384"], 'groups = "P-384"',
                           "secp384r1|P-384"),
@@ -95,7 +95,7 @@ class FastHandshake(harness.SystemTest):
 
     @harness.needs("gnutls-cli")
     def test_gnutls(self):
-        self.start()
+        self.start(frontend='groups = "X25519:P-256:X448"')
         for groups in ("+GROUP-X25519", "+GROUP-SECP256R1", "+GROUP-X448"):
             for version in ("1.2", "1.3"):
                 if groups == "+GROUP-X448" and version == "1.2":

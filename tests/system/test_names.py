@@ -161,7 +161,7 @@ class Names(harness.SystemTest):
             self.assertEqual(self.served(), b"one")
             return time.monotonic() - begun
 
-        harness.assert_within(harness.scaled(0.3, 2), handshake_after_a_death, tries=3)
+        harness.assert_within(harness.scaled(1, 3), handshake_after_a_death)
         harness.wait_until(lambda: "backend \"new\": address: 'unheard': the name servers do not answer"
                            in self.proxy.log(), "the refusal")
         self.assertIn("the running configuration goes on", self.proxy.log())

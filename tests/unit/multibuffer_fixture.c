@@ -11,6 +11,7 @@
 #include <openssl/rsa.h>
 
 #include "keyd/config.h"
+#include "keyd/kind.h"
 
 #include "arena_fixture.h"
 
@@ -43,7 +44,9 @@ static EVP_PKEY *generate(enum algorithm algorithm)
 struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index)
 {
     assert_non_null(pair);
+    static const struct kind kind = {.cost = COST_QUICK}; /* what trace points tell */
     struct key key = {.name = "test",
+                      .kind = &kind,
                       .location = "here:1",
                       .pair = pair,
                       .type = type,
