@@ -1,6 +1,7 @@
 #include "proxy/resolver/lookup.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -74,6 +75,22 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
         ares_freeaddrinfo(found);
 }
 
+/* c-ares waits for this at the socket from now on; neither: the socket is about to be closed. */
+static void socket_changed(void *arg, ares_socket_t socket, int readable, int writable)
+{
+    struct lookup *lookup = arg;
+    short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
+    size_t i = 0;
+    while (i < lookup->socket_count && lookup->sockets[i].fd != socket)
+        i++;
+    if (events == 0 && i < lookup->socket_count)
+        lookup->sockets[i] = lookup->sockets[--lookup->socket_count];
+    else if (events != 0 && i < LOOKUP_SOCKETS) {
+        lookup->sockets[i] = (struct pollfd){.fd = socket, .events = events};
+        lookup->socket_count += i == lookup->socket_count;
+    }
+}
+
 static void close_channel(struct lookup *lookup)
 {
     if (lookup->channel != NULL)
@@ -84,10 +101,14 @@ static void close_channel(struct lookup *lookup)
 /* A new channel each time, which reads the system's settings as they are by now. */
 static void begin(struct lookup *lookup, uint64_t now)
 {
-    struct ares_options options = {.timeout = QUERY_TIMEOUT_MS, .tries = QUERY_TRIES};
+    struct ares_options options = {.timeout = QUERY_TIMEOUT_MS,
+                                   .tries = QUERY_TRIES,
+                                   .sock_state_cb = socket_changed,
+                                   .sock_state_cb_data = lookup};
+    const int given = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
     const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int status = ares_init_options(&lookup->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+    int status = ares_init_options(&lookup->channel, &options, given);
     if (status != ARES_SUCCESS) {
         lookup->channel = NULL;
         note_failure(lookup, status, now);
@@ -110,19 +131,10 @@ void lookup_tick(struct lookup *lookup, uint64_t now)
 
 size_t lookup_sockets(const struct lookup *lookup, struct pollfd *polls)
 {
-    ares_socket_t sockets[LOOKUP_SOCKETS];
-    size_t count = 0;
     if (!lookup->under_way)
         return 0;
-    /* the low half of the bits is for reading, the high half for writing */
-    unsigned wanted = (unsigned)ares_getsock(lookup->channel, sockets, LOOKUP_SOCKETS);
-    for (unsigned i = 0; i < LOOKUP_SOCKETS; i++) {
-        bool reads = (wanted >> i & 1) != 0, writes = (wanted >> (i + LOOKUP_SOCKETS) & 1) != 0;
-        if (reads || writes)
-            polls[count++] = (struct pollfd){
-                .fd = sockets[i], .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
-    }
-    return count;
+    memcpy(polls, lookup->sockets, lookup->socket_count * sizeof *polls);
+    return lookup->socket_count;
 }
 
 void lookup_ready(struct lookup *lookup, const struct pollfd *poll)

@@ -12,7 +12,7 @@
 
 #include "proxy/config/server_addresses.h"
 
-#define LOOKUP_SOCKETS ARES_GETSOCK_MAXNUM
+#define LOOKUP_SOCKETS 16 /* for one more nobody waits: that try fails in its time */
 
 struct lookup {
     const char *host;
@@ -21,6 +21,8 @@ struct lookup {
     uint64_t pause;               /* before the last look that failed, ns */
     bool under_way;
     ares_channel channel;
+    struct pollfd sockets[LOOKUP_SOCKETS]; /* of the channel, and what each waits for */
+    size_t socket_count;
 
     /* What was found last. Another than before: `changed`, which the owner clears. */
     struct server_addresses addresses; /* none: `status` says why */
