@@ -184,10 +184,15 @@ def signed(message, algorithm, signature):
 def children(data):
     """The elements in an element."""
     def element(at):
-        length, start = data[at + 1], at + 2
+        at += 1
+        if data[at - 1] & 0x1F == 0x1F:
+            while data[at] & 0x80:
+                at += 1
+            at += 1
+        length, start = data[at], at + 1
         if length >= 0x80:
             start += length & 0x7F
-            length = int.from_bytes(data[at + 2:start], "big")
+            length = int.from_bytes(data[at + 1:start], "big")
         return start, start + length
     at, end = element(0)
     found = []
@@ -296,7 +301,8 @@ class Revocations(Structure):
             If(("extension",), Der(0xA0, Der(0x30, Der(0x30, UNKNOWN, Der(0x04, Hole("extension")))))))
 
     def is_valid(self, signer, message):
-        path = signer.file("made.crl", signed(message, Der(0x30, signer.algorithm), signer.sign(message)))
+        algorithm = next(each for each in children(message) if each[0] == 0x30)  # a version may be before it
+        path = signer.file("made.crl", signed(message, algorithm, signer.sign(message)))
         return said("verify OK", "crl", "-inform", "DER", "-noout", "-CAfile", signer.chain, "-in", path)
 
 
