@@ -1,6 +1,7 @@
 """tls-min, tls-max, ciphers, ciphersuites and groups bind, on both sides of each."""
 
 import os
+import re
 import ssl
 import unittest.mock
 
@@ -8,12 +9,18 @@ import backends
 import clients
 import harness
 from certificates import certificate
+from immured import openssl
+
+
+def hellos(output):
+    """How many ClientHellos s_client has sent by what it says with -msg: two after a HelloRetryRequest."""
+    return len(re.findall("(?m)^>>> .*, ClientHello$", output))
 
 
 class TlsSettings(harness.SystemTest):
-    def start(self, frontend):
+    def start(self, frontend, top=""):
         backend = self.own(backends.Backend(backends.echo))
-        self.proxy = self.start_proxy([certificate("p-256")], backend.address, frontend=frontend)
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address, frontend=frontend, top=top)
 
     def served(self, version):
         with clients.connect(self.proxy.port, clients.context(version)) as connection:
@@ -77,8 +84,25 @@ class TlsSettings(harness.SystemTest):
             output, good = clients.s_client(self.proxy.port, "-tls1_3", "-groups", group)
             self.assertFalse(good, output[-1000:])
         for group in ("X25519", "P-256", "P-384"):
-            output, good = clients.s_client(self.proxy.port, "-tls1_3", "-groups", group)
+            output, good = clients.s_client(self.proxy.port, "-tls1_3", "-msg", "-groups", group)
             self.assertTrue(good, output[-1000:])
+            self.assertEqual(hellos(output), 1)
+
+    def test_default_groups_of_both_sides(self):
+        """The hybrid is preferred where both have it, also to a share of another that was sent."""
+        hybrid = "X25519MLKEM768"
+        has_hybrid = hybrid.encode() in openssl("list", "-kem-algorithms").stdout
+        for fast in ("auto", "off"):
+            self.start("", f"fast-handshake = {fast}")
+            output, good = clients.s_client(self.proxy.port, "-tls1_3", "-msg")
+            self.assertTrue(good, output[-1000:])
+            self.assertRegex(output, f"TLS1.3 group: {hybrid}\n" if has_hybrid else "Temp Key: X25519,")
+            self.assertEqual(hellos(output), 1)
+            if has_hybrid:
+                output, good = clients.s_client(self.proxy.port, "-tls1_3", "-msg", "-groups", f"X25519:{hybrid}")
+                self.assertTrue(good, output[-1000:])
+                self.assertIn(f"TLS1.3 group: {hybrid}\n", output)
+                self.assertEqual(hellos(output), 2)
 
     def test_a_dear_group_is_warned_of(self):
         self.start('groups = "ffdhe4096:X25519"')
