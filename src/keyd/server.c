@@ -23,7 +23,7 @@
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
 #define DESCRIPTORS_BESIDES 48 /* that are no sessions': immured's own, and one to accept with */
 #define STOP_TIME (10 * NS_PER_S)
-/* While anything waits to be signed there is a turn at least so often. */
+/* While anything has to be done in time there is a turn at least so often. */
 #define HEARTBEAT (100 * NS_PER_MS)
 
 #define server_of(pointer, member)                                                                 \
@@ -356,10 +356,15 @@ bool server_connected(struct server *server, int socket)
                          account_of(&server->clients, peer.uid, server->now));
 }
 
+static bool has_deadlines(const struct server *server)
+{
+    return server->scheduler->queue.share.jobs > 0 || !list_empty(&server->ungreeted);
+}
+
 static uint64_t next_time(const struct server *server)
 {
     uint64_t next = scheduler_deadline(server->scheduler, server->now);
-    if (server->scheduler->queue.share.jobs > 0 && server->now + HEARTBEAT < next)
+    if (has_deadlines(server) && server->now + HEARTBEAT < next)
         next = server->now + HEARTBEAT;
     if (server->stop_deadline < next)
         next = server->stop_deadline;
@@ -425,18 +430,26 @@ static void bury(struct server *server)
         listeners_watch(server, true);
 }
 
-/* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too:
- * that time is not held against the requests that wait. Time in which this thread has worked is no
- * such time. */
+static void forgive(struct server *server, uint64_t ns)
+{
+    queue_forgive(&server->scheduler->queue, ns);
+    list_for_each(node, &server->ungreeted) list_entry(node, struct session, greeting_node)
+        ->greet_by += ns;
+}
+
+/* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too,
+ * and it heard nobody: that time is not held against the requests that wait, nor against clients
+ * that are to greet. Time in which this thread has worked is no such time. */
 static void forgive_standstill(struct server *server, uint64_t due)
 {
     struct timespec time;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     uint64_t before = server->worked;
     server->worked = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
-    due += server->worked - before;
-    if (server->now > due && server->now - due > HEARTBEAT)
-        queue_forgive(&server->scheduler->queue, server->now - due);
+    uint64_t late = server->now > due ? server->now - due : 0;
+    uint64_t worked = server->worked - before;
+    if (late > worked + HEARTBEAT)
+        forgive(server, late - worked);
 }
 
 /* Level-triggered events come by turns when there are more than fit: all are asked for. */

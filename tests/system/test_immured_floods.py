@@ -1,6 +1,8 @@
 """What a client may throw at immured as fast as it can: it costs its own account, and the rest is refused."""
 
 import contextlib
+import os
+import signal
 import time
 
 import harness
@@ -98,6 +100,8 @@ class Asides(ImmuredTest):
 
 
 class Silence(ImmuredTest):
+    CLIENTS = 300  # more than are heard in one turn
+
     def test_who_does_not_greet_is_ended(self):
         self.start_immured(Key("p-256"))
         silent, late = self.connect(greet=False), self.connect(greet=False)
@@ -114,6 +118,19 @@ class Silence(ImmuredTest):
         time.sleep(2)
         for each in (late, greeted):
             each.ping()
+
+    def test_a_standstill_is_not_held_against_who_is_to_greet(self):
+        pid = key_process(self.start_immured(Key("p-256")))
+        clients = [self.connect(greet=False) for _ in range(self.CLIENTS)]
+        with self.connect() as another:
+            harness.wait_until(lambda: another.stats()[3] == self.CLIENTS + 1, "the sessions")
+        os.kill(pid, signal.SIGSTOP)
+        for each in clients:
+            each.send(wire.hello())
+        time.sleep(6)  # more than they have
+        os.kill(pid, signal.SIGCONT)
+        for each in clients:
+            self.assertEqual(each.receive().type, wire.WELCOME)
 
 
 class NeverRead(ImmuredTest):
