@@ -8,7 +8,7 @@
 /* What lies there no longer is to be read by anybody. */
 static void wipe(const struct buffer *buffer, size_t from, size_t to)
 {
-    if (buffer->secret && to > from)
+    if (buffer->secret && buffer->data != NULL && to > from)
         explicit_bzero(buffer->data + from, to - from);
 }
 

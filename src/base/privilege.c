@@ -12,11 +12,16 @@
  * the kernel to say, later. */
 static bool is_mapped(const char *map, id_t id)
 {
-    unsigned long long first, outside, count;
+    char line[128]; /* "FIRST OUTSIDE COUNT" */
     FILE *ranges = fopen(map, "re");
     bool mapped = ranges == NULL;
-    while (!mapped && fscanf(ranges, "%llu %llu %llu", &first, &outside, &count) == 3)
+    while (!mapped && fgets(line, sizeof line, ranges) != NULL) {
+        char *rest;
+        unsigned long long first = strtoull(line, &rest, 10);
+        (void)strtoull(rest, &rest, 10);
+        unsigned long long count = strtoull(rest, &rest, 10);
         mapped = id >= first && id - first < count;
+    }
     if (ranges != NULL)
         fclose(ranges);
     return mapped;

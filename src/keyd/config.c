@@ -63,7 +63,8 @@ static bool check_provider(struct load *load, const struct conf_section *section
     if (backend == NULL || strncmp(backend, PROVIDER_PREFIX, length) != 0)
         return true;
     for (size_t i = 0; i < config->provider_count; i++)
-        if (strcmp(config->providers[i].name, backend + length) == 0)
+        if (config->providers[i].name != NULL && /* else memory was short, and that is the error */
+            strcmp(config->providers[i].name, backend + length) == 0)
             return true;
     return conf_refuse(section, value_of(section, "backend").line, load->error,
                        "there is no provider '%s'", backend + length);

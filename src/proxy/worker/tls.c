@@ -35,8 +35,7 @@ static bool wildcard_for(const char *name, char wildcard[SERVER_NAME_MAX + 1])
     const char *dot = strchr(name, '.');
     if (dot == NULL || dot == name || strlen(dot) + 1 > SERVER_NAME_MAX)
         return false;
-    wildcard[0] = '*';
-    strcpy(wildcard + 1, dot);
+    snprintf(wildcard, SERVER_NAME_MAX + 1, "*%s", dot);
     return true;
 }
 
