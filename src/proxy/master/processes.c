@@ -147,7 +147,7 @@ static void set_signals(void)
 void child_begin(const struct config *config, const char *title)
 {
     set_signals();
-    title_set(title);
+    title_set("%s", title);
     log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
 }
 
