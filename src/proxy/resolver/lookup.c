@@ -98,6 +98,12 @@ static void close_channel(struct lookup *lookup)
     lookup->channel = NULL;
 }
 
+void lookup_release(struct lookup *lookup)
+{
+    lookup->under_way = false; /* answered() is called once more */
+    close_channel(lookup);
+}
+
 /* A new channel each time, which reads the system's settings as they are by now. */
 static void begin(struct lookup *lookup, uint64_t now)
 {

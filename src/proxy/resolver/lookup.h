@@ -32,6 +32,7 @@ struct lookup {
 
 /* The text stays the caller's. */
 void lookup_init(struct lookup *lookup, const char *host, uint16_t port);
+void lookup_release(struct lookup *lookup);
 /* Begins a look that is due, and gives up what c-ares has waited for too long. */
 void lookup_tick(struct lookup *lookup, uint64_t now);
 /* What it waits for, into `polls` (LOOKUP_SOCKETS of them); returns how many. */

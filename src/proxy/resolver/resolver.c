@@ -80,6 +80,8 @@ static bool run(struct resolver *resolver)
     if (resolver->lookups == NULL || resolver->polls == NULL ||
         ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
         log_error("resolver: out of memory");
+        free(resolver->lookups);
+        free(resolver->polls);
         return false;
     }
     for (size_t i = 0; i < config->backend_count; i++)
@@ -88,6 +90,11 @@ static bool run(struct resolver *resolver)
     uint64_t now = clock_now(), deadline;
     while (tick(resolver, now, &deadline) && wait_for_answers(resolver, deadline, now))
         now = clock_now();
+    for (size_t i = 0; i < config->backend_count; i++)
+        lookup_release(&resolver->lookups[i]);
+    free(resolver->lookups);
+    free(resolver->polls);
+    ares_library_cleanup();
     return true;
 }
 
