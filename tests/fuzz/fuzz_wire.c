@@ -153,8 +153,10 @@ static bool take_frames(struct wire_decoder *decoder)
         bool more;
         if (wire_decoder_next(decoder, &frame, &more) != IMMURE_OK)
             return false;
-        if (more)
+        if (more) {
+            wire_decoder_rest(decoder);
             return true;
+        }
         parse(&frame);
     }
 }
