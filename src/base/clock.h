@@ -10,6 +10,8 @@
 
 /* CLOCK_MONOTONIC */
 uint64_t clock_now(void);
+/* CLOCK_THREAD_CPUTIME_ID: what this thread has had of the processor */
+uint64_t clock_thread(void);
 /* CLOCK_REALTIME: for logs and certificates */
 uint64_t clock_wall(void);
 /* Milliseconds until `deadline` for poll and epoll_wait, rounded up; -1 if it is UINT64_MAX. */

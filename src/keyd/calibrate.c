@@ -1,7 +1,6 @@
 #include "keyd/calibrate.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,9 +12,7 @@
 /* A device is waited for; everything else computes. */
 static uint64_t now_for(const struct backend *backend)
 {
-    struct timespec time;
-    clock_gettime(backend->waits ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+    return backend->waits ? clock_now() : clock_thread();
 }
 
 /* 0: it failed. */

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -442,10 +441,8 @@ static void forgive(struct server *server, uint64_t ns)
  * that are to greet. Time in which this thread has worked is no such time. */
 static void forgive_standstill(struct server *server, uint64_t due)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     uint64_t before = server->worked;
-    server->worked = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+    server->worked = clock_thread();
     uint64_t late = server->now > due ? server->now - due : 0;
     uint64_t worked = server->worked - before;
     if (late > worked + HEARTBEAT)

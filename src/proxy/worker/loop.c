@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -321,16 +320,9 @@ static void run_timers(struct loop *loop)
             ;
 }
 
-static uint64_t cpu_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
-}
-
 void loop_run(struct loop *loop)
 {
-    uint64_t cpu_before = cpu_now();
+    uint64_t cpu_before = clock_thread();
     while (!loop->stopped) {
         int count = collect(loop);
         uint64_t begun = loop->now;
@@ -341,7 +333,7 @@ void loop_run(struct loop *loop)
         loop->flush(loop->owner);
         run_timers(loop);
         loop->end_turn(loop->owner);
-        uint64_t took = clock_now() - begun, cpu = cpu_now();
+        uint64_t took = clock_now() - begun, cpu = clock_thread();
         histogram_record(loop->turns, took);
         histogram_record(loop->turns_cpu, cpu - cpu_before);
         cpu_before = cpu;

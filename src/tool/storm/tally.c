@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -50,13 +49,6 @@ void tally_subtract(struct tally *from, const struct tally *earlier)
     subtract_histogram(&from->probe_lateness, &earlier->probe_lateness);
 }
 
-static uint64_t thread_cpu(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
-}
-
 /* Documentation/scheduler/sched-stats.rst: ns on the core, ns waiting for one, time slices. */
 static uint64_t thread_waited(void)
 {
@@ -77,10 +69,10 @@ void cpu_watch_step(struct cpu_watch *watch, const struct timetable *timetable, 
         return;
     if (watch->began == 0) {
         watch->began = now;
-        watch->cpu = thread_cpu();
+        watch->cpu = clock_thread();
         watch->waited = thread_waited();
     } else if (now >= timetable->end) {
-        counter_add(&tally->cpu, thread_cpu() - watch->cpu);
+        counter_add(&tally->cpu, clock_thread() - watch->cpu);
         counter_add(&tally->waited, thread_waited() - watch->waited);
         counter_add(&tally->measured, now - watch->began);
         watch->done = true;
