@@ -157,12 +157,12 @@ static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, u
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     pair->other = ends[1];
     watch_init(&pair->watch, on_ready);
-    watch_open(&pair->watch, ends[0], WATCH_ESTABLISHED);
+    watch_open(&pair->watch, ends[0], WATCH_LEVEL);
 }
 
 static void pair_close(struct pair *pair)
 {
-    watch_close(&pair->watch);
+    watch_close(&run.loop, &pair->watch);
     close(pair->other);
 }
 
@@ -180,7 +180,8 @@ static void test_events_come_before_steps(void **state)
     pair_close(&pair);
 }
 
-/* Nobody wants the event: it is not delivered, and does not make the loop spin either. */
+/* Nobody wants the event: it is not delivered. It may be that of a connection that is about to end,
+ * so it is switched off only when it is told again; the loop does not spin. */
 static void test_unwanted_events_are_switched_off_when_they_come(void **state)
 {
     (void)state;
@@ -190,10 +191,10 @@ static void test_unwanted_events_are_switched_off_when_they_come(void **state)
     watch_want(&run.loop, &pair.watch, 0);
     assert_int_equal(pair.watch.registered, EPOLLIN); /* lazily */
     assert_int_equal(write(pair.other, "E", 1), 1);
-    run.turns_left = 2;
+    run.turns_left = 3;
     run.deadline = clock_now() + 20 * NS_PER_MS;
     loop_run(&run.loop);
-    assert_string_equal(run.order, "F|F|");
+    assert_string_equal(run.order, "F|F|F|");
     assert_int_equal(pair.watch.registered, 0);
     assert_true(clock_now() >= run.deadline);
 
@@ -201,7 +202,7 @@ static void test_unwanted_events_are_switched_off_when_they_come(void **state)
     run.loop.stopped = false;
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     loop_run(&run.loop);
-    assert_string_equal(run.order, "F|F|EF|");
+    assert_string_equal(run.order, "F|F|F|EF|");
     pair_close(&pair);
 }
 
@@ -210,7 +211,7 @@ static struct pair *victim;
 static void close_victim(struct watch *watch, uint32_t events)
 {
     ready(watch, events);
-    watch_close(&victim->watch);
+    watch_close(&run.loop, &victim->watch);
 }
 
 /* An event in the same batch for what an event before it has closed. */
@@ -358,6 +359,7 @@ static void test_established_are_served_between_steps(void **state)
     struct busy handshakes[2];
     pair_open(&pair, ready);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_between_steps(&run.loop, &pair.watch);
     for (int i = 0; i < 2; i++) {
         busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
         step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
@@ -368,13 +370,78 @@ static void test_established_are_served_between_steps(void **state)
     pair_close(&pair);
 }
 
+/* Which costs system calls, so only those that have asked for it. */
+static void test_others_wait_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    run.turns_left = 2;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "12F|EF|");
+    pair_close(&pair);
+}
+
+/* What was told between steps and not served is told again, and what is not wanted is not told. */
+static void test_nothing_told_between_steps_is_lost(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_between_steps(&run.loop, &pair.watch);
+    watch_between_steps(&run.loop, &pair.watch); /* once is enough */
+    assert_int_equal(run.loop.between_count, 1);
+    watch_want(&run.loop, &pair.watch, 0);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "12F|");
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "12F|EF|");
+    pair_close(&pair);
+    assert_int_equal(run.loop.between_count, 0);
+}
+
+/* Turns that were long are measured by the clock of the CPU: a step that sleeps is not in it. */
+static void sleep_step(struct step *step)
+{
+    (void)step;
+    usleep(5000);
+}
+
+static void test_long_turns_count_with_their_cpu_time(void **state)
+{
+    (void)state;
+    struct step step;
+    step_init(&step, sleep_step);
+    step_queue(&run.loop, STEP_BEGIN, &step);
+    loop_run(&run.loop);
+    assert_true(histogram_quantile(&run.turns, 1.0) >= 5 * NS_PER_MS);
+    assert_true(histogram_quantile(&run.turns_cpu, 1.0) < 3 * NS_PER_MS);
+}
+
 /* Of a descriptor that is edge-triggered, what is not read is not told again. */
 static void test_handshakes_are_told_once(void **state)
 {
     (void)state;
     struct pair pair;
     pair_open(&pair, ready);
-    pair.watch.class = WATCH_HANDSHAKE;
+    pair.watch.trigger = WATCH_EDGE;
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     assert_int_equal(write(pair.other, "EE", 2), 2);
     run.turns_left = 2;
@@ -383,7 +450,7 @@ static void test_handshakes_are_told_once(void **state)
     assert_string_equal(run.order, "EF|F|");
 
     /* established, it is */
-    watch_move(&run.loop, &pair.watch, WATCH_ESTABLISHED);
+    watch_level(&pair.watch);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     run.turns_left = 1;
     run.loop.stopped = false;
@@ -432,6 +499,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_behind_make_no_long_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_told_between_steps_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
     };

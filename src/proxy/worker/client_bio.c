@@ -23,8 +23,8 @@ static ssize_t receive(struct connection *connection, void *bytes, size_t size)
     size_t most = size + (room != NULL ? CLIENT_AHEAD : 0);
     input->ended = length == 0;
     /* That a FIN has come is told once: then it must be read, too. */
-    input->dry =
-        must_try_again(length) || (length >= 0 && (size_t)length < most && !input->hung_up);
+    input->dry = (length < 0 && errno == EAGAIN) ||
+                 (length >= 0 && (size_t)length < most && !input->hung_up);
     if (length > (ssize_t)size) {
         buffer_commit(&input->ahead, (size_t)length - size);
         length = (ssize_t)size;
@@ -70,16 +70,17 @@ static int client_read(BIO *bio, char *bytes, int size)
     return (int)length;
 }
 
-static bool more_follows(const SSL *ssl)
+static bool more_follows(const struct connection *connection)
 {
-    return (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0 ||
+    const SSL *ssl = connection->ssl;
+    return connection->more_down || (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0 ||
            (SSL_get_state(ssl) == TLS_ST_SW_SESSION_TICKET && SSL_version(ssl) == TLS1_3_VERSION);
 }
 
 static int client_write(BIO *bio, const char *bytes, int length)
 {
     const struct connection *connection = BIO_get_data(bio);
-    int flags = MSG_NOSIGNAL | (more_follows(connection->ssl) ? MSG_MORE : 0);
+    int flags = MSG_NOSIGNAL | (more_follows(connection) ? MSG_MORE : 0);
     ssize_t sent = send(connection->client.descriptor, bytes, (size_t)length, flags);
     BIO_clear_retry_flags(bio);
     if (must_try_again(sent))
@@ -155,7 +156,7 @@ void client_bio_enter(struct connection *connection)
     }
     input->bytes_left = CLIENT_BYTES_A_STEP;
     input->records = 0;
-    input->dry = input->stopped = false;
+    input->stopped = false;
 }
 
 bool client_bio_leave(struct connection *connection)

@@ -8,8 +8,8 @@
  *
  * From libssl: what is not urgent waits in the kernel for what follows it, to go with it in one
  * segment. A ticket waits for the response to the request that came with the client's Finished,
- * close_notify for the FIN. They wait as send(2) says of MSG_MORE: any segment from the client
- * sends them too, and so do 200 ms.
+ * close_notify for the FIN, a record of a bulk transfer for those that are written after it. They
+ * wait as send(2) says of MSG_MORE: any segment from the client sends them too, and so do 200 ms.
  */
 #ifndef PROXY_WORKER_CLIENT_BIO_H
 #define PROXY_WORKER_CLIENT_BIO_H
@@ -39,7 +39,7 @@ struct client_input {
     unsigned records;                 /* of this step: libssl has begun to read them */
     unsigned long records_total;      /* of the connection */
     enum proxy_protocol proxy_header; /* what it begins with, in place of TLS; mostly none */
-    bool dry;         /* the socket had no more, when it was last read in this step */
+    bool dry;         /* the socket had no more when it was last read, and no event since */
     bool stopped;     /* libssl has got all that it gets in this step */
     bool hung_up;     /* the socket has a FIN, before it or behind what it has */
     bool ended;       /* the FIN was read */

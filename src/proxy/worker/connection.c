@@ -67,6 +67,7 @@ static void handshake_ready(struct connection *connection, uint32_t events)
 static void client_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = list_entry(watch, struct connection, client);
+    connection->input.dry = false;
     if (connection->state < CONNECTION_CONNECT) {
         handshake_ready(connection, events);
     } else if (connection->state == CONNECTION_RELAY) {
@@ -131,7 +132,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
                             : CONNECTION_HANDSHAKE;
 
     list_append(&thread->connections, &connection->node);
-    watch_open(&connection->client, descriptor, WATCH_HANDSHAKE);
+    watch_open(&connection->client, descriptor, WATCH_EDGE);
     watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
     timer_start(&thread->loop.timers[TIMER_HANDSHAKE], &connection->timer, thread->loop.now);
     metric_add(&thread->metrics->accepted_total, 1);
@@ -178,8 +179,8 @@ void connection_close(struct connection *connection)
         SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(connection->ssl);
     connection->ssl = NULL;
-    watch_close(&connection->client);
-    watch_close(&connection->backend);
+    watch_close(&thread->loop, &connection->client);
+    watch_close(&thread->loop, &connection->backend);
     client_bio_release(connection);
     buffer_release(&connection->up.pending);
     buffer_release(&connection->down.pending);

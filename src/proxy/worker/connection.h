@@ -64,14 +64,16 @@ struct connection {
     bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */
     struct proxy_addresses addresses;
     struct client_input input;
+    unsigned served;       /* steps of the relay, up to those that make it one that stays */
     unsigned idle_records; /* more records without data than with data: see relay.c */
     uint64_t connect_deadline;
     unsigned server; /* the next address of the backend's that is tried */
     bool backend_is_tcp;
     bool client_event, backend_event; /* something has come since the last step */
     bool more_up;                     /* the last step has left something of it */
-    bool gone; /* the client, before its handshake was over: nothing more is done for it */
-    bool fed;  /* it has waited for a fiber, and one was kept for its next step */
+    bool more_down; /* another record follows the one that is written: they go together */
+    bool gone;      /* the client, before its handshake was over: nothing more is done for it */
+    bool fed;       /* it has waited for a fiber, and one was kept for its next step */
     enum connection_end end;
 };
 

@@ -25,7 +25,7 @@ static void lose_connection(struct keylink *link, const char *why)
 {
     log_warning("connection to immured lost (%s); %zu signatures wait for the next one", why,
                 immure_client_pending(link->client));
-    watch_close(&link->connection);
+    watch_close(link->loop, &link->connection);
     immure_client_reset(link->client);
     metric_add(&link->metrics->keyd_reconnects_total, 1);
     atomic_store_explicit(&link->metrics->keyd_connected, 0, memory_order_relaxed);
@@ -67,7 +67,7 @@ static void attach(struct keylink *link, int descriptor)
         timer_start(&link->loop->timers[TIMER_RETRY], &link->retry, link->loop->now);
         return;
     }
-    watch_open(&link->connection, descriptor, WATCH_SERVICE);
+    watch_open(&link->connection, descriptor, WATCH_LEVEL);
     watch_want(link->loop, &link->connection, EPOLLIN);
     atomic_store_explicit(&link->metrics->keyd_connected, 1, memory_order_relaxed);
 }
@@ -123,7 +123,7 @@ bool keylink_open(struct keylink *link, int control, enum signing_mode mode, siz
     watch_init(&link->connection, connection_ready);
     watch_init(&link->control, control_ready);
     list_init(&link->retry.node);
-    watch_open(&link->control, control, WATCH_SERVICE);
+    watch_open(&link->control, control, WATCH_LEVEL);
     if (link->loop != NULL)
         watch_want(link->loop, &link->control, EPOLLIN);
     if (mode == SIGNING_SYNC) {
@@ -146,7 +146,7 @@ void keylink_close(struct keylink *link)
     immure_blocking_free(link->blocking);
     link->client = NULL;
     link->blocking = NULL;
-    watch_close(&link->connection);
+    watch_close(link->loop, &link->connection);
 }
 
 static void send_output(struct keylink *link)

@@ -84,7 +84,7 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
     list_init(&listener->rest.node);
     /* Accepted sockets inherit it, so no handshake pays for the call. Not for unix sockets. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    watch_open(&listener->watch, descriptor, WATCH_SERVICE);
+    watch_open(&listener->watch, descriptor, WATCH_LEVEL);
     watch_want(&thread->loop, &listener->watch, EPOLLIN);
 }
 
@@ -94,5 +94,5 @@ void listener_stop(struct listener *listener)
     timer_stop(&listener->rest);
     step_drop(&listener->step);
     /* clients come to whoever else has the socket, and nobody keeps it from the next master */
-    watch_close(&listener->watch);
+    watch_close(&listener->thread->loop, &listener->watch);
 }

@@ -10,8 +10,7 @@
 #include "base/probe.h"
 
 #define EVENTS_PER_LOOK 128
-/* Events that are told once cost little and may be many: so many looks a turn, while each is full.
- */
+/* So many looks a turn, while each is full. */
 #define LOOKS_PER_TURN 8
 /* Between handshake steps: how long established connections go without being looked at. */
 #define LOOK_INTERVAL (50 * NS_PER_US)
@@ -24,12 +23,10 @@
 #define NEXT_IN_A_ROW 8
 /* Of a turn, for timers that have expired. */
 #define TIMERS_BUDGET (200 * NS_PER_US)
-
-static void others_ready(struct watch *watch, uint32_t events)
-{
-    (void)events;
-    list_entry(watch, struct loop, others)->others_ready = true;
-}
+/* A turn is measured by the CPU's clock from this wall time on, against a reading of it that is at
+ * most so old. */
+#define CPU_MEASURED (500 * NS_PER_US)
+#define CPU_MARK_AGE (250 * NS_PER_US)
 
 bool loop_open(struct loop *loop)
 {
@@ -40,23 +37,20 @@ bool loop_open(struct loop *loop)
     loop->round = 0;
     loop->stopped = false;
     loop->now = clock_now();
-    watch_init(&loop->others, others_ready);
+    loop->cpu_mark_at = 0;
+    loop->between_count = 0;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    int others = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->epoll < 0 || others < 0) {
-        descriptor_close(&loop->epoll);
-        descriptor_close(&others);
-        return false;
-    }
-    watch_open(&loop->others, others, WATCH_ESTABLISHED);
-    watch_want(loop, &loop->others, EPOLLIN);
-    return true;
+    loop->between = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll >= 0 && loop->between >= 0)
+        return true;
+    loop_close(loop);
+    return false;
 }
 
 void loop_close(struct loop *loop)
 {
-    watch_close(&loop->others);
     descriptor_close(&loop->epoll);
+    descriptor_close(&loop->between);
 }
 
 void loop_stop(struct loop *loop)
@@ -69,46 +63,63 @@ void watch_init(struct watch *watch, void (*ready)(struct watch *watch, uint32_t
     *watch = (struct watch){.descriptor = -1, .ready = ready};
 }
 
-void watch_open(struct watch *watch, int descriptor, enum watch_class class)
+void watch_open(struct watch *watch, int descriptor, enum watch_trigger trigger)
 {
-    watch->descriptor = descriptor;
-    watch->class = class;
-    watch->registered = watch->wanted = 0;
+    *watch = (struct watch){.descriptor = descriptor, .trigger = trigger, .ready = watch->ready};
+}
+
+static void control(int set, int operation, struct watch *watch, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    if (epoll_ctl(set, operation, watch->descriptor, &event) != 0)
+        log_error("epoll_ctl(%d): errno %d", watch->descriptor, errno);
 }
 
 /* A descriptor that wants nothing must leave the set: EPOLLHUP cannot be masked and would spin. */
 static void watch_register(struct loop *loop, struct watch *watch, uint32_t events)
 {
-    uint32_t edge = watch->class == WATCH_HANDSHAKE ? EPOLLET : 0;
-    struct epoll_event event = {.events = events | edge, .data.ptr = watch};
-    int set = watch->class == WATCH_ESTABLISHED ? loop->epoll : loop->others.descriptor;
     int operation = watch->registered == 0 ? EPOLL_CTL_ADD
                     : events == 0          ? EPOLL_CTL_DEL
                                            : EPOLL_CTL_MOD;
-    if (epoll_ctl(set, operation, watch->descriptor, &event) != 0)
-        log_error("epoll_ctl(%d): errno %d", watch->descriptor, errno);
+    control(loop->epoll, operation, watch,
+            events | (watch->trigger == WATCH_EDGE ? (uint32_t)EPOLLET : 0));
     watch->registered = events;
+    watch->changed = false;
 }
 
-void watch_move(struct loop *loop, struct watch *watch, enum watch_class class)
+void watch_level(struct watch *watch)
 {
-    if (watch->registered != 0)
-        watch_register(loop, watch, 0);
+    watch->changed = watch->registered != 0 && watch->trigger != WATCH_LEVEL;
+    watch->trigger = WATCH_LEVEL;
     watch->wanted = 0;
-    watch->class = class;
+}
+
+/* Edge-triggered, for all that may ever be wanted: so it is never changed, and what has been told
+ * there costs nothing more. */
+void watch_between_steps(struct loop *loop, struct watch *watch)
+{
+    if (watch->between)
+        return;
+    watch->between = true;
+    loop->between_count++;
+    control(loop->between, EPOLL_CTL_ADD, watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 void watch_want(struct loop *loop, struct watch *watch, uint32_t events)
 {
     watch->wanted = events;
-    if (events & ~watch->registered)
+    watch->unwanted = false;
+    if ((events & ~watch->registered) || (watch->changed && events != 0))
         watch_register(loop, watch, events);
 }
 
-void watch_close(struct watch *watch)
+void watch_close(struct loop *loop, struct watch *watch)
 {
-    descriptor_close(&watch->descriptor); /* leaves the epoll set by itself */
+    descriptor_close(&watch->descriptor); /* leaves the epoll sets by itself */
     watch->registered = watch->wanted = 0;
+    if (watch->between)
+        loop->between_count--;
+    watch->between = false;
 }
 
 void step_init(struct step *step, void (*run)(struct step *step))
@@ -226,24 +237,28 @@ static void tell(struct epoll_event *events, int count)
     }
 }
 
-/* After all have been told: of those that had an event too many, many are closed by then. What is
- * edge-triggered comes once and may stay. */
+/* After all have been told: of those that had an event too many, many are closed by then, and many
+ * at the next look, so the first such event changes nothing. What is edge-triggered comes once and
+ * may stay. */
 static void shrink(struct loop *loop, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
-        if (events[i].events != 0 && watch->descriptor >= 0 && watch->class != WATCH_HANDSHAKE &&
-            watch->registered != watch->wanted)
+        if (events[i].events == 0 || watch->descriptor < 0 || watch->trigger != WATCH_LEVEL ||
+            watch->registered == watch->wanted)
+            continue;
+        if (watch->unwanted)
             watch_register(loop, watch, watch->wanted);
+        watch->unwanted = true;
     }
 }
 
 /* Returns how many events there were. */
-static int look(struct loop *loop, int set, int timeout)
+static int look(struct loop *loop, int timeout)
 {
     struct epoll_event events[EVENTS_PER_LOOK];
-    int count = epoll_wait(set, events, EVENTS_PER_LOOK, timeout);
-    loop->now = clock_now();
+    int count = epoll_wait(loop->epoll, events, EVENTS_PER_LOOK, timeout);
+    loop->now = loop->looked_at = clock_now();
     tell(events, count);
     shrink(loop, events, count);
     return count;
@@ -256,23 +271,7 @@ static int collect(struct loop *loop)
         uint64_t next = timer_queue_next(&loop->timers[i]);
         deadline = next < deadline ? next : deadline;
     }
-    int timeout = steps_waiting(loop) ? 0 : clock_poll_timeout(deadline, clock_now());
-    int count = look(loop, loop->epoll, timeout);
-    loop->looked_at = loop->now;
-    return count;
-}
-
-static int collect_others(struct loop *loop)
-{
-    int count, total = 0, looks = 0;
-    if (!loop->others_ready)
-        return 0;
-    loop->others_ready = false;
-    do {
-        count = look(loop, loop->others.descriptor, 0);
-        total += count;
-    } while (count == EVENTS_PER_LOOK && ++looks < LOOKS_PER_TURN);
-    return total;
+    return look(loop, steps_waiting(loop) ? 0 : clock_poll_timeout(deadline, clock_now()));
 }
 
 static void serve_established(struct loop *loop)
@@ -289,12 +288,27 @@ static void serve_established(struct loop *loop)
     }
 }
 
+/* What had more events than one look takes is looked at again. */
+static int collect_and_serve(struct loop *loop, int count)
+{
+    int total = count;
+    serve_established(loop);
+    for (int looks = 1; count == EVENTS_PER_LOOK && looks < LOOKS_PER_TURN; looks++) {
+        count = look(loop, 0);
+        total += count;
+        serve_established(loop);
+    }
+    return total;
+}
+
 /* Established connections' time is not the handshakes'. */
 static uint64_t look_between_steps(struct loop *loop)
 {
     uint64_t begun = loop->now;
-    look(loop, loop->epoll, 0);
-    loop->looked_at = loop->now;
+    struct epoll_event events[EVENTS_PER_LOOK];
+    int count = epoll_wait(loop->between, events, EVENTS_PER_LOOK, 0);
+    loop->now = loop->looked_at = clock_now();
+    tell(events, count);
     serve_established(loop);
     return loop->now - begun;
 }
@@ -307,7 +321,8 @@ static void run_steps(struct loop *loop)
         loop->now = clock_now();
         if (loop->now >= end)
             break;
-        if (loop->established_left > 0 && loop->now - loop->looked_at >= LOOK_INTERVAL)
+        if (loop->between_count > 0 && loop->established_left > 0 &&
+            loop->now - loop->looked_at >= LOOK_INTERVAL)
             end += look_between_steps(loop);
     }
 }
@@ -320,23 +335,35 @@ static void run_timers(struct loop *loop)
             ;
 }
 
+static void begin_turn(struct loop *loop)
+{
+    loop->established_left = loop->established_budget;
+    if (loop->now - loop->cpu_mark_at < CPU_MARK_AGE)
+        return;
+    loop->cpu_mark = clock_thread();
+    loop->cpu_mark_at = loop->now;
+}
+
+static void record_turn(struct loop *loop, uint64_t took)
+{
+    uint64_t cpu = took < CPU_MEASURED ? took : clock_thread() - loop->cpu_mark;
+    histogram_record(loop->turns, took);
+    histogram_record(loop->turns_cpu, cpu < took ? cpu : took);
+}
+
 void loop_run(struct loop *loop)
 {
-    uint64_t cpu_before = clock_thread();
     while (!loop->stopped) {
         int count = collect(loop);
         uint64_t begun = loop->now;
-        loop->established_left = loop->established_budget;
-        serve_established(loop);
-        count += collect_others(loop);
+        begin_turn(loop);
+        count = collect_and_serve(loop, count);
         run_steps(loop);
         loop->flush(loop->owner);
         run_timers(loop);
         loop->end_turn(loop->owner);
-        uint64_t took = clock_now() - begun, cpu = clock_thread();
-        histogram_record(loop->turns, took);
-        histogram_record(loop->turns_cpu, cpu - cpu_before);
-        cpu_before = cpu;
+        uint64_t took = clock_now() - begun;
+        record_turn(loop, took);
         PROBE(immure_proxy, turn_end, took, count);
     }
 }

@@ -11,7 +11,8 @@
  *
  * What is left waits for the next turn, behind the others. So a turn is never longer than its
  * budgets and one step of each kind. Its time goes into two histograms: wall time, and the time
- * that the thread had the CPU.
+ * that the thread had the CPU (of turns under half a millisecond wall time too, as the clock of the
+ * CPU costs a system call; of longer ones up to a quarter of a millisecond more than it was).
  *
  * Established connections are served by deficit round robin (Shreedhar and Varghese, 1995) on the
  * time that their steps take, with a list for those that have used little lately, as FQ-CoDel
@@ -33,22 +34,22 @@
 /* Of those behind: the deepest deficit is made up in one fewer. */
 #define LOOP_ROUNDS 6
 
-/* How the loop looks at a descriptor. */
-enum watch_class {
-    /* Between steps, too. Level-triggered: what is not served yet is told again. */
-    WATCH_ESTABLISHED,
-    /* Once a turn, level-triggered. */
-    WATCH_SERVICE,
-    /* Once a turn, edge-triggered: told once, so whoever is told must read until nothing is left.
-     * Many may wait for their step, and none of them costs anything meanwhile. */
-    WATCH_HANDSHAKE
+/* How the loop looks at a descriptor, once a turn. */
+enum watch_trigger {
+    WATCH_LEVEL, /* what is not served yet is told again */
+    /* Told once, so whoever is told must read until nothing is left. Many may wait for their step,
+     * and none of them costs anything meanwhile. */
+    WATCH_EDGE
 };
 
-/* A descriptor in the loop. What is wanted grows at once, and shrinks only when an unwanted event
- * really comes, so that a handshake costs no epoll_ctl() but its first. */
+/* A descriptor in the loop. What is wanted grows at once, and shrinks only when unwanted events
+ * really come, and a second time, so that a short connection does not pay for it. */
 struct watch {
     int descriptor; /* -1: none */
-    enum watch_class class;
+    enum watch_trigger trigger;
+    bool between;  /* it is looked at between steps, too */
+    bool changed;  /* its trigger, which the kernel does not know yet */
+    bool unwanted; /* an event has come that is not wanted any more */
     uint32_t registered, wanted;
     void (*ready)(struct watch *watch, uint32_t events);
 };
@@ -84,11 +85,12 @@ enum loop_timers {
 };
 
 struct loop {
-    int epoll;           /* established connections, and the watch `others` */
-    struct watch others; /* the epoll set of all else */
-    bool others_ready;   /* it has events */
-    uint64_t now;        /* of this turn's current phase */
-    uint64_t looked_at;  /* ns: when events of established connections were collected */
+    int epoll;            /* all watches */
+    int between;          /* the epoll set of those that are looked at between steps, too */
+    size_t between_count; /* how many have ever joined it; none: it needs no look */
+    uint64_t now;         /* of this turn's current phase */
+    uint64_t looked_at;   /* ns: when events of established connections were collected */
+    uint64_t cpu_mark, cpu_mark_at; /* ns: the thread's CPU time, and when it was read */
     uint64_t established_budget, handshake_budget; /* ns of steps in a turn */
     uint64_t established_left;                     /* ns of this turn */
     unsigned served_next;                          /* since one of STEP_BEHIND was */
@@ -114,12 +116,15 @@ void loop_stop(struct loop *loop);
 
 void watch_init(struct watch *watch, void (*ready)(struct watch *watch, uint32_t events));
 /* Takes the descriptor over; the first watch_want() registers it. */
-void watch_open(struct watch *watch, int descriptor, enum watch_class class);
-/* From now on the descriptor is of another class, and nothing is wanted of it. */
-void watch_move(struct loop *loop, struct watch *watch, enum watch_class class);
+void watch_open(struct watch *watch, int descriptor, enum watch_trigger trigger);
+/* From now on it is level-triggered, and nothing is wanted of it. */
+void watch_level(struct watch *watch);
+/* From now on its events are collected between steps, too. That costs a system call, so it is for
+ * those that stay. What is not served then is told again at the next turn. */
+void watch_between_steps(struct loop *loop, struct watch *watch);
 /* Which epoll events lead to ready(); EPOLLERR and EPOLLHUP always do unless events is 0. */
 void watch_want(struct loop *loop, struct watch *watch, uint32_t events);
-void watch_close(struct watch *watch);
+void watch_close(struct loop *loop, struct watch *watch);
 
 void step_init(struct step *step, void (*run)(struct step *step));
 void step_queue(struct loop *loop, enum step_kind kind, struct step *step);

@@ -22,6 +22,10 @@
  */
 #define IDLE_RECORDS_MAX 32
 
+/* Who has been served so often is no short request and close; those are not worth two system calls
+ * more. */
+#define STEPS_TO_STAY 5
+
 /* What became of an attempt to move bytes. */
 enum moved {
     MOVED_ALL,     /* as far as there was anything */
@@ -170,6 +174,7 @@ static enum moved write_client(struct connection *connection, const uint8_t *byt
     connection->write_wants_read = false;
     while (*sent < length) {
         size_t count = 0;
+        connection->more_down = length - *sent > RECORD_SIZE;
         ERR_clear_error();
         int result = SSL_write_ex(connection->ssl, bytes + *sent, length - *sent, &count);
         if (result != 1) {
@@ -266,6 +271,16 @@ static void want_events(struct connection *connection)
                (read_backend ? EPOLLIN : 0) | (up_waits ? EPOLLOUT : 0));
 }
 
+/* A connection that stays is looked at between handshakes' steps. */
+static void look_often(struct connection *connection)
+{
+    struct loop *loop = &connection->thread->loop;
+    if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
+        watch_between_steps(loop, &connection->client);
+        watch_between_steps(loop, &connection->backend);
+    }
+}
+
 static void restart_timer(struct connection *connection)
 {
     bool half_closed = connection->up.ended || connection->down.ended;
@@ -291,6 +306,7 @@ void relay_serve(struct connection *connection)
         return;
     }
     want_events(connection);
+    look_often(connection);
     restart_timer(connection);
     if (connection->more_up && up == MOVED_ALL && !connection->read_wants_write)
         step_queue(&connection->thread->loop, STEP_BEHIND, &connection->step);
@@ -395,7 +411,7 @@ static bool open_server(struct connection *connection, const struct server_addre
         socket(server->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return false;
-    watch_open(&connection->backend, descriptor, WATCH_ESTABLISHED);
+    watch_open(&connection->backend, descriptor, WATCH_LEVEL);
     connection->backend_is_tcp = server->socket.ss_family != AF_UNIX;
     set_tcp_option(connection, TCP_NODELAY, 1);
     /* The last of the three segments that open the connection waits for what the client has sent,
@@ -409,7 +425,7 @@ static void connect_next(struct connection *connection, int cause)
 {
     const struct server_addresses *servers = servers_of(connection);
     while (connection->server < servers->count) {
-        watch_close(&connection->backend);
+        watch_close(&connection->thread->loop, &connection->backend);
         if (open_server(connection, &servers->of[connection->server++]) &&
             connect_server(connection))
             return;
@@ -442,12 +458,12 @@ void relay_connect_again(struct connection *connection)
 
 void relay_connect(struct connection *connection)
 {
-    struct loop *loop = &connection->thread->loop;
+    const struct loop *loop = &connection->thread->loop;
     connection->state = CONNECTION_CONNECT;
     connection->more_up = buffer_length(&connection->input.ahead) > 0;
     connection->connect_deadline = loop->now + connection->thread->config->connect_timeout;
     SSL_set_options(connection->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() tells it apart */
-    watch_move(loop, &connection->client, WATCH_ESTABLISHED);
+    watch_level(&connection->client);
     if (connection_backend(connection)->proxy_protocol != PROXY_PROTOCOL_NONE)
         complete_addresses(connection);
     connect_next(connection, EHOSTUNREACH);
