@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keyd/keyd.h"
+#include "keyd/process/keyd.h"
 
 #define SIGNATURE_MAX 160 /* ECDSA on P-521, DER */
 

@@ -4,8 +4,8 @@
  *
  * The supervisor holds two halves of it and opens neither: a descriptor of what is encrypted, which
  * it never maps and never reads, and the key to it, 32 random bytes in a page of secret memory.
- * Both are good for nothing but to be handed to a key process (hand_over.h). keyd/files.h says what
- * is in it.
+ * Both are good for nothing but to be handed to a key process (hand_over.h). keyd/keys/files.h says
+ * what is in it.
  */
 #ifndef DAEMON_VAULT_H
 #define DAEMON_VAULT_H

@@ -1,6 +1,6 @@
 #include <stddef.h>
 
-#include "keyd/keyd.h"
+#include "keyd/process/keyd.h"
 
 int main(int argc, char **argv)
 {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keyd/foreign.h"
-#include "keyd/policy.h"
+#include "keyd/rules/foreign.h"
+#include "keyd/rules/policy.h"
 #include "target.h"
 
 #define TLS13_LONGEST (64 + 34 + 48)         /* RFC 8446, section 4.4.3 */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/worker/proxy_protocol.h"
+#include "proxy/worker/transport/proxy_protocol.h"
 #include "target.h"
 
 static enum proxy_header_result parse(const uint8_t *bytes, size_t length,

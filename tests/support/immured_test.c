@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "keyd/files.h"
-#include "keyd/keyd.h"
+#include "keyd/keys/files.h"
+#include "keyd/process/keyd.h"
 #include "trespass.h"
 #include "wire/stats.h"
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
-#include "keyd/policy.h"
+#include "keyd/rules/policy.h"
 
 #define HEADER_SIZE 7
 

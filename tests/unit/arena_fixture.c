@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyd/arena.h"
+#include "keyd/keys/arena.h"
 
 #define ARENA_SIZE ((size_t)16 * 1024 * 1024)
 

@@ -10,8 +10,8 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/config.h"
-#include "keyd/kind.h"
+#include "keyd/process/config.h"
+#include "keyd/sign/kind.h"
 
 #include "arena_fixture.h"
 

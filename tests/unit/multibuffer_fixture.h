@@ -3,8 +3,8 @@
 #ifndef MULTIBUFFER_FIXTURE_H
 #define MULTIBUFFER_FIXTURE_H
 
-#include "keyd/backend/backend.h"
-#include "keyd/signer.h"
+#include "keyd/sign/backend.h"
+#include "keyd/sign/signer.h"
 
 #define LANES_WIDTH 8
 #define KEYS_EACH 2 /* of an algorithm */

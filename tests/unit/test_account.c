@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyd/account.h"
+#include "keyd/rules/account.h"
 
 #define KEYS 2
 #define START (100 * NS_PER_S)

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keyd/allow.h"
+#include "keyd/rules/allow.h"
 
 static bool resolve(struct allow *allow, char *user, char *group)
 {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "proxy/worker/announced.h"
+#include "proxy/worker/transport/announced.h"
 
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22, CLIENT_HELLO = 1 };
 

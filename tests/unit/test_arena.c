@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keyd/arena.h"
+#include "keyd/keys/arena.h"
 
 #define SIZE ((size_t)7 * 1024 * 1024)
 #define LARGEST (((size_t)1 << 22) - 16)

@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/decrypt.h"
+#include "keyd/sign/decrypt.h"
 
 #define MODULUS 256
 

@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
-#include "keyd/ecdhe.h"
+#include "keyd/rules/ecdhe.h"
 
 #define TIMES 50
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/regular_file.h"
-#include "keyd/files.h"
+#include "keyd/keys/files.h"
 
 #include "arena_fixture.h"
 #include "file_fixture.h"

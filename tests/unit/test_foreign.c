@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <openssl/rand.h>
 
-#include "keyd/foreign.h"
+#include "keyd/rules/foreign.h"
 #include "tls_messages.h"
 
 #define TIMES 200000

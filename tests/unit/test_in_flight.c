@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyd/in_flight.h"
+#include "keyd/sign/in_flight.h"
 
 #define JOBS 4096
 

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "conf/error.h"
 #include "conf/text.h"
-#include "keyd/config.h"
+#include "keyd/process/config.h"
 
 #include "file_fixture.h"
 

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/regular_file.h"
-#include "keyd/files.h"
-#include "keyd/keyring.h"
-#include "keyd/pem.h"
+#include "keyd/keys/files.h"
+#include "keyd/keys/keyring.h"
+#include "keyd/keys/pem.h"
 
 #include "arena_fixture.h"
 

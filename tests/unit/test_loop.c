@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "proxy/worker/loop.h"
+#include "proxy/worker/core/loop.h"
 
 #define ORDER_MAX 64
 #define MANY_BEHIND 60000

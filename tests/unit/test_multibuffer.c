@@ -14,7 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-#include "keyd/backend/multibuffer_lanes.h"
+#include "keyd/backend/multibuffer/lanes.h"
 #include "multibuffer_fixture.h"
 
 #define STACK_SEARCHED (64 * 1024)

@@ -11,7 +11,7 @@
 #include <dlfcn.h>
 
 #include "crypto_mb_stand_in.h"
-#include "keyd/backend/multibuffer_lanes.h"
+#include "keyd/backend/multibuffer/lanes.h"
 #include "multibuffer_fixture.h"
 
 static struct fixture fixture;

@@ -9,7 +9,7 @@
 
 #include "tls_messages.h"
 
-#include "keyd/policy.h"
+#include "keyd/rules/policy.h"
 
 #define SPACES 64
 #define CONTEXT 33

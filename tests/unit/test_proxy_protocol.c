@@ -1,6 +1,6 @@
 /* PROXY headers, read and written: v1, v2 and its TLVs. */
-#include "proxy/worker/proxy_protocol.h"
-#include "proxy/worker/server_name.h"
+#include "proxy/worker/route/server_name.h"
+#include "proxy/worker/transport/proxy_protocol.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

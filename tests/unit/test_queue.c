@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "keyd/queue.h"
+#include "keyd/sign/queue.h"
 
 #define ACCOUNTS 3
 #define SESSIONS 2 /* of each account */

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "keyd/rate.h"
+#include "keyd/rules/rate.h"
 
 #define START (100 * NS_PER_S)
 

@@ -12,7 +12,7 @@
 #include <semaphore.h>
 
 #include "base/clock.h"
-#include "keyd/scheduler.h"
+#include "keyd/sign/scheduler.h"
 
 #include "arena_fixture.h"
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "proxy/worker/session_cache.h"
+#include "proxy/worker/route/session_cache.h"
 
 #define WAYS 8 /* entries of a set; the least that a cache has */
 

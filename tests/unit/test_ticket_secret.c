@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/regular_file.h"
-#include "keyd/files.h"
-#include "keyd/tickets.h"
+#include "keyd/front/tickets.h"
+#include "keyd/keys/files.h"
 
 #include "arena_fixture.h"
 #include "file_fixture.h"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/worker/timer.h"
+#include "proxy/worker/core/timer.h"
 
 static struct timer timers[3];
 static struct timer_queue queue;

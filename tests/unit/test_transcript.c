@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keyd/transcript.h"
+#include "keyd/rules/transcript.h"
 #include "tls_messages.h"
 
 static const unsigned groups[] = {23, 24, 25, 29, 30};

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "keyd/ecdhe.h"
+#include "keyd/rules/ecdhe.h"
 
 struct message {
     uint8_t bytes[4096];

@@ -2,8 +2,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "keyd/backend/backend.h"
-#include "keyd/contexts.h"
+#include "keyd/sign/backend.h"
+#include "keyd/sign/contexts.h"
 #include "wire/stats.h"
 
 #define WIDTH 8

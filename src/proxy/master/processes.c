@@ -15,7 +15,7 @@
 #include "proxy/config/address.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/title.h"
-#include "proxy/worker/worker.h"
+#include "proxy/worker/core/worker.h"
 
 /* ---- immured ---- */
 

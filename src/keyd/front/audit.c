@@ -1,0 +1,203 @@
+#include "keyd/front/audit.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/log.h"
+#include "immure/scheme.h"
+
+#define REPORT_PAUSE NS_PER_S
+
+/* Lines of one kind that one account may cause, and those that all may: these fit into half of a
+ * pipe. */
+static const struct rate of_account = {.interval = NS_PER_S / 10, .burst = 2 * NS_PER_S};
+static const struct rate of_all = {.interval = NS_PER_S / 100, .burst = NS_PER_S};
+
+#define SHA256_SIZE 32
+
+/* A pipe takes a line of at most this many bytes whole or not at all. */
+struct audit_line {
+    char bytes[PIPE_BUF];
+    FILE *out;
+};
+
+void audit_init(struct audit *audit, bool all)
+{
+    *audit = (struct audit){.all = all, .report_at = UINT64_MAX};
+    list_init(&audit->untold);
+}
+
+/* A line was not written. */
+static void count_line(struct audit *audit, struct account *account, enum account_line kind,
+                       uint64_t now)
+{
+    account->lines[kind].more++;
+    if (list_linked(&account->untold_node))
+        return;
+    if (list_empty(&audit->untold))
+        audit->report_at = now + REPORT_PAUSE;
+    list_append(&audit->untold, &account->untold_node);
+}
+
+bool audit_admits(struct audit *audit, struct account *account, enum account_line kind,
+                  uint64_t now)
+{
+    uint64_t *bucket = &account->lines[kind].bucket;
+    bool kept_back = kind == ACCOUNT_LINE_ALARM; /* there is room for it whatever others do */
+    if (kind == ACCOUNT_LINE_SIGNED)
+        return true;
+    if (!rate_admits(&of_account, *bucket, 1, now) ||
+        (!kept_back && !rate_admits(&of_all, audit->lines, 1, now))) {
+        count_line(audit, account, kind, now);
+        return false;
+    }
+    account_take(account, &of_account, bucket, 1, now);
+    if (!kept_back)
+        rate_take(&of_all, &audit->lines, 1, now);
+    return true;
+}
+
+static bool line_begin(struct audit_line *line, const char *what)
+{
+    char time[LOG_TIME_SIZE];
+    line->out = fmemopen(line->bytes, sizeof line->bytes, "w");
+    if (line->out == NULL)
+        return false;
+    log_time(time);
+    fprintf(line->out, "{\"time\":\"%s\",\"program\":\"immured\",\"pid\":%d,\"audit\":\"%s\"", time,
+            (int)getpid(), what);
+    return true;
+}
+
+static void line_put_text(struct audit_line *line, const char *name, const char *text)
+{
+    fprintf(line->out, ",\"%s\":", name);
+    if (text == NULL) {
+        fputs("null", line->out);
+        return;
+    }
+    fputc('"', line->out);
+    escape_write(line->out, ESCAPE_JSON, text);
+    fputc('"', line->out);
+}
+
+static void line_put_hex(struct audit_line *line, const char *name, const uint8_t *bytes,
+                         size_t length)
+{
+    if (bytes == NULL)
+        return;
+    fprintf(line->out, ",\"%s\":\"", name);
+    for (size_t i = 0; i < length; i++)
+        fprintf(line->out, "%02x", bytes[i]);
+    fputc('"', line->out);
+}
+
+static void line_put_request(struct audit_line *line, const struct peer *peer,
+                             const struct key *key, const uint8_t *key_id, uint16_t scheme)
+{
+    fprintf(line->out, ",\"peer_pid\":%d,\"peer_uid\":%u", (int)peer->pid, (unsigned)peer->uid);
+    line_put_text(line, "key", key != NULL ? key->name : NULL);
+    line_put_hex(line, "key_id", key != NULL ? key->id : key_id, WIRE_KEY_ID_SIZE);
+    const struct wire_scheme *known = wire_scheme_find(scheme);
+    char number[8];
+    snprintf(number, sizeof number, "0x%04x", scheme);
+    line_put_text(line, "scheme", scheme == 0 ? NULL : known != NULL ? known->name : number);
+}
+
+/* Ends the line and writes it, or not; false: there was no room. */
+static bool line_write(struct audit_line *line)
+{
+    fputs("}\n", line->out);
+    long length = ftell(line->out);
+    return fclose(line->out) == 0 && length > 0 && log_put_line(line->bytes, (size_t)length);
+}
+
+static void line_end(struct audit *audit, struct audit_line *line, struct account *account,
+                     enum account_line kind, uint64_t now)
+{
+    if (!line_write(line))
+        count_line(audit, account, kind, now);
+}
+
+uint64_t audit_deadline(const struct audit *audit)
+{
+    return audit->report_at;
+}
+
+static bool report_line(const struct account *account, enum account_line kind)
+{
+    static const char *const kinds[ACCOUNT_LINES] = {[ACCOUNT_LINE_REFUSED] = "refused",
+                                                     [ACCOUNT_LINE_ALARM] = "alarm",
+                                                     [ACCOUNT_LINE_SIGNED] = "signed",
+                                                     [ACCOUNT_LINE_SESSION] = "session"};
+    struct audit_line line;
+    if (!line_begin(&line, kinds[kind]))
+        return false;
+    if (account->id == ACCOUNT_SHARED)
+        fputs(",\"peer_uid\":null", line.out);
+    else
+        fprintf(line.out, ",\"peer_uid\":%" PRIu64, account->id);
+    fprintf(line.out, ",\"more\":%" PRIu64, account->lines[kind].more);
+    return line_write(&line);
+}
+
+/* Whether all is told. */
+static bool report_account(struct audit *audit, struct account *account, uint64_t now)
+{
+    bool told = true;
+    for (size_t kind = 0; kind < ACCOUNT_LINES; kind++) {
+        bool due = account->lines[kind].more > 0;
+        bool may = kind == ACCOUNT_LINE_ALARM || rate_admits(&of_all, audit->lines, 1, now);
+        if (due && may && report_line(account, kind)) {
+            account->lines[kind].more = 0;
+            rate_take(&of_all, &audit->lines, 1, now);
+        }
+        told &= account->lines[kind].more == 0;
+    }
+    return told;
+}
+
+void audit_report(struct audit *audit, uint64_t now)
+{
+    if (now < audit->report_at)
+        return;
+    list_for_each(node, &audit->untold)
+    {
+        if (report_account(audit, list_entry(node, struct account, untold_node), now))
+            list_remove(node);
+    }
+    audit->report_at = list_empty(&audit->untold) ? UINT64_MAX : now + REPORT_PAUSE;
+}
+
+void audit_refused(struct audit *audit, struct account *account, const struct peer *peer,
+                   const struct audit_request *request, enum immure_error error, const char *reason,
+                   uint64_t now)
+{
+    struct audit_line line;
+    enum account_line kind = request->alarm ? ACCOUNT_LINE_ALARM : ACCOUNT_LINE_REFUSED;
+    if (!audit_admits(audit, account, kind, now) ||
+        !line_begin(&line, request->alarm ? "alarm" : "refused"))
+        return;
+    line_put_request(&line, peer, request->key, request->key_id, request->scheme);
+    fprintf(line.out, ",\"error\":%d", (int)error);
+    line_put_text(&line, "reason", reason != NULL ? reason : immure_error_text(error));
+    line_end(audit, &line, account, kind, now);
+}
+
+void audit_signed(struct audit *audit, struct account *account, const struct peer *peer,
+                  const struct job *job, uint64_t now)
+{
+    struct audit_line line;
+    uint8_t digest[SHA256_SIZE];
+    if (!audit->all || !line_begin(&line, job->operation == JOB_SIGN ? "signed" : "decrypted"))
+        return;
+    bool hashed = EVP_Digest(job->message, job->message_length, digest, NULL, EVP_sha256(), NULL);
+    line_put_request(&line, peer, job->key, NULL, job->scheme != NULL ? job->scheme->code : 0);
+    line_put_hex(&line, "message_sha256", hashed ? digest : NULL, sizeof digest);
+    line_end(audit, &line, account, ACCOUNT_LINE_SIGNED, now);
+}

@@ -1,0 +1,406 @@
+#include "keyd/front/dispatch.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/probe.h"
+#include "wire/message.h"
+#include "wire/stats.h"
+
+static enum immure_error handle_hello(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_hello hello;
+    enum immure_error error = wire_get_hello(frame, &hello);
+    if (error != IMMURE_OK || hello.lowest > hello.highest)
+        return IMMURE_E_MALFORMED;
+    if (hello.lowest > WIRE_VERSION || hello.highest < WIRE_VERSION)
+        return IMMURE_E_VERSION;
+    struct wire_welcome welcome = {
+        .version = WIRE_VERSION,
+        .in_flight = WIRE_IN_FLIGHT_MAX,
+        .started = (uint32_t)(session->server->started_wall / NS_PER_S),
+    };
+    session_greeted(session);
+    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    return IMMURE_OK;
+}
+
+#define KEYS_AT_ONCE 1024 /* more never fit into a frame */
+
+static enum immure_error handle_list(struct session *session, const struct wire_frame *frame)
+{
+    const struct keyring *keyring = session->server->keyring;
+    struct wire_list list;
+    enum immure_error error = wire_get_list(frame, &list);
+    if (error != IMMURE_OK)
+        return IMMURE_E_MALFORMED;
+    struct wire_key keys[KEYS_AT_ONCE];
+    uint32_t visible = 0; /* positions count the keys that this client may use */
+    size_t count = 0, put;
+    for (size_t i = 0; i < keyring->count; i++) {
+        const struct key *key = keyring->keys[i];
+        if (!server_allows(session->server, &session->peer, key))
+            continue;
+        if (visible++ < list.first || count == KEYS_AT_ONCE)
+            continue;
+        struct wire_key *row = &keys[count++];
+        *row = (struct wire_key){.id = key->id,
+                                 .name = key->name,
+                                 .name_length = strlen(key->name),
+                                 .spki = key->spki,
+                                 .spki_length = key->spki_length,
+                                 .backend = key->kind->single->number,
+                                 .scheme_count = key->scheme_count};
+        memcpy(row->schemes, key->schemes, sizeof row->schemes);
+        if (key->kind->batch != NULL) {
+            row->lanes_backend = key->kind->batch->number;
+            row->lanes_from = (uint8_t)key->kind->threshold;
+            row->lanes = (uint8_t)key->kind->width;
+        }
+    }
+    if (list.first > visible)
+        return IMMURE_E_MALFORMED;
+    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
+                                           visible, &put));
+    return IMMURE_OK;
+}
+
+/* A SIGN, or a DECRYPT whose ciphertext is the message. */
+struct request {
+    uint64_t id;
+    enum job_operation operation;
+    const uint8_t *key_id;
+    uint16_t scheme;         /* SIGN */
+    uint16_t client_version; /* DECRYPT */
+    uint32_t time_left;
+    const uint8_t *message;
+    size_t message_length;
+};
+
+static enum immure_error check_decrypt(const struct key *key, const struct request *request,
+                                       struct policy_refusal *refusal)
+{
+    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->message_length,
+                                    request->client_version);
+    return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+}
+
+static enum immure_error check_sign(struct server *server, const struct key *key,
+                                    const struct request *request, struct policy_refusal *refusal,
+                                    char text[WIRE_ERROR_TEXT_MAX])
+{
+    if (!key_can_sign(key, request->scheme)) {
+        snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
+                 request->scheme, immure_scheme_name(request->scheme));
+        refusal->reason = text;
+        return IMMURE_E_SCHEME;
+    }
+    const struct policy_request asked = {.policy = key->policy,
+                                         .every_group = key->every_group,
+                                         .spki = key->spki,
+                                         .spki_length = key->spki_length,
+                                         .curve = key->group,
+                                         .scheme = wire_scheme_find(request->scheme),
+                                         .message = request->message,
+                                         .length = request->message_length};
+    *refusal = policy_check(&asked, &server->ecdhe);
+    return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
+}
+
+/* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
+ * literal, or in `text`, or NULL where the error says it all. */
+static enum immure_error check(struct session *session, const struct key *key, bool may,
+                               const struct request *request, struct policy_refusal *refusal,
+                               char text[WIRE_ERROR_TEXT_MAX])
+{
+    if (key == NULL)
+        return IMMURE_E_UNKNOWN_KEY;
+    if (may)
+        return request->operation == JOB_DECRYPT
+                   ? check_decrypt(key, request, refusal)
+                   : check_sign(session->server, key, request, refusal, text);
+    snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
+             (unsigned)session->peer.uid, key->name);
+    refusal->reason = text;
+    return IMMURE_E_PEER;
+}
+
+/* Says why not, to the client and in the audit. A key that is not for the client is named in the
+ * audit only. */
+static void refuse(struct session *session, const struct key *key, const struct request *request,
+                   enum immure_error error, const struct policy_refusal *refusal)
+{
+    struct server *server = session->server;
+    const struct audit_request asked = {
+        .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
+    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason,
+                  server->now);
+    ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
+    session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
+}
+
+/* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
+ * the client's rate whether it is refused here or not; what is refused for want of room is not, and
+ * so the one that may go on is charged later. */
+static const struct key *key_for(struct session *session, const struct request *request)
+{
+    struct server *server = session->server;
+    const struct rate *all = &server->config->rate;
+    const struct key *key = keyring_find(server->keyring, request->key_id);
+    bool may = key != NULL && server_allows(server, &session->peer, key);
+    char text[WIRE_ERROR_TEXT_MAX];
+    struct policy_refusal refusal = {.reason = NULL};
+    if (!account_may_ask(session->account, all, may ? key : NULL, server->now)) {
+        refusal.reason = "the client asks more often than its rate allows";
+        refuse(session, key, request, IMMURE_E_BUSY, &refusal);
+        return NULL;
+    }
+    enum immure_error error = check(session, key, may, request, &refusal, text);
+    if (error == IMMURE_OK)
+        return key;
+    account_charge(session->account, all, may ? key : NULL, server->keyring->count, server->now);
+    refuse(session, key, request, error, &refusal);
+    return NULL;
+}
+
+static struct job *make_job(const struct key *key, const struct request *request)
+{
+    const struct wire_scheme *scheme =
+        request->operation == JOB_SIGN ? wire_scheme_find(request->scheme) : NULL;
+    struct job *job = job_new(key, scheme, request->message, request->message_length);
+    if (job == NULL)
+        return NULL;
+    job->id = request->id;
+    job->client_version = request->client_version;
+    return job;
+}
+
+/* Whether there is room for the job, which then waits. */
+static bool submit(struct session *session, const struct key *key, const struct request *request)
+{
+    struct server *server = session->server;
+    struct job *job = make_job(key, request);
+    if (job == NULL)
+        return false;
+    if (request->time_left != 0)
+        job->deadline = server->now + request->time_left * NS_PER_US;
+    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->now)) {
+        job_free(job);
+        return false;
+    }
+    session_add_job(session, job);
+    return true;
+}
+
+static enum immure_error handle_request(struct session *session, const struct request *request)
+{
+    struct server *server = session->server;
+    if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
+        return IMMURE_E_MALFORMED;
+    const struct key *key = key_for(session, request);
+    if (key == NULL)
+        return IMMURE_OK;
+    const char *reason = "too much waits to be signed";
+    if (session->in_flight >= WIRE_IN_FLIGHT_MAX)
+        reason = "too many requests of this client are in flight";
+    else if (!session_has_room(session, job_cost(key, request->message_length)))
+        reason = "the requests and unread replies of this client take too much memory";
+    else if (submit(session, key, request)) {
+        account_charge(session->account, &server->config->rate, key, server->keyring->count,
+                       server->now);
+        return IMMURE_OK;
+    }
+    server->stats.busy++;
+    session_error(session, request->id, IMMURE_E_BUSY, reason);
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_sign sign;
+    enum immure_error error = wire_get_sign(frame, &sign);
+    if (error != IMMURE_OK)
+        return error;
+    session->server->stats.sign_requests++;
+    PROBE(immured, request_received, session, frame->id, sign.scheme);
+    const struct request request = {.id = frame->id,
+                                    .operation = JOB_SIGN,
+                                    .key_id = sign.key_id,
+                                    .scheme = sign.scheme,
+                                    .time_left = sign.time_left,
+                                    .message = sign.message,
+                                    .message_length = sign.message_length};
+    return handle_request(session, &request);
+}
+
+static enum immure_error handle_decrypt(struct session *session, const struct wire_frame *frame)
+{
+    struct wire_decrypt decrypt;
+    enum immure_error error = wire_get_decrypt(frame, &decrypt);
+    if (error != IMMURE_OK)
+        return error;
+    const struct request request = {.id = frame->id,
+                                    .operation = JOB_DECRYPT,
+                                    .key_id = decrypt.key_id,
+                                    .client_version = decrypt.client_version,
+                                    .time_left = decrypt.time_left,
+                                    .message = decrypt.ciphertext,
+                                    .message_length = decrypt.ciphertext_length};
+    return handle_request(session, &request);
+}
+
+/* What a signer has begun is answered as if nothing had been said. */
+static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
+{
+    struct server *server = session->server;
+    struct job *job = in_flight_find(&server->in_flight, session->number, frame->id);
+    if (job != NULL && queue_withdraw(&server->scheduler->queue, job)) {
+        job->error = IMMURE_E_CANCELLED;
+        dispatch_done(server, job);
+    }
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_stats(struct session *session, const struct wire_frame *frame)
+{
+    const struct server *server = session->server;
+    const struct stats *stats = &server->stats;
+    const struct scheduler *scheduler = server->scheduler;
+    const struct wire_figure figures[] = {
+        {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
+        {WIRE_STAT_KEYS, server->keyring->count},
+        {WIRE_STAT_SESSIONS, server->session_count},
+        {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
+        {WIRE_STAT_SESSIONS_REFUSED_TOTAL, stats->sessions_refused},
+        {WIRE_STAT_PROTOCOL_ERRORS_TOTAL, stats->protocol_errors},
+        {WIRE_STAT_SIGN_REQUESTS_TOTAL, stats->sign_requests},
+        {WIRE_STAT_SIGNATURES_TOTAL, stats->signatures},
+        {WIRE_STAT_REFUSED_TOTAL, stats->refused},
+        {WIRE_STAT_BUSY_TOTAL, stats->busy},
+        {WIRE_STAT_EXPIRED_TOTAL, stats->expired},
+        {WIRE_STAT_CANCELLED_TOTAL, stats->cancelled},
+        {WIRE_STAT_FAILED_TOTAL, stats->failed},
+        {WIRE_STAT_QUEUED, scheduler->queue.share.jobs},
+        {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
+        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
+        {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
+        {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
+        {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
+        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
+        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
+        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
+        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
+    };
+    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
+                                              sizeof figures / sizeof figures[0]));
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_tickets(struct session *session, const struct wire_frame *frame)
+{
+    const struct tickets *tickets = &session->server->tickets;
+    uint8_t keys[2][WIRE_TICKET_KEY_SIZE];
+    if (!tickets_configured(tickets)) {
+        session_error(session, frame->id, IMMURE_E_NO_TICKETS, NULL);
+        return IMMURE_OK;
+    }
+    uint64_t wall_ms = clock_wall() / NS_PER_MS;
+    uint64_t epoch_ms = UINT64_C(1000) * tickets->epoch_seconds;
+    struct wire_ticket_keys answer = {.epoch_seconds = tickets->epoch_seconds,
+                                      .time_left = (uint32_t)(epoch_ms - wall_ms % epoch_ms),
+                                      .epoch = wall_ms / epoch_ms,
+                                      .current = keys[0],
+                                      .previous = keys[1]};
+    if (tickets_derive(tickets, answer.epoch, keys[0]) &&
+        tickets_derive(tickets, answer.epoch - 1, keys[1]))
+        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+    else
+        session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
+    OPENSSL_cleanse(keys, sizeof keys);
+    return IMMURE_OK;
+}
+
+static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
+{
+    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
+                                            frame->length));
+    return IMMURE_OK;
+}
+
+static const struct {
+    enum wire_type type;
+    enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
+    bool aside; /* charged apart from the rates, which are of signatures */
+} requests[] = {
+    {WIRE_SIGN, handle_sign, false},    {WIRE_DECRYPT, handle_decrypt, false},
+    {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
+    {WIRE_STATS, handle_stats, true},   {WIRE_LIST, handle_list, true},
+    {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},
+};
+
+/* A LIST looks at every key. */
+#define KEYS_PER_TOKEN 64
+
+static unsigned price(const struct session *session, const struct wire_frame *frame)
+{
+    return frame->type == WIRE_LIST
+               ? 1 + (unsigned)(session->server->keyring->count / KEYS_PER_TOKEN)
+               : 1;
+}
+
+enum immure_error dispatch(struct session *session, const struct wire_frame *frame)
+{
+    /* id 0 stands for the stream itself */
+    if ((frame->id == 0) != (frame->type == WIRE_HELLO))
+        return IMMURE_E_MALFORMED;
+    size_t i = 0;
+    while (i < sizeof requests / sizeof requests[0] && requests[i].type != frame->type)
+        i++;
+    if (i == sizeof requests / sizeof requests[0])
+        return IMMURE_E_FRAME_TYPE;
+    if (!requests[i].aside ||
+        account_take_aside(session->account, price(session, frame), session->server->now))
+        return requests[i].handle(session, frame);
+    /* a CANCEL that is not heard has come too late, as any may */
+    if (frame->type != WIRE_CANCEL)
+        session_error(session, frame->id, IMMURE_E_BUSY, "the client asks too often");
+    return IMMURE_OK;
+}
+
+static uint64_t *outcome_counter(struct stats *stats, const struct job *job)
+{
+    switch (job->error) {
+    case IMMURE_OK:
+        return job->operation == JOB_SIGN ? &stats->signatures : &stats->decryptions;
+    case IMMURE_E_BUSY:
+        return &stats->busy;
+    case IMMURE_E_EXPIRED:
+        return &stats->expired;
+    case IMMURE_E_CANCELLED:
+        return &stats->cancelled;
+    default:
+        return &stats->failed;
+    }
+}
+
+void dispatch_done(struct server *server, struct job *job)
+{
+    struct session *session = job->session;
+    ++*outcome_counter(&server->stats, job);
+    server->stats.signed_again += job->signed_again;
+    if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
+        server->stats.by_backend[job->backend->number]++;
+    if (job->error == IMMURE_E_BUSY)
+        account_give_back(session->account, &server->config->rate, job->key);
+    bool waited_for = session->socket >= 0 && !session->ending;
+    if (waited_for && job->error == IMMURE_OK) {
+        audit_signed(&server->audit, session->account, &session->peer, job, server->now);
+        session_answer(session, job);
+    } else if (waited_for) {
+        session_error(session, job->id, job->error, NULL);
+    }
+    session_remove_job(session, job);
+    job_free(job);
+}

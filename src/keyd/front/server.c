@@ -1,0 +1,512 @@
+#include "keyd/front/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "keyd/front/dispatch.h"
+#include "keyd/front/session.h"
+#include "wire/message.h"
+
+#define EVENTS_AT_ONCE 256
+#define ACCEPTS_AT_ONCE 8   /* who connects again and again is not to hold up the others */
+#define GIVERS_LOOKED_AT 16 /* sessions, when one has to give way */
+#define ACCEPT_PAUSE (100 * NS_PER_MS)
+#define DESCRIPTORS_BESIDES 48 /* that are no sessions': immured's own, and one to accept with */
+#define STOP_TIME (10 * NS_PER_S)
+/* While anything has to be done in time there is a turn at least so often. */
+#define HEARTBEAT (100 * NS_PER_MS)
+
+#define server_of(pointer, member)                                                                 \
+    ((struct server *)((char *)(pointer)-offsetof(struct server, member)))
+
+bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
+                  struct source *source)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    return epoll_ctl(server->epoll, operation, descriptor, &event) == 0;
+}
+
+bool server_stopping(const struct server *server)
+{
+    return server->stop_deadline != UINT64_MAX;
+}
+
+static void listeners_watch(struct server *server, bool on)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (!server_watch(server, EPOLL_CTL_MOD, server->listeners[i].socket, on ? EPOLLIN : 0,
+                          &server->listeners[i].source))
+            log_error("epoll_ctl: %s", strerror(errno));
+    server->accept_again = on ? UINT64_MAX : server->now + ACCEPT_PAUSE;
+}
+
+/* Who started immured may, and root. */
+static bool is_master(const struct server *server, const struct peer *peer)
+{
+    return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
+}
+
+bool server_allows(const struct server *server, const struct peer *peer, const struct key *key)
+{
+    return is_master(server, peer) ||
+           allow_has(key->allow.given ? &key->allow : &server->allow, peer);
+}
+
+static bool open_door(struct server *server)
+{
+    bool good = allow_add(&server->door, &server->allow);
+    for (size_t i = 0; i < server->keyring->count && good; i++)
+        good = allow_add(&server->door, &server->keyring->keys[i]->allow);
+    if (!good)
+        log_error("event loop: out of memory");
+    return good;
+}
+
+static void peer_refuse(struct server *server, int socket, const struct peer *peer)
+{
+    const struct audit_request nothing = {.key = NULL};
+    uint8_t room[WIRE_HEADER_SIZE + 2 + WIRE_ERROR_TEXT_MAX];
+    struct buffer output = {.data = room, .capacity = sizeof room, .limit = sizeof room};
+    const char *text = immure_error_text(IMMURE_E_PEER);
+    struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
+    server->stats.sessions_refused++;
+    audit_refused(&server->audit, account_of(&server->strangers, peer->uid, server->now), peer,
+                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names it",
+                  server->now);
+    if (wire_put_error(&output, 0, &error) &&
+        send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
+            0)
+        log_debug("send: %s", strerror(errno));
+    close(socket);
+}
+
+static struct account *largest_account(struct server *server)
+{
+    struct account *largest = &server->clients.shared;
+    list_for_each(node, &server->clients.list)
+    {
+        struct account *account = list_entry(node, struct account, node);
+        if (account->session_count > largest->session_count)
+            largest = account;
+    }
+    return largest;
+}
+
+/* Ends one of the account's sessions: of those that have been silent for longest the first with
+ * nothing under way. Where none of these is such, `must` ends the first. */
+static bool give_way(struct account *giver, bool must)
+{
+    size_t left = GIVERS_LOOKED_AT;
+    list_for_each(node, &giver->sessions)
+    {
+        struct session *session = list_entry(node, struct session, account_node);
+        if (left-- == 0)
+            break;
+        if (!session_is_idle(session))
+            continue;
+        session_give_way(session);
+        return true;
+    }
+    if (must)
+        session_give_way(list_entry(giver->sessions.next, struct session, account_node));
+    return must;
+}
+
+/* Room for a session of the account. Where there is none, the account with the most sessions gives
+ * up one, whatever that has under way: or it could keep all of them by leaving a reply unread. If
+ * none has many more than the newcomer, that gives up an idle one of its own. */
+static bool make_room(struct server *server, struct account *newcomer)
+{
+    if (server->session_count < server->session_max)
+        return true;
+    struct account *largest = largest_account(server);
+    if (largest->session_count > newcomer->session_count + 1)
+        return give_way(largest, true);
+    return give_way(newcomer, false);
+}
+
+static void peer_greet(struct server *server, int socket)
+{
+    struct peer peer;
+    if (!peer_read(&peer, socket) ||
+        !(is_master(server, &peer) || allow_has(&server->door, &peer))) {
+        peer_refuse(server, socket, &peer);
+        peer_free(&peer);
+        return;
+    }
+    struct account *account = account_of(&server->clients, peer.uid, server->now);
+    if (make_room(server, account)) {
+        session_begin(server, socket, &peer, account);
+        return;
+    }
+    server->stats.sessions_refused++;
+    if (audit_admits(&server->audit, account, ACCOUNT_LINE_SESSION, server->now))
+        log_warning("a session of uid %u is refused: there are %zu, of it %zu", (unsigned)peer.uid,
+                    server->session_count, account->session_count);
+    peer_free(&peer);
+    close(socket);
+}
+
+static void listener_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct listener *listener = (struct listener *)source;
+    struct server *server = listener->server;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && listener->socket >= 0; i++) {
+        int socket = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (socket >= 0) {
+            peer_greet(server, socket);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            if (audit_admits(&server->audit, &server->clients.shared, ACCOUNT_LINE_SESSION,
+                             server->now))
+                log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
+                            server->session_count);
+            listeners_watch(server, false);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return; /* EAGAIN: another immured on the same socket may have been quicker */
+        }
+    }
+}
+
+/* The sockets may be shared with the next immured: close() only. */
+static void listeners_close(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->listeners[i].socket, NULL);
+        descriptor_close(&server->listeners[i].socket);
+    }
+    server->listener_count = 0;
+    server->accept_again = UINT64_MAX;
+}
+
+void server_add_input(struct server *server, struct session *session)
+{
+    list_append(&session->account->input, &session->input_node);
+    server_resume_input(server, session->account);
+}
+
+void server_resume_input(struct server *server, struct account *account)
+{
+    if (account_reads(account))
+        list_move_all(&account->input, &account->paused);
+    if (!list_linked(&account->input_node) && !list_empty(&account->input))
+        list_append(&server->input, &account->input_node);
+}
+
+/* One session of the account that is next; then it is the next account's turn, and when it comes
+ * again another session's. */
+static void take_input_of(struct server *server, struct account *account)
+{
+    struct list *node = list_take(&account->input);
+    struct session *session = node != NULL ? list_entry(node, struct session, input_node) : NULL;
+    if (session != NULL && session_take_input(session))
+        list_append(&account->input, &session->input_node);
+    server_resume_input(server, account);
+}
+
+static void take_input(struct server *server)
+{
+    uint64_t until = clock_now() + SERVER_INPUT_TIME;
+    for (struct list *node; clock_now() < until && (node = list_take(&server->input)) != NULL;)
+        take_input_of(server, list_entry(node, struct account, input_node));
+}
+
+static void signer_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    crew_woken(server_of(source, wake)->scheduler->crew);
+}
+
+static void schedule(struct server *server)
+{
+    struct list done;
+    list_init(&done);
+    scheduler_run(server->scheduler, server->now, &done);
+    for (struct list *node; (node = list_take(&done)) != NULL;)
+        dispatch_done(server, list_entry(node, struct job, queue_node));
+}
+
+static void stop(struct server *server)
+{
+    if (server_stopping(server)) {
+        server->stop_now = true;
+        return;
+    }
+    log_info("stopping: %zu sessions, %zu requests waiting", server->session_count,
+             server->scheduler->queue.share.jobs);
+    server->stop_deadline = server->now + STOP_TIME;
+    listeners_close(server);
+    for (struct list *node; (node = list_take(&server->input)) != NULL;)
+        list_init(node);
+    list_for_each(node, &server->sessions) session_drain(list_entry(node, struct session, node));
+}
+
+static void signal_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct server *server = server_of(source, signals);
+    struct signalfd_siginfo info;
+    if (read(server->signal_descriptor, &info, sizeof info) == sizeof info)
+        stop(server);
+}
+
+/* Signals come as data, so no thread may be interrupted by them. */
+static int open_signals(bool supervised)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    /* one from the terminal goes to the supervisor too, which says TERM when it is time */
+    if (supervised)
+        signal(SIGINT, SIG_IGN);
+    else
+        sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* How many sessions there can be. */
+static size_t count_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * DESCRIPTORS_BESIDES)
+        return DESCRIPTORS_BESIDES;
+    return (size_t)limit.rlim_cur - DESCRIPTORS_BESIDES;
+}
+
+bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
+                 struct scheduler *scheduler, uid_t starter, bool supervised)
+{
+    *server = (struct server){.config = config,
+                              .keyring = keyring,
+                              .scheduler = scheduler,
+                              .starter = starter,
+                              .started_wall = clock_wall(),
+                              .started = clock_now(),
+                              .epoll = epoll_create1(EPOLL_CLOEXEC),
+                              .wake = {signer_ready},
+                              .signals = {signal_ready},
+                              .accept_again = UINT64_MAX,
+                              .stop_deadline = UINT64_MAX};
+    server->now = server->started;
+    struct list *lists[] = {&server->sessions,  &server->input,   &server->ungreeted,
+                            &server->unflushed, &server->blocked, &server->leaving,
+                            &server->dead};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        list_init(lists[i]);
+    accounts_init(&server->clients, &scheduler->queue, SERVER_ACCOUNTS);
+    accounts_init(&server->strangers, &scheduler->queue, SERVER_STRANGERS);
+    server->session_max = count_descriptors();
+    if (!ecdhe_open(&server->ecdhe)) {
+        log_error("libcrypto has no memory, or none of the curves of ECDHE");
+        server_destroy(server);
+        return false;
+    }
+    server->signal_descriptor = open_signals(supervised);
+    if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
+        in_flight_init(&server->in_flight) &&
+        server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
+        return true;
+    log_error("event loop: %s", strerror(errno));
+    server_destroy(server);
+    return false;
+}
+
+bool server_listen(struct server *server, int socket)
+{
+    struct listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct listener){.source = {listener_ready}, .server = server, .socket = socket};
+    if (descriptor_set_nonblocking(socket, true) &&
+        server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &listener->source)) {
+        server->listener_count++;
+        return true;
+    }
+    log_error("listening socket: %s", strerror(errno));
+    return false;
+}
+
+/* Whoever started immured made the pair and vouches for its other end. */
+bool server_connected(struct server *server, int socket)
+{
+    if (!descriptor_set_nonblocking(socket, true)) {
+        log_error("session socket: %s", strerror(errno));
+        return false;
+    }
+    struct peer peer;
+    if (!peer_read(&peer, socket)) {
+        log_error("session socket: %s", strerror(errno));
+        peer_free(&peer);
+        return false;
+    }
+    peer.uid = server->starter;
+    return session_begin(server, socket, &peer,
+                         account_of(&server->clients, peer.uid, server->now));
+}
+
+static bool has_deadlines(const struct server *server)
+{
+    return server->scheduler->queue.share.jobs > 0 || !list_empty(&server->ungreeted);
+}
+
+static uint64_t next_time(const struct server *server)
+{
+    uint64_t next = scheduler_deadline(server->scheduler, server->now);
+    if (has_deadlines(server) && server->now + HEARTBEAT < next)
+        next = server->now + HEARTBEAT;
+    if (server->stop_deadline < next)
+        next = server->stop_deadline;
+    if (server->accept_again < next)
+        next = server->accept_again;
+    if (audit_deadline(&server->audit) < next)
+        next = audit_deadline(&server->audit);
+    if (!list_empty(&server->blocked)) {
+        uint64_t give_up = list_entry(server->blocked.next, struct session, blocked_node)->give_up;
+        next = give_up < next ? give_up : next;
+    }
+    if (!list_empty(&server->ungreeted)) {
+        const struct list *first = server->ungreeted.next;
+        uint64_t greet_by = list_entry(first, struct session, greeting_node)->greet_by;
+        next = greet_by < next ? greet_by : next;
+    }
+    return list_empty(&server->unflushed) && list_empty(&server->input) ? next : server->now;
+}
+
+static void flush_all(struct server *server)
+{
+    struct list flushing;
+    list_init(&flushing);
+    list_move_all(&flushing, &server->unflushed);
+    for (struct list *node; (node = list_take(&flushing)) != NULL;)
+        session_flush(list_entry(node, struct session, unflushed_node));
+}
+
+static void end_stalled(struct server *server)
+{
+    while (!list_empty(&server->blocked)) {
+        struct session *session = list_entry(server->blocked.next, struct session, blocked_node);
+        if (session->give_up > server->now)
+            return;
+        session_stalled(session);
+    }
+}
+
+static void end_ungreeted(struct server *server)
+{
+    while (!list_empty(&server->ungreeted)) {
+        struct session *session = list_entry(server->ungreeted.next, struct session, greeting_node);
+        if (session->greet_by > server->now)
+            return;
+        session_greeted(session); /* it had its time */
+        session_refuse(session, IMMURE_E_STALLED, "no HELLO has come");
+    }
+}
+
+void server_bury(struct server *server, struct session *session)
+{
+    list_remove(&session->node);
+    list_append(&server->dead, &session->node);
+}
+
+static void bury(struct server *server)
+{
+    bool freed = !list_empty(&server->dead);
+    for (struct list *node; (node = list_take(&server->dead)) != NULL;)
+        session_free(list_entry(node, struct session, node));
+    bool again = freed || server->now >= server->accept_again;
+    if (again && server->accept_again != UINT64_MAX)
+        listeners_watch(server, true);
+}
+
+static void forgive(struct server *server, uint64_t ns)
+{
+    queue_forgive(&server->scheduler->queue, ns);
+    list_for_each(node, &server->ungreeted) list_entry(node, struct session, greeting_node)
+        ->greet_by += ns;
+}
+
+/* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too,
+ * and it heard nobody: that time is not held against the requests that wait, nor against clients
+ * that are to greet. Time in which this thread has worked is no such time. */
+static void forgive_standstill(struct server *server, uint64_t due)
+{
+    uint64_t before = server->worked;
+    server->worked = clock_thread();
+    uint64_t late = server->now > due ? server->now - due : 0;
+    uint64_t worked = server->worked - before;
+    if (late > worked + HEARTBEAT)
+        forgive(server, late - worked);
+}
+
+/* Level-triggered events come by turns when there are more than fit: all are asked for. */
+static void take_events(struct server *server, int timeout)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    size_t rounds = server->session_count / EVENTS_AT_ONCE + 1;
+    int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, timeout);
+    server->now = clock_now();
+    for (;;) {
+        for (int i = 0; i < count; i++) {
+            struct source *source = events[i].data.ptr;
+            source->ready(source, events[i].events);
+        }
+        if (count < EVENTS_AT_ONCE || --rounds == 0)
+            return;
+        count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, 0);
+    }
+}
+
+bool server_run(struct server *server)
+{
+    if (!open_door(server))
+        return false;
+    if (!server_watch(server, EPOLL_CTL_ADD, crew_wake(server->scheduler->crew), EPOLLIN,
+                      &server->wake)) {
+        log_error("event loop: %s", strerror(errno));
+        return false;
+    }
+    while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
+        uint64_t due = next_time(server);
+        take_events(server, clock_poll_timeout(due, server->now));
+        forgive_standstill(server, due);
+        take_input(server);
+        schedule(server);
+        flush_all(server);
+        end_stalled(server);
+        end_ungreeted(server);
+        bury(server);
+        audit_report(&server->audit, server->now);
+        server->stop_now |= server->now >= server->stop_deadline;
+    }
+    return server->session_count == 0;
+}
+
+void server_destroy(struct server *server)
+{
+    list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
+    bury(server);
+    /* the jobs of these are the crew's */
+    list_move_all(&server->dead, &server->leaving);
+    bury(server);
+    listeners_close(server);
+    descriptor_close(&server->signal_descriptor);
+    descriptor_close(&server->epoll);
+    accounts_free(&server->clients);
+    accounts_free(&server->strangers);
+    in_flight_release(&server->in_flight);
+    allow_free(&server->allow);
+    allow_free(&server->door);
+    tickets_close(&server->tickets);
+    ecdhe_close(&server->ecdhe);
+}

@@ -1,0 +1,384 @@
+#include "keyd/front/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "base/probe.h"
+#include "keyd/front/dispatch.h"
+#include "wire/message.h"
+
+/* What is in flight when input pauses can still be answered: SIGNED frames of the longest kind. */
+#define SIGNED_FRAME_MAX (WIRE_HEADER_SIZE + 1 + 8 + 8 + WIRE_SIGNATURE_MAX)
+#define TOLD_STEP (50 * NS_PER_US) /* of the times in replies */
+#define OUTPUT_LIMIT                                                                               \
+    (SESSION_OUTPUT_PAUSE + WIRE_FRAME_MAX + (size_t)WIRE_IN_FLIGHT_MAX * SIGNED_FRAME_MAX)
+
+static void session_ready(struct source *source, uint32_t events);
+
+/* A line in the log about a session, which its peer has caused. */
+#define session_log(session, ...)                                                                  \
+    do {                                                                                           \
+        if (audit_admits(&(session)->server->audit, (session)->account, ACCOUNT_LINE_SESSION,      \
+                         (session)->server->now))                                                  \
+            log_warning(__VA_ARGS__);                                                              \
+    } while (0)
+
+static bool session_watch(struct session *session, uint32_t events)
+{
+    if (events == session->watched)
+        return true;
+    session->watched = events;
+    return server_watch(session->server, EPOLL_CTL_MOD, session->socket, events, &session->source);
+}
+
+/* What epoll shall report follows from the session's state: nothing that is known already. */
+static void session_rewatch(struct session *session)
+{
+    bool reading = !session->paused && !session->ending && !list_linked(&session->input_node) &&
+                   !server_stopping(session->server);
+    bool blocked = list_linked(&session->blocked_node);
+    if (!session_watch(session, (reading ? EPOLLIN : 0u) | (blocked ? EPOLLOUT : 0u)))
+        session_end(session);
+}
+
+bool session_begin(struct server *server, int socket, const struct peer *peer,
+                   struct account *account)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL ||
+        !queue_open_session(&server->scheduler->queue, &session->queue, &account->queue) ||
+        !server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &session->source)) {
+        log_error("session refused: %s", strerror(errno));
+        if (session != NULL)
+            queue_close_session(&session->queue);
+        free(peer->groups);
+        free(session);
+        close(socket);
+        return false;
+    }
+    session->source.ready = session_ready;
+    session->server = server;
+    session->number = server->stats.sessions_total++;
+    session->socket = socket;
+    session->peer = *peer;
+    session->account = account;
+    session->watched = EPOLLIN;
+    session->greet_by = server->now + SESSION_GREETING;
+    session->output = BUFFER_INIT_SECRET(OUTPUT_LIMIT);
+    wire_decoder_init(&session->decoder, WIRE_CLIENT);
+    struct list *lists[] = {&session->input_node, &session->unflushed_node, &session->blocked_node,
+                            &session->jobs};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        list_init(lists[i]);
+    list_append(&server->sessions, &session->node);
+    list_append(&server->ungreeted, &session->greeting_node);
+    list_append(&account->sessions, &session->account_node);
+    account->session_count++;
+    server->session_count++;
+    log_debug("session of uid %u begins", (unsigned)peer->uid);
+    return true;
+}
+
+/* The memory of the unread replies is counted when it grows and when it shrinks. */
+static void count_unread(struct session *session)
+{
+    size_t before = session->unread, now = session->output.capacity;
+    session->unread = now;
+    session->account->unread += now - before;
+    if (now > before)
+        account_hold(session->account, &session->held, now - before);
+    else if (now < before)
+        account_let_go(session->account, &session->held, before - now);
+    if (now < before)
+        server_resume_input(session->server, session->account);
+}
+
+/* What waits is not signed. What is being signed is waited for, and answered to nobody. */
+static void drop_jobs(struct session *session)
+{
+    struct server *server = session->server;
+    list_for_each(node, &session->jobs)
+    {
+        struct job *job = list_entry(node, struct job, session_node);
+        if (!queue_withdraw(&server->scheduler->queue, job))
+            continue;
+        session_remove_job(session, job);
+        server->stats.cancelled++;
+        job_free(job);
+    }
+}
+
+void session_end(struct session *session)
+{
+    struct server *server = session->server;
+    if (session->socket < 0)
+        return;
+    descriptor_close(&session->socket);
+    struct list *nodes[] = {&session->node,           &session->account_node,
+                            &session->input_node,     &session->greeting_node,
+                            &session->unflushed_node, &session->blocked_node};
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        list_remove(nodes[i]);
+    list_append(&server->leaving, &session->node);
+    drop_jobs(session);
+    buffer_release(&session->output);
+    wire_decoder_release(&session->decoder);
+    count_unread(session);
+    if (session->in_flight == 0)
+        server_bury(server, session);
+    session->account->session_count--;
+    server->session_count--;
+    log_debug("session of uid %u ends", (unsigned)session->peer.uid);
+}
+
+void session_free(struct session *session)
+{
+    queue_close_session(&session->queue);
+    peer_free(&session->peer);
+    free(session);
+}
+
+void session_greeted(struct session *session)
+{
+    list_remove(&session->greeting_node);
+}
+
+bool session_has_room(const struct session *session, size_t bytes)
+{
+    return account_has_room(session->account, session->held, bytes);
+}
+
+void session_add_job(struct session *session, struct job *job)
+{
+    job->session = session;
+    list_append(&session->jobs, &job->session_node);
+    in_flight_add(&session->server->in_flight, job, session->number);
+    session->in_flight++;
+    account_hold(session->account, &session->held, job_cost(job->key, job->message_length));
+}
+
+void session_remove_job(struct session *session, struct job *job)
+{
+    list_remove(&job->session_node);
+    in_flight_remove(&session->server->in_flight, job, session->number);
+    session->in_flight--;
+    account_let_go(session->account, &session->held, job_cost(job->key, job->message_length));
+    if (session->socket < 0 && session->in_flight == 0)
+        server_bury(session->server, session);
+}
+
+void session_replied(struct session *session, bool put)
+{
+    if (session->socket < 0)
+        return;
+    if (!put) {
+        log_error("session of uid %u ends: out of memory for its replies",
+                  (unsigned)session->peer.uid);
+        session_end(session);
+        return;
+    }
+    count_unread(session);
+    if (!list_linked(&session->unflushed_node))
+        list_append(&session->server->unflushed, &session->unflushed_node);
+}
+
+/* Nobody is told how long a decryption took, nor how long others took that it waited for. */
+static bool put_decrypted(struct session *session, const struct job *job)
+{
+    struct wire_decrypted answer = {.backend = job->backend->number, .premaster = job->signature};
+    return wire_put_decrypted(&session->output, job->id, &answer);
+}
+
+/* To the nearest step: the time of a private operation is not the client's to know exactly. */
+static uint64_t coarse(uint64_t ns)
+{
+    return (ns + TOLD_STEP / 2) / TOLD_STEP * TOLD_STEP;
+}
+
+static bool put_signed(struct session *session, const struct job *job)
+{
+    struct wire_signed answer = {.backend = job->backend->number,
+                                 .queue_ns = coarse(job->queue_ns),
+                                 .sign_ns = coarse(job->sign_ns),
+                                 .signature = job->signature,
+                                 .signature_length = job->signature_length};
+    return wire_put_signed(&session->output, job->id, &answer);
+}
+
+void session_answer(struct session *session, const struct job *job)
+{
+    session_replied(session, job->operation == JOB_DECRYPT ? put_decrypted(session, job)
+                                                           : put_signed(session, job));
+    PROBE(immured, signature_released, session, job->id, job->queue_ns, job->sign_ns);
+}
+
+void session_error(struct session *session, uint64_t id, enum immure_error error, const char *text)
+{
+    if (text == NULL)
+        text = immure_error_text(error);
+    struct wire_error answer = {.error = error, .text = text, .text_length = strlen(text)};
+    session_replied(session, wire_put_error(&session->output, id, &answer));
+}
+
+void session_refuse(struct session *session, enum immure_error error, const char *text)
+{
+    session_log(session, "session of uid %u ends: %s", (unsigned)session->peer.uid,
+                text != NULL ? text : immure_error_text(error));
+    drop_jobs(session);
+    session->ending = true;
+    session_error(session, 0, error, text);
+}
+
+static bool receive(struct session *session)
+{
+    size_t size;
+    uint8_t *room = wire_decoder_room(&session->decoder, &size);
+    if (room == NULL) {
+        session_replied(session, false);
+        return false;
+    }
+    /* recv(), never recvmsg(): no descriptor can come in */
+    ssize_t got = recv(session->socket, room, size, MSG_DONTWAIT);
+    if (got > 0)
+        wire_decoder_received(&session->decoder, (size_t)got);
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        session_end(session);
+    return got > 0;
+}
+
+/* The next frame, if it is a whole one; if not, `whole` is false. */
+static void take_frame(struct session *session)
+{
+    struct wire_frame frame;
+    bool more = false;
+    enum immure_error error = wire_decoder_next(&session->decoder, &frame, &more);
+    session->whole = error == IMMURE_OK && !more;
+    if (session->whole)
+        error = dispatch(session, &frame);
+    if (error != IMMURE_OK) {
+        session->server->stats.protocol_errors++;
+        session_refuse(session, error, NULL);
+    }
+}
+
+/* Whether replies that nobody reads stop it: its own, or those of its account if it has some. */
+static bool is_paused(struct session *session)
+{
+    session->paused = buffer_length(&session->output) >= SESSION_OUTPUT_PAUSE;
+    return session->paused || (session->unread > 0 && !account_reads(session->account));
+}
+
+bool session_take_input(struct session *session)
+{
+    list_remove(&session->account_node); /* no longer the most silent one */
+    list_append(&session->account->sessions, &session->account_node);
+    bool paused = false;
+    if (!session->whole)
+        session->whole = receive(session);
+    for (int i = 0; i < SESSION_FRAMES_AT_ONCE && session->whole && !session->ending &&
+                    !(paused = is_paused(session));
+         i++)
+        take_frame(session);
+    if (session->socket < 0)
+        return false;
+    if (!session->whole)
+        wire_decoder_rest(&session->decoder);
+    if (session->whole && !session->ending && !paused)
+        return true;
+    if (paused && !session->paused)
+        list_append(&session->account->paused, &session->input_node);
+    session_rewatch(session);
+    return false;
+}
+
+static void session_ready(struct source *source, uint32_t events)
+{
+    struct session *session = (struct session *)source;
+    if (session->socket < 0)
+        return; /* it ended earlier in this turn */
+    if (events & session->watched & EPOLLIN) {
+        if (list_linked(&session->input_node))
+            session_rewatch(session); /* known already: its account waits for its turn */
+        else
+            server_add_input(session->server, session);
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
+        session_end(session);
+    }
+    if (session->socket >= 0 && (events & EPOLLOUT))
+        session_replied(session, true);
+}
+
+/* Progress starts the stall time anew, so the list stays in order of it. */
+static void note_progress(struct session *session)
+{
+    list_remove(&session->blocked_node);
+    if (buffer_length(&session->output) > 0) {
+        session->give_up = session->server->now + session->server->config->stall_timeout;
+        list_append(&session->server->blocked, &session->blocked_node);
+    } else {
+        buffer_release(&session->output);
+    }
+    count_unread(session);
+}
+
+void session_flush(struct session *session)
+{
+    size_t length = buffer_length(&session->output);
+    if (length > 0) {
+        ssize_t sent = send(session->socket, buffer_bytes(&session->output), length,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            session_end(session);
+            return;
+        }
+        if (sent > 0)
+            buffer_consume(&session->output, (size_t)sent);
+        if (sent > 0 || !list_linked(&session->blocked_node))
+            note_progress(session);
+    }
+    if (session->paused && buffer_length(&session->output) < SESSION_OUTPUT_PAUSE) {
+        session->paused = false;
+        server_add_input(session->server, session);
+    }
+    session_drain(session);
+}
+
+void session_drain(struct session *session)
+{
+    if (session->socket < 0)
+        return;
+    bool answered =
+        session->ending || (server_stopping(session->server) && session->in_flight == 0);
+    if (answered && buffer_length(&session->output) == 0)
+        session_end(session);
+    else
+        session_rewatch(session);
+}
+
+void session_stalled(struct session *session)
+{
+    session_log(session,
+                "session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
+                (unsigned)session->peer.uid, immure_error_text(IMMURE_E_STALLED),
+                buffer_length(&session->output), session->in_flight);
+    session_end(session);
+}
+
+bool session_is_idle(const struct session *session)
+{
+    return session->in_flight == 0 && buffer_length(&session->output) == 0;
+}
+
+void session_give_way(struct session *session)
+{
+    session_log(session, "session of uid %u ends: it was silent, and there is no room for another",
+                (unsigned)session->peer.uid);
+    session_end(session);
+}

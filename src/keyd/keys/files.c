@@ -1,0 +1,294 @@
+#include "keyd/keys/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+
+#define NONCE_SIZE 12
+#define TAG_SIZE 16
+
+/* Of this form, in the byte order of this machine: a later program may read what an earlier one has
+ * sealed. */
+#define MAGIC UINT64_C(0x696d6d7572650001) /* "immure", and a number */
+
+/* Behind it the name, then the content, encrypted, and its tag. All that is not encrypted is
+ * authenticated with it. */
+struct header {
+    uint32_t name_length;
+    uint32_t length;
+    uint32_t error;
+};
+
+/* ---- the cipher ---- */
+
+/* The number of the record: no key seals two with the same. */
+static void make_nonce(size_t number, uint8_t nonce[static NONCE_SIZE])
+{
+    memset(nonce, 0, NONCE_SIZE);
+    for (int i = NONCE_SIZE - 1; number > 0; i--, number >>= 8)
+        nonce[i] = (uint8_t)number;
+}
+
+/* In place; `tag` is written or compared. */
+static bool apply(const struct files *files, bool seal, size_t number, const char *name,
+                  const struct header *header, uint8_t *bytes, uint8_t tag[static TAG_SIZE])
+{
+    uint8_t nonce[NONCE_SIZE];
+    int got, name_length = (int)header->name_length, length = (int)header->length;
+    make_nonce(number, nonce);
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    bool good =
+        context != NULL &&
+        EVP_CipherInit_ex2(context, files->cipher, files->key.bytes, nonce, seal, NULL) == 1 &&
+        EVP_CipherUpdate(context, NULL, &got, (const uint8_t *)header, sizeof *header) == 1 &&
+        EVP_CipherUpdate(context, NULL, &got, (const uint8_t *)name, name_length) == 1 &&
+        (seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
+        (length == 0 || EVP_CipherUpdate(context, bytes, &got, bytes, length) == 1) &&
+        EVP_CipherFinal_ex(context, bytes + length, &got) == 1 &&
+        (!seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
+    EVP_CIPHER_CTX_free(context);
+    ERR_clear_error();
+    if (!good)
+        errno = EPROTO;
+    return good;
+}
+
+static bool begin(struct files *files)
+{
+    *files = FILES_INIT;
+    files->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    if (files->cipher != NULL)
+        return secret_new(&files->key, VAULT_KEY_SIZE);
+    ERR_clear_error();
+    errno = ENOTSUP;
+    return false;
+}
+
+/* ---- records ---- */
+
+static bool transfer(int descriptor, bool write, void *bytes, size_t length, off_t offset)
+{
+    for (size_t done = 0; done < length;) {
+        uint8_t *at = (uint8_t *)bytes + done;
+        off_t place = offset + (off_t)done;
+        ssize_t more = write ? pwrite(descriptor, at, length - done, place)
+                             : pread(descriptor, at, length - done, place);
+        if (more == 0)
+            errno = EPROTO; /* it ends too early */
+        if (more == 0 || (more < 0 && errno != EINTR))
+            return false;
+        done += more > 0 ? (size_t)more : 0;
+    }
+    return true;
+}
+
+/* Enters the name that comes at the end, and where its record is. */
+static bool enter(struct files *files, const char *name, const struct header *header)
+{
+    size_t count = files->names.count, index;
+    if (count == files->room) {
+        size_t room = files->room > 0 ? 2 * files->room : 16;
+        struct files_place *places = realloc(files->places, room * sizeof *places);
+        if (places == NULL)
+            return false;
+        files->places = places;
+        files->room = room;
+    }
+    if (!name_table_add(&files->names, name, &index))
+        return false;
+    files->places[count] = (struct files_place){
+        .offset = files->end, .length = header->length, .error = (int)header->error};
+    files->end += (off_t)(sizeof *header + header->name_length + header->length + TAG_SIZE);
+    if (index == count)
+        return true;
+    errno = EPROTO;
+    return false;
+}
+
+static off_t content_of(const struct files_place *place, const char *name)
+{
+    return place->offset + (off_t)(sizeof(struct header) + strlen(name));
+}
+
+static bool write_record(struct files *files, const char *name, struct header *header,
+                         struct secret *content)
+{
+    size_t number = files->names.count, name_length = strlen(name);
+    off_t at = files->end;
+    return apply(files, true, number, name, header, content->bytes,
+                 content->bytes + header->length) &&
+           transfer(files->descriptor, true, header, sizeof *header, at) &&
+           transfer(files->descriptor, true, (char *)name, name_length,
+                    at + (off_t)sizeof *header) &&
+           transfer(files->descriptor, true, content->bytes, header->length + TAG_SIZE,
+                    at + (off_t)(sizeof *header + name_length)) &&
+           enter(files, name, header);
+}
+
+/* ---- a new one ---- */
+
+bool files_begin(struct files *files)
+{
+    uint64_t magic = MAGIC;
+    if (!begin(files))
+        return false;
+    if (RAND_priv_bytes(files->key.bytes, VAULT_KEY_SIZE) != 1) {
+        errno = EIO;
+        return false;
+    }
+    files->descriptor = memfd_create("vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    files->end = sizeof magic;
+    return files->descriptor >= 0 && transfer(files->descriptor, true, &magic, sizeof magic, 0) &&
+           secret_new(&files->reading, FILES_LONGEST + TAG_SIZE);
+}
+
+/* At most one byte more than is allowed. The offset is that of all who have the file open, so it is
+ * left alone. Returns 0 or errno. */
+static int read_file(int descriptor, struct secret *content)
+{
+    while (content->length <= FILES_LONGEST) {
+        ssize_t got = pread(descriptor, content->bytes + content->length,
+                            FILES_LONGEST + 1 - content->length, (off_t)content->length);
+        if (got == 0)
+            return 0;
+        if (got < 0 && errno != EINTR)
+            return errno;
+        if (got > 0)
+            content->length += (size_t)got;
+    }
+    return EFBIG;
+}
+
+static bool add(struct files *files, const char *name, int descriptor)
+{
+    struct secret *content = &files->reading;
+    if (strlen(name) > FILES_NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    content->length = 0;
+    int error = descriptor >= 0 ? read_file(descriptor, content) : -descriptor;
+    struct header header = {.name_length = (uint32_t)strlen(name),
+                            .length = error == 0 ? (uint32_t)content->length : 0,
+                            .error = (uint32_t)error};
+    bool good = write_record(files, name, &header, content);
+    int reason = errno;
+    OPENSSL_cleanse(content->bytes, content->length);
+    errno = reason;
+    return good;
+}
+
+bool files_add(struct files *files, const char *name, int descriptor)
+{
+    size_t index;
+    bool good = name_table_find(&files->names, name, &index) || add(files, name, descriptor);
+    int reason = errno;
+    descriptor_close(&descriptor);
+    errno = reason;
+    return good;
+}
+
+bool files_seal(struct files *files)
+{
+    secret_free(&files->reading);
+    return fcntl(files->descriptor, F_ADD_SEALS,
+                 F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
+}
+
+/* ---- one that is there ---- */
+
+static bool read_record(struct files *files)
+{
+    struct header header;
+    char name[FILES_NAME_MAX + 1];
+    if (!transfer(files->descriptor, false, &header, sizeof header, files->end))
+        return false;
+    if (header.name_length > FILES_NAME_MAX || header.length > FILES_LONGEST ||
+        header.error > INT_MAX) {
+        errno = EPROTO;
+        return false;
+    }
+    name[header.name_length] = '\0';
+    return transfer(files->descriptor, false, name, header.name_length,
+                    files->end + (off_t)sizeof header) &&
+           enter(files, name, &header);
+}
+
+bool files_open(struct files *files, int descriptor, const uint8_t key[static VAULT_KEY_SIZE])
+{
+    uint64_t magic = 0;
+    bool good = begin(files);
+    files->descriptor = descriptor;
+    files->end = sizeof magic;
+    if (!good || !transfer(descriptor, false, &magic, sizeof magic, 0))
+        return false;
+    memcpy(files->key.bytes, key, VAULT_KEY_SIZE);
+    off_t size = lseek(descriptor, 0, SEEK_END);
+    while (good && files->end < size)
+        good = read_record(files);
+    if (good && (magic != MAGIC || files->end != size)) {
+        errno = EPROTO;
+        good = false;
+    }
+    return good;
+}
+
+bool files_read(const struct files *files, const char *name, size_t longest, struct secret *secret)
+{
+    size_t index;
+    if (!name_table_find(&files->names, name, &index)) {
+        errno = ENOENT;
+        return false;
+    }
+    const struct files_place *place = &files->places[index];
+    if (place->error != 0 || place->length > longest) {
+        errno = place->error != 0 ? place->error : EFBIG;
+        return false;
+    }
+    if (!secret_new(secret, place->length + TAG_SIZE))
+        return false;
+    const struct header header = {.name_length = (uint32_t)strlen(name), .length = place->length};
+    secret->length = place->length;
+    if (transfer(files->descriptor, false, secret->bytes, place->length + TAG_SIZE,
+                 content_of(place, name)) &&
+        apply(files, false, index, name, &header, secret->bytes, secret->bytes + place->length))
+        return true;
+    int reason = errno;
+    secret_free(secret);
+    errno = reason;
+    return false;
+}
+
+bool files_read_line(const struct files *files, const char *name, size_t longest,
+                     struct secret *secret)
+{
+    if (!files_read(files, name, longest, secret))
+        return false;
+    size_t length = 0;
+    while (length < secret->length && secret->bytes[length] != '\n' &&
+           secret->bytes[length] != '\r')
+        length++;
+    secret->length = length;
+    return true;
+}
+
+void files_close(struct files *files)
+{
+    name_table_free(&files->names);
+    free(files->places);
+    descriptor_close(&files->descriptor);
+    secret_free(&files->key);
+    secret_free(&files->reading);
+    EVP_CIPHER_free(files->cipher);
+    *files = FILES_INIT;
+}

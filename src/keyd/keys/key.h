@@ -1,0 +1,87 @@
+/*
+ * A private key: RSA or RSA-PSS of 2048 to 8192 bits, EC on P-256, P-384 or P-521, Ed25519, or,
+ * where libcrypto has it, ML-DSA. Read once at
+ * the start, then never changed: signer threads share it without a lock.
+ */
+#ifndef KEYD_KEYS_KEY_H
+#define KEYD_KEYS_KEY_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keyd/rules/allow.h"
+#include "keyd/rules/policy.h"
+#include "keyd/rules/rate.h"
+#include "wire/limits.h"
+#include "wire/scheme.h"
+
+struct backend;
+struct device;
+struct files;
+struct kind;
+struct pem_reader;
+
+struct key {
+    uint8_t id[WIRE_KEY_ID_SIZE]; /* SHA-256 of spki */
+    char *name;
+    char *location; /* where it is configured: "immured.conf:7" */
+    enum policy policy;
+    bool every_group;   /* of TLS 1.2, not only the common ones */
+    bool decrypt;       /* TLS's RSA key exchange, too */
+    struct allow allow; /* who may use it; if it is not given: who may use immured */
+    struct rate rate;   /* of each client */
+
+    EVP_PKEY *pair; /* of a key in a device the public half only */
+    EVP_PKEY
+    *public; /* read from `spki`: no private operation touches it; it verifies what leaves */
+    bool unverified; /* its signatures leave without that (`verify`) */
+    enum wire_key_type type;
+    int bits;
+    const char *group;    /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
+    size_t signature_max; /* bytes; for RSA exactly the length of every signature */
+
+    uint8_t *spki; /* DER SubjectPublicKeyInfo; libcrypto's memory */
+    size_t spki_length;
+    uint16_t schemes[WIRE_SCHEMES_MAX];
+    size_t scheme_count;
+    size_t index; /* in the keyring */
+
+    const struct kind *kind;      /* keys that share its line in the queue; of kinds_add_key() */
+    const struct backend *keeper; /* whose form of the key `prepared` is */
+    void *prepared;               /* NULL: the backend needs none */
+    struct device *device;        /* of its backend, if that is a provider */
+    bool in_device;               /* and nowhere else */
+};
+
+struct key_source {
+    const char *name, *location;
+    const struct files *files;    /* which has those below */
+    struct pem_reader *reader;    /* of the next */
+    const char *file;             /* PEM; NULL: the key is in a device */
+    const char *uri;              /* where it is there */
+    struct device *device;        /* of the backend provider:NAME; NULL: another */
+    const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
+    enum policy policy;
+    bool every_group;
+    bool decrypt;
+    bool unverified; /* ECDSA signatures of libcrypto and of crypto_mb */
+};
+
+/* NULL with one line in `error` (`size` bytes). */
+struct key *key_load(const struct key_source *source, char *error, size_t size);
+void key_free(struct key *key);
+
+/* The directive on which two configurations of the same key do not agree; NULL: none that says what
+ * it signs and for whom. */
+const char *key_difference(const struct key *a, const struct key *b);
+
+/* Sets spki and public from the pair. False: libcrypto cannot. */
+bool key_copy_public(struct key *key);
+/* Frees the pair, spki and public; part of key_free(). */
+void key_free_halves(struct key *key);
+
+bool key_can_sign(const struct key *key, uint16_t scheme);
+
+#endif

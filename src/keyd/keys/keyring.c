@@ -1,0 +1,67 @@
+#include "keyd/keys/keyring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_FIRST 16
+
+/* An id is the output of SHA-256: any part of it is as good as a hash. */
+static struct key **place_of(const struct keyring *keyring, const uint8_t *id)
+{
+    size_t hash;
+    memcpy(&hash, id, sizeof hash);
+    for (size_t i = hash;; i++) {
+        struct key **place = &keyring->table[i & (keyring->table_size - 1)];
+        if (*place == NULL || memcmp((*place)->id, id, WIRE_KEY_ID_SIZE) == 0)
+            return place;
+    }
+}
+
+static bool grow(struct keyring *keyring)
+{
+    size_t room = keyring->room > 0 ? 2 * keyring->room : ROOM_FIRST;
+    struct key **keys = realloc(keyring->keys, room * sizeof(struct key *));
+    if (keys == NULL)
+        return false;
+    keyring->keys = keys;
+    struct key **table = calloc(2 * room, sizeof(struct key *));
+    if (table == NULL)
+        return false;
+    free(keyring->table);
+    keyring->table = table;
+    keyring->table_size = 2 * room;
+    keyring->room = room;
+    for (size_t i = 0; i < keyring->count; i++)
+        *place_of(keyring, keys[i]->id) = keys[i];
+    return true;
+}
+
+enum keyring_added keyring_add(struct keyring *keyring, struct key *key)
+{
+    if (keyring->count == keyring->room && !grow(keyring)) {
+        key_free(key);
+        return KEYRING_NO_MEMORY;
+    }
+    struct key **place = place_of(keyring, key->id);
+    if (*place != NULL) {
+        key_free(key);
+        return KEYRING_KNOWN;
+    }
+    key->index = keyring->count;
+    *place = keyring->keys[keyring->count++] = key;
+    return KEYRING_ADDED;
+}
+
+const struct key *keyring_find(const struct keyring *keyring, const uint8_t *id)
+{
+    return keyring->count > 0 ? *place_of(keyring, id) : NULL;
+}
+
+void keyring_free(struct keyring *keyring)
+{
+    for (size_t i = 0; i < keyring->count; i++)
+        key_free(keyring->keys[i]);
+    free(keyring->keys);
+    free(keyring->table);
+    *keyring = KEYRING_INIT;
+}

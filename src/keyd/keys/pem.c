@@ -1,0 +1,58 @@
+#include "keyd/keys/pem.h"
+
+#include <openssl/bio.h>
+#include <openssl/decoder.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+struct pem_reader {
+    OSSL_DECODER_CTX *decoder;
+    EVP_PKEY *pair; /* where it puts what it has decoded */
+};
+
+struct pem_reader *pem_reader_new(void)
+{
+    struct pem_reader *reader = calloc(1, sizeof *reader);
+    if (reader != NULL)
+        reader->decoder = OSSL_DECODER_CTX_new_for_pkey(&reader->pair, "PEM", NULL, NULL,
+                                                        EVP_PKEY_KEYPAIR, NULL, NULL);
+    if (reader != NULL && reader->decoder != NULL)
+        return reader;
+    pem_reader_free(reader);
+    return NULL;
+}
+
+void pem_reader_free(struct pem_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    OSSL_DECODER_CTX_free(reader->decoder);
+    free(reader);
+}
+
+/* A text that begins with a key, as nearly all do. */
+static EVP_PKEY *read_first(struct pem_reader *reader, BIO *text, pem_password_cb *give, void *arg)
+{
+    EVP_PKEY *pair = NULL;
+    reader->pair = NULL;
+    if (OSSL_DECODER_CTX_set_pem_password_cb(reader->decoder, give, arg) == 1 &&
+        OSSL_DECODER_from_bio(reader->decoder, text) == 1)
+        pair = reader->pair;
+    reader->pair = NULL;
+    ERR_clear_error();
+    return pair;
+}
+
+EVP_PKEY *pem_read_key(struct pem_reader *reader, const struct secret *text, pem_password_cb *give,
+                       void *arg)
+{
+    BIO *bio = BIO_new_mem_buf(text->bytes, (int)text->length);
+    if (bio == NULL)
+        return NULL;
+    EVP_PKEY *pair = read_first(reader, bio, give, arg);
+    if (pair == NULL && BIO_reset(bio) == 1)
+        pair = PEM_read_bio_PrivateKey(bio, NULL, give, arg);
+    BIO_free(bio);
+    return pair;
+}

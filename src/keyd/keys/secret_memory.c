@@ -1,0 +1,117 @@
+#include "keyd/keys/secret_memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "wire/limits.h"
+
+#define KIB ((size_t)1024)
+
+/* What was seen, and about half as much again; pages that are never used cost nothing. */
+#define OF_LIBRARY (1024 * KIB)
+#define OF_KEY (48 * KIB)       /* of any kind up to RSA-4096, and ML-DSA */
+#define OF_KEY_LEAST (12 * KIB) /* of RSA-2048, EC or Ed25519 */
+#define OF_THREAD (256 * KIB)   /* without its stack; with the lanes of a batch */
+#define OF_CONTEXT (4 * KIB)    /* one to sign and one to verify; keyd/sign/contexts.h */
+#define CONTEXTS_MAX 256        /* that a thread keeps */
+#define OF_PROVIDER (4096 * KIB)
+
+static size_t size_for(const struct config *config, size_t of_key)
+{
+    size_t contexts = config->key_count * WIRE_SCHEMES_MAX;
+    if (contexts > CONTEXTS_MAX)
+        contexts = CONTEXTS_MAX;
+    size_t signers = config->threads + 2; /* the reserve, and the event loop */
+    size_t size = OF_LIBRARY + ARENA_STACK_LARGE + config->key_count * of_key +
+                  signers * (ARENA_STACK_SIGNER + OF_THREAD + contexts * OF_CONTEXT);
+    for (size_t i = 0; i < config->provider_count; i++)
+        size += config->providers[i].threads * (OF_PROVIDER + ARENA_STACK_LARGE);
+    return size;
+}
+
+/* As far as it may. What is lacking then shows. */
+static void raise_limit(size_t size)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
+        return;
+    struct rlimit more = {.rlim_cur = size,
+                          .rlim_max = limit.rlim_max > size ? limit.rlim_max : size};
+    if (setrlimit(RLIMIT_MEMLOCK, &more) == 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+/* Whether so much of it can be had; what is not touched costs nothing. */
+static bool there_is(size_t size)
+{
+    enum secret_pages kind;
+    char reason[REPORT_TEXT_SIZE / 2];
+    void *pages = secret_pages_map(size, &kind, reason, sizeof reason);
+    if (pages != NULL)
+        munmap(pages, size);
+    return pages != NULL && kind == PAGES_SECRET;
+}
+
+/* What the limit leaves, if that is enough for keys of the usual kinds; else all, and what is
+ * lacking shows. */
+static size_t choose_size(const struct config *config)
+{
+    struct rlimit limit;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(config, OF_KEY);
+    raise_limit(size);
+    if (there_is(size) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
+        return size;
+    size_t room = (size_t)limit.rlim_cur / page * page;
+    if (room < size_for(config, OF_KEY_LEAST) || !there_is(room))
+        return size;
+    log_warning(
+        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu "
+        "KiB",
+        room / KIB, config->key_count, size / KIB);
+    return room;
+}
+
+static bool judge(const struct config *config, const struct arena *arena, const char *reason,
+                  struct report *report)
+{
+    size_t size = arena->size / KIB;
+    if (arena->kind == PAGES_SECRET)
+        return report_note(report, "secret memory", true,
+                           "%zu KiB by memfd_secret, under libcrypto and all stacks that sign",
+                           size);
+    if (config->require_secret_memory) {
+        log_error("require-secret-memory = yes, but there is none: %s", reason);
+        return false;
+    }
+    bool locked = arena->kind == PAGES_LOCKED;
+    if (locked)
+        log_warning("KEY MEMORY IS ORDINARY MEMORY, locked: root's tools can read it. %s", reason);
+    else
+        log_warning("KEY MEMORY IS ORDINARY MEMORY, NOT EVEN LOCKED: root's tools can read it, and "
+                    "it may be written to swap (raise RLIMIT_MEMLOCK to %zu KiB). %s",
+                    size, reason);
+    report_note(report, "secret memory", false, "%s. %zu KiB %s, not in core files", reason, size,
+                locked ? "locked" : "not locked");
+    return true;
+}
+
+bool secret_memory_open(const struct config *config, struct arena *arena, struct report *report)
+{
+    char reason[REPORT_TEXT_SIZE / 2] = "";
+    size_t size = choose_size(config);
+    if (!arena_open(size, arena, reason, sizeof reason)) {
+        log_error("secret memory: %zu KiB: %s", size / KIB, strerror(errno));
+        return false;
+    }
+    if (!arena_serve_libcrypto()) {
+        log_error("secret memory: libcrypto already uses other memory");
+        return false;
+    }
+    return judge(config, arena, reason, report);
+}

@@ -1,0 +1,207 @@
+#include "keyd/process/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/document.h"
+#include "conf/value.h"
+#include "keyd/backend/provider/provider.h"
+#include "keyd/process/directives.h"
+#include "wire/limits.h"
+
+struct load {
+    struct config *config;
+    const struct backend *const *backends;
+    struct conf_error *error;
+};
+
+/* The value of a directive that says what its section is about; text NULL: it is not given. */
+static struct conf_value value_of(const struct conf_section *section, const char *name)
+{
+    const struct conf_directive *directive = conf_find(&immured_grammar, section->kind, name);
+    if (conf_value_count(section, directive) == 0)
+        return (struct conf_value){.text = NULL, .line = conf_line(section)};
+    return conf_value_at(section, directive, 0);
+}
+
+/* Where messages find it: the line of the one of two directives that is given. */
+static bool locate(const struct conf_section *section, const char *one, const char *other,
+                   char **location)
+{
+    struct conf_value value = value_of(section, one);
+    if (value.text == NULL)
+        value = value_of(section, other);
+    if (*location == NULL && asprintf(location, "%s:%d", section->file, value.line) < 0)
+        *location = NULL;
+    return *location != NULL;
+}
+
+/* A section is about one of two things. */
+static bool check_one_of(struct load *load, const struct conf_section *section, const char *one,
+                         const char *other)
+{
+    const char *kind = immured_grammar.sections[section->kind].name;
+    struct conf_value first = value_of(section, one), second = value_of(section, other);
+    if (first.text == NULL && second.text == NULL)
+        return conf_refuse(section, conf_line(section), load->error, "%s '%s' has no '%s' or '%s'",
+                           kind, conf_name(section), one, other);
+    if (first.text != NULL && second.text != NULL)
+        return conf_refuse(section, second.line, load->error,
+                           "%s '%s' has '%s' (line %d) and '%s': only one of them can be", kind,
+                           conf_name(section), one, first.line, other);
+    return true;
+}
+
+/* What names a provider names one that has a section. */
+static bool check_provider(struct load *load, const struct conf_section *section,
+                           const char *backend)
+{
+    const struct config *config = load->config;
+    const size_t length = strlen(PROVIDER_PREFIX);
+    if (backend == NULL || strncmp(backend, PROVIDER_PREFIX, length) != 0)
+        return true;
+    for (size_t i = 0; i < config->provider_count; i++)
+        if (config->providers[i].name != NULL && /* else memory was short, and that is the error */
+            strcmp(config->providers[i].name, backend + length) == 0)
+            return true;
+    return conf_refuse(section, value_of(section, "backend").line, load->error,
+                       "there is no provider '%s'", backend + length);
+}
+
+static bool fill_provider(struct load *load, const struct conf_section *section,
+                          struct provider_config *provider)
+{
+    provider->name = strdup(conf_name(section));
+    return conf_fill(section, provider, load->backends, load->error) &&
+           check_one_of(load, section, "module", "engine") &&
+           ((locate(section, "module", "engine", &provider->location) && provider->name != NULL) ||
+            conf_refuse(section, conf_line(section), load->error, "out of memory"));
+}
+
+static bool fill_providers(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    size_t count = conf_section_count(top, SECTION_PROVIDER);
+    config->providers = calloc(count + 1, sizeof *config->providers);
+    if (config->providers == NULL)
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
+    while (config->provider_count < count) {
+        struct conf_section section =
+            conf_section_at(top, SECTION_PROVIDER, config->provider_count);
+        if (!fill_provider(load, &section, &config->providers[config->provider_count++]))
+            return false;
+    }
+    return true;
+}
+
+static bool fill_key(struct load *load, const struct conf_section *section, struct key_config *key)
+{
+    const char *name = conf_name(section);
+    if (name[0] == '\0' || strlen(name) > WIRE_KEY_NAME_MAX)
+        return conf_refuse(section, conf_line(section), load->error,
+                           "the name of a key has 1 to %d bytes", WIRE_KEY_NAME_MAX);
+    key->name = strdup(name);
+    return conf_fill(section, key, load->backends, load->error) &&
+           check_one_of(load, section, "file", "uri") &&
+           check_provider(load, section, key->backend) &&
+           ((locate(section, "file", "uri", &key->location) && key->name != NULL) ||
+            conf_refuse(section, conf_line(section), load->error, "out of memory"));
+}
+
+static bool fill_keys(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    size_t count = conf_section_count(top, SECTION_KEY);
+    if (count == 0)
+        return conf_refuse(top, conf_last_line(top), load->error, "there is no 'key'");
+    config->keys = calloc(count, sizeof *config->keys);
+    if (config->keys == NULL)
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
+    while (config->key_count < count) {
+        struct conf_section section = conf_section_at(top, SECTION_KEY, config->key_count);
+        if (!fill_key(load, &section, &config->keys[config->key_count++]))
+            return false;
+    }
+    return true;
+}
+
+static bool fill_all(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    if (!conf_fill(top, config, load->backends, load->error) || !fill_providers(load, top) ||
+        !fill_keys(load, top) || !check_provider(load, top, config->backend))
+        return false;
+    if (config->threads == 0)
+        config->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    return true;
+}
+
+bool config_load(struct config *config, const char *file, const char *text,
+                 const struct backend *const *backends, struct conf_error *error)
+{
+    struct conf_section top;
+    struct load load = {.config = config, .backends = backends, .error = error};
+    *config = (struct config){0};
+    bool good = conf_parse(&immured_grammar, file, text, &top, error);
+    if (good) {
+        good = fill_all(&load, &top);
+        conf_close(&top);
+    }
+    if (!good)
+        config_free(config);
+    return good;
+}
+
+static bool name_files(unsigned section, const void *target, struct name_table *names)
+{
+    for (size_t i = 0; i < immured_grammar.directive_count; i++) {
+        const struct conf_directive *directive = &immured_grammar.directives[i];
+        if (directive->section != section)
+            continue;
+        const char *file = directive_file(directive, target);
+        if (file != NULL && !name_table_add(names, file, NULL))
+            return false;
+    }
+    return true;
+}
+
+bool config_name_files(const struct config *config, struct name_table *names)
+{
+    bool good = name_files(SECTION_TOP, config, names);
+    for (size_t i = 0; good && i < config->key_count; i++)
+        good = name_files(SECTION_KEY, &config->keys[i], names);
+    for (size_t i = 0; good && i < config->provider_count; i++)
+        good = name_files(SECTION_PROVIDER, &config->providers[i], names);
+    return good;
+}
+
+const char *config_file_of_uri(const char *uri)
+{
+    static const char scheme[] = "file:";
+    size_t length = sizeof scheme - 1;
+    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
+}
+
+void config_free(struct config *config)
+{
+    for (size_t i = 0; i < config->key_count; i++) {
+        conf_clear(&immured_grammar, SECTION_KEY, &config->keys[i]);
+        free(config->keys[i].name);
+    }
+    for (size_t i = 0; i < config->provider_count; i++) {
+        conf_clear(&immured_grammar, SECTION_PROVIDER, &config->providers[i]);
+        free(config->providers[i].location);
+        free(config->providers[i].name);
+    }
+    conf_clear(&immured_grammar, SECTION_TOP, config);
+    free(config->keys);
+    free(config->providers);
+    *config = (struct config){0};
+}
+
+void config_print_directives(FILE *out)
+{
+    conf_print(&immured_grammar, "###", out);
+}

@@ -1,0 +1,87 @@
+/*
+ * The configuration of immured: what immured.conf says, checked and complete. directives.c has the
+ * one table of directives; everything after it sees only these structs.
+ */
+#ifndef KEYD_PROCESS_CONFIG_H
+#define KEYD_PROCESS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/name_table.h"
+#include "keyd/rules/allow.h"
+#include "keyd/rules/policy.h"
+#include "keyd/rules/rate.h"
+#include "keyd/sign/backend.h"
+
+struct conf_error; /* conf/error.h */
+
+struct key_config {
+    char *name;
+    char *location; /* "immured.conf:7" */
+    char *file;     /* NULL: the key is in a device, where `uri` says */
+    char *uri;
+    char *pass_phrase_file; /* NULL: not encrypted */
+    char *backend;          /* NULL: as for all */
+    enum policy policy;
+    bool every_group; /* of TLS 1.2, not only the common ones */
+    bool decrypt;     /* TLS's RSA key exchange */
+    struct access_config allow;
+    struct rate rate; /* of each client */
+};
+
+/* An OpenSSL provider or engine, and what is behind it. */
+struct provider_config {
+    char *name;
+    char *location;
+    char *module, *engine; /* one of them */
+    struct text_list parameters, environment;
+    char *properties; /* NULL: "provider=" and its name */
+    char *pin_file;
+    bool asynchronous;
+    uint64_t threads;
+    uint64_t timeout; /* ns */
+    struct text_list system_calls;
+};
+
+struct config {
+    uint64_t threads;
+    bool yield; /* signer threads to everything else */
+    bool require_secret_memory;
+    char *listen; /* path; NULL: none */
+    char *user;   /* NULL: the default */
+    struct access_config allow;
+    struct rate rate;          /* of each client, with all keys */
+    bool audit_all;            /* signatures too */
+    char *backend;             /* "auto", or the name of one */
+    char *multibuffer_library; /* path; NULL: where the system has it */
+    bool ecdsa_unverified;     /* but for keys that a device serves */
+    uint64_t queue_age, hold;  /* ns */
+    bool log_json;
+    int log_level;            /* enum log_level */
+    uint64_t stall_timeout;   /* ns */
+    char *ticket_secret_file; /* NULL: no keys of session tickets are given out */
+    uint64_t ticket_epoch;    /* ns; whole seconds */
+    struct key_config *keys;
+    size_t key_count;
+    struct provider_config *providers;
+    size_t provider_count;
+};
+
+/* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays belong
+ * to *config; `backends` (ended by NULL) is what may be named. False with *error filled, and there
+ * is nothing to free. */
+bool config_load(struct config *config, const char *file, const char *text,
+                 const struct backend *const *backends, struct conf_error *error);
+/* Adds all files that it names and that this program reads. False: out of memory. */
+bool config_name_files(const struct config *config, struct name_table *names);
+/* The file that a file: URI names; NULL: it is another. */
+const char *config_file_of_uri(const char *uri);
+void config_free(struct config *config);
+
+/* The tables of directives as Markdown, for docs/immured.conf.md. */
+void config_print_directives(FILE *out);
+
+#endif

@@ -1,0 +1,15 @@
+/* What immured.conf may say. */
+#ifndef KEYD_PROCESS_DIRECTIVES_H
+#define KEYD_PROCESS_DIRECTIVES_H
+
+#include "conf/grammar.h"
+
+enum section { SECTION_TOP = CONF_TOP, SECTION_KEY, SECTION_PROVIDER, SECTION_COUNT };
+
+/* The context of its types (conf/value.h) is the list of backends, ended by NULL. */
+extern const struct conf_grammar immured_grammar;
+
+/* The file to be read that this directive names in the struct of its section; NULL: none. */
+const char *directive_file(const struct conf_directive *directive, const void *section);
+
+#endif

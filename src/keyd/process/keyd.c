@@ -1,0 +1,460 @@
+/* The story of the process: read all there is to read, close the doors, then serve. */
+#include "keyd/process/keyd.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/file_table.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/slice.h"
+#include "conf/error.h"
+#include "conf/text.h"
+#include "keyd/backend/provider/provider.h"
+#include "keyd/front/server.h"
+#include "keyd/keys/files.h"
+#include "keyd/keys/keyring.h"
+#include "keyd/keys/pem.h"
+#include "keyd/keys/secret_memory.h"
+#include "keyd/process/config.h"
+#include "keyd/process/intake.h"
+#include "keyd/process/options.h"
+#include "keyd/process/sandbox.h"
+#include "keyd/process/supervise.h"
+#include "keyd/sign/calibrate.h"
+#include "keyd/sign/warm_up.h"
+
+#define SHORT_SLICE (100 * NS_PER_US)
+#define MORE_CALLS_MAX 256
+
+/* What the process has one of. */
+struct keyd {
+    struct options options;
+    const struct backend *const *backends;
+    struct report walls;
+    struct arena arena;
+    struct config config;
+    struct file_table opened; /* what the configuration names, by who started this; or: */
+    int hand_over;            /* the socket over which it comes; -1: none */
+    pid_t opener;             /* the child at its other end; 0: it is the supervisor */
+    struct files files;       /* the same, until it has been used */
+    struct providers providers;
+    struct kinds kinds;
+    struct keyring keyring;
+    struct signer signer; /* the event loop's */
+    struct scheduler scheduler;
+    struct server server;
+    pid_t supervisor;         /* 0: none */
+    uid_t starter;            /* who started it */
+    struct identity identity; /* what it is in the end */
+    int status;
+};
+
+/* NULL: auto. */
+static const struct backend *find_backend(const struct keyd *keyd, const char *name)
+{
+    const struct backend *const *backend = keyd->kinds.backends;
+    while (*backend != NULL && strcmp((*backend)->name, name) != 0)
+        backend++;
+    return *backend;
+}
+
+/* What cannot serve here is not used; a key that asks for it is refused. */
+static void open_backends(struct keyd *keyd)
+{
+    char reason[256];
+    for (const struct backend *const *place = keyd->kinds.backends; *place != NULL; place++)
+        if ((*place)->open != NULL && !(*place)->open(&keyd->config, reason, sizeof reason))
+            log_info("backend %s: %s", (*place)->name, reason);
+}
+
+static bool restrict_key(struct key *key, const struct key_config *config)
+{
+    char where[512];
+    snprintf(where, sizeof where, "%s: key \"%s\"", config->location, config->name);
+    key->rate = config->rate;
+    return allow_resolve(&key->allow, &config->allow, where);
+}
+
+/* Which of two policies would hold for a key must not be for their order to say. */
+static bool agrees(const struct keyd *keyd, const struct key *key)
+{
+    const struct key *other = keyring_find(&keyd->keyring, key->id);
+    const char *difference = other != NULL ? key_difference(other, key) : NULL;
+    if (difference != NULL)
+        log_error("%s: key \"%s\" is the same key as \"%s\" (%s), with another %s", key->location,
+                  key->name, other->name, other->location, difference);
+    return difference == NULL;
+}
+
+static void warn_of_policy(const struct key_config *config)
+{
+    const char *warning = policy_warning(config->policy);
+    if (warning != NULL)
+        log_warning("%s: key \"%s\" %s", config->location, config->name, warning);
+    if (config->every_group)
+        log_warning("%s: key \"%s\" signs for secp521r1 and x448, too (tls12-groups = all), which "
+                    "leave more bytes to whoever asks",
+                    config->location, config->name);
+}
+
+static bool load_key(struct keyd *keyd, const struct key_config *config, struct pem_reader *reader)
+{
+    struct key_source source = {.name = config->name,
+                                .location = config->location,
+                                .files = &keyd->files,
+                                .reader = reader,
+                                .file = config->file,
+                                .uri = config->uri,
+                                .pass_phrase_file = config->pass_phrase_file,
+                                .policy = config->policy,
+                                .every_group = config->every_group,
+                                .decrypt = config->decrypt,
+                                .unverified = keyd->config.ecdsa_unverified};
+    char reason[512];
+    const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
+    source.device = providers_find_device(&keyd->providers, backend);
+    struct key *key = key_load(&source, reason, sizeof reason);
+    if (key == NULL ||
+        !kinds_add_key(&keyd->kinds, key, find_backend(keyd, backend), reason, sizeof reason)) {
+        key_free(key);
+        log_error("%s: key \"%s\": %s", config->location, config->name, reason);
+        return false;
+    }
+    if (!restrict_key(key, config) || !agrees(keyd, key)) {
+        key_free(key);
+        return false;
+    }
+    switch (keyring_add(&keyd->keyring, key)) {
+    case KEYRING_ADDED:
+        warn_of_policy(config);
+        return true;
+    case KEYRING_KNOWN:
+        log_warning("%s: key \"%s\" is the same key as one before it, whose name holds",
+                    config->location, config->name);
+        return true;
+    default:
+        log_error("%s: key \"%s\": out of memory", config->location, config->name);
+        return false;
+    }
+}
+
+/* All of them, so that one run shows every mistake. */
+static bool load_keys(struct keyd *keyd)
+{
+    struct pem_reader *reader = pem_reader_new();
+    bool good = reader != NULL;
+    if (keyd->config.ecdsa_unverified)
+        log_warning("ECDSA signatures leave without having been verified (verify = not-ecdsa)");
+    if (!good)
+        log_error("out of memory");
+    for (size_t i = 0; reader != NULL && i < keyd->config.key_count; i++)
+        good &= load_key(keyd, &keyd->config.keys[i], reader);
+    pem_reader_free(reader);
+    return good;
+}
+
+static bool open_clients(struct keyd *keyd)
+{
+    const struct options *options = &keyd->options;
+    return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
+           (options->session < 0 || server_connected(&keyd->server, options->session));
+}
+
+/*
+ * Where immured yields, a thread that wakes does not take the core from whom it finds there:
+ * otherwise an event loop that asks for a signature would be cut off in the middle of its turn, and
+ * wait for the kernel's next tick. Elsewhere clients wait for it, and it does not wait for its own
+ * signers. Those yield still more, see crew.h.
+ */
+static void weigh(bool yield)
+{
+    if (yield)
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    else
+        slice_set(SHORT_SLICE);
+}
+
+/* Whether others than the client that it was started for may come. */
+static bool accepts(const struct keyd *keyd)
+{
+    return keyd->options.listener >= 0 || keyd->options.explain;
+}
+
+static bool read_config(struct keyd *keyd)
+{
+    const char *file = keyd->options.config;
+    int given = keyd->options.text;
+    if (given < 0)
+        given = file_table_find(&keyd->opened, file);
+    char *text = given >= 0 ? conf_text_read_open(given) : conf_text_read(file);
+    struct conf_error error;
+    bool good = config_load(&keyd->config, file, text, keyd->backends, &error);
+    free(text);
+    if (!good)
+        log_error("%s", error.text);
+    return good;
+}
+
+static bool open_files(struct keyd *keyd)
+{
+    struct name_table names = NAME_TABLE_INIT;
+    if (config_name_files(&keyd->config, &names))
+        keyd->hand_over = intake_open(&names, &keyd->opener);
+    else
+        log_error("out of memory");
+    name_table_free(&names);
+    return keyd->hand_over >= 0;
+}
+
+/* The configuration, and a way to the files that it names. */
+static bool find_files(struct keyd *keyd)
+{
+    const struct options *options = &keyd->options;
+    keyd->hand_over = options->hand_over;
+    if (options->files >= 0 && !file_table_receive(&keyd->opened, options->files)) {
+        log_error("--files-fd: %s", strerror(errno));
+        return false;
+    }
+    return read_config(keyd) && (options->files >= 0 || keyd->hand_over >= 0 || open_files(keyd));
+}
+
+static bool take_files(struct keyd *keyd)
+{
+    if (keyd->hand_over < 0)
+        return intake_table(&keyd->files, &keyd->opened);
+    bool good = intake_receive(&keyd->files, keyd->hand_over);
+    if (keyd->opener > 0)
+        waitpid(keyd->opener, NULL, 0);
+    return good;
+}
+
+static bool keep_given(struct keyd *keyd)
+{
+    int *keep = calloc(keyd->opened.count + 3, sizeof *keep);
+    if (keep == NULL) {
+        log_error("out of memory");
+        return false;
+    }
+    size_t count = 0;
+    for (; count < keyd->opened.count; count++)
+        keep[count] = keyd->opened.files[count].descriptor;
+    keep[count++] = keyd->hand_over;
+    keep[count++] = keyd->options.listener;
+    keep[count++] = keyd->options.session;
+    bool good = sandbox_begin(keep, count, accepts(keyd), &keyd->walls);
+    free(keep);
+    return good;
+}
+
+/* A module may need root to open its device: then root is given up when it has. */
+static bool needs_root(const struct keyd *keyd)
+{
+    return keyd->config.provider_count > 0;
+}
+
+static bool become_user(struct keyd *keyd)
+{
+    if (keyd->options.test && geteuid() != 0)
+        return true; /* anybody may test a configuration that is for root to use */
+    return sandbox_become(&keyd->identity, keyd->supervisor, &keyd->walls);
+}
+
+/* All that takes root, if no module does. On an ordinary stack: there is no key yet. */
+static bool begin(struct keyd *keyd)
+{
+    static const int no_calls[] = {-1};
+    if (!find_files(keyd))
+        return false;
+    const struct config *config = &keyd->config;
+    log_setup("immured", (enum log_level)config->log_level, config->log_json);
+    weigh(config->yield); /* inherited by every thread */
+    if (!keep_given(keyd) || !secret_memory_open(config, &keyd->arena, &keyd->walls) ||
+        !sandbox_find_user(config->user, &keyd->identity))
+        return false;
+    if (needs_root(keyd))
+        return true;
+    sandbox_enter_namespaces(no_calls, &keyd->walls);
+    return become_user(keyd);
+}
+
+/* A thread that a module starts would otherwise take TERM in its own way: the end at once, with
+ * nothing answered. It is server_init() that takes it. */
+static void block_signals(void)
+{
+    sigset_t taken;
+    sigemptyset(&taken);
+    sigaddset(&taken, SIGTERM);
+    sigaddset(&taken, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &taken, NULL);
+}
+
+static bool start(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+    if (!take_files(keyd))
+        return false;
+    if (config->provider_count > 0)
+        block_signals();
+    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
+        return false;
+    keyd->kinds.backends = keyd->providers.backends;
+    open_backends(keyd);
+    bool loaded = load_keys(keyd);
+    queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
+               config->hold);
+    bool good = loaded &&
+                server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
+                            keyd->supervisor != 0) &&
+                tickets_open(&keyd->server.tickets, config, &keyd->files) &&
+                allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
+    files_close(&keyd->files);
+    return good;
+}
+
+static bool listed(const int *calls, size_t count, int call)
+{
+    while (count > 0 && calls[count - 1] != call)
+        count--;
+    return count > 0;
+}
+
+/* The system calls of the backends that keys use. */
+static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kinds->count; i++) {
+        const int *more = kinds->kinds[i].single->more_calls;
+        for (; more != NULL && *more != -1 && count + 1 < room; more++)
+            if (!listed(calls, count, *more))
+                calls[count++] = *more;
+    }
+    calls[count] = -1;
+}
+
+static bool prepare_signing(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    const struct backend *const *backends = keyd->kinds.backends;
+    struct scheduler *scheduler = &keyd->scheduler;
+    unsigned threads = (unsigned)config->threads;
+    if (!signer_init(&keyd->signer, backends) || !providers_start(&keyd->providers) ||
+        !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
+        return false;
+    scheduler->signer = &keyd->signer;
+    scheduler->crew = crew_start(backends, threads, config->yield);
+    return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
+}
+
+static bool close_doors(struct keyd *keyd)
+{
+    int more_calls[MORE_CALLS_MAX];
+    gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
+    unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
+    if (needs_root(keyd))
+        sandbox_enter_namespaces(more_calls, &keyd->walls);
+    return sandbox_isolate(threads, more_calls, &keyd->walls) && prepare_signing(keyd) &&
+           (!needs_root(keyd) || become_user(keyd)) &&
+           sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
+           providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
+}
+
+/* False: what is used by a thread that would not stop is still there. */
+static bool finish(struct keyd *keyd)
+{
+    server_destroy(&keyd->server); /* takes back what signers have not begun */
+    scheduler_stop(&keyd->scheduler);
+    if (!providers_stop(&keyd->providers))
+        return false;
+    keyring_free(&keyd->keyring);
+    providers_free(&keyd->providers);
+    config_free(&keyd->config);
+    return true;
+}
+
+/* A thread that hangs in the module of a device must not find libcrypto cleaned up. */
+static void end(const struct keyd *keyd, bool stopped)
+{
+    if (!stopped)
+        _exit(keyd->status);
+}
+
+static bool serve(struct keyd *keyd)
+{
+    log_info("ready: %zu keys, %u signer threads, uid %u", keyd->keyring.count,
+             (unsigned)keyd->config.threads, (unsigned)keyd->identity.uid);
+    bool all_answered = server_run(&keyd->server);
+    if (!all_answered)
+        log_warning("ended with %zu sessions not fully answered", keyd->server.session_count);
+    else
+        log_info("ended");
+    return all_answered;
+}
+
+/* On a stack in the arena, from before the first key is read. */
+static void run(void *arg)
+{
+    struct keyd *keyd = arg;
+    keyd->status = EXIT_FAILURE;
+    bool started = start(keyd);
+    if (started && keyd->options.test) {
+        log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
+        keyd->status = EXIT_SUCCESS;
+    }
+    if (!started || keyd->options.test) {
+        keyring_free(&keyd->keyring);
+        return;
+    }
+    audit_init(&keyd->server.audit, keyd->config.audit_all);
+    if (!open_clients(keyd) || !close_doors(keyd)) {
+        end(keyd, providers_stop(&keyd->providers));
+        return;
+    }
+    report_log(&keyd->walls);
+    if (keyd->options.explain)
+        report_print(&keyd->walls);
+    if (keyd->options.explain || serve(keyd))
+        keyd->status = EXIT_SUCCESS;
+    end(keyd, finish(keyd));
+}
+
+/* As a supervisor starts a key process. */
+static void forget_environment(char **argv)
+{
+    char *const no_environment[] = {NULL};
+    if (environ[0] != NULL)
+        execve("/proc/self/exe", argv, no_environment);
+}
+
+int keyd_main(int argc, char **argv, const struct backend *const *backends)
+{
+    static struct keyd keyd;
+    log_setup("immured", LOG_LEVEL_INFO, false);
+    options_parse(&keyd.options, argc, argv);
+    if (!keyd.options.test && !keyd.options.explain)
+        log_never_wait();
+    bool supervised = keyd.options.listener >= 0 || keyd.options.session >= 0;
+    signals_reset(!supervised); /* a supervisor has HUP ignored in time, so that none ends this */
+    if (supervised)
+        keyd.supervisor = getppid();
+    else if (!keyd.options.test && !keyd.options.explain)
+        return supervise(keyd.options.config, backends);
+    if (keyd.options.explain)
+        forget_environment(argv);
+    keyd.backends = backends;
+    keyd.files = FILES_INIT;
+    keyd.starter = getuid();
+    if (!begin(&keyd) || !arena_call(ARENA_STACK_LARGE, run, &keyd))
+        return EXIT_FAILURE;
+    return keyd.status;
+}

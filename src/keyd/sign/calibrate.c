@@ -1,0 +1,120 @@
+#include "keyd/sign/calibrate.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keyd/sign/sample.h"
+
+#define SAVED_PERCENT 10 /* of a job's price: for less it is not worth to wait for a full batch */
+#define RUNS 3           /* of which the quickest counts: whatever disturbs makes it slower */
+
+/* A device is waited for; everything else computes. */
+static uint64_t now_for(const struct backend *backend)
+{
+    return backend->waits ? clock_now() : clock_thread();
+}
+
+/* 0: it failed. */
+static uint64_t measure(struct signer *signer, const struct backend *backend, const struct key *key,
+                        size_t count)
+{
+    struct sample sample;
+    if (!sample_make(&sample, key, false, count)) {
+        log_error("calibration: out of memory");
+        return 0;
+    }
+    uint64_t best = UINT64_MAX;
+    for (int run = 0; run < RUNS; run++) {
+        uint64_t begun = now_for(backend);
+        signer_sign_by(signer, backend, sample.jobs, count);
+        uint64_t took = now_for(backend) - begun;
+        best = took < best ? took : best;
+    }
+    bool good = sample_good(&sample);
+    sample_free(&sample);
+    return good ? best : 0;
+}
+
+/* The least count that takes as long by single signatures as in a batch, or longer. */
+static size_t find_threshold(const struct kind *kind)
+{
+    size_t count = (size_t)((kind->step_ns + kind->single_ns - 1) / kind->single_ns);
+    if (count > kind->step)
+        count = (size_t)((kind->batch_ns + kind->single_ns - 1) / kind->single_ns);
+    return count;
+}
+
+/* The least count that takes as long in two batches, the first of a step, as in one, or longer. */
+static size_t find_whole(const struct kind *kind)
+{
+    size_t count = kind->step + 1;
+    while (count < kind->width &&
+           kind->step_ns + kind_time(kind, count - kind->step) < kind->batch_ns)
+        count++;
+    return count;
+}
+
+static size_t find_enough(const struct kind *kind)
+{
+    uint64_t step = kind->step_ns / kind->step, full = kind->batch_ns / kind->width;
+    return full < step - step * SAVED_PERCENT / 100 ? kind->width : kind->step;
+}
+
+static bool measure_batches(struct kind *kind, const struct key *key, struct signer *signer)
+{
+    kind->batch_ns = kind->step_ns = measure(signer, kind->batch, key, kind->width);
+    if (kind->step < kind->width && kind->batch_ns != 0)
+        kind->step_ns = measure(signer, kind->batch, key, kind->step);
+    return kind->step_ns != 0;
+}
+
+static void log_batches(const struct kind *kind, const char *name)
+{
+    char step[64] = "";
+    if (kind->step < kind->width)
+        snprintf(step, sizeof step, ", %zu in %.3f ms", kind->step,
+                 (double)kind->step_ns / NS_PER_MS);
+    log_info("%s: %zu by %s in %.3f ms%s, one by %s in %.3f ms: together from %zu on%s", name,
+             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, step,
+             kind->single->name, (double)kind->single_ns / NS_PER_MS, kind->threshold,
+             kind->threshold > kind->width ? ", which is never" : "");
+}
+
+static bool calibrate_kind(struct kind *kind, const struct key *key, struct signer *signer)
+{
+    char name[32];
+    kind_describe(kind, name, sizeof name);
+    uint64_t single_ns = measure(signer, kind->single, key, 1);
+    if (single_ns == 0)
+        return false;
+    kind_measured(kind, single_ns);
+    if (kind->batch == NULL) {
+        log_info("%s: by %s, %.3f ms each", name, kind->single->name,
+                 (double)kind->single_ns / NS_PER_MS);
+        return true;
+    }
+    if (!measure_batches(kind, key, signer))
+        return false;
+    kind->threshold = find_threshold(kind);
+    log_batches(kind, name);
+    if (kind->threshold > kind->width) {
+        kind->batch = NULL;
+    } else if (kind->threshold <= kind->step) {
+        kind->whole = find_whole(kind);
+        kind->enough = find_enough(kind);
+    }
+    return true;
+}
+
+bool calibrate(struct kinds *kinds, const struct keyring *keyring, struct signer *signer)
+{
+    for (size_t i = 0; i < kinds->count; i++) {
+        size_t first = 0;
+        while (keyring->keys[first]->kind != &kinds->kinds[i])
+            first++;
+        if (!calibrate_kind(&kinds->kinds[i], keyring->keys[first], signer))
+            return false;
+    }
+    return true;
+}

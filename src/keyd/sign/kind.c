@@ -1,0 +1,137 @@
+#include "keyd/sign/kind.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* What shall sign such keys. */
+struct choice {
+    const struct backend *single, *batch;
+};
+
+static bool refuse(char *reason, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool refuse(char *reason, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, size, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static const struct backend *find_lanes(const struct kinds *kinds, const struct key *key)
+{
+    for (size_t i = 0; kinds->backends[i] != NULL; i++)
+        if (kinds->backends[i]->lanes && kinds->backends[i]->width(key) > 1)
+            return kinds->backends[i];
+    return NULL;
+}
+
+static struct choice choose(const struct kinds *kinds, const struct key *key,
+                            const struct backend *wanted)
+{
+    if (wanted == NULL)
+        return (struct choice){&backend_openssl, find_lanes(kinds, key)};
+    if (wanted->lanes)
+        return (struct choice){&backend_openssl, wanted};
+    return (struct choice){wanted, NULL};
+}
+
+static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
+                                 const struct backend *wanted, const struct choice *choice)
+{
+    for (size_t i = 0; i < kinds->count; i++) {
+        struct kind *kind = &kinds->kinds[i];
+        if (kind->type == key->type && kind->bits == key->bits && kind->wanted == wanted)
+            return kind;
+    }
+    if (kinds->count == KINDS_MAX)
+        return NULL;
+    struct kind *kind = &kinds->kinds[kinds->count];
+    *kind = (struct kind){.index = kinds->count++,
+                          .type = key->type,
+                          .bits = key->bits,
+                          .wanted = wanted,
+                          .cost = COST_DEAR,
+                          .single = choice->single,
+                          .batch = choice->batch,
+                          .single_width = choice->single->width(key)};
+    if (kind->batch == NULL)
+        return kind;
+    kind->threshold = kind->width = kind->enough = kind->batch->width(key);
+    kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
+    return kind;
+}
+
+bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *wanted, char *reason,
+                   size_t size)
+{
+    struct choice choice = choose(kinds, key, wanted);
+    const struct backend *keeper = choice.batch != NULL ? choice.batch : choice.single;
+    if (keeper->width(key) == 0)
+        return refuse(reason, size, "the backend %s does not serve such keys here", keeper->name);
+    if (keeper->key_prepare != NULL && !keeper->key_prepare(key)) {
+        if (wanted == NULL)
+            return kinds_add_key(kinds, key, &backend_openssl, reason, size);
+        return refuse(reason, size, "the backend %s does not serve this key", keeper->name);
+    }
+    key->keeper = keeper;
+    key->kind = find_or_make(kinds, key, wanted, &choice);
+    return key->kind != NULL ||
+           refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
+}
+
+void kind_measured(struct kind *kind, uint64_t single_ns)
+{
+    kind->single_ns = single_ns;
+    kind->cost = single_ns <= KIND_QUICK   ? COST_QUICK
+                 : single_ns <= KIND_CHEAP ? COST_CHEAP
+                                           : COST_DEAR;
+    if (kind->single->waits) { /* for a device, which the event loop must not do */
+        kind->cost = kind->cost == COST_QUICK ? COST_CHEAP : kind->cost;
+        return;
+    }
+    /* one by one they take as long in any batch, which is to be over soon */
+    size_t width = single_ns < KIND_CHEAP ? (size_t)(KIND_CHEAP / single_ns) : 1;
+    kind->single_width = width < kind->single_width ? width : kind->single_width;
+}
+
+const struct backend *kind_backend(const struct kind *kind, size_t count)
+{
+    return kind->batch != NULL && count >= kind->threshold ? kind->batch : kind->single;
+}
+
+size_t kind_take(const struct kind *kind, size_t waiting)
+{
+    size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width
+                   : waiting < kind->whole                     ? kind->step
+                                                               : kind->width;
+    return waiting < width ? waiting : width;
+}
+
+uint64_t kind_time(const struct kind *kind, size_t count)
+{
+    if (kind_backend(kind, count) == kind->single)
+        return count * kind->single_ns;
+    return count <= kind->step ? kind->step_ns : kind->batch_ns;
+}
+
+uint64_t kind_cost(const struct kind *kind)
+{
+    if (kind->batch != NULL)
+        return kind->batch_ns / kind->width;
+    /* a device works on all that it takes at once */
+    return kind->single->waits ? kind->single_ns / kind->single_width : kind->single_ns;
+}
+
+void kind_describe(const struct kind *kind, char *text, size_t size)
+{
+    static const char *const names[] = {
+        [WIRE_KEY_RSA] = "RSA",           [WIRE_KEY_EC] = "P",
+        [WIRE_KEY_ED25519] = "Ed25519",   [WIRE_KEY_RSA_PSS] = "RSA-PSS",
+        [WIRE_KEY_MLDSA44] = "ML-DSA-44", [WIRE_KEY_MLDSA65] = "ML-DSA-65",
+        [WIRE_KEY_MLDSA87] = "ML-DSA-87"};
+    bool sized =
+        kind->type == WIRE_KEY_RSA || kind->type == WIRE_KEY_RSA_PSS || kind->type == WIRE_KEY_EC;
+    snprintf(text, size, sized ? "%s-%d" : "%s", names[kind->type], kind->bits);
+}

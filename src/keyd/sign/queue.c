@@ -1,0 +1,337 @@
+#include "keyd/sign/queue.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+/* Cheap kinds come first in a session until they take this many times the time of the others. */
+static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 8, [COST_DEAR] = 1};
+
+/* A longer message takes too long to hash for the event loop. */
+#define QUICK_MESSAGE_MAX 4096
+
+/* Who has received so much less than another, ns, is owed something when it comes back. */
+#define OWED (200 * NS_PER_US)
+
+#define job_of(node, member) list_entry(node, struct job, member)
+
+void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
+                uint64_t hold)
+{
+    *queue = (struct queue){
+        .line_count = kinds->count, .work_max = age * signers, .age_max = age, .hold = hold};
+    for (size_t i = 0; i < kinds->count; i++)
+        queue->lines[i].kind = &kinds->kinds[i];
+    list_init(&queue->by_age);
+}
+
+void queue_open_account(struct queue *queue, struct queue_account *account)
+{
+    *account = (struct queue_account){.share.parent = &queue->share};
+}
+
+void queue_close_account(struct queue *queue, struct queue_account *account)
+{
+    for (size_t i = 0; i < queue->line_count; i++)
+        heap_release(&account->portions[i].flows);
+}
+
+bool queue_open_session(struct queue *queue, struct queue_session *session,
+                        struct queue_account *account)
+{
+    *session = (struct queue_session){.share.parent = &account->share, .account = account};
+    session->flows = calloc(queue->line_count, sizeof *session->flows);
+    for (size_t i = 0; session->flows != NULL && i < queue->line_count; i++) {
+        session->flows[i].share.parent = &session->share;
+        session->flows[i].session = session;
+        list_init(&session->flows[i].jobs);
+    }
+    return session->flows != NULL;
+}
+
+void queue_close_session(struct queue_session *session)
+{
+    free(session->flows);
+}
+
+static struct line *line_of(struct queue *queue, const struct job *job)
+{
+    return &queue->lines[job->key->kind->index];
+}
+
+static struct flow *first_flow(const struct line *line)
+{
+    struct portion *portion = heap_entry(heap_first(&line->portions), struct portion, node);
+    return heap_entry(heap_first(&portion->flows), struct flow, node);
+}
+
+static struct job *first_job(const struct line *line)
+{
+    return job_of(first_flow(line)->jobs.next, queue_node);
+}
+
+/* One job more waits, in a share and in all that it is a part of. */
+static void share_join(struct share *share, uint64_t work)
+{
+    for (; share != NULL; share = share->parent) {
+        struct share *parent = share->parent;
+        share->work += work;
+        if (share->jobs++ > 0 || parent == NULL)
+            continue;
+        parent->active++;
+        if (share->received < parent->now) /* who asked for nothing has saved nothing up */
+            share->received = parent->now;
+        share->owed = share->received + OWED < parent->most;
+    }
+}
+
+static void share_leave(struct share *share, uint64_t work)
+{
+    for (; share != NULL; share = share->parent) {
+        share->work -= work;
+        if (--share->jobs == 0 && share->parent != NULL)
+            share->parent->active--;
+    }
+}
+
+/* One job of it is served. */
+static void share_serve(struct share *share)
+{
+    for (; share->parent != NULL; share = share->parent) {
+        share->owed = false;
+        if (share->received > share->parent->now)
+            share->parent->now = share->received;
+    }
+}
+
+/* Where an account and a session stand follows from what they have received. */
+static void rank(struct queue *queue, struct queue_session *session)
+{
+    for (size_t i = 0; i < queue->line_count; i++) {
+        struct portion *portion = &session->account->portions[i];
+        if (session->flows[i].node.place != 0)
+            heap_move(&portion->flows, &session->flows[i].node, session->share.received);
+        if (portion->node.place != 0)
+            heap_move(&queue->lines[i].portions, &portion->node, session->account->share.received);
+    }
+}
+
+/* `ns` more than was charged before; what is less comes as its complement. */
+static void charge(struct queue *queue, struct job *job, uint64_t ns)
+{
+    struct queue_session *session = job->flow->session;
+    unsigned weight = weights[job->key->kind->cost];
+    job->charged += ns;
+    job->flow->share.received += job->charged / weight - (job->charged - ns) / weight;
+    session->share.received += ns;
+    session->account->share.received += ns;
+    for (struct share *share = &job->flow->share; share->parent != NULL; share = share->parent)
+        if (share->received > share->parent->most)
+            share->parent->most = share->received;
+    rank(queue, session);
+}
+
+/* A flow that had no job has its first. */
+static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
+{
+    struct queue_account *account = flow->session->account;
+    struct portion *portion = &account->portions[line - queue->lines];
+    if (!heap_put(&portion->flows, &flow->node, flow->session->share.received))
+        return false;
+    if (portion->node.place != 0 ||
+        heap_put(&line->portions, &portion->node, account->share.received))
+        return true;
+    heap_remove(&portion->flows, &flow->node);
+    return false;
+}
+
+/* What waits is bounded in time; who has less than an equal part of it is let in still: an account
+ * among accounts, or a session among the sessions of its account. */
+static bool has_room(const struct queue *queue, const struct queue_session *session, uint64_t work)
+{
+    const struct share *account = &session->account->share;
+    uint64_t of_account = queue->work_max / (queue->share.active + (account->jobs == 0));
+    uint64_t of_session = of_account / (account->active + (session->share.jobs == 0));
+    return queue->share.work + work <= queue->work_max || account->work + work <= of_account ||
+           session->share.work + work <= of_session;
+}
+
+bool queue_submit(struct queue *queue, struct job *job, struct queue_session *session, uint64_t now)
+{
+    struct line *line = line_of(queue, job);
+    struct flow *flow = &session->flows[line - queue->lines];
+    uint64_t work = kind_cost(line->kind);
+    if (!has_room(queue, session, work))
+        return false;
+    share_join(&flow->share, work);
+    if (list_empty(&flow->jobs) && !line_up(queue, line, flow)) {
+        share_leave(&flow->share, work);
+        return false;
+    }
+    list_append(&flow->jobs, &job->queue_node);
+    list_append(&queue->by_age, &job->age_node);
+    job->queued_at = now;
+    job->waiting = true;
+    job->flow = flow;
+    line->jobs++;
+    return true;
+}
+
+static void remove_job(struct queue *queue, struct job *job)
+{
+    struct line *line = line_of(queue, job);
+    struct flow *flow = job->flow;
+    list_remove(&job->queue_node);
+    list_remove(&job->age_node);
+    job->waiting = false;
+    line->jobs--;
+    share_leave(&flow->share, kind_cost(line->kind));
+    if (!list_empty(&flow->jobs))
+        return;
+    struct portion *portion = &flow->session->account->portions[line - queue->lines];
+    heap_remove(&portion->flows, &flow->node);
+    if (heap_first(&portion->flows) == NULL)
+        heap_remove(&line->portions, &portion->node);
+}
+
+void queue_destroy(struct queue *queue)
+{
+    while (!list_empty(&queue->by_age)) {
+        struct job *job = job_of(queue->by_age.next, age_node);
+        remove_job(queue, job);
+        job_free(job);
+    }
+    for (size_t i = 0; i < queue->line_count; i++)
+        heap_release(&queue->lines[i].portions);
+}
+
+bool queue_withdraw(struct queue *queue, struct job *job)
+{
+    if (!job->waiting)
+        return false;
+    remove_job(queue, job);
+    return true;
+}
+
+static void give_up(struct queue *queue, struct job *job, enum immure_error error,
+                    struct list *late)
+{
+    remove_job(queue, job);
+    job->error = error;
+    list_append(late, &job->queue_node);
+}
+
+void queue_expire(struct queue *queue, uint64_t now, struct list *late)
+{
+    while (queue_age(queue, now) > queue->age_max)
+        give_up(queue, job_of(queue->by_age.next, age_node), IMMURE_E_BUSY, late);
+}
+
+void queue_forgive(struct queue *queue, uint64_t ns)
+{
+    list_for_each(node, &queue->by_age) job_of(node, age_node)->queued_at += ns;
+}
+
+/* Whether the event loop may sign the first job of a line. */
+static bool is_quick(const struct line *line)
+{
+    return line->kind->cost == COST_QUICK && first_job(line)->message_length <= QUICK_MESSAGE_MAX;
+}
+
+static bool is_for(const struct queue *queue, const struct line *line, enum queue_for who)
+{
+    if (who == QUEUE_FOR_LOOP)
+        return is_quick(line);
+    uint64_t quick = 0;
+    for (size_t i = 0; i < queue->line_count; i++)
+        if (queue->lines[i].kind->cost == COST_QUICK)
+            quick += queue->lines[i].jobs * kind_cost(queue->lines[i].kind);
+    return quick > QUEUE_LOOP_TIME || !is_quick(line);
+}
+
+/* The end of the line's hold; 0: there is none. */
+static uint64_t held_until(const struct queue *queue, const struct line *line)
+{
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
+        return 0;
+    return first_job(line)->queued_at + queue->hold;
+}
+
+/* Whether the first job of one line comes before that of another; the cheaper among equals. */
+static bool precedes(const struct line *line, const struct line *other)
+{
+    const struct share *one = &first_flow(line)->share, *two = &first_flow(other)->share;
+    const struct share *of_one[] = {one->parent->parent, one->parent, one};
+    const struct share *of_two[] = {two->parent->parent, two->parent, two};
+    for (size_t level = 0; level < 3; level++)
+        if (of_one[level]->received != of_two[level]->received)
+            return of_one[level]->received < of_two[level]->received;
+    return line->kind->single_ns < other->kind->single_ns;
+}
+
+struct line *queue_next(struct queue *queue, enum queue_for who, uint64_t now)
+{
+    struct line *best = NULL;
+    for (size_t i = 0; i < queue->line_count; i++) {
+        struct line *line = &queue->lines[i];
+        if (line->jobs > 0 && is_for(queue, line, who) && held_until(queue, line) <= now &&
+            (best == NULL || precedes(line, best)))
+            best = line;
+    }
+    return best;
+}
+
+bool queue_owes(const struct line *line)
+{
+    const struct share *share = &first_flow(line)->share;
+    while (!share->owed && share->parent != NULL)
+        share = share->parent;
+    return share->owed;
+}
+
+size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
+                  uint64_t now, struct job *batch[static BACKEND_BATCH_MAX], struct list *late)
+{
+    size_t count = 0;
+    uint64_t each = kind_time(line->kind, most) / most;
+    while (count < most && line->jobs > 0 && (who == QUEUE_FOR_THREADS || is_quick(line))) {
+        struct job *job = first_job(line);
+        if (job->deadline <= now) {
+            give_up(queue, job, IMMURE_E_EXPIRED, late);
+            continue;
+        }
+        remove_job(queue, job);
+        job->queue_ns = now - job->queued_at;
+        batch[count++] = job;
+        share_serve(&job->flow->share);
+        charge(queue, job, each);
+    }
+    return count;
+}
+
+void queue_charge(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns)
+{
+    for (size_t i = 0; i < count; i++)
+        charge(queue, batch[i], ns / count - batch[i]->charged);
+}
+
+uint64_t queue_age(const struct queue *queue, uint64_t now)
+{
+    if (list_empty(&queue->by_age))
+        return 0;
+    uint64_t queued_at = job_of(queue->by_age.next, age_node)->queued_at;
+    return now > queued_at ? now - queued_at : 0;
+}
+
+uint64_t queue_wake(const struct queue *queue, uint64_t now)
+{
+    if (list_empty(&queue->by_age))
+        return UINT64_MAX;
+    uint64_t wake = job_of(queue->by_age.next, age_node)->queued_at + queue->age_max + 1;
+    for (size_t i = 0; i < queue->line_count; i++) {
+        uint64_t held = queue->lines[i].jobs > 0 ? held_until(queue, &queue->lines[i]) : 0;
+        if (held > now && held < wake)
+            wake = held;
+    }
+    return wake;
+}

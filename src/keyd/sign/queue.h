@@ -1,0 +1,137 @@
+/*
+ * What waits to be signed. The event loop's alone: no lock, no thread looks into it.
+ *
+ * Who is served next is decided by what each has received already, in time of the signers:
+ * start-time fair queueing (Goyal, Vin, Cheng 1996) on three levels. First come the accounts, then
+ * the sessions of an account, then the kinds of key that a session asks for. On each level whoever
+ * has received least comes first; whoever had nothing to ask for meanwhile has saved nothing up,
+ * and starts where the others are. Cheap kinds are charged an eighth, so that a session's ECDSA
+ * does not wait behind its RSA.
+ *
+ * Since a batch holds jobs of one kind, there is a line for each kind. The job that comes first by
+ * the rule above chooses the line, and the others in the line follow it by the same rule until the
+ * batch is full.
+ *
+ *     queue                    line (kind)
+ *       account  --share         portion: an account's jobs of the kind, by what it has received
+ *         session  --share         flow: a session's jobs of the kind, by what it has received
+ *           kind  --share            job, job, job: first come, first served
+ *
+ * What waits is bounded in time: a job is refused when what waits would keep all signers busy for
+ * longer than `age`, and its account, or its session within the account, has more than an equal
+ * part of that; and one that has waited for longer than that in the end is given up.
+ */
+#ifndef KEYD_SIGN_QUEUE_H
+#define KEYD_SIGN_QUEUE_H
+
+#include "base/heap.h"
+#include "keyd/sign/job.h"
+#include "keyd/sign/kind.h"
+
+/* One of several that share the time of the signers. */
+struct share {
+    struct share *parent; /* what it has a part of; NULL: the queue's own, which is all */
+    uint64_t received;    /* virtual time: ns of signers, divided by the weight */
+    uint64_t now;  /* of those that share in this one: what the one served last had received */
+    uint64_t most; /* of these: what the one that has received most will have received when
+                      what it is being given is done */
+    bool owed;     /* it came back, having received less than others, and waits still */
+    size_t jobs;   /* that wait */
+    size_t active; /* of those that share in this one, so many have jobs */
+    uint64_t work; /* ns of one signer, estimated, of the jobs that wait */
+};
+
+/* A session's jobs of one kind. */
+struct flow {
+    struct heap_node node; /* in the portion, by what the session has received */
+    struct share share;    /* in the session */
+    struct queue_session *session;
+    struct list jobs;
+};
+
+/* A session, as the queue sees it. */
+struct queue_session {
+    struct share share; /* in the account */
+    struct queue_account *account;
+    struct flow *flows; /* by kind */
+};
+
+/* An account's jobs of one kind. */
+struct portion {
+    struct heap_node node; /* in the line, by what the account has received */
+    struct heap flows;
+};
+
+/* An account, as the queue sees it. */
+struct queue_account {
+    struct share share; /* in the queue */
+    struct portion portions[KINDS_MAX];
+};
+
+struct line {
+    const struct kind *kind;
+    struct heap portions;
+    size_t jobs;
+};
+
+struct queue {
+    struct share share; /* everything */
+    struct line lines[KINDS_MAX];
+    size_t line_count;
+    uint64_t work_max;  /* ns of one signer */
+    uint64_t age_max;   /* ns */
+    uint64_t hold;      /* ns that a batch waits to become full */
+    struct list by_age; /* all jobs, the oldest in front */
+};
+
+/* Who asks for the next line: the event loop signs only what is quick, and the threads leave it to
+ * the event loop while there is no more of it than that gets done in a turn. */
+enum queue_for { QUEUE_FOR_LOOP, QUEUE_FOR_THREADS };
+
+/* So long the event loop signs in one turn; a signature that it has begun is finished. */
+#define QUEUE_LOOP_TIME (100 * NS_PER_US)
+
+/* `age` ns of `signers` signers, and `hold` as configured. The kinds are all there; until the first
+ * job comes they will have been measured. */
+void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
+                uint64_t hold);
+/* Frees the jobs that are left. */
+void queue_destroy(struct queue *queue);
+
+void queue_open_account(struct queue *queue, struct queue_account *account);
+/* None of its sessions is there any more. */
+void queue_close_account(struct queue *queue, struct queue_account *account);
+/* False: out of memory. */
+bool queue_open_session(struct queue *queue, struct queue_session *session,
+                        struct queue_account *account);
+/* It has no jobs, neither waiting nor being signed. */
+void queue_close_session(struct queue_session *session);
+
+/* False: too much waits, or memory is short; the job stays the caller's. */
+bool queue_submit(struct queue *queue, struct job *job, struct queue_session *session,
+                  uint64_t now);
+/* True: the job was still waiting and is the caller's again. */
+bool queue_withdraw(struct queue *queue, struct job *job);
+/* Moves what has waited for too long to `late`, with its error set. */
+void queue_expire(struct queue *queue, uint64_t now, struct list *late);
+/* So much time does not count towards the age of those that wait now. */
+void queue_forgive(struct queue *queue, uint64_t ns);
+
+/* The line whose first job comes next, or NULL. */
+struct line *queue_next(struct queue *queue, enum queue_for who, uint64_t now);
+/* Whether the first job of a line is of somebody who is owed it: who asks for less than a share of
+ * the signers, and should not wait for those who ask for more. */
+bool queue_owes(const struct line *line);
+/* Takes a batch of at most so many off a line, charges its owners what it is expected to take, and
+ * moves what it finds past its deadline to `late`. Returns how many are in the batch. */
+size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
+                  uint64_t now, struct job *batch[static BACKEND_BATCH_MAX], struct list *late);
+/* The batch took `ns`: its owners are charged that, in place of what was expected. */
+void queue_charge(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns);
+
+/* How long the oldest job has waited, ns; 0: none waits. */
+uint64_t queue_age(const struct queue *queue, uint64_t now);
+/* When to look again though nothing has happened, ns; UINT64_MAX: never. */
+uint64_t queue_wake(const struct queue *queue, uint64_t now);
+
+#endif

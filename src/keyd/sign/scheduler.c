@@ -1,0 +1,125 @@
+#include "keyd/sign/scheduler.h"
+
+static void append(struct list *done, struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list_append(done, &batch[i]->queue_node);
+}
+
+static void note_batch(struct scheduler *scheduler, const struct kind *kind, size_t count)
+{
+    scheduler->batches++;
+    if (kind_backend(kind, count)->lanes) {
+        scheduler->lane_batches++;
+        scheduler->lanes_filled += count;
+    }
+}
+
+static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    uint64_t ns;
+    for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
+        note_batch(scheduler, batch[0]->key->kind, count);
+        queue_charge(&scheduler->queue, batch, count, ns);
+        append(done, batch, count);
+    }
+}
+
+static void give_to(struct scheduler *scheduler, struct crew_member *member, struct line *line,
+                    size_t most, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_THREADS, most, now, batch, done);
+    if (count > 0)
+        crew_give(scheduler->crew, member, batch, count, now);
+}
+
+/* All threads are busy. The express takes one job of somebody to whom it is owed, or a whole batch
+ * when the others make no progress. */
+static void give_to_express(struct scheduler *scheduler, struct line *line, uint64_t now,
+                            struct list *done)
+{
+    struct crew_member *express = crew_express(scheduler->crew);
+    if (express == NULL)
+        return;
+    if (queue_owes(line))
+        give_to(scheduler, express, line, 1, now, done);
+    else if (now >= crew_held_up(scheduler->crew))
+        give_to(scheduler, express, line, kind_take(line->kind, line->jobs), now, done);
+}
+
+static void give_out(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct line *line;
+    while ((line = queue_next(&scheduler->queue, QUEUE_FOR_THREADS, now)) != NULL) {
+        struct crew_member *member = crew_idle(scheduler->crew);
+        if (member == NULL) {
+            give_to_express(scheduler, line, now, done);
+            return;
+        }
+        give_to(scheduler, member, line, kind_take(line->kind, line->jobs), now, done);
+    }
+}
+
+/* How many of a line the event loop signs in so much time; 0: there is not enough left. One at
+ * least it signs in every turn. What is cheaper in a full batch does not go one by one when time
+ * runs out: the next turn makes it. */
+static size_t fit(const struct line *line, uint64_t ns)
+{
+    size_t most = kind_take(line->kind, line->jobs);
+    bool first = ns == QUEUE_LOOP_TIME;
+    if (kind_time(line->kind, most) <= ns)
+        return most;
+    if (line->kind->batch != NULL && !first)
+        return 0;
+    size_t singles = (size_t)(ns / line->kind->single_ns);
+    return singles > 0 ? singles : first;
+}
+
+static void sign_quick(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    struct job *batch[BACKEND_BATCH_MAX];
+    struct line *line;
+    size_t most;
+    uint64_t left = QUEUE_LOOP_TIME;
+    while (left > 0 && (line = queue_next(&scheduler->queue, QUEUE_FOR_LOOP, now)) != NULL &&
+           (most = fit(line, left)) > 0) {
+        size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_LOOP, most, now, batch, done);
+        if (count == 0)
+            continue;
+        uint64_t took = signer_sign(scheduler->signer, batch, count);
+        note_batch(scheduler, line->kind, count);
+        queue_charge(&scheduler->queue, batch, count, took);
+        append(done, batch, count);
+        left -= took < left ? took : left;
+    }
+}
+
+void scheduler_run(struct scheduler *scheduler, uint64_t now, struct list *done)
+{
+    collect(scheduler, now, done);
+    queue_expire(&scheduler->queue, now, done);
+    give_out(scheduler, now, done);
+    sign_quick(scheduler, now, done);
+}
+
+uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
+{
+    struct queue *queue = &scheduler->queue;
+    if (queue_next(queue, QUEUE_FOR_LOOP, now) != NULL)
+        return now;
+    uint64_t wake = queue_wake(queue, now);
+    /* what `hold` keeps back is not for the express either, until queue_wake() */
+    if (queue_next(queue, QUEUE_FOR_THREADS, now) == NULL)
+        return wake;
+    uint64_t held_up = crew_held_up(scheduler->crew);
+    return held_up < wake ? held_up : wake;
+}
+
+void scheduler_stop(struct scheduler *scheduler)
+{
+    crew_stop(scheduler->crew);
+    queue_destroy(&scheduler->queue);
+    signer_release(scheduler->signer);
+}

@@ -1,0 +1,66 @@
+#include "keyd/sign/warm_up.h"
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keyd/sign/sample.h"
+
+struct warm_up {
+    struct crew *crew;
+    size_t given; /* to members 0..given-1 */
+    bool good;
+};
+
+/* Verifies here what has been given out to the threads. */
+static void collect(struct warm_up *run)
+{
+    while (run->given > 0) {
+        struct pollfd wake = {.fd = crew_wake(run->crew), .events = POLLIN};
+        poll(&wake, 1, -1);
+        crew_woken(run->crew);
+        struct sample sample;
+        uint64_t ns;
+        while ((sample.count = crew_collect(run->crew, sample.jobs, &ns, clock_now())) > 0) {
+            run->good &= sample_good(&sample);
+            sample_free(&sample);
+            run->given--;
+        }
+    }
+}
+
+/* To the next thread; when each has one, all are waited for. */
+static void give(struct warm_up *run, const struct key *key, bool pss, size_t count)
+{
+    struct sample sample;
+    if (!sample_make(&sample, key, pss, count)) {
+        if (pss == (key->type == WIRE_KEY_RSA))
+            run->good = false;
+        return;
+    }
+    struct crew_member *member = crew_get(run->crew, run->given);
+    if (member == NULL) {
+        collect(run);
+        member = crew_get(run->crew, 0);
+    }
+    crew_give(run->crew, member, sample.jobs, count, clock_now());
+    run->given++;
+}
+
+bool warm_up(struct crew *crew, const struct keyring *keyring)
+{
+    struct warm_up run = {.crew = crew, .good = true};
+    for (size_t i = 0; i < keyring->count; i++) {
+        const struct key *key = keyring->keys[i];
+        for (int pss = 0; pss <= (key->type == WIRE_KEY_RSA); pss++) {
+            give(&run, key, pss, 1);
+            if (key->kind->batch == NULL)
+                continue;
+            give(&run, key, pss, key->kind->threshold);
+            if (key->kind->threshold <= key->kind->step && key->kind->step < key->kind->width)
+                give(&run, key, pss, key->kind->width);
+        }
+    }
+    collect(&run);
+    return run.good;
+}

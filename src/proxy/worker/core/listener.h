@@ -1,0 +1,27 @@
+/* A listening socket of one thread: accepting is a step like any other, one connection each. */
+#ifndef PROXY_WORKER_CORE_LISTENER_H
+#define PROXY_WORKER_CORE_LISTENER_H
+
+#include "proxy/worker/core/loop.h"
+#include "proxy/worker/route/tls.h"
+
+struct thread;
+
+struct listener {
+    struct thread *thread;
+    const struct tls_frontend *frontend;
+    struct watch watch;
+    struct step step;
+    struct timer rest;
+    bool stopped; /* for good */
+};
+
+void listener_open(struct listener *listener, struct thread *thread, int descriptor,
+                   const struct tls_frontend *frontend);
+/* Nothing more is accepted: the thread drains. */
+void listener_stop(struct listener *listener);
+/* At the connection limit, or without descriptors or memory, it has rested for a while: it looks
+ * again whether something has become free, in this thread or in another. */
+void listener_rested(struct timer *timer);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The worker process: N event-loop threads and the admin thread. It is forked by the master, which
+ * has parsed the configuration and opened every listening socket; it loads the certificate chains,
+ * gives up its privileges, asks immured whether it holds the keys, and starts.
+ */
+#ifndef PROXY_WORKER_CORE_WORKER_H
+#define PROXY_WORKER_CORE_WORKER_H
+
+#include "proxy/config/config.h"
+#include "proxy/control.h"
+#include "proxy/metrics_history.h"
+
+struct worker_setup {
+    const struct config *config;
+    /* Listening sockets, non-blocking: those of thread t are listeners[t], one for each address of
+     * each frontend, in the order of the configuration. They stay open in the master, so that none
+     * of their queued connections is lost when a worker ends. */
+    int *const *listeners;
+    int admin_listener;  /* -1: none */
+    const int *controls; /* config->workers sockets for the threads, then one for the main thread */
+    struct ticket_keys tickets;
+    bool again; /* the configuration is in force: it takes the place of one that has ended */
+    const struct metrics_history *history;
+    const struct generation_metrics *metrics; /* of the history: where this worker counts */
+    uint64_t started;                         /* of the master; seconds since 1970 */
+};
+
+/* Returns the exit status: 0 after a drain; 1 if the configuration cannot be used (logged). */
+int worker_run(const struct worker_setup *setup);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * A certificate of the configuration as loaded: the chain, a key (in immured, or its own copy in
+ * `in-process` mode), the names it is for.
+ */
+#ifndef PROXY_WORKER_ROUTE_CERTIFICATE_H
+#define PROXY_WORKER_ROUTE_CERTIFICATE_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "immure/client.h"
+#include "proxy/config/config.h"
+
+enum certificate_kind {
+    CERTIFICATE_RSA,
+    CERTIFICATE_RSA_PSS, /* a key that signs by RSASSA-PSS only */
+    CERTIFICATE_EC,
+    CERTIFICATE_ED25519,
+    CERTIFICATE_KIND_COUNT
+};
+
+struct tls_certificate {
+    const struct certificate_config *config;
+    X509 *leaf;
+    STACK_OF(X509) * chain; /* what follows the leaf */
+    EVP_PKEY *key;
+    enum certificate_kind kind;
+    uint8_t key_id[IMMURE_KEY_ID_SIZE];
+    bool keyless; /* immured holds no key for it: known to the worker's main thread */
+    char **names; /* DNS names in lower case: subjectAltName, else the common name */
+    size_t name_count;
+};
+
+/* False: *error says what is wrong with which file. */
+bool certificate_load(struct tls_certificate *certificate, const struct certificate_config *config,
+                      const char *config_file, enum signing_mode mode, OSSL_LIB_CTX *library,
+                      struct conf_error *error);
+void certificate_unload(struct tls_certificate *certificate);
+
+/* Gives it to an SSL_CTX. False: *error says why OpenSSL refuses it. */
+bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
+                     const char *config_file, struct conf_error *error);
+/* Says in the log what is odd about the chain (chain_check.h). */
+void certificate_warn(const struct tls_certificate *certificate, const char *config_file);
+
+/* "RSA-2048", "RSA-PSS-2048", "P-256", "Ed25519" */
+void certificate_key_type(const struct tls_certificate *certificate, char *text, size_t size);
+uint64_t certificate_not_after(const struct tls_certificate *certificate); /* seconds since 1970 */
+
+#endif

@@ -1,0 +1,125 @@
+#include "proxy/worker/route/sessions.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <string.h>
+
+bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struct ticket_keys *keys,
+                   struct session_cache *cache)
+{
+    sessions->library = library;
+    sessions->cache = cache;
+    sessions->sha256 = EVP_MD_fetch(library, "SHA256", NULL);
+    sessions->hash = EVP_MD_CTX_new();
+    return sessions->sha256 != NULL && sessions->hash != NULL &&
+           tickets_init(&sessions->tickets, library, keys);
+}
+
+void sessions_release(struct sessions *sessions)
+{
+    tickets_release(&sessions->tickets);
+    EVP_MD_CTX_free(sessions->hash);
+    EVP_MD_free(sessions->sha256);
+}
+
+/* Where an SSL_CTX keeps its sessions; the same number for all, taken before threads start. */
+static int sessions_index(void)
+{
+    static int index = -1;
+    if (index < 0)
+        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    return index;
+}
+
+static struct sessions *sessions_of(const SSL_CTX *context)
+{
+    return SSL_CTX_get_ex_data(context, sessions_index());
+}
+
+/* A TLS 1.3 session is in its ticket and nowhere else: libssl wants an id for it, but random bytes
+ * would be drawn for each ticket, and no client would see them. */
+static int make_id(SSL *ssl, unsigned char *id, unsigned *length)
+{
+    const struct sessions *sessions = sessions_of(SSL_get_SSL_CTX(ssl));
+    if (SSL_version(ssl) == TLS1_3_VERSION || sessions->cache == NULL) {
+        id[0] = 0;
+        *length = 1;
+        return 1;
+    }
+    *length = SESSION_ID_SIZE;
+    return RAND_bytes_ex(sessions->library, id, SESSION_ID_SIZE, 0) == 1;
+}
+
+/* The id, if the session is of a kind that the cache holds. */
+static const uint8_t *id_of(const SSL_SESSION *session)
+{
+    unsigned length;
+    const uint8_t *id = SSL_SESSION_get_id(session, &length);
+    return SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION && length == SESSION_ID_SIZE
+               ? id
+               : NULL;
+}
+
+/* 0: the session stays libssl's. */
+static int store(SSL *ssl, SSL_SESSION *session)
+{
+    const uint8_t *id = id_of(session);
+    uint8_t bytes[SESSION_BYTES_MAX], *end = bytes;
+    int length = id != NULL ? i2d_SSL_SESSION(session, NULL) : 0;
+    if (length <= 0 || length > SESSION_BYTES_MAX || i2d_SSL_SESSION(session, &end) != length)
+        return 0;
+    session_cache_put(sessions_of(SSL_get_SSL_CTX(ssl))->cache, id, bytes, (size_t)length);
+    OPENSSL_cleanse(bytes, (size_t)length);
+    return 0;
+}
+
+static SSL_SESSION *fetch(SSL *ssl, const unsigned char *id, int length, int *copy)
+{
+    const struct sessions *sessions = sessions_of(SSL_get_SSL_CTX(ssl));
+    uint8_t bytes[SESSION_BYTES_MAX];
+    const uint8_t *next = bytes;
+    *copy = 0; /* the caller's from now on */
+    size_t found = length == SESSION_ID_SIZE ? session_cache_get(sessions->cache, id, bytes) : 0;
+    if (found == 0)
+        return NULL;
+    SSL_SESSION *session = d2i_SSL_SESSION(NULL, &next, (long)found);
+    OPENSSL_cleanse(bytes, found);
+    return session;
+}
+
+/* After a fatal alert a session is not resumed (RFC 5246, section 7.2.2). libssl takes an end
+ * without close_notify for one, which it has not been since TLS 1.1 (section 7.2.1). */
+static void forget(SSL_CTX *context, SSL_SESSION *session)
+{
+    const uint8_t *id = id_of(session);
+    bool ended = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (id != NULL && !ended)
+        session_cache_remove(sessions_of(context)->cache, id);
+}
+
+bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets)
+{
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (tickets > 0 && sessions->cache != NULL) {
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
+                                                    SSL_SESS_CACHE_NO_AUTO_CLEAR);
+        SSL_CTX_sess_set_new_cb(context, store);
+        SSL_CTX_sess_set_get_cb(context, fetch);
+        SSL_CTX_sess_set_remove_cb(context, forget);
+    }
+    return SSL_CTX_set_generate_session_id(context, make_id) == 1 &&
+           SSL_CTX_set_ex_data(context, sessions_index(), sessions) == 1 &&
+           tickets_use(&sessions->tickets, context, tickets);
+}
+
+bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of, const char *name)
+{
+    uint8_t scope[SESSION_SCOPE_SIZE];
+    return EVP_DigestInit_ex2(sessions->hash, sessions->sha256, NULL) == 1 &&
+           EVP_DigestUpdate(sessions->hash, of, SESSION_SCOPE_SIZE) == 1 &&
+           (name == NULL || EVP_DigestUpdate(sessions->hash, name, strlen(name)) == 1) &&
+           EVP_DigestFinal_ex(sessions->hash, scope, NULL) == 1 &&
+           SSL_set_session_id_context(ssl, scope, sizeof scope) == 1;
+}

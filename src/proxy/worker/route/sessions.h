@@ -1,0 +1,42 @@
+/*
+ * Which session may be resumed where, and by which means: tickets (tickets.h), or for TLS 1.2
+ * clients that take none, the cache of session ids (session_cache.h).
+ *
+ * The scope of a session is its frontend, its set of certificates and the name that its client
+ * asked for. A session is not resumed in another scope, in TLS 1.2 or 1.3 (RFC 6066, section 3; RFC
+ * 8446, section 4.6.1): its client makes a full handshake. libssl compares the scope as the
+ * "session id context", which is in every session, whether in a ticket or in the cache.
+ */
+#ifndef PROXY_WORKER_ROUTE_SESSIONS_H
+#define PROXY_WORKER_ROUTE_SESSIONS_H
+
+#include <openssl/ssl.h>
+
+#include "proxy/worker/route/session_cache.h"
+#include "proxy/worker/route/tickets.h"
+
+#define SESSION_SCOPE_SIZE SSL_MAX_SID_CTX_LENGTH
+
+/* Of one thread. */
+struct sessions {
+    struct tickets tickets;
+    struct session_cache *cache; /* of all threads; NULL: none */
+    OSSL_LIB_CTX *library;
+    EVP_MD *sha256;
+    EVP_MD_CTX *hash;
+};
+
+/* Takes over nothing. False: OpenSSL refused; sessions_release() is to be called all the same. */
+bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struct ticket_keys *keys,
+                   struct session_cache *cache);
+void sessions_release(struct sessions *sessions);
+
+/* Sessions of this SSL_CTX are resumed by *sessions; `tickets` go out in a TLS 1.3 handshake. 0: no
+ * resumption at all. */
+bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets);
+
+/* In a client_hello callback: the scope of this connection. `of` is that of the frontend and its
+ * certificates, SESSION_SCOPE_SIZE bytes; `name`: what the client asked for, or NULL. */
+bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of, const char *name);
+
+#endif

@@ -1,0 +1,68 @@
+#include "proxy/worker/route/ticket_renewal.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* When immured had none to give. Until then the last ones hold. */
+#define ASK_AGAIN (10 * NS_PER_S)
+#define BLOCKING_LIMIT NS_PER_S
+
+static void convert_key(const struct immure_ticket_key *given, struct ticket_key *key)
+{
+    _Static_assert(sizeof key->name == sizeof given->name &&
+                       sizeof key->aes == sizeof given->cipher &&
+                       sizeof key->hmac == sizeof given->mac,
+                   "one layout");
+    memcpy(key->name, given->name, sizeof key->name);
+    memcpy(key->aes, given->cipher, sizeof key->aes);
+    memcpy(key->hmac, given->mac, sizeof key->hmac);
+}
+
+void ticket_renewal_convert(const struct immure_ticket_keys *given, struct ticket_keys *keys)
+{
+    convert_key(given->current, &keys->current);
+    convert_key(given->previous, &keys->previous);
+}
+
+static void answered(void *arg, const struct immure_ticket_keys *given)
+{
+    struct ticket_renewal *renewal = arg;
+    uint64_t now = clock_now();
+    if (given->error == IMMURE_OK) {
+        ticket_renewal_convert(given, &renewal->tickets->keys);
+        renewal->at = now + given->time_left_ns;
+    } else {
+        renewal->at = now + ASK_AGAIN;
+        if (given->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
+            log_warning("session ticket keys are not renewed: %s", given->error_text);
+    }
+}
+
+static void ask(struct ticket_renewal *renewal, uint64_t now)
+{
+    renewal->at = now + ASK_AGAIN;
+    if (renewal->link->blocking != NULL)
+        immure_blocking_ticket_keys(renewal->link->blocking, BLOCKING_LIMIT, answered, renewal);
+    else if (immure_ticket_keys(renewal->link->client, answered, renewal, NULL) == IMMURE_OK)
+        renewal->at = UINT64_MAX; /* the answer says when; a lost connection does not lose it */
+}
+
+void ticket_renewal_begin(struct ticket_renewal *renewal, struct tickets *tickets,
+                          struct keylink *link, const struct ticket_keys *keys, uint64_t at)
+{
+    *renewal = (struct ticket_renewal){.tickets = tickets, .link = link, .at = at};
+    tickets->keys = *keys;
+}
+
+bool ticket_renewal_active(const struct ticket_renewal *renewal)
+{
+    return renewal->tickets != NULL;
+}
+
+void ticket_renewal_tick(struct ticket_renewal *renewal, uint64_t now)
+{
+    if (now >= renewal->at)
+        ask(renewal, now);
+}
