@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "wire/stats.h"
 
 #define PEER_OUTPUT_MAX (1u << 24)
@@ -148,6 +149,19 @@ enum immure_error peer_give(struct peer *peer, struct immure_client *client, siz
         buffer_consume(&peer->output, length);
     }
     return error;
+}
+
+void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
+                  size_t length)
+{
+    struct writer writer = writer_of(buffer_reserve(&peer->output, WIRE_HEADER_SIZE + length),
+                                     WIRE_HEADER_SIZE + length);
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, 0);
+    write_u16(&writer, (uint16_t)length);
+    write_u64(&writer, id);
+    write_bytes(&writer, payload, length);
+    buffer_commit(&peer->output, WIRE_HEADER_SIZE + length);
 }
 
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length)

@@ -44,6 +44,9 @@ void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, ui
 enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk,
                             uint64_t now);
 
+/* A frame that may have a length that its type cannot have. */
+void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
+                  size_t length);
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length);
 void peer_say_error(struct peer *peer, uint64_t id, enum immure_error error, const char *text);
 
