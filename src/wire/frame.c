@@ -8,13 +8,15 @@
 
 void wire_decoder_init(struct wire_decoder *decoder, enum wire_end reads)
 {
-    *decoder = (struct wire_decoder){.reads = reads, .input = BUFFER_INIT_SECRET(INPUT_LIMIT)};
+    *decoder = (struct wire_decoder){
+        .reads = reads, .version = WIRE_VERSION_LOWEST, .input = BUFFER_INIT_SECRET(INPUT_LIMIT)};
 }
 
 void wire_decoder_reset(struct wire_decoder *decoder)
 {
     buffer_clear(&decoder->input);
     decoder->greeted = false;
+    decoder->version = WIRE_VERSION_LOWEST;
     decoder->taken = 0;
 }
 
@@ -79,6 +81,8 @@ enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_fr
     const struct wire_frame_type *row = wire_frame_type_find(type);
     if (row == NULL || row->sender != decoder->reads || flags != 0)
         return decoder->greeted ? IMMURE_E_FRAME_TYPE : IMMURE_E_MAGIC;
+    if (row->since > decoder->version)
+        return decoder->greeted ? IMMURE_E_FRAME_VERSION : IMMURE_E_MAGIC;
     if (length < row->shortest || length > row->longest)
         return IMMURE_E_FRAME_SIZE;
     if (buffer_length(&decoder->input) < WIRE_HEADER_SIZE + length)

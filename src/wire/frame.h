@@ -4,8 +4,8 @@
  *     type (1)  flags (1)  payload length (2)  request id (8)
  *
  * The decoder is sans-I/O and takes any split of the stream. What it hands out has a known type, no
- * unknown flags and a length that its type can have; the payload's own fields are parsed in
- * message.h.
+ * unknown flags, a length that its type can have, and a place in the agreed version of the
+ * protocol; the payload's own fields are parsed in message.h.
  */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
@@ -29,6 +29,8 @@ struct wire_frame {
 struct wire_decoder {
     enum wire_end reads; /* whose frames these are */
     bool greeted;        /* the first frame was HELLO or WELCOME */
+    uint16_t version;    /* that both ends agreed on, for its owner to set; until then the lowest,
+                            which has all that may be sent before */
     struct buffer input;
     size_t taken; /* bytes of the frame handed out last, consumed by the next call */
 };

@@ -27,7 +27,7 @@ enum wire_end { WIRE_CLIENT, WIRE_SERVER };
     ROW(PING, 0x06, CLIENT, 1, 0, WIRE_PING_MAX)                                                   \
     ROW(DECRYPT, 0x07, CLIENT, 1, WIRE_REQUEST_FIELDS + 1,                                         \
         WIRE_REQUEST_FIELDS + WIRE_CIPHERTEXT_MAX)                                                 \
-    ROW(TICKETS, 0x08, CLIENT, 1, 0, 0)                                                            \
+    ROW(TICKETS, 0x08, CLIENT, 2, 0, 0)                                                            \
     ROW(WELCOME, 0x81, SERVER, 1, 12, 12)                                                          \
     ROW(KEYS, 0x82, SERVER, 1, WIRE_KEYS_FIELDS, WIRE_PAYLOAD_MAX)                                 \
     ROW(SIGNED, 0x83, SERVER, 1, WIRE_RESULT_FIELDS + 1, WIRE_RESULT_FIELDS + WIRE_SIGNATURE_MAX)  \
@@ -35,7 +35,7 @@ enum wire_end { WIRE_CLIENT, WIRE_SERVER };
     ROW(PONG, 0x86, SERVER, 1, 0, WIRE_PING_MAX)                                                   \
     ROW(DECRYPTED, 0x87, SERVER, 1, WIRE_RESULT_FIELDS + WIRE_PREMASTER_SIZE,                      \
         WIRE_RESULT_FIELDS + WIRE_PREMASTER_SIZE)                                                  \
-    ROW(TICKET_KEYS, 0x88, SERVER, 1, 16 + 2 * WIRE_TICKET_KEY_SIZE,                               \
+    ROW(TICKET_KEYS, 0x88, SERVER, 2, 16 + 2 * WIRE_TICKET_KEY_SIZE,                               \
         16 + 2 * WIRE_TICKET_KEY_SIZE)                                                             \
     ROW(ERROR, 0xff, SERVER, 1, 2, 2 + WIRE_ERROR_TEXT_MAX)
 

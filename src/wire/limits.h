@@ -4,7 +4,8 @@
 #define WIRE_LIMITS_H
 
 #define WIRE_MAGIC 0x494d4d55u /* "IMMU" */
-#define WIRE_VERSION 1
+#define WIRE_VERSION_LOWEST 1  /* that this build speaks */
+#define WIRE_VERSION 2         /* the highest */
 
 #define WIRE_FRAME_MAX 65536 /* header and payload */
 #define WIRE_HEADER_SIZE 12

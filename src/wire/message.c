@@ -24,6 +24,15 @@ static bool begin(struct buffer *output, enum wire_type type, uint64_t id, size_
     return room != NULL;
 }
 
+const struct wire_hello wire_versions = {.lowest = WIRE_VERSION_LOWEST, .highest = WIRE_VERSION};
+
+uint16_t wire_version_agree(const struct wire_hello *client)
+{
+    uint16_t version =
+        client->highest < wire_versions.highest ? client->highest : wire_versions.highest;
+    return version >= client->lowest && version >= wire_versions.lowest ? version : 0;
+}
+
 bool wire_put_hello(struct buffer *output, const struct wire_hello *hello)
 {
     struct writer writer;

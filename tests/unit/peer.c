@@ -14,7 +14,8 @@
 
 void peer_init(struct peer *peer, uint16_t in_flight)
 {
-    *peer = (struct peer){.output = BUFFER_INIT(PEER_OUTPUT_MAX), .in_flight = in_flight};
+    *peer = (struct peer){
+        .output = BUFFER_INIT(PEER_OUTPUT_MAX), .version = WIRE_VERSION, .in_flight = in_flight};
     peer->requests = calloc(PEER_REQUESTS_MAX, sizeof *peer->requests);
     assert_non_null(peer->requests);
     wire_decoder_init(&peer->decoder, WIRE_CLIENT);
@@ -92,9 +93,11 @@ static void take_frame(struct peer *peer, const struct wire_frame *frame)
     }
     struct wire_hello hello;
     assert_int_equal(wire_get_hello(frame, &hello), IMMURE_OK);
-    assert_true(hello.lowest <= WIRE_VERSION && hello.highest >= WIRE_VERSION);
+    uint16_t version = wire_version_agree(&hello);
+    assert_true(version > 0);
+    peer->decoder.version = version < peer->version ? version : peer->version;
     peer->hellos++;
-    struct wire_welcome welcome = {.version = WIRE_VERSION, .in_flight = peer->in_flight};
+    struct wire_welcome welcome = {.version = peer->decoder.version, .in_flight = peer->in_flight};
     if (peer->in_flight > 0)
         assert_true(wire_put_welcome(&peer->output, &welcome));
 }

@@ -26,6 +26,7 @@ struct peer_request {
 struct peer {
     struct wire_decoder decoder;
     struct buffer output;
+    uint16_t version;   /* the highest that it speaks */
     uint16_t in_flight; /* what WELCOME will say; 0: HELLO is not answered */
     size_t hellos;
     struct peer_request *requests; /* all but HELLO, in order */

@@ -28,6 +28,7 @@ static enum immure_error decode_header(enum wire_end reads, unsigned type, unsig
     wire_decoder_reset(&decoder);
     decoder.reads = reads;
     decoder.greeted = true;
+    decoder.version = WIRE_VERSION;
     return decode(header, sizeof header, sizeof header, &frame, &more);
 }
 
@@ -75,6 +76,52 @@ static void test_unknown_types(void **state)
             assert_int_equal(decode_header(WIRE_SERVER, type, 0, 0), IMMURE_E_FRAME_TYPE);
         }
     }
+}
+
+/* A frame of a later version than the agreed one is told apart from one that nobody knows. */
+static void test_frames_of_later_versions(void **state)
+{
+    (void)state;
+    struct wire_frame frame;
+    bool more;
+    bool later = false;
+    for (uint16_t version = WIRE_VERSION_LOWEST; version <= WIRE_VERSION; version++)
+        for (size_t i = 0; i < wire_frame_type_count; i++) {
+            const struct wire_frame_type *row = &wire_frame_types[i];
+            const uint8_t header[WIRE_HEADER_SIZE] = {
+                (uint8_t)row->type, 0, (uint8_t)(row->shortest >> 8), (uint8_t)row->shortest};
+            enum immure_error wanted = row->since > version ? IMMURE_E_FRAME_VERSION : IMMURE_OK;
+            if (row->type == WIRE_HELLO || row->type == WIRE_WELCOME)
+                continue; /* greeted already */
+            decoder_begin(row->sender);
+            decoder.version = version;
+            assert_int_equal(decode(header, sizeof header, SIZE_MAX, &frame, &more), wanted);
+            later = later || wanted != IMMURE_OK;
+        }
+    assert_true(later);
+    wire_decoder_init(&decoder, WIRE_CLIENT); /* before the greeting it is all the same */
+    assert_int_equal(
+        decode("\x08\0\0\0\0\0\0\0\0\0\0\1", WIRE_HEADER_SIZE, SIZE_MAX, &frame, &more),
+        IMMURE_E_MAGIC);
+}
+
+static void test_versions_in_common(void **state)
+{
+    (void)state;
+    static const struct {
+        struct wire_hello client;
+        uint16_t version;
+    } cases[] = {
+        {{WIRE_VERSION, WIRE_VERSION}, WIRE_VERSION},
+        {{WIRE_VERSION_LOWEST, WIRE_VERSION_LOWEST}, WIRE_VERSION_LOWEST},
+        {{0, UINT16_MAX}, WIRE_VERSION},
+        {{WIRE_VERSION, WIRE_VERSION + 1}, WIRE_VERSION},
+        {{0, WIRE_VERSION - 1}, WIRE_VERSION - 1},
+        {{WIRE_VERSION + 1, WIRE_VERSION + 1}, 0},
+        {{0, WIRE_VERSION_LOWEST - 1}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(wire_version_agree(&cases[i].client), cases[i].version);
 }
 
 static void test_greeting_comes_first_and_once(void **state)
@@ -140,6 +187,8 @@ int main(void)
         cmocka_unit_test(test_every_length_of_every_type),
         cmocka_unit_test(test_every_length_that_is_written),
         cmocka_unit_test(test_unknown_types),
+        cmocka_unit_test(test_frames_of_later_versions),
+        cmocka_unit_test(test_versions_in_common),
         cmocka_unit_test(test_greeting_comes_first_and_once),
         cmocka_unit_test(test_several_frames_in_one_read),
     };

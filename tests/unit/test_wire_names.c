@@ -83,12 +83,28 @@ static void test_frame_types_are_documented(void **state)
     assert_null(wire_frame_type_find(0));
 }
 
+/* Whoever may ask may be answered: each reply is as old as the request with its number. */
+static void test_replies_are_as_old_as_requests(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < wire_frame_type_count; i++) {
+        const struct wire_frame_type *reply = &wire_frame_types[i];
+        assert_true(reply->since >= WIRE_VERSION_LOWEST && reply->since <= WIRE_VERSION);
+        if (reply->sender != WIRE_SERVER || reply->type == WIRE_ERROR)
+            continue;
+        const struct wire_frame_type *request = wire_frame_type_find(reply->type & 0x7fu);
+        assert_non_null(request);
+        assert_int_equal(request->since, reply->since);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_figures_are_documented),
         cmocka_unit_test(test_frame_types_are_documented),
+        cmocka_unit_test(test_replies_are_as_old_as_requests),
     };
     return cmocka_run_group_tests(tests, read_document, NULL);
 }
