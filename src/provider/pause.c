@@ -30,7 +30,7 @@ struct pause {
     long mark; /* ns, in the timer's interval */
     pid_t pid; /* a child shares both with its parent, and leaves them alone */
     struct immure_blocking *exchange; /* what a paused job waits with; NULL: none does */
-    immure_request id;
+    immure_request_id id;
 };
 
 static const char
@@ -173,7 +173,7 @@ static bool pause_wait(void *arg, const struct exchange_wait *wait)
 }
 
 enum immure_error pause_run(struct pause *pause, struct immure_blocking *exchange, const bool *done,
-                            immure_request id, uint64_t deadline)
+                            immure_request_id id, uint64_t deadline)
 {
     pause->exchange = exchange;
     pause->id = id;

@@ -26,26 +26,28 @@ void ticket_renewal_convert(const struct immure_ticket_keys *given, struct ticke
     convert_key(given->previous, &keys->previous);
 }
 
-static void answered(void *arg, const struct immure_ticket_keys *given)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     struct ticket_renewal *renewal = arg;
     uint64_t now = clock_now();
-    if (given->error == IMMURE_OK) {
-        ticket_renewal_convert(given, &renewal->tickets->keys);
-        renewal->at = now + given->time_left_ns;
+    if (reply->error == IMMURE_OK) {
+        ticket_renewal_convert(reply->ticket_keys, &renewal->tickets->keys);
+        renewal->at = now + reply->ticket_keys->time_left_ns;
     } else {
         renewal->at = now + ASK_AGAIN;
-        if (given->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
-            log_warning("session ticket keys are not renewed: %s", given->error_text);
+        if (reply->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
+            log_warning("session ticket keys are not renewed: %s", reply->error_text);
     }
 }
 
 static void ask(struct ticket_renewal *renewal, uint64_t now)
 {
+    const struct immure_request request = {
+        .operation = IMMURE_TICKET_KEYS, .callback = answered, .arg = renewal};
     renewal->at = now + ASK_AGAIN;
     if (renewal->link->blocking != NULL)
-        immure_blocking_ticket_keys(renewal->link->blocking, BLOCKING_LIMIT, answered, renewal);
-    else if (immure_ticket_keys(renewal->link->client, answered, renewal, NULL) == IMMURE_OK)
+        immure_blocking_request(renewal->link->blocking, &request, BLOCKING_LIMIT);
+    else if (immure_request_submit(renewal->link->client, &request, NULL) == IMMURE_OK)
         renewal->at = UINT64_MAX; /* the answer says when; a lost connection does not lose it */
 }
 
