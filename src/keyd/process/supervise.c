@@ -1,7 +1,6 @@
 #include "keyd/process/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +20,7 @@
 #include "base/notify.h"
 #include "conf/error.h"
 #include "conf/text.h"
+#include "daemon/unix_socket.h"
 #include "keyd/process/config.h"
 #include "keyd/process/listen.h"
 #include "keyd/process/supervise_edition.h"
@@ -45,7 +44,7 @@ struct supervisor {
     int listener;
     int next_listener; /* of the next edition, if the file of the other was removed; -1: the same */
     char *path;        /* of the listening socket's file; NULL: it is the service manager's */
-    struct stat socket_file; /* which one that is */
+    struct file_identity socket_file; /* which one that is */
     int signals;
     struct edition editions[EDITIONS];
     struct key_process *starting[EDITIONS]; /* of each; NULL: none */
@@ -81,7 +80,7 @@ static bool read_config(struct supervisor *supervisor, char **listen, struct con
 
 static bool know_file(struct supervisor *supervisor)
 {
-    if (lstat(supervisor->path, &supervisor->socket_file) == 0)
+    if (unix_socket_identify(supervisor->path, &supervisor->socket_file))
         return true;
     log_error("listen: %s: %s", supervisor->path, strerror(errno));
     return false;
@@ -109,9 +108,7 @@ static bool open_listener(struct supervisor *supervisor, char *path)
 
 static bool is_our_file(const struct supervisor *supervisor)
 {
-    struct stat file;
-    return lstat(supervisor->path, &file) == 0 && file.st_dev == supervisor->socket_file.st_dev &&
-           file.st_ino == supervisor->socket_file.st_ino;
+    return unix_socket_is_there(supervisor->path, &supervisor->socket_file);
 }
 
 /* A file that somebody has removed is made again. What connects to it waits for the key process of
@@ -127,18 +124,20 @@ static void renew_listener(struct supervisor *supervisor)
     log_warning("listen: %s was removed: it is made again", supervisor->path);
 }
 
-/* Never of a file that somebody has put in its place, nor of what a link there leads to. */
+/* What somebody has put in the place of the file keeps its own mode. */
 static void set_mode(const struct supervisor *supervisor, mode_t mode)
 {
-    if (supervisor->path != NULL && is_our_file(supervisor) &&
-        fchmodat(AT_FDCWD, supervisor->path, mode, AT_SYMLINK_NOFOLLOW) != 0)
+    const struct unix_socket_access access = {.mode = mode, .user = (uid_t)-1, .group = (gid_t)-1};
+    if (supervisor->path != NULL &&
+        !unix_socket_set_access(supervisor->path, &supervisor->socket_file, &access) &&
+        errno != ENOENT)
         log_warning("listen: %s: %s", supervisor->path, strerror(errno));
 }
 
 static void drop_next_listener(struct supervisor *supervisor)
 {
-    if (supervisor->next_listener >= 0 && is_our_file(supervisor))
-        unlink(supervisor->path); /* nobody would answer there */
+    if (supervisor->next_listener >= 0) /* nobody would answer there */
+        unix_socket_remove(supervisor->path, &supervisor->socket_file);
     descriptor_close(&supervisor->next_listener);
 }
 
