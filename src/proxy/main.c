@@ -8,9 +8,9 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "daemon/title.h"
 #include "proxy/config/config.h"
 #include "proxy/master/master.h"
-#include "proxy/master/title.h"
 
 #define EXIT_USAGE 2
 

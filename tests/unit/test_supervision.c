@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/master/child.h"
+#include "daemon/child.h"
 #include "proxy/master/keyd_text.h"
 
 /* As waitpid() has them, see wait(2). */
@@ -85,19 +85,19 @@ static void pauses_double_up_to_a_second(void **state)
     uint64_t now = 1000 * NS_PER_S;
     for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
         child_started(&child, 42, now);
-        assert_int_equal(child.restart_at, UINT64_MAX);
+        assert_int_equal(child.back_off.restart_at, UINT64_MAX);
         now += NS_PER_MS;
         child_restart_later(&child, EXITED(1), now);
         assert_int_equal(child.pid, 0);
-        assert_int_equal(child.restart_at - now, pauses[i] * NS_PER_MS);
-        now = child.restart_at;
+        assert_int_equal(child.back_off.restart_at - now, pauses[i] * NS_PER_MS);
+        now = child.back_off.restart_at;
     }
     child_started(&child, 42, now);
     now += 500 * NS_PER_MS;
     child_restart_later(&child, KILLED(SIGKILL), now);
-    assert_int_equal(child.restart_at - now, 10 * NS_PER_MS);
+    assert_int_equal(child.back_off.restart_at - now, 10 * NS_PER_MS);
     child_ended(&child);
-    assert_int_equal(child.restart_at, UINT64_MAX);
+    assert_int_equal(child.back_off.restart_at, UINT64_MAX);
 }
 
 static void how_it_ended(void **state)
