@@ -286,8 +286,9 @@ static size_t count_descriptors(void)
     return (size_t)limit.rlim_cur - DESCRIPTORS_BESIDES;
 }
 
-bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
-                 struct scheduler *scheduler, uid_t starter, bool supervised)
+bool server_init(struct server *server, const struct server_config *config,
+                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 bool supervised)
 {
     *server = (struct server){.config = config,
                               .keyring = keyring,
