@@ -45,7 +45,7 @@
 
 struct lone {
     int socket;
-    struct immure_sign_request request; /* scheme 0: a PING */
+    struct immure_request request; /* scheme 0: a PING */
     uint64_t busy;
 };
 

@@ -10,14 +10,14 @@
 struct window {
     struct immure_client *client;
     int socket;
-    struct immure_sign_request request;
+    struct immure_request request;
     uint8_t spki[512]; /* of the key */
     size_t spki_length;
     unsigned due; /* requests to be made in this turn; the window, at the beginning */
     uint64_t signatures, writes;
     uint64_t asked_at; /* CLOCK_MONOTONIC, ns: the last request */
     void (*answered)(struct window *window, uint64_t ns); /* since the last request; or NULL */
-    void (*ask)(struct window *window); /* for one signature; NULL: by immure_sign() */
+    void (*ask)(struct window *window); /* for one signature; NULL: by immure_request_submit() */
 };
 
 /* On a connected socket, with the key of this name, or with NULL the last in the list. */
@@ -26,7 +26,7 @@ void window_run(struct window *window, uint64_t until);
 /* What was asked for is answered; to be said by whoever has set `ask`. */
 void window_signed(struct window *window, enum immure_error error);
 /* What a server signs in TLS 1.3 (RFC 8446, section 4.4.3), the transcript hash being zero. */
-void window_message(struct immure_sign_request *request);
+void window_message(struct immure_request *request);
 
 void window_fail(const char *what, const char *why) __attribute__((noreturn));
 

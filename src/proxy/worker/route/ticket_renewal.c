@@ -26,17 +26,17 @@ void ticket_renewal_convert(const struct immure_ticket_keys *given, struct ticke
     convert_key(given->previous, &keys->previous);
 }
 
-static void answered(void *arg, const struct immure_ticket_keys *given)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     struct ticket_renewal *renewal = arg;
     struct loop *loop = renewal->link->loop;
-    if (given->error == IMMURE_OK) {
-        ticket_renewal_convert(given, &renewal->tickets->keys);
-        timer_start_at(loop, &renewal->timer, clock_now() + given->time_left_ns);
+    if (reply->error == IMMURE_OK) {
+        ticket_renewal_convert(reply->ticket_keys, &renewal->tickets->keys);
+        timer_start_at(loop, &renewal->timer, clock_now() + reply->ticket_keys->time_left_ns);
     } else {
         timer_start_at(loop, &renewal->timer, clock_now() + ASK_AGAIN);
-        if (given->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
-            log_warning("session ticket keys are not renewed: %s", given->error_text);
+        if (reply->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
+            log_warning("session ticket keys are not renewed: %s", reply->error_text);
     }
 }
 
@@ -44,9 +44,11 @@ static void ask(struct timer *timer)
 {
     struct ticket_renewal *renewal = list_entry(timer, struct ticket_renewal, timer);
     struct keylink *link = renewal->link;
+    const struct immure_request request = {
+        .operation = IMMURE_TICKET_KEYS, .callback = answered, .arg = renewal};
     if (link->blocking != NULL) {
-        immure_blocking_ticket_keys(link->blocking, BLOCKING_LIMIT, answered, renewal);
-    } else if (immure_ticket_keys(link->client, answered, renewal, NULL) == IMMURE_OK) {
+        immure_blocking_request(link->blocking, &request, BLOCKING_LIMIT);
+    } else if (immure_request_submit(link->client, &request, NULL) == IMMURE_OK) {
         /* The answer says when to ask again, and a lost connection does not lose it. */
         keylink_flush(link);
     } else {
