@@ -10,7 +10,7 @@ enum verdict { VERDICT_VERIFIED, VERDICT_REFUSED, VERDICT_WRONG, VERDICT_FAILED 
 
 static const char *const verdict_names[] = {"verified", "refused", "wrong", "failed"};
 
-/* How a scheme went. */
+/* The result for one scheme. */
 struct trial {
     const char *scheme, *shape;
     enum verdict verdict;
@@ -29,7 +29,7 @@ static enum verdict judge(const struct key *key, uint16_t scheme, const uint8_t 
                : VERDICT_WRONG;
 }
 
-/* With the first message that the key's policy allows, or the last one if it allows none. */
+/* Uses the first message that the key's policy allows, or the last one if it allows none. */
 static void try_scheme(struct connection *connection, const struct key *key, uint16_t scheme,
                        struct trial *trial)
 {

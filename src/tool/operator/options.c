@@ -87,7 +87,7 @@ static void print_help(FILE *out)
           out);
 }
 
-/* The text in lines of at most 80 characters. */
+/* Prints the text in lines of at most 80 characters. */
 static void print_wrapped(FILE *out, const char *text)
 {
     for (size_t column = 0; *text != '\0'; text += strspn(text, " ")) {
@@ -114,7 +114,7 @@ static void print_command_help(FILE *out, const struct command *command)
     print_option(out, "help", NULL, "print this");
 }
 
-/* The command that the words begin with; *used of them are its name. */
+/* Finds the command at the beginning of the words; its name consists of *used words. */
 static const struct command *find_command(char *const *words, int count, int *used)
 {
     for (size_t i = 0; i < command_count; i++) {
@@ -132,7 +132,7 @@ static void complain_of_command(char *const *words, int count)
 {
     char list[256];
     size_t length = 0;
-    bool family = false; /* the first word begins the name of a command */
+    bool family = false; /* the first word is the first word of a command's name */
     for (size_t i = 0; i < command_count; i++) {
         length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i > 0 ? ", " : "",
                                    commands[i].name);
@@ -145,14 +145,14 @@ static void complain_of_command(char *const *words, int count)
 
 static void complain_of_option(int chosen, const char *argument)
 {
-    if (chosen == '?' && optopt > ' ') /* a letter: there is none, and it may stand among others */
+    if (chosen == '?' && optopt > ' ') /* an unknown letter, perhaps in a group of letters */
         complain("-%c: there is no such option", optopt);
     else
         complain("%s: %s", argument,
                  chosen == ':' ? "its argument is missing" : "there is no such option");
 }
 
-/* getopt has put the options before the words. False: complained. */
+/* getopt moves the options before the words. False: the error was reported. */
 static bool parse_options(int argc, char **argv, struct options *options, unsigned *given,
                           int *special)
 {
