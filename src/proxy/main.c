@@ -47,7 +47,7 @@ static const struct option long_options[] = {
 struct options {
     char *config;
     bool test;
-    int link; /* to the master before this one; -1: none */
+    int link; /* to the previous master; -1: none */
 };
 
 static int parse_descriptor(const char *text)
@@ -59,7 +59,7 @@ static int parse_descriptor(const char *text)
     exit(EXIT_USAGE);
 }
 
-/* Ends the program for all options but those of a run; getopt_long() has said what is wrong. */
+/* Exits for options such as --help, and after an error, which getopt_long() has reported. */
 static void parse_options(int argc, char **argv, struct options *options)
 {
     for (int number; (number = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -99,12 +99,13 @@ static void parse_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {.link = -1};
-    /* libssl takes the system_default of openssl.cnf into every SSL_CTX, of any library context. */
+    /* Without this, libssl would apply the system_default of openssl.cnf to every SSL_CTX, in any
+     * library context. */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     log_setup("immure-proxy", LOG_LEVEL_INFO, false);
     parse_options(argc, argv, &options);
     signals_reset(true);
-    char *file = strdup(options.config); /* the title takes argv's memory */
+    char *file = strdup(options.config); /* title_set() overwrites argv's memory */
     if (file == NULL)
         return EXIT_FAILURE;
     title_setup(argc, argv);
