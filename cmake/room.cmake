@@ -1,6 +1,7 @@
 # A room is a folder of src/ and a static library of the same name. It sees its own headers as
-# "room/header.h" and those of the rooms it KNOWS; no include path leads anywhere else, so an include
-# that breaks the rule of the house does not compile. Who links a room does not see what it knows.
+# "room/header.h" and those of the rooms it KNOWS; no include path leads anywhere else, so an
+# include that breaks this rule does not compile. A target that links a room does not see the rooms
+# that it KNOWS.
 #
 #   immure_room(client SOURCES connection.c ... KNOWS wire LINKS PkgConfig::CRYPTO)
 function(immure_room name)
