@@ -104,8 +104,11 @@ static void take_tickets(struct worker *worker)
         return;
     for (unsigned i = 0; i < worker->thread_count; i++) {
         struct thread *thread = worker->threads[i];
-        ticket_renewal_begin(&thread->tickets, &thread->tls->sessions.tickets, &thread->keys, &keys,
-                             at);
+        thread->tickets = (struct ticket_renewal){.tickets = &thread->tls->sessions.tickets,
+                                                  .client = thread->keys.client,
+                                                  .blocking = thread->keys.blocking,
+                                                  .at = at};
+        ticket_renewal_begin(&thread->tickets, &keys);
     }
     OPENSSL_cleanse(&keys, sizeof keys);
 }

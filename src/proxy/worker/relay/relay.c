@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/worker/core/thread.h"
+#include "proxy/worker/route/server_name.h"
 
 #define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
 /*
@@ -336,8 +337,8 @@ static bool put_proxy_header(struct connection *connection, enum proxy_protocol 
     struct buffer *pending = &connection->up.pending;
     uint8_t *header = connection->thread->scratch;
     const struct proxy_tlvs passed = {buffer_bytes(pending), buffer_length(pending)};
-    size_t length =
-        proxy_header_make(header, version, &connection->addresses, connection->ssl, &passed);
+    size_t length = proxy_header_make(header, version, &connection->addresses, connection->ssl,
+                                      server_name_of(connection->ssl), &passed);
     buffer_release(pending);
     return buffer_append(pending, header, length);
 }

@@ -43,17 +43,15 @@ static void answered(void *arg, const struct immure_ticket_keys *given)
 static void ask(struct ticket_renewal *renewal, uint64_t now)
 {
     renewal->at = now + ASK_AGAIN;
-    if (renewal->link->blocking != NULL)
-        immure_blocking_ticket_keys(renewal->link->blocking, BLOCKING_LIMIT, answered, renewal);
-    else if (immure_ticket_keys(renewal->link->client, answered, renewal, NULL) == IMMURE_OK)
+    if (renewal->blocking != NULL)
+        immure_blocking_ticket_keys(renewal->blocking, BLOCKING_LIMIT, answered, renewal);
+    else if (immure_ticket_keys(renewal->client, answered, renewal, NULL) == IMMURE_OK)
         renewal->at = UINT64_MAX; /* the answer says when; a lost connection does not lose it */
 }
 
-void ticket_renewal_begin(struct ticket_renewal *renewal, struct tickets *tickets,
-                          struct keylink *link, const struct ticket_keys *keys, uint64_t at)
+void ticket_renewal_begin(struct ticket_renewal *renewal, const struct ticket_keys *keys)
 {
-    *renewal = (struct ticket_renewal){.tickets = tickets, .link = link, .at = at};
-    tickets->keys = *keys;
+    renewal->tickets->keys = *keys;
 }
 
 bool ticket_renewal_active(const struct ticket_renewal *renewal)

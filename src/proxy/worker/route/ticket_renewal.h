@@ -5,21 +5,21 @@
 #ifndef PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
 #define PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
 
+#include "immure/blocking.h"
 #include "immure/client.h"
-#include "proxy/worker/core/keylink.h"
 #include "proxy/worker/route/tickets.h"
 
 struct ticket_renewal {
     struct tickets *tickets; /* NULL: the keys come from the master */
-    struct keylink *link;
+    struct immure_client *client;     /* who asks immured: this one, */
+    struct immure_blocking *blocking; /* or this one, if it is not NULL */
     uint64_t at; /* when to ask, CLOCK_MONOTONIC, ns; UINT64_MAX: not now */
 };
 
 #define TICKET_RENEWAL_INIT ((struct ticket_renewal){.at = UINT64_MAX})
 
-/* From now on the keys come from immured, these first. */
-void ticket_renewal_begin(struct ticket_renewal *renewal, struct tickets *tickets,
-                          struct keylink *link, const struct ticket_keys *keys, uint64_t at);
+/* From now on the keys come from immured, these first. The caller has filled *renewal. */
+void ticket_renewal_begin(struct ticket_renewal *renewal, const struct ticket_keys *keys);
 /* Whether it has begun. */
 bool ticket_renewal_active(const struct ticket_renewal *renewal);
 /* In each turn of the loop, before what is asked is sent. */
