@@ -514,8 +514,8 @@ static size_t pass(const struct text *tlvs, uint8_t *made, SSL *ssl)
     assert_int_equal(proxy_header_parse(bytes, length, PROXY_PROTOCOL_V2, &addresses, &header),
                      PROXY_HEADER_DONE);
     struct proxy_tlvs passed = {room, proxy_tlvs_pass(room, &header.tlvs)};
-    size_t made_length =
-        proxy_header_make(made, PROXY_PROTOCOL_V2, &addresses, ssl, server_name_of(ssl), &passed);
+    size_t made_length = proxy_header_make(made, PROXY_PROTOCOL_V2, &addresses, ssl,
+                                           ssl != NULL ? server_name_of(ssl) : NULL, &passed);
     free(bytes);
     free(room);
     return made_length;

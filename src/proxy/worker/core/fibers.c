@@ -20,10 +20,9 @@ void fibers_close(void)
     ASYNC_cleanup_thread();
 }
 
-void fibers_note(struct fibers *fibers, bool *was, bool is, uint64_t now)
+void fibers_note(struct fibers *fibers, bool was, bool is, uint64_t now)
 {
-    fibers->paused += (size_t)is - (size_t)*was;
-    *was = is;
+    fibers->paused += (size_t)is - (size_t)was;
     if (fibers->paused > fibers->most)
         fibers->most = fibers->paused;
     if (is)

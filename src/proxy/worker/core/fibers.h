@@ -18,9 +18,8 @@ struct fibers {
 bool fibers_open(void);
 void fibers_close(void);
 
-/* A handshake step has ended: whether it left a fiber paused, and *was, whether it had found one.
- */
-void fibers_note(struct fibers *fibers, bool *was, bool is, uint64_t now);
+/* A handshake step has ended: whether it found a fiber paused, and whether it left one so. */
+void fibers_note(struct fibers *fibers, bool was, bool is, uint64_t now);
 /* When to call fibers_trim(); UINT64_MAX: not now. */
 uint64_t fibers_deadline(const struct fibers *fibers);
 /* Gives what a storm has left back to the heap, once it has been over for a while; whether it has.

@@ -9,13 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
-#include "proxy/worker/core/connection.h"
 
-#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
 #define RETRY_PAUSE (20 * NS_PER_MS)
 #define REST_PAUSE (20 * NS_PER_MS)
 #define LISTEN_PAUSE NS_PER_MS
-#define RECONNECT_PAUSE (10 * NS_PER_MS)
 #define CUT_PER_TURN 64
 /* Of established connections in one turn: more than handshakes get, who wait for them. */
 #define ESTABLISHED_BUDGET NS_PER_MS
@@ -26,8 +23,7 @@ static void drain(struct thread *thread, uint64_t deadline)
 {
     thread->draining = true;
     thread->drain_deadline = deadline;
-    for (size_t i = 0; i < thread->listener_count; i++)
-        listener_stop(&thread->listeners[i]);
+    listeners_stop(&thread->listeners);
 }
 
 static void command(void *owner, const struct control_message *message)
@@ -37,8 +33,7 @@ static void command(void *owner, const struct control_message *message)
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_SERVERS) {
-        if (message->servers.backend < thread->config->backend_count)
-            thread->servers[message->servers.backend] = message->servers.addresses;
+        pools_set_addresses(&thread->pools, message->servers.backend, &message->servers.addresses);
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
     } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
@@ -60,9 +55,9 @@ static void flush(void *owner)
 static uint64_t next_deadline(void *owner)
 {
     const struct thread *thread = owner;
-    uint64_t deadline = fibers_deadline(&thread->fibers);
-    if (heap_deadline(&thread->heap) < deadline)
-        deadline = heap_deadline(&thread->heap);
+    uint64_t deadline = fibers_deadline(&thread->connections.handshakes.waits.fibers);
+    if (heap_deadline(&thread->places.heap) < deadline)
+        deadline = heap_deadline(&thread->places.heap);
     if (thread->draining && thread->drain_deadline < deadline)
         deadline = thread->drain_deadline;
     if (thread->tickets.at < deadline)
@@ -79,25 +74,17 @@ static void cut_connections(struct thread *thread)
 {
     if (!thread->cutting)
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
-                    thread->number, thread->connection_count);
+                    thread->number, thread->places.count);
     thread->cutting = true;
-    for (int i = 0; i < CUT_PER_TURN && !list_empty(&thread->connections); i++) {
-        struct connection *connection =
-            list_entry(thread->connections.next, struct connection, node);
-        if (connection->state < CONNECTION_CONNECT)
-            connection_close(connection);
-        else
-            connection_end(connection, END_DRAIN);
-    }
+    connections_cut(&thread->connections, CUT_PER_TURN);
 }
 
 static void give_memory_back(struct thread *thread)
 {
     uint64_t now = thread->loop.now;
-    if (fibers_trim(&thread->fibers, now))
-        heap_note_freed(&thread->heap, thread->connection_count, now);
-    heap_trim(&thread->heap, atomic_load_explicit(&thread->limit->taken, memory_order_relaxed),
-              now);
+    if (fibers_trim(&thread->connections.handshakes.waits.fibers, now))
+        heap_note_freed(&thread->places.heap, thread->places.count, now);
+    places_trim(&thread->places, now);
 }
 
 static void end_turn(void *owner)
@@ -105,38 +92,11 @@ static void end_turn(void *owner)
     struct thread *thread = owner;
     keylink_expire(&thread->keys);
     give_memory_back(thread);
-    if (thread->draining && thread->loop.now >= thread->drain_deadline &&
-        thread->connection_count > 0)
+    if (thread->draining && thread->loop.now >= thread->drain_deadline && thread->places.count > 0)
         cut_connections(thread);
-    for (struct list *node; (node = list_take(&thread->closed)) != NULL;)
-        free(list_entry(node, struct connection, node));
-    if (thread->draining && thread->connection_count == 0)
+    connections_free_closed(&thread->connections);
+    if (thread->draining && thread->places.count == 0)
         loop_stop(&thread->loop);
-}
-
-bool thread_take_place(struct thread *thread)
-{
-    if (atomic_fetch_add_explicit(&thread->limit->taken, 1, memory_order_relaxed) >=
-        thread->limit->most) {
-        atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
-        return false;
-    }
-    heap_note(&thread->heap, ++thread->connection_count, thread->loop.now);
-    return true;
-}
-
-bool thread_may_log(struct thread *thread, enum thread_line line)
-{
-    if (thread->logged[line] != 0 && thread->loop.now - thread->logged[line] < NS_PER_S)
-        return false;
-    thread->logged[line] = thread->loop.now;
-    return true;
-}
-
-void thread_give_place(struct thread *thread)
-{
-    heap_note(&thread->heap, --thread->connection_count, thread->loop.now);
-    atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
 }
 
 static void init_loop(struct thread *thread)
@@ -148,11 +108,11 @@ static void init_loop(struct thread *thread)
         void (*expired)(struct timer *timer);
     } timers[TIMER_COUNT] = {
         [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
-        [TIMER_CONNECT] = {config->connect_timeout, connection_connect_expired},
+        [TIMER_CONNECT] = {config->connect_timeout, connect_expired},
         [TIMER_CONNECT_NEXT] = {config->connect_timeout < CONNECT_NEXT ? config->connect_timeout
                                                                        : CONNECT_NEXT,
-                                connection_connect_next_expired},
-        [TIMER_RECONNECT] = {RECONNECT_PAUSE, connection_reconnect_expired},
+                                connect_next_expired},
+        [TIMER_RECONNECT] = {CONNECT_AGAIN, connect_again_expired},
         [TIMER_IDLE] = {config->idle_timeout, connection_idle_expired},
         [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_half_close_expired},
         [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
@@ -171,31 +131,45 @@ static void init_loop(struct thread *thread)
     loop->end_turn = end_turn;
 }
 
-static bool take_servers(struct thread *thread)
+static void init_connections(struct thread *thread)
 {
-    const struct config *config = thread->config;
-    thread->servers = calloc(config->backend_count, sizeof *thread->servers);
-    for (size_t i = 0; thread->servers != NULL && i < config->backend_count; i++)
-        thread->servers[i] = config->backends[i].addresses;
-    return thread->servers != NULL;
+    struct connections *connections = &thread->connections;
+    connections->loop = &thread->loop;
+    connections->metrics = thread->metrics;
+    connections->places = &thread->places;
+    connections->handshake_timeout = thread->config->handshake_timeout;
+    connections->handshakes.waits.fast = thread->tls->fast;
+    connections->handshakes.waits.client = thread->keys.client;
+    connections->handshakes.waits.blocking = thread->keys.blocking;
+    connections_init(connections, thread->tls->client_bio);
 }
 
 static bool open_listeners(struct thread *thread, const int *descriptors)
 {
-    const struct config *config = thread->config;
-    size_t count = 0;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        count += config->frontends[i].listen_count;
-    thread->listeners = calloc(count, sizeof *thread->listeners);
-    if (thread->listeners == NULL)
+    thread->listeners.loop = &thread->loop;
+    thread->listeners.places = &thread->places;
+    thread->listeners.connections = &thread->connections;
+    thread->listeners.thread = thread->number;
+    return listeners_open(&thread->listeners, thread->config, descriptors, thread->routes);
+}
+
+static bool open_keys(struct thread *thread, const struct thread_setup *setup)
+{
+    size_t most = setup->limit->most;
+    thread->keys.loop = &thread->loop;
+    thread->keys.metrics = setup->metrics;
+    thread->keys.owner = thread;
+    thread->keys.command = command;
+    return keylink_open(&thread->keys, setup->control, setup->config->signing,
+                        most < REQUESTS_MAX ? most : REQUESTS_MAX);
+}
+
+static bool open_routes(struct thread *thread)
+{
+    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics))
         return false;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
-            size_t at = thread->listener_count++;
-            listener_open(&thread->listeners[at], thread, descriptors[at],
-                          &thread->tls->frontends[i]);
-        }
-    return true;
+    thread->routes = routes_make(thread->tls, &thread->pools);
+    return thread->routes != NULL;
 }
 
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error)
@@ -208,26 +182,18 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->config = config;
     thread->number = setup->number;
     thread->metrics = setup->metrics;
-    thread->limit = setup->limit;
     thread->tickets = TICKET_RENEWAL_INIT;
-    thread->heap = HEAP_INIT;
-    thread->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
-    list_init(&thread->connections);
-    list_init(&thread->starved);
-    list_init(&thread->closed);
+    thread->places = (struct places){.limit = setup->limit, .heap = HEAP_INIT};
     init_loop(thread);
     watch_init(&thread->keys.control, NULL);
     watch_init(&thread->keys.connection, NULL);
-    thread->keys.loop = &thread->loop;
-    thread->keys.metrics = setup->metrics;
-    thread->keys.owner = thread;
-    thread->keys.command = command;
-    size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
     thread->tls = tls_open(setup->tls, setup->number == 0, error);
-    if (thread->tls != NULL && loop_open(&thread->loop) &&
-        keylink_open(&thread->keys, setup->control, config->signing, requests) &&
-        take_servers(thread) && open_listeners(thread, setup->listeners))
-        return thread;
+    if (thread->tls != NULL && loop_open(&thread->loop) && open_keys(thread, setup) &&
+        open_routes(thread)) {
+        init_connections(thread);
+        if (open_listeners(thread, setup->listeners))
+            return thread;
+    }
     thread_free(thread);
     return NULL;
 }
@@ -239,9 +205,10 @@ void thread_free(struct thread *thread)
     keylink_close(&thread->keys);
     loop_close(&thread->loop);
     tls_close(thread->tls);
-    free(thread->listeners);
-    free(thread->servers);
-    buffer_release(&thread->spare_ahead);
+    listeners_free(&thread->listeners);
+    free(thread->routes);
+    pools_close(&thread->pools);
+    buffer_release(&thread->connections.spare_ahead);
     free(thread);
 }
 
