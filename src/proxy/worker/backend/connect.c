@@ -8,13 +8,17 @@
 
 #include "base/clock.h"
 
+#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
+/* Until a unix socket whose backlog was full is tried again. */
+#define AGAIN_PAUSE (10 * NS_PER_MS)
+
 void connect_init(struct server_connection *connection,
                   void (*ready)(struct watch *watch, uint32_t events),
                   void (*done)(struct server_connection *connection, int cause))
 {
     *connection = (struct server_connection){.done = done};
     watch_init(&connection->watch, ready);
-    list_init(&connection->timer.node);
+    timer_init(&connection->timer, NULL);
 }
 
 static struct loop *loop_of(const struct server_connection *connection)
@@ -24,7 +28,7 @@ static struct loop *loop_of(const struct server_connection *connection)
 
 static void finish(struct server_connection *connection, int cause)
 {
-    timer_stop(&connection->timer);
+    timer_stop(loop_of(connection), &connection->timer);
     if (cause != 0)
         pool_failed(connection->pool, connection->server, cause);
     connection->done(connection, cause);
@@ -45,23 +49,51 @@ static bool connected(int descriptor, const struct sockaddr *address, socklen_t 
     return errno == EINPROGRESS && (connect(descriptor, address, length) == 0 || errno == EISCONN);
 }
 
+static void try_next(struct server_connection *connection, int cause);
+static void try_again(struct timer *timer);
+
+static void expired(struct timer *timer)
+{
+    finish(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
+}
+
+/* The server at one address does not answer, and there are others. */
+static void expired_before_next(struct timer *timer)
+{
+    try_next(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
+}
+
+static void start_timer(struct server_connection *connection, void (*over)(struct timer *timer),
+                        uint64_t duration)
+{
+    connection->timer.expired = over;
+    timer_start(loop_of(connection), &connection->timer, duration);
+}
+
+static void wait_for_answer(struct server_connection *connection)
+{
+    bool last = connection->tried >= connection->server->addresses.count;
+    uint64_t limit = connection->pool->connect_timeout;
+    watch_want(loop_of(connection), &connection->watch, EPOLLOUT);
+    if (last)
+        start_timer(connection, expired, limit);
+    else
+        start_timer(connection, expired_before_next, limit < CONNECT_NEXT ? limit : CONNECT_NEXT);
+}
+
 /* To the address that `tried` has been counted to. False with errno. */
 static bool try_address(struct server_connection *connection)
 {
-    struct loop *loop = loop_of(connection);
-    const struct server_addresses *addresses = &connection->server->addresses;
-    const struct server_address *address = &addresses->of[connection->tried - 1];
-    bool last = connection->tried >= addresses->count;
+    const struct server_address *address = &connection->server->addresses.of[connection->tried - 1];
     if (connected(connection->watch.descriptor, (const struct sockaddr *)&address->socket,
                   address->length)) {
         finish(connection, 0);
     } else if (errno == EINPROGRESS || errno == EALREADY) {
-        watch_want(loop, &connection->watch, EPOLLOUT);
-        timer_start(&loop->timers[last ? TIMER_CONNECT : TIMER_CONNECT_NEXT], &connection->timer,
-                    loop->now);
-    } else if (errno == EAGAIN && !connection->tcp && loop->now < connection->deadline) {
+        wait_for_answer(connection);
+    } else if (errno == EAGAIN && !connection->tcp &&
+               loop_of(connection)->now < connection->deadline) {
         /* the backlog of a unix socket is full, and no event tells of room in it */
-        timer_start(&loop->timers[TIMER_RECONNECT], &connection->timer, loop->now);
+        start_timer(connection, try_again, AGAIN_PAUSE);
     } else {
         return false;
     }
@@ -102,6 +134,13 @@ static void try_next(struct server_connection *connection, int cause)
     finish(connection, cause);
 }
 
+static void try_again(struct timer *timer)
+{
+    struct server_connection *connection = list_entry(timer, struct server_connection, timer);
+    if (!try_address(connection))
+        try_next(connection, cause_of(errno));
+}
+
 void connect_begin(struct server_connection *connection, struct pool *pool)
 {
     connection->pool = pool;
@@ -135,23 +174,6 @@ void connect_reset_at_close(const struct server_connection *connection)
 
 void connect_close(struct server_connection *connection, struct loop *loop)
 {
-    timer_stop(&connection->timer);
+    timer_stop(loop, &connection->timer);
     watch_close(loop, &connection->watch);
-}
-
-void connect_expired(struct timer *timer)
-{
-    finish(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
-}
-
-void connect_next_expired(struct timer *timer)
-{
-    try_next(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
-}
-
-void connect_again_expired(struct timer *timer)
-{
-    struct server_connection *connection = list_entry(timer, struct server_connection, timer);
-    if (!try_address(connection))
-        try_next(connection, cause_of(errno));
 }

@@ -2,18 +2,13 @@
  * A connection to a server of a pool: chooses the server, tries its addresses in their order until
  * one answers, and is then the socket that a relay reads and writes.
  *
- * An address behind which there are others is given CONNECT_NEXT at most; the last one has the
- * pool's connect timeout.
+ * An address behind which there are others is given a second at most; the last one has the pool's
+ * connect timeout.
  */
 #ifndef PROXY_WORKER_BACKEND_CONNECT_H
 #define PROXY_WORKER_BACKEND_CONNECT_H
 
 #include "proxy/worker/backend/pool.h"
-#include "proxy/worker/core/timer.h"
-
-#define CONNECT_NEXT NS_PER_S
-/* Until a unix socket whose backlog was full is tried again. */
-#define CONNECT_AGAIN (10 * NS_PER_MS)
 
 struct server_connection {
     struct pool *pool;
@@ -43,10 +38,5 @@ void connect_acknowledge(const struct server_connection *connection);
 void connect_reset_at_close(const struct server_connection *connection);
 /* At any time; `pool` may be NULL, if it was never begun. */
 void connect_close(struct server_connection *connection, struct loop *loop);
-
-/* The timers'. */
-void connect_expired(struct timer *timer);
-void connect_next_expired(struct timer *timer);
-void connect_again_expired(struct timer *timer);
 
 #endif

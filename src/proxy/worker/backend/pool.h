@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loop/loop.h"
 #include "proxy/config/config.h"
 #include "proxy/metrics.h"
-#include "proxy/worker/core/loop.h"
 
 /* One server behind the proxy. */
 struct server {

@@ -31,12 +31,12 @@ static void connection_close(struct connection *connection)
     connect_close(&connection->server, connections->loop);
     client_bio_release(&connection->bio);
     relay_release(&connection->relay);
-    timer_stop(&connection->timer);
+    timer_stop(connections->loop, &connection->timer);
     step_drop(&connection->step);
     list_remove(&connection->node);
-    list_append(&connections->closed, &connection->node);
+    work_queue(connections->loop, &connection->freed);
     metric_add(&connections->metrics->connections, (uint64_t)-1);
-    places_give(connections->places, connections->loop->now);
+    places_give(connections->places);
 }
 
 /* Of one whose handshake is not over, or has failed. */
@@ -78,17 +78,35 @@ static void look_often(struct connection *connection)
 {
     struct loop *loop = connection->connections->loop;
     if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
-        watch_between_steps(loop, &connection->client.watch);
-        watch_between_steps(loop, &connection->server.watch);
+        watch_between(loop, &connection->client.watch);
+        watch_between(loop, &connection->server.watch);
     }
+}
+
+static void end_silent(struct timer *timer, enum connection_end end)
+{
+    struct connection *connection = list_entry(timer, struct connection, timer);
+    metric_add(&connection->connections->metrics->idle_timeouts_total, 1);
+    connection_end(connection, end);
+}
+
+static void idle_expired(struct timer *timer)
+{
+    end_silent(timer, END_IDLE);
+}
+
+static void half_close_expired(struct timer *timer)
+{
+    end_silent(timer, END_HALF_CLOSE);
 }
 
 static void restart_timer(struct connection *connection)
 {
-    struct loop *loop = connection->connections->loop;
+    const struct connections *connections = connection->connections;
     bool half_closed = relay_half_closed(&connection->relay);
-    timer_start(&loop->timers[half_closed ? TIMER_HALF_CLOSE : TIMER_IDLE], &connection->timer,
-                loop->now);
+    connection->timer.expired = half_closed ? half_close_expired : idle_expired;
+    timer_start(connections->loop, &connection->timer,
+                half_closed ? connections->half_close_timeout : connections->idle_timeout);
 }
 
 static void serve(struct connection *connection)
@@ -101,7 +119,7 @@ static void serve(struct connection *connection)
     look_often(connection);
     restart_timer(connection);
     if (progress == RELAY_MORE)
-        step_queue(connection->connections->loop, STEP_BEHIND, &connection->step);
+        step_queue(connection->connections->turn, STEP_BEHIND, &connection->step);
 }
 
 /* The flow to the server has the TLVs that go on, and now the header that they are in. */
@@ -141,7 +159,6 @@ static void established(struct connection *connection)
     struct proxy_addresses *addresses = &connection->addresses;
     struct pool *pool = connection->route->pool;
     metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
-    timer_stop(&connection->timer);
     connection->state = CONNECTION_CONNECT;
     relay_begin(&connection->relay, connection->handshake.ssl, &connection->bio,
                 &connection->server);
@@ -150,6 +167,8 @@ static void established(struct connection *connection)
         addresses->destination.ss_family == AF_UNSPEC)
         connection->client.kind->local_address(&connection->client, &addresses->destination);
     connect_begin(&connection->server, pool);
+    if (connection->state == CONNECTION_CONNECT)
+        timer_stop(connection->connections->loop, &connection->timer);
 }
 
 /* ---- before that ---- */
@@ -172,7 +191,7 @@ static void read_proxy_header(struct connection *connection)
                               connections->loop->now)) {
     case ACCEPT_PROXY_DONE:
         connection->state = CONNECTION_HANDSHAKE;
-        step_queue(connections->loop, STEP_BEGIN, &connection->step);
+        step_queue(connections->turn, STEP_BEGIN, &connection->step);
         break;
     case ACCEPT_PROXY_MORE:
         break;
@@ -244,14 +263,14 @@ static bool has_gone(const struct connection *connection, uint32_t events)
 
 static void handshake_ready(struct connection *connection, uint32_t events)
 {
-    struct loop *loop = connection->connections->loop;
+    struct turn *turn = connection->connections->turn;
     connection->bio.hung_up |= (events & EPOLLRDHUP) != 0;
     connection->gone |= has_gone(connection, events);
     if (connection->gone) {
         step_drop(&connection->step); /* it may wait among those that begin */
-        step_queue(loop, STEP_FINISH, &connection->step);
+        step_queue(turn, STEP_FINISH, &connection->step);
     } else if (!wait_pending(&connection->handshake.wait)) {
-        step_queue(loop, STEP_BEGIN, &connection->step);
+        step_queue(turn, STEP_BEGIN, &connection->step);
     }
 }
 
@@ -263,7 +282,7 @@ static void client_ready(struct watch *watch, uint32_t events)
         handshake_ready(connection, events);
     } else if (connection->state == CONNECTION_RELAY) {
         relay_note_client(&connection->relay, events);
-        step_queue_established(connection->connections->loop, &connection->step);
+        step_queue_established(connection->connections->turn, &connection->step);
     }
     /* Nothing is wanted of the client until the server is there. */
 }
@@ -272,29 +291,12 @@ static void server_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = list_entry(watch, struct connection, server.watch);
     relay_note_server(&connection->relay, events);
-    step_queue_established(connection->connections->loop, &connection->step);
+    step_queue_established(connection->connections->turn, &connection->step);
 }
 
-void connection_handshake_expired(struct timer *timer)
+static void handshake_expired(struct timer *timer)
 {
     connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
-}
-
-static void expired(struct timer *timer, enum connection_end end)
-{
-    struct connection *connection = list_entry(timer, struct connection, timer);
-    metric_add(&connection->connections->metrics->idle_timeouts_total, 1);
-    connection_end(connection, end);
-}
-
-void connection_idle_expired(struct timer *timer)
-{
-    expired(timer, END_IDLE);
-}
-
-void connection_half_close_expired(struct timer *timer)
-{
-    expired(timer, END_HALF_CLOSE);
 }
 
 /* ---- the beginning ---- */
@@ -308,6 +310,11 @@ static void count_in(struct connection *connection)
     metric_add(&connections->metrics->connections, 1);
 }
 
+static void free_closed(struct work *work)
+{
+    free(list_entry(work, struct connection, freed));
+}
+
 void connection_open(struct connections *connections, const struct route *route,
                      const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer)
@@ -317,7 +324,7 @@ void connection_open(struct connections *connections, const struct route *route,
     if (connection == NULL) {
         log_warning("no memory for a connection; it is closed");
         (void)close(descriptor);
-        places_give(connections->places, loop->now);
+        places_give(connections->places);
         return;
     }
     connection->connections = connections;
@@ -328,7 +335,8 @@ void connection_open(struct connections *connections, const struct route *route,
     connection->client.kind = transport;
     watch_init(&connection->client.watch, client_ready);
     step_init(&connection->step, connection_step);
-    list_init(&connection->timer.node);
+    timer_init(&connection->timer, handshake_expired);
+    work_init(&connection->freed, free_closed);
     client_bio_init(&connection->bio, &connection->client, &connections->spare_ahead);
     handshake_init(&connection->handshake, &connections->handshakes, route->tls, &connection->bio,
                    &connection->step, connection, loop->now + connections->handshake_timeout);
@@ -337,16 +345,16 @@ void connection_open(struct connections *connections, const struct route *route,
     count_in(connection);
     watch_open(&connection->client.watch, descriptor, WATCH_EDGE);
     watch_want(loop, &connection->client.watch, EPOLLIN | EPOLLRDHUP);
-    timer_start(&loop->timers[TIMER_HANDSHAKE], &connection->timer, loop->now);
+    timer_start(loop, &connection->timer, connections->handshake_timeout);
     PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
 void connections_init(struct connections *connections, const BIO_METHOD *client_bio)
 {
     list_init(&connections->open);
-    list_init(&connections->closed);
-    list_init(&connections->handshakes.waits.starved);
-    connections->handshakes.waits.loop = connections->loop;
+    connections->loop = connections->turn->loop;
+    connections->handshakes.waits.turn = connections->turn;
+    waits_init(&connections->handshakes.waits, &connections->places->heap);
     connections->handshakes.metrics = connections->metrics;
     connections->handshakes.client_bio = client_bio;
     connections->relays.loop = connections->loop;
@@ -355,7 +363,12 @@ void connections_init(struct connections *connections, const BIO_METHOD *client_
     connections->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
 }
 
-void connections_cut(struct connections *connections, size_t most)
+void connections_release(struct connections *connections)
+{
+    buffer_release(&connections->spare_ahead);
+}
+
+bool connections_cut(struct connections *connections, size_t most)
 {
     for (size_t i = 0; i < most && !list_empty(&connections->open); i++) {
         struct connection *connection = list_entry(connections->open.next, struct connection, node);
@@ -364,10 +377,5 @@ void connections_cut(struct connections *connections, size_t most)
         else
             connection_end(connection, END_DRAIN);
     }
-}
-
-void connections_free_closed(struct connections *connections)
-{
-    for (struct list *node; (node = list_take(&connections->closed)) != NULL;)
-        free(list_entry(node, struct connection, node));
+    return !list_empty(&connections->open);
 }

@@ -28,12 +28,13 @@ enum connection_state {
 
 /* All connections of a thread, and what they share. */
 struct connections {
-    struct loop *loop;
+    struct turn *turn;
+    struct loop *loop; /* the turn's */
     struct thread_metrics *metrics;
     struct places *places;
-    uint64_t handshake_timeout; /* ns */
+    uint64_t handshake_timeout, idle_timeout, half_close_timeout; /* ns */
+
     struct list open;
-    struct list closed; /* to be freed at the end of the turn: events of this turn may name them */
     uint64_t no_data_logged;
     struct handshakes handshakes;
     struct accept_proxy accept_proxy;
@@ -42,7 +43,7 @@ struct connections {
 };
 
 struct connection {
-    struct list node; /* in connections->open, or ->closed */
+    struct list node; /* in connections->open */
     struct connections *connections;
     const struct route *route;
     enum connection_state state;
@@ -50,7 +51,8 @@ struct connection {
     struct transport client;
     struct client_bio bio;
     struct step step;
-    struct timer timer;
+    struct timer timer; /* of its state, but for CONNECT */
+    struct work freed;  /* at the end of the turn in which it is closed: its events may name it */
     struct proxy_addresses addresses;
     struct handshake handshake;
     struct server_connection server;
@@ -58,22 +60,17 @@ struct connection {
     unsigned served; /* steps of the relay, up to those that make it one that stays */
 };
 
-/* The caller zeroes it and sets the first group but the lists, and then handshakes.waits. */
+/* The caller has set the first group, and the clients and the derivations of handshakes.waits. */
 void connections_init(struct connections *connections, const BIO_METHOD *client_bio);
-/* Closes up to `most` open ones: the drain time is over. */
-void connections_cut(struct connections *connections, size_t most);
-/* At the end of a turn. */
-void connections_free_closed(struct connections *connections);
+/* When all have been closed. */
+void connections_release(struct connections *connections);
+/* Closes up to `most` open ones: the drain time is over. Whether there are others. */
+bool connections_cut(struct connections *connections, size_t most);
 
 /* Takes over the descriptor and the place that was taken for it; gives both back if there is no
  * memory. */
 void connection_open(struct connections *connections, const struct route *route,
                      const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer);
-
-/* The timers'. */
-void connection_handshake_expired(struct timer *timer);
-void connection_idle_expired(struct timer *timer);
-void connection_half_close_expired(struct timer *timer);
 
 #endif

@@ -24,7 +24,7 @@ void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
     *handshake = (struct handshake){.handshakes = handshakes,
                                     .client = client,
                                     .tls = tls,
-                                    .begun_at = handshakes->waits.loop->now};
+                                    .begun_at = handshakes->waits.turn->loop->now};
     wait_init(&handshake->wait, &handshakes->waits, step, tracer, deadline);
 }
 
@@ -110,7 +110,7 @@ static bool wants_read(struct handshake *handshake, bool more)
         return over(handshake, HANDSHAKE_FAILED);
     }
     if (more)
-        step_queue(handshake->handshakes->waits.loop, STEP_BEGIN, handshake->wait.step);
+        step_queue(handshake->handshakes->waits.turn, STEP_BEGIN, handshake->wait.step);
     return false;
 }
 

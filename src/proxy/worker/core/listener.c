@@ -5,15 +5,25 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+
+/* At the connection limit, or without descriptors or memory. */
+#define REST_PAUSE (20 * NS_PER_MS)
+/* Until the master listens. */
+#define LISTEN_PAUSE NS_PER_MS
+
+static struct loop *loop_of(const struct listener *listener)
+{
+    return listener->listeners->turn->loop;
+}
 
 /* The master listens when the whole worker is ready, which is after this loop runs. Until then
  * epoll says EPOLLHUP, again and again. */
 static void wait_for_master(struct listener *listener)
 {
-    struct loop *loop = listener->listeners->loop;
-    watch_want(loop, &listener->watch, 0);
-    timer_start(&loop->timers[TIMER_LISTEN], &listener->rest, loop->now);
+    watch_want(loop_of(listener), &listener->watch, 0);
+    timer_start(loop_of(listener), &listener->rest, LISTEN_PAUSE);
 }
 
 static void listener_ready(struct watch *watch, uint32_t events)
@@ -24,48 +34,48 @@ static void listener_ready(struct watch *watch, uint32_t events)
     if (events & EPOLLHUP)
         wait_for_master(listener);
     else
-        step_queue(listener->listeners->loop, STEP_ACCEPT, &listener->step);
+        step_queue(listener->listeners->turn, STEP_ACCEPT, &listener->step);
 }
 
 /* The clients that cannot be accepted stay in the backlog. */
 static void rest(struct listener *listener, const char *why)
 {
     struct listeners *listeners = listener->listeners;
-    struct loop *loop = listeners->loop;
+    struct loop *loop = loop_of(listener);
     watch_want(loop, &listener->watch, 0);
-    timer_start(&loop->timers[TIMER_REST], &listener->rest, loop->now);
+    timer_start(loop, &listener->rest, REST_PAUSE);
     if (log_due(&listeners->wait_logged, loop->now))
         log_warning("frontend \"%s\": clients wait in the backlog: %s (thread %u has %zu)",
                     listener->route->name, why, listeners->thread, listeners->places->count);
 }
 
-void listener_rested(struct timer *timer)
+/* It looks again whether something has become free, in this thread or in another. */
+static void rested(struct timer *timer)
 {
     struct listener *listener = list_entry(timer, struct listener, rest);
     if (!listener->listeners->stopped)
-        watch_want(listener->listeners->loop, &listener->watch, EPOLLIN);
+        watch_want(loop_of(listener), &listener->watch, EPOLLIN);
 }
 
 static void accept_one(struct step *step)
 {
     struct listener *listener = list_entry(step, struct listener, step);
     struct listeners *listeners = listener->listeners;
-    struct loop *loop = listeners->loop;
     struct sockaddr_storage peer;
-    if (!places_take(listeners->places, loop->now)) {
+    if (!places_take(listeners->places)) {
         rest(listener, "max-connections are open");
         return;
     }
     int descriptor = listener->transport->accept(listener->watch.descriptor, &peer);
     if (descriptor < 0) {
-        places_give(listeners->places, loop->now);
+        places_give(listeners->places);
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             rest(listener, strerror(errno));
         return;
     }
     connection_open(listeners->connections, listener->route, listener->transport, descriptor,
                     &peer);
-    step_queue(loop, STEP_ACCEPT, step);
+    step_queue(listeners->turn, STEP_ACCEPT, step);
 }
 
 static void listener_open(struct listener *listener, struct listeners *listeners, int descriptor,
@@ -74,11 +84,11 @@ static void listener_open(struct listener *listener, struct listeners *listeners
     *listener = (struct listener){.listeners = listeners, .route = route, .transport = transport};
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
-    list_init(&listener->rest.node);
+    timer_init(&listener->rest, rested);
     if (transport->prepare != NULL)
         transport->prepare(descriptor);
     watch_open(&listener->watch, descriptor, WATCH_LEVEL);
-    watch_want(listeners->loop, &listener->watch, EPOLLIN);
+    watch_want(listeners->turn->loop, &listener->watch, EPOLLIN);
 }
 
 bool listeners_open(struct listeners *listeners, const struct config *config,
@@ -105,10 +115,10 @@ void listeners_stop(struct listeners *listeners)
     listeners->stopped = true;
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->of[i];
-        timer_stop(&listener->rest);
+        timer_stop(loop_of(listener), &listener->rest);
         step_drop(&listener->step);
         /* clients come to whoever else has the socket, and nobody keeps it from the next master */
-        watch_close(listeners->loop, &listener->watch);
+        watch_close(loop_of(listener), &listener->watch);
     }
 }
 

@@ -15,7 +15,7 @@ struct listener {
 
 /* The owner sets the first group. */
 struct listeners {
-    struct loop *loop;
+    struct turn *turn;
     struct places *places;
     struct connections *connections; /* where they go */
     unsigned thread;                 /* its number, for the log */
@@ -33,9 +33,5 @@ bool listeners_open(struct listeners *listeners, const struct config *config,
 /* Nothing more is accepted: the thread drains. */
 void listeners_stop(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);
-
-/* The timers'. At the connection limit, or without descriptors or memory, a listener has rested for
- * a while: it looks again whether something has become free, in this thread or in another. */
-void listener_rested(struct timer *timer);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proxy/worker/core/heap.h"
+#include "proxy/worker/core/heap_trim.h"
 
 /* Of all threads together. */
 struct connection_limit {
@@ -20,13 +20,15 @@ struct connection_limit {
 struct places {
     struct connection_limit *limit;
     size_t count; /* connections of this thread */
-    struct heap heap;
+    struct heap_trim heap;
+    void (*emptied)(struct places *places); /* the last connection of this thread has gone */
 };
 
+/* `emptied` is the owner's. */
+void places_init(struct places *places, struct connection_limit *limit, struct loop *loop,
+                 void (*emptied)(struct places *places));
 /* Whether a connection may be opened. Every place that is taken is given back. */
-bool places_take(struct places *places, uint64_t now);
-void places_give(struct places *places, uint64_t now);
-/* Gives memory of closed connections back to the system when it is time to. */
-void places_trim(struct places *places, uint64_t now);
+bool places_take(struct places *places);
+void places_give(struct places *places);
 
 #endif

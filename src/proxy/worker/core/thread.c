@@ -10,20 +10,29 @@
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 
-#define RETRY_PAUSE (20 * NS_PER_MS)
-#define REST_PAUSE (20 * NS_PER_MS)
-#define LISTEN_PAUSE NS_PER_MS
 #define CUT_PER_TURN 64
 /* Of established connections in one turn: more than handshakes get, who wait for them. */
 #define ESTABLISHED_BUDGET NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
 
+static void stop_if_drained(struct thread *thread)
+{
+    if (thread->draining && thread->places.count == 0)
+        loop_stop(&thread->loop);
+}
+
+static void places_emptied(struct places *places)
+{
+    stop_if_drained(list_entry(places, struct thread, places));
+}
+
 static void drain(struct thread *thread, uint64_t deadline)
 {
     thread->draining = true;
-    thread->drain_deadline = deadline;
+    timer_start_at(&thread->loop, &thread->drain_time, deadline);
     listeners_stop(&thread->listeners);
+    stop_if_drained(thread);
 }
 
 static void command(void *owner, const struct control_message *message)
@@ -46,98 +55,45 @@ static void flush(void *owner)
 {
     struct thread *thread = owner;
     /* While handshakes wait to begin, others come for a batch that is not full. */
-    if (thread->tls->fast != NULL && !step_waiting(&thread->loop, STEP_BEGIN))
+    if (thread->tls->fast != NULL && !step_waiting(&thread->turn, STEP_BEGIN))
         fast_handshake_run(thread->tls->fast);
-    ticket_renewal_tick(&thread->tickets, thread->loop.now);
     keylink_flush(&thread->keys);
 }
 
-static uint64_t next_deadline(void *owner)
-{
-    const struct thread *thread = owner;
-    uint64_t deadline = fibers_deadline(&thread->connections.handshakes.waits.fibers);
-    if (heap_deadline(&thread->places.heap) < deadline)
-        deadline = heap_deadline(&thread->places.heap);
-    if (thread->draining && thread->drain_deadline < deadline)
-        deadline = thread->drain_deadline;
-    if (thread->tickets.at < deadline)
-        deadline = thread->tickets.at;
-    if (thread->keys.client != NULL) {
-        uint64_t next = immure_client_next_deadline(thread->keys.client);
-        deadline = next < deadline ? next : deadline;
-    }
-    return deadline;
-}
-
 /* At the end of the drain time; so many a turn. */
-static void cut_connections(struct thread *thread)
+static void cut_connections(struct timer *timer)
 {
+    struct thread *thread = list_entry(timer, struct thread, drain_time);
     if (!thread->cutting)
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
                     thread->number, thread->places.count);
     thread->cutting = true;
-    connections_cut(&thread->connections, CUT_PER_TURN);
+    if (connections_cut(&thread->connections, CUT_PER_TURN))
+        timer_start(&thread->loop, timer, 0);
 }
 
-static void give_memory_back(struct thread *thread)
+static void init_turn(struct thread *thread)
 {
-    uint64_t now = thread->loop.now;
-    if (fibers_trim(&thread->connections.handshakes.waits.fibers, now))
-        heap_note_freed(&thread->places.heap, thread->places.count, now);
-    places_trim(&thread->places, now);
-}
-
-static void end_turn(void *owner)
-{
-    struct thread *thread = owner;
-    keylink_expire(&thread->keys);
-    give_memory_back(thread);
-    if (thread->draining && thread->loop.now >= thread->drain_deadline && thread->places.count > 0)
-        cut_connections(thread);
-    connections_free_closed(&thread->connections);
-    if (thread->draining && thread->places.count == 0)
-        loop_stop(&thread->loop);
-}
-
-static void init_loop(struct thread *thread)
-{
-    const struct config *config = thread->config;
-    struct loop *loop = &thread->loop;
-    const struct {
-        uint64_t duration;
-        void (*expired)(struct timer *timer);
-    } timers[TIMER_COUNT] = {
-        [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
-        [TIMER_CONNECT] = {config->connect_timeout, connect_expired},
-        [TIMER_CONNECT_NEXT] = {config->connect_timeout < CONNECT_NEXT ? config->connect_timeout
-                                                                       : CONNECT_NEXT,
-                                connect_next_expired},
-        [TIMER_RECONNECT] = {CONNECT_AGAIN, connect_again_expired},
-        [TIMER_IDLE] = {config->idle_timeout, connection_idle_expired},
-        [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_half_close_expired},
-        [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
-        [TIMER_REST] = {REST_PAUSE, listener_rested},
-        [TIMER_LISTEN] = {LISTEN_PAUSE, listener_rested},
-    };
-    for (int i = 0; i < TIMER_COUNT; i++)
-        timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
-    loop->established_budget = ESTABLISHED_BUDGET;
-    loop->handshake_budget = config->handshake_budget;
-    loop->turns = &thread->metrics->turn;
-    loop->turns_cpu = &thread->metrics->turn_cpu;
-    loop->owner = thread;
-    loop->flush = flush;
-    loop->next_deadline = next_deadline;
-    loop->end_turn = end_turn;
+    thread->turn = (struct turn){.loop = &thread->loop,
+                                 .established_budget = ESTABLISHED_BUDGET,
+                                 .handshake_budget = thread->config->handshake_budget,
+                                 .turns = &thread->metrics->turn,
+                                 .turns_cpu = &thread->metrics->turn_cpu,
+                                 .owner = thread,
+                                 .flush = flush};
+    turn_init(&thread->turn);
+    timer_init(&thread->drain_time, cut_connections);
 }
 
 static void init_connections(struct thread *thread)
 {
     struct connections *connections = &thread->connections;
-    connections->loop = &thread->loop;
+    connections->turn = &thread->turn;
     connections->metrics = thread->metrics;
     connections->places = &thread->places;
     connections->handshake_timeout = thread->config->handshake_timeout;
+    connections->idle_timeout = thread->config->idle_timeout;
+    connections->half_close_timeout = thread->config->half_close_timeout;
     connections->handshakes.waits.fast = thread->tls->fast;
     connections->handshakes.waits.client = thread->keys.client;
     connections->handshakes.waits.blocking = thread->keys.blocking;
@@ -146,7 +102,7 @@ static void init_connections(struct thread *thread)
 
 static bool open_listeners(struct thread *thread, const int *descriptors)
 {
-    thread->listeners.loop = &thread->loop;
+    thread->listeners.turn = &thread->turn;
     thread->listeners.places = &thread->places;
     thread->listeners.connections = &thread->connections;
     thread->listeners.thread = thread->number;
@@ -182,14 +138,13 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->config = config;
     thread->number = setup->number;
     thread->metrics = setup->metrics;
-    thread->tickets = TICKET_RENEWAL_INIT;
-    thread->places = (struct places){.limit = setup->limit, .heap = HEAP_INIT};
-    init_loop(thread);
+    places_init(&thread->places, setup->limit, &thread->loop, places_emptied);
+    init_turn(thread);
     watch_init(&thread->keys.control, NULL);
     watch_init(&thread->keys.connection, NULL);
-    thread->tls = tls_open(setup->tls, setup->number == 0, error);
-    if (thread->tls != NULL && loop_open(&thread->loop) && open_keys(thread, setup) &&
-        open_routes(thread)) {
+    if (loop_open(&thread->loop) &&
+        (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
+        open_keys(thread, setup) && open_routes(thread)) {
         init_connections(thread);
         if (open_listeners(thread, setup->listeners))
             return thread;
@@ -208,15 +163,31 @@ void thread_free(struct thread *thread)
     listeners_free(&thread->listeners);
     free(thread->routes);
     pools_close(&thread->pools);
-    buffer_release(&thread->connections.spare_ahead);
+    connections_release(&thread->connections);
     free(thread);
+}
+
+/* What is asked when a timer expires comes after the turn's flush. */
+static void send_question(struct ticket_renewal *renewal)
+{
+    keylink_flush(&list_entry(renewal, struct thread, tickets)->keys);
+}
+
+void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at)
+{
+    thread->tickets = (struct ticket_renewal){.tickets = &thread->tls->sessions.tickets,
+                                              .loop = &thread->loop,
+                                              .client = thread->keys.client,
+                                              .blocking = thread->keys.blocking,
+                                              .send = send_question};
+    ticket_renewal_begin(&thread->tickets, keys, at);
 }
 
 void thread_run(struct thread *thread)
 {
     if (!fibers_open())
         log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
-    loop_run(&thread->loop);
+    turn_run(&thread->turn);
     fibers_close();
     OPENSSL_thread_stop();
 }

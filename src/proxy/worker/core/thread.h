@@ -15,7 +15,7 @@
 #include "proxy/worker/core/connection.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/core/listener.h"
-#include "proxy/worker/core/loop.h"
+#include "proxy/worker/core/turn.h"
 #include "proxy/worker/route/ticket_renewal.h"
 #include "proxy/worker/route/tls.h"
 
@@ -26,6 +26,7 @@ struct thread {
     const struct config *config;
     struct tls *tls;
     struct loop loop;
+    struct turn turn;
     struct keylink keys;
     struct ticket_renewal tickets;
     struct pools pools;
@@ -34,8 +35,8 @@ struct thread {
     struct listeners listeners;
     struct connections connections;
     struct thread_metrics *metrics;
-    bool draining, cutting; /* cutting: drain_deadline has passed */
-    uint64_t drain_deadline;
+    bool draining, cutting; /* cutting: the drain time is over */
+    struct timer drain_time;
 };
 
 struct thread_setup {
@@ -51,6 +52,9 @@ struct thread_setup {
 /* Loads certificates; starts nothing. NULL: *error says why. */
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error);
 void thread_free(struct thread *thread);
+/* Before it runs: from now on immured derives the keys of its session tickets, these first, and the
+ * next ones at the time `at` (CLOCK_MONOTONIC, ns). */
+void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at);
 /* Runs until it has drained. */
 void thread_run(struct thread *thread);
 

@@ -14,7 +14,7 @@ static void await(struct wait *wait, enum awaited what)
     bool had = has_fiber(wait);
     wait->what = what;
     wait->over = false;
-    fibers_note(&wait->waits->fibers, had, has_fiber(wait), wait->waits->loop->now);
+    fibers_note(&wait->waits->fibers, had, has_fiber(wait));
 }
 
 /* A fiber is free: the handshake that has waited longest for one goes on. */
@@ -25,13 +25,13 @@ static void feed_starved(struct waits *waits)
         return;
     struct wait *wait = list_entry(node, struct wait, starved);
     wait->over = true;
-    step_queue(waits->loop, STEP_BEGIN, wait->step);
+    step_queue(waits->turn, STEP_BEGIN, wait->step);
 }
 
 static void go_on(struct wait *wait)
 {
     wait->over = true;
-    step_queue(wait->waits->loop, STEP_FINISH, wait->step);
+    step_queue(wait->waits->turn, STEP_FINISH, wait->step);
 }
 
 static void answered(struct immure_waiter *signature)
@@ -45,6 +45,12 @@ static void answered(struct immure_waiter *signature)
 static void derived(struct derivation_waiter *derivation)
 {
     go_on(list_entry(derivation, struct wait, derivation));
+}
+
+void waits_init(struct waits *waits, struct heap_trim *heap)
+{
+    fibers_init(&waits->fibers, waits->turn->loop, heap);
+    list_init(&waits->starved);
 }
 
 void wait_init(struct wait *wait, struct waits *waits, struct step *step, const void *tracer,
@@ -82,7 +88,7 @@ bool wait_pending(const struct wait *wait)
 /* Whether a derivation would have others beside it at the end of this turn. */
 static bool has_company(const struct waits *waits)
 {
-    return fast_handshake_waiting(waits->fast) || step_waiting(waits->loop, STEP_BEGIN);
+    return fast_handshake_waiting(waits->fast) || step_waiting(waits->turn, STEP_BEGIN);
 }
 
 void wait_enter(struct wait *wait)

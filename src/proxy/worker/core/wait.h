@@ -23,12 +23,11 @@
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/worker/core/fibers.h"
-#include "proxy/worker/core/loop.h"
+#include "proxy/worker/core/turn.h"
 
-/* What all handshakes of a thread use. The owner zeroes it, sets the first group and inits the
- * list. */
+/* What all handshakes of a thread use. The owner sets the first group. */
 struct waits {
-    struct loop *loop;
+    struct turn *turn;
     struct fast_handshake *fast;      /* NULL: nothing is derived together */
     struct immure_client *client;     /* NULL: no fiber pauses for a signature */
     struct immure_blocking *blocking; /* for signatures without a fiber, if not NULL */
@@ -54,6 +53,8 @@ struct wait {
     struct immure_waiter signature;
     struct derivation_waiter derivation;
 };
+
+void waits_init(struct waits *waits, struct heap_trim *heap);
 
 /* Nobody waits for a signature beyond `deadline` (ns). */
 void wait_init(struct wait *wait, struct waits *waits, struct step *step, const void *tracer,

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 
 #include "base/buffer.h"
+#include "loop/loop.h"
 #include "proxy/metrics.h"
 #include "proxy/worker/backend/connect.h"
 #include "proxy/worker/transport/client_bio.h"

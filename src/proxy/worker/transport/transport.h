@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "proxy/worker/core/loop.h"
+#include "loop/loop.h"
 
 struct transport;
 
