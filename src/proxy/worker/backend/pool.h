@@ -11,7 +11,7 @@
 
 #include "loop/loop.h"
 #include "proxy/config/config.h"
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
 /* One server behind the proxy. */
 struct server {

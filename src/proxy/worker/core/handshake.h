@@ -15,7 +15,7 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 #include "proxy/worker/core/wait.h"
 #include "proxy/worker/route/tls.h"
 #include "proxy/worker/transport/client_bio.h"

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "proxy/config/config.h"
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 #include "proxy/worker/core/connection.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/core/listener.h"

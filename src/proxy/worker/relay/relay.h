@@ -15,7 +15,7 @@
 
 #include "base/buffer.h"
 #include "loop/loop.h"
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 #include "proxy/worker/backend/connect.h"
 #include "proxy/worker/transport/client_bio.h"
 #include "proxy/worker/transport/proxy_protocol.h"

@@ -6,8 +6,8 @@
  * The struct lies in memory that processes share (metrics_history.h). So it holds no pointers, and
  * its readers take nothing in it for granted.
  */
-#ifndef PROXY_METRICS_H
-#define PROXY_METRICS_H
+#ifndef PROXY_SHARED_METRICS_H
+#define PROXY_SHARED_METRICS_H
 
 #include <stdatomic.h>
 #include <stddef.h>

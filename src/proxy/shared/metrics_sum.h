@@ -2,12 +2,12 @@
  * The metrics of many threads, added up. A sum is the caller's own, in ordinary memory; whatever
  * the shared memory of the threads says, a sum holds bounded texts and a bounded number of rows.
  */
-#ifndef PROXY_METRICS_SUM_H
-#define PROXY_METRICS_SUM_H
+#ifndef PROXY_SHARED_METRICS_SUM_H
+#define PROXY_SHARED_METRICS_SUM_H
 
 #include <stdbool.h>
 
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
 /* What there is now. */
 enum metrics_gauge {
