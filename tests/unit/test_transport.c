@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proxy/worker/transport/transport.h"
+#include "proxy/worker/transport/transports.h"
 
 struct pair {
     struct transport transport;

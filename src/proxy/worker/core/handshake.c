@@ -1,3 +1,18 @@
+/*
+ * Why steps: a handshake costs from 100 us to a few milliseconds of CPU time, and clients decide
+ * how many of them begin at once. The turn chooses what is next between two steps and never within
+ * one, so an established connection waits for one step of somebody's handshake and not for all of
+ * it. For the same reason libssl does not read the client's socket: within one call it would use
+ * all that has come (see client_bio.h).
+ *
+ * Why a fiber: libssl asks for a signature by a function call in the middle of SSL_do_handshake(),
+ * and waiting there for the answer would hold up all connections of the thread. A fiber is 32 KiB
+ * and costs two switches of stacks, so a handshake leaves it as soon as nothing more can pause;
+ * when all fibers are in use the others wait for one, in their order (see wait.h).
+ *
+ * Why nothing is done for a client that has gone: in a flood most have given up by the time that it
+ * is their turn. The owner of the handshake drops those before their next step.
+ */
 #include "proxy/worker/core/handshake.h"
 
 #include <openssl/err.h>

@@ -1,14 +1,6 @@
 /*
  * The TLS handshake of a connection, in steps. Each step goes as far as libssl gets with what there
  * is: to the client's next message, to a signature or a derivation, to the end.
- *
- * Why steps: one handshake costs from 100 us to a few milliseconds of CPU time, and a client
- * decides how many come at once. The loop chooses what is next between two steps, never within one,
- * so established connections wait for one step and not for a handshake. For the same reason libssl
- * does not see the socket: it would use all that has come within one call (see client_bio.h).
- *
- * Why fibers: libssl asks for a signature as a function call, in the middle of SSL_do_handshake().
- * Waiting for the answer there would hold up all connections of the thread; see wait.h.
  */
 #ifndef PROXY_WORKER_CORE_HANDSHAKE_H
 #define PROXY_WORKER_CORE_HANDSHAKE_H

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/worker/transport/transports.h"
 
 /* At the connection limit, or without descriptors or memory. */
 #define REST_PAUSE (20 * NS_PER_MS)

@@ -2,7 +2,7 @@
  * What a connection reads from its client and writes to it by. libssl is above it (client_bio.h);
  * the event loop learns what happens from its watch.
  *
- * Another transport is one file and one row of the table in transport.c.
+ * Another transport is one file and one row of the table in transports.c.
  */
 #ifndef PROXY_WORKER_TRANSPORT_TRANSPORT_H
 #define PROXY_WORKER_TRANSPORT_TRANSPORT_H
@@ -42,8 +42,5 @@ struct transport {
     const struct transport_kind *kind;
     struct watch watch;
 };
-
-/* By which transport clients come to a listening socket of this family. */
-const struct transport_kind *transport_of(sa_family_t family);
 
 #endif

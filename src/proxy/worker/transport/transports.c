@@ -1,4 +1,4 @@
-#include "proxy/worker/transport/transport.h"
+#include "proxy/worker/transport/transports.h"
 
 #include "proxy/worker/transport/stream_socket.h"
 
