@@ -13,9 +13,9 @@
 
 #include "base/list.h"
 #include "base/name_table.h"
+#include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
-#include "proxy/master/child.h"
 #include "proxy/master/listening.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
