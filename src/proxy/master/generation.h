@@ -16,9 +16,9 @@
 #include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
-#include "proxy/control.h"
 #include "proxy/master/listening.h"
-#include "proxy/metrics_history.h"
+#include "proxy/shared/control.h"
+#include "proxy/shared/metrics_history.h"
 
 enum generation_state {
     GENERATION_STARTING,

@@ -18,7 +18,7 @@
 #include "base/activation.h"
 #include "base/list.h"
 #include "base/notify.h"
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 /* One end of the link. */
 struct upgrade {

@@ -5,8 +5,8 @@
  * Only the master can connect to immured: a thread that needs a connection asks for one and gets a
  * descriptor. So the worker needs neither the file system nor addresses.
  */
-#ifndef PROXY_CONTROL_H
-#define PROXY_CONTROL_H
+#ifndef PROXY_SHARED_CONTROL_H
+#define PROXY_SHARED_CONTROL_H
 
 #include <stdbool.h>
 #include <stdint.h>

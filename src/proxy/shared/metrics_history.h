@@ -14,11 +14,11 @@
  * A worker can write to the memory of others. Nothing but figures is read from there, and they are
  * only displayed.
  */
-#ifndef PROXY_METRICS_HISTORY_H
-#define PROXY_METRICS_HISTORY_H
+#ifndef PROXY_SHARED_METRICS_HISTORY_H
+#define PROXY_SHARED_METRICS_HISTORY_H
 
 #include "base/list.h"
-#include "proxy/metrics_sum.h"
+#include "proxy/shared/metrics_sum.h"
 
 struct metrics_history {
     struct metrics_sum past; /* the sum of all generations that have ended, without gauges */

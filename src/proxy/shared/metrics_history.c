@@ -1,4 +1,4 @@
-#include "proxy/metrics_history.h"
+#include "proxy/shared/metrics_history.h"
 
 #include <stdlib.h>
 #include <string.h>

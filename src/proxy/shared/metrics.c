@@ -1,4 +1,4 @@
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
 #include <string.h>
 

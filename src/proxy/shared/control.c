@@ -1,4 +1,4 @@
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* immured's own figures (STATS), which the worker's main thread requests and the admin pages
  * show. */
-#ifndef PROXY_KEYD_FIGURES_H
-#define PROXY_KEYD_FIGURES_H
+#ifndef PROXY_SHARED_KEYD_FIGURES_H
+#define PROXY_SHARED_KEYD_FIGURES_H
 
 #include <pthread.h>
 

@@ -2,12 +2,12 @@
  * Sums of the metrics of many threads. A sum lies in the caller's own memory. Its texts and the
  * number of its rows are bounded, whatever the threads' shared memory contains.
  */
-#ifndef PROXY_METRICS_SUM_H
-#define PROXY_METRICS_SUM_H
+#ifndef PROXY_SHARED_METRICS_SUM_H
+#define PROXY_SHARED_METRICS_SUM_H
 
 #include <stdbool.h>
 
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
 /* Current values. */
 enum metrics_gauge {

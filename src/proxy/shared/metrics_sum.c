@@ -1,4 +1,4 @@
-#include "proxy/metrics_sum.h"
+#include "proxy/shared/metrics_sum.h"
 
 #include <stdlib.h>
 #include <string.h>

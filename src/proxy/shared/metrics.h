@@ -6,8 +6,8 @@
  * The struct lies in memory that processes share (metrics_history.h). So it holds no pointers, and
  * readers must not trust its contents.
  */
-#ifndef PROXY_METRICS_H
-#define PROXY_METRICS_H
+#ifndef PROXY_SHARED_METRICS_H
+#define PROXY_SHARED_METRICS_H
 
 #include <stdatomic.h>
 #include <stddef.h>
