@@ -9,18 +9,19 @@
 #include "conf/nesting.h"
 #include "conf/value.h"
 
-/* libconfuse moves a section's own line on to where the section ends. It parses defaults where it
- * comes to a section, so this option, which nobody may give, keeps the line of its beginning. The
- * directives' defaults are not given to it: it opens a stream for each. */
+/* libconfuse moves a section's own line to where the section ends. It parses defaults when it comes
+ * to a section, so the default of this option, which no file may set, keeps the line where the
+ * section begins. libconfuse does not get the defaults of directives, as it opens a stream for each
+ * of them. */
 #define SECTION_BEGIN "section-begin"
 #define NOTHING_REPLACED (-1)
 
-/* libconfuse's callbacks have no argument of their own; it parses one file at a time. */
+/* The callbacks of libconfuse have no argument of their own; it parses one file at a time. */
 static struct {
     const struct conf_grammar *grammar;
     const char *file;
     struct conf_error *error;
-    int replaced_line; /* of what the value that comes next replaces */
+    int replaced_line; /* of the value that the next one replaces */
 } parsing;
 
 static void write_error(struct conf_error *error, const char *file, int line, const char *format,
@@ -68,7 +69,7 @@ static void say_unknown(cfg_t *cfg, const char *name)
              parsing.grammar->sections[kind].name, suggestion);
 }
 
-/* libconfuse's own messages, in the words of this configuration. */
+/* Puts the messages of libconfuse into the words of our configuration files. */
 static void say_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     static const struct {
@@ -81,7 +82,7 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
         {"attempt to append to non-list option '%s'", "'%s' takes one value, not a list"},
     };
     if (parsing.error->text[0] != '\0')
-        return; /* what follows from the first error */
+        return; /* this one follows from the first */
     char text[256];
     if (strcmp(format, "no such option '%s'") == 0) {
         va_list copy;
@@ -97,7 +98,7 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
     error_at(cfg->line, "%s", text);
 }
 
-/* libconfuse drops what a value replaces before it has the value parsed. */
+/* libconfuse frees the value that is replaced before it has the new one parsed. */
 static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *result)
 {
     if (parsing.replaced_line != NOTHING_REPLACED) {
@@ -169,7 +170,7 @@ static cfg_t *make_parser(const struct conf_grammar *grammar)
         return NULL;
     for (unsigned i = 0; i < grammar->section_count; i++)
         make_options(grammar, i, options + i * room);
-    /* libconfuse copies options: those of an inner section must be whole before. */
+    /* libconfuse copies options, so those of an inner section must be complete first. */
     for (size_t i = grammar->section_count - 1; i > CONF_TOP; i--) {
         const struct conf_kind *kind = &grammar->sections[i];
         append_section(options + kind->within * room, kind, options + i * room);
@@ -187,7 +188,7 @@ static bool parse_text(cfg_t *cfg, const char *text)
         error_at(line, "%s", reason);
         return false;
     }
-    /* Nothing to parse is for cfg_parse_buf() an error. */
+    /* For cfg_parse_buf() an empty text is an error. */
     if (text[0] != '\0' && cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
         if (parsing.error->text[0] == '\0')
             error_at(cfg->line, "cannot be parsed");
@@ -207,7 +208,7 @@ bool conf_parse(const struct conf_grammar *grammar, const char *file, const char
     parsing.grammar = grammar;
     parsing.file = file;
     parsing.error = error;
-    /* cfg_free() of an earlier tree dropped values too. */
+    /* cfg_free() of an earlier tree has called drop_value(), too. */
     parsing.replaced_line = NOTHING_REPLACED;
     cfg_t *cfg = make_parser(grammar);
     if (cfg == NULL) {

@@ -425,9 +425,9 @@ static const struct refusal {
      "proxy-protocol must be none, v1 or v2, not 'any'"},
     /* keys */
     {MINIMAL "keys { socket = /x\n threads = 2 }\n", 4,
-     "'threads' is for an immured of our own; with 'socket' there is none"},
+     "'threads' is for our own immured; with 'socket' there is none"},
     {MINIMAL "keys { socket = /x\n user = me }\n", 4,
-     "'user' is for an immured of our own; with 'socket' there is none"},
+     "'user' is for our own immured; with 'socket' there is none"},
     {MINIMAL "keys { threads = 0 }\n", 3, "threads must be 1 to 256 or auto, not '0'"},
 };
 
