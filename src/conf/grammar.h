@@ -30,6 +30,7 @@ struct conf_directive {
     unsigned section; /* index into the grammar's sections */
     const char *name;
     const struct conf_type *type;
+    const char *former_name; /* which files may still use; NULL: none */
     bool required;
     const char *standard; /* the default, as the file would write it; NULL: none */
     uint64_t least, most; /* the bounds of a number or duration */

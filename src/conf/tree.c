@@ -147,9 +147,12 @@ static void make_options(const struct conf_grammar *grammar, unsigned kind, cfg_
     *options++ = make_option(SECTION_BEGIN, CFGF_NONE, anything);
     for (size_t i = 0; i < grammar->directive_count; i++) {
         const struct conf_directive *directive = &grammar->directives[i];
-        if (directive->section == kind)
-            *options++ =
-                make_option(directive->name, directive->type->list ? CFGF_LIST : CFGF_NONE, NULL);
+        cfg_flag_t flags = directive->type->list ? CFGF_LIST : CFGF_NONE;
+        if (directive->section != kind)
+            continue;
+        *options++ = make_option(directive->name, flags, NULL);
+        if (directive->former_name != NULL)
+            *options++ = make_option(directive->former_name, flags, NULL);
     }
 }
 
@@ -163,8 +166,9 @@ static void append_section(cfg_opt_t *options, const struct conf_kind *kind, cfg
 
 static cfg_t *make_parser(const struct conf_grammar *grammar)
 {
-    /* Every section has room for all there are, SECTION_BEGIN, and an end with name NULL. */
-    size_t room = grammar->directive_count + grammar->section_count + 2;
+    /* Every section has room for all directives under both names, for all sections, for
+     * SECTION_BEGIN, and for an end with name NULL. */
+    size_t room = 2 * grammar->directive_count + grammar->section_count + 2;
     cfg_opt_t *options = calloc(grammar->section_count * room, sizeof *options);
     if (options == NULL)
         return NULL;
@@ -270,14 +274,34 @@ const char *conf_name(const struct conf_section *section)
     return cfg_title(section->node);
 }
 
+/* By which of its names the file gives a directive. */
+static const char *name_in_file(const struct conf_section *section,
+                                const struct conf_directive *directive)
+{
+    bool former =
+        directive->former_name != NULL && cfg_size(section->node, directive->former_name) > 0;
+    return former ? directive->former_name : directive->name;
+}
+
+bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
+                      struct conf_error *error)
+{
+    const char *name = name_in_file(section, directive);
+    if (name == directive->name || cfg_size(section->node, directive->name) == 0)
+        return true;
+    return conf_refuse(section, conf_value_at(section, directive, 0).line, error,
+                       "'%s' is the former name of '%s', which is given too", name,
+                       directive->name);
+}
+
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive)
 {
-    return cfg_size(section->node, directive->name) > 0;
+    return cfg_size(section->node, name_in_file(section, directive)) > 0;
 }
 
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive)
 {
-    size_t given = cfg_size(section->node, directive->name);
+    size_t given = cfg_size(section->node, name_in_file(section, directive));
     return given == 0 && directive->standard != NULL ? 1 : given;
 }
 
@@ -286,5 +310,6 @@ struct conf_value conf_value_at(const struct conf_section *section,
 {
     if (!conf_given(section, directive))
         return (struct conf_value){.text = directive->standard, .line = conf_line(section)};
-    return *(const struct conf_value *)cfg_getnptr(section->node, directive->name, (unsigned)i);
+    return *(const struct conf_value *)cfg_getnptr(section->node, name_in_file(section, directive),
+                                                   (unsigned)i);
 }

@@ -45,6 +45,9 @@ int conf_last_line(const struct conf_section *section);
 /* Its name in the file; NULL if this kind has none. */
 const char *conf_name(const struct conf_section *section);
 
+/* False, with *error filled, if the file gives a directive under both of its names. */
+bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
+                      struct conf_error *error);
 /* The values that are given for a directive, or its default, or none. Only a list has more than
  * one. */
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive);

@@ -238,6 +238,8 @@ static bool fill_directive(const struct conf_section *section,
                            struct conf_error *error)
 {
     size_t count = conf_value_count(section, directive);
+    if (!conf_check_names(section, directive, error))
+        return false;
     if (count == 0)
         return !directive->required || refuse_missing(section, directive, error);
     struct conf_value *values = calloc(count, sizeof *values);

@@ -38,7 +38,7 @@ static void text_for_immured(void **state)
                             .frontends = frontends,
                             .frontend_count = 2,
                             .keys = {.threads = 3,
-                                     .backend = "slow",
+                                     .signing_backend = "slow",
                                      .ticket_secret_file = (char *)"/k/secret",
                                      .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config);

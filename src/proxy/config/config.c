@@ -39,7 +39,7 @@ static bool check_tlvs(struct load *load, const struct conf_section *section,
         conf_find(&proxy_grammar, SECTION_BACKEND, "proxy-tlvs");
     return !backend->proxy_tlvs || backend->proxy_protocol == PROXY_PROTOCOL_V2 ||
            conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
-                       "proxy-tlvs = pass takes proxy-protocol = v2");
+                       "proxy-tlvs = pass needs proxy-protocol = v2");
 }
 
 static bool fill_backends(struct load *load, const struct conf_section *top)

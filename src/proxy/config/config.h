@@ -120,7 +120,7 @@ struct config {
         uid_t peer_user;          /* the user who must listen on `socket`; (uid_t)-1: any user */
         char *socket;             /* of a running immured; NULL: the master starts our own */
         char *program;            /* path of immured; NULL: it lies beside immure-proxy */
-        char *backend;            /* signing backend of our own immured; NULL: its default */
+        char *signing_backend;    /* of our own immured; NULL: its default */
         char *library;            /* of its backend multibuffer; NULL: its default */
         bool ecdsa_unverified;    /* our own immured does not verify ECDSA signatures */
         char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
