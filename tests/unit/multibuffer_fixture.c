@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/process/config.h"
+#include "keyd/backend/multibuffer/config.h"
 #include "keyd/sign/kind.h"
 
 #include "arena_fixture.h"
@@ -81,7 +81,7 @@ bool fixture_serves(const struct fixture *fixture, enum algorithm algorithm)
 
 bool fixture_open(struct fixture *fixture, const char *library)
 {
-    struct config config = {.multibuffer_library = (char *)library};
+    struct multibuffer_config config = {.library = (char *)library};
     fixture->opened = backend_multibuffer.open(&config, fixture->reason, sizeof fixture->reason);
     if (!fixture->opened)
         return false;

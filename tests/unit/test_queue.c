@@ -32,7 +32,7 @@ static const struct key keys[KINDS] = {{.kind = &kinds.kinds[P256]},
 
 struct fixture {
     struct queue queue;
-    struct queue_account accounts[ACCOUNTS];
+    struct account_share accounts[ACCOUNTS];
     struct queue_session sessions[CLIENTS];
     struct job *batch[BACKEND_BATCH_MAX];
     struct list late;
@@ -61,7 +61,7 @@ static void begin(struct fixture *fixture, uint64_t hold)
     list_init(&fixture->late);
     fixture->now = NS_PER_S;
     for (size_t i = 0; i < ACCOUNTS; i++)
-        queue_open_account(&fixture->queue, &fixture->accounts[i]);
+        account_share_open(&fixture->accounts[i], &fixture->queue.share);
     for (size_t i = 0; i < CLIENTS; i++)
         assert_true(queue_open_session(&fixture->queue, &fixture->sessions[i],
                                        &fixture->accounts[i % ACCOUNTS]));
@@ -76,7 +76,7 @@ static void end(struct fixture *fixture)
     for (size_t i = 0; i < CLIENTS; i++)
         queue_close_session(&fixture->sessions[i]);
     for (size_t i = 0; i < ACCOUNTS; i++)
-        queue_close_account(&fixture->queue, &fixture->accounts[i]);
+        account_share_close(&fixture->accounts[i]);
 }
 
 static int set_up(void **state)

@@ -96,7 +96,7 @@ struct fixture {
     struct key p256, waiting, rsa; /* by `cheap`, by `gated`, by `lanes` */
     struct signer signer;
     struct scheduler scheduler;
-    struct queue_account account;
+    struct account_share account;
     struct queue_session session;
     struct list done;
     uint64_t now;
@@ -132,7 +132,7 @@ static int set_up(void **state)
     fixture->scheduler.crew = crew_start(backends, THREADS, true);
     assert_non_null(fixture->scheduler.crew);
     queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
-    queue_open_account(&fixture->scheduler.queue, &fixture->account);
+    account_share_open(&fixture->account, &fixture->scheduler.queue.share);
     assert_true(
         queue_open_session(&fixture->scheduler.queue, &fixture->session, &fixture->account));
     list_init(&fixture->done);
@@ -147,7 +147,7 @@ static int tear_down(void **state)
         sem_post(&gate);
     scheduler_stop(&fixture->scheduler);
     queue_close_session(&fixture->session);
-    queue_close_account(&fixture->scheduler.queue, &fixture->account);
+    account_share_close(&fixture->account);
     for (struct list *node; (node = list_take(&fixture->done)) != NULL;)
         job_free(list_entry(node, struct job, queue_node));
     free(fixture);

@@ -12,6 +12,7 @@
 #include "immure/error.h"
 #include "keyd/rules/account.h"
 #include "keyd/rules/allow.h"
+#include "keyd/sign/job.h"
 
 struct audit {
     bool all;           /* signatures too */

@@ -15,10 +15,12 @@ static enum immure_error handle_hello(struct session *session, const struct wire
     enum immure_error error = wire_get_hello(frame, &hello);
     if (error != IMMURE_OK || hello.lowest > hello.highest)
         return IMMURE_E_MALFORMED;
-    if (hello.lowest > WIRE_VERSION || hello.highest < WIRE_VERSION)
+    uint16_t version = wire_version_agree(&hello);
+    if (version == 0)
         return IMMURE_E_VERSION;
+    session->decoder.version = version;
     struct wire_welcome welcome = {
-        .version = WIRE_VERSION,
+        .version = version,
         .in_flight = WIRE_IN_FLIGHT_MAX,
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
@@ -141,6 +143,12 @@ static void refuse(struct session *session, const struct key *key, const struct 
     session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
 }
 
+static struct key_limit limit_of(const struct key *key)
+{
+    return key != NULL ? (struct key_limit){.rate = &key->rate, .key = key->index}
+                       : (struct key_limit){.rate = NULL};
+}
+
 /* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
  * the client's rate whether it is refused here or not; what is refused for want of room is not, and
  * so the one that may go on is charged later. */
@@ -152,7 +160,7 @@ static const struct key *key_for(struct session *session, const struct request *
     bool may = key != NULL && server_allows(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
-    if (!account_may_ask(session->account, all, may ? key : NULL, server->now)) {
+    if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->now)) {
         refusal.reason = "the client asks more often than its rate allows";
         refuse(session, key, request, IMMURE_E_BUSY, &refusal);
         return NULL;
@@ -160,7 +168,8 @@ static const struct key *key_for(struct session *session, const struct request *
     enum immure_error error = check(session, key, may, request, &refusal, text);
     if (error == IMMURE_OK)
         return key;
-    account_charge(session->account, all, may ? key : NULL, server->keyring->count, server->now);
+    account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->count,
+                   server->now);
     refuse(session, key, request, error, &refusal);
     return NULL;
 }
@@ -208,8 +217,8 @@ static enum immure_error handle_request(struct session *session, const struct re
     else if (!session_has_room(session, job_cost(key, request->message_length)))
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
-        account_charge(session->account, &server->config->rate, key, server->keyring->count,
-                       server->now);
+        account_charge(session->account, &server->config->rate, limit_of(key),
+                       server->keyring->count, server->now);
         return IMMURE_OK;
     }
     server->stats.busy++;
@@ -393,7 +402,7 @@ void dispatch_done(struct server *server, struct job *job)
     if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
         server->stats.by_backend[job->backend->number]++;
     if (job->error == IMMURE_E_BUSY)
-        account_give_back(session->account, &server->config->rate, job->key);
+        account_give_back(session->account, &server->config->rate, limit_of(job->key));
     bool waited_for = session->socket >= 0 && !session->ending;
     if (waited_for && job->error == IMMURE_OK) {
         audit_signed(&server->audit, session->account, &session->peer, job, server->now);

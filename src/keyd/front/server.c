@@ -286,8 +286,9 @@ static size_t count_descriptors(void)
     return (size_t)limit.rlim_cur - DESCRIPTORS_BESIDES;
 }
 
-bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
-                 struct scheduler *scheduler, uid_t starter, bool supervised)
+bool server_init(struct server *server, const struct server_config *config,
+                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 bool supervised)
 {
     *server = (struct server){.config = config,
                               .keyring = keyring,
@@ -306,8 +307,8 @@ bool server_init(struct server *server, const struct config *config, const struc
                             &server->dead};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
-    accounts_init(&server->clients, &scheduler->queue, SERVER_ACCOUNTS);
-    accounts_init(&server->strangers, &scheduler->queue, SERVER_STRANGERS);
+    accounts_init(&server->clients, &scheduler->queue.share, SERVER_ACCOUNTS);
+    accounts_init(&server->strangers, &scheduler->queue.share, SERVER_STRANGERS);
     server->session_max = count_descriptors();
     if (!ecdhe_open(&server->ecdhe)) {
         log_error("libcrypto has no memory, or none of the curves of ECDHE");

@@ -16,7 +16,6 @@
 #include "keyd/front/audit.h"
 #include "keyd/front/tickets.h"
 #include "keyd/keys/keyring.h"
-#include "keyd/process/config.h"
 #include "keyd/rules/account.h"
 #include "keyd/sign/in_flight.h"
 #include "keyd/sign/scheduler.h"
@@ -35,6 +34,11 @@ struct stats {
     uint64_t by_backend[UINT8_MAX + 1]; /* signatures, by enum wire_backend */
 };
 
+struct server_config {
+    struct rate rate;       /* of each client, with all keys */
+    uint64_t stall_timeout; /* ns */
+};
+
 #define SERVER_LISTENERS 2
 #define SERVER_INPUT_TIME (50 * NS_PER_US) /* a turn */
 
@@ -43,7 +47,7 @@ struct stats {
 #define SERVER_STRANGERS 64
 
 struct server {
-    const struct config *config;
+    const struct server_config *config;
     const struct keyring *keyring;
     struct scheduler *scheduler;
     struct stats stats;
@@ -86,8 +90,9 @@ struct server {
 
 /* Sets up all but clients. Blocks the signals that are taken as data: call it before threads start.
  * `supervised`: SIGINT is the supervisor's affair. False: reason logged. */
-bool server_init(struct server *server, const struct config *config, const struct keyring *keyring,
-                 struct scheduler *scheduler, uid_t starter, bool supervised);
+bool server_init(struct server *server, const struct server_config *config,
+                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
 bool server_listen(struct server *server, int socket);
 bool server_connected(struct server *server, int socket);

@@ -292,3 +292,10 @@ void files_close(struct files *files)
     EVP_CIPHER_free(files->cipher);
     *files = FILES_INIT;
 }
+
+const char *files_name_of_uri(const char *uri)
+{
+    static const char scheme[] = "file:";
+    size_t length = sizeof scheme - 1;
+    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
+}

@@ -65,6 +65,8 @@ bool files_read(const struct files *files, const char *name, size_t longest, str
 /* The same, and then only the first line counts. */
 bool files_read_line(const struct files *files, const char *name, size_t longest,
                      struct secret *secret);
+/* The name of the file that a file: URI names; NULL: the URI is another. */
+const char *files_name_of_uri(const char *uri);
 /* Harmless on FILES_INIT. */
 void files_close(struct files *files);
 

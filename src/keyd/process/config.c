@@ -177,13 +177,6 @@ bool config_name_files(const struct config *config, struct name_table *names)
     return good;
 }
 
-const char *config_file_of_uri(const char *uri)
-{
-    static const char scheme[] = "file:";
-    size_t length = sizeof scheme - 1;
-    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
-}
-
 void config_free(struct config *config)
 {
     for (size_t i = 0; i < config->key_count; i++) {

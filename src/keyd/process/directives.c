@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "conf/value.h"
 #include "keyd/backend/provider/provider.h"
+#include "keyd/keys/files.h"
 #include "keyd/process/config.h"
 
 #define THREADS_MAX 256
@@ -140,7 +141,7 @@ static const struct conf_directive directives[] = {
      .text =
          "Groups (names or numbers) whose processes may, too. A process is in a group if it is the "
          "process's own or one of its supplementary groups when it connects."},
-    {SECTION_TOP, "rate", &type_rate, CONF_FIELD(struct config, rate),
+    {SECTION_TOP, "rate", &type_rate, CONF_FIELD(struct config, server.rate),
      .text =
          "How many signatures each client may ask for, with all keys together. What is more is "
          "refused at once (BUSY). A client is a uid, however many connections it has. A request "
@@ -158,7 +159,7 @@ static const struct conf_directive directives[] = {
              "one. `auto`: libcrypto, and whatever was measured at the start to sign many at once "
              "in less "
              "time."},
-    {SECTION_TOP, "multibuffer-library", &conf_text, CONF_FIELD(struct config, multibuffer_library),
+    {SECTION_TOP, "multibuffer-library", &conf_text, CONF_FIELD(struct config, multibuffer.library),
      .text = "Path of Intel's crypto_mb, of the backend `multibuffer`. Default: "
              "libcrypto_mb.so.13, .so.12 "
              "or .so.11, where the system has its libraries."},
@@ -184,9 +185,9 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
      CONF_FIELD(struct config, log_level), .text = "The least important lines that are logged."},
     {SECTION_TOP, "stall-timeout", &conf_duration, .standard = "10s", .least = NS_PER_US,
-     .most = DURATION_MAX, CONF_FIELD(struct config, stall_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct config, server.stall_timeout),
      .text = "How long a client may leave its replies unread before it is disconnected."},
-    {SECTION_TOP, "ticket-secret-file", &type_file, CONF_FIELD(struct config, ticket_secret_file),
+    {SECTION_TOP, "ticket-secret-file", &type_file, CONF_FIELD(struct config, tickets.secret_file),
      .text =
          "File of at least 32 random bytes, of which the keys of session tickets are derived, one "
          "for "
@@ -197,7 +198,7 @@ static const struct conf_directive directives[] = {
          "another secret, read after HUP, ends all old tickets. Whoever may use any key may ask. "
          "Default: none, and none are given out."},
     {SECTION_TOP, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
-     .most = EPOCH_MAX, CONF_FIELD(struct config, ticket_epoch),
+     .most = EPOCH_MAX, CONF_FIELD(struct config, tickets.epoch),
      .text = "How long a ticket key is used for new tickets; for as long again it opens those it "
              "has made. "
              "The same wherever the secret is, and the clocks of all within a few seconds."},
@@ -312,5 +313,5 @@ const char *directive_file(const struct conf_directive *directive, const void *t
     if (directive->type != &type_file && directive->type != &type_uri)
         return NULL;
     const char *text = *(char *const *)((const char *)target + directive->offset);
-    return text == NULL || directive->type == &type_file ? text : config_file_of_uri(text);
+    return text == NULL || directive->type == &type_file ? text : files_name_of_uri(text);
 }

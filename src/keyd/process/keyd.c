@@ -73,7 +73,8 @@ static void open_backends(struct keyd *keyd)
 {
     char reason[256];
     for (const struct backend *const *place = keyd->kinds.backends; *place != NULL; place++)
-        if ((*place)->open != NULL && !(*place)->open(&keyd->config, reason, sizeof reason))
+        if ((*place)->open != NULL &&
+            !(*place)->open(&keyd->config.multibuffer, reason, sizeof reason))
             log_info("backend %s: %s", (*place)->name, reason);
 }
 
@@ -269,6 +270,18 @@ static bool become_user(struct keyd *keyd)
     return sandbox_become(&keyd->identity, keyd->supervisor, &keyd->walls);
 }
 
+static bool open_secret_memory(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    struct secret_memory_need need = {.keys = config->key_count,
+                                      .signers =
+                                          config->threads + 2, /* the express, and the loop */
+                                      .required = config->require_secret_memory};
+    for (size_t i = 0; i < config->provider_count; i++)
+        need.device_threads += config->providers[i].threads;
+    return secret_memory_open(&need, &keyd->arena, &keyd->walls);
+}
+
 /* All that takes root, if no module does. On an ordinary stack: there is no key yet. */
 static bool begin(struct keyd *keyd)
 {
@@ -278,7 +291,7 @@ static bool begin(struct keyd *keyd)
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
     weigh(config->yield); /* inherited by every thread */
-    if (!keep_given(keyd) || !secret_memory_open(config, &keyd->arena, &keyd->walls) ||
+    if (!keep_given(keyd) || !open_secret_memory(keyd) ||
         !sandbox_find_user(config->user, &keyd->identity))
         return false;
     if (needs_root(keyd))
@@ -306,7 +319,8 @@ static bool start(struct keyd *keyd)
         return false;
     if (config->provider_count > 0)
         block_signals();
-    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
+    if (!providers_open(&keyd->providers, config->providers, config->provider_count, &keyd->files,
+                        keyd->backends))
         return false;
     keyd->kinds.backends = keyd->providers.backends;
     open_backends(keyd);
@@ -314,9 +328,9 @@ static bool start(struct keyd *keyd)
     queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
                config->hold);
     bool good = loaded &&
-                server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
-                            keyd->supervisor != 0) &&
-                tickets_open(&keyd->server.tickets, config, &keyd->files) &&
+                server_init(&keyd->server, &config->server, &keyd->keyring, &keyd->scheduler,
+                            keyd->starter, keyd->supervisor != 0) &&
+                tickets_open(&keyd->server.tickets, &config->tickets, &keyd->files) &&
                 allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
     files_close(&keyd->files);
     return good;

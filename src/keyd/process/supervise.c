@@ -26,36 +26,37 @@
 #include "keyd/process/supervise_process.h"
 #include "loop/signal_watch.h"
 
-/* That with which a key process has served last; and that which has been read since, and is to,
- * until it has or is refused. */
+/* The edition with which a key process has served last, and the one that was read since, until a
+ * key process serves with it or it is refused. */
 enum which { IN_FORCE, NEXT, EDITIONS };
 
 struct supervisor {
     struct loop loop;
-    struct key_process_owner owner; /* of key processes */
+    struct key_process_owner owner; /* of all key processes */
     const char *file;
     const struct backend *const *backends;
     char program[PATH_MAX];
     struct notify notify;
     int listener;
-    int next_listener; /* of the next edition, if the file of the other was removed; -1: the same */
-    char *path;        /* of the listening socket's file; NULL: it is the service manager's */
-    struct file_identity socket_file; /* which one that is */
+    int next_listener; /* of the next edition, if the file of `listener` was removed; -1: the same
+                        */
+    char *path;        /* of the listening socket; NULL: the service manager has passed it */
+    struct file_identity socket_file; /* the file at `path` */
     struct signal_watch signals;
     struct edition editions[EDITIONS];
-    struct key_process *starting[EDITIONS]; /* of each; NULL: none */
+    struct key_process *starting[EDITIONS]; /* with each of them; NULL: none */
     struct key_process *serving;            /* NULL: none */
     struct list leaving;
-    struct back_off back_off; /* of what is in force */
-    bool reload_again;        /* HUP came while the next was starting */
-    bool ready;               /* one has been */
+    struct back_off back_off; /* of the edition in force */
+    bool reload_again;        /* HUP came while a key process of the next edition was starting */
+    bool ready;               /* a key process has served */
     bool ending;
     int status;
 };
 
 /* ---- configuration ---- */
 
-/* Makes the next edition of it. The keys are tried by the key process itself. */
+/* Makes the next edition. The key process itself checks the keys. */
 static bool read_config(struct supervisor *supervisor, char **listen, struct conf_error *error)
 {
     struct config config;
@@ -106,8 +107,8 @@ static bool is_our_file(const struct supervisor *supervisor)
     return unix_socket_is_there(supervisor->path, &supervisor->socket_file);
 }
 
-/* A file that somebody has removed is made again. What connects to it waits for the key process of
- * the next edition; the one that serves goes on with the old socket. */
+/* Makes the socket's file again if somebody has removed it. Clients that connect to it wait for the
+ * key process of the next edition; the one that serves goes on with the old socket. */
 static void renew_listener(struct supervisor *supervisor)
 {
     if (supervisor->path == NULL || is_our_file(supervisor))
@@ -119,7 +120,7 @@ static void renew_listener(struct supervisor *supervisor)
     log_warning("listen: %s was removed: it is made again", supervisor->path);
 }
 
-/* What somebody has put in the place of the file keeps its own mode. */
+/* A file that somebody has put in its place keeps its mode. */
 static void set_mode(const struct supervisor *supervisor, mode_t mode)
 {
     const struct unix_socket_access access = {.mode = mode, .user = (uid_t)-1, .group = (gid_t)-1};
@@ -145,7 +146,7 @@ static void take_next_listener(struct supervisor *supervisor)
     supervisor->next_listener = -1;
 }
 
-/* A mistake, and that it has no effect, are one line. */
+/* One line says what is wrong, and that the old configuration goes on. */
 static bool check_reload(struct supervisor *supervisor)
 {
     char *path = NULL;
@@ -185,7 +186,7 @@ static void restart_later(struct supervisor *supervisor, uint64_t lived)
                 supervisor->back_off.pause / NS_PER_MS);
 }
 
-/* What was read is dropped: the next HUP reads afresh. `reason`: NULL if it was logged. */
+/* Drops what was read; the next HUP reads the files again. `reason`: NULL if it was logged. */
 static void refuse_next(struct supervisor *supervisor, const char *reason)
 {
     edition_drop(&supervisor->editions[NEXT]);
@@ -197,7 +198,7 @@ static void refuse_next(struct supervisor *supervisor, const char *reason)
 
 static void reload(struct supervisor *supervisor);
 
-/* No key process of this edition is starting any more; `reason` as above. */
+/* The key process of this edition did not start; `reason` as above. */
 static void start_failed(struct supervisor *supervisor, enum which which, const char *reason)
 {
     if (!supervisor->ready) {
@@ -274,7 +275,7 @@ static void reload(struct supervisor *supervisor)
     }
 }
 
-/* With the key process that has just answered, and takes the place of all others. */
+/* The key process of the next edition serves, and replaces all others. */
 static void put_in_force(struct supervisor *supervisor)
 {
     struct edition *edition = &supervisor->editions[IN_FORCE];
@@ -340,7 +341,7 @@ static void process_ended(struct supervisor *supervisor, struct key_process *pro
     } else if (process == supervisor->serving) {
         serving_ended(supervisor, status);
     } else if (supervisor->ending && process->ready && status != 0) {
-        supervisor->status = EXIT_FAILURE; /* it has left something unanswered */
+        supervisor->status = EXIT_FAILURE; /* it has left requests unanswered */
     }
     key_process_free(process);
 }
@@ -368,7 +369,7 @@ static void reap(struct supervisor *supervisor)
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         struct key_process *process = find_process(supervisor, pid);
-        if (process != NULL) /* else one that PID 1 of a container inherits */
+        if (process != NULL) /* else an orphan that PID 1 of a container inherits */
             process_ended(supervisor, process, status);
     }
 }
@@ -436,7 +437,7 @@ static bool set_up(struct supervisor *supervisor)
     struct conf_error error;
     notify_open(&supervisor->notify);
     descriptor_raise_limit();  /* for the key process, whose clients have one each */
-    own_process_hide_memory(); /* no key is in it, but what it holds leads to all of them */
+    own_process_hide_memory(); /* it has no keys, but what it has leads to all of them */
     if (!loop_open(&supervisor->loop) || !open_signals(supervisor) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));

@@ -14,15 +14,14 @@
 #include "wire/message.h"
 
 #define START_LIMIT (60 * NS_PER_S)
-#define START_LIMIT_FILE (20 * NS_PER_MS) /* and for each file, on a machine that is busy */
-#define LEAVE_LIMIT (15 * NS_PER_S)       /* it gives itself 10 s */
+#define START_LIMIT_FILE (20 * NS_PER_MS) /* for each file besides, on a busy machine */
+#define LEAVE_LIMIT (15 * NS_PER_S)       /* the key process allows itself 10 s */
 
-/* WELCOME to it will say that the process serves. */
+/* The answer, WELCOME, will say that the process serves. */
 static bool put_hello(int session)
 {
-    const struct wire_hello hello = {.lowest = WIRE_VERSION, .highest = WIRE_VERSION};
     struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
-    bool put = wire_put_hello(&output, &hello) &&
+    bool put = wire_put_hello(&output, &wire_versions) &&
                send(session, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL) ==
                    (ssize_t)buffer_length(&output);
     buffer_release(&output);
@@ -38,7 +37,7 @@ static bool start(struct key_process *process, const struct hand_over_process *s
            hand_over_start(&process->hand_over, &with_session, names, vault, &process->pid);
 }
 
-/* ---- what the loop tells ---- */
+/* ---- events of the loop ---- */
 
 static void stop_listening(struct key_process *process)
 {
@@ -48,7 +47,7 @@ static void stop_listening(struct key_process *process)
     hand_over_end(&process->hand_over);
 }
 
-/* Something has come over its session, or the end of it. */
+/* The session has an answer, or has ended. */
 static void session_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
@@ -60,7 +59,7 @@ static void session_ready(struct watch *watch, uint32_t events)
     process->ready = length > 0 && hand_over_ready(&process->hand_over) == HAND_OVER_DONE;
     stop_listening(process);
     if (!process->ready)
-        return; /* it ends, which SIGCHLD tells */
+        return; /* it ends, which SIGCHLD reports */
     timer_stop(process->owner->loop, &process->deadline);
     process->owner->ready(process->owner, process);
 }
@@ -76,7 +75,7 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
         return;
     watch_release(process->owner->loop, watch);
     hand_over_end(&process->hand_over);
-    /* EPIPE: the key process ends, has said why, and SIGCHLD will tell */
+    /* EPIPE: the key process ends, has logged the reason, and SIGCHLD will report it */
     if (state == HAND_OVER_DONE || reason == EPIPE)
         return;
     snprintf(text, sizeof text, "the hand-over of files: %s", strerror(reason));
@@ -142,7 +141,7 @@ struct key_process *key_process_start(struct key_process_owner *owner,
     int reason = errno;
     descriptor_close(&ends[1]);
     if (!started)
-        key_process_free(process); /* without its files and its session the process ends */
+        key_process_free(process); /* the process ends without its files and its session */
     errno = reason;
     if (!started)
         return NULL;

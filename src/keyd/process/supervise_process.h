@@ -16,12 +16,12 @@
 
 struct key_process;
 
-/* Who has started it is told, while it starts: */
+/* The supervisor, as its key processes see it. They call it while they start. */
 struct key_process_owner {
     struct loop *loop;
-    /* It is ready, and the vault is filled. */
+    /* The process is ready, and the vault is filled. */
     void (*ready)(struct key_process_owner *owner, struct key_process *process);
-    /* It will not become ready, though it has not ended. */
+    /* The process will not become ready, although it has not ended. */
     void (*failed)(struct key_process_owner *owner, struct key_process *process,
                    const char *reason);
 };
@@ -31,7 +31,7 @@ struct key_process {
     struct key_process_owner *owner;
     pid_t pid;
     uint64_t started;             /* CLOCK_MONOTONIC, ns */
-    struct watch session;         /* while it starts: the first connection to it is ours */
+    struct watch session;         /* while it starts: its first client is the supervisor */
     struct hand_over hand_over;   /* while it starts */
     struct watch hand_over_watch; /* of its socket */
     struct timer deadline;        /* when it must be ready, or gone */
@@ -45,10 +45,10 @@ struct key_process {
 struct key_process *key_process_start(struct key_process_owner *owner,
                                       const struct hand_over_process *setup,
                                       const struct name_table *names, struct vault *vault);
-/* It shall answer what it has, and end, or be killed if it does not end in time. Said twice: end at
- * once. */
+/* Tells it to answer its requests and to end; it is killed if it has not ended in time. After a
+ * second call it ends at once. */
 void key_process_leave(struct key_process *process);
-/* It has ended and been waited for. Its memory is freed at the end of the turn. */
+/* It has ended, and waitpid() has reported it. Its memory is freed at the end of the turn. */
 void key_process_free(struct key_process *process);
 
 #endif

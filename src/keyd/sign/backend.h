@@ -11,8 +11,6 @@
 
 #define BACKEND_BATCH_MAX 128
 
-struct config;
-
 struct backend {
     const char *name;      /* as in the configuration */
     uint8_t number;        /* enum wire_backend */
@@ -24,8 +22,9 @@ struct backend {
     bool waits;    /* a batch may wait for a device: never on the event loop's thread */
 
     /* Loads what it needs and tests itself, once, before the doors are closed. False: it cannot
-     * serve here, with one line in `reason`. NULL: nothing to do. */
-    bool (*open)(const struct config *config, char *reason, size_t size);
+     * serve here, with one line in `reason`. `settings`: its own struct of the configuration.
+     * NULL: nothing to do. */
+    bool (*open)(const void *settings, char *reason, size_t size);
     /* How many jobs for such a key it takes at once, at most BACKEND_BATCH_MAX; 0: it does not
      * serve such keys. After open(). */
     size_t (*width)(const struct key *key);

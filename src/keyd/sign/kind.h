@@ -8,9 +8,10 @@
 
 #include "base/clock.h"
 #include "keyd/keys/key.h"
+#include "keyd/rules/share.h"
 #include "keyd/sign/backend.h"
 
-#define KINDS_MAX 32
+#define KINDS_MAX SHARE_LINES_MAX
 
 /* How long one signature alone takes, as measured. */
 enum cost {

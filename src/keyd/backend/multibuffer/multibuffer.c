@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "keyd/backend/multibuffer/config.h"
 #include "keyd/backend/multibuffer/lanes.h"
-#include "keyd/process/config.h"
 #include "keyd/sign/backend.h"
 #include "wire/stats.h"
 
@@ -168,11 +168,12 @@ static bool try_algorithm(struct lanes_thread *thread, const struct lanes_algori
     return good;
 }
 
-static bool multibuffer_open(const struct config *config, char *reason, size_t size)
+static bool multibuffer_open(const void *settings, char *reason, size_t size)
 {
+    const struct multibuffer_config *config = settings;
     struct multibuffer_library *library = &multibuffer.library;
     memset(&multibuffer, 0, sizeof multibuffer);
-    if (!multibuffer_library_open(library, config->multibuffer_library, reason, size))
+    if (!multibuffer_library_open(library, config->library, reason, size))
         return false;
     multibuffer.loaded = true;
     struct lanes_thread *thread = multibuffer_thread_new();

@@ -9,7 +9,7 @@
 #ifndef KEYD_BACKEND_PROVIDER_DEVICE_H
 #define KEYD_BACKEND_PROVIDER_DEVICE_H
 
-#include "keyd/process/config.h"
+#include "keyd/backend/provider/config.h"
 #include "keyd/sign/backend.h"
 
 struct device;

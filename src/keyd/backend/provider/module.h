@@ -7,8 +7,8 @@
 
 #include <openssl/types.h>
 
+#include "keyd/backend/provider/config.h"
 #include "keyd/keys/secret.h"
-#include "keyd/process/config.h"
 #include "wire/scheme.h"
 
 struct module {

@@ -103,14 +103,15 @@ static bool provider_open(struct provider *provider, const struct provider_confi
     return true;
 }
 
-bool providers_open(struct providers *providers, const struct config *config,
-                    const struct files *files, const struct backend *const *backends)
+bool providers_open(struct providers *providers, const struct provider_config *configs,
+                    size_t provider_count, const struct files *files,
+                    const struct backend *const *backends)
 {
     size_t count = 0;
     while (backends[count] != NULL)
         count++;
-    providers->backends = calloc(count + config->provider_count + 1, sizeof(struct backend *));
-    providers->list = calloc(config->provider_count + 1, sizeof *providers->list);
+    providers->backends = calloc(count + provider_count + 1, sizeof(struct backend *));
+    providers->list = calloc(provider_count + 1, sizeof *providers->list);
     if (providers->backends == NULL || providers->list == NULL) {
         log_error("providers: out of memory");
         return false;
@@ -118,8 +119,8 @@ bool providers_open(struct providers *providers, const struct config *config,
     memcpy(providers->backends, backends, count * sizeof(struct backend *));
     modules_init();
     bool good = true;
-    for (size_t i = 0; i < config->provider_count; i++) {
-        good &= provider_open(&providers->list[i], &config->providers[i], files);
+    for (size_t i = 0; i < provider_count; i++) {
+        good &= provider_open(&providers->list[i], &configs[i], files);
         providers->backends[count + i] = &providers->list[i].backend;
         providers->count++;
     }

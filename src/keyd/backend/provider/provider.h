@@ -6,7 +6,7 @@
 #ifndef KEYD_BACKEND_PROVIDER_PROVIDER_H
 #define KEYD_BACKEND_PROVIDER_PROVIDER_H
 
-#include "keyd/process/config.h"
+#include "keyd/backend/provider/config.h"
 #include "keyd/sign/backend.h"
 #include "keyd/sign/signer.h"
 
@@ -24,8 +24,8 @@ struct providers {
 
 /* Before keys are loaded: opens all that are configured, with PINs from among `files`. Sets
  * providers->backends to `backends` and theirs, ended by NULL. False: reason logged. */
-bool providers_open(struct providers *providers, const struct config *config,
-                    const struct files *files, const struct backend *const *backends);
+bool providers_open(struct providers *providers, const struct provider_config *configs,
+                    size_t count, const struct files *files, const struct backend *const *backends);
 /* The device of the backend so named; NULL: it is none of these. */
 struct device *providers_find_device(const struct providers *providers, const char *backend);
 /* When the keys are loaded. False: reason logged. */
