@@ -24,47 +24,54 @@
 static sem_t gate;    /* what signs on a thread waits for it */
 static uint64_t spin; /* ns for one signature of `cheap` */
 
-static void *thread_new(void)
+static void *thread_new(const struct backend *backend)
 {
+    (void)backend;
     return malloc(1);
 }
 
-static size_t width_one(const struct key *key)
+static size_t width_one(const struct backend *backend, const struct key *key)
 {
+    (void)backend;
     return key->type == WIRE_KEY_EC ? LANES : 1;
 }
 
-static size_t width_lanes(const struct key *key)
+static size_t width_lanes(const struct backend *backend, const struct key *key)
 {
+    (void)backend;
     return key->bits == 2048 ? LANES : 0;
 }
 
-static void sign_now(void *thread, struct job *const *batch, size_t count)
+static void sign_now(const struct backend *backend, void *thread, struct job *const *batch,
+                     size_t count)
 {
-    (void)thread;
+    (void)backend, (void)thread;
     for (size_t i = 0; i < count; i++) {
         batch[i]->signature_length = batch[i]->key->signature_max;
         batch[i]->verified = true;
     }
 }
 
-static void sign_through_gate(void *thread, struct job *const *batch, size_t count)
+static void sign_through_gate(const struct backend *backend, void *thread, struct job *const *batch,
+                              size_t count)
 {
     while (sem_wait(&gate) != 0)
         continue;
-    sign_now(thread, batch, count);
+    sign_now(backend, thread, batch, count);
 }
 
 /* It is quick, if it is not told to take its time. */
-static void sign_quickly(void *thread, struct job *const *batch, size_t count)
+static void sign_quickly(const struct backend *backend, void *thread, struct job *const *batch,
+                         size_t count)
 {
     for (uint64_t until = clock_now() + count * spin; clock_now() < until;)
         continue;
-    sign_now(thread, batch, count);
+    sign_now(backend, thread, batch, count);
 }
 
-static bool prepare(struct key *key)
+static bool prepare(const struct backend *backend, struct key *key)
 {
+    (void)backend;
     return key->name == NULL; /* one with a name is not to its taste */
 }
 

@@ -21,8 +21,9 @@ static void openssl_thread_free(void *arg)
     free(thread);
 }
 
-static void *openssl_thread_new(void)
+static void *openssl_thread_new(const struct backend *backend)
 {
+    (void)backend;
     struct openssl_thread *thread = calloc(1, sizeof *thread);
     if (thread == NULL)
         return NULL;
@@ -52,8 +53,10 @@ static bool sign_digest(struct openssl_thread *thread, struct job *job)
                                             job->digest, job->digest_length) > 0;
 }
 
-static void openssl_sign(void *arg, struct job *const *batch, size_t count)
+static void openssl_sign(const struct backend *backend, void *arg, struct job *const *batch,
+                         size_t count)
 {
+    (void)backend;
     for (size_t i = 0; i < count; i++) {
         struct job *job = batch[i];
         job->signature_length = job->key->signature_max;
@@ -65,14 +68,15 @@ static void openssl_sign(void *arg, struct job *const *batch, size_t count)
 
 /* Alone they cost the same; but a few cheap ones share one wake-up of the event loop. Of others
  * kind_measured() takes fewer. */
-static size_t openssl_width(const struct key *key)
+static size_t openssl_width(const struct backend *backend, const struct key *key)
 {
-    (void)key;
+    (void)backend, (void)key;
     return WIDTH;
 }
 
 const struct backend backend_openssl = {.name = "openssl",
                                         .number = WIRE_BACKEND_OPENSSL,
+                                        .figure = WIRE_STAT_SIGNATURES_OPENSSL_TOTAL,
                                         .fallback = true, /* a fault may pass */
                                         .width = openssl_width,
                                         .thread_new = openssl_thread_new,

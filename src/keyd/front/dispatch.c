@@ -275,7 +275,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct server *server = session->server;
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
-    const struct wire_figure figures[] = {
+    struct wire_figure figures[WIRE_STATS_MAX] = {
         {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
         {WIRE_STAT_SESSIONS, server->session_count},
@@ -295,13 +295,17 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
         {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
         {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
-        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
-        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
-        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
-        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
     };
-    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
-                                              sizeof figures / sizeof figures[0]));
+    size_t count = 0;
+    while (figures[count].number != 0)
+        count++;
+    for (const struct backend *const *backend = server->prototypes;
+         *backend != NULL && count + 1 < WIRE_STATS_MAX; backend++)
+        if ((*backend)->figure != 0)
+            figures[count++] =
+                (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
+    figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
+    session_replied(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
 }
 

@@ -50,6 +50,7 @@ struct server {
     const struct server_config *config;
     const struct keyring *keyring;
     struct scheduler *scheduler;
+    const struct backend *const *prototypes; /* whose figures are told; ended by NULL */
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */

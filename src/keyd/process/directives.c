@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/value.h"
-#include "keyd/backend/provider/provider.h"
 #include "keyd/keys/files.h"
 #include "keyd/process/config.h"
 
@@ -27,10 +26,12 @@ static bool store_rate(struct conf_store *store)
 static bool store_backend(struct conf_store *store)
 {
     const char *name = store->values[0].text;
-    bool known =
-        strcmp(name, "auto") == 0 || strncmp(name, PROVIDER_PREFIX, strlen(PROVIDER_PREFIX)) == 0;
-    for (const struct backend *const *backend = store->context; *backend != NULL; backend++)
-        known |= strcmp((*backend)->name, name) == 0;
+    bool known = strcmp(name, "auto") == 0;
+    for (const struct backend *const *backend = store->context; *backend != NULL; backend++) {
+        size_t length = strlen((*backend)->name);
+        known |= strncmp((*backend)->name, name, length) == 0 &&
+                 name[length] == ((*backend)->sections ? ':' : '\0');
+    }
     return known ? conf_text.store(store) : conf_store_refuse_value(store);
 }
 

@@ -22,7 +22,7 @@ static bool refuse(char *reason, size_t size, const char *format, ...)
 static const struct backend *find_lanes(const struct kinds *kinds, const struct key *key)
 {
     for (size_t i = 0; kinds->backends[i] != NULL; i++)
-        if (kinds->backends[i]->lanes && kinds->backends[i]->width(key) > 1)
+        if (kinds->backends[i]->lanes && kinds->backends[i]->width(kinds->backends[i], key) > 1)
             return kinds->backends[i];
     return NULL;
 }
@@ -30,10 +30,11 @@ static const struct backend *find_lanes(const struct kinds *kinds, const struct 
 static struct choice choose(const struct kinds *kinds, const struct key *key,
                             const struct backend *wanted)
 {
+    const struct backend *libcrypto = kinds->backends[0];
     if (wanted == NULL)
-        return (struct choice){&backend_openssl, find_lanes(kinds, key)};
+        return (struct choice){libcrypto, find_lanes(kinds, key)};
     if (wanted->lanes)
-        return (struct choice){&backend_openssl, wanted};
+        return (struct choice){libcrypto, wanted};
     return (struct choice){wanted, NULL};
 }
 
@@ -55,10 +56,10 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .cost = COST_DEAR,
                           .single = choice->single,
                           .batch = choice->batch,
-                          .single_width = choice->single->width(key)};
+                          .single_width = choice->single->width(choice->single, key)};
     if (kind->batch == NULL)
         return kind;
-    kind->threshold = kind->width = kind->enough = kind->batch->width(key);
+    kind->threshold = kind->width = kind->enough = kind->batch->width(kind->batch, key);
     kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
     return kind;
 }
@@ -68,14 +69,13 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *w
 {
     struct choice choice = choose(kinds, key, wanted);
     const struct backend *keeper = choice.batch != NULL ? choice.batch : choice.single;
-    if (keeper->width(key) == 0)
+    if (keeper->width(keeper, key) == 0)
         return refuse(reason, size, "the backend %s does not serve such keys here", keeper->name);
-    if (keeper->key_prepare != NULL && !keeper->key_prepare(key)) {
+    if (keeper->key_prepare != NULL && !keeper->key_prepare(keeper, key)) {
         if (wanted == NULL)
-            return kinds_add_key(kinds, key, &backend_openssl, reason, size);
+            return kinds_add_key(kinds, key, kinds->backends[0], reason, size);
         return refuse(reason, size, "the backend %s does not serve this key", keeper->name);
     }
-    key->keeper = keeper;
     key->kind = find_or_make(kinds, key, wanted, &choice);
     return key->kind != NULL ||
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);

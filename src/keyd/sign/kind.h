@@ -44,7 +44,7 @@ struct kind {
 struct kinds {
     struct kind kinds[KINDS_MAX];
     size_t count;
-    const struct backend *const *backends; /* ended by NULL; the first is backend_openssl */
+    const struct backend *const *backends; /* ended by NULL; the first is libcrypto */
 };
 
 /* Finds or makes the key's kind and prepares the key for what may sign it; `wanted` NULL: auto.

@@ -18,9 +18,12 @@ static bool make_states(struct signer *signer)
     while (signer->backends[count] != NULL)
         count++;
     signer->states = calloc(count + 1, sizeof(void *));
-    for (size_t i = 0; signer->states != NULL && i < count; i++)
-        if ((signer->states[i] = signer->backends[i]->thread_new()) == NULL)
+    for (size_t i = 0; signer->states != NULL && i < count; i++) {
+        const struct backend *backend = signer->backends[i];
+        if (backend->thread_new != NULL &&
+            (signer->states[i] = backend->thread_new(backend)) == NULL)
             return false;
+    }
     return signer->states != NULL;
 }
 
@@ -128,7 +131,7 @@ static void sign_and_verify(struct signer *signer, const struct backend *backend
         batch[i]->backend = backend;
         batch[i]->verified = false;
     }
-    backend->sign(signer->states[place], batch, count);
+    backend->sign(backend, signer->states[place], batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->error == IMMURE_OK && !may_leave(signer, batch[i]))
             batch[i]->error = IMMURE_E_SIGNING;
@@ -151,11 +154,19 @@ static void sign_again(struct signer *signer, struct job *job)
     withhold(job, "made again by libcrypto");
     job->error = IMMURE_OK;
     job->signed_again = true;
-    sign_and_verify(signer, &backend_openssl, &job, 1);
+    sign_and_verify(signer, signer->backends[0], &job, 1);
+}
+
+/* The device is away, which is no fault of this signature and was logged: libcrypto makes it. */
+static void sign_in_its_place(struct signer *signer, struct job *job)
+{
+    job->error = IMMURE_OK;
+    sign_and_verify(signer, signer->backends[0], &job, 1);
 }
 
 /* Decryptions are rare, and no backend but libcrypto makes them. The rest goes to `left`. */
-static size_t decrypt_apart(struct job *const *batch, size_t count, struct job **left)
+static size_t decrypt_apart(const struct signer *signer, struct job *const *batch, size_t count,
+                            struct job **left)
 {
     size_t signatures = 0;
     for (size_t i = 0; i < count; i++) {
@@ -163,7 +174,7 @@ static size_t decrypt_apart(struct job *const *batch, size_t count, struct job *
             left[signatures++] = batch[i];
             continue;
         }
-        batch[i]->backend = &backend_openssl;
+        batch[i]->backend = signer->backends[0];
         decrypt_run(batch[i]);
     }
     return signatures;
@@ -178,6 +189,8 @@ static void sign_checked(struct signer *signer, const struct backend *backend,
             batch[i]->error = IMMURE_E_SIGNING;
     sign_and_verify(signer, backend, batch, count);
     for (size_t i = 0; i < count; i++) {
+        if (batch[i]->error == IMMURE_E_DEVICE && !batch[i]->key->in_device)
+            sign_in_its_place(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK && backend->fallback && !batch[i]->key->in_device)
             sign_again(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK)
@@ -191,7 +204,7 @@ uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
     uint64_t begun = clock_now();
     PROBE(immured, batch_taken, count, batch[0]->key->kind->cost, batch[0]->queue_ns);
     struct job *signatures[BACKEND_BATCH_MAX];
-    size_t left = decrypt_apart(batch, count, signatures);
+    size_t left = decrypt_apart(signer, batch, count, signatures);
     if (left > 0)
         sign_checked(signer, backend, signatures, left);
     uint64_t took = clock_now() - begun;

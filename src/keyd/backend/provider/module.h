@@ -20,8 +20,6 @@ struct module {
     uint64_t health_at;       /* when its device is to be asked how it is */
 };
 
-/* Once, before all others. */
-void modules_init(void);
 /* False: one line in `reason`; close it all the same. */
 bool module_open(struct module *module, char *reason, size_t size);
 void module_close(struct module *module);
