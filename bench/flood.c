@@ -54,7 +54,7 @@ int flood_connect(const char *name)
 
 void flood_put_hello(struct buffer *output)
 {
-    wire_put_hello(output, &(struct wire_hello){.lowest = WIRE_VERSION, .highest = WIRE_VERSION});
+    wire_put_hello(output, &wire_versions);
 }
 
 void flood_put_ping(struct buffer *output, uint64_t id)

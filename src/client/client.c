@@ -24,6 +24,7 @@ struct immure_client *immure_client_new(const struct immure_client_options *opti
         .max_requests = requests < MAX_REQUESTS_MOST ? requests : MAX_REQUESTS_MOST,
         .max_bytes = options->max_bytes > 0 ? options->max_bytes : MAX_BYTES_DEFAULT,
         .next_deadline = UINT64_MAX,
+        .versions = wire_versions,
         .in_flight_limit = WIRE_IN_FLIGHT_FIRST,
         .output = BUFFER_INIT(OUTPUT_LIMIT),
     };
@@ -121,8 +122,7 @@ static bool put_request(struct immure_client *client, const struct request *requ
 static bool put_hello(struct immure_client *client)
 {
     if (!client->greeted)
-        client->greeted = wire_put_hello(
-            &client->output, &(struct wire_hello){.lowest = WIRE_VERSION, .highest = WIRE_VERSION});
+        client->greeted = wire_put_hello(&client->output, &client->versions);
     return client->greeted;
 }
 
@@ -145,6 +145,8 @@ static void put_requests(struct immure_client *client, uint64_t now)
         struct request *request = list_entry(node, struct request, order);
         if (request->deadline <= now)
             continue; /* immure_client_expire() ends it */
+        if (!client_speaks(client, request->type))
+            continue; /* WELCOME says whether it may go out, or ends it */
         if (client->in_flight >= client->in_flight_limit || !put_request(client, request, now))
             break;
         request->state = REQUEST_SENT;

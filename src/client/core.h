@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "immure/client.h"
-#include "wire/frame.h"
+#include "wire/message.h"
 
 enum request_state { REQUEST_UNSENT, REQUEST_SENT, REQUEST_ABANDONED };
 
@@ -71,12 +71,14 @@ struct immure_client {
 
     uint64_t next_deadline; /* no pending request's deadline is earlier */
 
+    struct wire_hello versions; /* that are offered */
+
     /* The connection. */
     bool greeted; /* HELLO is in the output */
     enum immure_error failed;
     size_t in_flight, in_flight_limit; /* requests that immured has not answered */
     struct buffer output;
-    struct wire_decoder decoder;
+    struct wire_decoder decoder; /* which knows the agreed version */
 };
 
 /* reply.c */
@@ -85,6 +87,9 @@ struct immure_client {
 bool client_between_frames(const struct immure_client *client);
 
 /* request.c */
+
+/* Whether immured knows this frame type, as far as is known: before WELCOME, whether any does. */
+bool client_speaks(const struct immure_client *client, enum wire_type type);
 
 /* NULL: no request that holds a slot has this id. */
 struct request *request_find(struct immure_client *client, immure_request id);

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "base/file_identity.h"
 #include "immure/blocking.h"
 
 #define EXCHANGE_TEXT_SIZE 257 /* the longest text of an error, and its end */
@@ -21,11 +21,12 @@ struct immure_blocking {
     immure_connect *connect;
     void *arg;
     struct immure_client *client;
-    int socket;          /* -1: none */
-    dev_t socket_device; /* of the socket, which may have been closed behind our back, and its */
-    ino_t socket_inode;  /* number be that of a file of the application's by now */
-    pid_t pid;           /* whose connection it is */
-    bool demands_user;   /* `user` must be who listens */
+    int socket; /* -1: none */
+    /* The socket's: the application may have closed it, and its number may be that of another file
+     * by now. */
+    struct file_identity identity;
+    pid_t pid;         /* whose connection it is */
+    bool demands_user; /* `user` must be who listens */
     uid_t user;
     bool used;             /* a request has been answered on it */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */

@@ -146,17 +146,38 @@ static take_reply *reply_of(const struct request *request, const struct wire_fra
     return NULL;
 }
 
+/* Requests that this immured does not know would end the stream, and all others with it. */
+static void end_unknown(struct immure_client *client)
+{
+    struct list unknown, *node;
+    list_init(&unknown);
+    list_for_each(at, &client->unsent)
+    {
+        if (client_speaks(client, list_entry(at, struct request, order)->type))
+            continue;
+        list_remove(at);
+        list_append(&unknown, at);
+    }
+    /* A callback may cancel any other of them: that takes it out of the list. */
+    while ((node = list_take(&unknown)) != NULL) {
+        struct request *request = list_entry(node, struct request, order);
+        request_end(client, request, IMMURE_E_UNSUPPORTED, immure_error_text(IMMURE_E_UNSUPPORTED));
+    }
+}
+
 static enum immure_error take_welcome(struct immure_client *client, const struct wire_frame *frame)
 {
     struct wire_welcome welcome;
     enum immure_error error = wire_get_welcome(frame, &welcome);
     if (error != IMMURE_OK)
         return error;
-    if (welcome.version != WIRE_VERSION)
+    if (welcome.version < client->versions.lowest || welcome.version > client->versions.highest)
         return IMMURE_E_VERSION;
     if (welcome.in_flight == 0)
         return IMMURE_E_UNEXPECTED;
     client->in_flight_limit = welcome.in_flight;
+    client->decoder.version = welcome.version;
+    end_unknown(client);
     return IMMURE_OK;
 }
 

@@ -39,6 +39,11 @@ struct request *request_find(struct immure_client *client, immure_request id)
     return request != NULL && request->id == id ? request : NULL;
 }
 
+bool client_speaks(const struct immure_client *client, enum wire_type type)
+{
+    return wire_frame_type_find(type)->since <= client->decoder.version;
+}
+
 /* A request of `type` with room for its message; *error says why it is NULL. */
 static struct request *request_new(struct immure_client *client, enum wire_type type,
                                    size_t message_length, enum immure_error *error)
@@ -46,6 +51,9 @@ static struct request *request_new(struct immure_client *client, enum wire_type 
     *error = client->closing ? IMMURE_E_CLOSED : IMMURE_E_FULL;
     if (client->closing || client->held == client->max_requests ||
         message_length > client->max_bytes - client->bytes)
+        return NULL;
+    *error = IMMURE_E_UNSUPPORTED;
+    if (client->decoder.greeted && !client_speaks(client, type))
         return NULL;
     *error = IMMURE_E_MEMORY;
     if (client->held == client->slot_count && !slots_grow(client))

@@ -34,10 +34,13 @@ struct conf_directive {
     const char *standard; /* the default, as the file would write it; NULL: none */
     uint64_t least, most; /* of a number or duration */
     const struct conf_choice
-        *choices;        /* ended by name NULL; of a number or duration: names beside digits */
-    size_t offset, size; /* of the field in the section's struct; no size of a list */
-    size_t count_offset; /* of a list's size_t */
-    const char *text;    /* what it means, in Markdown */
+        *choices;             /* ended by name NULL; of a number or duration: names beside digits */
+    size_t offset, size;      /* of the field in the section's struct; no size of a list */
+    size_t count_offset;      /* of a list's size_t */
+    const char *passed_on_as; /* which directive of the other program gets the value, where one
+                                 program writes the configuration of another (conf/pass_on.h);
+                                 NULL: nobody else needs it */
+    const char *text;         /* what it means, in Markdown */
 };
 
 struct conf_kind {

@@ -16,6 +16,8 @@ struct conf_store {
     struct conf_error *error;
 };
 
+#define CONF_SHOW_SIZE 32
+
 struct conf_type {
     /* What is expected, where neither bounds nor choices say it: "text", "list of names" ... */
     const char *values;
@@ -24,6 +26,10 @@ struct conf_type {
     bool (*store)(struct conf_store *store);
     /* Gives back what store() has made; NULL: nothing. The field may be all zero. */
     void (*clear)(void *field, size_t count);
+    /* The field as a file would say it: a text of the struct's, or one in `room`. NULL: it holds
+     * nothing. Every type has it whose directives are passed on. */
+    const char *(*show)(const struct conf_directive *directive, const void *field,
+                        char room[CONF_SHOW_SIZE]);
 };
 
 extern const struct conf_type conf_number;   /* an unsigned field of any width */
@@ -40,8 +46,10 @@ bool conf_store_refuse_value(struct conf_store *store); /* "X must be ..., not '
 bool conf_store_refuse_memory(struct conf_store *store);
 /* Keeps a text in a field of type char *; NULL: there was no memory for it. */
 bool conf_store_keep(struct conf_store *store, char *text);
-/* What the types clear of text fields is this. */
+/* What clears and shows a field of type char *, in the program's own types too. */
 void conf_clear_text(void *field, size_t count);
+const char *conf_show_text(const struct conf_directive *directive, const void *field,
+                           char room[CONF_SHOW_SIZE]);
 
 /*
  * Stores all that the section says, or the defaults, into its struct at `base`. False with *error
@@ -49,6 +57,9 @@ void conf_clear_text(void *field, size_t count);
  */
 bool conf_fill(const struct conf_section *section, void *base, const void *context,
                struct conf_error *error);
+/* The value of a directive in the struct at `base`, as conf_type.show() has it. */
+const char *conf_show(const struct conf_directive *directive, const void *base,
+                      char room[CONF_SHOW_SIZE]);
 /* Frees what conf_fill() made in the struct of such a section, which may be all zero. */
 void conf_clear(const struct conf_grammar *grammar, unsigned kind, void *base);
 

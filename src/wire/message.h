@@ -13,6 +13,11 @@ struct wire_hello {
     uint16_t lowest, highest;
 };
 
+/* The versions that this build speaks. */
+extern const struct wire_hello wire_versions;
+/* The highest version that both a client with this HELLO and this build speak; 0: none. */
+uint16_t wire_version_agree(const struct wire_hello *client);
+
 /* WELCOME: magic (4), version (2), requests that may be in flight (2), start of immured (4): s
  * since 1970 */
 struct wire_welcome {

@@ -107,15 +107,21 @@ static void send_output(void)
     immure_client_sent(fuzz.client, taken < length ? taken : length);
 }
 
-/* A frame with a payload from the input. */
+/* A frame with a payload from the input, whose length its type may not have. */
 static void receive_frame(enum wire_type type, uint64_t id)
 {
-    struct buffer frame = BUFFER_INIT(2 * WIRE_FRAME_MAX);
-    size_t length = read_u8(&fuzz.input);
+    uint8_t frame[WIRE_HEADER_SIZE + UINT8_MAX];
+    uint8_t length = read_u8(&fuzz.input);
     const uint8_t *payload = read_bytes(&fuzz.input, length);
-    if (payload != NULL && wire_put_plain(&frame, type, id, payload, length))
-        immure_client_receive(fuzz.client, buffer_bytes(&frame), buffer_length(&frame), fuzz.now);
-    buffer_release(&frame);
+    struct writer writer = writer_of(frame, sizeof frame);
+    if (payload == NULL)
+        return;
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, 0);
+    write_u16(&writer, length);
+    write_u64(&writer, id);
+    write_bytes(&writer, payload, length);
+    immure_client_receive(fuzz.client, frame, (size_t)(writer.next - frame), fuzz.now);
 }
 
 static void receive_welcome(void)

@@ -1,6 +1,6 @@
 /*
  * The wire decoder and all payload parsers. The first byte says which end reads, whether a
- * greeting is waited for, and how the rest is split.
+ * greeting is waited for, which version was agreed on, and how the rest is split.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     wire_decoder_init(&decoder, data[0] & 1 ? WIRE_CLIENT : WIRE_SERVER);
     decoder.greeted = (data[0] & 2) != 0;
+    decoder.version = data[0] & 64 ? WIRE_VERSION_LOWEST : WIRE_VERSION;
     size_t chunk = (size_t)1 << (data[0] >> 2 & 15);
     bool alive = true;
     for (size_t at = 1; at < size && alive; at += chunk) {

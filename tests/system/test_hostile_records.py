@@ -13,7 +13,7 @@ import clients
 import harness
 from certificates import certificate
 
-# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop.c; and the steps that they end with.
+# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop/loop.c; and the steps that they end with.
 BUDGETS = 0.001 + 0.0002 + 0.0002
 STEPS = harness.scaled(0.001, 0.05)
 SECONDS = 10.0 if harness.LONG else 0.5

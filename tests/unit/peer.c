@@ -7,13 +7,15 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "wire/stats.h"
 
 #define PEER_OUTPUT_MAX (1u << 24)
 
 void peer_init(struct peer *peer, uint16_t in_flight)
 {
-    *peer = (struct peer){.output = BUFFER_INIT(PEER_OUTPUT_MAX), .in_flight = in_flight};
+    *peer = (struct peer){
+        .output = BUFFER_INIT(PEER_OUTPUT_MAX), .version = WIRE_VERSION, .in_flight = in_flight};
     peer->requests = calloc(PEER_REQUESTS_MAX, sizeof *peer->requests);
     assert_non_null(peer->requests);
     wire_decoder_init(&peer->decoder, WIRE_CLIENT);
@@ -91,9 +93,11 @@ static void take_frame(struct peer *peer, const struct wire_frame *frame)
     }
     struct wire_hello hello;
     assert_int_equal(wire_get_hello(frame, &hello), IMMURE_OK);
-    assert_true(hello.lowest <= WIRE_VERSION && hello.highest >= WIRE_VERSION);
+    uint16_t version = wire_version_agree(&hello);
+    assert_true(version > 0);
+    peer->decoder.version = version < peer->version ? version : peer->version;
     peer->hellos++;
-    struct wire_welcome welcome = {.version = WIRE_VERSION, .in_flight = peer->in_flight};
+    struct wire_welcome welcome = {.version = peer->decoder.version, .in_flight = peer->in_flight};
     if (peer->in_flight > 0)
         assert_true(wire_put_welcome(&peer->output, &welcome));
 }
@@ -148,6 +152,19 @@ enum immure_error peer_give(struct peer *peer, struct immure_client *client, siz
         buffer_consume(&peer->output, length);
     }
     return error;
+}
+
+void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
+                  size_t length)
+{
+    struct writer writer = writer_of(buffer_reserve(&peer->output, WIRE_HEADER_SIZE + length),
+                                     WIRE_HEADER_SIZE + length);
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, 0);
+    write_u16(&writer, (uint16_t)length);
+    write_u64(&writer, id);
+    write_bytes(&writer, payload, length);
+    buffer_commit(&peer->output, WIRE_HEADER_SIZE + length);
 }
 
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length)

@@ -214,7 +214,7 @@ static void test_false_peer(void **state)
             wanted = IMMURE_E_FRAME_TYPE;
             break;
         case 7:
-            assert_true(wire_put_plain(output, WIRE_PONG, id, zeros, sizeof zeros));
+            peer_say_raw(&link->peer, WIRE_PONG, id, zeros, sizeof zeros);
             wanted = IMMURE_E_FRAME_SIZE;
             break;
         case 8:

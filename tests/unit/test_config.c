@@ -479,7 +479,7 @@ static void files(void **state)
     expect_error(
         BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
                 " certificate { chain = a.crt key = a.key policy = any } }\n",
-        "%s:4: key %s/a.key has another policy, tls12-groups or pass-phrase-file in line 3", file,
+        "%s:4: key %s/a.key has another policy in line 3", file,
         folder);
 
     struct conf_error error;

@@ -15,10 +15,12 @@ static enum immure_error handle_hello(struct session *session, const struct wire
     enum immure_error error = wire_get_hello(frame, &hello);
     if (error != IMMURE_OK || hello.lowest > hello.highest)
         return IMMURE_E_MALFORMED;
-    if (hello.lowest > WIRE_VERSION || hello.highest < WIRE_VERSION)
+    uint16_t version = wire_version_agree(&hello);
+    if (version == 0)
         return IMMURE_E_VERSION;
+    session->decoder.version = version;
     struct wire_welcome welcome = {
-        .version = WIRE_VERSION,
+        .version = version,
         .in_flight = WIRE_IN_FLIGHT_MAX,
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };

@@ -1,7 +1,6 @@
 #include "keyd/process/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
@@ -12,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,16 +20,13 @@
 #include "base/notify.h"
 #include "conf/error.h"
 #include "conf/text.h"
+#include "daemon/child.h"
+#include "daemon/own_process.h"
+#include "daemon/unix_socket.h"
 #include "keyd/process/config.h"
 #include "keyd/process/listen.h"
 #include "keyd/process/supervise_edition.h"
 #include "keyd/process/supervise_process.h"
-
-#define PAUSE_LEAST                                                                                \
-    (10 * NS_PER_MS) /* before a dead key process is replaced, doubled each time                   \
-                      */
-#define PAUSE_MOST NS_PER_S
-#define LIVED_LONG (500 * NS_PER_MS) /* and not any more after so long a life */
 
 /* That with which a key process has served last; and that which has been read since, and is to,
  * until it has or is refused. */
@@ -45,16 +40,15 @@ struct supervisor {
     int listener;
     int next_listener; /* of the next edition, if the file of the other was removed; -1: the same */
     char *path;        /* of the listening socket's file; NULL: it is the service manager's */
-    struct stat socket_file; /* which one that is */
+    struct file_identity socket_file; /* which one that is */
     int signals;
     struct edition editions[EDITIONS];
     struct key_process *starting[EDITIONS]; /* of each; NULL: none */
     struct key_process *serving;            /* NULL: none */
     struct list leaving;
-    uint64_t restart_at; /* what is in force: CLOCK_MONOTONIC, ns; UINT64_MAX: not */
-    uint64_t pause;      /* before the last restart */
-    bool reload_again;   /* HUP came while the next was starting */
-    bool ready;          /* one has been */
+    struct back_off back_off; /* of what is in force */
+    bool reload_again;        /* HUP came while the next was starting */
+    bool ready;               /* one has been */
     bool ending;
     int status;
 };
@@ -81,7 +75,7 @@ static bool read_config(struct supervisor *supervisor, char **listen, struct con
 
 static bool know_file(struct supervisor *supervisor)
 {
-    if (lstat(supervisor->path, &supervisor->socket_file) == 0)
+    if (unix_socket_identify(supervisor->path, &supervisor->socket_file))
         return true;
     log_error("listen: %s: %s", supervisor->path, strerror(errno));
     return false;
@@ -109,9 +103,7 @@ static bool open_listener(struct supervisor *supervisor, char *path)
 
 static bool is_our_file(const struct supervisor *supervisor)
 {
-    struct stat file;
-    return lstat(supervisor->path, &file) == 0 && file.st_dev == supervisor->socket_file.st_dev &&
-           file.st_ino == supervisor->socket_file.st_ino;
+    return unix_socket_is_there(supervisor->path, &supervisor->socket_file);
 }
 
 /* A file that somebody has removed is made again. What connects to it waits for the key process of
@@ -127,18 +119,20 @@ static void renew_listener(struct supervisor *supervisor)
     log_warning("listen: %s was removed: it is made again", supervisor->path);
 }
 
-/* Never of a file that somebody has put in its place, nor of what a link there leads to. */
+/* What somebody has put in the place of the file keeps its own mode. */
 static void set_mode(const struct supervisor *supervisor, mode_t mode)
 {
-    if (supervisor->path != NULL && is_our_file(supervisor) &&
-        fchmodat(AT_FDCWD, supervisor->path, mode, AT_SYMLINK_NOFOLLOW) != 0)
+    const struct unix_socket_access access = {.mode = mode, .user = (uid_t)-1, .group = (gid_t)-1};
+    if (supervisor->path != NULL &&
+        !unix_socket_set_access(supervisor->path, &supervisor->socket_file, &access) &&
+        errno != ENOENT)
         log_warning("listen: %s: %s", supervisor->path, strerror(errno));
 }
 
 static void drop_next_listener(struct supervisor *supervisor)
 {
-    if (supervisor->next_listener >= 0 && is_our_file(supervisor))
-        unlink(supervisor->path); /* nobody would answer there */
+    if (supervisor->next_listener >= 0) /* nobody would answer there */
+        unix_socket_remove(supervisor->path, &supervisor->socket_file);
     descriptor_close(&supervisor->next_listener);
 }
 
@@ -184,13 +178,11 @@ static void say_ready(const struct supervisor *supervisor)
                     (int)getpid(), (int)supervisor->serving->pid);
 }
 
-static void restart_later(struct supervisor *supervisor, bool long_lived)
+static void restart_later(struct supervisor *supervisor, uint64_t lived)
 {
-    supervisor->pause = supervisor->pause == 0 || long_lived ? PAUSE_LEAST : 2 * supervisor->pause;
-    if (supervisor->pause > PAUSE_MOST)
-        supervisor->pause = PAUSE_MOST;
-    supervisor->restart_at = clock_now() + supervisor->pause;
-    log_warning("a key process is started again in %" PRIu64 " ms", supervisor->pause / NS_PER_MS);
+    back_off_restart(&supervisor->back_off, lived, clock_now());
+    log_warning("a key process is started again in %" PRIu64 " ms",
+                supervisor->back_off.pause / NS_PER_MS);
 }
 
 /* What was read is dropped: the next HUP reads afresh. `reason`: NULL if it was logged. */
@@ -218,7 +210,7 @@ static void start_failed(struct supervisor *supervisor, enum which which, const 
     if (which == IN_FORCE) {
         if (reason != NULL)
             log_warning("%s", reason);
-        restart_later(supervisor, false);
+        restart_later(supervisor, 0);
         return;
     }
     refuse_next(supervisor, reason);
@@ -267,8 +259,7 @@ static void reload(struct supervisor *supervisor)
     if (supervisor->reload_again)
         return;
     log_info("HUP: reading %s", supervisor->file);
-    notify_send(&supervisor->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-                clock_now() / NS_PER_US);
+    notify_reloading(&supervisor->notify);
     if (check_reload(supervisor)) {
         renew_listener(supervisor);
         start_process(supervisor, NEXT);
@@ -282,7 +273,7 @@ static void put_in_force(struct supervisor *supervisor)
 {
     struct edition *edition = &supervisor->editions[IN_FORCE];
     leave(supervisor, &supervisor->starting[IN_FORCE]);
-    supervisor->restart_at = UINT64_MAX;
+    supervisor->back_off.restart_at = UINT64_MAX;
     edition_drop(edition);
     *edition = supervisor->editions[NEXT];
     supervisor->editions[NEXT] = EDITION_INIT;
@@ -326,30 +317,27 @@ static void hand_over_goes_on(struct supervisor *supervisor, enum which which)
         give_up_starting(supervisor, which, "the hand-over of files: %s", strerror(reason));
 }
 
-/* NULL: of what went wrong, the process has said all. */
+/* NULL: the process itself has logged what went wrong. */
 static const char *describe_end(const struct key_process *process, int status, char *text,
                                 size_t size)
 {
+    char how[64];
     if (!WIFSIGNALED(status))
         return NULL;
-    snprintf(text, size, "the key process (pid %d) was killed by signal %d (%s)", (int)process->pid,
-             WTERMSIG(status), strsignal(WTERMSIG(status)));
+    snprintf(text, size, "the key process (pid %d) %s", (int)process->pid,
+             child_describe(status, how, sizeof how));
     return text;
 }
 
 static void serving_ended(struct supervisor *supervisor, int status)
 {
     const struct key_process *process = supervisor->serving;
-    bool long_lived = clock_now() - process->started >= LIVED_LONG;
-    char text[128];
-    const char *killed = describe_end(process, status, text, sizeof text);
-    if (killed != NULL)
-        log_warning("%s", killed);
-    else
-        log_warning("key process (pid %d) ended with status %d", (int)process->pid,
-                    WEXITSTATUS(status));
+    uint64_t lived = clock_now() - process->started;
+    char how[64];
+    log_warning("the key process (pid %d) %s", (int)process->pid,
+                child_describe(status, how, sizeof how));
     supervisor->serving = NULL;
-    restart_later(supervisor, long_lived);
+    restart_later(supervisor, lived);
 }
 
 static void process_ended(struct supervisor *supervisor, struct key_process *process, int status)
@@ -412,7 +400,7 @@ static void end(struct supervisor *supervisor)
             key_process_leave(process, now);
     }
     supervisor->ending = true;
-    supervisor->restart_at = UINT64_MAX;
+    supervisor->back_off.restart_at = UINT64_MAX;
     for (enum which which = IN_FORCE; which < EDITIONS; which++)
         leave(supervisor, &supervisor->starting[which]);
     leave(supervisor, &supervisor->serving);
@@ -448,7 +436,7 @@ static bool open_signals(struct supervisor *supervisor)
 
 static uint64_t next_time(const struct supervisor *supervisor)
 {
-    uint64_t next = supervisor->restart_at;
+    uint64_t next = supervisor->back_off.restart_at;
     for (enum which which = IN_FORCE; which < EDITIONS; which++) {
         const struct key_process *process = supervisor->starting[which];
         if (process != NULL && process->deadline < next)
@@ -465,8 +453,8 @@ static uint64_t next_time(const struct supervisor *supervisor)
 static void tick(struct supervisor *supervisor)
 {
     uint64_t now = clock_now();
-    if (now >= supervisor->restart_at) {
-        supervisor->restart_at = UINT64_MAX;
+    if (now >= supervisor->back_off.restart_at) {
+        supervisor->back_off.restart_at = UINT64_MAX;
         start_process(supervisor, IN_FORCE);
     }
     for (enum which which = IN_FORCE; which < EDITIONS; which++) {
@@ -519,31 +507,13 @@ static void run(struct supervisor *supervisor)
     }
 }
 
-/* What it holds is no key, and leads to all of them. A leak sanitizer must trace the process. */
-static void hide_memory(void)
-{
-#ifndef IMMURE_SANITIZE
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
-
-/* This very program, by its path: after an upgrade HUP starts the new one. */
-static bool find_program(struct supervisor *supervisor)
-{
-    ssize_t length =
-        readlink("/proc/self/exe", supervisor->program, sizeof supervisor->program - 1);
-    if (length < 0)
-        log_error("/proc/self/exe: %s", strerror(errno));
-    return length >= 0;
-}
-
 static bool set_up(struct supervisor *supervisor)
 {
     char *path = NULL;
     struct conf_error error;
     notify_open(&supervisor->notify);
-    descriptor_raise_limit(); /* for the key process, whose clients have one each */
-    hide_memory();
+    descriptor_raise_limit();  /* for the key process, whose clients have one each */
+    own_process_hide_memory(); /* no key is in it, but what it holds leads to all of them */
     if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));
         return false;
@@ -555,7 +525,11 @@ static bool set_up(struct supervisor *supervisor)
     log_setup("immured", supervisor->editions[NEXT].log_level, supervisor->editions[NEXT].log_json);
     bool good = open_listener(supervisor, path);
     free(path);
-    return good && find_program(supervisor);
+    if (good && !own_process_find_program(supervisor->program)) {
+        log_error("/proc/self/exe: %s", strerror(errno));
+        return false;
+    }
+    return good;
 }
 
 int supervise(const char *config, const struct backend *const *backends)
@@ -566,7 +540,7 @@ int supervise(const char *config, const struct backend *const *backends)
                                     .next_listener = -1,
                                     .signals = -1,
                                     .editions = {EDITION_INIT, EDITION_INIT},
-                                    .restart_at = UINT64_MAX,
+                                    .back_off = BACK_OFF_INIT,
                                     .status = EXIT_SUCCESS};
     list_init(&supervisor.leaving);
     if (set_up(&supervisor)) {

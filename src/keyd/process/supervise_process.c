@@ -17,9 +17,8 @@
 /* WELCOME to it will say that the process serves. */
 static bool put_hello(int session)
 {
-    const struct wire_hello hello = {.lowest = WIRE_VERSION, .highest = WIRE_VERSION};
     struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
-    bool put = wire_put_hello(&output, &hello) &&
+    bool put = wire_put_hello(&output, &wire_versions) &&
                send(session, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL) ==
                    (ssize_t)buffer_length(&output);
     buffer_release(&output);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/regular_file.h"
 #include "conf/document.h"
+#include "conf/pass_on.h"
 #include "conf/text.h"
 #include "conf/value.h"
 #include "proxy/config/address.h"
@@ -89,14 +90,15 @@ static bool check_key(struct load *load, const struct conf_section *section,
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
             const struct certificate_config *other = &config->frontends[i].certificates[j];
-            if (same_text(other->key, certificate->key) &&
-                (!same_text(other->policy, certificate->policy) ||
-                 !same_text(other->tls12_groups, certificate->tls12_groups) ||
-                 !same_text(other->pass_phrase_file, certificate->pass_phrase_file)))
-                return conf_refuse(
-                    section, certificate->line, load->error,
-                    "key %s has another policy, tls12-groups or pass-phrase-file in line %d",
-                    certificate->key, other->line);
+            const struct conf_directive *difference =
+                same_text(other->key, certificate->key)
+                    ? conf_pass_on_difference(&proxy_grammar, SECTION_CERTIFICATE, other,
+                                              certificate)
+                    : NULL;
+            if (difference != NULL)
+                return conf_refuse(section, certificate->line, load->error,
+                                   "key %s has another %s in line %d", certificate->key,
+                                   difference->name, other->line);
         }
     return true;
 }

@@ -109,10 +109,11 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct config, user),
      .text = "Who the worker becomes when started as root: a name or a number."},
     {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
-     CONF_FIELD(struct config, log_json),
+     CONF_FIELD(struct config, log_json), .passed_on_as = "log",
      .text = "Form of the log lines on standard error; `json` is one object a line."},
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
-     CONF_FIELD(struct config, log_level), .text = "The least important lines that are logged."},
+     CONF_FIELD(struct config, log_level), .passed_on_as = "log-level",
+     .text = "The least important lines that are logged."},
     {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
      .most = CONNECTIONS_MAX, .choices = automatic, CONF_FIELD(struct config, max_connections),
      .text =
@@ -218,20 +219,20 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct certificate_config, chain),
      .text = "PEM file of the certificate and those above it, the server's own first."},
     {SECTION_CERTIFICATE, "key", &type_file, .required = true,
-     CONF_FIELD(struct certificate_config, key),
+     CONF_FIELD(struct certificate_config, key), .passed_on_as = "file",
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
     {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
-     CONF_FIELD(struct certificate_config, pass_phrase_file),
+     CONF_FIELD(struct certificate_config, pass_phrase_file), .passed_on_as = "pass-phrase-file",
      .text = "File whose first line decrypts the key."},
     {SECTION_CERTIFICATE, "policy", &conf_text, .standard = "tls-server", .choices = policies,
-     CONF_FIELD(struct certificate_config, policy),
+     CONF_FIELD(struct certificate_config, policy), .passed_on_as = "policy",
      .text =
          "What `immured` signs with the key, as in immured.conf: `tls13-server` refuses TLS 1.2. "
          "A key of a frontend whose `tls-max` is 1.2 has `tls12-server` in place of "
          "`tls-server`, and the log says so."},
     {SECTION_CERTIFICATE, "tls12-groups", &conf_text, .standard = "common", .choices = tls12_groups,
-     CONF_FIELD(struct certificate_config, tls12_groups),
+     CONF_FIELD(struct certificate_config, tls12_groups), .passed_on_as = "tls12-groups",
      .text =
          "The groups that `immured` makes TLS 1.2 signatures for, as in immured.conf: `all` has "
          "secp521r1 and x448 besides x25519, secp256r1 and secp384r1."},
@@ -262,7 +263,7 @@ static const struct conf_directive directives[] = {
              "these by making its own name stand for this address (DNS rebinding)."},
 
     {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
-     .choices = automatic, CONF_FIELD(struct config, keys.threads),
+     .choices = automatic, CONF_FIELD(struct config, keys.threads), .passed_on_as = "threads",
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
     {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct config, keys.socket),
      .text = "Socket of a running `immured` to use in place of our own."},
@@ -275,16 +276,18 @@ static const struct conf_directive directives[] = {
     {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct config, keys.program),
      .text = "Path of `immured`. Without it, the one beside `immure-proxy`."},
     {SECTION_KEYS, "backend", &conf_text, CONF_FIELD(struct config, keys.backend),
+     .passed_on_as = "backend",
      .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
     {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct config, keys.library),
+     .passed_on_as = "multibuffer-library",
      .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
     {SECTION_KEYS, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
-     CONF_FIELD(struct config, keys.ecdsa_unverified),
+     CONF_FIELD(struct config, keys.ecdsa_unverified), .passed_on_as = "verify",
      .text = "Which signatures our own `immured` verifies before they leave it. `not-ecdsa`: all "
              "but those of EC keys, which saves CPU time and gives up a protection: see "
              "[immured.conf.md](immured.conf.md)."},
     {SECTION_KEYS, "ticket-secret-file", &type_file,
-     CONF_FIELD(struct config, keys.ticket_secret_file),
+     CONF_FIELD(struct config, keys.ticket_secret_file), .passed_on_as = "ticket-secret-file",
      .text =
          "File of at least 32 random bytes for our own `immured`, of which it derives the keys of "
          "session tickets: sessions are resumed after a restart, and by every server that has "
@@ -292,9 +295,10 @@ static const struct conf_directive directives[] = {
          "else has."},
     {SECTION_KEYS, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
      .most = DURATION_MAX, CONF_FIELD(struct config, keys.ticket_epoch),
+     .passed_on_as = "ticket-epoch",
      .text = "How long such a key makes new tickets; for as long again it opens "
              "them. The same wherever the secret is."},
-    {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct config, keys.user),
+    {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct config, keys.user), .passed_on_as = "user",
      .text = "Who our own `immured` becomes when started as root. Without it, `immured`'s "
              "default."},
 };

@@ -201,9 +201,9 @@ static bool store_nothing(struct conf_store *store)
 }
 
 const struct conf_type type_path = {
-    .values = "path", .store = store_path, .clear = conf_clear_text};
+    .values = "path", .store = store_path, .clear = conf_clear_text, .show = conf_show_text};
 const struct conf_type type_file = {
-    .values = "file", .store = store_file, .clear = conf_clear_text};
+    .values = "file", .store = store_file, .clear = conf_clear_text, .show = conf_show_text};
 const struct conf_type type_backend = {.values = "name", .store = store_nothing};
 const struct conf_type type_address = {
     .values = "address", .store = store_address, .clear = clear_addresses};

@@ -430,7 +430,7 @@ void generation_send_servers(struct generation *generation, uint32_t backend)
 /* With its worker gone, immured has nobody to sign for. */
 static void stop_keyd(struct generation *generation)
 {
-    generation->keyd.restart_at = UINT64_MAX;
+    generation->keyd.back_off.restart_at = UINT64_MAX;
     child_signal(&generation->keyd, SIGTERM);
     generation->deadline = clock_now() + GRACE;
     if (generation->keyd.pid == 0)
@@ -448,7 +448,7 @@ void generation_drain(struct generation *generation, uint64_t deadline)
     }
     names_stop(generation);
     release_sockets(generation);
-    generation->worker.restart_at = UINT64_MAX;
+    generation->worker.back_off.restart_at = UINT64_MAX;
     if (generation->worker.pid > 0)
         generation_metrics_drain(generation->metrics);
     else
@@ -467,7 +467,7 @@ void generation_discard(struct generation *generation)
     names_stop(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
-    generation->worker.restart_at = UINT64_MAX;
+    generation->worker.back_off.restart_at = UINT64_MAX;
     if (generation->worker.pid == 0)
         stop_keyd(generation);
 }
@@ -535,25 +535,25 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
 uint64_t generation_next_deadline(const struct generation *generation)
 {
     uint64_t next = generation->deadline;
-    if (generation->keyd.restart_at < next)
-        next = generation->keyd.restart_at;
-    if (generation->worker.restart_at < next)
-        next = generation->worker.restart_at;
-    if (generation->resolver.restart_at < next)
-        next = generation->resolver.restart_at;
+    if (generation->keyd.back_off.restart_at < next)
+        next = generation->keyd.back_off.restart_at;
+    if (generation->worker.back_off.restart_at < next)
+        next = generation->worker.back_off.restart_at;
+    if (generation->resolver.back_off.restart_at < next)
+        next = generation->resolver.back_off.restart_at;
     return next;
 }
 
 static void restart(struct generation *generation, struct child *child,
                     bool (*start_child)(struct generation *, uint64_t), uint64_t now)
 {
-    if (now < child->restart_at)
+    if (now < child->back_off.restart_at)
         return;
     if (start_child(generation, now)) {
         log_info("%s (pid %d) is started", child->name, (int)child->pid);
     } else {
         log_error("cannot start %s: %s", child->name, strerror(errno));
-        child->restart_at = now + NS_PER_S;
+        child->back_off.restart_at = now + NS_PER_S;
     }
 }
 

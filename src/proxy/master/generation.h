@@ -13,10 +13,10 @@
 
 #include "base/list.h"
 #include "base/name_table.h"
+#include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
 #include "proxy/control.h"
-#include "proxy/master/child.h"
 #include "proxy/master/listening.h"
 #include "proxy/metrics_history.h"
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/activation.h"
+#include "base/file_identity.h"
 #include "base/list.h"
 #include "proxy/config/config.h"
 
@@ -24,8 +25,7 @@ struct listening {
     bool bound;
     bool lent;  /* another master listens on it too, and goes on when this one has closed it */
     int socket; /* non-blocking */
-    dev_t device;
-    ino_t file; /* with `device`: of a unix socket; 0: none */
+    struct file_identity file; /* of a unix socket; all zero: there was none */
 };
 
 /* Where sockets come from. */

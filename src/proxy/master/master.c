@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "daemon/own_process.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/memory.h"
 #include "proxy/master/generation.h"
@@ -59,14 +59,6 @@ static bool open_signals(struct master *master)
         return false;
     master->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return master->signals >= 0;
-}
-
-/* Its memory has the session ticket keys. A leak sanitizer must trace the process, though. */
-static void hide_memory(void)
-{
-#ifndef IMMURE_SANITIZE
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
 }
 
 static void check_descriptor_limit(const struct config *config)
@@ -293,7 +285,7 @@ static void upgrade(struct master *master)
         return;
     }
     log_info("USR2: starting %s", master->program);
-    notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
+    notify_reloading(&master->notify);
     if (!upgrade_start(&master->upgrade, master->program, master->file, &master->listening,
                        &master->activation, &master->heritage, &master->notify)) {
         log_error("the upgrade failed: %s; this master goes on", strerror(errno));
@@ -355,7 +347,7 @@ static void reload(struct master *master)
         return;
     }
     log_info("HUP: reading %s", master->file);
-    notify_send(&master->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
+    notify_reloading(&master->notify);
     discard_pending(master);
     master->pending = load(master);
     if (master->pending == NULL)
@@ -493,11 +485,6 @@ static void run(struct master *master)
     }
 }
 
-static bool find_program(struct master *master)
-{
-    return readlink("/proc/self/exe", master->program, sizeof master->program - 1) >= 0;
-}
-
 static bool inherit(struct master *master)
 {
     return upgrade_take(&master->upgrade, &master->listening, &master->activation,
@@ -512,7 +499,8 @@ static bool set_up(struct master *master)
     list_init(&master->leaving);
     metrics_history_init(&master->history);
     master->setup.epoll = epoll_create1(EPOLL_CLOEXEC);
-    return master->setup.epoll >= 0 && find_program(master) && open_signals(master) &&
+    return master->setup.epoll >= 0 && own_process_find_program(master->program) &&
+           open_signals(master) &&
            epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->signals, &event) == 0 &&
            (takes_over_from_another(master) ? inherit(master) : renew_tickets(master));
 }
@@ -530,7 +518,7 @@ int master_run(const char *file, bool test, int link)
     master.setup.started = clock_wall() / NS_PER_S;
     if (!test)
         log_never_wait();
-    hide_memory();
+    own_process_hide_memory(); /* it has the keys of session tickets */
     descriptor_raise_limit();
     notify_open(&master.notify);
     if (!activation_take(&master.activation, reason, sizeof reason)) {

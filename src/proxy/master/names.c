@@ -71,7 +71,7 @@ void names_stop(struct generation *generation)
     if (generation->names.socket >= 0)
         epoll_ctl(generation->setup->epoll, EPOLL_CTL_DEL, generation->names.socket, NULL);
     descriptor_close(&generation->names.socket);
-    generation->resolver.restart_at = UINT64_MAX;
+    generation->resolver.back_off.restart_at = UINT64_MAX;
 }
 
 const struct backend_config *names_missing(const struct generation *generation)

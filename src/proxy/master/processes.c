@@ -12,9 +12,11 @@
 
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "daemon/own_process.h"
+#include "daemon/title.h"
+#include "daemon/unix_socket.h"
 #include "proxy/config/address.h"
 #include "proxy/master/keyd_text.h"
-#include "proxy/master/title.h"
 #include "proxy/worker/core/worker.h"
 
 /* ---- immured ---- */
@@ -52,10 +54,8 @@ static char *keyd_path(const struct config *config)
     char self[PATH_MAX];
     if (config->keys.program != NULL)
         return strdup(config->keys.program);
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0)
+    if (!own_process_find_program(self))
         return NULL;
-    self[length] = '\0';
     *strrchr(self, '/') = '\0';
     return path_within(self, "immured");
 }
@@ -111,14 +111,9 @@ int keyd_connect(const struct generation *generation)
     struct address address = generation->keyd_address;
     const char *path = generation->config->keys.socket;
     if (path != NULL) {
-        struct sockaddr_un *name = (struct sockaddr_un *)&address.socket;
-        if (strlen(path) >= sizeof name->sun_path) {
-            errno = ENAMETOOLONG;
+        if (!unix_socket_address(path, (struct sockaddr_un *)&address.socket))
             return -1;
-        }
-        name->sun_family = AF_UNIX;
-        memcpy(name->sun_path, path, strlen(path) + 1);
-        address.length = sizeof *name;
+        address.length = sizeof(struct sockaddr_un);
     }
     int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connection < 0 ||

@@ -57,10 +57,10 @@ static void handshake_ready(struct connection *connection, uint32_t events)
     connection->gone |= has_gone(connection, events);
     if (connection->gone) {
         step_drop(&connection->step); /* it may wait among those that begin */
-        step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+        step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
     } else if (connection->state == CONNECTION_PROXY_HEADER ||
                connection->state == CONNECTION_HANDSHAKE) {
-        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+        step_queue(&connection->thread->turn, STEP_BEGIN, &connection->step);
     }
 }
 
@@ -73,7 +73,7 @@ static void client_ready(struct watch *watch, uint32_t events)
     } else if (connection->state == CONNECTION_RELAY) {
         connection->client_event |=
             (events & ~(uint32_t)EPOLLOUT) != 0 || connection->read_wants_write;
-        step_queue_established(&connection->thread->loop, &connection->step);
+        step_queue_established(&connection->thread->turn, &connection->step);
     }
     /* Nothing is wanted of the client until the backend is there. */
 }
@@ -82,7 +82,7 @@ static void backend_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = list_entry(watch, struct connection, backend);
     connection->backend_event |= (events & ~(uint32_t)EPOLLOUT) != 0;
-    step_queue_established(&connection->thread->loop, &connection->step);
+    step_queue_established(&connection->thread->turn, &connection->step);
 }
 
 static void wake(struct immure_waiter *waiter)
@@ -91,14 +91,24 @@ static void wake(struct immure_waiter *waiter)
     PROBE(immure_proxy, signature_answered, connection, waiter->error,
           waiter->answered_at - waiter->asked_at);
     connection->state = CONNECTION_HANDSHAKE;
-    step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+    step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
 }
 
 static void wake_derived(struct derivation_waiter *waiter)
 {
     struct connection *connection = list_entry(waiter, struct connection, derivation);
     connection->state = CONNECTION_HANDSHAKE;
-    step_queue(&connection->thread->loop, STEP_FINISH, &connection->step);
+    step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
+}
+
+static void handshake_expired(struct timer *timer)
+{
+    connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
+}
+
+static void free_closed(struct work *work)
+{
+    free(list_entry(work, struct connection, freed));
 }
 
 void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
@@ -118,7 +128,8 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     connection->up.pending = connection->down.pending = BUFFER_INIT(RELAY_PENDING_MAX);
     connection->input.ahead = BUFFER_INIT(CLIENT_AHEAD);
     list_init(&connection->starved);
-    list_init(&connection->timer.node);
+    timer_init(&connection->timer, handshake_expired);
+    work_init(&connection->freed, free_closed);
     step_init(&connection->step, connection_step);
     watch_init(&connection->client, client_ready);
     watch_init(&connection->backend, backend_ready);
@@ -134,7 +145,7 @@ void connection_open(struct thread *thread, const struct tls_frontend *frontend,
     list_append(&thread->connections, &connection->node);
     watch_open(&connection->client, descriptor, WATCH_EDGE);
     watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
-    timer_start(&thread->loop.timers[TIMER_HANDSHAKE], &connection->timer, thread->loop.now);
+    timer_start(&thread->loop, &connection->timer, thread->config->handshake_timeout);
     metric_add(&thread->metrics->accepted_total, 1);
     metric_add(&thread->metrics->handshaking, 1);
     metric_add(&thread->metrics->connections, 1);
@@ -158,8 +169,7 @@ static void end_fiber(struct connection *connection)
     SSL_do_handshake(connection->ssl);
     immure_waiter_leave();
     ERR_clear_error();
-    fibers_note(&connection->thread->fibers, &connection->has_fiber, false,
-                connection->thread->loop.now);
+    fibers_note(&connection->thread->fibers, &connection->has_fiber, false);
     handshake_feed_starved(connection->thread);
 }
 
@@ -184,13 +194,13 @@ void connection_close(struct connection *connection)
     client_bio_release(connection);
     buffer_release(&connection->up.pending);
     buffer_release(&connection->down.pending);
-    timer_stop(&connection->timer);
+    timer_stop(&thread->loop, &connection->timer);
     step_drop(&connection->step);
     list_remove(&connection->starved);
     if (connection->fed)
         handshake_feed_starved(thread); /* another may use what was kept for this one */
     list_remove(&connection->node);
-    list_append(&thread->closed, &connection->node);
+    work_queue(&thread->loop, &connection->freed);
     metric_add(&thread->metrics->connections, (uint64_t)-1);
     thread_give_place(thread);
 }
@@ -236,41 +246,4 @@ void connection_fail(struct connection *connection, enum handshake_result result
     log_debug("frontend \"%s\": handshake %s (%s)", connection->frontend->config->name,
               handshake_result_names[result], handshake_version_names[version]);
     connection_close(connection);
-}
-
-void connection_handshake_expired(struct timer *timer)
-{
-    connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
-}
-
-void connection_connect_expired(struct timer *timer)
-{
-    relay_backend_failed(list_entry(timer, struct connection, timer), ETIMEDOUT);
-}
-
-void connection_connect_next_expired(struct timer *timer)
-{
-    relay_connect_next(list_entry(timer, struct connection, timer));
-}
-
-void connection_reconnect_expired(struct timer *timer)
-{
-    relay_connect_again(list_entry(timer, struct connection, timer));
-}
-
-static void expired(struct timer *timer, enum connection_end end)
-{
-    struct connection *connection = list_entry(timer, struct connection, timer);
-    metric_add(&connection->thread->metrics->idle_timeouts_total, 1);
-    connection_end(connection, end);
-}
-
-void connection_idle_expired(struct timer *timer)
-{
-    expired(timer, END_IDLE);
-}
-
-void connection_half_close_expired(struct timer *timer)
-{
-    expired(timer, END_HALF_CLOSE);
 }

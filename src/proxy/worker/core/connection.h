@@ -16,7 +16,7 @@
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
 #include "proxy/metrics.h"
-#include "proxy/worker/core/loop.h"
+#include "proxy/worker/core/turn.h"
 #include "proxy/worker/route/tls.h"
 #include "proxy/worker/transport/client_bio.h"
 #include "proxy/worker/transport/proxy_protocol.h"
@@ -47,15 +47,16 @@ struct flow {
 };
 
 struct connection {
-    struct list node; /* in thread->connections, or ->closed */
+    struct list node; /* in thread->connections */
     struct list starved;
     struct thread *thread;
     const struct tls_frontend *frontend;
     enum connection_state state;
     struct watch client, backend;
     struct step step;
-    struct timer timer;
-    SSL *ssl; /* from the first byte of the handshake on */
+    struct timer timer; /* of its state */
+    struct work freed;  /* at the end of the turn in which it is closed */
+    SSL *ssl;           /* from the first byte of the handshake on */
     struct immure_waiter waiter;
     struct derivation_waiter derivation;
     bool has_fiber; /* paused for one of the two */
@@ -90,12 +91,5 @@ void connection_close(struct connection *connection);
 void connection_end(struct connection *connection, enum connection_end end);
 /* The same, for one whose handshake is not over. */
 void connection_fail(struct connection *connection, enum handshake_result result);
-/* The handshake timer's, and of the timers of an established connection. */
-void connection_handshake_expired(struct timer *timer);
-void connection_idle_expired(struct timer *timer);
-void connection_half_close_expired(struct timer *timer);
-void connection_connect_expired(struct timer *timer);
-void connection_reconnect_expired(struct timer *timer);
-void connection_connect_next_expired(struct timer *timer);
 
 #endif

@@ -110,7 +110,7 @@ void handshake_read_proxy_header(struct connection *connection)
             return;
         }
         connection->state = CONNECTION_HANDSHAKE;
-        step_queue(&connection->thread->loop, STEP_BEGIN, &connection->step);
+        step_queue(&connection->thread->turn, STEP_BEGIN, &connection->step);
     }
 }
 
@@ -184,14 +184,14 @@ void handshake_feed_starved(struct thread *thread)
         return;
     struct connection *connection = list_entry(node, struct connection, starved);
     connection->fed = true;
-    step_queue(&thread->loop, STEP_BEGIN, &connection->step);
+    step_queue(&thread->turn, STEP_BEGIN, &connection->step);
 }
 
 /* Whether a derivation would have others beside it at the end of this turn. */
 static bool has_company(const struct connection *connection)
 {
     const struct thread *thread = connection->thread;
-    return fast_handshake_waiting(thread->tls->fast) || step_waiting(&thread->loop, STEP_BEGIN);
+    return fast_handshake_waiting(thread->tls->fast) || step_waiting(&thread->turn, STEP_BEGIN);
 }
 
 static int do_handshake(struct connection *connection, bool *more)
@@ -207,8 +207,7 @@ static int do_handshake(struct connection *connection, bool *more)
     immure_waiter_leave();
     int error = SSL_get_error(connection->ssl, result);
     *more = client_bio_leave(connection);
-    fibers_note(&connection->thread->fibers, &connection->has_fiber, error == SSL_ERROR_WANT_ASYNC,
-                connection->thread->loop.now);
+    fibers_note(&connection->thread->fibers, &connection->has_fiber, error == SSL_ERROR_WANT_ASYNC);
     return error;
 }
 
@@ -272,7 +271,7 @@ void handshake_step(struct connection *connection)
             log_debug("handshake: more than %d records", HANDSHAKE_RECORDS_MAX);
             connection_fail(connection, HANDSHAKE_FAILED);
         } else if (more) {
-            step_queue(&thread->loop, STEP_BEGIN, &connection->step);
+            step_queue(&thread->turn, STEP_BEGIN, &connection->step);
         }
         break;
     case SSL_ERROR_WANT_WRITE:

@@ -12,13 +12,16 @@
 #include "proxy/worker/core/connection.h"
 #include "proxy/worker/core/thread.h"
 
+#define REST_PAUSE (20 * NS_PER_MS)
+#define LISTEN_PAUSE NS_PER_MS
+
 /* The master listens when the whole worker is ready, which is after this loop runs. Until then
  * epoll says EPOLLHUP, again and again. */
 static void wait_for_master(struct listener *listener)
 {
     struct loop *loop = &listener->thread->loop;
     watch_want(loop, &listener->watch, 0);
-    timer_start(&loop->timers[TIMER_LISTEN], &listener->rest, loop->now);
+    timer_start(loop, &listener->rest, LISTEN_PAUSE);
 }
 
 static void listener_ready(struct watch *watch, uint32_t events)
@@ -29,7 +32,7 @@ static void listener_ready(struct watch *watch, uint32_t events)
     if (events & EPOLLHUP)
         wait_for_master(listener);
     else
-        step_queue(&listener->thread->loop, STEP_ACCEPT, &listener->step);
+        step_queue(&listener->thread->turn, STEP_ACCEPT, &listener->step);
 }
 
 /* The clients that cannot be accepted stay in the backlog. */
@@ -37,14 +40,15 @@ static void rest(struct listener *listener, const char *why)
 {
     struct thread *thread = listener->thread;
     watch_want(&thread->loop, &listener->watch, 0);
-    timer_start(&thread->loop.timers[TIMER_REST], &listener->rest, thread->loop.now);
+    timer_start(&thread->loop, &listener->rest, REST_PAUSE);
     if (thread_may_log(thread, LINE_CLIENTS_WAIT))
         log_warning("frontend \"%s\": clients wait in the backlog: %s (thread %u has %zu)",
                     listener->frontend->config->name, why, thread->number,
                     thread->connection_count);
 }
 
-void listener_rested(struct timer *timer)
+/* It looks again whether something has become free, in this thread or in another. */
+static void rested(struct timer *timer)
 {
     struct listener *listener = list_entry(timer, struct listener, rest);
     if (!listener->stopped)
@@ -70,7 +74,7 @@ static void accept_one(struct step *step)
         return;
     }
     connection_open(thread, listener->frontend, descriptor, &peer);
-    step_queue(&thread->loop, STEP_ACCEPT, step);
+    step_queue(&thread->turn, STEP_ACCEPT, step);
 }
 
 void listener_open(struct listener *listener, struct thread *thread, int descriptor,
@@ -81,7 +85,7 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
     listener->frontend = frontend;
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
-    list_init(&listener->rest.node);
+    timer_init(&listener->rest, rested);
     /* Accepted sockets inherit it, so no handshake pays for the call. Not for unix sockets. */
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch_open(&listener->watch, descriptor, WATCH_LEVEL);
@@ -91,7 +95,7 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
 void listener_stop(struct listener *listener)
 {
     listener->stopped = true;
-    timer_stop(&listener->rest);
+    timer_stop(&listener->thread->loop, &listener->rest);
     step_drop(&listener->step);
     /* clients come to whoever else has the socket, and nobody keeps it from the next master */
     watch_close(&listener->thread->loop, &listener->watch);

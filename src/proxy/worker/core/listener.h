@@ -2,7 +2,7 @@
 #ifndef PROXY_WORKER_CORE_LISTENER_H
 #define PROXY_WORKER_CORE_LISTENER_H
 
-#include "proxy/worker/core/loop.h"
+#include "proxy/worker/core/turn.h"
 #include "proxy/worker/route/tls.h"
 
 struct thread;
@@ -20,8 +20,5 @@ void listener_open(struct listener *listener, struct thread *thread, int descrip
                    const struct tls_frontend *frontend);
 /* Nothing more is accepted: the thread drains. */
 void listener_stop(struct listener *listener);
-/* At the connection limit, or without descriptors or memory, it has rested for a while: it looks
- * again whether something has become free, in this thread or in another. */
-void listener_rested(struct timer *timer);
 
 #endif

@@ -11,23 +11,25 @@
 #include "handshake/fast_handshake.h"
 #include "proxy/worker/core/connection.h"
 
-#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
-#define RETRY_PAUSE (20 * NS_PER_MS)
-#define REST_PAUSE (20 * NS_PER_MS)
-#define LISTEN_PAUSE NS_PER_MS
-#define RECONNECT_PAUSE (10 * NS_PER_MS)
 #define CUT_PER_TURN 64
 /* Of established connections in one turn: more than handshakes get, who wait for them. */
 #define ESTABLISHED_BUDGET NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
 
+static void stop_if_drained(struct thread *thread)
+{
+    if (thread->draining && thread->connection_count == 0)
+        loop_stop(&thread->loop);
+}
+
 static void drain(struct thread *thread, uint64_t deadline)
 {
     thread->draining = true;
-    thread->drain_deadline = deadline;
+    timer_start_at(&thread->loop, &thread->drain_time, deadline);
     for (size_t i = 0; i < thread->listener_count; i++)
         listener_stop(&thread->listeners[i]);
+    stop_if_drained(thread);
 }
 
 static void command(void *owner, const struct control_message *message)
@@ -51,32 +53,15 @@ static void flush(void *owner)
 {
     struct thread *thread = owner;
     /* While handshakes wait to begin, others come for a batch that is not full. */
-    if (thread->tls->fast != NULL && !step_waiting(&thread->loop, STEP_BEGIN))
+    if (thread->tls->fast != NULL && !step_waiting(&thread->turn, STEP_BEGIN))
         fast_handshake_run(thread->tls->fast);
-    ticket_renewal_tick(&thread->tickets, thread->loop.now);
     keylink_flush(&thread->keys);
 }
 
-static uint64_t next_deadline(void *owner)
-{
-    const struct thread *thread = owner;
-    uint64_t deadline = fibers_deadline(&thread->fibers);
-    if (heap_deadline(&thread->heap) < deadline)
-        deadline = heap_deadline(&thread->heap);
-    if (thread->draining && thread->drain_deadline < deadline)
-        deadline = thread->drain_deadline;
-    if (thread->tickets.at < deadline)
-        deadline = thread->tickets.at;
-    if (thread->keys.client != NULL) {
-        uint64_t next = immure_client_next_deadline(thread->keys.client);
-        deadline = next < deadline ? next : deadline;
-    }
-    return deadline;
-}
-
 /* At the end of the drain time; so many a turn. */
-static void cut_connections(struct thread *thread)
+static void cut_connections(struct timer *timer)
 {
+    struct thread *thread = list_entry(timer, struct thread, drain_time);
     if (!thread->cutting)
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
                     thread->number, thread->connection_count);
@@ -89,29 +74,8 @@ static void cut_connections(struct thread *thread)
         else
             connection_end(connection, END_DRAIN);
     }
-}
-
-static void give_memory_back(struct thread *thread)
-{
-    uint64_t now = thread->loop.now;
-    if (fibers_trim(&thread->fibers, now))
-        heap_note_freed(&thread->heap, thread->connection_count, now);
-    heap_trim(&thread->heap, atomic_load_explicit(&thread->limit->taken, memory_order_relaxed),
-              now);
-}
-
-static void end_turn(void *owner)
-{
-    struct thread *thread = owner;
-    keylink_expire(&thread->keys);
-    give_memory_back(thread);
-    if (thread->draining && thread->loop.now >= thread->drain_deadline &&
-        thread->connection_count > 0)
-        cut_connections(thread);
-    for (struct list *node; (node = list_take(&thread->closed)) != NULL;)
-        free(list_entry(node, struct connection, node));
-    if (thread->draining && thread->connection_count == 0)
-        loop_stop(&thread->loop);
+    if (!list_empty(&thread->connections))
+        timer_start(&thread->loop, timer, 0);
 }
 
 bool thread_take_place(struct thread *thread)
@@ -121,7 +85,7 @@ bool thread_take_place(struct thread *thread)
         atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
         return false;
     }
-    heap_note(&thread->heap, ++thread->connection_count, thread->loop.now);
+    heap_trim_note(&thread->heap, ++thread->connection_count);
     return true;
 }
 
@@ -135,40 +99,24 @@ bool thread_may_log(struct thread *thread, enum thread_line line)
 
 void thread_give_place(struct thread *thread)
 {
-    heap_note(&thread->heap, --thread->connection_count, thread->loop.now);
+    heap_trim_note(&thread->heap, --thread->connection_count);
     atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
+    stop_if_drained(thread);
 }
 
-static void init_loop(struct thread *thread)
+static void init_turn(struct thread *thread)
 {
-    const struct config *config = thread->config;
-    struct loop *loop = &thread->loop;
-    const struct {
-        uint64_t duration;
-        void (*expired)(struct timer *timer);
-    } timers[TIMER_COUNT] = {
-        [TIMER_HANDSHAKE] = {config->handshake_timeout, connection_handshake_expired},
-        [TIMER_CONNECT] = {config->connect_timeout, connection_connect_expired},
-        [TIMER_CONNECT_NEXT] = {config->connect_timeout < CONNECT_NEXT ? config->connect_timeout
-                                                                       : CONNECT_NEXT,
-                                connection_connect_next_expired},
-        [TIMER_RECONNECT] = {RECONNECT_PAUSE, connection_reconnect_expired},
-        [TIMER_IDLE] = {config->idle_timeout, connection_idle_expired},
-        [TIMER_HALF_CLOSE] = {config->half_close_timeout, connection_half_close_expired},
-        [TIMER_RETRY] = {RETRY_PAUSE, keylink_retry},
-        [TIMER_REST] = {REST_PAUSE, listener_rested},
-        [TIMER_LISTEN] = {LISTEN_PAUSE, listener_rested},
-    };
-    for (int i = 0; i < TIMER_COUNT; i++)
-        timer_queue_init(&loop->timers[i], timers[i].duration, timers[i].expired);
-    loop->established_budget = ESTABLISHED_BUDGET;
-    loop->handshake_budget = config->handshake_budget;
-    loop->turns = &thread->metrics->turn;
-    loop->turns_cpu = &thread->metrics->turn_cpu;
-    loop->owner = thread;
-    loop->flush = flush;
-    loop->next_deadline = next_deadline;
-    loop->end_turn = end_turn;
+    thread->turn = (struct turn){.loop = &thread->loop,
+                                 .established_budget = ESTABLISHED_BUDGET,
+                                 .handshake_budget = thread->config->handshake_budget,
+                                 .turns = &thread->metrics->turn,
+                                 .turns_cpu = &thread->metrics->turn_cpu,
+                                 .owner = thread,
+                                 .flush = flush};
+    turn_init(&thread->turn);
+    timer_init(&thread->drain_time, cut_connections);
+    heap_trim_init(&thread->heap, &thread->loop, &thread->limit->taken);
+    fibers_init(&thread->fibers, &thread->loop, &thread->heap);
 }
 
 static bool take_servers(struct thread *thread)
@@ -209,13 +157,10 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->number = setup->number;
     thread->metrics = setup->metrics;
     thread->limit = setup->limit;
-    thread->tickets = TICKET_RENEWAL_INIT;
-    thread->heap = HEAP_INIT;
     thread->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
     list_init(&thread->connections);
     list_init(&thread->starved);
-    list_init(&thread->closed);
-    init_loop(thread);
+    init_turn(thread);
     watch_init(&thread->keys.control, NULL);
     watch_init(&thread->keys.connection, NULL);
     thread->keys.loop = &thread->loop;
@@ -223,8 +168,8 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->keys.owner = thread;
     thread->keys.command = command;
     size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
-    thread->tls = tls_open(setup->tls, setup->number == 0, error);
-    if (thread->tls != NULL && loop_open(&thread->loop) &&
+    if (loop_open(&thread->loop) &&
+        (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
         keylink_open(&thread->keys, setup->control, config->signing, requests) &&
         take_servers(thread) && open_listeners(thread, setup->listeners))
         return thread;
@@ -249,7 +194,7 @@ void thread_run(struct thread *thread)
 {
     if (!fibers_open())
         log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
-    loop_run(&thread->loop);
+    turn_run(&thread->turn);
     fibers_close();
     OPENSSL_thread_stop();
 }

@@ -13,10 +13,10 @@
 #include "proxy/config/config.h"
 #include "proxy/metrics.h"
 #include "proxy/worker/core/fibers.h"
-#include "proxy/worker/core/heap.h"
+#include "proxy/worker/core/heap_trim.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/core/listener.h"
-#include "proxy/worker/core/loop.h"
+#include "proxy/worker/core/turn.h"
 #include "proxy/worker/route/ticket_renewal.h"
 #include "proxy/worker/route/tls.h"
 
@@ -43,21 +43,21 @@ struct thread {
     const struct config *config;
     struct tls *tls;
     struct loop loop;
+    struct turn turn;
     struct keylink keys;
     struct ticket_renewal tickets;
     struct fibers fibers;
-    struct heap heap;
+    struct heap_trim heap;
     struct thread_metrics *metrics;
     struct listener *listeners;
     size_t listener_count;
     struct server_addresses *servers; /* of each backend of the configuration, as of now */
     struct list connections;
     struct list starved; /* connections that wait for a free fiber */
-    struct list closed;  /* to be freed at the end of the turn: events of this turn may name them */
     size_t connection_count;
     struct connection_limit *limit;
-    bool draining, cutting; /* cutting: drain_deadline has passed */
-    uint64_t drain_deadline;
+    bool draining, cutting; /* cutting: the drain time is over */
+    struct timer drain_time;
     uint64_t logged[THREAD_LINES]; /* ns: when each was, the last time */
     struct buffer spare_ahead;     /* room for a client_input's; idle connections hold none */
     uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */

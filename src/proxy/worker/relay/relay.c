@@ -22,6 +22,9 @@
  */
 #define IDLE_RECORDS_MAX 32
 
+#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
+#define RECONNECT_PAUSE (10 * NS_PER_MS)
+
 /* Who has been served so often is no short request and close; those are not worth two system calls
  * more. */
 #define STEPS_TO_STAY 5
@@ -276,17 +279,42 @@ static void look_often(struct connection *connection)
 {
     struct loop *loop = &connection->thread->loop;
     if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
-        watch_between_steps(loop, &connection->client);
-        watch_between_steps(loop, &connection->backend);
+        watch_between(loop, &connection->client);
+        watch_between(loop, &connection->backend);
     }
+}
+
+static void start_timer(struct connection *connection, void (*expired)(struct timer *timer),
+                        uint64_t duration)
+{
+    connection->timer.expired = expired;
+    timer_start(&connection->thread->loop, &connection->timer, duration);
+}
+
+static void end_silent(struct timer *timer, enum connection_end end)
+{
+    struct connection *connection = list_entry(timer, struct connection, timer);
+    metric_add(&connection->thread->metrics->idle_timeouts_total, 1);
+    connection_end(connection, end);
+}
+
+static void idle_expired(struct timer *timer)
+{
+    end_silent(timer, END_IDLE);
+}
+
+static void half_close_expired(struct timer *timer)
+{
+    end_silent(timer, END_HALF_CLOSE);
 }
 
 static void restart_timer(struct connection *connection)
 {
-    bool half_closed = connection->up.ended || connection->down.ended;
-    struct loop *loop = &connection->thread->loop;
-    timer_start(&loop->timers[half_closed ? TIMER_HALF_CLOSE : TIMER_IDLE], &connection->timer,
-                loop->now);
+    const struct config *config = connection->thread->config;
+    if (connection->up.ended || connection->down.ended)
+        start_timer(connection, half_close_expired, config->half_close_timeout);
+    else
+        start_timer(connection, idle_expired, config->idle_timeout);
 }
 
 void relay_serve(struct connection *connection)
@@ -309,10 +337,11 @@ void relay_serve(struct connection *connection)
     look_often(connection);
     restart_timer(connection);
     if (connection->more_up && up == MOVED_ALL && !connection->read_wants_write)
-        step_queue(&connection->thread->loop, STEP_BEHIND, &connection->step);
+        step_queue(&connection->thread->turn, STEP_BEHIND, &connection->step);
 }
 
-void relay_backend_failed(struct connection *connection, int cause)
+/* `cause` is an errno. */
+static void backend_failed(struct connection *connection, int cause)
 {
     struct thread *thread = connection->thread;
     const struct backend_config *backend = connection_backend(connection);
@@ -348,7 +377,7 @@ static void begin_relay(struct connection *connection)
     connection->state = CONNECTION_RELAY;
     if (backend->proxy_protocol != PROXY_PROTOCOL_NONE &&
         !put_proxy_header(connection, backend->proxy_protocol)) {
-        relay_backend_failed(connection, ENOMEM);
+        backend_failed(connection, ENOMEM);
         return;
     }
     relay_serve(connection);
@@ -381,24 +410,44 @@ static const struct server_addresses *servers_of(const struct connection *connec
     return &connection->thread->servers[connection->frontend->config->backend];
 }
 
+static void connect_next(struct connection *connection, int cause);
+static void connect_again(struct timer *timer);
+
+static void connect_expired(struct timer *timer)
+{
+    backend_failed(list_entry(timer, struct connection, timer), ETIMEDOUT);
+}
+
+/* The server at one address does not answer, and there are others. */
+static void connect_next_expired(struct timer *timer)
+{
+    connect_next(list_entry(timer, struct connection, timer), ETIMEDOUT);
+}
+
+static void wait_for_server(struct connection *connection)
+{
+    bool last = connection->server >= servers_of(connection)->count;
+    uint64_t limit = connection->thread->config->connect_timeout;
+    watch_want(&connection->thread->loop, &connection->backend, EPOLLOUT);
+    if (last)
+        start_timer(connection, connect_expired, limit);
+    else
+        start_timer(connection, connect_next_expired, limit < CONNECT_NEXT ? limit : CONNECT_NEXT);
+}
+
 /* To the server that connection->server has been counted to. False with errno. */
 static bool connect_server(struct connection *connection)
 {
-    struct loop *loop = &connection->thread->loop;
-    const struct server_addresses *servers = servers_of(connection);
-    const struct server_address *server = &servers->of[connection->server - 1];
-    bool last = connection->server >= servers->count;
+    const struct server_address *server = &servers_of(connection)->of[connection->server - 1];
     if (connected(connection->backend.descriptor, (const struct sockaddr *)&server->socket,
                   server->length)) {
         begin_relay(connection);
     } else if (errno == EINPROGRESS || errno == EALREADY) {
-        watch_want(loop, &connection->backend, EPOLLOUT);
-        timer_start(&loop->timers[last ? TIMER_CONNECT : TIMER_CONNECT_NEXT], &connection->timer,
-                    loop->now);
+        wait_for_server(connection);
     } else if (errno == EAGAIN && !connection->backend_is_tcp &&
-               loop->now < connection->connect_deadline) {
+               connection->thread->loop.now < connection->connect_deadline) {
         /* the backlog of a unix socket is full, and no event tells of room in it */
-        timer_start(&loop->timers[TIMER_RECONNECT], &connection->timer, loop->now);
+        start_timer(connection, connect_again, RECONNECT_PAUSE);
     } else {
         return false;
     }
@@ -431,7 +480,7 @@ static void connect_next(struct connection *connection, int cause)
             return;
         cause = errno == EAGAIN ? ETIMEDOUT : errno;
     }
-    relay_backend_failed(connection, cause);
+    backend_failed(connection, cause);
 }
 
 void relay_connected(struct connection *connection)
@@ -445,13 +494,9 @@ void relay_connected(struct connection *connection)
         begin_relay(connection);
 }
 
-void relay_connect_next(struct connection *connection)
+static void connect_again(struct timer *timer)
 {
-    connect_next(connection, ETIMEDOUT);
-}
-
-void relay_connect_again(struct connection *connection)
-{
+    struct connection *connection = list_entry(timer, struct connection, timer);
     if (!connect_server(connection))
         connect_next(connection, errno == EAGAIN ? ETIMEDOUT : errno);
 }

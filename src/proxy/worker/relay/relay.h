@@ -18,12 +18,6 @@
 void relay_connect(struct connection *connection);
 /* The backend's socket has become writable, or failed. */
 void relay_connected(struct connection *connection);
-/* connect() has said EAGAIN; some time has passed. */
-void relay_connect_again(struct connection *connection);
-/* The server at one address does not answer, and there are others. */
-void relay_connect_next(struct connection *connection);
-/* No connection to the backend. `cause` is an errno. */
-void relay_backend_failed(struct connection *connection, int cause);
 /* Carries what a step may; a source is read only if an event has come of it, or there is more of
  * what has been read. */
 void relay_serve(struct connection *connection);

@@ -29,40 +29,41 @@ void ticket_renewal_convert(const struct immure_ticket_keys *given, struct ticke
 static void answered(void *arg, const struct immure_ticket_keys *given)
 {
     struct ticket_renewal *renewal = arg;
-    uint64_t now = clock_now();
+    struct loop *loop = renewal->link->loop;
     if (given->error == IMMURE_OK) {
         ticket_renewal_convert(given, &renewal->tickets->keys);
-        renewal->at = now + given->time_left_ns;
+        timer_start_at(loop, &renewal->timer, clock_now() + given->time_left_ns);
     } else {
-        renewal->at = now + ASK_AGAIN;
+        timer_start_at(loop, &renewal->timer, clock_now() + ASK_AGAIN);
         if (given->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
             log_warning("session ticket keys are not renewed: %s", given->error_text);
     }
 }
 
-static void ask(struct ticket_renewal *renewal, uint64_t now)
+static void ask(struct timer *timer)
 {
-    renewal->at = now + ASK_AGAIN;
-    if (renewal->link->blocking != NULL)
-        immure_blocking_ticket_keys(renewal->link->blocking, BLOCKING_LIMIT, answered, renewal);
-    else if (immure_ticket_keys(renewal->link->client, answered, renewal, NULL) == IMMURE_OK)
-        renewal->at = UINT64_MAX; /* the answer says when; a lost connection does not lose it */
+    struct ticket_renewal *renewal = list_entry(timer, struct ticket_renewal, timer);
+    struct keylink *link = renewal->link;
+    if (link->blocking != NULL) {
+        immure_blocking_ticket_keys(link->blocking, BLOCKING_LIMIT, answered, renewal);
+    } else if (immure_ticket_keys(link->client, answered, renewal, NULL) == IMMURE_OK) {
+        /* The answer says when to ask again, and a lost connection does not lose it. */
+        keylink_flush(link);
+    } else {
+        timer_start(link->loop, timer, ASK_AGAIN);
+    }
 }
 
 void ticket_renewal_begin(struct ticket_renewal *renewal, struct tickets *tickets,
                           struct keylink *link, const struct ticket_keys *keys, uint64_t at)
 {
-    *renewal = (struct ticket_renewal){.tickets = tickets, .link = link, .at = at};
+    *renewal = (struct ticket_renewal){.tickets = tickets, .link = link};
+    timer_init(&renewal->timer, ask);
+    timer_start_at(link->loop, &renewal->timer, at);
     tickets->keys = *keys;
 }
 
 bool ticket_renewal_active(const struct ticket_renewal *renewal)
 {
     return renewal->tickets != NULL;
-}
-
-void ticket_renewal_tick(struct ticket_renewal *renewal, uint64_t now)
-{
-    if (now >= renewal->at)
-        ask(renewal, now);
 }

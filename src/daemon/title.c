@@ -1,4 +1,4 @@
-#include "proxy/master/title.h"
+#include "daemon/title.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

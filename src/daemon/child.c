@@ -1,4 +1,4 @@
-#include "proxy/master/child.h"
+#include "daemon/child.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -13,11 +13,20 @@
 #define PAUSE_MOST NS_PER_S
 #define LIVED_LONG (500 * NS_PER_MS)
 
+void back_off_restart(struct back_off *back_off, uint64_t lived, uint64_t now)
+{
+    bool afresh = back_off->pause == 0 || lived >= LIVED_LONG;
+    back_off->pause = afresh ? PAUSE_LEAST : 2 * back_off->pause;
+    if (back_off->pause > PAUSE_MOST)
+        back_off->pause = PAUSE_MOST;
+    back_off->restart_at = now + back_off->pause;
+}
+
 void child_started(struct child *child, pid_t pid, uint64_t now)
 {
     child->pid = pid;
     child->started = now;
-    child->restart_at = UINT64_MAX;
+    child->back_off.restart_at = UINT64_MAX;
 }
 
 char *child_describe(int status, char *text, size_t size)
@@ -33,20 +42,17 @@ char *child_describe(int status, char *text, size_t size)
 void child_restart_later(struct child *child, int status, uint64_t now)
 {
     char how[64];
-    bool long_lived = child->started != 0 && now - child->started >= LIVED_LONG;
-    child->pause = child->pause == 0 || long_lived ? PAUSE_LEAST : 2 * child->pause;
-    if (child->pause > PAUSE_MOST)
-        child->pause = PAUSE_MOST;
-    child->restart_at = now + child->pause;
+    back_off_restart(&child->back_off, child->started != 0 ? now - child->started : 0, now);
     log_warning("%s (pid %d) %s; it is started again in %" PRIu64 " ms", child->name,
-                (int)child->pid, child_describe(status, how, sizeof how), child->pause / NS_PER_MS);
+                (int)child->pid, child_describe(status, how, sizeof how),
+                child->back_off.pause / NS_PER_MS);
     child->pid = 0;
 }
 
 void child_ended(struct child *child)
 {
     child->pid = 0;
-    child->restart_at = UINT64_MAX;
+    child->back_off.restart_at = UINT64_MAX;
 }
 
 void child_signal(const struct child *child, int signal)
