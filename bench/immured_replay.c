@@ -46,13 +46,13 @@ static bool kept(const struct replay_thread *thread, const struct job *job)
 
 static void keep(struct replay_thread *thread, const struct job *job)
 {
-    if (job->error != IMMURE_OK || job->signature_length > SIGNATURE_MAX)
+    if (job->error != IMMURE_OK || job->result_length > SIGNATURE_MAX)
         return;
     thread->key = job->key;
     memcpy(thread->digest, job->digest, job->digest_length);
     thread->digest_length = job->digest_length;
-    memcpy(thread->signature, job->signature, job->signature_length);
-    thread->signature_length = job->signature_length;
+    memcpy(thread->signature, job->result, job->result_length);
+    thread->signature_length = job->result_length;
 }
 
 static void replay_sign(const struct backend *backend, void *arg, struct job *const *batch,
@@ -61,8 +61,8 @@ static void replay_sign(const struct backend *backend, void *arg, struct job *co
     struct replay_thread *thread = arg;
     for (size_t i = 0; i < count; i++) {
         if (kept(thread, batch[i])) {
-            memcpy(batch[i]->signature, thread->signature, thread->signature_length);
-            batch[i]->signature_length = thread->signature_length;
+            memcpy(batch[i]->result, thread->signature, thread->signature_length);
+            batch[i]->result_length = thread->signature_length;
         } else {
             backend_openssl.sign(backend, thread->openssl, &batch[i], 1);
             keep(thread, batch[i]);

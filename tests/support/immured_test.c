@@ -58,7 +58,7 @@ static void corrupt_sign(const struct backend *backend, void *thread, struct job
     backend_openssl.sign(backend, thread, batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->key->type == WIRE_KEY_RSA && batch[i]->id != 0) /* the warm-up has id 0 */
-            batch[i]->signature[batch[i]->signature_length / 2] ^= 0x10;
+            batch[i]->result[batch[i]->result_length / 2] ^= 0x10;
 }
 
 static void trespass_sign(const struct backend *backend, void *thread, struct job *const *batch,

@@ -151,7 +151,7 @@ bool signature_good(const struct job *job)
                 (!job->scheme->pss ||
                  (EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 &&
                   EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) > 0)) &&
-                EVP_DigestVerify(context, job->signature, job->signature_length, job->message,
+                EVP_DigestVerify(context, job->result, job->result_length, job->message,
                                  job->message_length) == 1;
     EVP_MD_CTX_free(context);
     return good;

@@ -123,8 +123,8 @@ static void test_ed25519(void **state)
 
 static BIGNUM *signature_r(const struct job *job)
 {
-    const uint8_t *der = job->signature;
-    ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)job->signature_length);
+    const uint8_t *der = job->result;
+    ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)job->result_length);
     assert_non_null(signature);
     BIGNUM *r = BN_dup(ECDSA_SIG_get0_r(signature));
     assert_non_null(r);
@@ -173,8 +173,8 @@ static void test_largest_digest(void **state)
         assert_int_equal(job->error, IMMURE_OK);
         EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(job->key->pair, NULL);
         assert_int_equal(EVP_PKEY_verify_init(context), 1);
-        assert_int_equal(EVP_PKEY_verify(context, job->signature, job->signature_length,
-                                         job->digest, job->digest_length),
+        assert_int_equal(EVP_PKEY_verify(context, job->result, job->result_length, job->digest,
+                                         job->digest_length),
                          1);
         EVP_PKEY_CTX_free(context);
         batch_free(&batch);
@@ -233,7 +233,7 @@ static void test_halves_make_the_same(void **state)
     const struct wire_scheme *scheme = wire_scheme_find(IMMURE_RSA_PKCS1_SHA256);
     for (enum algorithm algorithm = RSA_2048; algorithm <= RSA_4096; algorithm++) {
         const struct key *key = &fixture.keys[algorithm][0];
-        size_t step = fixture.multibuffer.step(key);
+        size_t step = fixture.multibuffer.small_width(key);
         assert_int_equal(step, algorithm == RSA_3072 ? LANES_WIDTH : LANES_WIDTH / 2);
         struct batch whole = {.count = 0}, part = {.count = 0};
         for (size_t i = 0; i < LANES_WIDTH; i++)
@@ -244,8 +244,7 @@ static void test_halves_make_the_same(void **state)
         sign(&part);
         assert_all_good(&part);
         for (size_t i = 0; i < step; i++)
-            assert_memory_equal(part.jobs[i]->signature, whole.jobs[i]->signature,
-                                key->signature_max);
+            assert_memory_equal(part.jobs[i]->result, whole.jobs[i]->result, key->signature_max);
         batch_free(&whole);
         batch_free(&part);
     }

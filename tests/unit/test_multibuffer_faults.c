@@ -223,7 +223,7 @@ static void test_damaged_copy(void **state)
         for (size_t i = 0; i < count; i++) {
             const struct job *job = batch.jobs[i];
             assert_int_equal(job->error, job->key == key ? IMMURE_E_SIGNING : IMMURE_OK);
-            assert_int_equal(job->signature_length, job->key == key ? 0 : key->signature_max);
+            assert_int_equal(job->result_length, job->key == key ? 0 : key->signature_max);
         }
         batch_free(&batch);
     }
@@ -239,7 +239,7 @@ static void test_each_fault_in_each_half(void **state)
         STAND_IN_STATUS,  STAND_IN_WRONG, STAND_IN_WRONG_HALF, STAND_IN_SHORT,
         STAND_IN_NOTHING, STAND_IN_STALE, STAND_IN_MESSAGE,    STAND_IN_KEY};
     assert_true(fixture_open(&fixture, STAND_IN));
-    size_t halves = fixture.multibuffer.step(&fixture.keys[RSA_2048][0]);
+    size_t halves = fixture.multibuffer.small_width(&fixture.keys[RSA_2048][0]);
     assert_int_equal(halves, LANES_WIDTH / 2);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (unsigned lane = 0; lane < LANES_WIDTH; lane++)

@@ -47,7 +47,7 @@ static void sign_now(const struct backend *backend, void *thread, struct job *co
 {
     (void)backend, (void)thread;
     for (size_t i = 0; i < count; i++) {
-        batch[i]->signature_length = batch[i]->key->signature_max;
+        batch[i]->result_length = batch[i]->key->signature_max;
         batch[i]->verified = true;
     }
 }
@@ -117,7 +117,7 @@ static void add(struct fixture *fixture, struct key *key, const struct backend *
         fail_msg("%s", reason);
     struct kind *kind = &fixture->kinds.kinds[key->kind->index];
     kind_measured(kind, single_ns);
-    kind->step_ns = kind->batch_ns = 3 * NS_PER_MS;
+    kind->small_ns = kind->batch_ns = 3 * NS_PER_MS;
     if (kind->batch != NULL)
         kind->threshold = 3;
 }
@@ -187,7 +187,7 @@ static size_t run(struct fixture *fixture)
     for (struct list *node; (node = list_take(&fixture->done)) != NULL; count++) {
         struct job *job = list_entry(node, struct job, queue_node);
         assert_int_equal(job->error, IMMURE_OK);
-        assert_int_equal(job->signature_length, job->key->signature_max);
+        assert_int_equal(job->result_length, job->key->signature_max);
         job_free(job);
     }
     return count;

@@ -25,7 +25,7 @@ static enum immure_error handle_hello(struct session *session, const struct wire
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
     session_greeted(session);
-    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    session_schedule_flush(session, wire_put_welcome(&session->output, &welcome));
     return IMMURE_OK;
 }
 
@@ -64,8 +64,8 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     }
     if (list.first > visible)
         return IMMURE_E_MALFORMED;
-    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
-                                           visible, &put));
+    session_schedule_flush(session, wire_put_keys(&session->output, frame->id, keys, count,
+                                                  list.first, visible, &put));
     return IMMURE_OK;
 }
 
@@ -307,7 +307,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
             figures[count++] =
                 (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
     figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
-    session_replied(session, wire_put_figures(&session->output, frame->id, figures, count));
+    session_schedule_flush(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
 }
 
@@ -328,7 +328,7 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
                                       .previous = keys[1]};
     if (tickets_derive(tickets, answer.epoch, keys[0]) &&
         tickets_derive(tickets, answer.epoch - 1, keys[1]))
-        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+        session_schedule_flush(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
     else
         session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
     OPENSSL_cleanse(keys, sizeof keys);
@@ -337,8 +337,8 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
 
 static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
 {
-    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
-                                            frame->length));
+    session_schedule_flush(session, wire_put_plain(&session->output, WIRE_PONG, frame->id,
+                                                   frame->payload, frame->length));
     return IMMURE_OK;
 }
 

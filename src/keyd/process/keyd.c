@@ -152,7 +152,7 @@ static bool open_clients(struct keyd *keyd)
 {
     const struct options *options = &keyd->options;
     return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
-           (options->session < 0 || server_connected(&keyd->server, options->session));
+           (options->session < 0 || server_add_session(&keyd->server, options->session));
 }
 
 /*

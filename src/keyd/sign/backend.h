@@ -23,10 +23,10 @@ struct backend {
 
     bool sections;   /* an instance for each section of the configuration; else there is one */
     bool privileged; /* open() and start() may need root, and may start threads of others */
-    bool lanes;      /* a batch costs the same however full (step()): libcrypto signs what is too
-                        little */
-    bool fallback;   /* libcrypto signs what it fails at: the whole pair is in memory */
-    bool waits;      /* a batch may wait for a device: never on the event loop's thread */
+    bool lanes; /* a batch costs the same however full (small_width()): libcrypto signs what is too
+                   little */
+    bool fallback; /* libcrypto signs what it fails at: the whole pair is in memory */
+    bool waits;    /* a batch may wait for a device: never on the event loop's thread */
 
     /* Of an instance: */
     const void *settings; /* its own struct of the configuration */
@@ -52,7 +52,7 @@ struct backend {
      * serve such keys. After open(). */
     size_t (*width)(const struct backend *backend, const struct key *key);
     /* A batch of up to so many takes less time than one of more; NULL: all take the same. */
-    size_t (*step)(const struct key *key);
+    size_t (*small_width)(const struct key *key);
     /* Its own form of the key: sets key->prepared and key->release. False: it cannot serve this
      * one. */
     bool (*key_prepare)(const struct backend *backend, struct key *key);
@@ -61,7 +61,7 @@ struct backend {
     void *(*thread_new)(const struct backend *backend);
     void (*thread_free)(void *thread);
     /*
-     * Signs the digests (Ed25519, ML-DSA: the messages): sets signature and signature_length, or
+     * Signs the digests (Ed25519, ML-DSA: the messages): sets result and result_length, or
      * error, of each job: to IMMURE_E_SIGNING, or to IMMURE_E_DEVICE where the device is away. The
      * signer verifies what is not marked as verified.
      */

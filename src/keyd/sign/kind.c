@@ -59,8 +59,9 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .single_width = choice->single->width(choice->single, key)};
     if (kind->batch == NULL)
         return kind;
-    kind->threshold = kind->width = kind->enough = kind->batch->width(kind->batch, key);
-    kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
+    kind->threshold = kind->width = kind->hold_for = kind->batch->width(kind->batch, key);
+    kind->small_width =
+        kind->batch->small_width != NULL ? kind->batch->small_width(key) : kind->width;
     return kind;
 }
 
@@ -104,7 +105,7 @@ const struct backend *kind_backend(const struct kind *kind, size_t count)
 size_t kind_take(const struct kind *kind, size_t waiting)
 {
     size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width
-                   : waiting < kind->whole                     ? kind->step
+                   : waiting < kind->full_from                 ? kind->small_width
                                                                : kind->width;
     return waiting < width ? waiting : width;
 }
@@ -113,7 +114,7 @@ uint64_t kind_time(const struct kind *kind, size_t count)
 {
     if (kind_backend(kind, count) == kind->single)
         return count * kind->single_ns;
-    return count <= kind->step ? kind->step_ns : kind->batch_ns;
+    return count <= kind->small_width ? kind->small_ns : kind->batch_ns;
 }
 
 uint64_t kind_cost(const struct kind *kind)

@@ -202,7 +202,7 @@ static bool is_for(const struct queue *queue, const struct line *line, enum queu
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
-    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->hold_for)
         return 0;
     return first_job(line)->queued_at + queue->hold;
 }

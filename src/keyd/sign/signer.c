@@ -90,8 +90,8 @@ static bool digest_good(struct signer *signer, const struct job *job)
 static bool verify_digest(struct signer *signer, const struct job *job)
 {
     EVP_PKEY_CTX *context = contexts_get(signer->verifier, job->key, job->scheme);
-    return context != NULL && EVP_PKEY_verify(context, job->signature, job->signature_length,
-                                              job->digest, job->digest_length) == 1;
+    return context != NULL && EVP_PKEY_verify(context, job->result, job->result_length, job->digest,
+                                              job->digest_length) == 1;
 }
 
 static bool verify_message(struct signer *signer, const struct job *job)
@@ -99,15 +99,15 @@ static bool verify_message(struct signer *signer, const struct job *job)
     /* without the reset the context would go on with the key that it has */
     return EVP_MD_CTX_reset(signer->whole) == 1 &&
            EVP_DigestVerifyInit(signer->whole, NULL, NULL, NULL, job->key->public) == 1 &&
-           EVP_DigestVerify(signer->whole, job->signature, job->signature_length, job->message,
+           EVP_DigestVerify(signer->whole, job->result, job->result_length, job->message,
                             job->message_length) == 1;
 }
 
 static bool length_good(const struct job *job)
 {
     bool exact = job->key->type == WIRE_KEY_RSA || job->key->type == WIRE_KEY_RSA_PSS;
-    return exact ? job->signature_length == job->key->signature_max
-                 : job->signature_length > 0 && job->signature_length <= job->key->signature_max;
+    return exact ? job->result_length == job->key->signature_max
+                 : job->result_length > 0 && job->result_length <= job->key->signature_max;
 }
 
 static bool may_leave(struct signer *signer, const struct job *job)
@@ -140,8 +140,8 @@ static void sign_and_verify(struct signer *signer, const struct backend *backend
 /* What was computed and is not released must not be found later either. */
 static void withhold(struct job *job, const char *consequence)
 {
-    OPENSSL_cleanse(job->signature, job->key->signature_max);
-    job->signature_length = 0;
+    OPENSSL_cleanse(job->result, job->key->signature_max);
+    job->result_length = 0;
     if (job->error != IMMURE_E_DEVICE) /* that was logged when it went away */
         log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
                   job->key->location, job->key->name, job->scheme->name, job->backend->name,

@@ -57,7 +57,8 @@ bool warm_up(struct crew *crew, const struct keyring *keyring)
             if (key->kind->batch == NULL)
                 continue;
             give(&run, key, pss, key->kind->threshold);
-            if (key->kind->threshold <= key->kind->step && key->kind->step < key->kind->width)
+            if (key->kind->threshold <= key->kind->small_width &&
+                key->kind->small_width < key->kind->width)
                 give(&run, key, pss, key->kind->width);
         }
     }

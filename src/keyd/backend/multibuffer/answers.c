@@ -156,7 +156,7 @@ static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm 
                                   .scheme = scheme,
                                   .digest = {(uint8_t)lane},
                                   .digest_length = 32 + 16 * (lane % COUNT(schemes) % 3),
-                                  .signature = signatures[lane]};
+                                  .result = signatures[lane]};
         batch[lane] = &jobs[lane];
     }
     algorithm->sign(thread, batch, count);
@@ -164,7 +164,7 @@ static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm 
     for (size_t lane = 0; lane < count && good; lane++) {
         EVP_PKEY_CTX *context = contexts_get(verifier, key, jobs[lane].scheme);
         good = context != NULL && jobs[lane].error == IMMURE_OK &&
-               EVP_PKEY_verify(context, jobs[lane].signature, jobs[lane].signature_length,
+               EVP_PKEY_verify(context, jobs[lane].result, jobs[lane].result_length,
                                jobs[lane].digest, jobs[lane].digest_length) == 1;
     }
     return good;
@@ -406,7 +406,7 @@ static bool ed25519_verifies(const struct multibuffer_library *library, struct j
 {
     bool good = ed25519_verify(library, batch, LANES) == 0;
     for (size_t lane = 0; lane < LANES; lane++) {
-        uint8_t *byte = &batch[lane]->signature[lane % 2 * ED25519_BYTES + lane];
+        uint8_t *byte = &batch[lane]->result[lane % 2 * ED25519_BYTES + lane];
         *byte ^= 4;
         good &= lane_alone_bad(ed25519_verify(library, batch, LANES), lane);
         *byte ^= 4;
@@ -424,7 +424,7 @@ static bool ed25519_batch(struct lanes_thread *thread, const struct lanes_algori
         jobs[lane] = (struct job){.key = &example->key,
                                   .message = example->message,
                                   .message_length = example->message_length,
-                                  .signature = signatures[lane]};
+                                  .result = signatures[lane]};
         batch[lane] = &jobs[lane];
     }
     algorithm->sign(thread, batch, LANES);

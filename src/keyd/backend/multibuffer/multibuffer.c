@@ -56,7 +56,7 @@ static size_t multibuffer_width(const struct backend *backend, const struct key 
     return find_algorithm(backend->state, key) != NULL ? LANES : 0;
 }
 
-static size_t multibuffer_step(const struct key *key)
+static size_t multibuffer_small_width(const struct key *key)
 {
     return halves_serve(key) ? HALVES_MAX : LANES;
 }
@@ -235,7 +235,7 @@ const struct backend backend_multibuffer = {.name = "multibuffer",
                                             .fallback = true,
                                             .open = multibuffer_open,
                                             .width = multibuffer_width,
-                                            .step = multibuffer_step,
+                                            .small_width = multibuffer_small_width,
                                             .key_prepare = multibuffer_key_prepare,
                                             .close = multibuffer_close,
                                             .thread_new = multibuffer_thread_new,

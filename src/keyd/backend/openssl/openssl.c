@@ -42,15 +42,15 @@ static bool sign_message(struct openssl_thread *thread, struct job *job)
     /* without the reset the context would go on with the key that it has */
     return EVP_MD_CTX_reset(thread->whole) == 1 &&
            EVP_DigestSignInit(thread->whole, NULL, NULL, NULL, job->key->pair) > 0 &&
-           EVP_DigestSign(thread->whole, job->signature, &job->signature_length, job->message,
+           EVP_DigestSign(thread->whole, job->result, &job->result_length, job->message,
                           job->message_length) > 0;
 }
 
 static bool sign_digest(struct openssl_thread *thread, struct job *job)
 {
     EVP_PKEY_CTX *context = contexts_get(thread->contexts, job->key, job->scheme);
-    return context != NULL && EVP_PKEY_sign(context, job->signature, &job->signature_length,
-                                            job->digest, job->digest_length) > 0;
+    return context != NULL && EVP_PKEY_sign(context, job->result, &job->result_length, job->digest,
+                                            job->digest_length) > 0;
 }
 
 static void openssl_sign(const struct backend *backend, void *arg, struct job *const *batch,
@@ -59,7 +59,7 @@ static void openssl_sign(const struct backend *backend, void *arg, struct job *c
     (void)backend;
     for (size_t i = 0; i < count; i++) {
         struct job *job = batch[i];
-        job->signature_length = job->key->signature_max;
+        job->result_length = job->key->signature_max;
         bool good = job->scheme->digest == NULL ? sign_message(arg, job) : sign_digest(arg, job);
         if (!good)
             job->error = IMMURE_E_SIGNING;

@@ -255,8 +255,8 @@ static void collect(struct job *job, struct operation *operation)
     if (operation->state == OPERATION_DONE && operation->good &&
         operation->signature_length <= job->key->signature_max) {
         job->error = IMMURE_OK;
-        job->signature_length = operation->signature_length;
-        memcpy(job->signature, operation->signature, operation->signature_length);
+        job->result_length = operation->signature_length;
+        memcpy(job->result, operation->signature, operation->signature_length);
     }
     list_remove(&operation->node);
     operation_free(operation);
