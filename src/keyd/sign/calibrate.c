@@ -1,3 +1,21 @@
+/*
+ * Why immured measures when it starts.
+ *
+ * Which way of signing is the fastest depends on the processor, on the version of libcrypto and of
+ * crypto_mb, and on what a device does behind its driver: a batch that saves time on one machine
+ * may lose it on another. A table by processor would be wrong on the next one, and a choice by the
+ * operator would be a guess. A wrong choice is not an error that anybody sees, only slower.
+ *
+ * The measurement is made before the doors close and not during operation, because then every
+ * thread may read a kind without a lock, and because a load test cannot change what an attacker's
+ * requests cost. It takes the quickest of a few runs in CPU time: the start of a service is a busy
+ * moment, and whatever disturbs only makes a run slower. The time of a device is the time until its
+ * answer, since its CPU is not ours.
+ *
+ * The results are used for two things: from how many jobs on a batch is worth while (a batch of
+ * lanes costs the same however full), and what a job is charged before it is done (queue.c). They
+ * need to be right within a factor, not exact.
+ */
 #include "keyd/sign/calibrate.h"
 
 #include <stdio.h>
