@@ -25,7 +25,7 @@
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
 #include "keyd/process/config.h"
-#include "keyd/process/intake.h"
+#include "keyd/keys/intake.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"

@@ -1,5 +1,5 @@
 /*
- * The driver of a device: an OpenSSL provider in a library context of its own, or an engine. It is
+ * What talks to a device: an OpenSSL provider in a library context of its own, or an engine. It is
  * opened and closed by one thread; the others may sign meanwhile with keys that they hold.
  */
 #ifndef KEYD_BACKEND_PROVIDER_MODULE_H
