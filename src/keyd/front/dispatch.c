@@ -25,7 +25,7 @@ static enum immure_error handle_hello(struct session *session, const struct wire
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
     session_greeted(session);
-    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    session_schedule_flush(session, wire_put_welcome(&session->output, &welcome));
     return IMMURE_OK;
 }
 
@@ -64,8 +64,8 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     }
     if (list.first > visible)
         return IMMURE_E_MALFORMED;
-    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
-                                           visible, &put));
+    session_schedule_flush(session, wire_put_keys(&session->output, frame->id, keys, count,
+                                                  list.first, visible, &put));
     return IMMURE_OK;
 }
 
@@ -246,7 +246,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct server *server = session->server;
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
-    const struct wire_figure figures[] = {
+    struct wire_figure figures[WIRE_STATS_MAX] = {
         {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
         {WIRE_STAT_SESSIONS, server->session_count},
@@ -266,13 +266,17 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
         {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
         {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
-        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
-        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
-        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
-        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
     };
-    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
-                                              sizeof figures / sizeof figures[0]));
+    size_t count = 0;
+    while (figures[count].number != 0)
+        count++;
+    for (const struct backend *const *backend = server->prototypes;
+         *backend != NULL && count + 1 < WIRE_STATS_MAX; backend++)
+        if ((*backend)->figure != 0)
+            figures[count++] =
+                (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
+    figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
+    session_schedule_flush(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
 }
 
@@ -293,7 +297,7 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
                                       .previous = keys[1]};
     if (tickets_derive(tickets, answer.epoch, keys[0]) &&
         tickets_derive(tickets, answer.epoch - 1, keys[1]))
-        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+        session_schedule_flush(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
     else
         session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
     OPENSSL_cleanse(keys, sizeof keys);
@@ -302,8 +306,8 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
 
 static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
 {
-    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
-                                            frame->length));
+    session_schedule_flush(session, wire_put_plain(&session->output, WIRE_PONG, frame->id,
+                                                   frame->payload, frame->length));
     return IMMURE_OK;
 }
 
