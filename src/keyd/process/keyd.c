@@ -415,7 +415,7 @@ static void run(void *arg)
         keyring_free(&keyd->keyring);
         return;
     }
-    audit_init(&keyd->server.audit, keyd->config.audit_all);
+    audit_init(&keyd->server.audit, &keyd->server.loop, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
         end(keyd, providers_stop(&keyd->providers));
         return;
