@@ -165,11 +165,27 @@ static void shrink(struct loop *loop, const struct epoll_event *events, int coun
     }
 }
 
+static int wait_exactly(const struct loop *loop, struct epoll_event *events, uint64_t until)
+{
+    uint64_t now = clock_now(), left = until > now ? until - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
+                               .tv_nsec = (long)(left % NS_PER_S)};
+    return epoll_pwait2(loop->epoll, events, LOOP_EVENTS, until != UINT64_MAX ? &timeout : NULL,
+                        NULL);
+}
+
+static int wait_events(const struct loop *loop, struct epoll_event *events, uint64_t until)
+{
+    if (loop->exact)
+        return wait_exactly(loop, events, until);
+    int timeout = until > 0 ? clock_poll_timeout(until, clock_now()) : 0;
+    return epoll_wait(loop->epoll, events, LOOP_EVENTS, timeout);
+}
+
 int loop_look(struct loop *loop, uint64_t until)
 {
     struct epoll_event events[LOOP_EVENTS];
-    int timeout = until > 0 ? clock_poll_timeout(until, clock_now()) : 0;
-    int count = epoll_wait(loop->epoll, events, LOOP_EVENTS, timeout);
+    int count = wait_events(loop, events, until);
     loop->now = clock_now();
     tell(events, count);
     shrink(loop, events, count);

@@ -50,6 +50,7 @@ immure_house_test(proxy "keyd/keys/key.h" MAY_NOT)
 immure_house_test(proxy "multibuffer/multibuffer.h" MAY_NOT)
 immure_house_test(operator "wire/scheme.h" MAY)
 immure_house_test(operator "keyd/keys/key.h" MAY_NOT)
+immure_house_test(storm "loop/loop.h" MAY)
 foreach(adapter boringssl picotls)
   if(TARGET ${adapter}) # applications compile them, and have no other headers
     immure_house_test(${adapter} "base/buffer.h" MAY_NOT)

@@ -145,6 +145,30 @@ static void test_wishes_shrink_lazily(void **state)
     pair_close(&pair);
 }
 
+static void note_end(struct watch *watch, uint32_t events)
+{
+    note(events & EPOLLHUP ? 'H' : '?');
+    watch_close(&run.loop, watch);
+}
+
+/* Whoever reads nothing for now may still hear that the peer has gone. */
+static void test_only_the_end_may_be_wanted(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, note_end);
+    watch_want(&run.loop, &pair.watch, EPOLLIN | EPOLLHUP);
+    watch_want(&run.loop, &pair.watch, EPOLLHUP);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    assert_string_equal(run.order, "");
+    close(pair.other);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "H");
+}
+
 static struct pair *victim;
 
 static void close_victim(struct watch *watch, uint32_t events)
@@ -257,6 +281,20 @@ static void test_timers_expire_in_time(void **state)
     assert_int_equal(run.count, 3);
     assert_int_equal(run.order[2], '3');
     assert_true(run.loop.now - begun >= 30 * NS_PER_MS);
+}
+
+static void test_exact_waits(void **state)
+{
+    (void)state;
+    uint64_t earliest = UINT64_MAX;
+    run.loop.exact = true;
+    for (int i = 0; i < 20; i++) { /* the machine may be busy */
+        uint64_t begun = clock_now();
+        assert_int_equal(loop_look(&run.loop, begun + 50 * NS_PER_US), 0);
+        assert_true(run.loop.now - begun >= 50 * NS_PER_US);
+        earliest = run.loop.now - begun < earliest ? run.loop.now - begun : earliest;
+    }
+    assert_true(earliest < NS_PER_MS);
 }
 
 static void test_a_timer_of_no_end(void **state)
@@ -404,12 +442,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_event_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_level_is_told_again_and_edge_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wishes_shrink_lazily, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_end_may_be_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_closed_watch_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_few_are_looked_at_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_released_descriptor_is_open_and_not_watched, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_watched_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_expire_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exact_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_timer_of_no_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_expiry_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
