@@ -221,7 +221,9 @@ void timer_stop(struct loop *loop, struct timer *timer)
 
 void loop_run_timers(struct loop *loop)
 {
-    uint64_t end = loop->now + TIMERS_BUDGET;
+    if (timers_next(&loop->timers) > loop->now)
+        return;
+    uint64_t end = clock_now() + TIMERS_BUDGET;
     while (timers_run(&loop->timers, loop->now) && clock_now() < end)
         continue;
 }
