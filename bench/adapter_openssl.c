@@ -1,4 +1,4 @@
-/* As libssl does it: an async job in which EVP_DigestSign() is called. */
+/* Signs as libssl does: an async job calls EVP_DigestSign(). */
 #include <openssl/async.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ struct slot {
     struct window *window;
     ASYNC_JOB *job;
     ASYNC_WAIT_CTX *waiting;
-    struct slot *next; /* of those that are free */
+    struct slot *next; /* in the list of free slots */
 };
 
 static struct slot *free_slots;
@@ -49,7 +49,7 @@ static void slot_run(struct slot *slot)
 
 static void woken(struct immure_waiter *waiter)
 {
-    slot_run((struct slot *)waiter); /* its first member */
+    slot_run((struct slot *)waiter); /* the waiter is its first member */
 }
 
 static void ask(struct window *window)

@@ -1,4 +1,4 @@
-/* As picotls does it: sign_certificate, and once more when it is woken. */
+/* Calls sign_certificate as picotls does, and once more when woken. */
 #include <stdlib.h>
 
 #include "adapters.h"
@@ -7,7 +7,7 @@
 struct slot {
     struct window *window;
     ptls_async_job_t *job;
-    struct slot *next; /* of those that are free */
+    struct slot *next; /* in the list of free slots */
 };
 
 static struct slot *free_slots;

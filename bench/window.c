@@ -78,7 +78,7 @@ static void ask(struct window *window)
     }
 }
 
-/* One turn of the event loop: send what is due, wait, take what has come. */
+/* One turn of the event loop: sends what is due, waits, and handles what has arrived. */
 static void turn(struct window *window)
 {
     static _Thread_local uint8_t room[65536];

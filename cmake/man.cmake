@@ -1,5 +1,6 @@
-# Man pages out of docs/*.md, by pandoc: immure_man(PAGE.SECTION "what it is") for each, with
-# -DIMMURE_MAN=ON. Those of section 3 are in docs/api; all names in the title of one lead to it.
+# Makes man pages from docs/*.md with pandoc, if -DIMMURE_MAN=ON: immure_man(PAGE.SECTION "what it
+# is") for each. Those of section 3 are in docs/api, and each name in a title becomes a page that
+# refers to it.
 option(IMMURE_MAN "make the man pages (needs pandoc)" OFF)
 if(NOT IMMURE_MAN)
   return()

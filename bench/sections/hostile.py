@@ -1,12 +1,13 @@
-"""What hostile clients do to others, beside HAProxy: probes on established connections while clients send
-whatever makes work, or replay ClientHellos until the server's core is full; and the turns of the event loop."""
+"""The effect of hostile clients on others, compared with HAProxy: probes on established connections
+while clients send whatever causes work, or replay ClientHellos until the server's core is
+saturated; and the event loop's turns."""
 
 import json
 import math
 import subprocess
 
 import peers
-from setting import CLIENT_CORES, on
+from setting import CLIENT_CORES, SERVER_CORES, on
 from tables import at_most, cell, median, print_table, ratio
 
 import harness
@@ -18,8 +19,9 @@ ATTACKS = (("key-updates", 1, "1.3"), ("key-updates-requested", 1, "1.3"), ("ren
 FLOODS = ("p-256", "rsa-2048", "rsa-4096")
 FLOOD_CONNECTIONS = 256
 OWN, PEER = "immure-proxy", "haproxy"
-PROBES, PROBE_RATE = 16, 150  # 5 s of them are enough for a P99.9
-# docs/immure-proxy.md, "Turns and budgets": established, handshakes, timers; and what the goal adds.
+PROBES, PROBE_RATE = 16, 150  # enough for a P99.9 in 5 s
+# docs/immure-proxy.md, "Turns and budgets": established, handshakes, timers; plus the goal's
+# margin.
 TURN_BOUND = 0.001 + 0.0002 + 0.0002 + 0.001
 QUANTILES = ("P50", "P99", "P99.9", "max")
 
@@ -42,12 +44,12 @@ def probe(setting, port, seconds):
     except SystemExit as error:
         if "nothing could be measured" not in str(error):
             raise
-        # Not one was answered: each took longer than the whole round.
+        # No probe was answered: each took longer than the whole round.
         return {"probe_seconds": dict.fromkeys(QUANTILES, seconds), "lost": PROBES, "warnings": []}
 
 
 def run(setting, name, key, attack, seconds):
-    """A round: probes, and the hostile client beside them from before until after."""
+    """A round of probes, during which the hostile client runs."""
     way, connections, tls = attack
     with setting.responder() as backend, start(setting, name, key, backend.port) as server, on(CLIENT_CORES):
         with subprocess.Popen([harness.program_path("hostile-client"), str(server.port), way, "--tls", tls,
@@ -64,6 +66,13 @@ def run(setting, name, key, attack, seconds):
     return figures
 
 
+def pause(setting, seconds):
+    """Seconds: the longest that the machine itself kept a loop that does nothing from going on."""
+    with on(SERVER_CORES):
+        return float(subprocess.run([setting.tool("bench-pauses"), str(seconds)], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
 def measure(setting, given):
     """{"attacks" or "floods": {what: {server: [figures]}}}"""
     seconds = given.seconds or (1.0 if given.quick else 5.0)
@@ -71,7 +80,9 @@ def measure(setting, given):
     cases = {"attacks": {f"{way} from {count}, {tls}": ("p-256", (way, count, tls)) for way, count, tls in ATTACKS},
              "floods": {key: (key, ("replays", FLOOD_CONNECTIONS, "1.3")) for key in FLOODS if key in given.key}}
     found = {kind: {what: {name: [] for name in names} for what in each} for kind, each in cases.items()}
+    pauses = []
     for number in range(given.rounds):
+        pauses.append(pause(setting, 4 * seconds))
         for kind, each in cases.items():
             for what, (key, attack) in each.items():
                 for name in names if number % 2 == 0 else reversed(names):
@@ -80,6 +91,9 @@ def measure(setting, given):
           "(hostile-client); turns in CPU time of the thread. Where no probe was answered at all, the round's length "
           "stands for each\n")
     print_cases(found["attacks"])
+    print("A loop that does nothing but read its CPU's clock, on the same core, had a longest pause of "
+          f"{', '.join(f'{each * 1e3:.2f}' for each in pauses)} ms ({4 * seconds:g} s each round): "
+          "so much of a longest turn may be the host's.\n")
     print(f"## Floods: the same beside {FLOOD_CONNECTIONS} clients that replay ClientHellos and reset\n")
     print_cases(found["floods"])
     return found

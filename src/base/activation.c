@@ -10,7 +10,7 @@
 #include "base/descriptor.h"
 
 #define PASSED_FIRST 3  /* SD_LISTEN_FDS_START */
-#define PASSED_MAX 1024 /* more no service manager passes by mistake */
+#define PASSED_MAX 1024 /* a service manager passes fewer */
 
 static long number_of(const char *text)
 {
@@ -43,7 +43,7 @@ bool activation_add(struct activation *activation, const char *name, int socket)
     return true;
 }
 
-/* The next of the names between colons; "": there is none, as sd_listen_fds() may do without. */
+/* The next of the colon-separated names, or "": names are optional in sd_listen_fds(3). */
 static void next_name(const char **names, char name[ACTIVATION_NAME_MAX + 1])
 {
     size_t length = strcspn(*names, ":");
@@ -60,8 +60,9 @@ static bool take_sockets(struct activation *activation, long count, const char *
         next_name(&names, name);
         if (!option_is(socket, SO_TYPE, SOCK_STREAM) || !option_is(socket, SO_ACCEPTCONN, 1) ||
             !descriptor_set_close_on_exec(socket, true)) {
-            snprintf(reason, size, "LISTEN_FDS: descriptor %d%s%s%s is no listening stream socket",
-                     socket, name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
+            snprintf(reason, size,
+                     "LISTEN_FDS: descriptor %d%s%s%s is not a listening stream socket", socket,
+                     name[0] != '\0' ? " (" : "", name, name[0] != '\0' ? ")" : "");
             return false;
         }
         if (!activation_add(activation, name, socket)) {

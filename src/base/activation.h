@@ -20,14 +20,14 @@ struct activation {
     size_t count;
 };
 
-/* Takes all that were passed into an empty *activation, close-on-exec; the variables that tell of
- * them leave the environment. False with one line in `reason`: one is no listening stream socket,
- * or has no usable name. */
+/* Takes all sockets that were passed into an empty *activation, sets close-on-exec on them and
+ * removes the variables that describe them from the environment. False with one line in `reason` if
+ * one of them is not a listening stream socket. */
 bool activation_take(struct activation *activation, char *reason, size_t size);
-/* The socket is the activation's from now on. False: out of memory, and it was closed. */
+/* Takes ownership of the socket. False: out of memory, and it was closed. */
 bool activation_add(struct activation *activation, const char *name, int socket);
-/* The one socket of this name, which stays the activation's; -1 with errno: ENOENT there is none,
- * EEXIST there are several. */
+/* The one socket of this name, which the activation still owns. -1 with errno: ENOENT if there is
+ * none, EEXIST if there are several. */
 int activation_find(const struct activation *activation, const char *name);
 void activation_close(struct activation *activation);
 

@@ -5,7 +5,7 @@
 
 #define CAPACITY_MIN 512
 
-/* What lies there no longer is to be read by anybody. */
+/* Bytes that have left the buffer must not remain readable in memory. */
 static void wipe(const struct buffer *buffer, size_t from, size_t to)
 {
     if (buffer->secret && buffer->data != NULL && to > from)

@@ -1,8 +1,8 @@
 /*
  * A byte queue with a bound: written at the end, consumed at the front.
  *
- * It holds no memory while it is empty and released, so an idle connection costs none. A secret one
- * wipes what leaves it, and the memory that it gives back.
+ * It holds no memory while it is empty and released, so an idle connection costs none. A secret
+ * buffer wipes the bytes that leave it, and its memory before giving it back.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -15,7 +15,7 @@ struct buffer {
     uint8_t *data;
     size_t start, end; /* the bytes held are data[start .. end) */
     size_t capacity;
-    size_t limit; /* more than this many bytes are never held */
+    size_t limit; /* the most bytes that it may hold */
     bool secret;
 };
 
@@ -27,13 +27,13 @@ static inline size_t buffer_length(const struct buffer *buffer)
     return buffer->end - buffer->start;
 }
 
-/* NULL if no memory is held; adding 0 to that would be undefined. */
+/* NULL if no memory is held: adding 0 to a null pointer is undefined. */
 static inline const uint8_t *buffer_bytes(const struct buffer *buffer)
 {
     return buffer->data != NULL ? buffer->data + buffer->start : NULL;
 }
 
-/* Room for `length` more bytes; NULL if that would pass the limit or memory is short. */
+/* Room for `length` more bytes; NULL if that would exceed the limit or memory is short. */
 uint8_t *buffer_reserve(struct buffer *buffer, size_t length);
 /* `length` of the reserved bytes were written. */
 void buffer_commit(struct buffer *buffer, size_t length);

@@ -1,8 +1,8 @@
 /*
  * Reading and writing of flat binary data in network byte order (RFC 8446, section 3 style).
  *
- * A reader cannot overrun: what is not there reads as zero and the reader has failed, which is
- * checked once, at the end. A writer likewise. So a parser is a straight list of fields.
+ * A reader cannot overrun: reading past the end yields zero and marks the reader as failed, which
+ * is checked once, at the end. So does a writer. A parser is therefore a straight list of fields.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
@@ -38,9 +38,9 @@ uint16_t read_u16(struct reader *reader);
 uint32_t read_u24(struct reader *reader);
 uint32_t read_u32(struct reader *reader);
 uint64_t read_u64(struct reader *reader);
-/* `length` bytes within the reader's input, or NULL and failed. */
+/* `length` bytes within the reader's input, or NULL, and the reader has failed. */
 const uint8_t *read_bytes(struct reader *reader, size_t length);
-/* Whether everything was there and nothing is left. */
+/* Whether no read has failed and no input is left. */
 bool reader_done(const struct reader *reader);
 
 void write_u8(struct writer *writer, uint8_t value);

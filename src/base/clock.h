@@ -10,7 +10,7 @@
 
 /* CLOCK_MONOTONIC */
 uint64_t clock_now(void);
-/* CLOCK_THREAD_CPUTIME_ID: what this thread has had of the processor */
+/* CLOCK_THREAD_CPUTIME_ID: the CPU time of this thread */
 uint64_t clock_thread(void);
 /* CLOCK_REALTIME: for logs and certificates */
 uint64_t clock_wall(void);

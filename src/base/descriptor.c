@@ -110,7 +110,7 @@ int descriptor_of_bytes(const char *name, const void *bytes, size_t length)
     return -1;
 }
 
-/* Ancillary data for as many descriptors as one message has, aligned as cmsg(3) asks. */
+/* Ancillary data for the most descriptors in one message, aligned as cmsg(3) asks. */
 union ancillary {
     struct cmsghdr header;
     char room[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
@@ -171,7 +171,7 @@ ssize_t descriptors_receive(int socket, const struct iovec *parts, size_t part_c
     *count = take_descriptors(&header, descriptors);
     if ((header.msg_flags & MSG_CTRUNC) == 0)
         return received;
-    /* the kernel keeps back what this process has no room for, without a word about the reason */
+    /* the kernel discards descriptors for which this process has no room, and does not say why */
     while (*count > 0)
         descriptor_close(&descriptors[--*count]);
     errno = EMFILE;

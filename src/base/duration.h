@@ -8,7 +8,7 @@
 #define DURATION_TEXT_SIZE 32
 
 bool duration_parse(const char *text, uint64_t *ns);
-/* In the largest unit that says it exactly. Returns text. */
+/* Uses the largest unit that divides it exactly. Returns text. */
 char *duration_format(uint64_t ns, char text[DURATION_TEXT_SIZE]);
 
 #endif

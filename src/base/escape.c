@@ -4,12 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at `text` (RFC 3629), 0 if there is none. Reads no byte after NUL.
- */
+/* Length of the UTF-8 sequence at `text` (RFC 3629), 0 if it is invalid. Reads no byte after
+ * NUL. */
 static size_t utf8_length(const char *text)
 {
     const uint8_t *byte = (const uint8_t *)text;
-    uint8_t low = 0x80, high = 0xbf; /* what the second byte may be */
+    uint8_t low = 0x80, high = 0xbf; /* the range of the second byte */
     size_t length;
     if (byte[0] < 0x80)
         return 1;
@@ -22,13 +22,13 @@ static size_t utf8_length(const char *text)
     else
         return 0;
     if (byte[0] == 0xe0)
-        low = 0xa0; /* shorter forms exist */
+        low = 0xa0; /* below: overlong forms */
     else if (byte[0] == 0xed)
-        high = 0x9f; /* surrogates */
+        high = 0x9f; /* above: surrogates */
     else if (byte[0] == 0xf0)
         low = 0x90;
     else if (byte[0] == 0xf4)
-        high = 0x8f; /* beyond U+10FFFF */
+        high = 0x8f; /* above: beyond U+10FFFF */
     if (byte[1] < low || byte[1] > high)
         return 0;
     for (size_t i = 2; i < length; i++)

@@ -1,5 +1,4 @@
-/* Text of unknown origin (names in certificates, paths) in the formats that programs write it in.
- */
+/* Escapes text of unknown origin (names in certificates, paths) for the formats we write. */
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H
 
@@ -11,7 +10,7 @@ enum escape {
     ESCAPE_HTML   /* as HTML text or inside a double-quoted attribute */
 };
 
-/* Bytes that are not UTF-8 come out as U+FFFD. NULL writes nothing. */
+/* Bytes that are not valid UTF-8 become U+FFFD. NULL writes nothing. */
 void escape_write(FILE *out, enum escape how, const char *text);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * A few files that one process opens and another reads: each name with its descriptor, or with the
- * reason why there is none, so that whoever wants to read it can say so. A supervisor hands over
- * any number by daemon/hand_over.h; this is for who starts an immured of its own (immure/spawn.h).
+ * reason why it could not be opened, so that the reader can report it. This is for an application
+ * that starts its own immured (immure/spawn.h); a supervisor hands over any number of files by
+ * daemon/hand_over.h.
  *
- * Over execve() goes a list, of which file_table_put() writes an item and which
- * file_table_receive() reads: "NUMBER NAME" and a zero byte for each, NUMBER being the descriptor
- * or -errno.
+ * The table crosses execve() as a list. file_table_put() writes one item of it and
+ * file_table_receive() reads it: "NUMBER NAME" and a zero byte for each file, where NUMBER is the
+ * descriptor or -errno.
  */
 #ifndef BASE_FILE_TABLE_H
 #define BASE_FILE_TABLE_H
@@ -26,16 +27,16 @@ struct file_table {
 
 #define FILE_TABLE_INIT ((struct file_table){0})
 
-/* The descriptor, which stays the table's, at any offset; -1 with errno: why it could not be
- * opened, ENOENT if nobody has tried. */
+/* The descriptor, which the table still owns, at an arbitrary offset. -1 with errno: why it could
+ * not be opened, or ENOENT if the table does not list it. */
 int file_table_find(const struct file_table *table, const char *name);
 
 void file_table_put(FILE *list, const char *name, int descriptor);
-/* Reads the list into an empty table, and closes it. What it names is close-on-exec then, and the
- * table's. False with errno: EPROTO if it is no such list. */
+/* Reads the list into an empty table, and closes it. The table owns the descriptors, which become
+ * close-on-exec. False with errno: EPROTO if the list is malformed. */
 bool file_table_receive(struct file_table *table, int list);
 
-/* Closes all. Harmless on one that is empty. */
+/* Closes all descriptors. An empty table is allowed. */
 void file_table_close(struct file_table *table);
 
 #endif

@@ -10,7 +10,7 @@ static void set(struct heap *heap, size_t index, struct heap_node *node)
     node->place = index + 1;
 }
 
-/* Finds the place of a node that may be anywhere between the front and the leaves. */
+/* Puts the node at `index`, then moves it up or down to where its key belongs. */
 static void settle(struct heap *heap, size_t index, struct heap_node *node)
 {
     while (index > 0 && node->key < heap->nodes[(index - 1) / 2]->key) {

@@ -1,7 +1,7 @@
 /*
- * A binary heap of nodes that are threaded through the structs they hold, the node with the least
- * key in front. A node is in one heap at most and knows its place there, so that it can be moved
- * or removed in O(log n). Among equals there is no order.
+ * An intrusive binary heap: nodes are members of the caller's structs, and the node with the
+ * smallest key is first. A node is in at most one heap and knows its place there, so it can be
+ * moved or removed in O(log n). Nodes with equal keys are in no particular order.
  */
 #ifndef BASE_HEAP_H
 #define BASE_HEAP_H
@@ -12,10 +12,10 @@
 
 struct heap_node {
     uint64_t key;
-    size_t place; /* in the heap, from 1 on; 0: in none */
+    size_t place; /* in the heap, counted from 1; 0: in no heap */
 };
 
-/* All zero: an empty heap, without memory. */
+/* All zero is an empty heap that holds no memory. */
 struct heap {
     struct heap_node **nodes;
     size_t count, room;
@@ -24,18 +24,18 @@ struct heap {
 /* The struct that holds `node` as its member `member`. */
 #define heap_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-/* NULL: it is empty. */
+/* NULL if the heap is empty. */
 static inline struct heap_node *heap_first(const struct heap *heap)
 {
     return heap->count > 0 ? heap->nodes[0] : NULL;
 }
 
-/* The node is in no heap. False: out of memory. */
+/* The node must not be in a heap. False: out of memory. */
 bool heap_put(struct heap *heap, struct heap_node *node, uint64_t key);
-/* Another key for a node of this heap. */
+/* Changes the key of a node in this heap. */
 void heap_move(struct heap *heap, struct heap_node *node, uint64_t key);
 void heap_remove(struct heap *heap, struct heap_node *node);
-/* Gives the memory back; the nodes are the caller's. */
+/* Frees the heap's own memory; the nodes belong to the caller. */
 void heap_release(struct heap *heap);
 
 #endif

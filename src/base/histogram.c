@@ -31,7 +31,7 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* There is one writer, so a load and a store do what a locked add would. */
+/* There is one writer, so a load and a store suffice in place of a locked add. */
 static void add(_Atomic uint64_t *value, uint64_t amount)
 {
     atomic_store_explicit(value, load(value) + amount, memory_order_relaxed);

@@ -24,7 +24,8 @@ bool launch_begin(struct launch *launch, const char *name, size_t most)
 
 bool launch_give_descriptor(struct launch *launch, int descriptor, int *number)
 {
-    /* copies are above all numbers that the program gets, so that no dup2() overwrites another */
+    /* the copies get numbers above all of the program's, so that no dup2() overwrites one of
+     * them */
     int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, FIRST_GIVEN + (int)launch->given_max);
     if (copy < 0)
         return false;
@@ -76,7 +77,7 @@ static bool add_standard_streams(struct launch *launch)
     return errno == 0;
 }
 
-/* Nothing of the caller's: signal mask, dispositions. */
+/* The program inherits neither the caller's signal mask nor its dispositions. */
 static bool set_signals(posix_spawnattr_t *attributes, const sigset_t *blocked)
 {
     sigset_t all;

@@ -1,6 +1,6 @@
 /*
- * Doubly linked lists threaded through the structs they hold. A node that is in no list points at
- * itself, so removing it twice is harmless and "is it in a list" is one comparison.
+ * Intrusive doubly linked lists: nodes are members of the caller's structs. A node that is in no
+ * list points at itself, so removing it twice is harmless and "is it in a list" is one comparison.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
@@ -15,7 +15,7 @@ struct list {
 /* The struct that holds `node` as its member `member`. */
 #define list_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
-/* The loop body may remove `node`, but no other. */
+/* The loop body may remove `node`, but no other node. */
 #define list_for_each(node, head)                                                                  \
     for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)

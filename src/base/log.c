@@ -12,17 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 
 #define LINE_MAX_BYTES 1024
-/* A pipe takes a line of at most PIPE_BUF bytes whole or not at all. */
+/* A pipe takes at most PIPE_BUF bytes in whole or not at all. */
 _Static_assert(LINE_MAX_BYTES + 256 <= PIPE_BUF, "a line is written whole");
 
 static struct {
     const char *program;
     enum log_level most;
     bool json;
-    int send_flags; /* 0: standard error is no socket, or one that may be waited for */
+    int send_flags; /* 0: standard error is not a socket, or may block */
     atomic_uint lost;
 } setup = {.program = "immure", .most = LOG_LEVEL_INFO};
 
@@ -33,8 +34,8 @@ void log_setup(const char *program, enum log_level most, bool json)
     setup.program = program;
     setup.most = most;
     setup.json = json;
-    /* Even gmtime_r() opens the time zone file at its first call: now, and not behind immured's
-     * closed doors. */
+    /* Even gmtime_r() opens the time zone file at its first call. Do that now: immured's sandbox
+     * forbids it later. */
     tzset();
 }
 
@@ -45,10 +46,10 @@ void log_never_wait(void)
     if (S_ISSOCK(file.st_mode))
         setup.send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     if (!S_ISFIFO(file.st_mode) && !isatty(STDERR_FILENO))
-        return; /* a file never makes anybody wait for its reader */
+        return; /* writing to a file never waits for a reader */
     int output = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (output < 0 || dup2(output, STDERR_FILENO) < 0)
-        log_warning("standard error cannot be opened again (%s): its reader will be waited for",
+        log_warning("standard error cannot be reopened (%s): writing to it may block",
                     strerror(errno));
     descriptor_close(&output);
 }
@@ -72,7 +73,7 @@ char *log_time(char text[LOG_TIME_SIZE])
     return text;
 }
 
-/* Control characters could forge lines: they become '?' in plain lines, \u00XX in JSON. */
+/* Control characters could forge lines. They become '?' in plain lines and \u00XX in JSON. */
 static size_t escape(const char *from, char *to, size_t size)
 {
     size_t length = 0;
@@ -106,7 +107,7 @@ static bool put(enum log_level level, const char *text)
     return length > 0 && log_put_line(line, (size_t)length);
 }
 
-/* Says how many lines were lost, if any. False: there is still no room. */
+/* Reports how many lines were lost, if any. False if there is still no room. */
 static bool tell_lost(void)
 {
     unsigned lost = atomic_exchange(&setup.lost, 0);
@@ -131,4 +132,12 @@ void log_write(enum log_level level, const char *format, ...)
     va_end(arguments);
     if (!tell_lost() || !put(level, text))
         atomic_fetch_add(&setup.lost, 1);
+}
+
+bool log_due(uint64_t *last, uint64_t now)
+{
+    if (*last != 0 && now - *last < NS_PER_S)
+        return false;
+    *last = now;
+    return true;
 }

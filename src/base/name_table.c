@@ -6,7 +6,7 @@
 
 #define ROOM_FIRST 16
 
-/* FNV-1a: the names are those of a configuration, so nobody chooses them in order to collide. */
+/* FNV-1a. The names come from a configuration file, so nobody chooses them to collide. */
 static size_t hash_of(const char *name)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -15,7 +15,7 @@ static size_t hash_of(const char *name)
     return (size_t)hash;
 }
 
-/* Of the name, or where it would be. */
+/* The place of the name, or the free place where it belongs. */
 static size_t *place_of(const struct name_table *table, const char *name)
 {
     for (size_t i = hash_of(name);; i++) {

@@ -1,6 +1,6 @@
 /*
- * What a service tells its service manager: a datagram of NAME=value lines to the socket that
- * $NOTIFY_SOCKET names (sd_notify(3), "Notes": the protocol is stable and may be spoken by hand).
+ * Messages to the service manager: a datagram of NAME=value lines to the socket that $NOTIFY_SOCKET
+ * names. (sd_notify(3), "Notes": the protocol is stable and may be implemented directly.)
  */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
@@ -11,13 +11,16 @@
 
 struct notify {
     struct sockaddr_un address;
-    socklen_t length; /* 0: nobody wants to know */
+    socklen_t length; /* 0: there is no service manager to notify */
 };
 
-/* Takes the variable out of the environment, so that no other process speaks for this one. */
+/* Removes the variable from the environment, so that no child process speaks for this one. */
 void notify_open(struct notify *notify);
-/* Puts it back, for a program that takes over. False: out of memory. */
+/* Puts the variable back, for the program that execve() starts next. False: out of memory. */
 bool notify_pass_on(const struct notify *notify);
+/* The service reads its configuration again, or is about to make way for another process; what it
+ * sends next ends that. */
+void notify_reloading(const struct notify *notify);
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

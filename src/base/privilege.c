@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether this user namespace has the id (user_namespaces(7)). Where there is no /proc it is for
- * the kernel to say, later. */
+/* Whether the id is mapped in this user namespace (user_namespaces(7)). Without /proc the answer is
+ * yes, and a later system call fails if it is not. */
 static bool is_mapped(const char *map, id_t id)
 {
     char line[128]; /* "FIRST OUTSIDE COUNT" */
@@ -43,7 +43,7 @@ bool privilege_find(const char *user, struct identity *identity, char *error, si
     errno = 0;
     unsigned long number = strtoul(user, &end, 10);
     if (user[0] >= '0' && user[0] <= '9' && *end == '\0') {
-        /* -1 means "leave it" to the system calls */
+        /* -1 means "leave unchanged" to the system calls */
         if (errno != 0 || number >= (uid_t)-1) {
             snprintf(error, size, "user %s: not a possible uid", user);
             return false;
@@ -60,14 +60,14 @@ bool privilege_find(const char *user, struct identity *identity, char *error, si
         *identity = (struct identity){.uid = entry->pw_uid, .gid = entry->pw_gid};
     }
     if (identity->uid == 0 || identity->gid == 0) {
-        snprintf(error, size, "user %s: is root, or in its group", user);
+        snprintf(error, size, "user %s: is root or in root's group", user);
         return false;
     }
     return check_mapped(user, "uid", "/proc/self/uid_map", identity->uid, error, size) &&
            check_mapped(user, "gid", "/proc/self/gid_map", identity->gid, error, size);
 }
 
-/* What the kernel says now, and that it refuses the way back. */
+/* Whether all ids have changed, and the kernel refuses to change them back to root. */
 static bool identity_holds(const struct identity *identity)
 {
     uid_t real, effective, saved;

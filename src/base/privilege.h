@@ -1,4 +1,4 @@
-/* Becoming a user without rights, for good. */
+/* Dropping root privileges for good. */
 #ifndef BASE_PRIVILEGE_H
 #define BASE_PRIVILEGE_H
 
@@ -11,20 +11,20 @@ struct identity {
     gid_t gid;
 };
 
-/* `user`: a name from the password database, or a number that stands for the uid and the gid, which
- * must be mapped in this user namespace. Reads /etc/passwd and /proc: call it before the file
- * system is closed. False with one line in `error` (`size` bytes). */
+/* `user` is a name from the password database, or a number that is both the uid and the gid. Both
+ * ids must be mapped in this user namespace. Reads /etc/passwd and /proc, so call it before the
+ * sandbox closes the file system. False with one line in `error` (`size` bytes). */
 bool privilege_find(const char *user, struct identity *identity, char *error, size_t size);
 /*
- * The whole process (all its threads) becomes it. No supplementary groups are left, and it is tried
- * out that there is no way back. False with one line in `error` (`size` bytes); the process must
- * then end, because it may have got half of the way.
+ * Switches the whole process (all its threads) to this identity, drops all supplementary groups and
+ * verifies that there is no way back. False with one line in `error` (`size` bytes); the process
+ * must then exit, because it may have changed only some of its ids.
  *
- * Without root it succeeds only if the process is that user already. Clears dumpable and the
- * parent-death signal: set those after.
+ * Without root it succeeds only if the process already is that user. The kernel clears the dumpable
+ * flag and the parent-death signal, so set those afterwards.
  */
 bool privilege_become(const struct identity *identity, char *error, size_t size);
-/* Both. */
+/* privilege_find(), then privilege_become(). */
 bool privilege_drop(const char *user, char *error, size_t size);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "base/descriptor.h"
 
-/* 0: it is one. */
+/* An errno, or 0 if it is a regular file. */
 static int refusal(int descriptor)
 {
     struct stat status;
@@ -23,7 +23,7 @@ static int refusal(int descriptor)
 
 int regular_file_open(const char *name)
 {
-    /* without O_NONBLOCK a FIFO that nobody writes to would keep a supervisor waiting */
+    /* without O_NONBLOCK, opening a FIFO without a writer would block the supervisor */
     int descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int reason = descriptor < 0 ? errno : refusal(descriptor);
     if (reason == 0)

@@ -1,16 +1,17 @@
-/* What a program inherits of signals: who starts it may have blocked or ignored any. */
+/* Resets the signal state that a program inherits: its parent may have blocked or ignored any
+ * signal. */
 #ifndef BASE_SIGNALS_H
 #define BASE_SIGNALS_H
 
 #include <stdbool.h>
 
 /*
- * First of all in a program: no signal is blocked, and none ignored. A parent that ignores SIGCHLD
- * would never hear of the end of its children, and a signalfd never of a signal that is ignored.
+ * Unblocks all signals and resets their dispositions; main() calls it first. A process that ignores
+ * SIGCHLD cannot wait for its children, and a signalfd never receives a signal that is ignored.
  *
- * SIGINT and SIGQUIT stay ignored where they are: a shell does that to what it starts in the
- * background. So does SIGHUP if not `hangup`: nohup(1) asks for that, but for a service it means to
- * read its configuration again.
+ * SIGINT and SIGQUIT stay ignored if they are, because a shell ignores them for its background
+ * jobs. SIGHUP stays ignored, as nohup(1) wants it, unless `hangup` is set: for a service it means
+ * "read the configuration again".
  */
 void signals_reset(bool hangup);
 

@@ -33,5 +33,5 @@ void slice_precede(void)
     if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &least) == 0)
         return;
     slice_set(SHORTEST);
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_AHEAD); /* if that is allowed */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_AHEAD); /* takes effect only if permitted */
 }

@@ -1,7 +1,7 @@
 /*
- * How soon a thread runs when it wakes on a busy core. From Linux 6.12 on, a thread that asks for
- * shorter slices of CPU time than others does not wait for the end of theirs; its share of the CPU
- * stays what it was. Needs no privilege.
+ * How soon a thread runs after waking on a busy core. Since Linux 6.12, a thread that asks for a
+ * shorter time slice than others does not wait for the end of theirs; its share of the CPU stays
+ * the same. Needs no privilege.
  *
  * Source: sched_setattr(2); kernel documentation, scheduler/sched-eevdf.
  */
@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of the calling thread, in ns: the kernel takes 100 us to 100 ms. False with errno; an older
- * kernel says yes and changes nothing. */
+/* Sets the slice of the calling thread, in ns; the kernel accepts 100 us to 100 ms. False with
+ * errno. An older kernel reports success and changes nothing. */
 bool slice_set(uint64_t ns);
 /*
- * For a thread that measures others and would count its own delays as theirs: real time
- * (SCHED_FIFO, which takes root or CAP_SYS_NICE), or else the shortest slices. It must run little.
- * Threads that it starts are ordinary ones.
+ * For a thread that measures others and would otherwise attribute its own scheduling delays to
+ * them: real time (SCHED_FIFO, which needs root or CAP_SYS_NICE), or else the shortest slice. The
+ * thread must sleep most of the time. Threads that it starts do not inherit this.
  */
 void slice_precede(void);
 

@@ -87,7 +87,7 @@ static bool socket_is_ours(const struct immure_blocking *exchange)
 {
     struct stat now;
     return exchange->socket >= 0 && fstat(exchange->socket, &now) == 0 &&
-           now.st_dev == exchange->socket_device && now.st_ino == exchange->socket_inode;
+           file_identity_is(&exchange->identity, &now);
 }
 
 /* With close() only: a process that inherited it over fork() may be using it. */
@@ -148,8 +148,7 @@ static enum immure_error take_socket(struct immure_blocking *exchange, int socke
         return IMMURE_E_IO;
     }
     exchange->socket = socket;
-    exchange->socket_device = now.st_dev;
-    exchange->socket_inode = now.st_ino;
+    exchange->identity = file_identity_of(&now);
     exchange->pid = getpid();
     exchange->used = false;
     return IMMURE_OK;

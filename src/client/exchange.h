@@ -9,21 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "base/file_identity.h"
 #include "immure/blocking.h"
 
 struct immure_blocking {
     immure_connect *connect;
     void *arg;
     struct immure_client *client;
-    int socket;          /* -1: none */
-    dev_t socket_device; /* the application may have closed the socket behind our back, and its */
-    ino_t socket_inode;  /* descriptor may be that of another file: these two tell */
-    pid_t pid;           /* the process that the connection belongs to */
-    bool demands_user;   /* `user` must be the one who listens */
+    int socket; /* -1: none */
+    /* The application may have closed the socket behind our back, and its descriptor may be that of
+     * another file: this tells. */
+    struct file_identity identity;
+    pid_t pid;         /* the process that the connection belongs to */
+    bool demands_user; /* `user` must be the one who listens */
     uid_t user;
     bool used;             /* the connection has answered a request */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */

@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-/* One that a paused job waits for. It lives on the job's own stack. */
+/* A derivation that a paused job waits for. It lives on the job's own stack. */
 struct derivation {
     struct list node; /* in fast->waiting until it is run */
     struct derivation_waiter *waiter;
@@ -39,7 +39,7 @@ static bool wait_for_turn(struct fast_handshake *fast, const struct key_pair *ow
     struct derivation derivation = {.waiter = fast->current, .own = own, .peer = peer};
     list_append(&fast->waiting, &derivation.node);
     derivation.waiter->waits_for = &derivation;
-    /* Resumes may be spurious: another event of the connection. */
+    /* Another event of the connection may resume the job before the secret is there. */
     while (!derivation.done && !derivation.cancelled)
         if (!ASYNC_pause_job())
             break;
@@ -67,7 +67,7 @@ static void derive_plain(struct fast_handshake *fast, struct derivation *derivat
         plain_derive(fast->context, derivation->own, derivation->peer, derivation->secret);
 }
 
-/* What the lanes would not vouch for is OpenSSL's to judge. */
+/* OpenSSL derives a single secret, and decides where a lane failed. */
 static void derive(struct fast_handshake *fast, struct derivation *const *batch, size_t count)
 {
     struct lanes_job jobs[LANES];

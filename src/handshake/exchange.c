@@ -8,7 +8,7 @@
 #include "handshake/key.h"
 #include "handshake/provider.h"
 
-/* Copies, so that it does not matter how long the keys live. */
+/* Holds copies of the keys, so that their lifetime does not matter. */
 struct exchange {
     struct fast_handshake *fast;
     bool has_own, has_peer;

@@ -5,7 +5,7 @@
 
 #include "handshake/provider.h"
 
-/* What the parts of X25519 need is there, or fast->reason says why not. */
+/* Prepares what the X25519 parts need. False with the reason in fast->reason. */
 static bool prepare_x25519(struct fast_handshake *fast, unsigned wanted)
 {
     if (!lanes_open(&fast->lanes, fast->reason, sizeof fast->reason))
@@ -33,7 +33,7 @@ struct fast_handshake *fast_handshake_open(OSSL_LIB_CTX *context, unsigned wante
     fast->handle = handle;
     if ((wanted & x25519) != 0 && !prepare_x25519(fast, wanted))
         wanted &= ~x25519;
-    fast->parts = wanted; /* from now on it is found */
+    fast->parts = wanted; /* the provider announces its algorithms from now on */
     return fast;
 }
 

@@ -1,22 +1,23 @@
 /*
- * What libssl asks of libcrypto in each TLS 1.3 handshake, done with less: a built-in provider for
- * a library context that one thread uses.
+ * A built-in provider that makes the operations cheaper that libssl asks of libcrypto in each TLS
+ * 1.3 handshake. Its library context belongs to one thread. It provides:
  *
- *   - the key schedule: HKDF over SHA-256 and SHA-384 on kept digest contexts;
+ *   - the key schedule: HKDF over SHA-256 and SHA-384 on digest contexts that are reused;
  *   - X25519 key pairs from a pool, made eight at a time by Intel's crypto_mb;
- *   - X25519 secrets of all handshakes of a loop turn together, eight at a time.
+ *   - X25519 secrets, derived eight at a time for all handshakes of a loop turn.
  *
- * The last needs the loop's help. Within an OpenSSL async job (SSL_MODE_ASYNC) a derivation pauses
- * (SSL_ERROR_WANT_ASYNC), fast_handshake_run() at the end of the turn derives all that wait, and
- * wake() is called for each: call SSL_do_handshake() again. Nothing waits for others to come; one
- * alone is derived by OpenSSL, as is everything outside a job.
+ * The last part needs the event loop's help. Within an OpenSSL async job (SSL_MODE_ASYNC) a
+ * derivation pauses (SSL_ERROR_WANT_ASYNC). At the end of the turn the loop calls
+ * fast_handshake_run(), which derives all pending secrets and calls wake() for each; the connection
+ * then calls SSL_do_handshake() again. No derivation waits beyond its turn for a full batch.
+ * OpenSSL derives a secret that is alone in its turn, and every secret outside a job.
  *
  *     fast_handshake_enter(fast, &connection->derivation);
  *     result = SSL_do_handshake(ssl);
  *     fast_handshake_leave(fast);
  *
- * A connection that ends while it waits: fast_handshake_cancel(), one more SSL_do_handshake() (it
- * fails, and the job is returned), then SSL_free().
+ * To end a connection while its derivation is pending: fast_handshake_cancel(), one more
+ * SSL_do_handshake() (which fails and returns the job to OpenSSL's pool), then SSL_free().
  *
  * Source: RFC 8446, section 7.1; RFC 7748; ASYNC_start_job(3).
  */
@@ -35,37 +36,39 @@ enum fast_handshake_part {
 };
 
 /* Clauses of a property query: the first for SSL_CTX_new_ex(), the second for everything else, so
- * that nothing else finds this provider by chance. */
+ * that nothing else fetches from this provider by chance. */
 #define FAST_HANDSHAKE_WANTED "?immure.handshake=yes"
 #define FAST_HANDSHAKE_UNWANTED "?immure.handshake=no"
 
-/* Once in a context's life. Parts of `wanted` that this machine cannot do are left out. NULL: no
- * memory. From now on one thread uses `context` and this. */
+/* Once per context. Parts of `wanted` that this machine does not support are left out. NULL: out of
+ * memory. From now on only one thread may use `context` and this provider. */
 struct fast_handshake *fast_handshake_open(OSSL_LIB_CTX *context, unsigned wanted);
-/* After every SSL_CTX and before the context. NULL is allowed. */
+/* Call it after every SSL_CTX_free() and before OSSL_LIB_CTX_free(). NULL is allowed. */
 void fast_handshake_close(struct fast_handshake *fast);
 
-/* The parts in force, and one line that says which, with what, and why not the others. */
+/* The parts in force; and one line of text that lists them, names the library, and says why X25519
+ * is missing. */
 unsigned fast_handshake_parts(const struct fast_handshake *fast);
 void fast_handshake_describe(const struct fast_handshake *fast, char *text, size_t size);
 
-/* What one handshake waits with. The owner zeroes it and sets `wake`. */
+/* The waiter of one handshake. The owner zeroes it and sets `wake`. */
 struct derivation_waiter {
     void (*wake)(struct derivation_waiter *waiter);
     struct derivation *waits_for; /* NULL: nothing */
 };
 
-/* Derivations of the handshake step between the two may pause with this waiter; NULL: they do not,
- * which is better for one that will be alone. */
+/* Derivations in the handshake step between these two calls may pause, and wake this waiter. With
+ * NULL they do not pause, which is better for a derivation that will be the only one of its
+ * turn. */
 void fast_handshake_enter(struct fast_handshake *fast, struct derivation_waiter *waiter);
 void fast_handshake_leave(struct fast_handshake *fast);
-/* Leaves the batch; wake() will not be called. Harmless if it waits for nothing. */
+/* Takes the pending derivation, if any, out of the batch; wake() will not be called. */
 void fast_handshake_cancel(struct derivation_waiter *waiter);
-/* So many wait that another one would have to be derived apart. */
+/* Whether the next batch is full. */
 bool fast_handshake_full(const struct fast_handshake *fast);
-/* Some wait for it. */
+/* Whether any derivation is pending. */
 bool fast_handshake_waiting(const struct fast_handshake *fast);
-/* Derives all that wait, and wakes them. */
+/* Derives all pending secrets and wakes their waiters. */
 void fast_handshake_run(struct fast_handshake *fast);
 
 #endif

@@ -1,4 +1,4 @@
-/* An X25519 key as key management holds it and the key exchange takes it. */
+/* An X25519 key, shared by key management and key exchange. */
 #ifndef HANDSHAKE_KEY_H
 #define HANDSHAKE_KEY_H
 

@@ -13,7 +13,7 @@
 #define LABEL_MAX 255 /* prefix and label together; RFC 8446, section 7.1 */
 #define CONTEXT_MAX 255
 #define EXPANSIONS_MAX 255 /* RFC 5869, section 2.3 */
-#define PARTS_MAX 3        /* of what is authenticated: the block before, info, number */
+#define PARTS_MAX 3        /* of the input of HMAC: the previous block, info, the block's number */
 
 struct part {
     const uint8_t *bytes;
@@ -22,7 +22,7 @@ struct part {
 
 /* ---- HKDF ---- */
 
-/* And begins anew, so that no secret stays behind. */
+/* Finishes the digest and restarts it, so that no secret remains in the context. */
 static bool finish(const struct key_schedule_hash *hash, uint8_t *out)
 {
     bool good = EVP_DigestFinal_ex(hash->running, out, NULL);
@@ -39,7 +39,7 @@ static bool digest(const struct key_schedule_hash *hash, const struct part *part
     return finish(hash, out) && good;
 }
 
-/* RFC 2104. EVP_MAC would copy three digest contexts for each; a secret is a few blocks long. */
+/* RFC 2104. Not EVP_MAC, which copies three digest contexts for each of these short inputs. */
 static bool hmac(const struct key_schedule_hash *hash, struct part key, const struct part *parts,
                  size_t count, uint8_t *out)
 {
@@ -101,8 +101,8 @@ static bool expand_label(const struct key_schedule_hash *hash, struct part secre
     return hkdf_expand(hash, secret, (struct part){info, end}, out, length);
 }
 
-/* The next secret from the one before, if there is one, and from what comes in, if anything does.
- */
+/* The next secret, from the previous one, if any (`before`), and from new key material, if any
+ * (`in`). */
 static bool next_secret(const struct key_schedule_hash *hash, struct part before, struct part in,
                         struct part prefix, struct part label, uint8_t *out)
 {
@@ -163,9 +163,9 @@ void key_schedule_release(struct key_schedule_hash hashes[KEY_SCHEDULE_HASHES])
 
 /* ---- EVP_KDF ---- */
 
-#define ROOM_SIZE 64 /* what secrets, transcript hashes and labels of TLS take */
+#define ROOM_SIZE 64 /* enough for the secrets, transcript hashes and labels of TLS */
 
-/* Bytes of a parameter; longer ones are allocated. */
+/* The bytes of a parameter. More than ROOM_SIZE are allocated. */
 struct field {
     bool given;
     size_t length;
@@ -174,13 +174,13 @@ struct field {
 };
 
 enum field_name { FIELD_KEY, FIELD_SALT, FIELD_PREFIX, FIELD_LABEL, FIELD_DATA, FIELD_COUNT };
-/* What else is set by name. */
+/* The parameters that are not byte strings. */
 enum { MEMBER_MODE = FIELD_COUNT, MEMBER_DIGEST };
 
 struct key_schedule {
     struct fast_handshake *fast;
     const struct key_schedule_hash *hash;
-    int mode; /* of EVP_KDF-HKDF(7); at first the one that this has not */
+    int mode; /* of EVP_KDF-HKDF(7); initially one that this KDF does not support */
     struct field fields[FIELD_COUNT];
 };
 
@@ -221,7 +221,7 @@ static void *key_schedule_new(void *context)
     schedule->hash = NULL;
     schedule->mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        schedule->fields[i].given = false; /* the room is not worth zeroing */
+        schedule->fields[i].given = false; /* `room` need not be zeroed, which would cost time */
         schedule->fields[i].length = 0;
         schedule->fields[i].allocated = NULL;
     }
@@ -288,7 +288,8 @@ static bool set_digest(struct key_schedule *schedule, const OSSL_PARAM *param)
     struct key_schedule_hash *hashes = schedule->fast->hashes;
     if (param->data_type != OSSL_PARAM_UTF8_STRING || param->data == NULL)
         return false;
-    /* The name that libssl passes is found without a look into the table of names. */
+    /* Compares the name that libssl passes first: EVP_MD_is_a() looks it up in the table of
+     * names. */
     for (size_t i = 0; i < KEY_SCHEDULE_HASHES; i++)
         if (strcmp(param->data, EVP_MD_get0_name(hashes[i].digest)) == 0) {
             schedule->hash = &hashes[i];
@@ -321,7 +322,8 @@ static bool set_param(struct key_schedule *schedule, int member, const OSSL_PARA
     }
 }
 
-/* In the order in which libssl gives them, and looked for in that order: each is the next. */
+/* The table is in the order in which libssl passes the parameters, and each search starts at the
+ * successor of the last hit. So the first comparison usually succeeds. */
 static int key_schedule_set_params(void *arg, const OSSL_PARAM params[])
 {
     static const struct {
@@ -400,7 +402,8 @@ static const OSSL_PARAM *key_schedule_gettable(void *schedule, void *context)
     return gettable;
 }
 
-/* As `default` has it: an extraction is as long as the digest, an expansion as one wants. */
+/* As in OpenSSL's default provider: an extraction has the length of the digest, an expansion
+ * any. */
 static int key_schedule_get_params(void *arg, OSSL_PARAM params[])
 {
     const struct key_schedule *schedule = arg;

@@ -1,4 +1,5 @@
-/* Key management, provider-keymgmt(7), of X25519 keys: what EVP_PKEY-X25519(7) says of them. */
+/* Key management, provider-keymgmt(7), for X25519 keys, with the parameters of
+ * EVP_PKEY-X25519(7). */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
@@ -50,7 +51,7 @@ static int key_has(const void *keydata, int selection)
            (key->has_private || (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) == 0);
 }
 
-/* By the public halves where there are such, as `default` does. */
+/* Compares the public halves if both keys have them, as OpenSSL's default provider does. */
 static int key_match(const void *keydata1, const void *keydata2, int selection)
 {
     const struct x25519_key *key1 = keydata1, *key2 = keydata2;
@@ -112,7 +113,7 @@ static bool take_bytes(const OSSL_PARAM *param, uint8_t *bytes)
     return OSSL_PARAM_get_octet_string(param, &at, X25519_SIZE, &length) && length == X25519_SIZE;
 }
 
-/* A peer's key share arrives so: a public key alone. */
+/* libssl sets a peer's key share this way: a public key alone. */
 static int key_set_params(void *keydata, const OSSL_PARAM params[])
 {
     struct x25519_key *key = keydata;
@@ -215,7 +216,7 @@ static void *generation_init(void *context, int selection, const OSSL_PARAM para
     return generation;
 }
 
-/* Without a key pair selected: an object that a peer's key share is to be put into. */
+/* Without a key pair in the selection, the result is an empty key for a peer's key share. */
 static void *generation_run(void *arg, OSSL_CALLBACK *callback, void *callback_arg)
 {
     const struct generation *generation = arg;

@@ -6,8 +6,8 @@ struct answer {
     uint8_t private[X25519_SIZE], public[X25519_SIZE], secret[X25519_SIZE];
 };
 
-/* RFC 7748: the two of section 5.2 (the second has the top bit of its public key set), and Alice
- * and Bob of section 6.1. */
+/* RFC 7748: the two vectors of section 5.2 (the second sets the top bit of its public key), and
+ * Alice and Bob of section 6.1. */
 static const struct answer answers[] = {
     {{0xa5, 0x46, 0xe3, 0x6b, 0xf0, 0x52, 0x7c, 0x9d, 0x3b, 0x16, 0x15,
       0x4b, 0x82, 0x46, 0x5e, 0xdd, 0x62, 0x14, 0x4c, 0x0a, 0xc1, 0xfc,
@@ -42,7 +42,7 @@ static const uint8_t alice_public[X25519_SIZE] = {
     0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a,
     0x0d, 0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a};
 
-/* Of small order: whoever multiplies them gets zero, and must notice. */
+/* Points of small order: the shared secret is zero, which must be detected. */
 static const uint8_t low_order[][X25519_SIZE] = {
     {0},
     {1},
@@ -58,7 +58,7 @@ static const uint8_t low_order[][X25519_SIZE] = {
 #define LOW_ORDER (sizeof low_order / sizeof *low_order)
 #define ALL_LANES ((1U << LANES) - 1)
 
-/* Each answer in each lane, among the others. */
+/* Each vector in each lane, next to the others. */
 static bool derives(const struct lanes *lanes, size_t turned)
 {
     struct lanes_job jobs[LANES];
@@ -75,7 +75,7 @@ static bool derives(const struct lanes *lanes, size_t turned)
     return true;
 }
 
-/* A peer's worthless key is found in its lane, and harms no other. */
+/* A point of small order is detected in its lane, and does not affect the others. */
 static bool finds_low_order(const struct lanes *lanes, size_t turned)
 {
     struct lanes_job jobs[LANES];

@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Below the caller's frame: what the vectors of a batch were spilled to. */
+/* How far below the caller's frame a batch spills its vector registers. */
 #define STACK_TOUCHED 8192
 
 /*
  * crypto_mb 11.15 and 13.3 lose a carry where whole limbs are ones or zeros, and so compute wrong
- * secrets for some public keys with long runs of equal bits. So many equal bytes in a row are in
- * one random key of three hundred thousand; every key found to differ has them
- * (test_handshake_x25519).
+ * secrets for some public keys with long runs of equal bits. Every key for which a wrong secret was
+ * found has this many 00 or ff bytes in a row (test_handshake_x25519); one random key in three
+ * hundred thousand has.
  */
 #define RUN_BYTES 3
 
@@ -36,7 +36,7 @@ bool lanes_open(struct lanes *lanes, char *reason, size_t size)
     return lanes->soname != NULL;
 }
 
-/* The top bit is no part of the key: RFC 7748, section 5. */
+/* The top bit is not part of the key: RFC 7748, section 5. */
 static uint8_t byte_of_key(const uint8_t public[X25519_SIZE], size_t i)
 {
     bool top = i == X25519_SIZE - 1;
@@ -64,7 +64,7 @@ static __attribute__((noinline)) void cleanse_stack(void)
     OPENSSL_cleanse(below, sizeof below);
 }
 
-/* RFC 7748, section 6.1: the check for a secret of zeros must not tell how it differs. */
+/* RFC 7748, section 6.1: the check for an all-zero secret must run in constant time. */
 static bool is_zero(const uint8_t secret[X25519_SIZE])
 {
     volatile uint8_t any = 0;
@@ -82,8 +82,8 @@ static unsigned good_lanes(multibuffer_status status, size_t count)
     return good;
 }
 
-/* Lanes without work get the first's, and a place of their own for what comes out: an empty lane
- * slows the others down. */
+/* Idle lanes repeat the first lane's work and write to a buffer that is discarded, because an empty
+ * lane slows the others down. */
 unsigned lanes_make_public(const struct lanes *lanes, size_t count,
                            const uint8_t private[][X25519_SIZE], uint8_t public[][X25519_SIZE])
 {

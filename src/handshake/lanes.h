@@ -1,7 +1,8 @@
 /*
  * X25519 in the eight lanes of crypto_mb.
  *
- * A shared secret may be wrong for public keys that lanes_serve_key() refuses. Ask before.
+ * The lanes may compute a wrong secret for public keys that lanes_serve_key() refuses, so callers
+ * must ask it first.
  */
 #ifndef HANDSHAKE_LANES_H
 #define HANDSHAKE_LANES_H
@@ -11,19 +12,19 @@
 #define X25519_SIZE 32
 
 struct lanes {
-    const char *soname; /* NULL: none */
+    const char *soname; /* NULL: no library is loaded */
     multibuffer_algorithm_info *algorithm_info;
     multibuffer_status (*public_key)(lanes_out public, lanes_in private);
     multibuffer_status (*shared_secret)(lanes_out secret, lanes_in private, lanes_in public);
 };
 
-/* False: one line in `reason`. */
+/* False with one line in `reason`. */
 bool lanes_open(struct lanes *lanes, char *reason, size_t size);
 
-/* False: the lanes may compute something else with this public key than everyone else does. */
+/* False if the lanes may compute a wrong secret for this public key. */
 bool lanes_serve_key(const uint8_t public[X25519_SIZE]);
 
-/* For 1 to 8 of each. A lane's result is good only where its bit is set in what is returned. */
+/* For 1 to 8 keys. The return value has a bit for each lane, set if its result is good. */
 unsigned lanes_make_public(const struct lanes *lanes, size_t count,
                            const uint8_t private[][X25519_SIZE], uint8_t public[][X25519_SIZE]);
 struct lanes_job {
@@ -32,7 +33,7 @@ struct lanes_job {
 };
 unsigned lanes_derive(const struct lanes *lanes, const struct lanes_job *jobs, size_t count);
 
-/* RFC 7748 and edge cases, in every lane. */
+/* Checks the test vectors of RFC 7748 and edge cases in every lane. */
 bool lanes_known_answers(const struct lanes *lanes);
 
 #endif

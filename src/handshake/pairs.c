@@ -10,7 +10,7 @@
 
 #define SECURITY_BITS 128
 
-/* In pages of its own; zero, and so empty, after a fork. */
+/* The stock has pages of its own, which are zero in a forked child, so the stock is empty there. */
 struct stock {
     size_t left;
     uint8_t private[LANES][X25519_SIZE], public[LANES][X25519_SIZE];

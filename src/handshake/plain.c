@@ -30,7 +30,7 @@ bool plain_make_public(OSSL_LIB_CTX *context, struct key_pair *own)
     return good;
 }
 
-/* With the public half, which EVP_PKEY_new_raw_private_key_ex() would compute first. */
+/* Loads both halves: EVP_PKEY_new_raw_private_key_ex() would compute the public one. */
 static EVP_PKEY *load_pair(OSSL_LIB_CTX *context, const struct key_pair *pair)
 {
     OSSL_PARAM params[] = {

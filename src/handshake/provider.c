@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 /*
- * libssl takes a group only from the provider whose key management it finds for it, so X25519 is
- * announced here as `default` does. No other group may be added: with EC, the query would take the
- * key shares on P-256 along.
+ * libssl uses a group only if the provider that announces it also has its key management, so X25519
+ * is announced here as in the default provider. No other group may be added: with EC key management
+ * here, the property query would route P-256 key shares to this provider too.
  */
 static unsigned group_id = 0x1d; /* RFC 8446, section 4.2.7 */
 static unsigned security_bits = 128;
@@ -72,7 +72,7 @@ static int provider_capabilities(void *context, const char *capability, OSSL_CAL
                                  void *arg)
 {
     if (!has_x25519(context) || OPENSSL_strcasecmp(capability, "TLS-GROUP") != 0)
-        return 1; /* none of these; 0 would be an error to libssl */
+        return 1; /* no such capability; libssl would take 0 for an error */
     return callback(x25519_group, arg);
 }
 

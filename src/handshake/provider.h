@@ -1,5 +1,5 @@
-/* What one instance of the provider holds, and its tables; provider-base(7) says how OpenSSL calls
- * the functions in them. */
+/* The state of one instance of the provider, and its dispatch tables. provider-base(7) says how
+ * OpenSSL calls the functions in them. */
 #ifndef HANDSHAKE_PROVIDER_H
 #define HANDSHAKE_PROVIDER_H
 
@@ -15,24 +15,24 @@
 #define REASON_TEXT_SIZE 128
 
 struct fast_handshake {
-    OSSL_LIB_CTX *context; /* the application's; what is plain comes from its `default` */
+    OSSL_LIB_CTX *context; /* the application's; its default provider does the plain operations */
     OSSL_PROVIDER *handle;
     unsigned parts;
-    char reason[REASON_TEXT_SIZE]; /* why parts that were wanted are not in force; or empty */
+    char reason[REASON_TEXT_SIZE]; /* why wanted parts are not in force; or empty */
     struct key_schedule_hash hashes[KEY_SCHEDULE_HASHES];
     struct lanes lanes;
-    struct pairs *pairs; /* NULL: key pairs come from `default` */
-    struct list waiting; /* derivations */
+    struct pairs *pairs; /* NULL: key pairs come from the default provider */
+    struct list waiting; /* pending derivations */
     struct derivation_waiter *current;
 };
 
-/* What every function of a dispatch table is cast to. */
+/* The type that every function in a dispatch table is cast to. */
 typedef void (*provider_function)(void);
 
 #define PROVIDER_NAME "immure-handshake"
 #define PROVIDER_PROPERTIES "provider=" PROVIDER_NAME ",immure.handshake=yes"
 
-/* As OSSL_PROVIDER_add_builtin() takes it; the context is a struct fast_handshake. */
+/* For OSSL_PROVIDER_add_builtin(). The provider's context is a struct fast_handshake. */
 OSSL_provider_init_fn handshake_provider_init;
 
 extern const OSSL_DISPATCH key_schedule_functions[];

@@ -46,6 +46,6 @@ const char *multibuffer_load(const char *path, const struct multibuffer_symbol *
         }
         memcpy((char *)functions + symbols[i].offset, &symbol, sizeof symbol);
     }
-    dlclose(library); /* RTLD_NODELETE: it is counted, not unloaded */
+    dlclose(library); /* RTLD_NODELETE: drops the reference, unloads nothing */
     return name;
 }

@@ -1,5 +1,5 @@
 /*
- * One question to immured, a signature or a decryption, and its answer. It lives on the stack of
+ * One request to immured, for a signature or a decryption, and its reply. It lives on the stack of
  * the operation that asks.
  */
 #ifndef PROVIDER_ASK_H
@@ -21,8 +21,8 @@ struct ask {
     bool done;
     enum immure_error error;
     char error_text[256];
-    const char *where; /* the socket that was asked; NULL: a waiter knows */
-    size_t length;     /* of the output; what is longer than its room was not written */
+    const char *where; /* the socket that was asked; NULL: the waiter's */
+    size_t length;     /* of the output, which is not written if it is longer than `size` */
     const char *backend;
     uint64_t queue_ns, work_ns;
 
@@ -30,14 +30,14 @@ struct ask {
     void *arg;
 };
 
-/* Asks immured in the way that the thread is prepared for. False: the reason is on the error queue.
- * May pause the async job that it runs in. */
+/* Asks immured through the thread's waiter, or else over a connection of the provider's own. False:
+ * the reason is on the error queue. May pause the async job that it runs in. */
 bool ask_immured(struct ask *ask);
 
-/* The parts that the ways share. Sends it; the rest is done when ask->done is true. */
+/* Sends the request. The reply has arrived when ask->done is true. */
 enum immure_error ask_send(struct ask *ask, struct immure_client *client, uint64_t deadline,
                            immure_request_id *id);
-/* It is done, with an answer or without one. */
+/* Ends the request with or without a reply. */
 void ask_end(struct ask *ask, enum immure_error error, const char *text);
 
 #endif

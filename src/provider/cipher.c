@@ -1,7 +1,7 @@
 /*
- * Decryption, provider-asym_cipher(7): TLS's RSA key exchange only. The padding is removed inside
- * immured, which answers whatever comes with a premaster secret: nothing here tells a good
- * ciphertext from a bad one.
+ * Decryption, provider-asym_cipher(7), for TLS's RSA key exchange only. immured removes the padding
+ * and answers every ciphertext with a premaster secret, so nothing here can tell a good ciphertext
+ * from a bad one.
  */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -53,8 +53,8 @@ static void *decryption_dup(void *context)
 }
 
 /*
- * The negotiated version is passed over: it is what a client that is broken may have written in the
- * place of the one that it offered (SSL_OP_TLS_ROLLBACK_BUG).
+ * The negotiated version is ignored. It matters only with SSL_OP_TLS_ROLLBACK_BUG, for broken
+ * clients that send it in place of the version that they offered.
  */
 static int decryption_set_params(void *context, const OSSL_PARAM params[])
 {

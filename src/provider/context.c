@@ -14,7 +14,8 @@ OSSL_LIB_CTX *immure_openssl_context(void)
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
     if (context == NULL)
         return NULL;
-    /* `default` first: with ours before it, ECDHE on P-256 finds no key share. */
+    /* `default` must come first: otherwise libssl looks for ephemeral P-256 keys in our
+     * provider. */
     if (OSSL_PROVIDER_load(context, "default") != NULL &&
         OSSL_PROVIDER_add_builtin(context, "immure", provider_init) &&
         OSSL_PROVIDER_load(context, "immure") != NULL &&
@@ -48,8 +49,8 @@ void immure_openssl_context_free(OSSL_LIB_CTX *context)
     OSSL_LIB_CTX_free(context);
 }
 
-/* The key type ("RSA", "EC", "ED25519") is in the SubjectPublicKeyInfo, but keymgmt is asked for by
- * name. */
+/* The name of the key's type ("RSA", "EC", "ED25519"), by which OpenSSL finds the key
+ * management. */
 static const char *type_name(OSSL_LIB_CTX *context, const uint8_t *spki, size_t spki_length)
 {
     const uint8_t *end = spki;

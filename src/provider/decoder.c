@@ -1,6 +1,6 @@
 /*
- * Key references, provider-decoder(7), in two steps as OpenSSL takes them: from PEM to DER, and
- * from DER to a key of each type. Both without asking immured, which need not run yet.
+ * Decodes key references, provider-decoder(7), in OpenSSL's two steps: from PEM to DER, and from
+ * DER to a key of each type. Neither step asks immured, which need not be running yet.
  */
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -16,7 +16,7 @@
 
 #define STRUCTURE "ImmureKeyReference"
 
-/* Decoders keep nothing between two inputs. */
+/* Decoders have no state. */
 static void *decoder_new(void *context)
 {
     return context;
@@ -27,7 +27,7 @@ static void decoder_free(void *context)
     (void)context;
 }
 
-/* Keys; who wants nothing but their parameters looks for a block of those. 0: whatever there is. */
+/* Only keys, not parameters alone. A selection of 0 means any object. */
 static int decoder_does_selection(void *context, int selection)
 {
     (void)context;
@@ -35,8 +35,9 @@ static int decoder_does_selection(void *context, int selection)
 }
 
 /*
- * For the key management of another provider, which cannot have such a key. libcrypto asks for it
- * without looking whether it is there, when ours was not found: memory was short.
+ * Exports a key to the key management of another provider, which is always refused. It must exist
+ * because libcrypto calls it without a check when it cannot fetch our key management, for lack of
+ * memory.
  */
 static int decoder_export_object(void *context, const void *key, size_t size,
                                  OSSL_CALLBACK *callback, void *arg)
@@ -49,7 +50,7 @@ static int decoder_export_object(void *context, const void *key, size_t size,
     return 0;
 }
 
-/* False: the reason is on the error queue. */
+/* False with the reason on the error queue. */
 static bool reference_check(const struct provider *provider, const uint8_t *der, size_t length)
 {
     struct immure_reference reference;
@@ -64,7 +65,7 @@ static bool reference_check(const struct provider *provider, const uint8_t *der,
         ERR_set_mark();
         EVP_PKEY *public = key_parse_spki(provider, reference.spki, reference.spki_length);
         if (public == NULL || key_type_of(public) == key_type_count)
-            fault = "its public key is of no type that is known here";
+            fault = "its public key is of an unknown type";
         else if (!EVP_Q_digest(provider->context, "SHA256", NULL, reference.spki,
                                reference.spki_length, id, NULL) ||
                  memcmp(id, reference.key_id, sizeof id) != 0)
@@ -89,14 +90,14 @@ static int give_der(uint8_t *der, size_t length, OSSL_CALLBACK *callback, void *
     return callback(params, arg);
 }
 
-/* One block of PEM, which may be anything, somebody's private key included. */
+/* One block of PEM, which may be anything, even a private key. */
 struct block {
     char *label, *header;
     uint8_t *data;
     long length;
 };
 
-/* False: there is no further one, or it is damaged. */
+/* False if there is no further block, or it is damaged. */
 static bool block_read(struct block *block, BIO *bio)
 {
     *block = (struct block){.length = 0};
@@ -118,11 +119,11 @@ static bool names_private_key(const char *label)
 }
 
 /*
- * The next block if it is a key reference. Who wants a private key gets the first one that comes,
- * whatever stands before it: PEM_read_bio_PrivateKey() itself would go on to the next block only if
- * the application has left no error on OpenSSL's queue, and reading a chain of certificates leaves
- * one. False: the position is behind the next block, as OpenSSL's own decoder leaves it, and the
- * other decoders see to it.
+ * Reads the next block if it is a key reference. If the caller wants a private key, other blocks
+ * before the reference are skipped: PEM_read_bio_PrivateKey() itself proceeds to the next block
+ * only if OpenSSL's error queue is empty, and reading a certificate chain leaves an error there.
+ * False: the position is after the next block, as OpenSSL's own decoder leaves it, and the other
+ * decoders take over.
  */
 static bool find_reference(struct block *block, BIO *bio, int selection)
 {
@@ -143,7 +144,8 @@ static bool find_reference(struct block *block, BIO *bio, int selection)
     return false;
 }
 
-/* What is no key reference is left to the other decoders: 1, and the callback is not called. */
+/* Leaves anything but a key reference to the other decoders: returns 1 without calling the
+ * callback. */
 static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback,
                       void *arg, OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
@@ -167,7 +169,7 @@ static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALL
     return result;
 }
 
-/* At most `size` bytes; 0: none, or more than that. */
+/* Returns the length, or 0 if the input is empty or longer than `size`. */
 static size_t read_all(BIO *bio, uint8_t *bytes, size_t size)
 {
     size_t length = 0, got;
@@ -213,7 +215,7 @@ static const OSSL_DISPATCH pem_functions[] = {
     {0, NULL},
 };
 
-/* OpenSSL does not say for which type it calls. */
+/* OpenSSL does not pass the key type, so each type has a function of its own. */
 #define KEY_TYPE_DECODER(prefix, index)                                                            \
     static int prefix##_decode(void *context, OSSL_CORE_BIO *in, int selection,                    \
                                OSSL_CALLBACK *callback, void *arg,                                 \

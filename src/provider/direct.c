@@ -8,13 +8,14 @@
 #include "provider/pause.h"
 #include "provider/reason.h"
 
-/* How long an immured that serves takes at most to say that it is there. */
+/* The longest that a working immured takes to answer a ping. */
 #define LOOK_LIMIT (20 * NS_PER_MS)
 
 /*
- * While immured is away, or stands still, one handshake after another would wait for the whole time
- * limit, and a server that blocks would do nothing else. So after one has, they only look whether
- * it is back. That somebody listens does not tell: systemd does while immured starts.
+ * While immured is down or hangs, each handshake would wait for the whole timeout, and a server
+ * that blocks would do nothing else. So after one request has timed out, the next ones first check,
+ * within LOOK_LIMIT, whether immured is back. A successful connect() does not prove that: systemd
+ * listens while immured starts.
  */
 static enum immure_error look_for(struct service *service, struct immure_blocking *exchange)
 {

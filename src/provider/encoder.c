@@ -1,6 +1,6 @@
 /*
- * Keys as text, provider-encoder(7): the public half, and where the private one is. There is no
- * other encoder, because OpenSSL's own write out the public half that keymgmt exports.
+ * Prints keys as text, provider-encoder(7): the public half, and where the private one is. No other
+ * encoder is needed, because OpenSSL's own encode the public half that keymgmt exports.
  */
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -9,7 +9,7 @@
 #include "provider/key.h"
 #include "provider/reason.h"
 
-/* Encoders keep nothing between two keys. */
+/* Encoders have no state. */
 static void *encoder_new(void *context)
 {
     return context;

@@ -51,7 +51,7 @@ void key_release(struct key *key)
     free(key);
 }
 
-/* What the operator has set goes before what the reference says (NULL: there was none). */
+/* The socket in openssl.cnf takes precedence over that of the key reference (NULL: none). */
 static bool find_service(struct key *key, const char *socket)
 {
     struct provider *provider = key->provider;
@@ -63,7 +63,7 @@ static bool find_service(struct key *key, const char *socket)
     return key->service != NULL;
 }
 
-/* Takes `public` over. */
+/* Takes ownership of `public`. */
 static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t length,
                  const char *socket)
 {
@@ -160,6 +160,6 @@ int key_hand_over(struct provider *provider, EVP_PKEY *public, const uint8_t *sp
         OSSL_PARAM_construct_end(),
     };
     int result = callback(params, arg);
-    key_release(key); /* NULL if keymgmt has taken it */
+    key_release(key); /* NULL if keymgmt took it */
     return result;
 }

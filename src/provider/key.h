@@ -1,7 +1,7 @@
 /*
- * A key of the provider: its name in immured, and its public half in the provider's own library
- * context, which answers what OpenSSL wants to know of it. Never changes once it is filled; shared
- * by count, any thread.
+ * A key of the provider: its id in immured, and its public half in the provider's own library
+ * context, which answers OpenSSL's questions about the key. It is immutable once filled, and
+ * reference-counted; any thread may use it.
  */
 #ifndef PROVIDER_KEY_H
 #define PROVIDER_KEY_H
@@ -20,7 +20,7 @@
 
 struct key_type {
     const char *name;      /* of the key management */
-    const char *signature; /* of the signature algorithm, as TLS asks for it */
+    const char *signature; /* of the signature algorithm, by which TLS fetches it */
     const char *cipher;    /* of the asymmetric cipher; NULL: none */
 };
 
@@ -36,9 +36,9 @@ enum key_type_index {
 
 enum digest { DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_OTHER };
 
-/* What a key of type RSA-PSS may be used with (RFC 4055, section 3.1). */
+/* The restrictions of an RSA-PSS key (RFC 4055, section 3.1). */
 struct pss_limits {
-    enum digest digest; /* of the message and of the mask; DIGEST_NONE: the key is not restricted */
+    enum digest digest; /* for the message and MGF1; DIGEST_NONE: the key is not restricted */
     int salt_least;     /* bytes */
 };
 
@@ -52,27 +52,29 @@ struct key {
     EVP_PKEY *public;         /* NULL until it is filled */
     struct pss_limits limits; /* KEY_RSA_PSS */
     uint8_t id[IMMURE_KEY_ID_SIZE];
-    struct service *service; /* its immured; NULL: nobody said which */
+    struct service *service; /* its immured; NULL: no socket was given */
 };
 
-/* Empty, with one holder. NULL on lack of memory. */
+/* An empty key with one holder. NULL: out of memory. */
 struct key *key_new(struct provider *provider, enum key_type_index type);
 struct key *key_share(struct key *key);
 void key_release(struct key *key);
 
-/* Fill it; false (and the reason is on the error queue) if that is no public key of its type. */
+/* Fill the key. False, with the reason on the error queue, if it is not a public key of its
+ * type. */
 bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length);
 /* From OpenSSL's own public key parameters of the type. */
 bool key_fill_params(struct key *key, const OSSL_PARAM params[]);
 
-/* The public key that is all of these bytes, in the provider's own library context; NULL: none. */
+/* The public key, in the provider's own library context. NULL if the bytes are not exactly one
+ * SubjectPublicKeyInfo. */
 EVP_PKEY *key_parse_spki(const struct provider *provider, const uint8_t *spki, size_t length);
-/* Its place in key_types; key_type_count: another type. */
+/* Its index in key_types, or key_type_count if it is of another type. */
 size_t key_type_of(const EVP_PKEY *public);
 
 /*
- * A filled key whose immured listens on `socket`, handed to OpenSSL as a decoder or a store does:
- * through the callback, by reference. Takes `public` over. Returns what the callback returned.
+ * Makes a key whose immured listens on `socket`, and passes it to OpenSSL by reference through the
+ * callback of a decoder or a store. Takes ownership of `public`. Returns the callback's result.
  */
 int key_hand_over(struct provider *provider, EVP_PKEY *public, const uint8_t *spki, size_t length,
                   const char *socket, OSSL_CALLBACK *callback, void *arg);

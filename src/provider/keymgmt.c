@@ -1,6 +1,6 @@
 /*
- * Key management, provider-keymgmt(7). What OpenSSL asks of a key is asked of its public half in
- * turn; the private half is said to be there, and is never exported.
+ * Key management, provider-keymgmt(7). The public half answers OpenSSL's questions about a key. The
+ * private half is reported as present, and is never exported.
  */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -19,7 +19,7 @@ static void *keymgmt_dup(const void *keydata, int selection)
     return key_share((struct key *)keydata);
 }
 
-/* What a decoder or a store has made, see key_hand_over(). */
+/* Takes the key that a decoder or a store has made, see key_hand_over(). */
 static void *keymgmt_load(const void *reference, size_t size)
 {
     struct key **place = (struct key **)reference;
@@ -30,7 +30,7 @@ static void *keymgmt_load(const void *reference, size_t size)
     return key;
 }
 
-/* The private key too: libssl uses no key that denies having one. */
+/* Says that there is a private key too, because libssl would refuse the key otherwise. */
 static int keymgmt_has(const void *keydata, int selection)
 {
     const struct key *key = keydata;
@@ -63,7 +63,8 @@ static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
     return is_filled(key) && EVP_PKEY_get_params(key->public, params);
 }
 
-/* Private keys end here: they would be taken for one in immured, and lost. */
+/* Refuses private keys: the import would keep the public half only, and the key would pass for one
+ * in immured. */
 static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[])
 {
     const struct key *key = keydata;
@@ -83,8 +84,8 @@ static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[
     return 0;
 }
 
-/* An RSA key has its parameters (those of RSA-PSS) within: without the modulus it is none, and
- * libcrypto's text encoder reads it nevertheless. */
+/* An RSA key is exported with its modulus even if only parameters (those of RSA-PSS) are selected,
+ * because libcrypto's text encoder reads the modulus in any case. */
 static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
     const struct key *key = keydata;
@@ -103,8 +104,8 @@ static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback,
         OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),                                            \
         OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0)
 
-/* Nobody should want one from here. But where `default` does not stand before this provider, it is
- * here that a server looks for its ephemeral keys. */
+/* Key generation always fails. It exists to give a clear error where `default` does not come before
+ * this provider in openssl.cnf: libssl then looks here for its ephemeral keys. */
 static void *keymgmt_generate_init(void *context, int selection, const OSSL_PARAM params[])
 {
     (void)selection;
@@ -126,7 +127,7 @@ static void keymgmt_generate_end(void *generation)
     (void)generation;
 }
 
-/* What a key of type RSA-PSS may be used with (RFC 4055, section 3.1). */
+/* The restrictions of an RSA-PSS key (RFC 4055, section 3.1). */
 #define PSS_RESTRICTIONS                                                                           \
     OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_RSA_DIGEST, NULL, 0),                                   \
         OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_RSA_MASKGENFUNC, NULL, 0),                          \
@@ -183,7 +184,8 @@ static const OSSL_PARAM raw_gettable_params[] = {
     OSSL_PARAM_END,
 };
 
-/* What differs between the key types; OpenSSL hands these functions no key to tell by. */
+/* The functions that differ between the key types: OpenSSL passes them no key that would tell the
+ * type. */
 #define KEY_TYPE_FUNCTIONS(prefix, index, public, gettable)                                        \
     static void *prefix##_new(void *context)                                                       \
     {                                                                                              \

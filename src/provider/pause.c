@@ -12,36 +12,35 @@
 #include "base/descriptor.h"
 
 #define NEVER (1 << 30)         /* s: 34 years */
-#define AT_ONCE (2 * NS_PER_US) /* sooner than a server can have done anything in between */
-#define POLL_LIMIT NS_PER_MS    /* how long it is held up at most, if it has */
+#define AT_ONCE (2 * NS_PER_US) /* too short for a server to have done anything in between */
+#define POLL_LIMIT NS_PER_MS    /* the longest that a server that did is delayed */
 
 /*
- * The descriptor that the server polls is an epoll instance: it stays the same until SSL_free(),
- * because HAProxy forgets none earlier, while connections to immured come and go; and it ends the
- * wait when the time is over, which nobody else would.
+ * The descriptor that the server polls is an epoll instance. It stays the same until SSL_free(),
+ * because HAProxy never drops a descriptor earlier, while connections to immured come and go. And
+ * it contains a timer, without which nothing would end the wait at the deadline.
  *
- * The server may close both descriptors behind our back, and others may get their numbers. Files of
- * these kinds have no inode of their own to tell them by. But a timer keeps the interval that it
- * was given, which never passes here and has a number in it that nobody else's has; and an epoll
- * instance knows whether it has this timer.
+ * The server may close both descriptors behind our back, and their numbers may be reused. Files of
+ * these kinds have no inode of their own to identify them. But a timer can be identified by its
+ * interval, which is set to a unique value that never elapses, and an epoll instance by whether it
+ * contains this timer.
  */
 struct pause {
     int epoll, timer;
-    long mark; /* ns, in the timer's interval */
-    pid_t pid; /* a child shares both with its parent, and leaves them alone */
-    struct immure_blocking *exchange; /* what a paused job waits with; NULL: none does */
+    long mark;                        /* ns, in the timer's interval */
+    pid_t pid;                        /* the owner: a forked child must not touch them */
+    struct immure_blocking *exchange; /* the exchange that a paused job waits for; NULL: none */
     immure_request_id id;
 };
 
-static const char
-    wait_key; /* its address is what names ours among the wait context's descriptors */
+static const char wait_key; /* its address identifies our descriptor in the wait context */
 
-/* At this absolute time, which may be past, or, with UINT64_MAX, never. */
+/* Sets the timer to this absolute time, which may be in the past; UINT64_MAX means never. */
 static bool timer_set(const struct pause *pause, uint64_t time)
 {
     struct itimerspec when = {.it_interval = {.tv_sec = NEVER, .tv_nsec = pause->mark}};
     if (time == 0)
-        time = 1; /* 0 is how a timer is disarmed */
+        time = 1; /* 0 would disarm the timer */
     if (time != UINT64_MAX) {
         when.it_value.tv_sec = (time_t)(time / NS_PER_S);
         when.it_value.tv_nsec = (long)(time % NS_PER_S);
@@ -67,20 +66,20 @@ static bool epoll_is_ours(const struct pause *pause)
     return false;
 }
 
-/* Whether it may be waited with. */
+/* Whether both are still ours, and not our parent's. */
 static bool pause_is_ours(const struct pause *pause)
 {
     return pause->pid == getpid() && epoll_is_ours(pause);
 }
 
-/* One that is not known to be ours stays open: it is the application's, or will be closed by it. */
+/* A descriptor that may not be ours stays open: it belongs to the application. */
 static void pause_free(struct pause *pause)
 {
     if (epoll_is_ours(pause))
         close(pause->epoll);
     if (timer_is_ours(pause))
         close(pause->timer);
-    /* The job was never resumed: its stack, and the question on it, may be gone. */
+    /* The job was never resumed, so its stack, and the request on it, may be gone. */
     if (pause->exchange != NULL)
         immure_request_cancel(pause->exchange->client, pause->id);
     immure_blocking_free(pause->exchange);
@@ -143,9 +142,10 @@ struct pause *pause_of_job(void)
 }
 
 /*
- * Whatever has woken the server (it may just have tried), the next step finds out. What comes back
- * at once was not paused at all, or a server did nothing but try again: within ASYNC_block_pause()
- * OpenSSL pauses nothing, and says that it did.
+ * Returns on every wake-up, even a spurious one; the exchange's next step finds out what happened.
+ * If ASYNC_pause_job() returns at once, the job was not paused at all (within ASYNC_block_pause()
+ * OpenSSL pauses nothing, but reports success), or the server retries in a busy loop. In both cases
+ * this waits in poll() instead.
  */
 static bool pause_wait(void *arg, const struct exchange_wait *wait)
 {

@@ -86,7 +86,7 @@ static const OSSL_DISPATCH provider_functions[] = {
     {0, NULL},
 };
 
-/* Those that only the beginning needs. */
+/* The core functions that only the initialisation needs. */
 struct core_functions {
     OSSL_FUNC_core_get_params_fn *get_params;
     OSSL_FUNC_core_get_libctx_fn *get_context;
@@ -118,8 +118,8 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
     }
 }
 
-/* Whether the application is on the libcrypto that this code is linked with; a program may have
- * another one inside. */
+/* Whether the application uses the libcrypto that this code is linked with. A program may contain a
+ * second one. */
 static bool same_libcrypto(const OSSL_DISPATCH *in)
 {
     for (; in->function_id != 0; in++)
@@ -136,9 +136,9 @@ static int count_provider(OSSL_PROVIDER *active, void *count)
 }
 
 /*
- * Loaded first, or alone, this provider would be asked for what it has not: for file access, for
- * the ephemeral keys of a handshake. An activation of `default` now comes before ours, which is not
- * in the application's list yet.
+ * If this provider were loaded first, or alone, OpenSSL would ask it for things that it lacks: file
+ * access, ephemeral keys. Our provider is not in the application's list yet, so activating
+ * `default` now puts it first.
  */
 static void activate_default(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
                              OSSL_FUNC_core_get_libctx_fn *get_context)

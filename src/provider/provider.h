@@ -1,6 +1,6 @@
 /*
- * What one loaded instance of the provider holds, and its tables. OpenSSL calls the functions in
- * the tables; OSSL_PROVIDER(7) and provider-base(7) say how.
+ * The state of one loaded instance of the provider, and its dispatch tables. OSSL_PROVIDER(7) and
+ * provider-base(7) say how OpenSSL calls the functions in them.
  */
 #ifndef PROVIDER_PROVIDER_H
 #define PROVIDER_PROVIDER_H
@@ -17,21 +17,21 @@ struct provider {
     struct settings settings;
     struct services services;
     bool mldsa; /* libcrypto has ML-DSA */
-    /* Of its own: the public halves of keys live here, out of reach of the application's
-     * configuration. `default` is in it, because nothing else was loaded. */
+    /* A library context of the provider's own, which holds the public halves of keys, so that the
+     * application's configuration does not affect them. It has the default provider only. */
     OSSL_LIB_CTX *context;
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
     OSSL_FUNC_core_vset_error_fn *vset_error;
 };
 
-/* What every function of a dispatch table is cast to. */
+/* The type that every function in a dispatch table is cast to. */
 typedef void (*provider_function)(void);
 
-/* The entry point, as OSSL_PROVIDER_add_builtin() takes it. */
+/* The entry point, for OSSL_PROVIDER_add_builtin(). */
 OSSL_provider_init_fn provider_init;
 
-/* Names that more than one table has; those of libcrypto, by which libssl knows the types. */
+/* Names for more than one table, the same as libcrypto's, by which libssl knows the types. */
 #define PROVIDER_PROPERTIES "provider=immure"
 #define PROVIDER_RSA "RSA:rsaEncryption:1.2.840.113549.1.1.1"
 #define PROVIDER_RSA_PSS "RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10"
@@ -40,7 +40,7 @@ OSSL_provider_init_fn provider_init;
 #define PROVIDER_MLDSA44 "ML-DSA-44:MLDSA44:2.16.840.1.101.3.4.3.17:id-ml-dsa-44"
 #define PROVIDER_MLDSA65 "ML-DSA-65:MLDSA65:2.16.840.1.101.3.4.3.18:id-ml-dsa-65"
 #define PROVIDER_MLDSA87 "ML-DSA-87:MLDSA87:2.16.840.1.101.3.4.3.19:id-ml-dsa-87"
-/* So many rows at the beginning of a table are for a libcrypto that has ML-DSA. */
+/* The first rows of a table, which are skipped if libcrypto lacks ML-DSA. */
 #define PROVIDER_MLDSA_ROWS 3
 
 extern const OSSL_ALGORITHM provider_keymgmts[];   /* ML-DSA first */

@@ -38,7 +38,7 @@ const OSSL_ITEM reason_strings[] = {
     {0, NULL},
 };
 
-/* What an operator or an application may have to tell apart. */
+/* The errors that an operator or an application may need to distinguish. */
 static const struct {
     enum immure_error error;
     enum reason reason;

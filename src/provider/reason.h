@@ -1,4 +1,4 @@
-/* Why an operation of the provider failed: what an application finds on OpenSSL's error queue. */
+/* Why an operation of the provider failed, as reported on OpenSSL's error queue. */
 #ifndef PROVIDER_REASON_H
 #define PROVIDER_REASON_H
 
@@ -40,10 +40,10 @@ enum reason {
 /* For OSSL_FUNC_PROVIDER_GET_REASON_STRINGS. */
 extern const OSSL_ITEM reason_strings[];
 
-/* That of an operation that ended with this error, which is not IMMURE_OK. */
+/* The reason for an error of libimmure other than IMMURE_OK. */
 enum reason reason_of(enum immure_error error);
 
-/* Puts it on the error queue, with a detail as in printf (NULL: none). */
+/* Puts a reason on the error queue, with a detail in printf()'s format (NULL: none). */
 void reason_raise(const struct provider *provider, const char *file, int line, const char *function,
                   enum reason reason, const char *format, ...)
     __attribute__((format(printf, 6, 7)));

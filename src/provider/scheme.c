@@ -7,7 +7,7 @@
 
 #define DIGEST_NAME_SIZE 32
 
-/* The forms in which a digest's name may arrive; the first of each is the one given back. */
+/* The spellings of a digest's name; digest_name() returns the first. */
 static const struct {
     const char *name;
     enum digest digest;
@@ -24,7 +24,7 @@ static const int digest_sizes[] = {
 static const struct {
     enum key_type_index key_type;
     enum digest digest;
-    int padding; /* 0 but for RSA */
+    int padding; /* 0 except for RSA */
     enum immure_scheme scheme;
 } schemes[] = {
     {KEY_RSA, DIGEST_SHA256, RSA_PKCS1_PSS_PADDING, IMMURE_RSA_PSS_RSAE_SHA256},
@@ -64,8 +64,9 @@ const char *digest_name(enum digest digest)
     return NULL;
 }
 
-/* RFC 4055, section 3.1: what a restricted key does not name is SHA-1. OpenSSL leaves out what has
- * its default, but for the salt length, by which a restricted key is known. */
+/* RFC 4055, section 3.1: the default digest of a restricted key is SHA-1, and OpenSSL omits
+ * parameters that have their default. It never omits the salt length, which shows that a key is
+ * restricted. */
 static enum digest limit_of(const EVP_PKEY *public, const char *parameter)
 {
     char name[DIGEST_NAME_SIZE];

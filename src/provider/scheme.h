@@ -1,4 +1,4 @@
-/* Which TLS SignatureScheme it is that OpenSSL's digest, padding and salt length ask for. */
+/* Maps OpenSSL's digest, padding and salt length to a TLS SignatureScheme. */
 #ifndef PROVIDER_SCHEME_H
 #define PROVIDER_SCHEME_H
 
@@ -7,17 +7,17 @@
 
 #include "provider/key.h"
 
-/* NULL is no digest, as for Ed25519; DIGEST_OTHER one that no scheme has. */
+/* NULL gives DIGEST_NONE, as for Ed25519; a digest that no scheme uses gives DIGEST_OTHER. */
 enum digest digest_of(const char *name);
-/* As OpenSSL calls it; NULL: there is none. */
+/* OpenSSL's name of the digest; NULL if there is none. */
 const char *digest_name(enum digest digest);
 
 /* Whether the key can sign with this digest under any scheme. */
 bool digest_has_scheme(const struct key *key, enum digest digest);
-/* The salt length is in bytes, or RSA_PSS_SALTLEN_DIGEST. 0: there is none. */
+/* The scheme, or 0 if there is none. The salt length is in bytes, or RSA_PSS_SALTLEN_DIGEST. */
 uint16_t scheme_of(const struct key *key, enum digest digest, int padding, int salt_length);
 
-/* What this key of type RSA-PSS may be used with. */
+/* The restrictions of this RSA-PSS key. */
 struct pss_limits pss_limits_of(const EVP_PKEY *public);
 
 #endif

@@ -38,7 +38,7 @@ static struct service *find_before(struct service *from, const struct service *e
     return from != end ? from : NULL;
 }
 
-/* New ones are put before the others, which nobody changes. */
+/* The list only ever grows at its front, so it needs no lock. */
 struct service *services_find(struct services *services, const char *socket)
 {
     struct service *first = atomic_load(&services->first);
@@ -51,7 +51,7 @@ struct service *services_find(struct services *services, const char *socket)
         made->next = first;
         if (atomic_compare_exchange_strong(&services->first, &first, made))
             return made;
-        found = find_before(first, seen, socket); /* among those that came in between */
+        found = find_before(first, seen, socket); /* among those that other threads have added */
         if (found != NULL) {
             service_free(made);
             return found;

@@ -1,7 +1,7 @@
 /*
- * An immured that keys are in, by its socket: what is known of it, and the connections to it that
- * no thread uses at the moment. Without a lock, because a lock that another thread held at the time
- * of a fork() would stay locked in the child for ever. Any thread.
+ * An immured that holds keys, identified by its socket: its state, and a pool of idle connections
+ * to it. There is no lock, because a lock that another thread holds during fork() stays locked in
+ * the child for ever. Any thread may use it.
  */
 #ifndef PROVIDER_SERVICE_H
 #define PROVIDER_SERVICE_H
@@ -12,31 +12,30 @@
 #include "immure/blocking.h"
 #include "provider/settings.h"
 
-#define SERVICE_IDLE_MAX 64 /* what is given back beyond it is closed */
+#define SERVICE_IDLE_MAX 64 /* further connections are closed when returned */
 
 struct service {
     struct service *next;
     char *socket;
-    atomic_bool away; /* the last that waited for a connection has waited in vain */
+    atomic_bool away; /* the last request failed to connect or timed out */
     _Atomic(struct immure_blocking *) idle[SERVICE_IDLE_MAX];
-    _Atomic pid_t pid; /* whose connections they are */
+    _Atomic pid_t pid; /* the process that opened the idle connections */
 };
 
-/* All that were ever named; each stays until the provider goes. */
+/* All services ever named. They live until the provider is unloaded. */
 struct services {
     _Atomic(struct service *) first;
 };
 
-/* That of this socket. NULL: out of memory. */
+/* The service at this socket, created if necessary. NULL: out of memory. */
 struct service *services_find(struct services *services, const char *socket);
-/* Closes all connections, with close() only, because a parent may do it while its children go on.
- */
+/* Closes all connections, with close() and without shutdown(), because forked children may still
+ * use them. */
 void services_free(struct services *services);
 
-/* An exchange with the immured of this socket, as the settings have it. NULL: out of memory, or
- * errno. */
+/* A new exchange with the immured at this socket, according to the settings. NULL with errno. */
 struct immure_blocking *service_connect(const char *socket, const struct settings *settings);
-/* The same, connected already or not, that is the caller's now. */
+/* An idle exchange or a new one, which the caller owns until service_give(). NULL with errno. */
 struct immure_blocking *service_take(struct service *service, const struct settings *settings);
 void service_give(struct service *service, struct immure_blocking *exchange);
 

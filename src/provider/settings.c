@@ -13,7 +13,7 @@
 
 #define TIMEOUT_STANDARD (5 * NS_PER_S)
 #define TIMEOUT_MAX (60 * NS_PER_S)
-#define USER_ENTRY_MAX 4096 /* bytes of a line of passwd(5) */
+#define USER_ENTRY_MAX 4096 /* bytes, for a line of passwd(5) */
 
 static bool set_socket(struct settings *settings, const char *text)
 {
@@ -36,7 +36,7 @@ static bool set_asynchronous(struct settings *settings, const char *text)
     return settings->asynchronous || strcmp(text, "no") == 0;
 }
 
-/* Looked up once: a server that has changed its root directory finds no users any more. */
+/* Looked up once, because a server can no longer look up users after chroot(). */
 static bool set_peer_user(struct settings *settings, const char *text)
 {
     char *end;
@@ -76,7 +76,7 @@ void settings_read(struct settings *settings, const OSSL_CORE_HANDLE *core,
     params[NAMES] = OSSL_PARAM_construct_end();
     *settings = (struct settings){.timeout = TIMEOUT_STANDARD};
     if (get_params == NULL || !get_params(core, params))
-        return; /* nothing is configured */
+        return; /* there is no configuration */
     for (size_t i = 0; i < NAMES; i++)
         if (texts[i] != NULL && !names[i].set(settings, texts[i]))
             snprintf(settings->fault, sizeof settings->fault, "%s = %s: expected: %s",

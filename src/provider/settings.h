@@ -1,6 +1,6 @@
 /*
- * What the operator said in the provider's section of openssl.cnf. Read once, when the provider is
- * loaded: servers wipe the environment of their workers, and chroot() takes the file away.
+ * The provider's section of openssl.cnf. It is read once, when the provider is loaded, because
+ * servers clear the environment of their workers and may chroot() away from the file.
  */
 #ifndef PROVIDER_SETTINGS_H
 #define PROVIDER_SETTINGS_H
@@ -12,17 +12,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where immured listens unless somebody says otherwise. */
+/* The default socket of immured. */
 #define SETTINGS_SOCKET "/run/immure/immured.sock"
 
 struct settings {
-    char *socket;      /* goes before what key references say; NULL: not given */
-    uint64_t timeout;  /* of one signature, connecting included; ns */
-    bool asynchronous; /* async jobs of servers that know nothing of immure are paused */
-    bool demands_user; /* `peer_user` must be who listens */
+    char *socket;      /* takes precedence over key references; NULL: not given */
+    uint64_t timeout;  /* for one signature, including connecting; ns */
+    bool asynchronous; /* pause async jobs of servers that know nothing of immure */
+    bool demands_user; /* the listener must run as `peer_user` */
     uid_t peer_user;
-    /* What is wrong with them, or empty. OpenSSL goes on without a provider that does not load, and
-     * says nothing; so this is said where the first key is loaded. */
+    /* What is wrong with the settings, or empty. It is reported when the first key is loaded,
+     * because OpenSSL silently continues without a provider that fails to load. */
     char fault[256];
 };
 

@@ -1,8 +1,8 @@
 /*
- * Signatures, provider-signature(7): over whole messages, which is what TLS asks for and the only
- * thing that immured signs. What is no TLS SignatureScheme is refused here, and at the first call,
- * so that libssl goes on to what its peer wants next. Whatever needs the public key only is done
- * here, by OpenSSL's own implementation.
+ * Signatures, provider-signature(7), over whole messages, which is what TLS asks for and the only
+ * thing that immured signs. Anything that is not a TLS SignatureScheme is refused by the first
+ * call, so that libssl proceeds to the next scheme that its peer accepts. OpenSSL's own
+ * implementation does everything that needs only the public key.
  */
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -22,8 +22,8 @@ struct signing {
     enum digest digest;
     int padding;
     int salt_length;                  /* bytes, or RSA_PSS_SALTLEN_DIGEST */
-    struct buffer message;            /* so far, where the caller gives it in pieces */
-    struct verification verification; /* not begun: the context signs */
+    struct buffer message;            /* collects a message that the caller passes in pieces */
+    struct verification verification; /* not begun if the context signs */
 };
 
 static void *signing_new(void *context, const char *properties)
@@ -82,7 +82,7 @@ static const struct number_name {
       {NULL, 0},
 };
 
-/* A parameter that arrives as a number, as one of some names, or as a number in text. */
+/* Reads a parameter that is a number, one of `names`, or a number in text. */
 static bool get_number(const OSSL_PARAM *param, const struct number_name *names, int *number)
 {
     if (param->data_type != OSSL_PARAM_UTF8_STRING)
@@ -98,13 +98,13 @@ static bool get_number(const OSSL_PARAM *param, const struct number_name *names,
     return end != param->data && *end == '\0';
 }
 
-/* Another digest for PSS's mask generation than for the message is in no TLS SignatureScheme. */
+/* No TLS SignatureScheme uses different digests for PSS's mask generation and for the message. */
 static bool same_digest(const struct signing *signing, const OSSL_PARAM *param)
 {
     return param->data_type == OSSL_PARAM_UTF8_STRING && digest_of(param->data) == signing->digest;
 }
 
-/* PSS without the mask that TLS has, or with a salt of another length, is in none either. */
+/* Accepts only values that lead to a TLS SignatureScheme, in whatever order they are set. */
 static bool set_param(struct signing *signing, const OSSL_PARAM *param)
 {
     int number;
@@ -125,13 +125,13 @@ static bool set_param(struct signing *signing, const OSSL_PARAM *param)
     if (strcmp(param->key, OSSL_SIGNATURE_PARAM_DIGEST) == 0 ||
         strcmp(param->key, OSSL_SIGNATURE_PARAM_MGF1_DIGEST) == 0)
         return same_digest(signing, param);
-    /* Where to look for a digest; immured has its own. */
+    /* Property queries for digests do not matter, because immured hashes the message. */
     return strcmp(param->key, OSSL_SIGNATURE_PARAM_PROPERTIES) == 0 ||
            strcmp(param->key, OSSL_SIGNATURE_PARAM_MGF1_PROPERTIES) == 0;
 }
 
-/* What is not known might change the signature (a context string, for instance), so it is refused
- * and not passed over. */
+/* Unknown parameters are refused, not ignored, because they might change the signature (a context
+ * string, for instance). */
 static int signing_set_params(void *context, const OSSL_PARAM params[])
 {
     struct signing *signing = context;
@@ -169,7 +169,7 @@ static int standard_padding(enum key_type_index type)
     return type == KEY_RSA ? RSA_PKCS1_PADDING : 0;
 }
 
-/* A context may be used again, for something else. */
+/* Resets the context, which may have served another operation before. */
 static bool take_key(struct signing *signing, void *keydata)
 {
     if (keydata != NULL) {
@@ -184,7 +184,7 @@ static bool take_key(struct signing *signing, void *keydata)
     return false;
 }
 
-/* libssl calls it twice a handshake, once only to see whether it works. */
+/* libssl calls this twice per handshake, the first time only to see whether the scheme works. */
 static int signing_init(void *context, const char *digest, void *keydata, const OSSL_PARAM params[])
 {
     struct signing *signing = context;
@@ -200,7 +200,7 @@ static int signing_init(void *context, const char *digest, void *keydata, const 
     return signing_set_params(signing, params);
 }
 
-/* A context of the public half that is set as this one is, for what may be known of it. */
+/* Starts a verification context with the same settings, to read parameters from. */
 static bool begin_twin(struct verification *twin, const struct signing *signing)
 {
     int padding = signing->padding, salt_length = signing->salt_length;
@@ -216,8 +216,8 @@ static bool begin_twin(struct verification *twin, const struct signing *signing)
     return verification_begin(twin, signing->key, digest_name(signing->digest), params);
 }
 
-/* OpenSSL's own implementation passes over what it does not know, and whoever has asked takes what
- * was in his variable for an answer. */
+/* OpenSSL's own implementation ignores parameters that it does not know, and the caller would take
+ * the old value of its variable for an answer. */
 static bool knows_all(EVP_PKEY_CTX *context, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *gettable = EVP_PKEY_CTX_gettable_params(context);
@@ -298,7 +298,7 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
     return 1;
 }
 
-/* Algorithms that hash the message themselves are one-shot, here as in OpenSSL. */
+/* Algorithms without a separate digest are one-shot, as in OpenSSL. */
 static int signing_update(void *context, const unsigned char *part, size_t length)
 {
     struct signing *signing = context;
@@ -320,7 +320,7 @@ static int signing_final(void *context, unsigned char *signature, size_t *length
                         buffer_length(&signing->message));
 }
 
-/* Who asks for a signature over a digest shall hear why there is none. */
+/* Signing a digest always fails. These functions exist to give a clear error. */
 static int signing_init_for_digest(void *context, void *keydata, const OSSL_PARAM params[])
 {
     const struct signing *signing = context;

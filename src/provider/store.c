@@ -1,7 +1,6 @@
 /*
  * `immure:NAME` and `immure:NAME?socket=PATH`, provider-storemgmt(7): a key by its name in immured.
- * Unlike a key reference it asks immured when the key is loaded, because only that knows the public
- * half.
+ * Unlike a key reference, loading it asks immured, which alone knows the public half.
  */
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -22,11 +21,11 @@ struct store {
     struct provider *provider;
     char *name;
     const char *socket;
-    int expected; /* OSSL_STORE_INFO_...; 0: whatever there is */
+    int expected; /* OSSL_STORE_INFO_...; 0: anything */
     bool done;
 };
 
-/* The one key of a name. */
+/* A search for the one key of this name. */
 struct search {
     const char *name;
     size_t found;
@@ -65,7 +64,7 @@ static void note_key(void *arg, const struct immure_reply *reply)
         memcpy(search->spki, key->spki, key->spki_length);
 }
 
-/* False: the reason is on the error queue. */
+/* False with the reason on the error queue. */
 static bool find(const struct store *store, struct search *search)
 {
     struct provider *provider = store->provider;
@@ -90,14 +89,14 @@ static bool find(const struct store *store, struct search *search)
               search->found == 0 ? "no" : "more than one", store->name);
     else if (search->spki == NULL)
         RAISE(provider, REASON_MEMORY, NULL);
-    /* A server loads its keys before it closes what it does not know, becomes a daemon, and forks:
-     * no connection is left over. */
+    /* The connection is not kept: after loading its keys, a server may close unknown descriptors,
+     * become a daemon, or fork. */
     immure_blocking_free(exchange);
     return error == IMMURE_OK && search->found == 1 && search->spki != NULL;
 }
 
-/* Who expects a public key gets one that is not ours, because ours say that they have the private
- * half; OpenSSL decodes it as it decodes that of any file. */
+/* A caller that expects a public key gets a plain SubjectPublicKeyInfo, which OpenSSL decodes like
+ * that of any file. Our own keys would claim to have a private half. */
 static int hand_over_public(const struct search *search, OSSL_CALLBACK *callback, void *arg)
 {
     int type = OSSL_OBJECT_PKEY;
@@ -152,7 +151,7 @@ static int store_close(void *context)
     return 1;
 }
 
-/* How it is searched says nothing: there is but one key. */
+/* Search parameters are ignored, because a URI names one key. */
 static int store_set_params(void *context, const OSSL_PARAM params[])
 {
     struct store *store = context;

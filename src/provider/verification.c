@@ -45,7 +45,7 @@ bool verification_copy(struct verification *copy, const struct verification *ver
 void verification_end(struct verification *verification)
 {
     if (verification->message != NULL)
-        EVP_MD_CTX_free(verification->message); /* and its context */
+        EVP_MD_CTX_free(verification->message); /* frees its EVP_PKEY_CTX too */
     else
         EVP_PKEY_CTX_free(verification->context);
     *verification = (struct verification){.context = NULL};

@@ -7,10 +7,10 @@
 #include "client/exchange.h"
 #include "provider/reason.h"
 
-/* How long a blocking exchange waits at most where the waiter has no deadline. */
+/* The longest that a blocking exchange waits if the waiter has no deadline. */
 #define BLOCKING_LIMIT (30 * NS_PER_S)
 
-/* One question that a paused job waits for. It lives on the job's own stack. */
+/* A request that a paused job waits for. It lives on the job's own stack. */
 struct immure_openssl_operation {
     struct immure_waiter *waiter;
     struct ask *ask;
@@ -40,7 +40,7 @@ void immure_waiter_cancel(struct immure_waiter *waiter)
     struct immure_openssl_operation *operation = waiter->operation;
     if (operation == NULL)
         return;
-    if (!operation->ask->done) /* else the client may be gone */
+    if (!operation->ask->done) /* after the reply, the client may be gone */
         immure_request_cancel(waiter->client, operation->id);
     operation->cancelled = true;
     waiter->error = IMMURE_E_CANCELLED;
@@ -62,12 +62,12 @@ static void wake(struct ask *ask)
     operation->waiter->wake(operation->waiter);
 }
 
-static const char mark; /* its address is what names ours among the wait context's descriptors */
+static const char mark; /* its address identifies our entry in the wait context */
 
 /*
- * Within ASYNC_block_pause() a job is not paused, though OpenSSL says that it was. It is told by
- * the descriptors that have been added to its wait context since the last pause, which a pause
- * makes none: so one is, that is no descriptor, and goes again.
+ * Pauses the job and finds out whether it really was paused: within ASYNC_block_pause() OpenSSL
+ * reports success without pausing. A real pause resets the wait context's count of added
+ * descriptors to zero. So this adds an invalid descriptor first and removes it afterwards.
  */
 static bool pause_marked(void)
 {
@@ -82,8 +82,9 @@ static bool pause_marked(void)
     return paused;
 }
 
-/* Resumes may be spurious: another event of the connection, or an application that just tries. A
- * job that cannot be paused is given up, because its reply would never be taken. */
+/* The job may be resumed before the reply is there, by another event of the connection or by an
+ * application that just retries. A request whose job cannot be paused is cancelled, because nothing
+ * would ever read its reply. */
 static bool pause_until_done(struct immure_openssl_operation *operation)
 {
     const struct provider *provider = operation->ask->key->provider;

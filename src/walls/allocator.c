@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #define BLOCKS 16
-#define BLOCK_SIZE (100 * 1024) /* too small for a mapping of its own */
+#define BLOCK_SIZE (100 * 1024) /* small enough to come from the heap, not from mmap() */
 
-/* A heap that grows and shrinks by more than glibc leaves as it is. */
+/* Grows the heap and shrinks it by more than glibc's trim threshold. */
 static void *grow_and_shrink(void *settled)
 {
     void *blocks[BLOCKS];

@@ -1,12 +1,12 @@
-/* malloc() behind closed doors. */
+/* malloc() in a sandbox without files. */
 #ifndef WALLS_ALLOCATOR_H
 #define WALLS_ALLOCATOR_H
 
 #include <stdbool.h>
 
-/* Has glibc's malloc() look now at the files that it reads at some time or other: the number of
- * CPUs, when there are more heaps than eight, and the kernel's overcommitment of memory, when a
- * thread's heap shrinks. `threads`: that there will be. False with errno: no thread, no memory. */
+/* Makes glibc's malloc() read now the files that it would otherwise read later: the number of CPUs,
+ * when it creates its ninth arena, and the overcommit setting, when a thread's heap shrinks.
+ * `threads` is how many threads there will be. False with errno: no thread or no memory. */
 bool allocator_settle(unsigned threads);
 
 #endif

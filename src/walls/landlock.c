@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's interface, as linux/landlock.h of version 7 has it; older headers lack half of it.
- */
+/* The kernel's interface, after linux/landlock.h of ABI version 7; older headers lack half of
+ * it. */
 #define CREATE_RULESET 444
 #define ADD_RULE 445
 #define RESTRICT_SELF 446
@@ -20,23 +20,23 @@
 #define SCOPE_SIGNAL (1ull << 1)
 
 struct ruleset {
-    uint64_t files, network, scoped; /* what is forbidden unless a rule allows it */
+    uint64_t files, network, scoped; /* rights that are denied unless a rule allows them */
 };
 
 struct __attribute__((packed)) port_rule {
     uint64_t allowed, port;
 };
 
-/* What each version of the interface brought. */
+/* The rights that each version of the interface added. */
 static const struct level {
     long version;
     struct ruleset adds;
 } levels[] = {
-    {1, {.files = (1ull << 13) - 1}}, /* execute, write, read, list, remove and make of all kinds */
-    {2, {.files = 1ull << 13}},       /* move to another folder */
+    {1, {.files = (1ull << 13) - 1}}, /* execute, write, read, list, remove and create */
+    {2, {.files = 1ull << 13}},       /* move to another directory */
     {3, {.files = 1ull << 14}},       /* truncate */
     {4, {.network = NET_BIND_TCP | NET_CONNECT_TCP}},
-    {5, {.files = 1ull << 15}}, /* ioctl of devices */
+    {5, {.files = 1ull << 15}}, /* ioctl on devices */
     {6, {.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL}},
 };
 
@@ -80,8 +80,8 @@ static const char *describe_network(const struct ruleset *set,
                                     const struct landlock_exceptions *exceptions)
 {
     if (set->network == 0)
-        return exceptions->network ? "TCP as ever, which a provider needs"
-                                   : "TCP as ever, since the kernel cannot forbid it";
+        return exceptions->network ? "TCP not restricted, because a provider needs it"
+                                   : "TCP not restricted, because the kernel cannot do it";
     return exceptions->port_count > 0 ? "TCP to the configured ports only" : "no TCP";
 }
 
@@ -94,8 +94,8 @@ void landlock_apply(const struct landlock_exceptions *exceptions, struct report 
     }
     struct ruleset set = ruleset_make(version, exceptions);
     if ((set.files | set.network | set.scoped) == 0) {
-        report_note(report, "landlock", false, "version %ld: a provider needs what it forbids",
-                    version);
+        report_note(report, "landlock", false,
+                    "version %ld: a provider needs everything that it could forbid", version);
         return;
     }
     if (!restrict_self(&set, exceptions)) {
@@ -103,8 +103,9 @@ void landlock_apply(const struct landlock_exceptions *exceptions, struct report 
         return;
     }
     report_note(report, "landlock", set.files != 0, "version %ld: %s; %s; %s", version,
-                set.files != 0 ? "no files" : "files as ever, which a provider needs",
+                set.files != 0 ? "no files" : "files not restricted, because a provider needs them",
                 describe_network(&set, exceptions),
-                set.scoped & SCOPE_SIGNAL ? "no signals to others"
-                                          : "signals as ever, since the kernel cannot forbid them");
+                set.scoped & SCOPE_SIGNAL
+                    ? "no signals to others"
+                    : "signals not restricted, because the kernel cannot do it");
 }

@@ -1,6 +1,6 @@
 /*
- * Landlock (landlock(7)): a process gives up rights of its own, without being root. What the kernel
- * does not know yet is left out, and the report says so.
+ * Landlock (landlock(7)): a process without root privileges gives up rights of its own. Rights that
+ * the kernel cannot restrict yet are left out, and the report says so.
  */
 #ifndef WALLS_LANDLOCK_H
 #define WALLS_LANDLOCK_H
@@ -12,13 +12,13 @@
 #include "walls/report.h"
 
 struct landlock_exceptions {
-    bool files;            /* all files; else none can be opened */
-    bool network;          /* TCP, and sockets under abstract names; else no TCP but */
+    bool files;            /* leaves all files accessible; otherwise none can be opened */
+    bool network;          /* leaves TCP and abstract sockets alone; otherwise no TCP but */
     const uint16_t *ports; /* connections to these TCP ports */
     size_t port_count;
 };
 
-/* For the calling thread and those that it starts afterwards. What is open stays open. */
+/* Applies to the calling thread and the threads that it starts afterwards. Open files stay open. */
 void landlock_apply(const struct landlock_exceptions *exceptions, struct report *report);
 
 #endif

@@ -31,7 +31,8 @@ void report_log(const struct report *report)
     }
 }
 
-/* Not by stdio, which asks the kernel about the descriptor: a filter may stand already. */
+/* Not with stdio, which calls fstat() on the descriptor: a system call filter may be in force
+ * already. */
 void report_print(const struct report *report)
 {
     for (size_t i = 0; i < report->count; i++) {
@@ -40,6 +41,6 @@ void report_print(const struct report *report)
         int length = snprintf(line, sizeof line, "%-3s  %-13s  %s\n", row->stands ? "yes" : "no",
                               row->wall, row->text);
         if (write(STDOUT_FILENO, line, (size_t)length) != length)
-            return; /* nobody to tell */
+            return; /* standard output is gone */
     }
 }

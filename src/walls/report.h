@@ -1,4 +1,5 @@
-/* What walls a process has, one line each: what, and how, or why not. */
+/* The walls that a process has, one line for each: what it is, and how it works or why it is
+ * missing. */
 #ifndef WALLS_REPORT_H
 #define WALLS_REPORT_H
 
@@ -22,9 +23,9 @@ struct report {
 /* Returns `stands`. */
 bool report_note(struct report *report, const char *wall, bool stands, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* The walls that are missing at level info, the others at level debug. */
+/* Logs the missing walls at level info, the others at level debug. */
 void report_log(const struct report *report);
-/* All of them, to standard output. */
+/* Prints all of them to standard output. */
 void report_print(const struct report *report);
 
 #endif

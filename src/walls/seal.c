@@ -17,7 +17,8 @@ static bool seal(uintptr_t begin, size_t length)
     return syscall(SYS_mseal, begin, length, 0) == 0;
 }
 
-/* The kernel's own pages are listed too, and cannot all be sealed, nor need to be. */
+/* The list includes the kernel's own pages ([vdso] etc.). Some of them cannot be sealed, and none
+ * need be. */
 static bool is_kernels(const char *name)
 {
     return strstr(name, "[v") != NULL;

@@ -1,4 +1,4 @@
-/* Memory that nobody may remap, give back or make writable any more (mseal, Linux 6.10). */
+/* Sealed memory: it can no longer be remapped, unmapped or made writable (mseal, Linux 6.10). */
 #ifndef WALLS_SEAL_H
 #define WALLS_SEAL_H
 
@@ -6,10 +6,10 @@
 
 #include "walls/report.h"
 
-/* Everything that is mapped now and not writable: code, constants, tables of addresses. Needs
+/* Seals everything that is mapped now and not writable: code, constants, relocated tables. Needs
  * /proc/self/maps. */
 void seal_code(struct report *report);
-/* Whole pages. */
+/* `memory` and `length` are whole pages. */
 void seal_range(const char *wall, void *memory, size_t length, struct report *report);
 
 #endif

@@ -12,7 +12,7 @@
 #define SYS_memfd_secret 447
 #endif
 
-/* The descriptor would be a way to the pages, the mapping is none. */
+/* The descriptor is closed after mapping, because it would be another way to reach the pages. */
 static void *map_secret(size_t size, char *reason, size_t reason_size)
 {
     int descriptor = (int)syscall(SYS_memfd_secret, O_CLOEXEC);

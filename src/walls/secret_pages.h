@@ -1,7 +1,7 @@
 /*
- * Memory for secrets: pages of memfd_secret(2), which not even root's tools read and no core file
- * has; where the kernel has none of them, ordinary ones, locked, left out of core files. Either
- * kind is empty, or not there at all, in a forked child.
+ * Memory for secrets: pages of memfd_secret(2), which not even root can read from outside and which
+ * no core file contains. Where the kernel lacks them: ordinary pages, locked and excluded from core
+ * files. A forked child finds either kind zeroed or not mapped at all.
  */
 #ifndef WALLS_SECRET_PAGES_H
 #define WALLS_SECRET_PAGES_H
@@ -14,8 +14,8 @@ enum secret_pages {
     PAGES_UNLOCKED /* ordinary pages */
 };
 
-/* All zero. To be wiped and given to munmap(). NULL with errno; with *kind the outcome, and in
- * `reason` why the pages are not secret. `size` is rounded up to whole pages. */
+/* Maps zeroed pages, which the caller wipes and unmaps; `size` is rounded up to whole pages. NULL
+ * with errno. *kind tells which kind they are, and `reason` why they are not secret. */
 void *secret_pages_map(size_t size, enum secret_pages *kind, char *reason, size_t reason_size);
 
 #endif

@@ -1,10 +1,10 @@
-/* The threads that a process has, its own and those that libraries have started. */
+/* Counts the threads of this process, including those that libraries have started. */
 #ifndef WALLS_THREADS_H
 #define WALLS_THREADS_H
 
 #include <stddef.h>
 
-/* How many there are now, this one included; 0: there is no /proc to say. */
+/* The number of threads, including the caller; 0 if there is no /proc. */
 size_t threads_count(void);
 
 #endif

@@ -216,7 +216,7 @@ class Activation(Listeners):
         self.assertIn("has passed several sockets of this name; give each its FileDescriptorName=",
                       self.refusal(["same", "same"], [one, two], ["systemd:same"]))
         datagrams = self.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        self.assertIn("LISTEN_FDS: descriptor 3 (one) is no listening stream socket",
+        self.assertIn("LISTEN_FDS: descriptor 3 (one) is not a listening stream socket",
                       self.refusal(["one"], [datagrams], ["systemd:one"]))
 
 

@@ -25,7 +25,7 @@ static enum immure_error handle_hello(struct session *session, const struct wire
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
     session_greeted(session);
-    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    session_schedule_flush(session, wire_put_welcome(&session->output, &welcome));
     return IMMURE_OK;
 }
 
@@ -64,8 +64,8 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     }
     if (list.first > visible)
         return IMMURE_E_MALFORMED;
-    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
-                                           visible, &put));
+    session_schedule_flush(session, wire_put_keys(&session->output, frame->id, keys, count,
+                                                  list.first, visible, &put));
     return IMMURE_OK;
 }
 
@@ -126,10 +126,15 @@ static void refuse(struct session *session, const struct key *key,
     struct server *server = session->server;
     const struct audit_request asked = {
         .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
-    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason,
-                  server->now);
+    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason);
     ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
     session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
+}
+
+static struct key_limit limit_of(const struct key *key)
+{
+    return key != NULL ? (struct key_limit){.rate = &key->rate, .key = key->index}
+                       : (struct key_limit){.rate = NULL};
 }
 
 /* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
@@ -143,7 +148,7 @@ static const struct key *key_for(struct session *session, const struct wire_requ
     bool may = key != NULL && server_allows(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
-    if (!account_may_ask(session->account, all, may ? key : NULL, server->now)) {
+    if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->loop.now)) {
         refusal.reason = "the client asks more often than its rate allows";
         refuse(session, key, request, IMMURE_E_BUSY, &refusal);
         return NULL;
@@ -151,7 +156,8 @@ static const struct key *key_for(struct session *session, const struct wire_requ
     enum immure_error error = check(session, key, may, request, &refusal, text);
     if (error == IMMURE_OK)
         return key;
-    account_charge(session->account, all, may ? key : NULL, server->keyring->count, server->now);
+    account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->count,
+                   server->loop.now);
     refuse(session, key, request, error, &refusal);
     return NULL;
 }
@@ -177,8 +183,8 @@ static bool submit(struct session *session, const struct key *key,
     if (job == NULL)
         return false;
     if (request->time_left != 0)
-        job->deadline = server->now + request->time_left * NS_PER_US;
-    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->now)) {
+        job->deadline = server->loop.now + request->time_left * NS_PER_US;
+    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->loop.now)) {
         job_free(job);
         return false;
     }
@@ -200,8 +206,8 @@ static enum immure_error admit(struct session *session, const struct wire_reques
     else if (!session_has_room(session, job_cost(key, request->input_length)))
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
-        account_charge(session->account, &server->config->rate, key, server->keyring->count,
-                       server->now);
+        account_charge(session->account, &server->config->rate, limit_of(key),
+                       server->keyring->count, server->loop.now);
         return IMMURE_OK;
     }
     server->stats.busy++;
@@ -239,8 +245,8 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct server *server = session->server;
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
-    const struct wire_figure figures[] = {
-        {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
+    struct wire_figure figures[WIRE_STATS_MAX] = {
+        {WIRE_STAT_UPTIME_SECONDS, (server->loop.now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
         {WIRE_STAT_SESSIONS, server->session_count},
         {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
@@ -255,17 +261,21 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_FAILED_TOTAL, stats->failed},
         {WIRE_STAT_QUEUED, scheduler->queue.share.jobs},
         {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
-        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
+        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->loop.now) / NS_PER_US},
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
         {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
         {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
-        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
-        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
-        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
-        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
     };
-    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
-                                              sizeof figures / sizeof figures[0]));
+    size_t count = 0;
+    while (figures[count].number != 0)
+        count++;
+    for (const struct backend *const *backend = server->prototypes;
+         *backend != NULL && count + 1 < WIRE_STATS_MAX; backend++)
+        if ((*backend)->figure != 0)
+            figures[count++] =
+                (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
+    figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
+    session_schedule_flush(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
 }
 
@@ -286,7 +296,7 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
                                       .previous = keys[1]};
     if (tickets_derive(tickets, answer.epoch, keys[0]) &&
         tickets_derive(tickets, answer.epoch - 1, keys[1]))
-        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+        session_schedule_flush(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
     else
         session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
     OPENSSL_cleanse(keys, sizeof keys);
@@ -295,8 +305,8 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
 
 static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
 {
-    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
-                                            frame->length));
+    session_schedule_flush(session, wire_put_plain(&session->output, WIRE_PONG, frame->id,
+                                                   frame->payload, frame->length));
     return IMMURE_OK;
 }
 
@@ -332,7 +342,7 @@ enum immure_error dispatch(struct session *session, const struct wire_frame *fra
     if (i == sizeof requests / sizeof requests[0])
         return IMMURE_E_FRAME_TYPE;
     if (!requests[i].aside ||
-        account_take_aside(session->account, price(session, frame), session->server->now))
+        account_take_aside(session->account, price(session, frame), session->server->loop.now))
         return requests[i].handle(session, frame);
     /* a CANCEL that is not heard has come too late, as any may */
     if (frame->type != WIRE_CANCEL)
@@ -364,10 +374,10 @@ void dispatch_done(struct server *server, struct job *job)
     if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
         server->stats.by_backend[job->backend->number]++;
     if (job->error == IMMURE_E_BUSY)
-        account_give_back(session->account, &server->config->rate, job->key);
-    bool waited_for = session->socket >= 0 && !session->ending;
+        account_give_back(session->account, &server->config->rate, limit_of(job->key));
+    bool waited_for = session->watch.descriptor >= 0 && !session->ending;
     if (waited_for && job->error == IMMURE_OK) {
-        audit_signed(&server->audit, session->account, &session->peer, job, server->now);
+        audit_signed(&server->audit, session->account, &session->peer, job);
         session_answer(session, job);
     } else if (waited_for) {
         session_error(session, job->id, job->error, NULL);

@@ -31,7 +31,7 @@ enum exit_status connection_explain(struct connection *connection, enum immure_e
     return EXIT_UNREACHABLE;
 }
 
-/* Refused connections are tried again by libimmure, so the first wait is a short one. */
+/* libimmure retries refused connections, so the first wait is kept short. */
 static enum immure_error greet(struct connection *connection)
 {
     uint64_t first = connection->timeout < GRACE ? connection->timeout : GRACE;

@@ -11,7 +11,7 @@ enum verdict { VERDICT_VERIFIED, VERDICT_REFUSED, VERDICT_WRONG, VERDICT_FAILED 
 
 static const char *const verdict_names[] = {"verified", "refused", "wrong", "failed"};
 
-/* How a scheme went. */
+/* The result for one scheme. */
 struct trial {
     const char *scheme, *shape;
     const struct key *key;
@@ -44,7 +44,7 @@ static void note(void *arg, const struct immure_reply *reply)
     trial->work = reply->work_ns;
 }
 
-/* With the first message that the key's policy allows, or the last one if it allows none. */
+/* Uses the first message that the key's policy allows, or the last one if it allows none. */
 static void try_scheme(struct connection *connection, const struct key *key, uint16_t scheme,
                        struct trial *trial)
 {
