@@ -12,10 +12,10 @@
  *     SSL_do_handshake(ssl);                         SSL_ERROR_WANT_PRIVATE_KEY_OPERATION
  *     ... wake() is called: SSL_do_handshake() again
  *
- * A connection that ends while it waits needs nothing but SSL_free(), which cancels the request.
+ * If a connection ends while it waits, SSL_free() is enough: it cancels the request.
  *
- * RSA key exchange (TLS 1.2 without ECDHE) is refused: BoringSSL wants the raw RSA operation for
- * it, which immured has for nobody. The default cipher list offers it last; "!kRSA" leaves it out.
+ * RSA key exchange (TLS 1.2 without ECDHE) fails: BoringSSL asks for the raw RSA operation, which
+ * immured never performs. The default cipher list has it last; "!kRSA" removes it.
  *
  * Threads: an SSL, its waiter and its client belong to one thread at a time. A context may be
  * shared once it is attached.
@@ -38,34 +38,34 @@ extern "C" {
 #endif
 
 /*
- * Signatures for this context's certificate, which must be there already, are made in immured.
- * Sets the context's private key method and its signing algorithms. No I/O. False: the reason is on
+ * Lets immured sign for the certificate of this context, which must have been set already: sets the
+ * private key method and the signing algorithms of the context. No I/O. False: the reason is on
  * BoringSSL's error queue. A context is attached once; SSL_set_SSL_CTX() may choose among several.
  */
 bool immure_boringssl_attach(SSL_CTX *context);
 
 /*
- * What one SSL waits with. The owner zeroes it and sets the first group; it stays where it is until
- * SSL_free() has returned.
+ * What one SSL waits with. The owner zeroes it and sets the first group of fields. It must not
+ * move, or be freed, before SSL_free() has returned.
  */
 struct immure_boringssl_waiter {
-    struct immure_client *client; /* requests go here */
-    /* The reply is there, or will not come: call SSL_do_handshake(), now or later. Called from
-     * immure_client_receive(), _expire() and _free(); may free the SSL. */
+    struct immure_client *client; /* takes the requests */
+    /* The reply has come, or will not come: call SSL_do_handshake(), now or later. Called from
+     * immure_client_receive(), _expire() and _free(). It may free the SSL. */
     void (*wake)(struct immure_boringssl_waiter *waiter);
     uint64_t deadline; /* absolute, ns; 0: none */
 
-    /* How the last signature went; may be read when wake() is called and later. */
+    /* The result of the last signature, to be read from wake() on. */
     enum immure_error error;
     uint16_t scheme;
     const char *backend; /* a literal; NULL before the first reply */
     uint64_t queue_ns, work_ns;
 
-    /* The adapter's: the signature that is waited for, NULL if none. */
+    /* The adapter's own: the pending signature, or NULL. */
     struct immure_boringssl_operation *operation;
 };
 
-/* Before the first SSL_do_handshake(). False on lack of memory. */
+/* Call it before the first SSL_do_handshake(). False: out of memory. */
 bool immure_boringssl_wait_with(SSL *ssl, struct immure_boringssl_waiter *waiter);
 
 #ifdef __cplusplus

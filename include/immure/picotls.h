@@ -5,7 +5,7 @@
  * share/immure/adapter) is compiled into the application, with the application's picotls.
  *
  *     immure_picotls_signer_init(&signer, key_id, spki, spki_length);
- *     signer.client = ...;                     which client asks for a connection's signature
+ *     signer.client = ...;                     returns the client that a connection uses
  *     context->sign_certificate = &signer.super;
  *     ...
  *     ptls_handshake(tls, ...);                PTLS_ERROR_ASYNC_OPERATION
@@ -13,10 +13,10 @@
  *     job->set_completion_callback(job, wake, connection);
  *     ... wake(connection) is called: ptls_handshake() again, without input
  *
- * A connection that ends while it waits needs nothing but ptls_free(), which cancels the request.
- * There is no descriptor: the job's get_fd is NULL.
+ * If a connection ends while it waits, ptls_free() is enough: it cancels the request. There is no
+ * descriptor: the job's get_fd is NULL.
  *
- * Only servers: picotls has no asynchronous client authentication, and waiting is not for this.
+ * For servers only: picotls cannot authenticate clients asynchronously, and this never blocks.
  *
  * Threads: a signer may be shared by the threads of a server once it is set up. A connection
  * belongs to the thread of its client.
@@ -42,23 +42,23 @@ struct immure_picotls_signer {
     uint16_t schemes[IMMURE_PICOTLS_SCHEMES_MAX]; /* of TLS 1.3, in the order of preference */
     size_t scheme_count;
 
-    /* The application's. */
+    /* Set by the application. */
 
-    /* The client of the thread that the connection is on; it may set *deadline (absolute, ns).
+    /* Returns the client of the thread of this connection, and may set *deadline (absolute, ns).
      * NULL: the handshake fails. */
     struct immure_client *(*client)(struct immure_picotls_signer *signer, ptls_t *tls,
                                     uint64_t *deadline);
-    /* NULL, or told of each reply before the completion callback, for logs and figures. It may free
-     * the connection, which then is not called back. */
+    /* NULL, or called with each reply before the completion callback, for logs and figures. It may
+     * free the connection; the completion callback then is not called. */
     void (*told)(struct immure_picotls_signer *signer, ptls_t *tls,
                  const struct immure_reply *reply);
     void *data;
 };
 
 /*
- * Zeroes *signer and sets all but what is the application's. The key id and the DER
+ * Zeroes *signer and sets all fields but those of the application. The key id and the DER
  * SubjectPublicKeyInfo come from a key reference (immure/reference.h) or from IMMURE_LIST. False:
- * a key of a type that TLS 1.3 has no signatures for. Allocates nothing, keeps no pointer.
+ * TLS 1.3 has no signatures with keys of this type. Allocates nothing and keeps no pointer.
  */
 bool immure_picotls_signer_init(struct immure_picotls_signer *signer,
                                 const uint8_t key_id[IMMURE_KEY_ID_SIZE], const uint8_t *spki,

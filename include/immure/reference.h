@@ -1,5 +1,5 @@
 /*
- * Key references: a small file in place of a private key file, that says which immured has the key.
+ * Key references: small files in place of private key files, which say which immured has the key.
  *
  *     -----BEGIN IMMURE KEY REFERENCE-----
  *     base64 of the DER of
@@ -12,13 +12,13 @@
  *         }
  *     -----END IMMURE KEY REFERENCE-----
  *
- * It holds nothing secret. Nothing here does I/O, allocates, or keeps what it was given. Any
+ * They contain nothing secret. The functions do no I/O, allocate nothing and keep no pointer. Any
  * thread.
  *
- * Source: RFC 7468 for the text, X.690 for DER. Lengths that are not minimal, bytes behind the end
- * and unknown versions are refused, so a key reference has one encoding only. What the core, being
- * without libcrypto, does not look at: whether the key id is the hash of the SubjectPublicKeyInfo,
- * and what is inside of that but its own length.
+ * Source: RFC 7468 for the text, X.690 for DER. Lengths that are not minimal, trailing bytes and
+ * unknown versions are rejected, so that a key reference has only one encoding. Without libcrypto,
+ * these functions cannot check that the key id is the hash of the SubjectPublicKeyInfo, and of the
+ * latter they check nothing but its length.
  */
 #ifndef IMMURE_REFERENCE_H
 #define IMMURE_REFERENCE_H
@@ -32,24 +32,24 @@
 extern "C" {
 #endif
 
-/* Where an immured listens that was installed as a service. */
+/* Where an immured that is installed as a service listens. */
 #define IMMURE_SOCKET_DEFAULT "/run/immure/immured.sock"
 
 #define IMMURE_REFERENCE_VERSION 1
 #define IMMURE_REFERENCE_LABEL "IMMURE KEY REFERENCE"
 
-/* Bytes, without the terminating zero: what fits into a sockaddr_un. */
+/* In bytes, without the terminating zero: what fits into a sockaddr_un. */
 #define IMMURE_SOCKET_PATH_MAX 107
-/* Bytes: the longest SubjectPublicKeyInfo of a key that immured takes. */
+/* In bytes: the longest SubjectPublicKeyInfo of a key that immured accepts. */
 #define IMMURE_SPKI_MAX 3072
 
-/* The longest DER of a key reference: four headers, and what is in them. */
+/* The longest DER of a key reference: four headers and their contents. */
 #define IMMURE_REFERENCE_DER_MAX                                                                   \
     (4 + 3 + 2 + IMMURE_SOCKET_PATH_MAX + 2 + IMMURE_KEY_ID_SIZE + IMMURE_SPKI_MAX)
-/* Characters of base64 in a line, as OpenSSL writes them. */
+/* Characters of base64 per line, as in the files that OpenSSL writes. */
 #define IMMURE_REFERENCE_LINE 64
 #define IMMURE_REFERENCE_BASE64_MAX ((IMMURE_REFERENCE_DER_MAX + 2) / 3 * 4)
-/* Room for the longest text, with its terminating zero. */
+/* The size of the longest text, with its terminating zero. */
 #define IMMURE_REFERENCE_PEM_SIZE                                                                  \
     (sizeof "-----BEGIN " IMMURE_REFERENCE_LABEL "-----\n"                                         \
             "-----END " IMMURE_REFERENCE_LABEL "-----\n" +                                         \
@@ -57,10 +57,10 @@ extern "C" {
 
 enum immure_reference_error {
     IMMURE_REFERENCE_OK,
-    IMMURE_REFERENCE_E_ABSENT,  /* no such block in the text */
-    IMMURE_REFERENCE_E_BASE64,  /* the text is cut off, or not base64 */
-    IMMURE_REFERENCE_E_DER,     /* not the SEQUENCE above, or not all of it, or more than it */
-    IMMURE_REFERENCE_E_VERSION, /* a version from the future */
+    IMMURE_REFERENCE_E_ABSENT,  /* there is no such block in the text */
+    IMMURE_REFERENCE_E_BASE64,  /* the text is truncated, or not base64 */
+    IMMURE_REFERENCE_E_DER,     /* not the SEQUENCE above, or an incomplete one, or more than one */
+    IMMURE_REFERENCE_E_VERSION, /* a later version */
     IMMURE_REFERENCE_E_SOCKET,  /* not an absolute path or @name of 2 to IMMURE_SOCKET_PATH_MAX
                                    bytes, none of them a control character */
     IMMURE_REFERENCE_E_KEY_ID,  /* not IMMURE_KEY_ID_SIZE bytes */
@@ -68,27 +68,27 @@ enum immure_reference_error {
 };
 
 struct immure_reference {
-    char socket[IMMURE_SOCKET_PATH_MAX + 1]; /* as immure_blocking_unix() takes it */
+    char socket[IMMURE_SOCKET_PATH_MAX + 1]; /* for immure_blocking_unix() */
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    const uint8_t *spki; /* the caller's; after parsing it leads into the DER */
+    const uint8_t *spki; /* the caller's; after parsing, it points into the DER */
     size_t spki_length;
 };
 
 /* One line in English without a full stop; never NULL. */
 const char *immure_reference_error_text(enum immure_reference_error error);
 
-/* On an error *reference says nothing. */
+/* With an error, *reference is not to be used. */
 enum immure_reference_error immure_reference_parse_der(struct immure_reference *reference,
                                                        const uint8_t *der, size_t length);
 /*
- * The first key reference in a text, which may hold other things around it, certificates for
- * instance. `der` is the caller's room, which reference->spki will lead into.
+ * Parses the first key reference in a text, which may contain other things, such as certificates.
+ * `der` is room that the caller provides; reference->spki will point into it.
  */
 enum immure_reference_error immure_reference_parse_pem(struct immure_reference *reference,
                                                        const char *text, size_t length,
                                                        uint8_t der[IMMURE_REFERENCE_DER_MAX]);
 
-/* What the two above take; a reference that they would not take is an error here, too. */
+/* Write what the two functions above accept; any other reference is an error. */
 enum immure_reference_error immure_reference_write_der(const struct immure_reference *reference,
                                                        uint8_t der[IMMURE_REFERENCE_DER_MAX],
                                                        size_t *length);

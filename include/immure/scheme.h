@@ -1,6 +1,6 @@
 /*
- * TLS SignatureScheme code points (RFC 8446, section 4.2.3; RFC 8422 for TLS 1.2): how every
- * signature algorithm is named here, on the wire and in the library.
+ * TLS SignatureScheme code points (RFC 8446, section 4.2.3; RFC 8422 for TLS 1.2), which name all
+ * signature algorithms on the wire and in the library.
  */
 #ifndef IMMURE_SCHEME_H
 #define IMMURE_SCHEME_H
@@ -22,7 +22,7 @@ enum immure_scheme {
     IMMURE_RSA_PSS_RSAE_SHA384 = 0x0805,
     IMMURE_RSA_PSS_RSAE_SHA512 = 0x0806,
     IMMURE_ED25519 = 0x0807,
-    IMMURE_RSA_PSS_PSS_SHA256 = 0x0809, /* with a key of type RSA-PSS, as the next two */
+    IMMURE_RSA_PSS_PSS_SHA256 = 0x0809, /* with keys of type RSA-PSS, like the next two */
     IMMURE_RSA_PSS_PSS_SHA384 = 0x080a,
     IMMURE_RSA_PSS_PSS_SHA512 = 0x080b,
     IMMURE_MLDSA44 = 0x0904, /* draft-ietf-tls-mldsa; TLS 1.3 only */

@@ -1,5 +1,5 @@
 /*
- * Start an immured of one's own.
+ * Starts an immured of one's own.
  */
 #ifndef IMMURE_SPAWN_H
 #define IMMURE_SPAWN_H
@@ -17,29 +17,28 @@ extern "C" {
 /* A file that the configuration names, opened by the caller. */
 struct immure_spawn_file {
     const char *name; /* as the configuration has it */
-    int descriptor;   /* of a regular file, to be read; stays the caller's. Or -errno: why it could
-                         not be opened, for immured to say */
+    int descriptor;   /* of a regular file, open for reading; it stays the caller's. Or -errno, if
+                         it could not be opened: immured then reports why */
 };
 
 struct immure_spawn_options {
     const char *program; /* path of immured; not searched for in PATH */
     const char *config;  /* the text of a configuration for immured (immured.conf(5)); copied */
-    int listener;     /* a listening unix stream socket that immured shall accept on as well, or -1;
-                         stays the caller's, so that the next immured goes on with its backlog */
+    int listener;     /* a listening unix stream socket that immured accepts on as well, or -1; it
+                         stays the caller's, so that the next immured takes over its backlog */
     bool socket_pair; /* whether to connect over a socket pair */
-    const struct immure_spawn_file *files; /* all key, pass-phrase and other files that immured
-                                              reads; or NULL: it opens them itself, by name */
+    const struct immure_spawn_file *files; /* all files that immured reads: keys, pass phrases and
+                                              so on; or NULL: it opens them itself, by name */
     size_t file_count;
 };
 
 /*
- * Starts it: *pid is a child of the caller, to be waited for by the caller; *fd (may be NULL
- * without socket_pair) is the caller's end of the socket pair, close-on-exec and non-blocking. All
- * other descriptors stay behind; standard error is inherited. When the last connection of an
- * immured without a listener ends, it ends too.
+ * *pid is a child of the caller, who waits for it. *fd (fd may be NULL without socket_pair) is the
+ * caller's end of the socket pair, close-on-exec and non-blocking. immured inherits standard error
+ * and no other descriptor. An immured without a listener ends when its last connection ends.
  *
- * IMMURE_E_IO (errno says why) or IMMURE_OK. That immured then refuses its configuration shows as
- * its exit status and as end of file on *fd; its one line about it is on standard error.
+ * IMMURE_OK, or IMMURE_E_IO, and errno says why. If immured then rejects its configuration, it
+ * prints one line about it on standard error and exits, and *fd is at end of file.
  *
  * Any thread. Uses vfork semantics (posix_spawn): safe in a threaded process.
  */

@@ -21,7 +21,7 @@ static uint64_t limit_of(uint64_t timeout)
 static void answered(void *arg, const struct immure_reply *reply)
 {
     struct call *call = arg;
-    call->done = reply->key == NULL; /* else other keys follow, or the end of the list */
+    call->done = reply->key == NULL; /* otherwise more keys follow, and the end of the list */
     call->error = reply->error;
     if (call->request->callback != NULL)
         call->request->callback(call->request->arg, reply);

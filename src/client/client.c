@@ -6,7 +6,8 @@
 #define MAX_REQUESTS_MOST 65535
 #define MAX_BYTES_DEFAULT (16u << 20)
 
-/* What is assembled at a time; more than a socket takes at once, and room for the longest frame. */
+/* The most output that is assembled at a time: more than a socket accepts at once, and enough for
+ * the longest frame. */
 #define OUTPUT_LIMIT (4 * WIRE_FRAME_MAX)
 
 struct immure_client *immure_client_new(const struct immure_client_options *options)
@@ -107,9 +108,9 @@ static void put_requests(struct immure_client *client, uint64_t now)
     {
         struct request *request = list_entry(node, struct request, order);
         if (request->asked.deadline <= now)
-            continue; /* immure_client_expire() ends it */
+            continue; /* immure_client_expire() will end it */
         if (!client_speaks(client, request->asked.operation))
-            continue; /* WELCOME says whether it may go out, or ends it */
+            continue; /* WELCOME decides whether it goes out or ends */
         if (client->in_flight >= client->in_flight_limit ||
             !request->operation->put(client, request, now))
             break;
@@ -144,7 +145,7 @@ uint64_t immure_client_next_deadline(const struct immure_client *client)
     return client->pending > 0 ? client->next_deadline : UINT64_MAX;
 }
 
-/* Moves those that are due to `due`, and finds the earliest deadline of the rest. */
+/* Moves the requests that are due to `due`, and finds the earliest deadline of the others. */
 static void take_due(struct immure_client *client, struct list *from, struct list *due,
                      uint64_t now)
 {
@@ -170,7 +171,7 @@ void immure_client_expire(struct immure_client *client, uint64_t now)
     take_due(client, &client->unsent, &due, now);
     take_due(client, &client->sent, &due, now);
 
-    /* A callback may cancel any other of the due: that takes it out of the list. */
+    /* A callback may cancel any other of them, which takes it out of the list. */
     struct request *request;
     while ((request = first_of(&due)) != NULL) {
         immure_callback *callback = request->asked.callback;

@@ -1,11 +1,11 @@
 /*
- * The parts of a client, shared by the files of the sans-I/O core.
+ * The state of a client, shared by the files of the sans-I/O core.
  *
- * A request's life: it is made UNSENT, SENT when its frame is in the output, and freed when its
- * reply is there. A request that is given up (cancelled, or past its deadline) is freed at once if
- * it is UNSENT. If it is SENT it stays as ABANDONED until immured has answered it or the connection
- * is gone: its slot and its bytes stay taken, so that however fast requests are made and cancelled,
- * neither this client nor immured ever holds more than the bounds allow.
+ * The life of a request: it begins UNSENT, is SENT when its frame is in the output, and is freed
+ * when its reply has come. A request that is given up (cancelled, or past its deadline) is freed at
+ * once if it is UNSENT. If it is SENT, it remains as ABANDONED until immured has answered it or the
+ * connection is gone, and keeps its slot and its bytes: so however fast requests are made and
+ * cancelled, neither this client nor immured holds more than the bounds allow.
  */
 #ifndef CLIENT_CORE_H
 #define CLIENT_CORE_H
@@ -18,7 +18,7 @@
 enum request_state { REQUEST_UNSENT, REQUEST_SENT, REQUEST_ABANDONED };
 
 struct request {
-    struct list order; /* in unsent, sent, cancels or abandoned of the client */
+    struct list order; /* in the client: unsent, sent, cancels or abandoned */
     immure_request_id id;
     enum request_state state;
     const struct operation *operation;
@@ -32,7 +32,7 @@ struct request {
     uint8_t input[];
 };
 
-/* Where an id leads. The slot's index is the low part of the id. */
+/* The request of an id, whose low part is the index of the slot. */
 struct slot {
     struct request *request; /* NULL: free */
     uint16_t next_free;
@@ -42,8 +42,8 @@ struct immure_client {
     size_t max_requests, max_bytes;
     size_t bytes;   /* of all requests that hold a slot */
     size_t held;    /* requests that hold a slot */
-    size_t pending; /* those of them that were not given up */
-    bool closing;   /* being freed: takes no more requests */
+    size_t pending; /* those of them that are not given up */
+    bool closing;   /* being freed: accepts no more requests */
 
     struct slot *slots;
     size_t slot_count;  /* allocated */
@@ -52,24 +52,24 @@ struct immure_client {
 
     /* In the order in which they were made. */
     struct list unsent, sent;
-    struct list cancels;   /* abandoned, immured is to be told */
-    struct list abandoned; /* abandoned, immured was told */
+    struct list cancels;   /* abandoned, and immured has to be told */
+    struct list abandoned; /* abandoned, and immured has been told */
 
-    uint64_t next_deadline; /* no pending request's deadline is earlier */
+    uint64_t next_deadline; /* no pending request has an earlier deadline */
 
-    struct wire_hello versions; /* that are offered */
+    struct wire_hello versions; /* that it offers */
 
     /* The connection. */
     bool greeted; /* HELLO is in the output */
     enum immure_error failed;
-    size_t in_flight, in_flight_limit; /* requests that immured has not answered */
+    size_t in_flight, in_flight_limit; /* sent requests without an answer */
     struct buffer output;
     struct wire_decoder decoder; /* which knows the agreed version */
 };
 
 /* reply.c */
 
-/* Whether all that was received has been taken: no part of a frame waits for its rest. */
+/* Whether everything that was received is processed: there is no part of a frame. */
 bool client_between_frames(const struct immure_client *client);
 
 /* request.c */
@@ -80,22 +80,22 @@ bool client_speaks(const struct immure_client *client, enum immure_operation ope
 
 /* NULL: no request that holds a slot has this id. */
 struct request *request_find(struct immure_client *client, immure_request_id id);
-/* Frees it and its slot, whatever list it is in. */
+/* Frees it and its slot, and takes it out of its list. */
 void request_free(struct immure_client *client, struct request *request);
-/* Forgets it, or, if immured has it, abandons it. There will be no callback. */
+/* Frees it, or abandons it if immured has it. Its callback will not be called. */
 void request_give_up(struct immure_client *client, struct request *request);
 /* Frees it, then calls back. */
 void request_answer(struct immure_client *client, struct request *request,
                     const struct immure_reply *reply);
-/* The same, with nothing but how it ended and the text of that. */
+/* The same, with a reply that has an error and its text only. */
 void request_end(struct immure_client *client, struct request *request, enum immure_error error);
 
 /* listing.c */
 
-/* Takes one KEYS frame; calls back when it was the last. An error is one of the stream. */
+/* Keeps one KEYS frame, and calls back if it is the last one. An error is about the stream. */
 enum immure_error listing_take(struct immure_client *client, struct request *request,
                                const struct wire_frame *frame);
-/* Drops the pages so far: the listing begins again. */
+/* Drops the pages that have come, because the listing begins again. */
 void listing_restart(struct immure_client *client, struct request *request);
 
 #endif

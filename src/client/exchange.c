@@ -31,7 +31,7 @@ struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg)
     return exchange;
 }
 
-/* Non-blocking: a full backlog is to be asked again, not to be waited for without a limit. */
+/* Non-blocking: if the backlog is full, try again instead of waiting without a limit. */
 static int connect_unix(void *arg)
 {
     struct immure_blocking *exchange = arg;
@@ -60,7 +60,7 @@ struct immure_blocking *immure_blocking_unix(const char *path)
         return NULL;
     memcpy(address.sun_path, path, length + 1);
     bool abstract =
-        path[0] == '@'; /* unix(7): the name begins with a zero and ends with its length */
+        path[0] == '@'; /* unix(7): the name begins with a zero, and its length ends it */
     if (abstract)
         address.sun_path[0] = '\0';
     exchange->address = address;
@@ -82,7 +82,7 @@ const char *exchange_error_text(const struct immure_blocking *exchange, enum imm
                                                           : immure_error_text(error);
 }
 
-/* Whether what has its number is the socket that was connected. */
+/* Whether its descriptor still is the socket that was connected. */
 static bool socket_is_ours(const struct immure_blocking *exchange)
 {
     struct stat now;
@@ -90,7 +90,7 @@ static bool socket_is_ours(const struct immure_blocking *exchange)
            file_identity_is(&exchange->identity, &now);
 }
 
-/* With close() only: a process that has it by fork() may go on with it. */
+/* With close() only: a process that inherited it over fork() may be using it. */
 static void let_go(struct immure_blocking *exchange)
 {
     if (socket_is_ours(exchange))
@@ -113,7 +113,8 @@ void immure_blocking_free(struct immure_blocking *exchange)
     free(exchange);
 }
 
-/* What is not so may be otherwise in a moment: immured starts, or takes the next of its backlog. */
+/* Whether waiting will not help. Other reasons may pass: immured starts, or accepts from its
+ * backlog. */
 static bool stays_so(int reason)
 {
     static const int reasons[] = {EACCES,     EPERM,    EAFNOSUPPORT, EPROTONOSUPPORT,
@@ -125,7 +126,7 @@ static bool stays_so(int reason)
     return false;
 }
 
-/* unix(7): those who listened, as they were when they began to. */
+/* unix(7): SO_PEERCRED tells the user that called listen(). */
 static bool user_listens(int socket, uid_t user)
 {
     struct ucred peer;
@@ -133,7 +134,7 @@ static bool user_listens(int socket, uid_t user)
     return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == user;
 }
 
-/* Takes a connected socket over. */
+/* Takes over a connected socket. */
 static enum immure_error take_socket(struct immure_blocking *exchange, int socket)
 {
     struct stat now;
@@ -153,7 +154,7 @@ static enum immure_error take_socket(struct immure_blocking *exchange, int socke
     return IMMURE_OK;
 }
 
-/* A first attempt is made at once, later ones after a growing pause that a reply ends. */
+/* The first attempt is made at once, later ones after pauses that grow until a reply comes. */
 static enum immure_error try_to_connect(struct immure_blocking *exchange, uint64_t now)
 {
     uint64_t pause = exchange->back_off > 0 ? 2 * exchange->back_off : BACK_OFF_FIRST;
@@ -171,7 +172,7 @@ static bool would_block(void)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-/* Sends what there is; *wanted are the events to wait for. False: the connection is lost. */
+/* Sends the output; *wanted are the events to wait for. False: the connection is lost. */
 static bool send_output(struct immure_blocking *exchange, short *wanted)
 {
     const void *data;
@@ -188,7 +189,7 @@ static bool send_output(struct immure_blocking *exchange, short *wanted)
     return true;
 }
 
-/* Takes what has come. False: the connection is lost. *error: the other end is no immured. */
+/* Receives. False: the connection is lost. *error: the peer is no immured, or refuses us. */
 static bool receive_input(struct immure_blocking *exchange, enum immure_error *error)
 {
     uint8_t input[RECEIVE_SIZE];
@@ -210,8 +211,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
         exchange->socket >= 0 && (exchange->pid != getpid() || !socket_is_ours(exchange));
     bool lost = strange || (exchange->socket >= 0 && ready && !receive_input(exchange, &error));
     if (error != IMMURE_OK && exchange->used) {
-        /* It may be what came behind the last reply: the question is put once more, to a connection
-         * of its own. */
+        /* It may have followed the last reply: send the request once more, over a connection of its
+         * own. */
         error = IMMURE_OK;
         lost = true;
     }
@@ -224,7 +225,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     if (error != IMMURE_OK)
         return error;
     if (exchange->socket >= 0 && !send_output(exchange, &wait->events)) {
-        /* Whoever is refused may find the connection closed, and the reason waiting in it. */
+        /* An immured that refuses us has closed the connection; the reason is still in the socket.
+         */
         (void)receive_input(exchange, &error);
         if (error != IMMURE_OK)
             return error;
@@ -235,8 +237,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     return IMMURE_OK;
 }
 
-/* A late reply, or the rest of a broken one, would be read as the next request's: the connection
- * goes with the request, and immured drops what it has not begun. */
+/* A late reply, or the rest of a broken one, would be taken for the reply to the next request: so
+ * the connection ends with the request, and immured drops what it has not begun. */
 static void give_up(struct immure_blocking *exchange, immure_request_id id)
 {
     immure_request_cancel(exchange->client, id);
@@ -244,7 +246,7 @@ static void give_up(struct immure_blocking *exchange, immure_request_id id)
     errno = exchange->refused;
 }
 
-/* The reply is there. What follows it in the stream belongs to no request. */
+/* The reply has come. Whatever follows it in the stream belongs to no request. */
 static void finish(struct immure_blocking *exchange, enum immure_error error)
 {
     exchange->used = true;

@@ -1,7 +1,7 @@
 /*
- * A connection to immured that is made when it is needed and made again when it is lost, one step
- * at a time and without waiting. Who waits in between is the caller's affair: blocking.c does it in
- * poll(), the OpenSSL provider also in a paused async job.
+ * A connection to immured that is made when it is needed and replaced when it is lost, one step at
+ * a time and without waiting. How to wait between the steps is up to the caller: blocking.c waits
+ * in poll(), the OpenSSL provider may also pause an async job.
  */
 #ifndef CLIENT_EXCHANGE_H
 #define CLIENT_EXCHANGE_H
@@ -20,16 +20,16 @@ struct immure_blocking {
     void *arg;
     struct immure_client *client;
     int socket; /* -1: none */
-    /* The socket's: the application may have closed it, and its number may be that of another file
-     * by now. */
+    /* The application may have closed the socket behind our back, and its descriptor may be that of
+     * another file by now. */
     struct file_identity identity;
-    pid_t pid;         /* whose connection it is */
-    bool demands_user; /* `user` must be who listens */
+    pid_t pid;         /* the process that the connection belongs to */
+    bool demands_user; /* `user` must be the one who listens */
     uid_t user;
-    bool used;             /* a request has been answered on it */
+    bool used;             /* the connection has answered a request */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */
-    uint64_t back_off;     /* between the last attempt to connect and the next, ns */
-    uint64_t next_attempt; /* not to connect before, absolute, ns */
+    uint64_t back_off;     /* the pause before the next attempt to connect, ns */
+    uint64_t next_attempt; /* the earliest time to connect, absolute, ns */
     struct sockaddr_un address;
     socklen_t address_length;
 };
@@ -42,27 +42,27 @@ struct exchange_wait {
 };
 
 /*
- * Connects if there is no connection and it is time to, sends, and receives if the descriptor may
- * be `ready`. A connection that is not this process's own any more is left alone, and another one
- * made: after fork() the other process goes on with it, and after closefrom() its number may be
- * that of a stranger's file. Lost connections are no error, nor is nonsense on one that has served
- * before, nor an attempt to connect whose reason may pass. What is returned says that the other end
- * is no immured or will not have this one, or that waiting will not help.
+ * Connects if there is no connection and the time has come, sends, and receives if the descriptor
+ * may be `ready`. A connection that no longer belongs to this process is left alone and replaced:
+ * after fork() the other process uses it, and after closefrom() its descriptor may be that of
+ * another file. It is no error if a connection is lost, if one that has answered before sends
+ * nonsense, or if connecting fails for a reason that may pass. An error means that the peer is no
+ * immured, that it refuses this client, or that waiting will not help.
  */
 enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
                                 struct exchange_wait *wait);
-/* Waits as it is told; whether the descriptor may be ready. */
+/* Waits as `wait` says. Returns whether the descriptor may be ready. */
 typedef bool exchange_waiter(void *arg, const struct exchange_wait *wait);
-/* In poll(); the argument is not used. */
+/* Waits in poll(); the argument is not used. */
 exchange_waiter exchange_poll;
-/* Steps and waits by turns until *done, or until `deadline` or another error: then the request is
- * cancelled and its connection dropped. IMMURE_E_IO: there was no connection, exchange->refused
+/* Steps and waits in turn until *done is true, or until `deadline` or an error: then it cancels the
+ * request and drops the connection. IMMURE_E_IO: there was no connection, and exchange->refused
  * says why. */
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
                                immure_request_id id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg);
-/* Of an error that exchange_run() or immure_blocking_request() returned: why there was no
- * connection, or immure_error_text(). */
+/* The text of an error from exchange_run() or immure_blocking_request(): the reason why there was
+ * no connection, or immure_error_text(). */
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * LIST comes in pages, and immured may be replaced between two of them. So the pages are kept until
- * the last has come; then each key is called back once. The pages count towards max_bytes.
+ * The reply to LIST comes in pages, and immured may be replaced between two of them. So the pages
+ * are kept until the last one has come; then there is one callback for each key. The pages count
+ * towards max_bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 struct page {
     struct list order;
     size_t length;
-    uint8_t payload[]; /* of a KEYS frame that has been seen to parse */
+    uint8_t payload[]; /* of a KEYS frame that has been checked */
 };
 
 static enum immure_error check_page(const struct wire_frame *frame, uint32_t *next)
@@ -64,7 +65,7 @@ static void call_back_key(const struct request *request, const struct wire_key *
         &(struct immure_reply){.error_text = immure_error_text(IMMURE_OK), .key = &public});
 }
 
-/* Any callback may cancel this very listing; then `id` leads nowhere. */
+/* False: a callback has cancelled the listing, and `id` no longer names a request. */
 static bool call_back_page(struct immure_client *client, immure_request_id id,
                            const struct page *page)
 {
@@ -82,7 +83,8 @@ static bool call_back_page(struct immure_client *client, immure_request_id id,
 
 static void deliver(struct immure_client *client, struct request *request)
 {
-    /* immured has answered: a cancel frees it at once, and the pages are held here meanwhile. */
+    /* immured has answered: so a cancellation frees the request at once, and the pages are held
+     * here. */
     immure_request_id id = request->id;
     struct list pages, *node;
     bool wanted = true;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "wire/stats.h"
 
-/* For the wire: 0 is no deadline, and so is one that does not fit; it is kept on this side. */
+/* For the wire, where 0 is no deadline. One that does not fit is kept on this side only. */
 static uint32_t time_left(const struct request *request, uint64_t now)
 {
     if (request->asked.deadline == UINT64_MAX)
@@ -102,7 +102,7 @@ static enum immure_error take_figures(struct immure_client *client, struct reque
     return IMMURE_OK;
 }
 
-/* A struct immure_ticket_key has nothing but bytes, in the order of the wire. */
+/* A struct immure_ticket_key consists of bytes only, in the order of the wire. */
 static enum immure_error take_ticket_keys(struct immure_client *client, struct request *request,
                                           const struct wire_frame *frame)
 {
@@ -130,6 +130,11 @@ static enum immure_error take_pong(struct immure_client *client, struct request 
     request_end(client, request, IMMURE_OK);
     return IMMURE_OK;
 }
+
+_Static_assert((int)IMMURE_LIST == WIRE_LIST && (int)IMMURE_SIGN == WIRE_SIGN &&
+                   (int)IMMURE_STATS == WIRE_STATS && (int)IMMURE_PING == WIRE_PING &&
+                   (int)IMMURE_DECRYPT == WIRE_DECRYPT && (int)IMMURE_TICKET_KEYS == WIRE_TICKETS,
+               "an operation is the frame type that asks for it");
 
 static const struct operation operations[] = {
     {IMMURE_SIGN, WIRE_SIGNED, WIRE_MESSAGE_MAX, put_with_input, take_signed},

@@ -1,4 +1,5 @@
-/* What immured can be asked for, one row each: how it goes out, and what its reply does. */
+/* What immured can be asked for, one row each: how the request is written, and what its reply does.
+ */
 #ifndef CLIENT_OPERATION_H
 #define CLIENT_OPERATION_H
 
@@ -7,10 +8,10 @@
 struct operation {
     enum immure_operation operation; /* also the type of the frame that asks */
     enum wire_type reply;
-    size_t input_max; /* bytes of input, of which there is one at least; 0: it has none */
+    size_t input_max; /* the most bytes of input, the least being 1; 0: it has no input */
     /* Appends the frame that asks. False: there is no room for it. */
     bool (*put)(struct immure_client *client, const struct request *request, uint64_t now);
-    /* Ends the request with what the frame says; an error is one of the stream. */
+    /* Ends the request with what the frame says. An error is about the stream. */
     enum immure_error (*take)(struct immure_client *client, struct request *request,
                               const struct wire_frame *frame);
 };

@@ -33,7 +33,7 @@ const char *immure_reference_error_text(enum immure_reference_error error)
     return error < sizeof texts / sizeof texts[0] ? texts[error] : "unknown error";
 }
 
-/* A length in its shortest form, of two bytes at most: no key reference needs more. */
+/* A length in its shortest form, of at most two bytes, which is enough for any key reference. */
 static size_t read_length(struct reader *reader)
 {
     uint8_t first = read_u8(reader);
@@ -49,7 +49,7 @@ static size_t read_length(struct reader *reader)
     return length;
 }
 
-/* What is in the next element. It must be of this type, or `reader` has failed. */
+/* The content of the next element. `reader` fails if the element has another type. */
 static struct reader read_element(struct reader *reader, enum tag tag)
 {
     if (read_u8(reader) != tag)
@@ -59,7 +59,7 @@ static struct reader read_element(struct reader *reader, enum tag tag)
     return content != NULL ? reader_of(content, length) : reader_of(reader->next, 0);
 }
 
-/* An INTEGER begins with no more zeros or ones than its sign takes; ours are not negative. */
+/* An INTEGER begins with no more zeros or ones than its sign needs; a version is not negative. */
 static enum immure_reference_error check_version(struct reader version)
 {
     size_t length = version.left;

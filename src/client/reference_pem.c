@@ -1,4 +1,4 @@
-/* The text of a key reference: RFC 7468, with the base64 that libc does not have. */
+/* The text of a key reference (RFC 7468), with base64, which libc lacks. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static bool is_blank(char character)
     return character == ' ' || character == '\t' || character == '\r';
 }
 
-/* The next line, without its end; NULL if there is none. */
+/* The next line, without its newline; NULL if there is none. */
 static const char *next_line(const char **text, const char *end, size_t *length)
 {
     const char *line = *text;
@@ -29,7 +29,7 @@ static const char *next_line(const char **text, const char *end, size_t *length)
     return line;
 }
 
-/* Leads *text behind the line. False: there is no such line. */
+/* Moves *text behind the line. False: there is no such line. */
 static bool skip_to_line(const char **text, const char *end, const char *wanted)
 {
     size_t length;
@@ -39,7 +39,7 @@ static bool skip_to_line(const char **text, const char *end, const char *wanted)
     return false;
 }
 
-/* Four characters at a time; what is behind the padding, or left over, is an error. */
+/* Four characters at a time. Characters behind the padding, or left over, are an error. */
 struct base64 {
     struct writer output;
     uint32_t bits;

@@ -3,7 +3,7 @@
 #include "client/operation.h"
 #include "client/text.h"
 
-/* Codes from here on are libimmure's own and no peer may say them. */
+/* Codes from here on are those of libimmure itself, which no peer may send. */
 #define FIRST_OWN_ERROR IMMURE_E_MEMORY
 
 _Static_assert(WIRE_ERROR_TEXT_MAX < 1024, "an error text is copied on the stack");
@@ -26,7 +26,8 @@ static enum immure_error take_error(struct immure_client *client, struct request
     return IMMURE_OK;
 }
 
-/* Requests that this immured does not know would end the stream, and all others with it. */
+/* A request that this immured does not know would end the stream, and all other requests with it.
+ */
 static void end_unknown(struct immure_client *client)
 {
     struct list unknown, *node;
@@ -38,7 +39,7 @@ static void end_unknown(struct immure_client *client)
         list_remove(at);
         list_append(&unknown, at);
     }
-    /* A callback may cancel any other of them: that takes it out of the list. */
+    /* A callback may cancel any other of them, which takes it out of the list. */
     while ((node = list_take(&unknown)) != NULL)
         request_end(client, list_entry(node, struct request, order), IMMURE_E_UNSUPPORTED);
 }
@@ -59,7 +60,7 @@ static enum immure_error take_welcome(struct immure_client *client, const struct
     return IMMURE_OK;
 }
 
-/* The peer says why it ends the connection. */
+/* The peer says why it ends the stream. */
 static enum immure_error take_stream_error(const struct wire_frame *frame)
 {
     struct wire_error said;
@@ -77,7 +78,7 @@ static enum immure_error take_frame(struct immure_client *client, const struct w
         return frame->type == WIRE_ERROR ? take_stream_error(frame) : IMMURE_E_UNEXPECTED;
     struct request *request = request_find(client, frame->id);
     if (request == NULL)
-        return IMMURE_OK; /* from before; nobody waits for it */
+        return IMMURE_OK; /* the reply to a request that was given up: nobody waits for it */
     bool refused = frame->type == WIRE_ERROR;
     if ((!refused && frame->type != request->operation->reply) || request->state == REQUEST_UNSENT)
         return IMMURE_E_UNEXPECTED;

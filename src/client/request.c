@@ -12,10 +12,6 @@ _Static_assert(IMMURE_SIGNATURE_MAX == WIRE_SIGNATURE_MAX, "one limit, public an
 _Static_assert(IMMURE_CIPHERTEXT_MAX == WIRE_CIPHERTEXT_MAX, "one limit, public and on the wire");
 _Static_assert(IMMURE_PREMASTER_SIZE == WIRE_PREMASTER_SIZE, "one size, public and on the wire");
 _Static_assert(sizeof(struct immure_ticket_key) == WIRE_TICKET_KEY_SIZE, "one layout of bytes");
-_Static_assert((int)IMMURE_LIST == WIRE_LIST && (int)IMMURE_SIGN == WIRE_SIGN &&
-                   (int)IMMURE_STATS == WIRE_STATS && (int)IMMURE_PING == WIRE_PING &&
-                   (int)IMMURE_DECRYPT == WIRE_DECRYPT && (int)IMMURE_TICKET_KEYS == WIRE_TICKETS,
-               "an operation is the frame type that asks for it");
 _Static_assert(IMMURE_KEY_ID_SIZE == WIRE_KEY_ID_SIZE, "one size, public and on the wire");
 
 static bool slots_grow(struct immure_client *client)
@@ -48,7 +44,7 @@ bool client_speaks(const struct immure_client *client, enum immure_operation ope
     return wire_frame_type_find(operation)->since <= client->decoder.version;
 }
 
-/* A copy of what is asked, with a slot; *error says why it is NULL. */
+/* A copy of the request, with a slot; *error says why it is NULL. */
 static struct request *request_new(struct immure_client *client, const struct immure_request *asked,
                                    enum immure_error *error)
 {

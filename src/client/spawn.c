@@ -12,7 +12,7 @@
 #include "base/file_table.h"
 #include "base/launch.h"
 
-#define OPTIONS_MAX 4 /* that have a descriptor */
+#define OPTIONS_MAX 4 /* options with a descriptor */
 
 static bool give_files(struct launch *launch, const struct immure_spawn_options *options)
 {

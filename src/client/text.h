@@ -1,4 +1,4 @@
-/* Text that came over the wire: made safe for logs and terminals, and terminated. */
+/* Makes text that came over the wire safe for logs and terminals, and terminates it. */
 #ifndef CLIENT_TEXT_H
 #define CLIENT_TEXT_H
 

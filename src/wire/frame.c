@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 
-/* Two frames: while one is taken apart the next may already be arriving. */
+/* Two frames: while one is being parsed, the next may already be arriving. */
 #define INPUT_LIMIT (2 * WIRE_FRAME_MAX)
 #define INPUT_ROOM 4096
 
@@ -48,7 +48,7 @@ void wire_decoder_received(struct wire_decoder *decoder, size_t length)
     buffer_commit(&decoder->input, length);
 }
 
-/* Bad magic is told apart from other faults: it means that something else was connected. */
+/* A wrong magic number has an error of its own: it means that the peer speaks another protocol. */
 static enum immure_error check_greeting(struct wire_decoder *decoder,
                                         const struct wire_frame *frame)
 {

@@ -1,5 +1,4 @@
-/* Every size of the protocol (docs/protocol.md has the same table). Bytes unless it says otherwise.
- */
+/* Every limit of the protocol, in bytes unless noted; docs/protocol.md has the same table. */
 #ifndef WIRE_LIMITS_H
 #define WIRE_LIMITS_H
 
@@ -14,10 +13,10 @@
 #define WIRE_KEY_ID_SIZE 32
 #define WIRE_MESSAGE_MAX 65000  /* to sign; leaves room for the fields before it */
 #define WIRE_SIGNATURE_MAX 4627 /* ML-DSA-87 */
-#define WIRE_RSA_BITS_MIN 2048  /* of the modulus of a key that immured takes */
+#define WIRE_RSA_BITS_MIN 2048  /* of the modulus of a key that immured accepts */
 #define WIRE_RSA_BITS_MAX 8192
 #define WIRE_CIPHERTEXT_MAX 1024 /* RSA-8192 */
-#define WIRE_PREMASTER_SIZE 48   /* of TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
+#define WIRE_PREMASTER_SIZE 48   /* in TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
 #define WIRE_TICKET_NAME_SIZE 16
 #define WIRE_TICKET_CIPHER_SIZE 32
 #define WIRE_TICKET_MAC_SIZE 32

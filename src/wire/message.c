@@ -14,8 +14,8 @@ static enum immure_error parsed(const struct reader *reader)
     return reader_done(reader) ? IMMURE_OK : IMMURE_E_MALFORMED;
 }
 
-/* The frame and a writer over its payload; false if its type cannot have that length, or if there
- * is no room for it. */
+/* Begins a frame, with a writer over its payload. False: the type cannot have this length, or there
+ * is no room. */
 static bool begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length,
                   struct writer *writer)
 {
@@ -47,7 +47,7 @@ bool wire_put_hello(struct buffer *output, const struct wire_hello *hello)
 enum immure_error wire_get_hello(const struct wire_frame *frame, struct wire_hello *hello)
 {
     struct reader reader = payload_of(frame);
-    read_u32(&reader); /* the magic; the decoder has checked it */
+    read_u32(&reader); /* the magic number, which the decoder has checked */
     hello->lowest = read_u16(&reader);
     hello->highest = read_u16(&reader);
     return parsed(&reader);

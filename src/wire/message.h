@@ -1,14 +1,14 @@
 /*
- * The payloads, field by field. put: appends a whole frame to `output`; false if its limit would be
- * passed or memory is short. get: parses a frame of that type; what it hands out points into the
- * frame. All sizes are checked against wire/limits.h.
+ * The payloads, field by field. put: appends a whole frame to `output`; false if the limit of the
+ * buffer or of the frame type would be exceeded, or if memory is short. get: parses a frame of that
+ * type; pointers lead into the frame. All sizes are checked.
  */
 #ifndef WIRE_MESSAGE_H
 #define WIRE_MESSAGE_H
 
 #include "wire/frame.h"
 
-/* HELLO: magic (4), lowest and highest version spoken (2, 2) */
+/* HELLO: magic (4), lowest (2) and highest version (2) that the client speaks */
 struct wire_hello {
     uint16_t lowest, highest;
 };
@@ -18,22 +18,22 @@ extern const struct wire_hello wire_versions;
 /* The highest version that both a client with this HELLO and this build speak; 0: none. */
 uint16_t wire_version_agree(const struct wire_hello *client);
 
-/* WELCOME: magic (4), version (2), requests that may be in flight (2), start of immured (4): s
- * since 1970 */
+/* WELCOME: magic (4), agreed version (2), number of requests that may be in flight (2), start time
+ * of immured in seconds since 1970 (4) */
 struct wire_welcome {
     uint16_t version;
     uint16_t in_flight;
     uint32_t started;
 };
 
-/* LIST: index of the first key wanted (4) */
+/* LIST: index of the first key to list (4) */
 struct wire_list {
     uint32_t first;
 };
 
 /* SIGN: key id (32), SignatureScheme (2), time left in us, 0 for no deadline (4), message (rest).
- * DECRYPT: the same with the version that the client offered in its ClientHello in the place of the
- * scheme, and the ciphertext in that of the message. */
+ * DECRYPT: the same, with the version of the ClientHello in place of the scheme and the ciphertext
+ * in place of the message. */
 struct wire_request {
     enum wire_type type; /* WIRE_SIGN or WIRE_DECRYPT */
     uint64_t id;
@@ -45,7 +45,7 @@ struct wire_request {
     size_t input_length;
 };
 
-/* SIGNED: signing backend (1), ns waited in the queue (8), ns of the batch (8), both rounded by
+/* SIGNED: signing backend (1), ns in the queue (8), ns that the batch took (8), both rounded by
  * immured, signature (rest) */
 struct wire_signed {
     uint8_t backend;
@@ -54,20 +54,20 @@ struct wire_signed {
     size_t signature_length;
 };
 
-/* DECRYPTED: as SIGNED, with no times and a premaster secret of WIRE_PREMASTER_SIZE bytes in the
- * place of the signature */
+/* DECRYPTED: the same, with 0 for both times, and a premaster secret of WIRE_PREMASTER_SIZE bytes
+ * in place of the signature */
 struct wire_decrypted {
     uint8_t backend;
     uint64_t queue_ns, decrypt_ns;
     const uint8_t *premaster;
 };
 
-/* KEYS: index to go on with, 0 at the end (4), count (2), then each key: key id (32),
- * name length (1), name, SubjectPublicKeyInfo length (2), it, signing backend (1), signing backend
- * with lanes (1; 0: none), from how many requests on that one signs (1), its lanes (1), count of
- * schemes (1), schemes (2 each) */
+/* KEYS: index of the next LIST, 0 at the end (4), count (2), then for each key: key id (32), length
+ * of its name (1), name, length of its SubjectPublicKeyInfo (2), SubjectPublicKeyInfo, signing
+ * backend (1), signing backend with lanes (1; 0: none), number of waiting requests from which on
+ * the latter signs (1), number of its lanes (1), number of schemes (1), schemes (2 each) */
 struct wire_key {
-    const uint8_t *id; /* sent along, because a client without libcrypto cannot make it */
+    const uint8_t *id; /* sent, because a client without libcrypto cannot compute it */
     const char *name;  /* not terminated */
     size_t name_length;
     const uint8_t *spki;
@@ -78,14 +78,14 @@ struct wire_key {
     size_t scheme_count;
 };
 
-/* FIGURES: count (2), then each: number in wire_stats_table (2), value (8) */
+/* FIGURES: count (2), then for each figure: number in wire_stats (2), value (8) */
 struct wire_figure {
     uint16_t number;
     uint64_t value;
 };
 
-/* TICKET_KEYS: seconds of an epoch (4), ms that are left of the current one (4), its number (8),
- * the key of the current and that of the previous epoch: each name (16), cipher key (32), MAC key
+/* TICKET_KEYS: length of an epoch in s (4), ms that are left of the current epoch (4), its number
+ * (8), the keys of the current and of the previous epoch, each: name (16), cipher key (32), MAC key
  * (32) */
 struct wire_ticket_keys {
     uint32_t epoch_seconds, time_left;
@@ -93,7 +93,8 @@ struct wire_ticket_keys {
     const uint8_t *current, *previous; /* WIRE_TICKET_KEY_SIZE bytes */
 };
 
-/* ERROR: enum immure_error (2), one line of text (rest). Id 0: about the stream, which ends. */
+/* ERROR: enum immure_error (2), one line of text (rest). With id 0 it is about the stream, which
+ * ends. */
 struct wire_error {
     enum immure_error error;
     const char *text; /* not terminated */
@@ -110,11 +111,11 @@ bool wire_put_error(struct buffer *output, uint64_t id, const struct wire_error 
 bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figure *figures,
                       size_t count);
 bool wire_put_ticket_keys(struct buffer *output, uint64_t id, const struct wire_ticket_keys *keys);
-/* CANCEL, STATS, TICKETS, PING, PONG: nothing, or bytes that come back. */
+/* CANCEL, STATS, TICKETS, PING and PONG, whose payload is empty or bytes without meaning. */
 bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
                     size_t length);
-/* As many of the keys, from the first, as one frame holds; *put says how many. `next` is the index
- * to go on with if all fit. */
+/* As many of `keys` as fit into one frame, from the first one on; *put is how many. `first` is the
+ * index of the first one among all keys, of which there are `total`. */
 bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *keys, size_t count,
                    uint32_t first, uint32_t total, size_t *put);
 
@@ -129,15 +130,15 @@ enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_err
 enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_figure *figures,
                                    size_t *count);
 
-/* An epoch without length, or of which more is left than it has, is malformed. */
+/* An epoch without length, or with more time left than its length, is malformed. */
 enum immure_error wire_get_ticket_keys(const struct wire_frame *frame,
                                        struct wire_ticket_keys *keys);
 
-/* KEYS is read one key at a time: begin, then next until `left` is 0. */
+/* KEYS is read one key at a time: begin, then next, until `left` is 0. */
 struct wire_keys_reader {
     const uint8_t *rest;
     size_t rest_length;
-    uint32_t next; /* index for the next LIST; 0: that was all */
+    uint32_t next; /* index for the next LIST; 0: there are no more keys */
     size_t left;
 };
 enum immure_error wire_keys_begin(const struct wire_frame *frame, struct wire_keys_reader *keys);

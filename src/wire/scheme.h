@@ -1,4 +1,4 @@
-/* The TLS SignatureSchemes that immure knows: one row each, used by both ends. */
+/* The TLS SignatureSchemes that immure knows, one row each; both ends use them. */
 #ifndef WIRE_SCHEME_H
 #define WIRE_SCHEME_H
 
@@ -26,8 +26,8 @@ struct wire_scheme {
     bool pss;
     const char
         *tls13_group; /* ECDSA in TLS 1.3 is bound to this curve (OpenSSL's name); else NULL */
-    bool tls13;       /* may stand in a TLS 1.3 CertificateVerify */
-    bool tls12;       /* may stand in what TLS 1.2 signs */
+    bool tls13;       /* allowed in a TLS 1.3 CertificateVerify */
+    bool tls12;       /* allowed in the signatures of TLS 1.2 */
 };
 
 extern const struct wire_scheme wire_schemes[];

@@ -1,6 +1,6 @@
 /*
  * The figures of a FIGURES frame and the signing backends of a SIGNED frame: number, name, meaning.
- * Numbers are never reused; a client passes over those it does not know.
+ * Numbers are never reused; a client ignores those that it does not know.
  */
 #ifndef WIRE_STATS_H
 #define WIRE_STATS_H
@@ -53,7 +53,7 @@ enum wire_backend {
     WIRE_BACKEND_TEST = 255
 };
 
-/* "openssl"; "unknown" for one from the future. */
+/* "openssl" and so on; "unknown" for one of a later version. */
 const char *wire_backend_name(uint8_t backend);
 
 #endif

@@ -1,5 +1,4 @@
-/* Only what is installed is included here: applications compile this file with their own BoringSSL.
- */
+/* This file includes only installed headers: applications compile it with their own BoringSSL. */
 #include "immure/boringssl.h"
 
 #include <openssl/err.h>
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* BoringSSL takes of these what the certificate's key can do. */
+/* BoringSSL uses those that the key of the certificate can sign under. */
 static const uint16_t schemes[] = {
     IMMURE_ECDSA_SHA256,     IMMURE_ED25519,      IMMURE_RSA_PSS_RSAE_SHA256,
     IMMURE_RSA_PKCS1_SHA256, IMMURE_ECDSA_SHA384, IMMURE_RSA_PSS_RSAE_SHA384,
@@ -31,9 +30,9 @@ struct immure_boringssl_operation {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int key_index, waiter_index; /* of the context's and the SSL's ex_data; -1: none */
+static int key_index, waiter_index; /* in the ex_data of the context and of the SSL; -1: none */
 
-/* Without `text`, what libssl adds ("private key operation failed") says it all. */
+/* `text` says what the line that libssl adds ("private key operation failed") does not. */
 static void raise_error(int reason, const char *text)
 {
     OPENSSL_PUT_ERROR(USER, reason);
@@ -60,7 +59,7 @@ static void ssl_freed(void *parent, void *waiting, CRYPTO_EX_DATA *data, int ind
     struct immure_boringssl_waiter *waiter = waiting;
     if (waiter == NULL || waiter->operation == NULL)
         return;
-    /* The client may be gone if the request is done. */
+    /* If the request is done, the client may have been freed. */
     if (!waiter->operation->done) {
         immure_request_cancel(waiter->client, waiter->operation->id);
         waiter->error = IMMURE_E_CANCELLED;
@@ -119,7 +118,7 @@ static enum immure_error ask(struct immure_boringssl_waiter *waiter, const struc
 static enum ssl_private_key_result_t sign(SSL *ssl, uint8_t *out, size_t *out_length, size_t room,
                                           uint16_t scheme, const uint8_t *message, size_t length)
 {
-    (void)out, (void)out_length; /* complete() writes there */
+    (void)out, (void)out_length; /* complete() writes the signature */
     struct immure_boringssl_waiter *waiter = SSL_get_ex_data(ssl, waiter_index);
     const struct key *key = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), key_index);
     if (waiter == NULL || key == NULL) {
@@ -156,7 +155,7 @@ static enum ssl_private_key_result_t complete(SSL *ssl, uint8_t *out, size_t *ou
     return ssl_private_key_failure;
 }
 
-/* For RSA key exchange BoringSSL wants the raw operation, an oracle for whoever asks. */
+/* For RSA key exchange, BoringSSL asks for the raw operation, which would be an oracle. */
 static enum ssl_private_key_result_t decrypt(SSL *ssl, uint8_t *out, size_t *out_length,
                                              size_t room, const uint8_t *in, size_t length)
 {
@@ -168,7 +167,7 @@ static enum ssl_private_key_result_t decrypt(SSL *ssl, uint8_t *out, size_t *out
 static const SSL_PRIVATE_KEY_METHOD method = {
     .sign = sign, .decrypt = decrypt, .complete = complete};
 
-/* The key's name: SHA-256 of the certificate's SubjectPublicKeyInfo. */
+/* The key id: the SHA-256 of the SubjectPublicKeyInfo in the certificate. */
 static bool find_key_id(const SSL_CTX *context, uint8_t id[IMMURE_KEY_ID_SIZE])
 {
     X509 *certificate = SSL_CTX_get0_certificate(context);

@@ -1,5 +1,4 @@
-/* Only what is installed is included here: applications compile this file with their own picotls.
- */
+/* This file includes only installed headers: applications compile it with their own picotls. */
 #include "immure/picotls.h"
 
 #include <stdlib.h>
@@ -14,8 +13,8 @@ struct job {
     immure_request_id id;
     uint16_t scheme;
     bool done;
-    bool telling;   /* the application is being told of the reply, and may free the connection */
-    bool destroyed; /* it has */
+    bool telling;   /* told() is running, and may free the connection */
+    bool destroyed; /* it has freed it */
     enum immure_error error;
     uint8_t *signature; /* owned */
     size_t length;
@@ -23,8 +22,8 @@ struct job {
     void *wake_data;
 };
 
-/* What the AlgorithmIdentifier of a SubjectPublicKeyInfo begins with (RFC 3279, 4055, 5480, 8410
- * and 9881), and what such a key signs in TLS 1.3. */
+/* How the AlgorithmIdentifier of a SubjectPublicKeyInfo begins (RFC 3279, 4055, 5480, 8410 and
+ * 9881), and the SignatureSchemes of such a key in TLS 1.3. */
 static const struct {
     const char *algorithm;
     size_t length;
@@ -52,10 +51,10 @@ static void job_destroy(ptls_async_job_t *self)
 {
     struct job *job = (struct job *)self;
     if (job->telling) {
-        job->destroyed = true; /* answered() goes on with it */
+        job->destroyed = true; /* answered() will destroy it */
         return;
     }
-    /* The client may be gone if the request is done. */
+    /* If the request is done, the client may have been freed. */
     if (!job->done)
         immure_request_cancel(job->client, job->id);
     free(job->signature);
@@ -93,10 +92,10 @@ static void answered(void *arg, const struct immure_reply *reply)
     if (job->destroyed)
         job_destroy(&job->super);
     else if (job->wake != NULL)
-        job->wake(job->wake_data); /* the connection, and the job with it, may be freed here too */
+        job->wake(job->wake_data); /* this may free the connection, and the job with it, too */
 }
 
-/* Ours are few, and in our order of preference. 0: none in common. */
+/* The first of ours, which are in the order of preference, that is offered. 0: none. */
 static uint16_t choose_scheme(const struct immure_picotls_signer *signer, const uint16_t *offered,
                               size_t count)
 {
@@ -140,13 +139,13 @@ static int begin(struct immure_picotls_signer *signer, ptls_t *tls, ptls_async_j
     return PTLS_ERROR_ASYNC_OPERATION;
 }
 
-/* picotls calls again whenever the application does. */
+/* picotls calls this whenever the application calls ptls_handshake(). */
 static int finish(ptls_async_job_t **async, uint16_t *scheme, ptls_buffer_t *output)
 {
     struct job *job = (struct job *)*async;
     if (!job->done)
         return PTLS_ERROR_ASYNC_OPERATION;
-    int ret = PTLS_ALERT_INTERNAL_ERROR; /* the name that picotls's macros use */
+    int ret = PTLS_ALERT_INTERNAL_ERROR; /* the macros of picotls need this name */
     if (job->error != IMMURE_OK)
         goto Exit;
     *scheme = job->scheme;
@@ -164,7 +163,7 @@ static int sign_certificate(ptls_sign_certificate_t *self, ptls_t *tls, ptls_asy
 {
     struct immure_picotls_signer *signer = (struct immure_picotls_signer *)self;
     if (async == NULL)
-        return PTLS_ERROR_LIBRARY; /* a client, which cannot wait */
+        return PTLS_ERROR_LIBRARY; /* the TLS client of a connection, which cannot wait */
     if (*async != NULL)
         return finish(async, scheme, output);
     uint16_t chosen = choose_scheme(signer, offered, count);

@@ -5,8 +5,7 @@
 #include "operator/json.h"
 #include "operator/keys.h"
 #include "operator/messages.h"
-
-#define ERROR_TEXT_SIZE 257 /* of what immured says about a request, at most, and its end */
+#include "wire/limits.h"
 
 enum verdict { VERDICT_VERIFIED, VERDICT_REFUSED, VERDICT_WRONG, VERDICT_FAILED };
 
@@ -19,7 +18,7 @@ struct trial {
     struct immure_request request;
     enum verdict verdict;
     enum immure_error error;
-    char reason[ERROR_TEXT_SIZE]; /* of the error */
+    char reason[WIRE_ERROR_TEXT_MAX + 1]; /* of the error */
     const char *backend;
     uint64_t queue, work, round_trip; /* ns */
 };
