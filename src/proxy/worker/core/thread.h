@@ -27,7 +27,7 @@ struct thread {
     struct tls *tls;
     struct loop loop;
     struct turn turn;
-    struct keylink keys;
+    struct keylink keylink;
     struct ticket_renewal tickets;
     struct pools pools;
     struct route *routes; /* of each frontend */
