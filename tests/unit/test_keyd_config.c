@@ -19,7 +19,7 @@
 
 #include "file_fixture.h"
 
-static const struct backend *const backends[] = {&backend_openssl, NULL};
+static const struct backend *const backends[] = {&backend_openssl, &backend_provider, NULL};
 
 static struct conf_error error;
 

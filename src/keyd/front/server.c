@@ -248,7 +248,8 @@ static void stop(struct server *server)
     listeners_close(server);
     for (struct list *node; (node = list_take(&server->input)) != NULL;)
         list_init(node);
-    list_for_each(node, &server->sessions) session_drain(list_entry(node, struct session, node));
+    list_for_each(node, &server->sessions)
+        session_end_or_watch(list_entry(node, struct session, node));
 }
 
 static void signal_ready(struct source *source, uint32_t events)
@@ -339,7 +340,7 @@ bool server_listen(struct server *server, int socket)
 }
 
 /* Whoever started immured made the pair and vouches for its other end. */
-bool server_connected(struct server *server, int socket)
+bool server_add_session(struct server *server, int socket)
 {
     if (!descriptor_set_nonblocking(socket, true)) {
         log_error("session socket: %s", strerror(errno));
@@ -414,13 +415,13 @@ static void end_ungreeted(struct server *server)
     }
 }
 
-void server_bury(struct server *server, struct session *session)
+void server_free_later(struct server *server, struct session *session)
 {
     list_remove(&session->node);
     list_append(&server->dead, &session->node);
 }
 
-static void bury(struct server *server)
+static void free_sessions(struct server *server)
 {
     bool freed = !list_empty(&server->dead);
     for (struct list *node; (node = list_take(&server->dead)) != NULL;)
@@ -486,7 +487,7 @@ bool server_run(struct server *server)
         flush_all(server);
         end_stalled(server);
         end_ungreeted(server);
-        bury(server);
+        free_sessions(server);
         audit_report(&server->audit, server->now);
         server->stop_now |= server->now >= server->stop_deadline;
     }
@@ -496,10 +497,10 @@ bool server_run(struct server *server)
 void server_destroy(struct server *server)
 {
     list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
-    bury(server);
+    free_sessions(server);
     /* the jobs of these are the crew's */
     list_move_all(&server->dead, &server->leaving);
-    bury(server);
+    free_sessions(server);
     listeners_close(server);
     descriptor_close(&server->signal_descriptor);
     descriptor_close(&server->epoll);

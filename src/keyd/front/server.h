@@ -50,6 +50,7 @@ struct server {
     const struct server_config *config;
     const struct keyring *keyring;
     struct scheduler *scheduler;
+    const struct backend *const *prototypes; /* whose figures are told; ended by NULL */
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
@@ -95,7 +96,7 @@ bool server_init(struct server *server, const struct server_config *config,
                  bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
 bool server_listen(struct server *server, int socket);
-bool server_connected(struct server *server, int socket);
+bool server_add_session(struct server *server, int socket);
 /* Until it is stopped, or there is no listener and the last session has ended. Returns whether
  * every accepted request was answered. */
 bool server_run(struct server *server);
@@ -111,7 +112,7 @@ bool server_allows(const struct server *server, const struct peer *peer, const s
 void server_add_input(struct server *server, struct session *session);
 /* The account has fewer unread replies: its input may have waited for that. */
 void server_resume_input(struct server *server, struct account *account);
-/* The session has ended and its last job is done. */
-void server_bury(struct server *server, struct session *session);
+/* The session has ended and its last job is done: it is freed at the end of the turn. */
+void server_free_later(struct server *server, struct session *session);
 
 #endif

@@ -132,7 +132,7 @@ void session_end(struct session *session)
     wire_decoder_release(&session->decoder);
     count_unread(session);
     if (session->in_flight == 0)
-        server_bury(server, session);
+        server_free_later(server, session);
     session->account->session_count--;
     server->session_count--;
     log_debug("session of uid %u ends", (unsigned)session->peer.uid);
@@ -171,10 +171,10 @@ void session_remove_job(struct session *session, struct job *job)
     session->in_flight--;
     account_let_go(session->account, &session->held, job_cost(job->key, job->message_length));
     if (session->socket < 0 && session->in_flight == 0)
-        server_bury(session->server, session);
+        server_free_later(session->server, session);
 }
 
-void session_replied(struct session *session, bool put)
+void session_schedule_flush(struct session *session, bool put)
 {
     if (session->socket < 0)
         return;
@@ -192,7 +192,7 @@ void session_replied(struct session *session, bool put)
 /* Nobody is told how long a decryption took, nor how long others took that it waited for. */
 static bool put_decrypted(struct session *session, const struct job *job)
 {
-    struct wire_decrypted answer = {.backend = job->backend->number, .premaster = job->signature};
+    struct wire_decrypted answer = {.backend = job->backend->number, .premaster = job->result};
     return wire_put_decrypted(&session->output, job->id, &answer);
 }
 
@@ -207,15 +207,15 @@ static bool put_signed(struct session *session, const struct job *job)
     struct wire_signed answer = {.backend = job->backend->number,
                                  .queue_ns = coarse(job->queue_ns),
                                  .sign_ns = coarse(job->sign_ns),
-                                 .signature = job->signature,
-                                 .signature_length = job->signature_length};
+                                 .signature = job->result,
+                                 .signature_length = job->result_length};
     return wire_put_signed(&session->output, job->id, &answer);
 }
 
 void session_answer(struct session *session, const struct job *job)
 {
-    session_replied(session, job->operation == JOB_DECRYPT ? put_decrypted(session, job)
-                                                           : put_signed(session, job));
+    session_schedule_flush(session, job->operation == JOB_DECRYPT ? put_decrypted(session, job)
+                                                                  : put_signed(session, job));
     PROBE(immured, signature_released, session, job->id, job->queue_ns, job->sign_ns);
 }
 
@@ -224,7 +224,7 @@ void session_error(struct session *session, uint64_t id, enum immure_error error
     if (text == NULL)
         text = immure_error_text(error);
     struct wire_error answer = {.error = error, .text = text, .text_length = strlen(text)};
-    session_replied(session, wire_put_error(&session->output, id, &answer));
+    session_schedule_flush(session, wire_put_error(&session->output, id, &answer));
 }
 
 void session_refuse(struct session *session, enum immure_error error, const char *text)
@@ -241,7 +241,7 @@ static bool receive(struct session *session)
     size_t size;
     uint8_t *room = wire_decoder_room(&session->decoder, &size);
     if (room == NULL) {
-        session_replied(session, false);
+        session_schedule_flush(session, false);
         return false;
     }
     /* recv(), never recvmsg(): no descriptor can come in */
@@ -312,7 +312,7 @@ static void session_ready(struct source *source, uint32_t events)
         session_end(session);
     }
     if (session->socket >= 0 && (events & EPOLLOUT))
-        session_replied(session, true);
+        session_schedule_flush(session, true);
 }
 
 /* Progress starts the stall time anew, so the list stays in order of it. */
@@ -347,10 +347,10 @@ void session_flush(struct session *session)
         session->paused = false;
         server_add_input(session->server, session);
     }
-    session_drain(session);
+    session_end_or_watch(session);
 }
 
-void session_drain(struct session *session)
+void session_end_or_watch(struct session *session)
 {
     if (session->socket < 0)
         return;

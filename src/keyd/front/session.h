@@ -59,7 +59,7 @@ void session_error(struct session *session, uint64_t id, enum immure_error error
 /* An error about the stream, which ends. */
 void session_refuse(struct session *session, enum immure_error error, const char *text);
 /* A frame was put into `output` or not: has it flushed, or ends the session. */
-void session_replied(struct session *session, bool put);
+void session_schedule_flush(struct session *session, bool put);
 
 /* HELLO was answered. */
 void session_greeted(struct session *session);
@@ -75,7 +75,7 @@ void session_stalled(struct session *session);
 bool session_is_idle(const struct session *session);
 /* There is no room for another: it ends. */
 void session_give_way(struct session *session);
-/* No more input is taken; ends once all is answered. */
-void session_drain(struct session *session);
+/* Ends the session if it is to end and all is answered; if not, watches what it waits for. */
+void session_end_or_watch(struct session *session);
 
 #endif

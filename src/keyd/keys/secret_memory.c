@@ -68,8 +68,7 @@ static size_t choose_size(const struct secret_memory_need *need)
     if (room < size_for(need, OF_KEY_LEAST) || !there_is(room))
         return size;
     log_warning(
-        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu "
-        "KiB",
+        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu KiB",
         room / KIB, need->keys, size / KIB);
     return room;
 }

@@ -65,6 +65,8 @@ bool config_load(struct config *config, const char *file, const char *text,
                  const struct backend *const *backends, struct conf_error *error);
 /* Adds all files that it names and that this program reads. False: out of memory. */
 bool config_name_files(const struct config *config, struct name_table *names);
+/* The settings of the backend so named, of which there is one; NULL: it has none. */
+const void *config_settings(const struct config *config, const char *backend);
 void config_free(struct config *config);
 
 /* The tables of directives as Markdown, for docs/immured.conf.md. */

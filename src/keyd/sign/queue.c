@@ -1,3 +1,26 @@
+/*
+ * Why the queue is more than a list.
+ *
+ * In one list for all, a client that sends ten thousand requests makes everybody else wait behind
+ * them, and opening a hundred connections is a way to get a hundred times the service. Round robin
+ * over sessions stops the first and not the second, and it counts requests, although an RSA-4096
+ * signature costs a hundred times what a P-256 signature costs. Fair queueing by time received,
+ * first between accounts and then between the sessions of one, stops both.
+ *
+ * The choice was between start-time fair queueing and deficit round robin. Deficit round robin
+ * needs no heap, but it has to know what a job costs before it serves it. Here the cost is known
+ * only afterwards: it depends on how full the batch was and on what signed in the end. So a job is
+ * charged an estimate when it is taken, and the difference when it is done. Until it is done, the
+ * estimate keeps a session from taking all threads at once.
+ *
+ * A batch can only hold keys of one kind, so each kind has a line. The fair order within a line is
+ * a heap of accounts, each with a heap of sessions. One heap over all sessions would have to move
+ * every session of an account whenever the account receives something.
+ *
+ * The bound is in time, not in jobs: a number of jobs that P-256 keys sign in a moment would keep
+ * RSA-4096 keys busy for minutes, and TLS clients give up after some seconds. What cannot be signed
+ * in time is refused at once, so that the client can go elsewhere.
+ */
 #include "keyd/sign/queue.h"
 
 #include <stdlib.h>
@@ -202,7 +225,7 @@ static bool is_for(const struct queue *queue, const struct line *line, enum queu
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
-    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->hold_for)
         return 0;
     return first_job(line)->queued_at + queue->hold;
 }

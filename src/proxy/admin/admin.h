@@ -1,6 +1,7 @@
 /*
  * The admin listener: /metrics (Prometheus text format 0.0.4), /status.json, and / for people. One
- * libmicrohttpd thread; it only reads what loop threads count, of this worker and of those before.
+ * libmicrohttpd thread, which only reads the counters of the loop threads, of this worker and of
+ * earlier ones.
  */
 #ifndef PROXY_ADMIN_ADMIN_H
 #define PROXY_ADMIN_ADMIN_H
@@ -10,11 +11,12 @@
 #include "proxy/admin/setup.h"
 
 struct admin;
-/* Opens the files that it reads. NULL: failed, and logged. */
+/* Opens the files of /proc that it reads later. NULL: the reason was logged. */
 struct admin *admin_new(const struct admin_setup *setup);
-/* Serves, on a thread of its own. False: failed, and logged; to be stopped all the same. */
+/* Starts serving on a thread of its own. False: the reason was logged, and admin_stop() is still
+ * due. */
 bool admin_start(struct admin *admin);
-/* Ends what is being answered and frees; the listener stays open. NULL is allowed. */
+/* Ends pending requests and frees; the listener stays open. NULL is allowed. */
 void admin_stop(struct admin *admin);
 
 #endif

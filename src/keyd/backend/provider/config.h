@@ -8,6 +8,8 @@
 
 #include "keyd/rules/allow.h"
 
+#define PROVIDER_PREFIX "provider:" /* of what signs by one */
+
 struct provider_config {
     char *name;
     char *location;        /* "immured.conf:7" */

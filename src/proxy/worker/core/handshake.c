@@ -68,7 +68,7 @@ static void record_signature(const struct handshake *handshake)
         metric_add(&row->errors, 1);
         return;
     }
-    metrics_signed(row, waiter->sign_ns, waiter->queue_ns, waiter->answered_at - waiter->asked_at,
+    metrics_signed(row, waiter->work_ns, waiter->queue_ns, waiter->answered_at - waiter->asked_at,
                    waiter->answered_at);
 }
 

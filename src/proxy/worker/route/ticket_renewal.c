@@ -26,25 +26,28 @@ void ticket_renewal_convert(const struct immure_ticket_keys *given, struct ticke
     convert_key(given->previous, &keys->previous);
 }
 
-static void answered(void *arg, const struct immure_ticket_keys *given)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     struct ticket_renewal *renewal = arg;
-    if (given->error == IMMURE_OK) {
-        ticket_renewal_convert(given, &renewal->tickets->keys);
-        timer_start_at(renewal->loop, &renewal->timer, clock_now() + given->time_left_ns);
+    if (reply->error == IMMURE_OK) {
+        ticket_renewal_convert(reply->ticket_keys, &renewal->tickets->keys);
+        timer_start_at(renewal->loop, &renewal->timer,
+                       clock_now() + reply->ticket_keys->time_left_ns);
     } else {
         timer_start_at(renewal->loop, &renewal->timer, clock_now() + ASK_AGAIN);
-        if (given->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
-            log_warning("session ticket keys are not renewed: %s", given->error_text);
+        if (reply->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
+            log_warning("session ticket keys are not renewed: %s", reply->error_text);
     }
 }
 
 static void ask(struct timer *timer)
 {
     struct ticket_renewal *renewal = list_entry(timer, struct ticket_renewal, timer);
+    const struct immure_request request = {
+        .operation = IMMURE_TICKET_KEYS, .callback = answered, .arg = renewal};
     if (renewal->blocking != NULL) {
-        immure_blocking_ticket_keys(renewal->blocking, BLOCKING_LIMIT, answered, renewal);
-    } else if (immure_ticket_keys(renewal->client, answered, renewal, NULL) == IMMURE_OK) {
+        immure_blocking_request(renewal->blocking, &request, BLOCKING_LIMIT);
+    } else if (immure_request_submit(renewal->client, &request, NULL) == IMMURE_OK) {
         /* The answer says when to ask again, and a lost connection does not lose it. */
         renewal->send(renewal);
     } else {

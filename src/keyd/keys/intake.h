@@ -1,7 +1,7 @@
 /* Where the files of a key process come from. All are read and sealed into `files`
  * (keyd/keys/files.h), with no more than some tens of descriptors open at once. */
-#ifndef KEYD_PROCESS_INTAKE_H
-#define KEYD_PROCESS_INTAKE_H
+#ifndef KEYD_KEYS_INTAKE_H
+#define KEYD_KEYS_INTAKE_H
 
 #include <sys/types.h>
 

@@ -21,8 +21,9 @@ static void openssl_thread_free(void *arg)
     free(thread);
 }
 
-static void *openssl_thread_new(void)
+static void *openssl_thread_new(const struct backend *backend)
 {
+    (void)backend;
     struct openssl_thread *thread = calloc(1, sizeof *thread);
     if (thread == NULL)
         return NULL;
@@ -41,22 +42,24 @@ static bool sign_message(struct openssl_thread *thread, struct job *job)
     /* without the reset the context would go on with the key that it has */
     return EVP_MD_CTX_reset(thread->whole) == 1 &&
            EVP_DigestSignInit(thread->whole, NULL, NULL, NULL, job->key->pair) > 0 &&
-           EVP_DigestSign(thread->whole, job->signature, &job->signature_length, job->message,
+           EVP_DigestSign(thread->whole, job->result, &job->result_length, job->message,
                           job->message_length) > 0;
 }
 
 static bool sign_digest(struct openssl_thread *thread, struct job *job)
 {
     EVP_PKEY_CTX *context = contexts_get(thread->contexts, job->key, job->scheme);
-    return context != NULL && EVP_PKEY_sign(context, job->signature, &job->signature_length,
-                                            job->digest, job->digest_length) > 0;
+    return context != NULL && EVP_PKEY_sign(context, job->result, &job->result_length, job->digest,
+                                            job->digest_length) > 0;
 }
 
-static void openssl_sign(void *arg, struct job *const *batch, size_t count)
+static void openssl_sign(const struct backend *backend, void *arg, struct job *const *batch,
+                         size_t count)
 {
+    (void)backend;
     for (size_t i = 0; i < count; i++) {
         struct job *job = batch[i];
-        job->signature_length = job->key->signature_max;
+        job->result_length = job->key->signature_max;
         bool good = job->scheme->digest == NULL ? sign_message(arg, job) : sign_digest(arg, job);
         if (!good)
             job->error = IMMURE_E_SIGNING;
@@ -65,14 +68,15 @@ static void openssl_sign(void *arg, struct job *const *batch, size_t count)
 
 /* Alone they cost the same; but a few cheap ones share one wake-up of the event loop. Of others
  * kind_measured() takes fewer. */
-static size_t openssl_width(const struct key *key)
+static size_t openssl_width(const struct backend *backend, const struct key *key)
 {
-    (void)key;
+    (void)backend, (void)key;
     return WIDTH;
 }
 
 const struct backend backend_openssl = {.name = "openssl",
                                         .number = WIRE_BACKEND_OPENSSL,
+                                        .figure = WIRE_STAT_SIGNATURES_OPENSSL_TOTAL,
                                         .fallback = true, /* a fault may pass */
                                         .width = openssl_width,
                                         .thread_new = openssl_thread_new,

@@ -1,4 +1,4 @@
-#include "keyd/process/intake.h"
+#include "keyd/keys/intake.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
