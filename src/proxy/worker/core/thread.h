@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/error.h"
 #include "proxy/config/config.h"
 #include "proxy/shared/metrics.h"
 #include "proxy/worker/core/connection.h"
