@@ -21,11 +21,11 @@
 #include "conf/text.h"
 #include "keyd/front/server.h"
 #include "keyd/keys/files.h"
+#include "keyd/keys/intake.h"
 #include "keyd/keys/keyring.h"
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
 #include "keyd/process/config.h"
-#include "keyd/keys/intake.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"
@@ -433,7 +433,7 @@ static void run(void *arg)
         return;
     }
     keyd->server.prototypes = keyd->prototypes;
-    audit_init(&keyd->server.audit, keyd->config.audit_all);
+    audit_init(&keyd->server.audit, &keyd->server.loop, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
         end(keyd, backends_stop(&keyd->backends));
         return;
