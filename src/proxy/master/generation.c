@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "proxy/config/load.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
