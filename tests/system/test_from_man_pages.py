@@ -1,5 +1,5 @@
-"""docs/api: every public function has its page with its prototype, and a program that was written from
-the pages, with nothing but what is installed, serves a handshake."""
+"""docs/api: every public function has a page with its prototype, and a program that was written
+from the pages alone, with only what is installed, serves a handshake."""
 
 import os
 import re
