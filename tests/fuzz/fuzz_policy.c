@@ -1,7 +1,7 @@
 /*
  * Messages to sign, under every policy: the first byte is the scheme; of the second one bits 0 and
  * 1 are the curve, bit 2 says all groups of TLS 1.2. What a server may sign is short, each policy
- * allows what the narrower one does, and what else it could be is not signed.
+ * allows whatever the narrower one does, and structures of other protocols are not signed.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -38,7 +38,7 @@ void on_signed(void *arg, const struct immure_signature *reply)
         immure_request_cancel(told->client, told->cancels);
     if (told->asks != NULL) {
         struct immure_sign_request request = sign_request(0);
-        /* A client that is being freed takes no more. */
+        /* A client that is being freed accepts no more requests. */
         enum immure_error wanted = reply->error == IMMURE_E_CLOSED ? IMMURE_E_CLOSED : IMMURE_OK;
         assert_int_equal(immure_sign(told->client, &request, on_signed, told->asks, NULL), wanted);
     }
@@ -95,14 +95,14 @@ void link_lose(struct link *link)
     peer_reset(&link->peer);
 }
 
-/* While what the callbacks of pending requests write to is still there. */
+/* Frees the client first, because the callbacks of its pending requests still write to the link. */
 void link_end(struct link *link)
 {
     immure_client_free(link->client);
     link->client = NULL;
 }
 
-/* Each request is told once, with its own signature. */
+/* Each callback is called once, with the request's own signature. */
 void link_answer(struct link *link, size_t request)
 {
     uint64_t id = link->peer.requests[request].id;
