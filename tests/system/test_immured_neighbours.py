@@ -31,7 +31,7 @@ def count_replies(data, rest):
 
 
 class Flood:
-    """A connection that keeps WINDOW requests under way."""
+    """A connection that keeps WINDOW requests pending."""
 
     def __init__(self, path, key):
         self.client = wire.Client.connect(path, timeout=harness.LIMIT)

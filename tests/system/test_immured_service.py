@@ -328,7 +328,7 @@ class Reload(ServiceTest):
         self.start(section("k", key))
         client = self.connect()
         os.unlink(self.path)
-        # A configuration that is refused changes nothing, and leaves no socket where nobody answers.
+        # A refused configuration changes nothing, and leaves no socket without a listener.
         self.reload('key "k" { file = "/nonexistent" }\n', said="is not taken over")
         self.assertFalse(os.path.exists(self.path))
         self.assert_served(client, key)
@@ -413,7 +413,8 @@ class ServiceManager(ServiceTest):
         return manager
 
     def run_as_service(self, *descriptors, pid=None, environment=None):
-        """As systemd starts a service: descriptors from 3 on, and variables that say so."""
+        """Starts a service as systemd does: descriptors from 3 on, and variables that describe
+        them."""
         numbers = [each.fileno() for each in descriptors]
         self.log_path = os.path.join(self.directory, "service.log")
         with open(self.log_path, "wb") as log:

@@ -26,7 +26,7 @@ class InForce(harness.SystemTest):
         self.backend = self.own(backends.Backend(backends.echo))
 
     def copy(self, of, name):
-        """Files of its own, to be renewed; readable by whoever serves them."""
+        """Makes separate copies of the files, to be renewed; readable by the serving process."""
         base = os.path.join(self.directory, name)
         self.renew(Certificate(base + ".crt", base + ".key", of.names, of.kind), of)
         return Certificate(base + ".crt", base + ".key", of.names, of.kind)

@@ -215,7 +215,8 @@ class Constructions(unittest.TestCase):
                         self.assertTrue(structure.is_valid(signer, message), message.hex())
 
     def test_forms_are_signed(self):
-        """With random bytes where nothing is fixed: what is refused below is refused for what it is."""
+        """The forms are signed with random bytes where nothing is fixed, so refusals below are due
+        to the structures."""
         for form in FORMS:
             for kind, asked in form.schemes.items():
                 with self.subTest(form=form.name, kind=kind):

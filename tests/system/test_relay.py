@@ -198,7 +198,7 @@ class HalfClose(Relay):
         self.no_connection_left()
 
     def test_backend_vanishes(self):
-        """A reset from the backend is no orderly end for the client."""
+        """After a reset from the backend the client must not see an orderly end."""
         def vanish(connection):
             connection.recv(1)
             connection.sendall(b"half an ans")

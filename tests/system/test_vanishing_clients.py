@@ -158,7 +158,7 @@ class Vanishing(harness.SystemTest):
         return self.proxy.metric("immure_handshakes_total", result="aborted")
 
     def settled(self):
-        """The descriptors of worker and immured when nobody is there any more."""
+        """The descriptors of worker and immured after all clients have left."""
         harness.wait_until(self.nothing_left, "no connection and no signature in flight")
         time.sleep(0.2)  # the admin listener closes the connection that asked for it
         return [proc.descriptors(pid) for pid in self.processes]

@@ -35,7 +35,7 @@ int link_unmake(void **state);
 
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, link_make, link_unmake)
 
-/* What is asked to be signed; a deadline of 0 is none. */
+/* The message to sign. A deadline of 0 means none. */
 #define MESSAGE_SIZE 18
 extern const uint8_t message[MESSAGE_SIZE];
 struct immure_sign_request sign_request(uint64_t deadline);

@@ -180,8 +180,8 @@ static void test_events_come_before_steps(void **state)
     pair_close(&pair);
 }
 
-/* Nobody wants the event: it is not delivered. It may be that of a connection that is about to end,
- * so it is switched off only when it is told again; the loop does not spin. */
+/* An unwanted event is not delivered. It may belong to a connection that is about to end, so it is
+ * switched off only when it is reported again; the loop does not spin. */
 static void test_unwanted_events_are_switched_off_when_they_come(void **state)
 {
     (void)state;
@@ -214,7 +214,7 @@ static void close_victim(struct watch *watch, uint32_t events)
     watch_close(&run.loop, &victim->watch);
 }
 
-/* An event in the same batch for what an event before it has closed. */
+/* An event for a watch that an earlier event in the same batch has closed. */
 static void test_closed_watch_is_passed_over(void **state)
 {
     (void)state;
@@ -290,7 +290,8 @@ static void test_who_has_more_waits_behind_the_others(void **state)
     assert_string_equal(run.order, "B12BBF|");
 }
 
-/* A step of 2 ms is paid for: the next one comes after those that have used less. */
+/* A step of 2 ms is charged: the connection's next step comes after those of connections that used
+ * less. */
 static void test_who_has_used_much_waits_behind_the_others(void **state)
 {
     (void)state;
@@ -313,7 +314,8 @@ static void nothing(struct step *step)
     (void)step;
 }
 
-/* To find the next of those behind costs the same, however many there are and whatever they owe. */
+/* Finding the next connection behind schedule costs the same, however many there are and whatever
+ * they owe. */
 static void test_many_behind_make_no_long_turn(void **state)
 {
     (void)state;
@@ -351,7 +353,7 @@ static void test_established_have_a_budget(void **state)
     assert_string_equal(run.order, "1fbaF|2F|3F|");
 }
 
-/* An event that comes while handshakes have their time. */
+/* An event that arrives during the time for handshakes. */
 static void test_established_are_served_between_steps(void **state)
 {
     (void)state;
@@ -370,7 +372,7 @@ static void test_established_are_served_between_steps(void **state)
     pair_close(&pair);
 }
 
-/* Which costs system calls, so only those that have asked for it. */
+/* Looking costs system calls, so only connections that asked for it are served between steps. */
 static void test_others_wait_for_the_next_turn(void **state)
 {
     (void)state;
@@ -389,7 +391,8 @@ static void test_others_wait_for_the_next_turn(void **state)
     pair_close(&pair);
 }
 
-/* What was told between steps and not served is told again, and what is not wanted is not told. */
+/* Events that were reported between steps and not served are reported again, and unwanted ones are
+ * not. */
 static void test_nothing_told_between_steps_is_lost(void **state)
 {
     (void)state;
@@ -417,7 +420,7 @@ static void test_nothing_told_between_steps_is_lost(void **state)
     assert_int_equal(run.loop.between_count, 0);
 }
 
-/* Turns that were long are measured by the clock of the CPU: a step that sleeps is not in it. */
+/* Long turns are measured in CPU time, which excludes a step that sleeps. */
 static void sleep_step(struct step *step)
 {
     (void)step;
@@ -435,7 +438,7 @@ static void test_long_turns_count_with_their_cpu_time(void **state)
     assert_true(histogram_quantile(&run.turns_cpu, 1.0) < 3 * NS_PER_MS);
 }
 
-/* Of a descriptor that is edge-triggered, what is not read is not told again. */
+/* For an edge-triggered descriptor, unread data causes no further event. */
 static void test_handshakes_are_told_once(void **state)
 {
     (void)state;
