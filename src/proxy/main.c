@@ -21,9 +21,9 @@ static const char usage[] =
     "Terminates TLS with its private keys in a process of their own. See immure-proxy.conf(5).\n"
     "Stays in the foreground; logs to standard error.\n"
     "\n"
-    "  --config FILE    read the configuration from FILE; read it again after HUP\n"
-    "  --test           try the configuration out, certificates and keys included, then end\n"
-    "  --upgrade-fd N   take over from the master that is on this socket, and has said so itself\n"
+    "  --config FILE    read the configuration from FILE, and again after HUP\n"
+    "  --test           check the configuration, certificates and keys included, then exit\n"
+    "  --upgrade-fd N   take over from the running master on socket N (passed by that master)\n"
     "  --directives     print the table of directives\n";
 
 enum option_number {
@@ -91,7 +91,7 @@ static void parse_options(int argc, char **argv, struct options *options)
         exit(EXIT_USAGE);
     }
     if (options->config == NULL) {
-        fprintf(stderr, "%s: --config FILE is needed; --help tells more\n", argv[0]);
+        fprintf(stderr, "%s: --config FILE is required; see --help\n", argv[0]);
         exit(EXIT_USAGE);
     }
 }
