@@ -28,12 +28,12 @@ static void ask_adapter(struct window *window)
 {
     enum { ROOM = 80 }; /* at least what libssl provides for a P-256 signature */
     struct slot *slot = free_slots;
-    const struct immure_sign_request *request = &window->request;
+    const struct immure_request *request = &window->request;
     size_t length;
     free_slots = slot->next;
     slot->window = window;
-    if (sign(slot->ssl, NULL, &length, ROOM, request->scheme, request->message,
-             request->message_length) != ssl_private_key_retry)
+    if (sign(slot->ssl, NULL, &length, ROOM, request->scheme, request->input,
+             request->input_length) != ssl_private_key_retry)
         window_fail("sign", immure_error_text(slot->waiter.error));
 }
 

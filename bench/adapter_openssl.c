@@ -20,13 +20,13 @@ static EVP_PKEY *key;
 
 static int sign_in_job(void *arg)
 {
-    const struct immure_sign_request *request = &(*(struct slot **)arg)->window->request;
+    const struct immure_request *request = &(*(struct slot **)arg)->window->request;
     uint8_t signature[IMMURE_SIGNATURE_MAX];
     size_t length = sizeof signature;
     EVP_MD_CTX *signing = EVP_MD_CTX_new();
     int good =
         EVP_DigestSignInit_ex(signing, NULL, "SHA256", context, NULL, key, NULL) == 1 &&
-        EVP_DigestSign(signing, signature, &length, request->message, request->message_length) == 1;
+        EVP_DigestSign(signing, signature, &length, request->input, request->input_length) == 1;
     EVP_MD_CTX_free(signing);
     return good;
 }

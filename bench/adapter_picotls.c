@@ -40,13 +40,13 @@ static void woken(void *arg)
 static void ask(struct window *window)
 {
     struct slot *slot = free_slots;
-    const struct immure_sign_request *request = &window->request;
+    const struct immure_request *request = &window->request;
     uint16_t scheme;
     free_slots = slot->next;
     slot->window = window;
     if (signer.super.cb(&signer.super, NULL, &slot->job, &scheme, NULL,
-                        ptls_iovec_init(request->message, request->message_length),
-                        &request->scheme, 1) != PTLS_ERROR_ASYNC_OPERATION)
+                        ptls_iovec_init(request->input, request->input_length), &request->scheme,
+                        1) != PTLS_ERROR_ASYNC_OPERATION)
         window_fail("sign_certificate", "not accepted");
     slot->job->set_completion_callback(slot->job, woken, slot);
 }

@@ -54,7 +54,7 @@ int flood_connect(const char *name)
 
 void flood_put_hello(struct buffer *output)
 {
-    wire_put_hello(output, &(struct wire_hello){.lowest = WIRE_VERSION, .highest = WIRE_VERSION});
+    wire_put_hello(output, &wire_versions);
 }
 
 void flood_put_ping(struct buffer *output, uint64_t id)
@@ -62,13 +62,14 @@ void flood_put_ping(struct buffer *output, uint64_t id)
     wire_put_plain(output, WIRE_PING, id, (const uint8_t *)"ping", 4);
 }
 
-void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_sign_request *request)
+void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_request *request)
 {
-    wire_put_sign(output, id,
-                  &(struct wire_sign){.key_id = request->key_id,
-                                      .scheme = request->scheme,
-                                      .message = request->message,
-                                      .message_length = request->message_length});
+    wire_put_request(output, &(struct wire_request){.type = WIRE_SIGN,
+                                                    .id = id,
+                                                    .key_id = request->key_id,
+                                                    .scheme = request->scheme,
+                                                    .input = request->input,
+                                                    .input_length = request->input_length});
 }
 
 /* Counts the replies and ignores their contents. */

@@ -14,7 +14,7 @@ struct flood {
     const char *name; /* of the abstract socket */
     uid_t uid;        /* the user who may connect */
     uid_t stranger;   /* a user who may not */
-    struct immure_sign_request request;
+    struct immure_request request;
     size_t connections, window;
     uint64_t until; /* CLOCK_MONOTONIC, ns */
     atomic_ulong *replies;
@@ -34,6 +34,6 @@ int flood_connect(const char *name);
 
 void flood_put_hello(struct buffer *output);
 void flood_put_ping(struct buffer *output, uint64_t id);
-void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_sign_request *request);
+void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_request *request);
 
 #endif

@@ -19,10 +19,10 @@ struct replay_thread {
     size_t signature_length; /* 0: none yet */
 };
 
-static void *replay_thread_new(void)
+static void *replay_thread_new(const struct backend *backend)
 {
     struct replay_thread *thread = calloc(1, sizeof *thread);
-    if (thread && (thread->openssl = backend_openssl.thread_new()) == NULL) {
+    if (thread && (thread->openssl = backend_openssl.thread_new(backend)) == NULL) {
         free(thread);
         return NULL;
     }
@@ -46,24 +46,25 @@ static bool kept(const struct replay_thread *thread, const struct job *job)
 
 static void keep(struct replay_thread *thread, const struct job *job)
 {
-    if (job->error != IMMURE_OK || job->signature_length > SIGNATURE_MAX)
+    if (job->error != IMMURE_OK || job->result_length > SIGNATURE_MAX)
         return;
     thread->key = job->key;
     memcpy(thread->digest, job->digest, job->digest_length);
     thread->digest_length = job->digest_length;
-    memcpy(thread->signature, job->signature, job->signature_length);
-    thread->signature_length = job->signature_length;
+    memcpy(thread->signature, job->result, job->result_length);
+    thread->signature_length = job->result_length;
 }
 
-static void replay_sign(void *arg, struct job *const *batch, size_t count)
+static void replay_sign(const struct backend *backend, void *arg, struct job *const *batch,
+                        size_t count)
 {
     struct replay_thread *thread = arg;
     for (size_t i = 0; i < count; i++) {
         if (kept(thread, batch[i])) {
-            memcpy(batch[i]->signature, thread->signature, thread->signature_length);
-            batch[i]->signature_length = thread->signature_length;
+            memcpy(batch[i]->result, thread->signature, thread->signature_length);
+            batch[i]->result_length = thread->signature_length;
         } else {
-            backend_openssl.sign(thread->openssl, &batch[i], 1);
+            backend_openssl.sign(backend, thread->openssl, &batch[i], 1);
             keep(thread, batch[i]);
         }
     }
@@ -73,9 +74,10 @@ int main(int argc, char **argv)
 {
     struct backend replay = backend_openssl;
     replay.name = "replay";
+    replay.figure = 0; /* libcrypto tells it */
     replay.thread_new = replay_thread_new;
     replay.thread_free = replay_thread_free;
     replay.sign = replay_sign;
-    const struct backend *const backends[] = {&replay, NULL};
+    const struct backend *const backends[] = {&backend_openssl, &replay, NULL};
     return keyd_main(argc, argv, backends);
 }

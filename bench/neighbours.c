@@ -45,7 +45,7 @@
 
 struct lone {
     int socket;
-    struct immure_sign_request request; /* a PING if its scheme is 0 */
+    struct immure_request request; /* a PING if its scheme is 0 */
     uint64_t busy;
 };
 

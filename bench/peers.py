@@ -1,4 +1,4 @@
-"""Other TLS proxies with the same backend as immure-proxy: nginx (stream) and HAProxy."""
+"""Other TLS proxies with the same backend as immure-proxy: nginx (stream), HAProxy and hitch."""
 
 import contextlib
 import os
@@ -47,6 +47,8 @@ def installed():
         found["nginx"] = nginx_stream
     if shutil.which("haproxy"):
         found["haproxy"] = servers.haproxy
+    if shutil.which("hitch"):
+        found["hitch"] = servers.hitch
     return found
 
 

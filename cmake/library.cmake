@@ -12,7 +12,7 @@ function(immure_library target name)
   list(TRANSFORM LIB_EXPORTS PREPEND --keep-global-symbol= OUTPUT_VARIABLE kept)
   list(JOIN LIB_EXPORTS "; " global)
   set(exports ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
-  file(CONFIGURE OUTPUT ${exports} CONTENT "IMMURE_0 { global: ${global}; local: *; };\n")
+  file(CONFIGURE OUTPUT ${exports} CONTENT "IMMURE_${PROJECT_VERSION_MAJOR} { global: ${global}; local: *; };\n")
 
   # One object in which all other symbols are local, so that none collides with one of the
   # application.

@@ -64,8 +64,8 @@ static void immured_lost(struct immured *immured)
 static void immured_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct immured *immured = stream->data;
-    if (length < 0 || immure_client_receive(immured->client, buffer->base, (size_t)length,
-                                            uv_hrtime()) != IMMURE_OK)
+    if (length < 0 ||
+        immure_client_receive(immured->client, buffer->base, (size_t)length) != IMMURE_OK)
         immured_lost(immured);
 }
 

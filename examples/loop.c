@@ -79,8 +79,7 @@ static void immured_ready(struct watch *watch, uint32_t events)
     ssize_t length = recv(watch->descriptor, bytes, sizeof bytes, MSG_DONTWAIT);
     if (length < 0 && errno == EAGAIN)
         return;
-    if (length <= 0 ||
-        immure_client_receive(loop->client, bytes, (size_t)length, loop->now) != IMMURE_OK)
+    if (length <= 0 || immure_client_receive(loop->client, bytes, (size_t)length) != IMMURE_OK)
         immured_lost(loop);
 }
 

@@ -21,6 +21,7 @@ import measure  # noqa: E402
 import medians  # noqa: E402
 import page  # noqa: E402
 import servers  # noqa: E402
+import standalone  # noqa: E402
 
 KEYS = ("rsa-4096", "rsa-2048", "p-256")
 LONG_TURNS = 10_000_000  # per mode, so that ten lie beyond P99.9999
@@ -202,6 +203,7 @@ def main():
     path = os.path.join(given.output, "index.html")
     with open(path, "w", encoding="utf-8") as file:
         file.write(page.render(storms, about))
+    standalone.write(given.output, storms)
     print(medians.table(storms))
     for each in findings.claims(storms):
         met = {True: "met", False: "MISSED", None: "cannot be said"}[each["met"]]

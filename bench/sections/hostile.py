@@ -7,7 +7,7 @@ import math
 import subprocess
 
 import peers
-from setting import CLIENT_CORES, on
+from setting import CLIENT_CORES, SERVER_CORES, on
 from tables import at_most, cell, median, print_table, ratio
 
 import harness
@@ -66,6 +66,13 @@ def run(setting, name, key, attack, seconds):
     return figures
 
 
+def pause(setting, seconds):
+    """Seconds: the longest that the machine itself kept a loop that does nothing from going on."""
+    with on(SERVER_CORES):
+        return float(subprocess.run([setting.tool("bench-pauses"), str(seconds)], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
 def measure(setting, given):
     """{"attacks" or "floods": {what: {server: [figures]}}}"""
     seconds = given.seconds or (1.0 if given.quick else 5.0)
@@ -73,7 +80,9 @@ def measure(setting, given):
     cases = {"attacks": {f"{way} from {count}, {tls}": ("p-256", (way, count, tls)) for way, count, tls in ATTACKS},
              "floods": {key: (key, ("replays", FLOOD_CONNECTIONS, "1.3")) for key in FLOODS if key in given.key}}
     found = {kind: {what: {name: [] for name in names} for what in each} for kind, each in cases.items()}
+    pauses = []
     for number in range(given.rounds):
+        pauses.append(pause(setting, 4 * seconds))
         for kind, each in cases.items():
             for what, (key, attack) in each.items():
                 for name in names if number % 2 == 0 else reversed(names):
@@ -82,6 +91,9 @@ def measure(setting, given):
           "(hostile-client); turns in CPU time of the thread. Where no probe was answered at all, the round's length "
           "stands for each\n")
     print_cases(found["attacks"])
+    print("A loop that does nothing but read its CPU's clock, on the same core, had a longest pause of "
+          f"{', '.join(f'{each * 1e3:.2f}' for each in pauses)} ms ({4 * seconds:g} s each round): "
+          "so much of a longest turn may be the host's.\n")
     print(f"## Floods: the same beside {FLOOD_CONNECTIONS} clients that replay ClientHellos and reset\n")
     print_cases(found["floods"])
     return found

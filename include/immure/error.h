@@ -13,13 +13,14 @@ enum immure_error {
     IMMURE_OK = 0,
 
     /* Said by immured about a stream; the connection ends after it. */
-    IMMURE_E_MAGIC = 1,      /* the stream does not begin with HELLO of this protocol */
-    IMMURE_E_VERSION = 2,    /* no protocol version in common */
-    IMMURE_E_FRAME_TYPE = 3, /* a frame type this end does not take, or at the wrong time */
-    IMMURE_E_FRAME_SIZE = 4, /* a length that this frame type cannot have */
-    IMMURE_E_MALFORMED = 5,  /* a payload that does not parse */
-    IMMURE_E_STALLED = 6,    /* the peer does not read its replies */
-    IMMURE_E_PEER = 7,       /* this user may not use immured */
+    IMMURE_E_MAGIC = 1,         /* the stream does not begin with HELLO of this protocol */
+    IMMURE_E_VERSION = 2,       /* no protocol version in common */
+    IMMURE_E_FRAME_TYPE = 3,    /* a frame type this end does not take, or at the wrong time */
+    IMMURE_E_FRAME_SIZE = 4,    /* a length that this frame type cannot have */
+    IMMURE_E_MALFORMED = 5,     /* a payload that does not parse */
+    IMMURE_E_STALLED = 6,       /* the peer does not read its replies */
+    IMMURE_E_PEER = 7,          /* this user may not use immured */
+    IMMURE_E_FRAME_VERSION = 8, /* a frame that the agreed protocol version does not have */
 
     /* Said by immured about one request; nothing else is touched. */
     IMMURE_E_UNKNOWN_KEY = 32, /* no key with this id */
@@ -40,7 +41,8 @@ enum immure_error {
     IMMURE_E_TIMEOUT = 260,    /* the deadline passed without a reply */
     IMMURE_E_IO = 261,         /* a system call failed; errno says which way */
     IMMURE_E_UNEXPECTED = 262, /* a reply that does not fit its request: not an immured */
-    IMMURE_E_LISTENER = 263    /* another user listens than the one that was demanded */
+    IMMURE_E_LISTENER = 263,   /* another user listens than the one that was demanded */
+    IMMURE_E_UNSUPPORTED = 264 /* the agreed protocol version does not have this request */
 };
 
 /* One line in English without a full stop; never NULL. Any thread. */

@@ -1,6 +1,7 @@
 #include "base/notify.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 void notify_open(struct notify *notify)
@@ -38,6 +40,11 @@ bool notify_pass_on(const struct notify *notify)
     if (name[0] == '\0')
         name[0] = '@';
     return setenv("NOTIFY_SOCKET", name, 1) == 0;
+}
+
+void notify_reloading(const struct notify *notify)
+{
+    notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now() / NS_PER_US);
 }
 
 void notify_send(const struct notify *notify, const char *format, ...)

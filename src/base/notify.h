@@ -18,6 +18,9 @@ struct notify {
 void notify_open(struct notify *notify);
 /* Puts the variable back, for the program that execve() starts next. False: out of memory. */
 bool notify_pass_on(const struct notify *notify);
+/* The service reads its configuration again, or is about to make way for another process; what it
+ * sends next ends that. */
+void notify_reloading(const struct notify *notify);
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

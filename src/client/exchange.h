@@ -9,23 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "base/file_identity.h"
 #include "immure/blocking.h"
-
-#define EXCHANGE_TEXT_SIZE 257 /* the longest text of an error, and its end */
 
 struct immure_blocking {
     immure_connect *connect;
     void *arg;
     struct immure_client *client;
-    int socket;          /* -1: none */
-    dev_t socket_device; /* of the socket, which may have been closed behind our back, and its */
-    ino_t socket_inode;  /* number be that of a file of the application's by now */
-    pid_t pid;           /* whose connection it is */
-    bool demands_user;   /* `user` must be who listens */
+    int socket; /* -1: none */
+    /* The socket's: the application may have closed it, and its number may be that of another file
+     * by now. */
+    struct file_identity identity;
+    pid_t pid;         /* whose connection it is */
+    bool demands_user; /* `user` must be who listens */
     uid_t user;
     bool used;             /* a request has been answered on it */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */
@@ -33,7 +32,6 @@ struct immure_blocking {
     uint64_t next_attempt; /* not to connect before, absolute, ns */
     struct sockaddr_un address;
     socklen_t address_length;
-    char said[EXCHANGE_TEXT_SIZE]; /* what immured said about the last request */
 };
 
 /* What to wait for before the next step. */
@@ -61,10 +59,10 @@ exchange_waiter exchange_poll;
  * cancelled and its connection dropped. IMMURE_E_IO: there was no connection, exchange->refused
  * says why. */
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
-                               immure_request id, uint64_t deadline, exchange_waiter *waiter,
+                               immure_request_id id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg);
-/* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection,
- * or immure_error_text(). */
+/* Of an error that exchange_run() or immure_blocking_request() returned: why there was no
+ * connection, or immure_error_text(). */
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/spelling.h"
 #include "conf/value.h"
 
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
@@ -15,22 +16,6 @@ const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsig
             return directive;
     }
     return NULL;
-}
-
-/* Whether one letter more, less or other, or two neighbours swapped, makes the one the other. */
-static bool is_slip(const char *given, const char *name)
-{
-    if (strcmp(given, name) == 0)
-        return false;
-    while (*given != '\0' && *given == *name) {
-        given++;
-        name++;
-    }
-    if (*given == '\0' || *name == '\0')
-        return strlen(given) + strlen(name) == 1;
-    return strcmp(given + 1, name) == 0 || strcmp(given, name + 1) == 0 ||
-           strcmp(given + 1, name + 1) == 0 ||
-           (given[0] == name[1] && given[1] == name[0] && strcmp(given + 2, name + 2) == 0);
 }
 
 static void say_place(const struct conf_grammar *grammar, const char *what, unsigned section,
@@ -49,10 +34,10 @@ void conf_suggest(const struct conf_grammar *grammar, unsigned section, const ch
     const struct conf_kind *sections = grammar->sections;
     text[0] = '\0';
     for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
-        if (directives[i].section == section && is_slip(name, directives[i].name))
+        if (directives[i].section == section && spelling_is_slip(name, directives[i].name))
             snprintf(text, size, "; did you mean '%s'?", directives[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
-        if (is_slip(name, sections[i].name))
+        if (spelling_is_slip(name, sections[i].name))
             snprintf(text, size, "; did you mean '%s'?", sections[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
         if (strcmp(name, sections[i].name) == 0)

@@ -1,7 +1,9 @@
 #include "conf/value.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +43,8 @@ bool conf_store_refuse_value(struct conf_store *store)
                              bare ? "; it needs a unit: ms, s, m or h" : "");
 }
 
-/* The fields are unsigned numbers, enums, int and bool: none is negative, so widths are all that
- * differs. */
+/* The fields are unsigned numbers, enums, ints and bools. None is negative, so that they differ in
+ * width only. */
 static void set_number(struct conf_store *store, uint64_t number)
 {
     switch (store->directive->size) {
@@ -55,6 +57,18 @@ static void set_number(struct conf_store *store, uint64_t number)
     default:
         *(uint64_t *)store->field = number;
         break;
+    }
+}
+
+static uint64_t get_number(const struct conf_directive *directive, const void *field)
+{
+    switch (directive->size) {
+    case sizeof(uint8_t):
+        return *(const uint8_t *)field;
+    case sizeof(uint32_t):
+        return *(const uint32_t *)field;
+    default:
+        return *(const uint64_t *)field;
     }
 }
 
@@ -104,6 +118,37 @@ static bool store_duration(struct conf_store *store)
     return true;
 }
 
+static const char *show_choice(const struct conf_directive *directive, const void *field,
+                               char room[CONF_SHOW_SIZE])
+{
+    (void)room;
+    const struct conf_choice *choice = directive->choices;
+    uint64_t number = get_number(directive, field);
+    while (choice != NULL && choice->name != NULL && (uint64_t)choice->value != number)
+        choice++;
+    return choice != NULL ? choice->name : NULL;
+}
+
+/* A number out of bounds is one of the choices, or the field was never set. */
+static const char *show_number(const struct conf_directive *directive, const void *field,
+                               char room[CONF_SHOW_SIZE])
+{
+    uint64_t number = get_number(directive, field);
+    if (number < directive->least || number > directive->most)
+        return show_choice(directive, field, room);
+    snprintf(room, CONF_SHOW_SIZE, "%" PRIu64, number);
+    return room;
+}
+
+static const char *show_duration(const struct conf_directive *directive, const void *field,
+                                 char room[CONF_SHOW_SIZE])
+{
+    uint64_t ns = get_number(directive, field);
+    static_assert(CONF_SHOW_SIZE >= DURATION_TEXT_SIZE, "for a duration");
+    return ns < directive->least || ns > directive->most ? show_choice(directive, field, room)
+                                                         : duration_format(ns, room);
+}
+
 bool conf_store_keep(struct conf_store *store, char *text)
 {
     *(char **)store->field = text;
@@ -147,6 +192,14 @@ void conf_clear_text(void *field, size_t count)
     *(char **)field = NULL;
 }
 
+const char *conf_show_text(const struct conf_directive *directive, const void *field,
+                           char room[CONF_SHOW_SIZE])
+{
+    (void)directive;
+    (void)room;
+    return *(char *const *)field;
+}
+
 static void clear_texts(void *field, size_t count)
 {
     char **texts = *(char ***)field;
@@ -155,16 +208,16 @@ static void clear_texts(void *field, size_t count)
     conf_clear_text(field, 1);
 }
 
-const struct conf_type conf_number = {.store = store_number};
-const struct conf_type conf_duration = {.store = store_duration};
-const struct conf_type conf_seconds = {.store = store_duration};
-const struct conf_type conf_choice = {.store = store_choice};
+const struct conf_type conf_number = {.store = store_number, .show = show_number};
+const struct conf_type conf_duration = {.store = store_duration, .show = show_duration};
+const struct conf_type conf_seconds = {.store = store_duration, .show = show_duration};
+const struct conf_type conf_choice = {.store = store_choice, .show = show_choice};
 const struct conf_type conf_text = {
-    .values = "text", .store = store_text, .clear = conf_clear_text};
+    .values = "text", .store = store_text, .clear = conf_clear_text, .show = conf_show_text};
 const struct conf_type conf_texts = {
     .values = "list of texts", .list = true, .store = store_texts, .clear = clear_texts};
 
-/* "frontend 'www'", "certificate" ...; of the top, what the file is called. */
+/* Names the section: "frontend 'www'", "certificate", or nothing for the top. */
 static bool refuse_missing(const struct conf_section *section,
                            const struct conf_directive *directive, struct conf_error *error)
 {
@@ -185,6 +238,8 @@ static bool fill_directive(const struct conf_section *section,
                            struct conf_error *error)
 {
     size_t count = conf_value_count(section, directive);
+    if (!conf_check_names(section, directive, error))
+        return false;
     if (count == 0)
         return !directive->required || refuse_missing(section, directive, error);
     struct conf_value *values = calloc(count, sizeof *values);
@@ -216,6 +271,12 @@ bool conf_fill(const struct conf_section *section, void *base, const void *conte
             return false;
     }
     return true;
+}
+
+const char *conf_show(const struct conf_directive *directive, const void *base,
+                      char room[CONF_SHOW_SIZE])
+{
+    return directive->type->show(directive, (const char *)base + directive->offset, room);
 }
 
 void conf_clear(const struct conf_grammar *grammar, unsigned kind, void *base)

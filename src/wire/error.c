@@ -14,6 +14,7 @@ static const struct {
     {IMMURE_E_MALFORMED, "a frame whose payload does not parse"},
     {IMMURE_E_STALLED, "the peer does not read its replies"},
     {IMMURE_E_PEER, "this user may not use immured"},
+    {IMMURE_E_FRAME_VERSION, "a frame that the agreed version of the protocol does not have"},
     {IMMURE_E_UNKNOWN_KEY, "no key with this id"},
     {IMMURE_E_SCHEME, "the key cannot sign under this SignatureScheme"},
     {IMMURE_E_POLICY, "the key's policy does not allow this message"},
@@ -31,6 +32,7 @@ static const struct {
     {IMMURE_E_IO, "a system call failed"},
     {IMMURE_E_UNEXPECTED, "the reply does not fit its request"},
     {IMMURE_E_LISTENER, "another user listens there than the one that is demanded"},
+    {IMMURE_E_UNSUPPORTED, "the protocol version of this immured does not have this request"},
 };
 
 const char *immure_error_text(enum immure_error error)

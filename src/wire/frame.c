@@ -2,53 +2,21 @@
 
 #include "base/bytes.h"
 
-/* What each type may look like, and who sends it. */
-static const struct frame_rule {
-    enum wire_type type;
-    enum wire_end sender;
-    size_t shortest, longest; /* payload */
-} rules[] = {
-    {WIRE_HELLO, WIRE_CLIENT, 8, 8},
-    {WIRE_LIST, WIRE_CLIENT, 4, 4},
-    {WIRE_SIGN, WIRE_CLIENT, WIRE_KEY_ID_SIZE + 2 + 4 + 1,
-     WIRE_KEY_ID_SIZE + 2 + 4 + WIRE_MESSAGE_MAX},
-    {WIRE_CANCEL, WIRE_CLIENT, 0, 0},
-    {WIRE_STATS, WIRE_CLIENT, 0, 0},
-    {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPT, WIRE_CLIENT, WIRE_KEY_ID_SIZE + 2 + 4 + 1,
-     WIRE_KEY_ID_SIZE + 2 + 4 + WIRE_CIPHERTEXT_MAX},
-    {WIRE_TICKETS, WIRE_CLIENT, 0, 0},
-    {WIRE_WELCOME, WIRE_SERVER, 12, 12},
-    {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
-    {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
-    {WIRE_FIGURES, WIRE_SERVER, 2, 2 + WIRE_STATS_MAX * 10},
-    {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPTED, WIRE_SERVER, 17 + WIRE_PREMASTER_SIZE, 17 + WIRE_PREMASTER_SIZE},
-    {WIRE_TICKET_KEYS, WIRE_SERVER, 16 + 2 * WIRE_TICKET_KEY_SIZE, 16 + 2 * WIRE_TICKET_KEY_SIZE},
-    {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
-};
-
-static const struct frame_rule *rule_of(unsigned type)
-{
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        if (rules[i].type == type)
-            return &rules[i];
-    return NULL;
-}
-
 /* Two frames: while one is taken apart the next may already be arriving. */
 #define INPUT_LIMIT (2 * WIRE_FRAME_MAX)
 #define INPUT_ROOM 4096
 
 void wire_decoder_init(struct wire_decoder *decoder, enum wire_end reads)
 {
-    *decoder = (struct wire_decoder){.reads = reads, .input = BUFFER_INIT_SECRET(INPUT_LIMIT)};
+    *decoder = (struct wire_decoder){
+        .reads = reads, .version = WIRE_VERSION_LOWEST, .input = BUFFER_INIT_SECRET(INPUT_LIMIT)};
 }
 
 void wire_decoder_reset(struct wire_decoder *decoder)
 {
     buffer_clear(&decoder->input);
     decoder->greeted = false;
+    decoder->version = WIRE_VERSION_LOWEST;
     decoder->taken = 0;
 }
 
@@ -110,15 +78,17 @@ enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_fr
     unsigned flags = read_u8(&reader);
     size_t length = read_u16(&reader);
     uint64_t id = read_u64(&reader);
-    const struct frame_rule *rule = rule_of(type);
-    if (rule == NULL || rule->sender != decoder->reads || flags != 0)
+    const struct wire_frame_type *row = wire_frame_type_find(type);
+    if (row == NULL || row->sender != decoder->reads || flags != 0)
         return decoder->greeted ? IMMURE_E_FRAME_TYPE : IMMURE_E_MAGIC;
-    if (length < rule->shortest || length > rule->longest)
+    if (row->since > decoder->version)
+        return decoder->greeted ? IMMURE_E_FRAME_VERSION : IMMURE_E_MAGIC;
+    if (length < row->shortest || length > row->longest)
         return IMMURE_E_FRAME_SIZE;
     if (buffer_length(&decoder->input) < WIRE_HEADER_SIZE + length)
         return IMMURE_OK;
 
-    *frame = (struct wire_frame){.type = rule->type,
+    *frame = (struct wire_frame){.type = row->type,
                                  .id = id,
                                  .payload = buffer_bytes(&decoder->input) + WIRE_HEADER_SIZE,
                                  .length = length};
@@ -129,7 +99,8 @@ enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_fr
 
 uint8_t *wire_frame_begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length)
 {
-    if (length > WIRE_PAYLOAD_MAX)
+    const struct wire_frame_type *row = wire_frame_type_find(type);
+    if (row == NULL || length < row->shortest || length > row->longest)
         return NULL;
     uint8_t *room = buffer_reserve(output, WIRE_HEADER_SIZE + length);
     if (room == NULL)

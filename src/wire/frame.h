@@ -4,8 +4,8 @@
  *     type (1)  flags (1)  payload length (2)  request id (8)
  *
  * The decoder is sans-I/O and takes any split of the stream. What it hands out has a known type, no
- * unknown flags and a length that its type can have; the payload's own fields are parsed in
- * message.h.
+ * unknown flags, a length that its type can have, and a place in the agreed version of the
+ * protocol; the payload's own fields are parsed in message.h.
  */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
@@ -16,30 +16,7 @@
 
 #include "base/buffer.h"
 #include "immure/error.h"
-#include "wire/limits.h"
-
-enum wire_type {
-    /* requests; the reply is the one of the same name with bit 0x80 set, or an ERROR */
-    WIRE_HELLO = 0x01,
-    WIRE_LIST = 0x02,
-    WIRE_SIGN = 0x03,
-    WIRE_CANCEL = 0x04, /* no reply of its own: the request ends as done or as IMMURE_E_CANCELLED */
-    WIRE_STATS = 0x05,
-    WIRE_PING = 0x06,
-    WIRE_DECRYPT = 0x07,
-    WIRE_TICKETS = 0x08,
-    /* replies */
-    WIRE_WELCOME = 0x81,
-    WIRE_KEYS = 0x82,
-    WIRE_SIGNED = 0x83,
-    WIRE_FIGURES = 0x85,
-    WIRE_PONG = 0x86,
-    WIRE_DECRYPTED = 0x87,
-    WIRE_TICKET_KEYS = 0x88,
-    WIRE_ERROR = 0xff
-};
-
-enum wire_end { WIRE_CLIENT, WIRE_SERVER };
+#include "wire/frame_type.h"
 
 struct wire_frame {
     enum wire_type type;
@@ -52,6 +29,8 @@ struct wire_frame {
 struct wire_decoder {
     enum wire_end reads; /* whose frames these are */
     bool greeted;        /* the first frame was HELLO or WELCOME */
+    uint16_t version;    /* that both ends agreed on, for its owner to set; until then the lowest,
+                            which has all that may be sent before */
     struct buffer input;
     size_t taken; /* bytes of the frame handed out last, consumed by the next call */
 };
@@ -77,7 +56,7 @@ enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_fr
 
 /*
  * Begins a frame of exactly `length` payload bytes: returns where they are to be written. NULL if
- * the buffer's limit would be passed or memory is short.
+ * its type cannot have that length, the buffer's limit would be passed or memory is short.
  */
 uint8_t *wire_frame_begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length);
 

@@ -4,7 +4,8 @@
 #define WIRE_LIMITS_H
 
 #define WIRE_MAGIC 0x494d4d55u /* "IMMU" */
-#define WIRE_VERSION 1
+#define WIRE_VERSION_LOWEST 1  /* that this build speaks */
+#define WIRE_VERSION 2         /* the highest */
 
 #define WIRE_FRAME_MAX 65536 /* header and payload */
 #define WIRE_HEADER_SIZE 12
@@ -28,6 +29,12 @@
 #define WIRE_ERROR_TEXT_MAX 256
 #define WIRE_PING_MAX 64
 #define WIRE_STATS_MAX 64 /* figures in one STATS reply */
+
+/* The fields before the part of a payload that has no length of its own. */
+#define WIRE_REQUEST_FIELDS (WIRE_KEY_ID_SIZE + 2 + 4) /* SIGN, DECRYPT */
+#define WIRE_RESULT_FIELDS (1 + 8 + 8)                 /* SIGNED, DECRYPTED */
+#define WIRE_KEYS_FIELDS (4 + 2)
+#define WIRE_FIGURE_SIZE (2 + 8) /* of one figure in FIGURES */
 
 #define WIRE_IN_FLIGHT_FIRST 64 /* requests that a client may send before it has read WELCOME */
 #define WIRE_IN_FLIGHT_MAX 4096 /* requests of one connection that immured has not answered */

@@ -4,11 +4,6 @@
 
 #include "base/bytes.h"
 
-#define SIGN_FIELDS (WIRE_KEY_ID_SIZE + 2 + 4)
-#define DECRYPT_FIELDS (WIRE_KEY_ID_SIZE + 2 + 4)
-#define SIGNED_FIELDS (1 + 8 + 8)
-#define KEYS_FIELDS (4 + 2)
-
 static struct reader payload_of(const struct wire_frame *frame)
 {
     return reader_of(frame->payload, frame->length);
@@ -19,13 +14,23 @@ static enum immure_error parsed(const struct reader *reader)
     return reader_done(reader) ? IMMURE_OK : IMMURE_E_MALFORMED;
 }
 
-/* The frame and a writer over its payload; false if there is no room for it. */
+/* The frame and a writer over its payload; false if its type cannot have that length, or if there
+ * is no room for it. */
 static bool begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length,
                   struct writer *writer)
 {
     uint8_t *room = wire_frame_begin(output, type, id, length);
     *writer = writer_of(room, room != NULL ? length : 0);
     return room != NULL;
+}
+
+const struct wire_hello wire_versions = {.lowest = WIRE_VERSION_LOWEST, .highest = WIRE_VERSION};
+
+uint16_t wire_version_agree(const struct wire_hello *client)
+{
+    uint16_t version =
+        client->highest < wire_versions.highest ? client->highest : wire_versions.highest;
+    return version >= client->lowest && version >= wire_versions.lowest ? version : 0;
 }
 
 bool wire_put_hello(struct buffer *output, const struct wire_hello *hello)
@@ -86,35 +91,35 @@ enum immure_error wire_get_list(const struct wire_frame *frame, struct wire_list
     return parsed(&reader);
 }
 
-bool wire_put_sign(struct buffer *output, uint64_t id, const struct wire_sign *sign)
+bool wire_put_request(struct buffer *output, const struct wire_request *request)
 {
     struct writer writer;
-    if (sign->message_length > WIRE_MESSAGE_MAX ||
-        !begin(output, WIRE_SIGN, id, SIGN_FIELDS + sign->message_length, &writer))
+    if (!begin(output, request->type, request->id, WIRE_REQUEST_FIELDS + request->input_length,
+               &writer))
         return false;
-    write_bytes(&writer, sign->key_id, WIRE_KEY_ID_SIZE);
-    write_u16(&writer, sign->scheme);
-    write_u32(&writer, sign->time_left);
-    write_bytes(&writer, sign->message, sign->message_length);
+    write_bytes(&writer, request->key_id, WIRE_KEY_ID_SIZE);
+    write_u16(&writer, request->type == WIRE_SIGN ? request->scheme : request->client_version);
+    write_u32(&writer, request->time_left);
+    write_bytes(&writer, request->input, request->input_length);
     return true;
 }
 
-enum immure_error wire_get_sign(const struct wire_frame *frame, struct wire_sign *sign)
+enum immure_error wire_get_request(const struct wire_frame *frame, struct wire_request *request)
 {
     struct reader reader = payload_of(frame);
-    sign->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
-    sign->scheme = read_u16(&reader);
-    sign->time_left = read_u32(&reader);
-    sign->message_length = reader.left;
-    sign->message = read_bytes(&reader, reader.left);
+    *request = (struct wire_request){.type = frame->type, .id = frame->id};
+    request->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
+    *(frame->type == WIRE_SIGN ? &request->scheme : &request->client_version) = read_u16(&reader);
+    request->time_left = read_u32(&reader);
+    request->input_length = reader.left;
+    request->input = read_bytes(&reader, reader.left);
     return parsed(&reader);
 }
 
 bool wire_put_signed(struct buffer *output, uint64_t id, const struct wire_signed *answer)
 {
     struct writer writer;
-    if (answer->signature_length > WIRE_SIGNATURE_MAX ||
-        !begin(output, WIRE_SIGNED, id, SIGNED_FIELDS + answer->signature_length, &writer))
+    if (!begin(output, WIRE_SIGNED, id, WIRE_RESULT_FIELDS + answer->signature_length, &writer))
         return false;
     write_u8(&writer, answer->backend);
     write_u64(&writer, answer->queue_ns);
@@ -134,34 +139,10 @@ enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_si
     return parsed(&reader);
 }
 
-bool wire_put_decrypt(struct buffer *output, uint64_t id, const struct wire_decrypt *decrypt)
-{
-    struct writer writer;
-    if (decrypt->ciphertext_length > WIRE_CIPHERTEXT_MAX ||
-        !begin(output, WIRE_DECRYPT, id, DECRYPT_FIELDS + decrypt->ciphertext_length, &writer))
-        return false;
-    write_bytes(&writer, decrypt->key_id, WIRE_KEY_ID_SIZE);
-    write_u16(&writer, decrypt->client_version);
-    write_u32(&writer, decrypt->time_left);
-    write_bytes(&writer, decrypt->ciphertext, decrypt->ciphertext_length);
-    return true;
-}
-
-enum immure_error wire_get_decrypt(const struct wire_frame *frame, struct wire_decrypt *decrypt)
-{
-    struct reader reader = payload_of(frame);
-    decrypt->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
-    decrypt->client_version = read_u16(&reader);
-    decrypt->time_left = read_u32(&reader);
-    decrypt->ciphertext_length = reader.left;
-    decrypt->ciphertext = read_bytes(&reader, reader.left);
-    return parsed(&reader);
-}
-
 bool wire_put_decrypted(struct buffer *output, uint64_t id, const struct wire_decrypted *answer)
 {
     struct writer writer;
-    if (!begin(output, WIRE_DECRYPTED, id, SIGNED_FIELDS + WIRE_PREMASTER_SIZE, &writer))
+    if (!begin(output, WIRE_DECRYPTED, id, WIRE_RESULT_FIELDS + WIRE_PREMASTER_SIZE, &writer))
         return false;
     write_u8(&writer, answer->backend);
     write_u64(&writer, answer->queue_ns);
@@ -207,7 +188,8 @@ bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figu
                       size_t count)
 {
     struct writer writer;
-    if (count > WIRE_STATS_MAX || !begin(output, WIRE_FIGURES, id, 2 + count * 10, &writer))
+    if (count > WIRE_STATS_MAX ||
+        !begin(output, WIRE_FIGURES, id, 2 + count * WIRE_FIGURE_SIZE, &writer))
         return false;
     write_u16(&writer, (uint16_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -293,7 +275,7 @@ static void write_key(struct writer *writer, const struct wire_key *key)
 bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *keys, size_t count,
                    uint32_t first, uint32_t total, size_t *put)
 {
-    size_t length = KEYS_FIELDS, fit = 0;
+    size_t length = WIRE_KEYS_FIELDS, fit = 0;
     while (fit < count && length + key_size(&keys[fit]) <= WIRE_PAYLOAD_MAX)
         length += key_size(&keys[fit++]);
     struct writer writer;

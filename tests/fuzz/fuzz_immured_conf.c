@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
+    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer,
+                                                     &backend_provider, NULL};
     struct config config;
     const char *file = config_input(data, size);
     char *text = conf_text_read(file);

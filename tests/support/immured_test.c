@@ -23,9 +23,9 @@
 
 #define DELAY_MS 50
 
-static void *thread_new(void)
+static void *thread_new(const struct backend *backend)
 {
-    return backend_openssl.thread_new();
+    return backend_openssl.thread_new(backend);
 }
 
 static void thread_free(void *thread)
@@ -33,33 +33,36 @@ static void thread_free(void *thread)
     backend_openssl.thread_free(thread);
 }
 
-static size_t delay_width(const struct key *key)
+static size_t delay_width(const struct backend *backend, const struct key *key)
 {
-    (void)key;
+    (void)backend, (void)key;
     return BACKEND_BATCH_MAX;
 }
 
-static void delay_sign(void *thread, struct job *const *batch, size_t count)
+static void delay_sign(const struct backend *backend, void *thread, struct job *const *batch,
+                       size_t count)
 {
     struct timespec delay = {.tv_nsec = DELAY_MS * 1000000L};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL);
-    backend_openssl.sign(thread, batch, count);
+    backend_openssl.sign(backend, thread, batch, count);
 }
 
-static size_t corrupt_width(const struct key *key)
+static size_t corrupt_width(const struct backend *backend, const struct key *key)
 {
-    return backend_openssl.width(key);
+    return backend_openssl.width(backend, key);
 }
 
-static void corrupt_sign(void *thread, struct job *const *batch, size_t count)
+static void corrupt_sign(const struct backend *backend, void *thread, struct job *const *batch,
+                         size_t count)
 {
-    backend_openssl.sign(thread, batch, count);
+    backend_openssl.sign(backend, thread, batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->key->type == WIRE_KEY_RSA && batch[i]->id != 0) /* the warm-up has id 0 */
-            batch[i]->signature[batch[i]->signature_length / 2] ^= 0x10;
+            batch[i]->result[batch[i]->result_length / 2] ^= 0x10;
 }
 
-static void trespass_sign(void *thread, struct job *const *batch, size_t count)
+static void trespass_sign(const struct backend *backend, void *thread, struct job *const *batch,
+                          size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         char text[32];
@@ -69,14 +72,14 @@ static void trespass_sign(void *thread, struct job *const *batch, size_t count)
         if (sscanf(text, "trespass %u", &number) == 1)
             trespass(number);
     }
-    backend_openssl.sign(thread, batch, count);
+    backend_openssl.sign(backend, thread, batch, count);
 }
 
 static const int delay_calls[] = {SCMP_SYS(clock_nanosleep), -1};
 
 static const struct backend delay = {.name = "delay",
                                      .number = WIRE_BACKEND_TEST,
-                                     .more_calls = delay_calls,
+                                     .calls = delay_calls,
                                      .waits = true,
                                      .width = delay_width,
                                      .thread_new = thread_new,
@@ -109,7 +112,12 @@ bool __wrap_files_add(struct files *files, const char *name, int descriptor)
 
 int main(int argc, char **argv)
 {
-    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, &delay,
-                                                     &corrupt,         &trespassing,         NULL};
+    static const struct backend *const backends[] = {&backend_openssl,
+                                                     &backend_multibuffer,
+                                                     &backend_provider,
+                                                     &delay,
+                                                     &corrupt,
+                                                     &trespassing,
+                                                     NULL};
     return keyd_main(argc, argv, backends);
 }

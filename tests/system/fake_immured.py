@@ -51,7 +51,7 @@ class FakeImmured:
 
     def answer(self, request):
         if request.type == wire.HELLO:
-            return wire.frame(wire.WELCOME, 0, struct.pack("!IHHI", wire.MAGIC, 1, 4096, 1))
+            return wire.frame(wire.WELCOME, 0, struct.pack("!IHHI", wire.MAGIC, wire.VERSION, 4096, 1))
         type, payload = {
             wire.LIST: (wire.KEYS, self.listing),
             wire.SIGN: (wire.SIGNED, lambda: struct.pack("!BQQ", 1, 0, 1000) + self.signature),

@@ -75,7 +75,7 @@ BREACHES = {
     "a premaster secret": lambda reply: wire.frame(wire.DECRYPTED, reply.id, bytes(65)),
     "a request": lambda reply: wire.frame(wire.SIGN, reply.id, bytes(100)),
     "a second greeting": lambda reply: wire.frame(
-        wire.WELCOME, 0, struct.pack("!IHHI", wire.MAGIC, 1, 64, 1)),
+        wire.WELCOME, 0, struct.pack("!IHHI", wire.MAGIC, wire.VERSION, 64, 1)),
     "an unknown type": lambda reply: wire.frame(0x99, reply.id, reply.payload),
     "the end in a frame": lambda reply: raw(reply)[:20],
     "the end": lambda reply: b"",

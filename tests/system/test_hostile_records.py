@@ -13,7 +13,7 @@ import clients
 import harness
 from certificates import certificate
 
-# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop.c; the last steps come on
+# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop/loop.c; the last steps come on
 # top.
 BUDGETS = 0.001 + 0.0002 + 0.0002
 STEPS = harness.scaled(0.001, 0.05)

@@ -138,7 +138,7 @@ class Refusals(ImmuredTest):
             (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", wire.E_MAGIC),
             (wire.frame(wire.PING, 1), wire.E_MAGIC),
             (wire.hello(magic=0), wire.E_MAGIC),
-            (wire.hello(2, 9), wire.E_VERSION),
+            (wire.hello(3, 9), wire.E_VERSION),
             (wire.hello(0, 0), wire.E_VERSION),
             (wire.hello(2, 1), wire.E_MALFORMED),
             (wire.hello() + wire.hello(), wire.E_FRAME_TYPE),

@@ -84,6 +84,18 @@ class Overload(harness.SystemTest):
         identities = re.findall(r"\bid=[\"']([^\"']+)", shown)
         self.assertEqual(len(identities), len(set(identities)), "an id occurs twice")
 
+    def check_pictures(self):
+        """Each picture is a file of its own as well, and every colour in it is defined there."""
+        for name in FIGURES:
+            with open(os.path.join(self.report, f"rsa-2048-{name}.svg"), encoding="utf-8") as file:
+                svg = file.read()
+            xml.etree.ElementTree.fromstring(svg)
+            self.assertNotRegex(svg.replace("http://www.w3.org/2000/svg", "", 1), r"https?://|@import|url\(")
+            for colour in set(re.findall(r"var\((--[\w-]+)\)", svg)):
+                self.assertEqual(len(re.findall(rf"{colour}:", svg)), 2, f"{name}: {colour}, light and dark")
+            for server in SERVERS:
+                self.assertIn(f">{server}<", svg, name)
+
     def check_figures(self):
         found = re.findall(r'<figure class="([\w-]+)"><h3>([^<]+)</h3>\n(<svg.*?</svg>)\n'
                            r"<figcaption><p>([^<]+)</p>", self.page, re.S)
@@ -152,7 +164,7 @@ class Overload(harness.SystemTest):
                     self.skipTest(BUSY)
                 if attempt == TRIES:
                     raise
-        for check in (self.check_alone, self.check_render):
+        for check in (self.check_alone, self.check_pictures, self.check_render):
             with self.subTest(check.__name__):
                 check()
 

@@ -5,14 +5,16 @@ import socket
 import struct
 
 MAGIC = 0x494D4D55
-VERSION = 1
+VERSION = 2
+LOWEST = 1
 HEADER = struct.Struct("!BBHQ")
 
 HELLO, LIST, SIGN, CANCEL, STATS, PING, DECRYPT, TICKETS = range(1, 9)
 WELCOME, KEYS, SIGNED, FIGURES, PONG, DECRYPTED, TICKET_KEYS, ERROR = \
     0x81, 0x82, 0x83, 0x85, 0x86, 0x87, 0x88, 0xFF
 
-E_MAGIC, E_VERSION, E_FRAME_TYPE, E_FRAME_SIZE, E_MALFORMED, E_STALLED, E_PEER = range(1, 8)
+E_MAGIC, E_VERSION, E_FRAME_TYPE, E_FRAME_SIZE, E_MALFORMED, E_STALLED, E_PEER, \
+    E_FRAME_VERSION = range(1, 9)
 E_UNKNOWN_KEY, E_SCHEME, E_POLICY, E_BUSY, E_EXPIRED, E_CANCELLED, E_SIGNING, \
     E_DEVICE, E_NO_TICKETS = range(32, 41)
 
@@ -36,7 +38,7 @@ def frame(type, id=0, payload=b"", flags=0, length=None):
     return HEADER.pack(type, flags, len(payload) if length is None else length, id) + payload
 
 
-def hello(lowest=VERSION, highest=VERSION, magic=MAGIC):
+def hello(lowest=LOWEST, highest=VERSION, magic=MAGIC):
     return frame(HELLO, 0, struct.pack("!IHH", magic, lowest, highest))
 
 

@@ -20,7 +20,7 @@ struct told {
     uint64_t queue_ns, sign_ns;
     /* What the callback itself does. */
     struct immure_client *client;
-    immure_request cancels;
+    immure_request_id cancels;
     struct told *asks;
 };
 
@@ -38,13 +38,18 @@ int link_unmake(void **state);
 /* The message to sign. A deadline of 0 means none. */
 #define MESSAGE_SIZE 18
 extern const uint8_t message[MESSAGE_SIZE];
-struct immure_sign_request sign_request(uint64_t deadline);
+struct immure_request sign_request(struct told *told, uint64_t deadline);
 
-void on_signed(void *arg, const struct immure_signature *reply);
-void on_pong(void *arg, enum immure_error error);
+void on_signed(void *arg, const struct immure_reply *reply);
+/* Counts the calls, and keeps how it ended. */
+void on_reply(void *arg, const struct immure_reply *reply);
 
-immure_request link_ask(struct link *link, struct told *told, uint64_t deadline);
-/* Moves the client's output to the peer, or the peer's to the client. */
+/* A request without input. */
+enum immure_error link_submit(struct link *link, enum immure_operation operation,
+                              immure_callback *callback, struct told *told, immure_request_id *id);
+
+immure_request_id link_ask(struct link *link, struct told *told, uint64_t deadline);
+/* What the client says goes to the peer, what the peer says goes to the client. */
 void link_take(struct link *link);
 void link_give(struct link *link);
 /* Both ends start a new connection. */
@@ -54,6 +59,6 @@ void link_end(struct link *link);
 
 /* Answers each request with its own signature, and checks that its callback is called once. */
 void link_answer(struct link *link, size_t request);
-void link_assert_signed(const struct told *told, immure_request id);
+void link_assert_signed(const struct told *told, immure_request_id id);
 
 #endif

@@ -10,14 +10,12 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/process/config.h"
+#include "keyd/backend/multibuffer/config.h"
 #include "keyd/sign/kind.h"
 
 #include "arena_fixture.h"
 
 #define MESSAGE_MAX 256
-
-static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer, NULL};
 
 static const struct {
     enum wire_key_type type;
@@ -76,19 +74,25 @@ void fixture_free(struct fixture *fixture)
 
 bool fixture_serves(const struct fixture *fixture, enum algorithm algorithm)
 {
-    return backend_multibuffer.width(&fixture->keys[algorithm][0]) > 0;
+    return fixture->multibuffer.width(&fixture->multibuffer, &fixture->keys[algorithm][0]) > 0;
 }
 
 bool fixture_open(struct fixture *fixture, const char *library)
 {
-    struct config config = {.multibuffer_library = (char *)library};
-    fixture->opened = backend_multibuffer.open(&config, fixture->reason, sizeof fixture->reason);
+    struct multibuffer_config config = {.library = (char *)library};
+    fixture->multibuffer = backend_multibuffer;
+    fixture->multibuffer.settings = &config;
+    fixture->backends[0] = &backend_openssl;
+    fixture->backends[1] = &fixture->multibuffer;
+    fixture->opened = fixture->multibuffer.open(&fixture->multibuffer, NULL, fixture->reason,
+                                                sizeof fixture->reason);
     if (!fixture->opened)
         return false;
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++)
         for (size_t i = 0; i < KEYS_EACH && fixture_serves(fixture, algorithm); i++)
-            assert_true(backend_multibuffer.key_prepare(&fixture->keys[algorithm][i]));
-    assert_true(signer_init(&fixture->signer, backends));
+            assert_true(fixture->multibuffer.key_prepare(&fixture->multibuffer,
+                                                         &fixture->keys[algorithm][i]));
+    assert_true(signer_init(&fixture->signer, fixture->backends));
     return true;
 }
 
@@ -98,8 +102,9 @@ void fixture_close(struct fixture *fixture)
         return;
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++)
         for (size_t i = 0; i < KEYS_EACH; i++)
-            backend_multibuffer.key_release(&fixture->keys[algorithm][i]);
+            key_release(&fixture->keys[algorithm][i]);
     signer_release(&fixture->signer);
+    fixture->multibuffer.close(&fixture->multibuffer);
     fixture->opened = false;
 }
 
@@ -146,7 +151,7 @@ bool signature_good(const struct job *job)
                 (!job->scheme->pss ||
                  (EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) > 0 &&
                   EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) > 0)) &&
-                EVP_DigestVerify(context, job->signature, job->signature_length, job->message,
+                EVP_DigestVerify(context, job->result, job->result_length, job->message,
                                  job->message_length) == 1;
     EVP_MD_CTX_free(context);
     return good;

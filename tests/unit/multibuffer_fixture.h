@@ -13,6 +13,8 @@ enum algorithm { RSA_2048, RSA_3072, RSA_4096, P256, P384, ED25519, ALGORITHMS }
 
 struct fixture {
     struct key keys[ALGORITHMS][KEYS_EACH];
+    struct backend multibuffer; /* an instance */
+    const struct backend *backends[3];
     struct signer signer; /* while a library is open */
     bool opened;
     char reason[256]; /* why the library could not be opened */

@@ -7,13 +7,15 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "wire/stats.h"
 
 #define PEER_OUTPUT_MAX (1u << 24)
 
 void peer_init(struct peer *peer, uint16_t in_flight)
 {
-    *peer = (struct peer){.output = BUFFER_INIT(PEER_OUTPUT_MAX), .in_flight = in_flight};
+    *peer = (struct peer){
+        .output = BUFFER_INIT(PEER_OUTPUT_MAX), .version = WIRE_VERSION, .in_flight = in_flight};
     peer->requests = calloc(PEER_REQUESTS_MAX, sizeof *peer->requests);
     assert_non_null(peer->requests);
     wire_decoder_init(&peer->decoder, WIRE_CLIENT);
@@ -41,30 +43,18 @@ void peer_reset(struct peer *peer)
     buffer_clear(&peer->output);
 }
 
-static void take_sign(const struct wire_frame *frame, struct peer_request *request)
+static void take_input(const struct wire_frame *frame, struct peer_request *request)
 {
-    struct wire_sign sign;
-    assert_int_equal(wire_get_sign(frame, &sign), IMMURE_OK);
-    memcpy(request->key_id, sign.key_id, sizeof request->key_id);
-    request->scheme = sign.scheme;
-    request->time_left = sign.time_left;
-    request->message = malloc(sign.message_length);
+    struct wire_request got;
+    assert_int_equal(wire_get_request(frame, &got), IMMURE_OK);
+    memcpy(request->key_id, got.key_id, sizeof request->key_id);
+    request->scheme = got.scheme;
+    request->client_version = got.client_version;
+    request->time_left = got.time_left;
+    request->message = malloc(got.input_length);
     assert_non_null(request->message);
-    memcpy(request->message, sign.message, sign.message_length);
-    request->message_length = sign.message_length;
-}
-
-static void take_decrypt(const struct wire_frame *frame, struct peer_request *request)
-{
-    struct wire_decrypt decrypt;
-    assert_int_equal(wire_get_decrypt(frame, &decrypt), IMMURE_OK);
-    memcpy(request->key_id, decrypt.key_id, sizeof request->key_id);
-    request->client_version = decrypt.client_version;
-    request->time_left = decrypt.time_left;
-    request->message = malloc(decrypt.ciphertext_length);
-    assert_non_null(request->message);
-    memcpy(request->message, decrypt.ciphertext, decrypt.ciphertext_length);
-    request->message_length = decrypt.ciphertext_length;
+    memcpy(request->message, got.input, got.input_length);
+    request->message_length = got.input_length;
 }
 
 static void take_request(struct peer *peer, const struct wire_frame *frame)
@@ -72,10 +62,8 @@ static void take_request(struct peer *peer, const struct wire_frame *frame)
     assert_true(peer->count < PEER_REQUESTS_MAX);
     struct peer_request *request = &peer->requests[peer->count++];
     *request = (struct peer_request){.type = frame->type, .id = frame->id};
-    if (frame->type == WIRE_SIGN)
-        take_sign(frame, request);
-    if (frame->type == WIRE_DECRYPT)
-        take_decrypt(frame, request);
+    if (frame->type == WIRE_SIGN || frame->type == WIRE_DECRYPT)
+        take_input(frame, request);
     if (frame->type == WIRE_LIST) {
         struct wire_list list;
         assert_int_equal(wire_get_list(frame, &list), IMMURE_OK);
@@ -91,9 +79,11 @@ static void take_frame(struct peer *peer, const struct wire_frame *frame)
     }
     struct wire_hello hello;
     assert_int_equal(wire_get_hello(frame, &hello), IMMURE_OK);
-    assert_true(hello.lowest <= WIRE_VERSION && hello.highest >= WIRE_VERSION);
+    uint16_t version = wire_version_agree(&hello);
+    assert_true(version > 0);
+    peer->decoder.version = version < peer->version ? version : peer->version;
     peer->hellos++;
-    struct wire_welcome welcome = {.version = WIRE_VERSION, .in_flight = peer->in_flight};
+    struct wire_welcome welcome = {.version = peer->decoder.version, .in_flight = peer->in_flight};
     if (peer->in_flight > 0)
         assert_true(wire_put_welcome(&peer->output, &welcome));
 }
@@ -137,17 +127,29 @@ void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, ui
     }
 }
 
-enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk,
-                            uint64_t now)
+enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk)
 {
     enum immure_error error = IMMURE_OK;
     while (error == IMMURE_OK && buffer_length(&peer->output) > 0) {
         size_t length = buffer_length(&peer->output);
         length = length < chunk ? length : chunk;
-        error = immure_client_receive(client, buffer_bytes(&peer->output), length, now);
+        error = immure_client_receive(client, buffer_bytes(&peer->output), length);
         buffer_consume(&peer->output, length);
     }
     return error;
+}
+
+void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
+                  size_t length)
+{
+    struct writer writer = writer_of(buffer_reserve(&peer->output, WIRE_HEADER_SIZE + length),
+                                     WIRE_HEADER_SIZE + length);
+    write_u8(&writer, (uint8_t)type);
+    write_u8(&writer, 0);
+    write_u16(&writer, (uint16_t)length);
+    write_u64(&writer, id);
+    write_bytes(&writer, payload, length);
+    buffer_commit(&peer->output, WIRE_HEADER_SIZE + length);
 }
 
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length)

@@ -26,7 +26,8 @@ struct peer_request {
 struct peer {
     struct wire_decoder decoder;
     struct buffer output;
-    uint16_t in_flight; /* the limit in WELCOME; 0: HELLO is not answered */
+    uint16_t version;   /* the highest that it speaks */
+    uint16_t in_flight; /* what WELCOME will say; 0: HELLO is not answered */
     size_t hellos;
     struct peer_request *requests; /* all but HELLO, in order */
     size_t count;
@@ -40,10 +41,12 @@ void peer_reset(struct peer *peer);
 void peer_receive(struct peer *peer, const void *data, size_t length);
 /* Takes all of the client's output, `chunk` bytes at a time. */
 void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, uint64_t now);
-/* Gives the client all of the peer's output, `chunk` bytes at a time; stops at the first error. */
-enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk,
-                            uint64_t now);
+/* Everything that the peer has said, `chunk` bytes at a time; ends at the first error. */
+enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk);
 
+/* A frame that may have a length that its type cannot have. */
+void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
+                  size_t length);
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length);
 void peer_say_error(struct peer *peer, uint64_t id, enum immure_error error, const char *text);
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "keyd/keys/key.h"
 #include "keyd/rules/account.h"
 
 #define KEYS 2
@@ -14,16 +15,14 @@
 #define MOST 3
 
 static const struct rate unlimited;
-static struct kinds kinds;
-static struct queue queue;
+static struct share signers;
 static struct accounts accounts;
-static struct key keys[KINDS_MAX];
+static struct key keys[KEYS];
 
 static int set_up(void **state)
 {
     (void)state;
-    queue_init(&queue, &kinds, NS_PER_S, 1, 0);
-    accounts_init(&accounts, &queue, MOST);
+    accounts_init(&accounts, &signers, MOST);
     for (size_t i = 0; i < KEYS; i++)
         keys[i] = (struct key){.index = i};
     return 0;
@@ -33,7 +32,6 @@ static int tear_down(void **state)
 {
     (void)state;
     accounts_free(&accounts);
-    queue_destroy(&queue);
     return 0;
 }
 
@@ -42,10 +40,13 @@ static unsigned ask(struct account *account, const struct rate *all, const struc
                     uint64_t now, unsigned tries)
 {
     unsigned taken = 0;
+    struct key_limit limit = {.rate = NULL};
+    if (key != NULL)
+        limit = (struct key_limit){.rate = &key->rate, .key = key->index};
     for (unsigned i = 0; i < tries; i++) {
-        if (!account_may_ask(account, all, key, now))
+        if (!account_may_ask(account, all, limit, now))
             continue;
-        account_charge(account, all, key, KEYS, now);
+        account_charge(account, all, limit, KEYS, now);
         taken++;
     }
     return taken;

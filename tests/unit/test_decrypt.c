@@ -66,9 +66,9 @@ static void decrypt(const uint8_t *ciphertext, size_t length, uint16_t version,
     job->client_version = version;
     decrypt_run(job);
     assert_int_equal(job->error, IMMURE_OK);
-    assert_int_equal(job->signature_length, WIRE_PREMASTER_SIZE);
+    assert_int_equal(job->result_length, WIRE_PREMASTER_SIZE);
     assert_int_equal(ERR_peek_error(), 0);
-    memcpy(premaster, job->signature, WIRE_PREMASTER_SIZE);
+    memcpy(premaster, job->result, WIRE_PREMASTER_SIZE);
     job_free(job);
 }
 
@@ -170,7 +170,7 @@ static void test_wiped(void **state)
     struct job *job = (struct job *)bytes;
     job->client_version = 0x0303;
     decrypt_run(job);
-    assert_memory_equal(job->signature, secret, sizeof secret);
+    assert_memory_equal(job->result, secret, sizeof secret);
     freed = bytes;
     freed_size = sizeof *job + 2 * MODULUS;
     job_free(job);

@@ -160,7 +160,7 @@ static void the_next_process_finds_the_same(void **state)
     struct files files, next;
     make(&files);
     int kept = dup(files.descriptor);
-    uint8_t key[VAULT_KEY_SIZE];
+    uint8_t key[FILES_KEY_SIZE];
     memcpy(key, files.key.bytes, sizeof key);
     files_close(&files);
     assert_true(files_open(&next, kept, key));
@@ -188,7 +188,7 @@ static void nothing_sealed_is_readable(void **state)
     uint8_t *bytes = bytes_of(&files, &length);
     static const uint8_t part[] = {10, 11, 12, 13, 14, 15, 16, 17};
     assert_null(memmem(bytes, length, part, sizeof part));
-    assert_null(memmem(bytes, length, files.key.bytes, VAULT_KEY_SIZE));
+    assert_null(memmem(bytes, length, files.key.bytes, FILES_KEY_SIZE));
     assert_non_null(memmem(bytes, length, "/second", strlen("/second")));
     files_close(&files);
     free(bytes);
@@ -219,7 +219,7 @@ static void what_was_changed_is_refused(void **state)
     (void)state;
     struct files files;
     size_t length;
-    uint8_t key[VAULT_KEY_SIZE];
+    uint8_t key[FILES_KEY_SIZE];
     make(&files);
     memcpy(key, files.key.bytes, sizeof key);
     uint8_t *bytes = bytes_of(&files, &length);

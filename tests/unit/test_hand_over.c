@@ -19,7 +19,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "daemon/hand_over.h"
-#include "keyd/process/intake.h"
+#include "keyd/keys/intake.h"
 
 #include "arena_fixture.h"
 #include "file_fixture.h"

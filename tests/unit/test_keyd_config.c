@@ -19,7 +19,7 @@
 
 #include "file_fixture.h"
 
-static const struct backend *const backends[] = {&backend_openssl, NULL};
+static const struct backend *const backends[] = {&backend_openssl, &backend_provider, NULL};
 
 static struct conf_error error;
 
@@ -76,15 +76,15 @@ static void everything(void **state)
     assert_string_equal(config.allow.users.texts[1], "33");
     assert_int_equal(config.allow.groups.count, 1);
     assert_string_equal(config.allow.groups.texts[0], "ssl-cert");
-    assert_int_equal(config.rate.interval, NS_PER_MS);
-    assert_int_equal(config.rate.burst, NS_PER_S);
+    assert_int_equal(config.server.rate.interval, NS_PER_MS);
+    assert_int_equal(config.server.rate.burst, NS_PER_S);
     assert_true(config.audit_all);
     assert_string_equal(config.backend, "openssl");
     assert_int_equal(config.queue_age, 5 * NS_PER_S);
     assert_int_equal(config.hold, 300 * NS_PER_US);
     assert_true(config.log_json);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
-    assert_int_equal(config.stall_timeout, 500 * NS_PER_MS);
+    assert_int_equal(config.server.stall_timeout, 500 * NS_PER_MS);
     assert_int_equal(config.key_count, 2);
     assert_string_equal(config.keys[0].name, "one");
     assert_string_equal(config.keys[0].file, "one.pem");
@@ -181,7 +181,7 @@ static void defaults(void **state)
     assert_null(config.listen);
     assert_null(config.user);
     assert_int_equal(config.allow.users.count + config.allow.groups.count, 0);
-    assert_int_equal(config.rate.interval, 0);
+    assert_int_equal(config.server.rate.interval, 0);
     assert_false(config.audit_all);
     assert_string_equal(config.backend, "auto");
     assert_int_equal(config.queue_age, 2 * NS_PER_S);
@@ -189,7 +189,7 @@ static void defaults(void **state)
     assert_null(config.keys[0].backend);
     assert_false(config.log_json);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
-    assert_int_equal(config.stall_timeout, 10 * NS_PER_S);
+    assert_int_equal(config.server.stall_timeout, 10 * NS_PER_S);
     assert_null(config.keys[0].pass_phrase_file);
     config_free(&config);
 }

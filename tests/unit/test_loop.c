@@ -1,9 +1,8 @@
-/* The loop turn: who is served before whom, what waits for the next turn, what is counted. */
+/* The event loop: who is told of what, when timers expire, signals, work at the end of a turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,18 +10,15 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "proxy/worker/core/loop.h"
+#include "loop/loop.h"
+#include "loop/signal_watch.h"
 
 #define ORDER_MAX 64
-#define MANY_BEHIND 60000
 
 static struct {
     struct loop loop;
-    struct histogram turns, turns_cpu;
-    char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
+    char order[ORDER_MAX]; /* what has happened, as letters */
     size_t count;
-    unsigned turns_left;
-    uint64_t deadline;
 } run;
 
 static void note(char what)
@@ -32,49 +28,11 @@ static void note(char what)
     run.order[run.count] = '\0';
 }
 
-static void flush(void *owner)
-{
-    (void)owner;
-    note('F');
-}
-
-static uint64_t next_deadline(void *owner)
-{
-    (void)owner;
-    return run.deadline;
-}
-
-static void end_turn(void *owner)
-{
-    (void)owner;
-    note('|');
-    if (--run.turns_left == 0)
-        loop_stop(&run.loop);
-}
-
-static void timer_expired(struct timer *timer)
-{
-    (void)timer;
-    note('T');
-}
-
 static int setup(void **state)
 {
     (void)state;
     run.count = 0;
     run.order[0] = '\0';
-    run.turns_left = 1;
-    run.deadline = UINT64_MAX;
-    run.turns = run.turns_cpu = (struct histogram){0};
-    run.loop = (struct loop){.established_budget = NS_PER_S,
-                             .handshake_budget = NS_PER_S,
-                             .turns = &run.turns,
-                             .turns_cpu = &run.turns_cpu,
-                             .flush = flush,
-                             .next_deadline = next_deadline,
-                             .end_turn = end_turn};
-    for (int i = 0; i < TIMER_COUNT; i++)
-        timer_queue_init(&run.loop.timers[i], NS_PER_MS, timer_expired);
     assert_true(loop_open(&run.loop));
     return 0;
 }
@@ -86,64 +44,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static void step_finish(struct step *step)
-{
-    (void)step;
-    note('f');
-}
-
-static void step_begin(struct step *step)
-{
-    (void)step;
-    note('b');
-}
-
-static void step_accept(struct step *step)
-{
-    (void)step;
-    note('a');
-}
-
-static void queue_all(struct step steps[3])
-{
-    step_init(&steps[0], step_accept);
-    step_init(&steps[1], step_begin);
-    step_init(&steps[2], step_finish);
-    step_queue(&run.loop, STEP_ACCEPT, &steps[0]);
-    step_queue(&run.loop, STEP_BEGIN, &steps[1]);
-    step_queue(&run.loop, STEP_FINISH, &steps[2]);
-    step_queue(&run.loop, STEP_FINISH, &steps[2]); /* is queued already */
-}
-
-static void test_steps_finish_before_they_begin(void **state)
-{
-    (void)state;
-    struct step steps[3];
-    queue_all(steps);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "fbaF|");
-    assert_int_equal(histogram_count(&run.turns), 1);
-}
-
-static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
-{
-    (void)state;
-    struct step steps[3];
-    run.loop.handshake_budget = 0;
-    run.turns_left = 3;
-    queue_all(steps);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "fF|bF|aF|");
-    assert_int_equal(histogram_count(&run.turns), 3);
-    assert_int_equal(histogram_count(&run.turns_cpu), 3);
-}
+/* ---- watches ---- */
 
 struct pair {
     struct watch watch;
     int other;
 };
 
-static void ready(struct watch *watch, uint32_t events)
+static void read_one(struct watch *watch, uint32_t events)
 {
     char byte;
     assert_true(events & EPOLLIN);
@@ -151,13 +59,24 @@ static void ready(struct watch *watch, uint32_t events)
     note(byte);
 }
 
-static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, uint32_t events))
+static void read_one_and_stop(struct watch *watch, uint32_t events)
+{
+    read_one(watch, events);
+    loop_stop(&run.loop);
+}
+
+static void pair_open(struct pair *pair, void (*ready)(struct watch *watch, uint32_t events))
 {
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     pair->other = ends[1];
-    watch_init(&pair->watch, on_ready);
+    watch_init(&pair->watch, ready);
     watch_open(&pair->watch, ends[0], WATCH_LEVEL);
+}
+
+static void pair_say(const struct pair *pair, const char *bytes, size_t length)
+{
+    assert_int_equal(write(pair->other, bytes, length), length);
 }
 
 static void pair_close(struct pair *pair)
@@ -166,303 +85,273 @@ static void pair_close(struct pair *pair)
     close(pair->other);
 }
 
-static void test_events_come_before_steps(void **state)
+static void test_an_event_is_told(void **state)
 {
     (void)state;
     struct pair pair;
-    struct step steps[3];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    assert_int_equal(write(pair.other, "E", 1), 1);
-    queue_all(steps);
+    pair_open(&pair, read_one_and_stop);
+    assert_true(watch_want(&run.loop, &pair.watch, EPOLLIN));
+    pair_say(&pair, "E", 1);
     loop_run(&run.loop);
-    assert_string_equal(run.order, "EfbaF|");
+    assert_string_equal(run.order, "E");
     pair_close(&pair);
 }
 
-/* An unwanted event is not delivered. It may belong to a connection that is about to end, so it is
- * switched off only when it is reported again; the loop does not spin. */
-static void test_unwanted_events_are_switched_off_when_they_come(void **state)
+static void test_level_is_told_again_and_edge_once(void **state)
+{
+    (void)state;
+    struct pair level, edge;
+    pair_open(&level, read_one);
+    pair_open(&edge, read_one);
+    edge.watch.trigger = WATCH_EDGE;
+    watch_want(&run.loop, &level.watch, EPOLLIN);
+    watch_want(&run.loop, &edge.watch, EPOLLIN);
+    pair_say(&level, "ll", 2);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    pair_say(&edge, "ee", 2);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    assert_string_equal(run.order, "lle");
+
+    watch_level(&edge.watch);
+    watch_want(&run.loop, &edge.watch, EPOLLIN);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "llee");
+    pair_close(&level);
+    pair_close(&edge);
+}
+
+/* The kernel hears that less is wanted only at the second event that nobody wants. */
+static void test_wishes_shrink_lazily(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, ready);
+    pair_open(&pair, read_one);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     watch_want(&run.loop, &pair.watch, 0);
-    assert_int_equal(pair.watch.registered, EPOLLIN); /* lazily */
-    assert_int_equal(write(pair.other, "E", 1), 1);
-    run.turns_left = 3;
-    run.deadline = clock_now() + 20 * NS_PER_MS;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "F|F|F|");
+    assert_int_equal(pair.watch.registered, EPOLLIN);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
     assert_int_equal(pair.watch.registered, 0);
-    assert_true(clock_now() >= run.deadline);
+    assert_string_equal(run.order, "");
 
-    run.turns_left = 1;
-    run.loop.stopped = false;
     watch_want(&run.loop, &pair.watch, EPOLLIN);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "F|F|F|EF|");
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "E");
     pair_close(&pair);
+}
+
+static void note_end(struct watch *watch, uint32_t events)
+{
+    note(events & EPOLLHUP ? 'H' : '?');
+    watch_close(&run.loop, watch);
+}
+
+/* Whoever reads nothing for now may still hear that the peer has gone. */
+static void test_only_the_end_may_be_wanted(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, note_end);
+    watch_want(&run.loop, &pair.watch, EPOLLIN | EPOLLHUP);
+    watch_want(&run.loop, &pair.watch, EPOLLHUP);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    assert_string_equal(run.order, "");
+    close(pair.other);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "H");
 }
 
 static struct pair *victim;
 
 static void close_victim(struct watch *watch, uint32_t events)
 {
-    ready(watch, events);
+    read_one(watch, events);
     watch_close(&run.loop, &victim->watch);
 }
 
-/* An event for a watch that an earlier event in the same batch has closed. */
-static void test_closed_watch_is_passed_over(void **state)
+static void test_a_closed_watch_is_not_told(void **state)
 {
     (void)state;
     struct pair first, second;
     pair_open(&first, close_victim);
-    pair_open(&second, ready);
+    pair_open(&second, read_one);
     victim = &second;
     watch_want(&run.loop, &first.watch, EPOLLIN);
     watch_want(&run.loop, &second.watch, EPOLLIN);
-    assert_int_equal(write(first.other, "1", 1), 1);
-    assert_int_equal(write(second.other, "2", 1), 1);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "1F|");
+    pair_say(&first, "1", 1);
+    pair_say(&second, "2", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 2);
+    assert_string_equal(run.order, "1");
     pair_close(&first);
     pair_close(&second);
 }
 
-static void test_timers_run_last(void **state)
+static void test_few_are_looked_at_in_between(void **state)
+{
+    (void)state;
+    struct pair few, other;
+    pair_open(&few, read_one);
+    pair_open(&other, read_one);
+    watch_want(&run.loop, &few.watch, EPOLLIN);
+    watch_want(&run.loop, &other.watch, EPOLLIN);
+    watch_between(&run.loop, &few.watch);
+    assert_int_equal(run.loop.between_count, 1);
+    pair_say(&few, "ff", 2);
+    pair_say(&other, "o", 1);
+    assert_int_equal(loop_look_between(&run.loop), 1);
+    assert_int_equal(loop_look_between(&run.loop), 0);
+    assert_string_equal(run.order, "f");
+    assert_int_equal(loop_look(&run.loop, 0), 2); /* what is left is told again */
+    assert_int_equal(run.count, 3);
+    pair_close(&few);
+    assert_int_equal(run.loop.between_count, 0);
+    pair_close(&other);
+}
+
+static void test_a_released_descriptor_is_open_and_not_watched(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, read_one);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_between(&run.loop, &pair.watch);
+    pair_say(&pair, "E", 1);
+    int descriptor = watch_release(&run.loop, &pair.watch);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    assert_int_equal(loop_look_between(&run.loop), 0);
+    watch_open(&pair.watch, descriptor, WATCH_LEVEL);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "E");
+    pair_close(&pair);
+}
+
+static void test_a_copy_elsewhere_keeps_no_closed_watch(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, read_one);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    int copy = dup(pair.watch.descriptor); /* as a child that is being forked has it */
+    watch_close_shared(&run.loop, &pair.watch);
+    assert_int_equal(pair.watch.descriptor, -1);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    watch_close_shared(&run.loop, &pair.watch); /* harmless */
+    close(copy);
+    pair_close(&pair);
+}
+
+static void test_what_cannot_be_watched_is_told(void **state)
+{
+    (void)state;
+    struct watch watch;
+    watch_init(&watch, read_one);
+    watch_open(&watch, 999999, WATCH_LEVEL);
+    assert_false(watch_want(&run.loop, &watch, EPOLLIN));
+    assert_int_equal(watch.registered, 0);
+}
+
+/* ---- timers ---- */
+
+struct named {
+    struct timer timer;
+    char name;
+    bool last;
+};
+
+static void named_expired(struct timer *timer)
+{
+    struct named *named = list_entry(timer, struct named, timer);
+    note(named->name);
+    if (named->last)
+        loop_stop(&run.loop);
+}
+
+static void named_init(struct named *named, char name, bool last)
+{
+    *named = (struct named){.name = name, .last = last};
+    timer_init(&named->timer, named_expired);
+}
+
+static void test_timers_expire_in_time(void **state)
+{
+    (void)state;
+    struct named timers[3];
+    uint64_t begun = run.loop.now;
+    for (int i = 0; i < 3; i++)
+        named_init(&timers[i], (char)('1' + i), i == 2);
+    timer_start(&run.loop, &timers[2].timer, 30 * NS_PER_MS);
+    timer_start(&run.loop, &timers[1].timer, 1);
+    timer_start(&run.loop, &timers[0].timer, 500 * NS_PER_S);
+    timer_start_at(&run.loop, &timers[0].timer, begun - NS_PER_S); /* over already */
+    loop_run(&run.loop);
+    assert_int_equal(run.count, 3);
+    assert_int_equal(run.order[2], '3');
+    assert_true(run.loop.now - begun >= 30 * NS_PER_MS);
+}
+
+static void test_exact_waits(void **state)
+{
+    (void)state;
+    uint64_t earliest = UINT64_MAX;
+    run.loop.exact = true;
+    for (int i = 0; i < 20; i++) { /* the machine may be busy */
+        uint64_t begun = clock_now();
+        assert_int_equal(loop_look(&run.loop, begun + 50 * NS_PER_US), 0);
+        assert_true(run.loop.now - begun >= 50 * NS_PER_US);
+        earliest = run.loop.now - begun < earliest ? run.loop.now - begun : earliest;
+    }
+    assert_true(earliest < NS_PER_MS);
+}
+
+static void test_a_timer_of_no_end(void **state)
+{
+    (void)state;
+    struct named never, soon;
+    named_init(&never, 'n', false);
+    named_init(&soon, 's', true);
+    timer_start(&run.loop, &never.timer, UINT64_MAX);
+    timer_start(&run.loop, &soon.timer, NS_PER_MS);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "s");
+    timer_stop(&run.loop, &never.timer);
+    assert_int_equal(loop_deadline(&run.loop), UINT64_MAX);
+}
+
+static unsigned restarts;
+
+static void restart_at_once(struct timer *timer)
+{
+    restarts++;
+    timer_start(&run.loop, timer, 0);
+}
+
+/* A timer that starts itself again without a pause has one call a turn. */
+static void test_one_expiry_a_turn(void **state)
 {
     (void)state;
     struct timer timer;
-    struct step steps[3];
-    list_init(&timer.node);
-    timer_start(&run.loop.timers[TIMER_IDLE], &timer, clock_now() - NS_PER_S);
-    queue_all(steps);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "fbaFT|");
-}
-
-/* ---- established connections ---- */
-
-struct busy {
-    struct step step;
-    char name;
-    uint64_t takes;      /* ns of each step */
-    unsigned more;       /* steps that it asks for itself */
-    struct pair *speaks; /* to the loop, in its first step */
-};
-
-static void run_busy(struct step *step)
-{
-    struct busy *busy = list_entry(step, struct busy, step);
-    uint64_t end = clock_now() + busy->takes;
-    note(busy->name);
-    while (clock_now() < end)
-        continue;
-    if (busy->speaks != NULL)
-        assert_int_equal(write(busy->speaks->other, "E", 1), 1);
-    busy->speaks = NULL;
-    if (busy->more > 0) {
-        busy->more--;
-        step_queue(&run.loop, STEP_BEHIND, &busy->step);
+    restarts = 0;
+    timer_init(&timer, restart_at_once);
+    timer_start(&run.loop, &timer, 0);
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        loop_look(&run.loop, loop_deadline(&run.loop));
+        loop_run_timers(&run.loop);
+        assert_int_equal(restarts, turn);
     }
+    timer_stop(&run.loop, &timer);
 }
 
-static void busy_init(struct busy *busy, char name, uint64_t takes, unsigned more)
-{
-    *busy = (struct busy){.name = name, .takes = takes, .more = more};
-    step_init(&busy->step, run_busy);
-}
-
-static void test_who_has_more_waits_behind_the_others(void **state)
-{
-    (void)state;
-    struct busy bulk, first, second;
-    busy_init(&bulk, 'B', 0, 2);
-    busy_init(&first, '1', 0, 0);
-    busy_init(&second, '2', 0, 0);
-    step_queue_established(&run.loop, &bulk.step);
-    step_queue_established(&run.loop, &first.step);
-    step_queue_established(&run.loop, &second.step);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "B12BBF|");
-}
-
-/* A step of 2 ms is charged: the connection's next step comes after those of connections that used
- * less. */
-static void test_who_has_used_much_waits_behind_the_others(void **state)
-{
-    (void)state;
-    struct busy greedy, modest;
-    busy_init(&greedy, 'G', 2 * NS_PER_MS, 0);
-    busy_init(&modest, 'm', 0, 0);
-    step_queue_established(&run.loop, &greedy.step);
-    loop_run(&run.loop);
-    run.loop.now = greedy.step.credited_at; /* time that passes would give it back */
-    step_queue_established(&run.loop, &greedy.step);
-    step_queue_established(&run.loop, &modest.step);
-    run.loop.stopped = false;
-    run.turns_left = 1;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "GF|mGF|");
-}
-
-static void nothing(struct step *step)
-{
-    (void)step;
-}
-
-/* Finding the next connection behind schedule costs the same, however many there are and whatever
- * they owe. */
-static void test_many_behind_make_no_long_turn(void **state)
-{
-    (void)state;
-    struct {
-        struct step step;
-        char rest[960]; /* of a connection */
-    } *connections = calloc(MANY_BEHIND, sizeof *connections);
-    assert_non_null(connections);
-    for (size_t i = 0; i < MANY_BEHIND; i++) {
-        struct step *step = &connections[i * 7919 % MANY_BEHIND].step; /* as they come, all about */
-        step_init(step, nothing);
-        step->credit = -300 * (int64_t)NS_PER_US;
-        step_queue(&run.loop, STEP_BEHIND, step);
-    }
-    run.loop.established_budget = 1;
-    loop_run(&run.loop);
-    assert_true(run.turns_cpu.max < 5 * NS_PER_MS);
-    assert_true(step_waiting(&run.loop, STEP_BEHIND));
-    free(connections);
-}
-
-static void test_established_have_a_budget(void **state)
-{
-    (void)state;
-    struct busy busy[3];
-    struct step steps[3];
-    run.loop.established_budget = 1;
-    run.turns_left = 3;
-    for (int i = 0; i < 3; i++) {
-        busy_init(&busy[i], (char)('1' + i), 1, 0);
-        step_queue_established(&run.loop, &busy[i].step);
-    }
-    queue_all(steps);
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "1fbaF|2F|3F|");
-}
-
-/* An event that arrives during the time for handshakes. */
-static void test_established_are_served_between_steps(void **state)
-{
-    (void)state;
-    struct pair pair;
-    struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    watch_between_steps(&run.loop, &pair.watch);
-    for (int i = 0; i < 2; i++) {
-        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
-        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
-    }
-    handshakes[0].speaks = &pair;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "1E2F|");
-    pair_close(&pair);
-}
-
-/* Looking costs system calls, so only connections that asked for it are served between steps. */
-static void test_others_wait_for_the_next_turn(void **state)
-{
-    (void)state;
-    struct pair pair;
-    struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    for (int i = 0; i < 2; i++) {
-        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
-        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
-    }
-    handshakes[0].speaks = &pair;
-    run.turns_left = 2;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "12F|EF|");
-    pair_close(&pair);
-}
-
-/* Events that were reported between steps and not served are reported again, and unwanted ones are
- * not. */
-static void test_nothing_told_between_steps_is_lost(void **state)
-{
-    (void)state;
-    struct pair pair;
-    struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    watch_between_steps(&run.loop, &pair.watch);
-    watch_between_steps(&run.loop, &pair.watch); /* once is enough */
-    assert_int_equal(run.loop.between_count, 1);
-    watch_want(&run.loop, &pair.watch, 0);
-    for (int i = 0; i < 2; i++) {
-        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
-        step_queue(&run.loop, STEP_BEGIN, &handshakes[i].step);
-    }
-    handshakes[0].speaks = &pair;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "12F|");
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    run.turns_left = 1;
-    run.loop.stopped = false;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "12F|EF|");
-    pair_close(&pair);
-    assert_int_equal(run.loop.between_count, 0);
-}
-
-/* Long turns are measured in CPU time, which excludes a step that sleeps. */
-static void sleep_step(struct step *step)
-{
-    (void)step;
-    usleep(5000);
-}
-
-static void test_long_turns_count_with_their_cpu_time(void **state)
-{
-    (void)state;
-    struct step step;
-    step_init(&step, sleep_step);
-    step_queue(&run.loop, STEP_BEGIN, &step);
-    loop_run(&run.loop);
-    assert_true(histogram_quantile(&run.turns, 1.0) >= 5 * NS_PER_MS);
-    assert_true(histogram_quantile(&run.turns_cpu, 1.0) < 3 * NS_PER_MS);
-}
-
-/* For an edge-triggered descriptor, unread data causes no further event. */
-static void test_handshakes_are_told_once(void **state)
-{
-    (void)state;
-    struct pair pair;
-    pair_open(&pair, ready);
-    pair.watch.trigger = WATCH_EDGE;
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    assert_int_equal(write(pair.other, "EE", 2), 2);
-    run.turns_left = 2;
-    run.deadline = clock_now() + 20 * NS_PER_MS;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "EF|F|");
-
-    /* established, it is */
-    watch_level(&pair.watch);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    run.turns_left = 1;
-    run.loop.stopped = false;
-    loop_run(&run.loop);
-    assert_string_equal(run.order, "EF|F|EF|");
-    pair_close(&pair);
-}
-
-static void slow_timer_expired(struct timer *timer)
+static void expire_slowly(struct timer *timer)
 {
     (void)timer;
     uint64_t end = clock_now() + NS_PER_MS;
@@ -475,38 +364,138 @@ static void test_timers_have_a_budget(void **state)
 {
     (void)state;
     struct timer timers[2];
-    run.loop.timers[TIMER_IDLE].expired = slow_timer_expired;
-    run.turns_left = 2;
     for (int i = 0; i < 2; i++) {
-        list_init(&timers[i].node);
-        timer_start(&run.loop.timers[TIMER_IDLE], &timers[i], clock_now() - NS_PER_S);
+        timer_init(&timers[i], expire_slowly);
+        timer_start(&run.loop, &timers[i], 0);
     }
+    loop_look(&run.loop, 0);
+    loop_run_timers(&run.loop);
+    assert_string_equal(run.order, "T");
+    assert_true(loop_deadline(&run.loop) <= run.loop.now); /* what is left does not wait */
+    loop_look(&run.loop, loop_deadline(&run.loop));
+    loop_run_timers(&run.loop);
+    assert_string_equal(run.order, "TT");
+}
+
+/* An owner may set the loop's time back to before it waited. The budget counts from now on. */
+static void test_the_budget_begins_now(void **state)
+{
+    (void)state;
+    struct named timers[3];
+    for (int i = 0; i < 20 && run.count < 3; i++) { /* the machine may be busy */
+        run.count = 0;
+        for (int j = 0; j < 3; j++) {
+            named_init(&timers[j], 'T', false);
+            timer_start(&run.loop, &timers[j].timer, 0);
+        }
+        usleep(2000);
+        loop_look(&run.loop, 0);
+        run.loop.now -= NS_PER_MS;
+        loop_run_timers(&run.loop);
+        for (int j = 0; j < 3; j++)
+            timer_stop(&run.loop, &timers[j].timer);
+    }
+    assert_int_equal(run.count, 3);
+}
+
+/* ---- signals ---- */
+
+static void caught(struct signal_watch *signals, int number)
+{
+    note(number == SIGUSR1 ? '1' : number == SIGUSR2 ? '2' : '?');
+    if (number == SIGUSR2) {
+        signal_watch_close(&run.loop, signals);
+        loop_stop(&run.loop);
+    }
+}
+
+static void test_signals_are_events(void **state)
+{
+    (void)state;
+    struct signal_watch signals;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    signal_watch_init(&signals, caught);
+    assert_true(signal_watch_open(&run.loop, &signals, &set));
+    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "1");
+    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(raise(SIGUSR2), 0);
     loop_run(&run.loop);
-    assert_string_equal(run.order, "FT|FT|");
+    assert_string_equal(run.order, "112");
+    signal_watch_close(&run.loop, &signals); /* once more does no harm */
+}
+
+/* ---- work ---- */
+
+static struct work first_work, second_work;
+
+static void run_second(struct work *work)
+{
+    (void)work;
+    note('2');
+    loop_stop(&run.loop);
+}
+
+static void run_first(struct work *work)
+{
+    (void)work;
+    note('1');
+    work_queue(&run.loop, &second_work);
+}
+
+static void test_work_comes_last_in_a_turn(void **state)
+{
+    (void)state;
+    struct named timer;
+    named_init(&timer, 'T', false);
+    work_init(&first_work, run_first);
+    work_init(&second_work, run_second);
+    work_queue(&run.loop, &first_work);
+    work_queue(&run.loop, &first_work);
+    timer_start_at(&run.loop, &timer.timer, 0);
+    assert_int_equal(loop_deadline(&run.loop), 0);
+    loop_run(&run.loop);
+    assert_string_equal(run.order, "T12");
+}
+
+static void test_dropped_work_is_not_done(void **state)
+{
+    (void)state;
+    work_init(&first_work, run_first);
+    work_queue(&run.loop, &first_work);
+    work_drop(&first_work);
+    work_drop(&first_work);
+    loop_run_work(&run.loop);
+    assert_string_equal(run.order, "");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_spent_budget_leaves_the_rest_for_the_next_turn, setup,
+        cmocka_unit_test_setup_teardown(test_an_event_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_level_is_told_again_and_edge_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wishes_shrink_lazily, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_end_may_be_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_closed_watch_is_not_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_few_are_looked_at_in_between, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_released_descriptor_is_open_and_not_watched, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_events_come_before_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unwanted_events_are_switched_off_when_they_come, setup,
+        cmocka_unit_test_setup_teardown(test_a_copy_elsewhere_keeps_no_closed_watch, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_who_has_more_waits_behind_the_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_who_has_used_much_waits_behind_the_others, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_many_behind_make_no_long_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_told_between_steps_is_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_watched_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timers_expire_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exact_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_timer_of_no_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_expiry_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_budget_begins_now, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_signals_are_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_work_comes_last_in_a_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dropped_work_is_not_done, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The counts of all generations of workers are kept, and counted once. */
-#include "proxy/metrics_history.h"
+/* What generations of workers have counted stays counted, and is counted once. */
+#include "proxy/shared/metrics_history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

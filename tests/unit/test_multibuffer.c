@@ -60,7 +60,7 @@ static void need(enum algorithm algorithm)
 
 static void sign(struct batch *batch)
 {
-    signer_sign_by(&fixture.signer, &backend_multibuffer, batch->jobs, batch->count);
+    signer_sign_by(&fixture.signer, &fixture.multibuffer, batch->jobs, batch->count);
 }
 
 static void assert_all_good(const struct batch *batch)
@@ -68,7 +68,7 @@ static void assert_all_good(const struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         assert_int_equal(batch->jobs[i]->error, IMMURE_OK);
         assert_false(batch->jobs[i]->signed_again);
-        assert_ptr_equal(batch->jobs[i]->backend, &backend_multibuffer);
+        assert_ptr_equal(batch->jobs[i]->backend, &fixture.multibuffer);
         assert_true(signature_good(batch->jobs[i]));
     }
 }
@@ -123,8 +123,8 @@ static void test_ed25519(void **state)
 
 static BIGNUM *signature_r(const struct job *job)
 {
-    const uint8_t *der = job->signature;
-    ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)job->signature_length);
+    const uint8_t *der = job->result;
+    ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)job->result_length);
     assert_non_null(signature);
     BIGNUM *r = BN_dup(ECDSA_SIG_get0_r(signature));
     assert_non_null(r);
@@ -170,12 +170,12 @@ static void test_largest_digest(void **state)
                   0);
         struct job *job = batch.jobs[0];
         memset(job->digest, 0xff, job->digest_length = 64);
-        backend_multibuffer.sign(fixture.signer.states[1], batch.jobs, 1);
+        fixture.multibuffer.sign(&fixture.multibuffer, fixture.signer.states[1], batch.jobs, 1);
         assert_int_equal(job->error, IMMURE_OK);
         EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(job->key->pair, NULL);
         assert_int_equal(EVP_PKEY_verify_init(context), 1);
-        assert_int_equal(EVP_PKEY_verify(context, job->signature, job->signature_length,
-                                         job->digest, job->digest_length),
+        assert_int_equal(EVP_PKEY_verify(context, job->result, job->result_length, job->digest,
+                                         job->digest_length),
                          1);
         EVP_PKEY_CTX_free(context);
         batch_free(&batch);
@@ -235,7 +235,7 @@ static void test_halves_make_the_same(void **state)
     const struct wire_scheme *scheme = wire_scheme_find(IMMURE_RSA_PKCS1_SHA256);
     for (enum algorithm algorithm = RSA_2048; algorithm <= RSA_4096; algorithm++) {
         const struct key *key = &fixture.keys[algorithm][0];
-        size_t step = backend_multibuffer.step(key);
+        size_t step = fixture.multibuffer.small_width(key);
         assert_int_equal(step, algorithm == RSA_3072 ? LANES_WIDTH : LANES_WIDTH / 2);
         struct batch whole = {.count = 0}, part = {.count = 0};
         for (size_t i = 0; i < LANES_WIDTH; i++)
@@ -246,8 +246,7 @@ static void test_halves_make_the_same(void **state)
         sign(&part);
         assert_all_good(&part);
         for (size_t i = 0; i < step; i++)
-            assert_memory_equal(part.jobs[i]->signature, whole.jobs[i]->signature,
-                                key->signature_max);
+            assert_memory_equal(part.jobs[i]->result, whole.jobs[i]->result, key->signature_max);
         batch_free(&whole);
         batch_free(&part);
     }
@@ -258,7 +257,7 @@ static void test_keys_not_served(void **state)
     (void)state;
     need(RSA_2048);
     struct key p521 = fixture_key(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521"), WIRE_KEY_EC, 0);
-    assert_int_equal(backend_multibuffer.width(&p521), 0);
+    assert_int_equal(fixture.multibuffer.width(&fixture.multibuffer, &p521), 0);
     key_free_halves(&p521);
 
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
@@ -272,7 +271,7 @@ static void test_keys_not_served(void **state)
     assert_int_equal(EVP_PKEY_generate(context, &pair), 1);
     EVP_PKEY_CTX_free(context);
     struct key small = fixture_key(pair, WIRE_KEY_RSA, 0);
-    assert_false(backend_multibuffer.key_prepare(&small));
+    assert_false(fixture.multibuffer.key_prepare(&fixture.multibuffer, &small));
     assert_null(small.prepared);
     key_free_halves(&small);
 }
@@ -318,7 +317,7 @@ static void test_smaller_prime_first(void **state)
     (void)state;
     need(RSA_2048);
     struct key key = fixture_key(swap_primes(fixture.keys[RSA_2048][0].pair), WIRE_KEY_RSA, 0);
-    assert_true(backend_multibuffer.key_prepare(&key));
+    assert_true(fixture.multibuffer.key_prepare(&fixture.multibuffer, &key));
     for (size_t count = LANES_WIDTH; count > 0; count /= 2) {
         struct batch batch = {.count = 0};
         for (size_t i = 0; i < count; i++)
@@ -327,7 +326,7 @@ static void test_smaller_prime_first(void **state)
         assert_all_good(&batch);
         batch_free(&batch);
     }
-    backend_multibuffer.key_release(&key);
+    key_release(&key);
     key_free_halves(&key);
 }
 

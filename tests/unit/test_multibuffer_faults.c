@@ -52,7 +52,7 @@ static void break_lane(enum stand_in_fault fault, unsigned lane)
 
 static void sign(const struct batch *batch)
 {
-    signer_sign_by(&fixture.signer, &backend_multibuffer, batch->jobs, batch->count);
+    signer_sign_by(&fixture.signer, &fixture.multibuffer, batch->jobs, batch->count);
 }
 
 /* All signatures are valid, and this many were repeated. */
@@ -63,7 +63,7 @@ static void assert_signed_again(const struct batch *batch, size_t expected)
         const struct job *job = batch->jobs[i];
         assert_int_equal(job->error, IMMURE_OK);
         assert_true(signature_good(job));
-        assert_ptr_equal(job->backend, job->signed_again ? &backend_openssl : &backend_multibuffer);
+        assert_ptr_equal(job->backend, job->signed_again ? &backend_openssl : &fixture.multibuffer);
         again += job->signed_again;
     }
     assert_int_equal(again, expected);
@@ -223,7 +223,7 @@ static void test_damaged_copy(void **state)
         for (size_t i = 0; i < count; i++) {
             const struct job *job = batch.jobs[i];
             assert_int_equal(job->error, job->key == key ? IMMURE_E_SIGNING : IMMURE_OK);
-            assert_int_equal(job->signature_length, job->key == key ? 0 : key->signature_max);
+            assert_int_equal(job->result_length, job->key == key ? 0 : key->signature_max);
         }
         batch_free(&batch);
     }
@@ -239,7 +239,7 @@ static void test_each_fault_in_each_half(void **state)
         STAND_IN_STATUS,  STAND_IN_WRONG, STAND_IN_WRONG_HALF, STAND_IN_SHORT,
         STAND_IN_NOTHING, STAND_IN_STALE, STAND_IN_MESSAGE,    STAND_IN_KEY};
     assert_true(fixture_open(&fixture, STAND_IN));
-    size_t halves = backend_multibuffer.step(&fixture.keys[RSA_2048][0]);
+    size_t halves = fixture.multibuffer.small_width(&fixture.keys[RSA_2048][0]);
     assert_int_equal(halves, LANES_WIDTH / 2);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         for (unsigned lane = 0; lane < LANES_WIDTH; lane++)
@@ -287,9 +287,9 @@ static void assert_not_opened(const char *library, const char *reason)
     if (strstr(fixture.reason, reason) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", fixture.reason, reason);
     /* its threads can be made all the same, and do nothing */
-    void *thread = backend_multibuffer.thread_new();
+    void *thread = fixture.multibuffer.thread_new(&fixture.multibuffer);
     assert_non_null(thread);
-    backend_multibuffer.thread_free(thread);
+    fixture.multibuffer.thread_free(thread);
 }
 
 static void test_no_lanes(void **state)

@@ -32,7 +32,7 @@ static const struct key keys[KINDS] = {{.kind = &kinds.kinds[P256]},
 
 struct fixture {
     struct queue queue;
-    struct queue_account accounts[ACCOUNTS];
+    struct account_share accounts[ACCOUNTS];
     struct queue_session sessions[CLIENTS];
     struct job *batch[BACKEND_BATCH_MAX];
     struct list late;
@@ -50,7 +50,7 @@ static void make_lanes(size_t index)
 {
     struct kind *kind = &kinds.kinds[index];
     kind->batch = &lanes;
-    kind->width = kind->enough = 8;
+    kind->width = kind->hold_for = 8;
     kind->threshold = 3;
     kind->batch_ns = 3 * kind->single_ns;
 }
@@ -61,7 +61,7 @@ static void begin(struct fixture *fixture, uint64_t hold)
     list_init(&fixture->late);
     fixture->now = NS_PER_S;
     for (size_t i = 0; i < ACCOUNTS; i++)
-        queue_open_account(&fixture->queue, &fixture->accounts[i]);
+        account_share_open(&fixture->accounts[i], &fixture->queue.share);
     for (size_t i = 0; i < CLIENTS; i++)
         assert_true(queue_open_session(&fixture->queue, &fixture->sessions[i],
                                        &fixture->accounts[i % ACCOUNTS]));
@@ -76,7 +76,7 @@ static void end(struct fixture *fixture)
     for (size_t i = 0; i < CLIENTS; i++)
         queue_close_session(&fixture->sessions[i]);
     for (size_t i = 0; i < ACCOUNTS; i++)
-        queue_close_account(&fixture->queue, &fixture->accounts[i]);
+        account_share_close(&fixture->accounts[i]);
 }
 
 static int set_up(void **state)
@@ -200,8 +200,8 @@ static void a_little_more_than_a_step_is_taken_in_two(void **state)
 {
     struct fixture *fixture = *state;
     make_lanes(RSA2048);
-    kinds.kinds[RSA2048].step = 4;
-    kinds.kinds[RSA2048].whole = 6;
+    kinds.kinds[RSA2048].small_width = 4;
+    kinds.kinds[RSA2048].full_from = 6;
     static const struct {
         size_t waiting, taken[4]; /* ended by 0 */
     } cases[] = {{4, {4}}, {5, {4, 1}}, {6, {6}}, {8, {8}}, {13, {8, 4, 1}}};
@@ -610,7 +610,7 @@ static void a_hold_waits_for_a_full_batch_and_not_for_ever(void **state)
         submit(fixture, 0, RSA2048);
     assert_int_equal(take(fixture), 8);
     finish(fixture, 8, 1);
-    kinds.kinds[RSA2048].enough = 4;
+    kinds.kinds[RSA2048].hold_for = 4;
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(take(fixture), 0);
         submit(fixture, 0, RSA2048);

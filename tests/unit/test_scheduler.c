@@ -24,47 +24,54 @@
 static sem_t gate;    /* what signs on a thread waits for it */
 static uint64_t spin; /* ns for one signature of `cheap` */
 
-static void *thread_new(void)
+static void *thread_new(const struct backend *backend)
 {
+    (void)backend;
     return malloc(1);
 }
 
-static size_t width_one(const struct key *key)
+static size_t width_one(const struct backend *backend, const struct key *key)
 {
+    (void)backend;
     return key->type == WIRE_KEY_EC ? LANES : 1;
 }
 
-static size_t width_lanes(const struct key *key)
+static size_t width_lanes(const struct backend *backend, const struct key *key)
 {
+    (void)backend;
     return key->bits == 2048 ? LANES : 0;
 }
 
-static void sign_now(void *thread, struct job *const *batch, size_t count)
+static void sign_now(const struct backend *backend, void *thread, struct job *const *batch,
+                     size_t count)
 {
-    (void)thread;
+    (void)backend, (void)thread;
     for (size_t i = 0; i < count; i++) {
-        batch[i]->signature_length = batch[i]->key->signature_max;
+        batch[i]->result_length = batch[i]->key->signature_max;
         batch[i]->verified = true;
     }
 }
 
-static void sign_through_gate(void *thread, struct job *const *batch, size_t count)
+static void sign_through_gate(const struct backend *backend, void *thread, struct job *const *batch,
+                              size_t count)
 {
     while (sem_wait(&gate) != 0)
         continue;
-    sign_now(thread, batch, count);
+    sign_now(backend, thread, batch, count);
 }
 
-/* Signs quickly, unless told to be slow. */
-static void sign_quickly(void *thread, struct job *const *batch, size_t count)
+/* It is quick, if it is not told to take its time. */
+static void sign_quickly(const struct backend *backend, void *thread, struct job *const *batch,
+                         size_t count)
 {
     for (uint64_t until = clock_now() + count * spin; clock_now() < until;)
         continue;
-    sign_now(thread, batch, count);
+    sign_now(backend, thread, batch, count);
 }
 
-static bool prepare(struct key *key)
+static bool prepare(const struct backend *backend, struct key *key)
 {
+    (void)backend;
     return key->name == NULL; /* one with a name is not to its taste */
 }
 
@@ -96,7 +103,7 @@ struct fixture {
     struct key p256, waiting, rsa; /* by `cheap`, by `gated`, by `lanes` */
     struct signer signer;
     struct scheduler scheduler;
-    struct queue_account account;
+    struct account_share account;
     struct queue_session session;
     struct list done;
     uint64_t now;
@@ -110,7 +117,7 @@ static void add(struct fixture *fixture, struct key *key, const struct backend *
         fail_msg("%s", reason);
     struct kind *kind = &fixture->kinds.kinds[key->kind->index];
     kind_measured(kind, single_ns);
-    kind->step_ns = kind->batch_ns = 3 * NS_PER_MS;
+    kind->small_ns = kind->batch_ns = 3 * NS_PER_MS;
     if (kind->batch != NULL)
         kind->threshold = 3;
 }
@@ -132,7 +139,7 @@ static int set_up(void **state)
     fixture->scheduler.crew = crew_start(backends, THREADS, true);
     assert_non_null(fixture->scheduler.crew);
     queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
-    queue_open_account(&fixture->scheduler.queue, &fixture->account);
+    account_share_open(&fixture->account, &fixture->scheduler.queue.share);
     assert_true(
         queue_open_session(&fixture->scheduler.queue, &fixture->session, &fixture->account));
     list_init(&fixture->done);
@@ -147,7 +154,7 @@ static int tear_down(void **state)
         sem_post(&gate);
     scheduler_stop(&fixture->scheduler);
     queue_close_session(&fixture->session);
-    queue_close_account(&fixture->scheduler.queue, &fixture->account);
+    account_share_close(&fixture->account);
     for (struct list *node; (node = list_take(&fixture->done)) != NULL;)
         job_free(list_entry(node, struct job, queue_node));
     free(fixture);
@@ -180,7 +187,7 @@ static size_t run(struct fixture *fixture)
     for (struct list *node; (node = list_take(&fixture->done)) != NULL; count++) {
         struct job *job = list_entry(node, struct job, queue_node);
         assert_int_equal(job->error, IMMURE_OK);
-        assert_int_equal(job->signature_length, job->key->signature_max);
+        assert_int_equal(job->result_length, job->key->signature_max);
         job_free(job);
     }
     return count;

@@ -217,8 +217,8 @@ static void assert_withheld(struct job *job)
 {
     static const uint8_t nothing[SIGNATURE_MAX];
     assert_int_equal(job->error, IMMURE_E_SIGNING);
-    assert_int_equal(job->signature_length, 0);
-    assert_memory_equal(job->signature, nothing, job->key->signature_max);
+    assert_int_equal(job->result_length, 0);
+    assert_memory_equal(job->result, nothing, job->key->signature_max);
     job_free(job);
 }
 
@@ -233,8 +233,8 @@ static void assert_good(struct job *job, bool again)
 static void try_fault(const struct key *key, const struct wire_scheme *scheme, enum fault fault)
 {
     struct job *job = sign(key, scheme, "the one before");
-    memcpy(broken.before, job->signature, job->signature_length);
-    broken.before_length = job->signature_length;
+    memcpy(broken.before, job->result, job->result_length);
+    broken.before_length = job->result_length;
     broken.pair = key->pair;
     assert_good(job, false);
     broken.fault = fault;

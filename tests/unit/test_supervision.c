@@ -12,7 +12,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/master/child.h"
+#include "conf/value.h"
+#include "daemon/child.h"
+#include "proxy/config/directives.h"
 #include "proxy/master/keyd_text.h"
 
 /* As waitpid() has them, see wait(2). */
@@ -36,29 +38,62 @@ static void text_for_immured(void **state)
                             .frontends = frontends,
                             .frontend_count = 2,
                             .keys = {.threads = 3,
-                                     .backend = "slow",
+                                     .signing_backend = "slow",
                                      .ticket_secret_file = (char *)"/k/secret",
                                      .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config);
-    assert_string_equal(text, "threads = 3\n"
-                              "yield = 'yes'\n"
+    assert_string_equal(text, "threads = '3'\n"
                               "backend = 'slow'\n"
                               "verify = 'all'\n"
                               "ticket-secret-file = '/k/secret'\n"
-                              "ticket-epoch = 90000ms\n"
+                              "ticket-epoch = '90s'\n"
                               "log = 'json'\n"
                               "log-level = 'debug'\n"
-                              "key '/k/a.key'\n{\n"
+                              "yield = 'yes'\n"
+                              "key '/k/a.key' {\n"
                               "file = '/k/a.key'\n"
                               "policy = 'tls12-server'\n"
                               "tls12-groups = 'all'\n"
                               "location = 'x.conf:3'\n}\n"
-                              "key '/k/it\\'s \\\\ here.key'\n{\n"
+                              "key '/k/it\\'s \\\\ here.key' {\n"
                               "file = '/k/it\\'s \\\\ here.key'\n"
                               "pass-phrase-file = '/k/p'\n"
                               "policy = 'any'\n"
                               "location = 'x.conf:4'\n}\n");
     free(text);
+}
+
+/* Of what is passed on, the files that immured reads, each once. */
+static void files_for_immured(void **state)
+{
+    (void)state;
+    struct certificate_config certificates[] = {
+        {.chain = "/k/a.crt", .key = "/k/a.key", .pass_phrase_file = "/k/p"},
+        {.chain = "/k/b.crt", .key = "/k/a.key", .pass_phrase_file = "/k/p"},
+        {.chain = "/k/c.crt", .key = "/k/c.key"}};
+    struct frontend_config frontend = {.certificates = certificates, .certificate_count = 3};
+    struct config config = {
+        .frontends = &frontend,
+        .frontend_count = 1,
+        .keys = {.library = (char *)"/k/library", .ticket_secret_file = (char *)"/k/secret"}};
+    const char *const expected[] = {"/k/secret", "/k/a.key", "/k/p", "/k/c.key"};
+    struct name_table names = NAME_TABLE_INIT;
+    assert_true(keyd_files(&config, &names));
+    assert_int_equal(names.count, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < names.count; i++)
+        assert_string_equal(names.names[i], expected[i]);
+    name_table_free(&names);
+}
+
+/* What is passed on can be written. */
+static void what_is_passed_on_is_shown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < proxy_grammar.directive_count; i++) {
+        const struct conf_directive *directive = &proxy_grammar.directives[i];
+        assert_true(directive->passed_on_as == NULL ||
+                    (directive->type->show != NULL && !directive->type->list));
+    }
 }
 
 /* A key's name may have 255 bytes; a path more. */
@@ -72,7 +107,7 @@ static void long_path(void **state)
     struct frontend_config frontend = {.certificates = &certificate, .certificate_count = 1};
     struct config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
     char *text = keyd_text(&config);
-    snprintf(expected, sizeof expected, "key '%s'\n", path + 45);
+    snprintf(expected, sizeof expected, "key '%s' {\n", path + 45);
     assert_non_null(strstr(text, expected));
     free(text);
 }
@@ -81,23 +116,27 @@ static void pauses_double_up_to_a_second(void **state)
 {
     (void)state;
     const uint64_t pauses[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000};
-    struct child child = CHILD_INIT("worker");
-    uint64_t now = 1000 * NS_PER_S;
+    struct loop loop;
+    struct child child;
+    assert_true(loop_open(&loop));
+    child_init(&child, "worker", &loop, NULL);
+    uint64_t now = loop.now;
     for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
         child_started(&child, 42, now);
-        assert_int_equal(child.restart_at, UINT64_MAX);
+        assert_false(timer_is_running(&child.back_off.restart));
         now += NS_PER_MS;
         child_restart_later(&child, EXITED(1), now);
         assert_int_equal(child.pid, 0);
-        assert_int_equal(child.restart_at - now, pauses[i] * NS_PER_MS);
-        now = child.restart_at;
+        assert_int_equal(child.back_off.restart.expires - now, pauses[i] * NS_PER_MS);
+        now = child.back_off.restart.expires;
     }
     child_started(&child, 42, now);
     now += 500 * NS_PER_MS;
     child_restart_later(&child, KILLED(SIGKILL), now);
-    assert_int_equal(child.restart_at - now, 10 * NS_PER_MS);
+    assert_int_equal(child.back_off.restart.expires - now, 10 * NS_PER_MS);
     child_ended(&child);
-    assert_int_equal(child.restart_at, UINT64_MAX);
+    assert_false(timer_is_running(&child.back_off.restart));
+    loop_close(&loop);
 }
 
 static void how_it_ended(void **state)
@@ -113,6 +152,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_for_immured),
+        cmocka_unit_test(files_for_immured),
+        cmocka_unit_test(what_is_passed_on_is_shown),
         cmocka_unit_test(long_path),
         cmocka_unit_test(pauses_double_up_to_a_second),
         cmocka_unit_test(how_it_ended),

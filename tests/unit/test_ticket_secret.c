@@ -19,7 +19,7 @@
 
 static bool open_tickets(struct tickets *tickets, size_t length, uint64_t epoch)
 {
-    const struct config config = {.ticket_secret_file = file, .ticket_epoch = epoch};
+    const struct tickets_config config = {.secret_file = file, .epoch = epoch};
     FILE *out = fopen(file, "w");
     for (size_t i = 0; i < length; i++)
         fputc((int)(i % 256), out);
@@ -89,7 +89,7 @@ static void none(void **state)
 {
     (void)state;
     struct tickets tickets;
-    assert_true(tickets_open(&tickets, &(struct config){.ticket_epoch = NS_PER_S}, &FILES_INIT));
+    assert_true(tickets_open(&tickets, &(struct tickets_config){.epoch = NS_PER_S}, &FILES_INIT));
     assert_false(tickets_configured(&tickets));
     tickets_close(&tickets);
 }

@@ -1,4 +1,8 @@
-/* What a decoder takes for a frame, and what it refuses before it has seen the payload. */
+/*
+ * What a decoder takes for a frame, and what it refuses before it has seen the payload. That the
+ * rows by which it does so are right is for test_wire_names.c, which compares them with the
+ * document.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,29 +13,6 @@
 
 #include "base/bytes.h"
 #include "wire_fixture.h"
-
-static const struct {
-    enum wire_type type;
-    enum wire_end sender;
-    size_t shortest, longest;
-} rules[] = {
-    {WIRE_HELLO, WIRE_CLIENT, 8, 8},
-    {WIRE_LIST, WIRE_CLIENT, 4, 4},
-    {WIRE_SIGN, WIRE_CLIENT, 39, 38 + WIRE_MESSAGE_MAX},
-    {WIRE_CANCEL, WIRE_CLIENT, 0, 0},
-    {WIRE_STATS, WIRE_CLIENT, 0, 0},
-    {WIRE_PING, WIRE_CLIENT, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPT, WIRE_CLIENT, 39, 38 + WIRE_CIPHERTEXT_MAX},
-    {WIRE_TICKETS, WIRE_CLIENT, 0, 0},
-    {WIRE_WELCOME, WIRE_SERVER, 12, 12},
-    {WIRE_KEYS, WIRE_SERVER, 6, WIRE_PAYLOAD_MAX},
-    {WIRE_SIGNED, WIRE_SERVER, 18, 17 + WIRE_SIGNATURE_MAX},
-    {WIRE_FIGURES, WIRE_SERVER, 2, 2 + 10 * WIRE_STATS_MAX},
-    {WIRE_PONG, WIRE_SERVER, 0, WIRE_PING_MAX},
-    {WIRE_DECRYPTED, WIRE_SERVER, 17 + WIRE_PREMASTER_SIZE, 17 + WIRE_PREMASTER_SIZE},
-    {WIRE_TICKET_KEYS, WIRE_SERVER, 176, 176},
-    {WIRE_ERROR, WIRE_SERVER, 2, 2 + WIRE_ERROR_TEXT_MAX},
-};
 
 static enum immure_error decode_header(enum wire_end reads, unsigned type, unsigned flags,
                                        size_t length)
@@ -47,6 +28,7 @@ static enum immure_error decode_header(enum wire_end reads, unsigned type, unsig
     wire_decoder_reset(&decoder);
     decoder.reads = reads;
     decoder.greeted = true;
+    decoder.version = WIRE_VERSION;
     return decode(header, sizeof header, sizeof header, &frame, &more);
 }
 
@@ -54,17 +36,33 @@ static void test_every_length_of_every_type(void **state)
 {
     (void)state;
     decoder_begin(WIRE_CLIENT);
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+    for (size_t i = 0; i < wire_frame_type_count; i++) {
+        const struct wire_frame_type *row = &wire_frame_types[i];
         for (size_t length = 0; length < 0x10000; length++) {
-            bool right = length >= rules[i].shortest && length <= rules[i].longest;
-            enum immure_error error = decode_header(rules[i].sender, rules[i].type, 0, length);
+            bool right = length >= row->shortest && length <= row->longest;
+            enum immure_error error = decode_header(row->sender, row->type, 0, length);
             assert_int_equal(error, right ? IMMURE_OK : IMMURE_E_FRAME_SIZE);
         }
-        enum wire_end other = rules[i].sender == WIRE_CLIENT ? WIRE_SERVER : WIRE_CLIENT;
-        assert_int_equal(decode_header(other, rules[i].type, 0, rules[i].shortest),
+        enum wire_end other = row->sender == WIRE_CLIENT ? WIRE_SERVER : WIRE_CLIENT;
+        assert_int_equal(decode_header(other, row->type, 0, row->shortest), IMMURE_E_FRAME_TYPE);
+        assert_int_equal(decode_header(row->sender, row->type, 1, row->shortest),
                          IMMURE_E_FRAME_TYPE);
-        assert_int_equal(decode_header(rules[i].sender, rules[i].type, 1, rules[i].shortest),
-                         IMMURE_E_FRAME_TYPE);
+    }
+}
+
+/* What no decoder would take is not written either. */
+static void test_every_length_that_is_written(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < wire_frame_type_count; i++) {
+        const struct wire_frame_type *row = &wire_frame_types[i];
+        struct buffer output = BUFFER;
+        for (size_t length = 0; length < 0x10100; length++) {
+            bool right = length >= row->shortest && length <= row->longest;
+            assert_int_equal(wire_frame_begin(&output, row->type, 1, length) != NULL, right);
+            buffer_clear(&output);
+        }
+        buffer_release(&output);
     }
 }
 
@@ -73,14 +71,57 @@ static void test_unknown_types(void **state)
     (void)state;
     decoder_begin(WIRE_CLIENT);
     for (unsigned type = 0; type < 256; type++) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-            known = known || rules[i].type == type;
-        if (!known) {
+        if (wire_frame_type_find(type) == NULL) {
             assert_int_equal(decode_header(WIRE_CLIENT, type, 0, 0), IMMURE_E_FRAME_TYPE);
             assert_int_equal(decode_header(WIRE_SERVER, type, 0, 0), IMMURE_E_FRAME_TYPE);
         }
     }
+}
+
+/* A frame of a later version than the agreed one is told apart from one that nobody knows. */
+static void test_frames_of_later_versions(void **state)
+{
+    (void)state;
+    struct wire_frame frame;
+    bool more;
+    bool later = false;
+    for (uint16_t version = WIRE_VERSION_LOWEST; version <= WIRE_VERSION; version++)
+        for (size_t i = 0; i < wire_frame_type_count; i++) {
+            const struct wire_frame_type *row = &wire_frame_types[i];
+            const uint8_t header[WIRE_HEADER_SIZE] = {
+                (uint8_t)row->type, 0, (uint8_t)(row->shortest >> 8), (uint8_t)row->shortest};
+            enum immure_error wanted = row->since > version ? IMMURE_E_FRAME_VERSION : IMMURE_OK;
+            if (row->type == WIRE_HELLO || row->type == WIRE_WELCOME)
+                continue; /* greeted already */
+            decoder_begin(row->sender);
+            decoder.version = version;
+            assert_int_equal(decode(header, sizeof header, SIZE_MAX, &frame, &more), wanted);
+            later = later || wanted != IMMURE_OK;
+        }
+    assert_true(later);
+    wire_decoder_init(&decoder, WIRE_CLIENT); /* before the greeting it is all the same */
+    assert_int_equal(
+        decode("\x08\0\0\0\0\0\0\0\0\0\0\1", WIRE_HEADER_SIZE, SIZE_MAX, &frame, &more),
+        IMMURE_E_MAGIC);
+}
+
+static void test_versions_in_common(void **state)
+{
+    (void)state;
+    static const struct {
+        struct wire_hello client;
+        uint16_t version;
+    } cases[] = {
+        {{WIRE_VERSION, WIRE_VERSION}, WIRE_VERSION},
+        {{WIRE_VERSION_LOWEST, WIRE_VERSION_LOWEST}, WIRE_VERSION_LOWEST},
+        {{0, UINT16_MAX}, WIRE_VERSION},
+        {{WIRE_VERSION, WIRE_VERSION + 1}, WIRE_VERSION},
+        {{0, WIRE_VERSION - 1}, WIRE_VERSION - 1},
+        {{WIRE_VERSION + 1, WIRE_VERSION + 1}, 0},
+        {{0, WIRE_VERSION_LOWEST - 1}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(wire_version_agree(&cases[i].client), cases[i].version);
 }
 
 static void test_greeting_comes_first_and_once(void **state)
@@ -144,7 +185,10 @@ int main(void)
     some_fill();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_length_of_every_type),
+        cmocka_unit_test(test_every_length_that_is_written),
         cmocka_unit_test(test_unknown_types),
+        cmocka_unit_test(test_frames_of_later_versions),
+        cmocka_unit_test(test_versions_in_common),
         cmocka_unit_test(test_greeting_comes_first_and_once),
         cmocka_unit_test(test_several_frames_in_one_read),
     };

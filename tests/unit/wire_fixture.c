@@ -22,6 +22,7 @@ void decoder_begin(enum wire_end reads)
     wire_decoder_release(&decoder);
     wire_decoder_init(&decoder, reads);
     decoder.greeted = true;
+    decoder.version = WIRE_VERSION;
 }
 
 int decoder_end(void **state)

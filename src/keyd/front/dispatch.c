@@ -15,15 +15,17 @@ static enum immure_error handle_hello(struct session *session, const struct wire
     enum immure_error error = wire_get_hello(frame, &hello);
     if (error != IMMURE_OK || hello.lowest > hello.highest)
         return IMMURE_E_MALFORMED;
-    if (hello.lowest > WIRE_VERSION || hello.highest < WIRE_VERSION)
+    uint16_t version = wire_version_agree(&hello);
+    if (version == 0)
         return IMMURE_E_VERSION;
+    session->decoder.version = version;
     struct wire_welcome welcome = {
-        .version = WIRE_VERSION,
+        .version = version,
         .in_flight = WIRE_IN_FLIGHT_MAX,
         .started = (uint32_t)(session->server->started_wall / NS_PER_S),
     };
     session_greeted(session);
-    session_replied(session, wire_put_welcome(&session->output, &welcome));
+    session_schedule_flush(session, wire_put_welcome(&session->output, &welcome));
     return IMMURE_OK;
 }
 
@@ -62,34 +64,22 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     }
     if (list.first > visible)
         return IMMURE_E_MALFORMED;
-    session_replied(session, wire_put_keys(&session->output, frame->id, keys, count, list.first,
-                                           visible, &put));
+    session_schedule_flush(session, wire_put_keys(&session->output, frame->id, keys, count,
+                                                  list.first, visible, &put));
     return IMMURE_OK;
 }
 
-/* A SIGN, or a DECRYPT whose ciphertext is the message. */
-struct request {
-    uint64_t id;
-    enum job_operation operation;
-    const uint8_t *key_id;
-    uint16_t scheme;         /* SIGN */
-    uint16_t client_version; /* DECRYPT */
-    uint32_t time_left;
-    const uint8_t *message;
-    size_t message_length;
-};
-
-static enum immure_error check_decrypt(const struct key *key, const struct request *request,
+static enum immure_error check_decrypt(const struct key *key, const struct wire_request *request,
                                        struct policy_refusal *refusal)
 {
-    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->message_length,
+    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->input_length,
                                     request->client_version);
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
 static enum immure_error check_sign(struct server *server, const struct key *key,
-                                    const struct request *request, struct policy_refusal *refusal,
-                                    char text[WIRE_ERROR_TEXT_MAX])
+                                    const struct wire_request *request,
+                                    struct policy_refusal *refusal, char text[WIRE_ERROR_TEXT_MAX])
 {
     if (!key_can_sign(key, request->scheme)) {
         snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
@@ -103,8 +93,8 @@ static enum immure_error check_sign(struct server *server, const struct key *key
                                          .spki_length = key->spki_length,
                                          .curve = key->group,
                                          .scheme = wire_scheme_find(request->scheme),
-                                         .message = request->message,
-                                         .length = request->message_length};
+                                         .message = request->input,
+                                         .length = request->input_length};
     *refusal = policy_check(&asked, &server->ecdhe);
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
@@ -112,13 +102,13 @@ static enum immure_error check_sign(struct server *server, const struct key *key
 /* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
  * literal, or in `text`, or NULL where the error says it all. */
 static enum immure_error check(struct session *session, const struct key *key, bool may,
-                               const struct request *request, struct policy_refusal *refusal,
+                               const struct wire_request *request, struct policy_refusal *refusal,
                                char text[WIRE_ERROR_TEXT_MAX])
 {
     if (key == NULL)
         return IMMURE_E_UNKNOWN_KEY;
     if (may)
-        return request->operation == JOB_DECRYPT
+        return request->type == WIRE_DECRYPT
                    ? check_decrypt(key, request, refusal)
                    : check_sign(session->server, key, request, refusal, text);
     snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
@@ -129,22 +119,28 @@ static enum immure_error check(struct session *session, const struct key *key, b
 
 /* Says why not, to the client and in the audit. A key that is not for the client is named in the
  * audit only. */
-static void refuse(struct session *session, const struct key *key, const struct request *request,
-                   enum immure_error error, const struct policy_refusal *refusal)
+static void refuse(struct session *session, const struct key *key,
+                   const struct wire_request *request, enum immure_error error,
+                   const struct policy_refusal *refusal)
 {
     struct server *server = session->server;
     const struct audit_request asked = {
         .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
-    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason,
-                  server->now);
+    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason);
     ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
     session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
+}
+
+static struct key_limit limit_of(const struct key *key)
+{
+    return key != NULL ? (struct key_limit){.rate = &key->rate, .key = key->index}
+                       : (struct key_limit){.rate = NULL};
 }
 
 /* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
  * the client's rate whether it is refused here or not; what is refused for want of room is not, and
  * so the one that may go on is charged later. */
-static const struct key *key_for(struct session *session, const struct request *request)
+static const struct key *key_for(struct session *session, const struct wire_request *request)
 {
     struct server *server = session->server;
     const struct rate *all = &server->config->rate;
@@ -152,7 +148,7 @@ static const struct key *key_for(struct session *session, const struct request *
     bool may = key != NULL && server_allows(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
-    if (!account_may_ask(session->account, all, may ? key : NULL, server->now)) {
+    if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->loop.now)) {
         refusal.reason = "the client asks more often than its rate allows";
         refuse(session, key, request, IMMURE_E_BUSY, &refusal);
         return NULL;
@@ -160,16 +156,17 @@ static const struct key *key_for(struct session *session, const struct request *
     enum immure_error error = check(session, key, may, request, &refusal, text);
     if (error == IMMURE_OK)
         return key;
-    account_charge(session->account, all, may ? key : NULL, server->keyring->count, server->now);
+    account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->count,
+                   server->loop.now);
     refuse(session, key, request, error, &refusal);
     return NULL;
 }
 
-static struct job *make_job(const struct key *key, const struct request *request)
+static struct job *make_job(const struct key *key, const struct wire_request *request)
 {
     const struct wire_scheme *scheme =
-        request->operation == JOB_SIGN ? wire_scheme_find(request->scheme) : NULL;
-    struct job *job = job_new(key, scheme, request->message, request->message_length);
+        request->type == WIRE_SIGN ? wire_scheme_find(request->scheme) : NULL;
+    struct job *job = job_new(key, scheme, request->input, request->input_length);
     if (job == NULL)
         return NULL;
     job->id = request->id;
@@ -178,15 +175,16 @@ static struct job *make_job(const struct key *key, const struct request *request
 }
 
 /* Whether there is room for the job, which then waits. */
-static bool submit(struct session *session, const struct key *key, const struct request *request)
+static bool submit(struct session *session, const struct key *key,
+                   const struct wire_request *request)
 {
     struct server *server = session->server;
     struct job *job = make_job(key, request);
     if (job == NULL)
         return false;
     if (request->time_left != 0)
-        job->deadline = server->now + request->time_left * NS_PER_US;
-    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->now)) {
+        job->deadline = server->loop.now + request->time_left * NS_PER_US;
+    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->loop.now)) {
         job_free(job);
         return false;
     }
@@ -194,7 +192,7 @@ static bool submit(struct session *session, const struct key *key, const struct 
     return true;
 }
 
-static enum immure_error handle_request(struct session *session, const struct request *request)
+static enum immure_error admit(struct session *session, const struct wire_request *request)
 {
     struct server *server = session->server;
     if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
@@ -205,11 +203,11 @@ static enum immure_error handle_request(struct session *session, const struct re
     const char *reason = "too much waits to be signed";
     if (session->in_flight >= WIRE_IN_FLIGHT_MAX)
         reason = "too many requests of this client are in flight";
-    else if (!session_has_room(session, job_cost(key, request->message_length)))
+    else if (!session_has_room(session, job_cost(key, request->input_length)))
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
-        account_charge(session->account, &server->config->rate, key, server->keyring->count,
-                       server->now);
+        account_charge(session->account, &server->config->rate, limit_of(key),
+                       server->keyring->count, server->loop.now);
         return IMMURE_OK;
     }
     server->stats.busy++;
@@ -217,38 +215,17 @@ static enum immure_error handle_request(struct session *session, const struct re
     return IMMURE_OK;
 }
 
-static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+static enum immure_error handle_request(struct session *session, const struct wire_frame *frame)
 {
-    struct wire_sign sign;
-    enum immure_error error = wire_get_sign(frame, &sign);
+    struct wire_request request;
+    enum immure_error error = wire_get_request(frame, &request);
     if (error != IMMURE_OK)
         return error;
-    session->server->stats.sign_requests++;
-    PROBE(immured, request_received, session, frame->id, sign.scheme);
-    const struct request request = {.id = frame->id,
-                                    .operation = JOB_SIGN,
-                                    .key_id = sign.key_id,
-                                    .scheme = sign.scheme,
-                                    .time_left = sign.time_left,
-                                    .message = sign.message,
-                                    .message_length = sign.message_length};
-    return handle_request(session, &request);
-}
-
-static enum immure_error handle_decrypt(struct session *session, const struct wire_frame *frame)
-{
-    struct wire_decrypt decrypt;
-    enum immure_error error = wire_get_decrypt(frame, &decrypt);
-    if (error != IMMURE_OK)
-        return error;
-    const struct request request = {.id = frame->id,
-                                    .operation = JOB_DECRYPT,
-                                    .key_id = decrypt.key_id,
-                                    .client_version = decrypt.client_version,
-                                    .time_left = decrypt.time_left,
-                                    .message = decrypt.ciphertext,
-                                    .message_length = decrypt.ciphertext_length};
-    return handle_request(session, &request);
+    if (request.type == WIRE_SIGN) {
+        session->server->stats.sign_requests++;
+        PROBE(immured, request_received, session, frame->id, request.scheme);
+    }
+    return admit(session, &request);
 }
 
 /* What a signer has begun is answered as if nothing had been said. */
@@ -268,8 +245,8 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct server *server = session->server;
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
-    const struct wire_figure figures[] = {
-        {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
+    struct wire_figure figures[WIRE_STATS_MAX] = {
+        {WIRE_STAT_UPTIME_SECONDS, (server->loop.now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
         {WIRE_STAT_SESSIONS, server->session_count},
         {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
@@ -284,17 +261,21 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_FAILED_TOTAL, stats->failed},
         {WIRE_STAT_QUEUED, scheduler->queue.share.jobs},
         {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
-        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
+        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->loop.now) / NS_PER_US},
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
         {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
         {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
-        {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, stats->by_backend[WIRE_BACKEND_OPENSSL]},
-        {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, stats->by_backend[WIRE_BACKEND_MULTIBUFFER]},
-        {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, stats->by_backend[WIRE_BACKEND_PROVIDER]},
-        {WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions},
     };
-    session_replied(session, wire_put_figures(&session->output, frame->id, figures,
-                                              sizeof figures / sizeof figures[0]));
+    size_t count = 0;
+    while (figures[count].number != 0)
+        count++;
+    for (const struct backend *const *backend = server->prototypes;
+         *backend != NULL && count + 1 < WIRE_STATS_MAX; backend++)
+        if ((*backend)->figure != 0)
+            figures[count++] =
+                (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
+    figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
+    session_schedule_flush(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
 }
 
@@ -315,7 +296,7 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
                                       .previous = keys[1]};
     if (tickets_derive(tickets, answer.epoch, keys[0]) &&
         tickets_derive(tickets, answer.epoch - 1, keys[1]))
-        session_replied(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
+        session_schedule_flush(session, wire_put_ticket_keys(&session->output, frame->id, &answer));
     else
         session_error(session, frame->id, IMMURE_E_BUSY, "libcrypto cannot derive a ticket key");
     OPENSSL_cleanse(keys, sizeof keys);
@@ -324,8 +305,8 @@ static enum immure_error handle_tickets(struct session *session, const struct wi
 
 static enum immure_error handle_ping(struct session *session, const struct wire_frame *frame)
 {
-    session_replied(session, wire_put_plain(&session->output, WIRE_PONG, frame->id, frame->payload,
-                                            frame->length));
+    session_schedule_flush(session, wire_put_plain(&session->output, WIRE_PONG, frame->id,
+                                                   frame->payload, frame->length));
     return IMMURE_OK;
 }
 
@@ -334,7 +315,7 @@ static const struct {
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
     bool aside; /* charged apart from the rates, which are of signatures */
 } requests[] = {
-    {WIRE_SIGN, handle_sign, false},    {WIRE_DECRYPT, handle_decrypt, false},
+    {WIRE_SIGN, handle_request, false}, {WIRE_DECRYPT, handle_request, false},
     {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
     {WIRE_STATS, handle_stats, true},   {WIRE_LIST, handle_list, true},
     {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},
@@ -361,7 +342,7 @@ enum immure_error dispatch(struct session *session, const struct wire_frame *fra
     if (i == sizeof requests / sizeof requests[0])
         return IMMURE_E_FRAME_TYPE;
     if (!requests[i].aside ||
-        account_take_aside(session->account, price(session, frame), session->server->now))
+        account_take_aside(session->account, price(session, frame), session->server->loop.now))
         return requests[i].handle(session, frame);
     /* a CANCEL that is not heard has come too late, as any may */
     if (frame->type != WIRE_CANCEL)
@@ -393,10 +374,10 @@ void dispatch_done(struct server *server, struct job *job)
     if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
         server->stats.by_backend[job->backend->number]++;
     if (job->error == IMMURE_E_BUSY)
-        account_give_back(session->account, &server->config->rate, job->key);
-    bool waited_for = session->socket >= 0 && !session->ending;
+        account_give_back(session->account, &server->config->rate, limit_of(job->key));
+    bool waited_for = session->watch.descriptor >= 0 && !session->ending;
     if (waited_for && job->error == IMMURE_OK) {
-        audit_signed(&server->audit, session->account, &session->peer, job, server->now);
+        audit_signed(&server->audit, session->account, &session->peer, job);
         session_answer(session, job);
     } else if (waited_for) {
         session_error(session, job->id, job->error, NULL);

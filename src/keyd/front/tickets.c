@@ -50,10 +50,11 @@ static bool try(const struct tickets *tickets)
     return good;
 }
 
-bool tickets_open(struct tickets *tickets, const struct config *config, const struct files *files)
+bool tickets_open(struct tickets *tickets, const struct tickets_config *config,
+                  const struct files *files)
 {
-    const char *file = config->ticket_secret_file;
-    *tickets = (struct tickets){.epoch_seconds = (uint32_t)(config->ticket_epoch / NS_PER_S)};
+    const char *file = config->secret_file;
+    *tickets = (struct tickets){.epoch_seconds = (uint32_t)(config->epoch / NS_PER_S)};
     if (file == NULL)
         return true;
     if (!files_read(files, file, SECRET_MOST, &tickets->secret)) {

@@ -9,10 +9,14 @@
 #include <openssl/types.h>
 
 #include "keyd/keys/secret.h"
-#include "keyd/process/config.h"
 #include "wire/limits.h"
 
 struct files;
+
+struct tickets_config {
+    char *secret_file; /* NULL: no keys of session tickets are given out */
+    uint64_t epoch;    /* ns; whole seconds */
+};
 
 struct tickets {
     struct secret secret; /* no bytes: none is configured */
@@ -22,7 +26,8 @@ struct tickets {
 
 /* Reads the secret that the configuration names, if it does, from among `files`. False: reason
  * logged. */
-bool tickets_open(struct tickets *tickets, const struct config *config, const struct files *files);
+bool tickets_open(struct tickets *tickets, const struct tickets_config *config,
+                  const struct files *files);
 /* Harmless on one that is zero. */
 void tickets_close(struct tickets *tickets);
 

@@ -1,3 +1,27 @@
+/*
+ * Why immured has an allocator of its own.
+ *
+ * libcrypto copies parts of a key wherever it computes: into BIGNUMs, Montgomery contexts, stacks.
+ * Its own secure heap (OPENSSL_secure_malloc) holds only what its authors put there, takes one lock
+ * for all threads, and lies in ordinary pages that root can read. So everything libcrypto allocates
+ * comes from pages that not even the kernel maps (memfd_secret), and the stacks on which keys are
+ * used lie there, too.
+ *
+ * malloc() cannot be given such pages: it asks the kernel for more when it needs more, but behind
+ * closed doors the kernel gives no more secret pages, and it keeps freed blocks as they were. This
+ * allocator has its size from the start and wipes a block when it is given back.
+ *
+ * There is no lock, because the threads have different weights: if the event loop waited for a lock
+ * that a thread of the least weight holds, it would wait for that thread to get a processor, which
+ * on a busy machine takes as long as others please. Each thread therefore has its own lists of free
+ * blocks. A block that another thread gives back goes onto a list of its owner by one
+ * compare-and-swap; the owner takes the whole list when its own is empty, so that the list has one
+ * consumer and no ABA problem. Heaps of threads that have ended are used by those that begin.
+ *
+ * Blocks are not split or joined. A process that signs allocates the same sizes again and again, so
+ * its use of memory settles after the first signatures of each kind. When all is used up, a block
+ * of a slightly larger class serves.
+ */
 #include "keyd/keys/arena.h"
 
 #include <errno.h>

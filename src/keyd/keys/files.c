@@ -13,13 +13,17 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "daemon/hand_over.h"
 
+#define FILES_NAME_MAX HAND_OVER_MESSAGE_MAX
 #define NONCE_SIZE 12
 #define TAG_SIZE 16
 
 /* Of this form, in the byte order of this machine: a later program may read what an earlier one has
  * sealed. */
 #define MAGIC UINT64_C(0x696d6d7572650001) /* "immure", and a number */
+
+_Static_assert(FILES_KEY_SIZE == VAULT_KEY_SIZE, "a supervisor keeps the key");
 
 /* Behind it the name, then the content, encrypted, and its tag. All that is not encrypted is
  * authenticated with it. */
@@ -68,7 +72,7 @@ static bool begin(struct files *files)
     *files = FILES_INIT;
     files->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     if (files->cipher != NULL)
-        return secret_new(&files->key, VAULT_KEY_SIZE);
+        return secret_new(&files->key, FILES_KEY_SIZE);
     ERR_clear_error();
     errno = ENOTSUP;
     return false;
@@ -142,7 +146,7 @@ bool files_begin(struct files *files)
     uint64_t magic = MAGIC;
     if (!begin(files))
         return false;
-    if (RAND_priv_bytes(files->key.bytes, VAULT_KEY_SIZE) != 1) {
+    if (RAND_priv_bytes(files->key.bytes, FILES_KEY_SIZE) != 1) {
         errno = EIO;
         return false;
     }
@@ -224,7 +228,7 @@ static bool read_record(struct files *files)
            enter(files, name, &header);
 }
 
-bool files_open(struct files *files, int descriptor, const uint8_t key[static VAULT_KEY_SIZE])
+bool files_open(struct files *files, int descriptor, const uint8_t key[static FILES_KEY_SIZE])
 {
     uint64_t magic = 0;
     bool good = begin(files);
@@ -232,7 +236,7 @@ bool files_open(struct files *files, int descriptor, const uint8_t key[static VA
     files->end = sizeof magic;
     if (!good || !transfer(descriptor, false, &magic, sizeof magic, 0))
         return false;
-    memcpy(files->key.bytes, key, VAULT_KEY_SIZE);
+    memcpy(files->key.bytes, key, FILES_KEY_SIZE);
     off_t size = lseek(descriptor, 0, SEEK_END);
     while (good && files->end < size)
         good = read_record(files);
@@ -291,4 +295,11 @@ void files_close(struct files *files)
     secret_free(&files->reading);
     EVP_CIPHER_free(files->cipher);
     *files = FILES_INIT;
+}
+
+const char *files_name_of_uri(const char *uri)
+{
+    static const char scheme[] = "file:";
+    size_t length = sizeof scheme - 1;
+    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
 }

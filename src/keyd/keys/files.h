@@ -20,12 +20,11 @@
 #include <sys/types.h>
 
 #include "base/name_table.h"
-#include "daemon/hand_over.h"
 #include "keyd/keys/secret.h"
 
 /* A PEM file may hold a certificate chain beside the key. */
 #define FILES_LONGEST 65536
-#define FILES_NAME_MAX HAND_OVER_MESSAGE_MAX
+#define FILES_KEY_SIZE 32 /* bytes, of what they are sealed with */
 
 struct files_place {
     off_t offset;    /* of its record */
@@ -39,7 +38,7 @@ struct files {
     size_t room;
     int descriptor;        /* of what is sealed */
     off_t end;             /* of the last record */
-    struct secret key;     /* VAULT_KEY_SIZE bytes */
+    struct secret key;     /* FILES_KEY_SIZE bytes */
     struct secret reading; /* while it is added to: room for one file */
     EVP_CIPHER *cipher;
 };
@@ -57,7 +56,7 @@ bool files_add(struct files *files, const char *name, int descriptor);
 /* Nobody will add to it any more, whoever has the descriptor. */
 bool files_seal(struct files *files);
 /* One that another process has sealed: takes the descriptor, copies the key. EPROTO: it is none. */
-bool files_open(struct files *files, int descriptor, const uint8_t key[static VAULT_KEY_SIZE]);
+bool files_open(struct files *files, int descriptor, const uint8_t key[static FILES_KEY_SIZE]);
 
 /* The whole file, in new secret memory. False with errno: why it could not be read, EFBIG if it is
  * longer than `longest`, ENOENT if no such name was added. */
@@ -65,6 +64,8 @@ bool files_read(const struct files *files, const char *name, size_t longest, str
 /* The same, and then only the first line counts. */
 bool files_read_line(const struct files *files, const char *name, size_t longest,
                      struct secret *secret);
+/* The name of the file that a file: URI names; NULL: the URI is another. */
+const char *files_name_of_uri(const char *uri);
 /* Harmless on FILES_INIT. */
 void files_close(struct files *files);
 

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/regular_file.h"
-#include "keyd/backend/provider/device.h"
 #include "keyd/keys/files.h"
 #include "keyd/keys/pem.h"
 #include "wire/limits.h"
@@ -82,9 +81,9 @@ out:
 static bool find_in_device(struct key *key, const struct key_source *source, char *error,
                            size_t size)
 {
-    if (key->device == NULL)
+    if (source->device == NULL)
         return refuse(error, size, "uri needs a backend that is a provider:NAME");
-    return device_find_key(key->device, key, source->uri, source->files, error, size);
+    return source->device->find(source->device_state, key, source->uri, source->files, error, size);
 }
 
 static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)
@@ -197,18 +196,17 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
     key->policy = source->policy;
     key->every_group = source->every_group;
     key->decrypt = source->decrypt;
-    key->device = source->device;
     key->in_device = source->uri != NULL;
     if (!(key->in_device ? find_in_device(key, source, error, size)
                          : read_pair(key, source, error, size)) ||
         !identify(key, error, size) || !name_by_public_half(key, error, size) ||
-        (key->in_device && !device_try_key(key->device, key, error, size)))
+        (key->in_device && !source->device->test(source->device_state, key, error, size)))
         goto failed;
     if (!key->in_device && !halves_agree(key)) {
         refuse(error, size, "it does not make good signatures: the key is damaged");
         goto failed;
     }
-    key->unverified = source->unverified && key->type == WIRE_KEY_EC && key->device == NULL;
+    key->unverified = source->unverified && key->type == WIRE_KEY_EC && source->device == NULL;
     if (key->decrypt && (key->type != WIRE_KEY_RSA || key->in_device)) {
         refuse(error, size,
                key->in_device ? "a key in a device does not decrypt here"
@@ -228,12 +226,18 @@ void key_free_halves(struct key *key)
     OPENSSL_free(key->spki);
 }
 
+void key_release(struct key *key)
+{
+    if (key->prepared != NULL)
+        key->release(key);
+    key->prepared = NULL;
+}
+
 void key_free(struct key *key)
 {
     if (key == NULL)
         return;
-    if (key->keeper != NULL && key->keeper->key_release != NULL)
-        key->keeper->key_release(key);
+    key_release(key);
     key_free_halves(key);
     allow_free(&key->allow);
     free(key->location);

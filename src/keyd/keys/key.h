@@ -17,8 +17,6 @@
 #include "wire/limits.h"
 #include "wire/scheme.h"
 
-struct backend;
-struct device;
 struct files;
 struct kind;
 struct pem_reader;
@@ -48,20 +46,31 @@ struct key {
     size_t scheme_count;
     size_t index; /* in the keyring */
 
-    const struct kind *kind;      /* keys that share its line in the queue; of kinds_add_key() */
-    const struct backend *keeper; /* whose form of the key `prepared` is */
-    void *prepared;               /* NULL: the backend needs none */
-    struct device *device;        /* of its backend, if that is a provider */
-    bool in_device;               /* and nowhere else */
+    const struct kind *kind; /* keys that share its line in the queue; of kinds_add_key() */
+    bool in_device;          /* and nowhere else */
+    void *prepared;          /* the form that what signs has of the key; NULL: it needs none */
+    void (*release)(struct key *key); /* of `prepared` */
+};
+
+/* A device that holds keys, which do not leave it. `state` is its own. */
+struct key_device {
+    /* The key that `uri` names, with what it needs of `files`: sets key->pair to its public half,
+     * and key->prepared and key->release. False: one line in `reason`. */
+    bool (*find)(void *state, struct key *key, const char *uri, const struct files *files,
+                 char *reason, size_t size);
+    /* Of a key that was found, with all of it known: leaves it the schemes that the device signs.
+     * False: there is none, one line in `reason`. */
+    bool (*test)(void *state, struct key *key, char *reason, size_t size);
 };
 
 struct key_source {
     const char *name, *location;
-    const struct files *files;    /* which has those below */
-    struct pem_reader *reader;    /* of the next */
-    const char *file;             /* PEM; NULL: the key is in a device */
-    const char *uri;              /* where it is there */
-    struct device *device;        /* of the backend provider:NAME; NULL: another */
+    const struct files *files;       /* which has those below */
+    struct pem_reader *reader;       /* of the next */
+    const char *file;                /* PEM; NULL: the key is in a device */
+    const char *uri;                 /* where it is there */
+    const struct key_device *device; /* that uses it; NULL: none does */
+    void *device_state;
     const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
     enum policy policy;
     bool every_group;
@@ -77,6 +86,8 @@ void key_free(struct key *key);
  * it signs and for whom. */
 const char *key_difference(const struct key *a, const struct key *b);
 
+/* Gives back what a backend has made of it; part of key_free(). */
+void key_release(struct key *key);
 /* Sets spki and public from the pair. False: libcrypto cannot. */
 bool key_copy_public(struct key *key);
 /* Frees the pair, spki and public; part of key_free(). */

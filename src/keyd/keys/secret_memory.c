@@ -20,17 +20,14 @@
 #define CONTEXTS_MAX 256        /* that a thread keeps */
 #define OF_PROVIDER (4096 * KIB)
 
-static size_t size_for(const struct config *config, size_t of_key)
+static size_t size_for(const struct secret_memory_need *need, size_t of_key)
 {
-    size_t contexts = config->key_count * WIRE_SCHEMES_MAX;
+    size_t contexts = need->keys * WIRE_SCHEMES_MAX;
     if (contexts > CONTEXTS_MAX)
         contexts = CONTEXTS_MAX;
-    size_t signers = config->threads + 2; /* the reserve, and the event loop */
-    size_t size = OF_LIBRARY + ARENA_STACK_LARGE + config->key_count * of_key +
-                  signers * (ARENA_STACK_SIGNER + OF_THREAD + contexts * OF_CONTEXT);
-    for (size_t i = 0; i < config->provider_count; i++)
-        size += config->providers[i].threads * (OF_PROVIDER + ARENA_STACK_LARGE);
-    return size;
+    return OF_LIBRARY + ARENA_STACK_LARGE + need->keys * of_key +
+           need->signers * (ARENA_STACK_SIGNER + OF_THREAD + contexts * OF_CONTEXT) +
+           need->device_threads * (OF_PROVIDER + ARENA_STACK_LARGE);
 }
 
 /* As far as it may. What is lacking then shows. */
@@ -60,32 +57,31 @@ static bool there_is(size_t size)
 
 /* What the limit leaves, if that is enough for keys of the usual kinds; else all, and what is
  * lacking shows. */
-static size_t choose_size(const struct config *config)
+static size_t choose_size(const struct secret_memory_need *need)
 {
     struct rlimit limit;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(config, OF_KEY);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(need, OF_KEY);
     raise_limit(size);
     if (there_is(size) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
         return size;
     size_t room = (size_t)limit.rlim_cur / page * page;
-    if (room < size_for(config, OF_KEY_LEAST) || !there_is(room))
+    if (room < size_for(need, OF_KEY_LEAST) || !there_is(room))
         return size;
     log_warning(
-        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu "
-        "KiB",
-        room / KIB, config->key_count, size / KIB);
+        "secret memory: RLIMIT_MEMLOCK leaves room for %zu KiB; %zu keys of any kind need %zu KiB",
+        room / KIB, need->keys, size / KIB);
     return room;
 }
 
-static bool judge(const struct config *config, const struct arena *arena, const char *reason,
-                  struct report *report)
+static bool judge(const struct secret_memory_need *need, const struct arena *arena,
+                  const char *reason, struct report *report)
 {
     size_t size = arena->size / KIB;
     if (arena->kind == PAGES_SECRET)
         return report_note(report, "secret memory", true,
                            "%zu KiB by memfd_secret, under libcrypto and all stacks that sign",
                            size);
-    if (config->require_secret_memory) {
+    if (need->required) {
         log_error("require-secret-memory = yes, but there is none: %s", reason);
         return false;
     }
@@ -101,10 +97,11 @@ static bool judge(const struct config *config, const struct arena *arena, const 
     return true;
 }
 
-bool secret_memory_open(const struct config *config, struct arena *arena, struct report *report)
+bool secret_memory_open(const struct secret_memory_need *need, struct arena *arena,
+                        struct report *report)
 {
     char reason[REPORT_TEXT_SIZE / 2] = "";
-    size_t size = choose_size(config);
+    size_t size = choose_size(need);
     if (!arena_open(size, arena, reason, sizeof reason)) {
         log_error("secret memory: %zu KiB: %s", size / KIB, strerror(errno));
         return false;
@@ -113,5 +110,5 @@ bool secret_memory_open(const struct config *config, struct arena *arena, struct
         log_error("secret memory: libcrypto already uses other memory");
         return false;
     }
-    return judge(config, arena, reason, report);
+    return judge(need, arena, reason, report);
 }

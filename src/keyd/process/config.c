@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "conf/document.h"
 #include "conf/value.h"
-#include "keyd/backend/provider/provider.h"
 #include "keyd/process/directives.h"
 #include "wire/limits.h"
 
@@ -177,11 +176,16 @@ bool config_name_files(const struct config *config, struct name_table *names)
     return good;
 }
 
-const char *config_file_of_uri(const char *uri)
+const void *config_settings(const struct config *config, const char *backend)
 {
-    static const char scheme[] = "file:";
-    size_t length = sizeof scheme - 1;
-    return strncmp(uri, scheme, length) == 0 ? uri + length : NULL;
+    static const struct {
+        const char *backend;
+        size_t offset;
+    } settings[] = {{"multibuffer", offsetof(struct config, multibuffer)}};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        if (strcmp(settings[i].backend, backend) == 0)
+            return (const char *)config + settings[i].offset;
+    return NULL;
 }
 
 void config_free(struct config *config)

@@ -11,6 +11,10 @@
 #include <stdio.h>
 
 #include "base/name_table.h"
+#include "keyd/backend/multibuffer/config.h"
+#include "keyd/backend/provider/config.h"
+#include "keyd/front/server.h"
+#include "keyd/front/tickets.h"
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
@@ -32,20 +36,6 @@ struct key_config {
     struct rate rate; /* of each client */
 };
 
-/* An OpenSSL provider or engine, and what is behind it. */
-struct provider_config {
-    char *name;
-    char *location;
-    char *module, *engine; /* one of them */
-    struct text_list parameters, environment;
-    char *properties; /* NULL: "provider=" and its name */
-    char *pin_file;
-    bool asynchronous;
-    uint64_t threads;
-    uint64_t timeout; /* ns */
-    struct text_list system_calls;
-};
-
 struct config {
     uint64_t threads;
     bool yield; /* signer threads to everything else */
@@ -53,17 +43,15 @@ struct config {
     char *listen; /* path; NULL: none */
     char *user;   /* NULL: the default */
     struct access_config allow;
-    struct rate rate;          /* of each client, with all keys */
-    bool audit_all;            /* signatures too */
-    char *backend;             /* "auto", or the name of one */
-    char *multibuffer_library; /* path; NULL: where the system has it */
-    bool ecdsa_unverified;     /* but for keys that a device serves */
-    uint64_t queue_age, hold;  /* ns */
+    bool audit_all; /* signatures too */
+    char *backend;  /* "auto", or the name of one */
+    struct multibuffer_config multibuffer;
+    bool ecdsa_unverified;    /* but for keys that a device serves */
+    uint64_t queue_age, hold; /* ns */
     bool log_json;
-    int log_level;            /* enum log_level */
-    uint64_t stall_timeout;   /* ns */
-    char *ticket_secret_file; /* NULL: no keys of session tickets are given out */
-    uint64_t ticket_epoch;    /* ns; whole seconds */
+    int log_level; /* enum log_level */
+    struct server_config server;
+    struct tickets_config tickets;
     struct key_config *keys;
     size_t key_count;
     struct provider_config *providers;
@@ -77,8 +65,8 @@ bool config_load(struct config *config, const char *file, const char *text,
                  const struct backend *const *backends, struct conf_error *error);
 /* Adds all files that it names and that this program reads. False: out of memory. */
 bool config_name_files(const struct config *config, struct name_table *names);
-/* The file that a file: URI names; NULL: it is another. */
-const char *config_file_of_uri(const char *uri);
+/* The settings of the backend so named, of which there is one; NULL: it has none. */
+const void *config_settings(const struct config *config, const char *backend);
 void config_free(struct config *config);
 
 /* The tables of directives as Markdown, for docs/immured.conf.md. */

@@ -19,17 +19,17 @@
 #include "base/slice.h"
 #include "conf/error.h"
 #include "conf/text.h"
-#include "keyd/backend/provider/provider.h"
 #include "keyd/front/server.h"
 #include "keyd/keys/files.h"
+#include "keyd/keys/intake.h"
 #include "keyd/keys/keyring.h"
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
 #include "keyd/process/config.h"
-#include "keyd/process/intake.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"
+#include "keyd/sign/backends.h"
 #include "keyd/sign/calibrate.h"
 #include "keyd/sign/warm_up.h"
 
@@ -39,7 +39,7 @@
 /* What the process has one of. */
 struct keyd {
     struct options options;
-    const struct backend *const *backends;
+    const struct backend *const *prototypes; /* of what may sign */
     struct report walls;
     struct arena arena;
     struct config config;
@@ -47,7 +47,7 @@ struct keyd {
     int hand_over;            /* the socket over which it comes; -1: none */
     pid_t opener;             /* the child at its other end; 0: it is the supervisor */
     struct files files;       /* the same, until it has been used */
-    struct providers providers;
+    struct backends backends;
     struct kinds kinds;
     struct keyring keyring;
     struct signer signer; /* the event loop's */
@@ -58,24 +58,6 @@ struct keyd {
     struct identity identity; /* what it is in the end */
     int status;
 };
-
-/* NULL: auto. */
-static const struct backend *find_backend(const struct keyd *keyd, const char *name)
-{
-    const struct backend *const *backend = keyd->kinds.backends;
-    while (*backend != NULL && strcmp((*backend)->name, name) != 0)
-        backend++;
-    return *backend;
-}
-
-/* What cannot serve here is not used; a key that asks for it is refused. */
-static void open_backends(struct keyd *keyd)
-{
-    char reason[256];
-    for (const struct backend *const *place = keyd->kinds.backends; *place != NULL; place++)
-        if ((*place)->open != NULL && !(*place)->open(&keyd->config, reason, sizeof reason))
-            log_info("backend %s: %s", (*place)->name, reason);
-}
 
 static bool restrict_key(struct key *key, const struct key_config *config)
 {
@@ -121,11 +103,14 @@ static bool load_key(struct keyd *keyd, const struct key_config *config, struct 
                                 .decrypt = config->decrypt,
                                 .unverified = keyd->config.ecdsa_unverified};
     char reason[512];
-    const char *backend = config->backend != NULL ? config->backend : keyd->config.backend;
-    source.device = providers_find_device(&keyd->providers, backend);
+    const char *name = config->backend != NULL ? config->backend : keyd->config.backend;
+    const struct backend *backend = backends_find(&keyd->backends, name); /* NULL: auto */
+    if (backend != NULL) {
+        source.device = backend->device;
+        source.device_state = backend->state;
+    }
     struct key *key = key_load(&source, reason, sizeof reason);
-    if (key == NULL ||
-        !kinds_add_key(&keyd->kinds, key, find_backend(keyd, backend), reason, sizeof reason)) {
+    if (key == NULL || !kinds_add_key(&keyd->kinds, key, backend, reason, sizeof reason)) {
         key_free(key);
         log_error("%s: key \"%s\": %s", config->location, config->name, reason);
         return false;
@@ -167,7 +152,7 @@ static bool open_clients(struct keyd *keyd)
 {
     const struct options *options = &keyd->options;
     return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
-           (options->session < 0 || server_connected(&keyd->server, options->session));
+           (options->session < 0 || server_add_session(&keyd->server, options->session));
 }
 
 /*
@@ -198,7 +183,7 @@ static bool read_config(struct keyd *keyd)
         given = file_table_find(&keyd->opened, file);
     char *text = given >= 0 ? conf_text_read_open(given) : conf_text_read(file);
     struct conf_error error;
-    bool good = config_load(&keyd->config, file, text, keyd->backends, &error);
+    bool good = config_load(&keyd->config, file, text, keyd->prototypes, &error);
     free(text);
     if (!good)
         log_error("%s", error.text);
@@ -256,10 +241,32 @@ static bool keep_given(struct keyd *keyd)
     return good;
 }
 
+static bool make_backends(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    size_t most = config->provider_count;
+    for (size_t i = 0; keyd->prototypes[i] != NULL; i++)
+        most++;
+    bool good = backends_init(&keyd->backends, most);
+    for (const struct backend *const *place = keyd->prototypes; good && *place != NULL; place++) {
+        size_t sections = (*place)->sections ? config->provider_count : 0;
+        for (size_t i = 0; good && i < sections; i++)
+            good = backends_add(&keyd->backends, *place, config->providers[i].name,
+                                &config->providers[i]);
+        if (!(*place)->sections)
+            good = good && backends_add(&keyd->backends, *place, NULL,
+                                        config_settings(config, (*place)->name));
+    }
+    if (!good)
+        log_error("out of memory");
+    keyd->kinds.backends = keyd->backends.list;
+    return good;
+}
+
 /* A module may need root to open its device: then root is given up when it has. */
 static bool needs_root(const struct keyd *keyd)
 {
-    return keyd->config.provider_count > 0;
+    return backends_privileged(&keyd->backends);
 }
 
 static bool become_user(struct keyd *keyd)
@@ -269,16 +276,28 @@ static bool become_user(struct keyd *keyd)
     return sandbox_become(&keyd->identity, keyd->supervisor, &keyd->walls);
 }
 
+static bool open_secret_memory(struct keyd *keyd)
+{
+    const struct config *config = &keyd->config;
+    struct secret_memory_need need = {.keys = config->key_count,
+                                      .signers =
+                                          config->threads + 2, /* the express, and the loop */
+                                      .required = config->require_secret_memory};
+    for (size_t i = 0; i < config->provider_count; i++)
+        need.device_threads += config->providers[i].threads;
+    return secret_memory_open(&need, &keyd->arena, &keyd->walls);
+}
+
 /* All that takes root, if no module does. On an ordinary stack: there is no key yet. */
 static bool begin(struct keyd *keyd)
 {
     static const int no_calls[] = {-1};
-    if (!find_files(keyd))
+    if (!find_files(keyd) || !make_backends(keyd))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
     weigh(config->yield); /* inherited by every thread */
-    if (!keep_given(keyd) || !secret_memory_open(config, &keyd->arena, &keyd->walls) ||
+    if (!keep_given(keyd) || !open_secret_memory(keyd) ||
         !sandbox_find_user(config->user, &keyd->identity))
         return false;
     if (needs_root(keyd))
@@ -304,19 +323,17 @@ static bool start(struct keyd *keyd)
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     if (!take_files(keyd))
         return false;
-    if (config->provider_count > 0)
+    if (needs_root(keyd))
         block_signals();
-    if (!providers_open(&keyd->providers, config, &keyd->files, keyd->backends))
+    if (!backends_open(&keyd->backends, &keyd->files))
         return false;
-    keyd->kinds.backends = keyd->providers.backends;
-    open_backends(keyd);
     bool loaded = load_keys(keyd);
     queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
                config->hold);
     bool good = loaded &&
-                server_init(&keyd->server, config, &keyd->keyring, &keyd->scheduler, keyd->starter,
-                            keyd->supervisor != 0) &&
-                tickets_open(&keyd->server.tickets, config, &keyd->files) &&
+                server_init(&keyd->server, &config->server, &keyd->keyring, &keyd->scheduler,
+                            keyd->starter, keyd->supervisor != 0) &&
+                tickets_open(&keyd->server.tickets, &config->tickets, &keyd->files) &&
                 allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
     files_close(&keyd->files);
     return good;
@@ -334,7 +351,7 @@ static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
 {
     size_t count = 0;
     for (size_t i = 0; i < kinds->count; i++) {
-        const int *more = kinds->kinds[i].single->more_calls;
+        const int *more = kinds->kinds[i].single->calls;
         for (; more != NULL && *more != -1 && count + 1 < room; more++)
             if (!listed(calls, count, *more))
                 calls[count++] = *more;
@@ -345,10 +362,10 @@ static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
 static bool prepare_signing(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
-    const struct backend *const *backends = keyd->kinds.backends;
+    const struct backend *const *backends = keyd->backends.list;
     struct scheduler *scheduler = &keyd->scheduler;
     unsigned threads = (unsigned)config->threads;
-    if (!signer_init(&keyd->signer, backends) || !providers_start(&keyd->providers) ||
+    if (!signer_init(&keyd->signer, backends) || !backends_start(&keyd->backends) ||
         !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
         return false;
     scheduler->signer = &keyd->signer;
@@ -366,7 +383,7 @@ static bool close_doors(struct keyd *keyd)
     return sandbox_isolate(threads, more_calls, &keyd->walls) && prepare_signing(keyd) &&
            (!needs_root(keyd) || become_user(keyd)) &&
            sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
-           providers_try(&keyd->signer, keyd->keyring.keys, keyd->keyring.count);
+           warm_up_devices(&keyd->signer, &keyd->keyring);
 }
 
 /* False: what is used by a thread that would not stop is still there. */
@@ -374,10 +391,10 @@ static bool finish(struct keyd *keyd)
 {
     server_destroy(&keyd->server); /* takes back what signers have not begun */
     scheduler_stop(&keyd->scheduler);
-    if (!providers_stop(&keyd->providers))
+    if (!backends_stop(&keyd->backends))
         return false;
     keyring_free(&keyd->keyring);
-    providers_free(&keyd->providers);
+    backends_close(&keyd->backends);
     config_free(&keyd->config);
     return true;
 }
@@ -415,9 +432,10 @@ static void run(void *arg)
         keyring_free(&keyd->keyring);
         return;
     }
-    audit_init(&keyd->server.audit, keyd->config.audit_all);
+    keyd->server.prototypes = keyd->prototypes;
+    audit_init(&keyd->server.audit, &keyd->server.loop, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
-        end(keyd, providers_stop(&keyd->providers));
+        end(keyd, backends_stop(&keyd->backends));
         return;
     }
     report_log(&keyd->walls);
@@ -436,7 +454,7 @@ static void forget_environment(char **argv)
         execve("/proc/self/exe", argv, no_environment);
 }
 
-int keyd_main(int argc, char **argv, const struct backend *const *backends)
+int keyd_main(int argc, char **argv, const struct backend *const *prototypes)
 {
     static struct keyd keyd;
     log_setup("immured", LOG_LEVEL_INFO, false);
@@ -448,10 +466,10 @@ int keyd_main(int argc, char **argv, const struct backend *const *backends)
     if (supervised)
         keyd.supervisor = getppid();
     else if (!keyd.options.test && !keyd.options.explain)
-        return supervise(keyd.options.config, backends);
+        return supervise(keyd.options.config, prototypes);
     if (keyd.options.explain)
         forget_environment(argv);
-    keyd.backends = backends;
+    keyd.prototypes = prototypes;
     keyd.files = FILES_INIT;
     keyd.starter = getuid();
     if (!begin(&keyd) || !arena_call(ARENA_STACK_LARGE, run, &keyd))

@@ -4,7 +4,8 @@
 
 #include "keyd/sign/backend.h"
 
-/* The program, with the signing backends (ended by NULL) that may be configured. */
-int keyd_main(int argc, char **argv, const struct backend *const *backends);
+/* The program, with the prototypes (ended by NULL) of the backends that may be configured; the
+ * first is libcrypto's. */
+int keyd_main(int argc, char **argv, const struct backend *const *prototypes);
 
 #endif

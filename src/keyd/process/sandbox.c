@@ -228,10 +228,9 @@ static void note_threads(struct report *report)
 {
     size_t count = threads_count(), others = count > 0 ? count - 1 : 0;
     report_note(report, "threads", others == 0,
-                others == 0
-                    ? "none but the first before Landlock and namespaces"
-                    : "%zu of modules are outside of Landlock and namespaces; they have the "
-                      "list of system calls and the user",
+                others == 0 ? "none but the first before Landlock and namespaces"
+                            : "%zu of modules are outside of Landlock and namespaces; they have "
+                              "the list of system calls and the user",
                 others);
 }
 

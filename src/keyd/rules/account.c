@@ -14,28 +14,28 @@ static void open_account(struct accounts *accounts, struct account *account, uin
                             &account->paused, &account->input_node, &account->untold_node};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
-    queue_open_account(accounts->queue, &account->queue);
+    account_share_open(&account->queue, accounts->all);
 }
 
-static void close_account(struct accounts *accounts, struct account *account)
+static void close_account(struct account *account)
 {
-    queue_close_account(accounts->queue, &account->queue);
+    account_share_close(&account->queue);
     list_remove(&account->node);
     list_remove(&account->input_node);
     list_remove(&account->untold_node);
     free(account->keys);
 }
 
-void accounts_init(struct accounts *accounts, struct queue *queue, size_t most)
+void accounts_init(struct accounts *accounts, struct share *all, size_t most)
 {
-    *accounts = (struct accounts){.most = most, .queue = queue};
+    *accounts = (struct accounts){.most = most, .all = all};
     list_init(&accounts->list);
     open_account(accounts, &accounts->shared, ACCOUNT_SHARED);
 }
 
 static void free_account(struct accounts *accounts, struct account *account)
 {
-    close_account(accounts, account);
+    close_account(account);
     free(account);
     accounts->count--;
 }
@@ -44,7 +44,7 @@ void accounts_free(struct accounts *accounts)
 {
     list_for_each(node, &accounts->list)
         free_account(accounts, list_entry(node, struct account, node));
-    close_account(accounts, &accounts->shared);
+    close_account(&accounts->shared);
 }
 
 /* To forget it makes no difference. */
@@ -133,31 +133,31 @@ void account_take(struct account *account, const struct rate *rate, uint64_t *fu
         account->rest = *full;
 }
 
-bool account_may_ask(const struct account *account, const struct rate *all, const struct key *key,
+bool account_may_ask(const struct account *account, const struct rate *all, struct key_limit limit,
                      uint64_t now)
 {
-    uint64_t of_key = key != NULL && account->keys != NULL ? account->keys[key->index] : 0;
+    uint64_t of_key = account->keys != NULL ? account->keys[limit.key] : 0;
     return rate_admits(all, account->all, 1, now) &&
-           (key == NULL || rate_admits(&key->rate, of_key, 1, now));
+           (limit.rate == NULL || rate_admits(limit.rate, of_key, 1, now));
 }
 
-void account_charge(struct account *account, const struct rate *all, const struct key *key,
+void account_charge(struct account *account, const struct rate *all, struct key_limit limit,
                     size_t key_count, uint64_t now)
 {
     account_take(account, all, &account->all, 1, now);
-    if (key == NULL || key->rate.interval == 0)
+    if (limit.rate == NULL || limit.rate->interval == 0)
         return;
     if (account->keys == NULL)
         account->keys = calloc(key_count, sizeof account->keys[0]);
     if (account->keys != NULL)
-        account_take(account, &key->rate, &account->keys[key->index], 1, now);
+        account_take(account, limit.rate, &account->keys[limit.key], 1, now);
 }
 
-void account_give_back(struct account *account, const struct rate *all, const struct key *key)
+void account_give_back(struct account *account, const struct rate *all, struct key_limit limit)
 {
     rate_give_back(all, &account->all);
     if (account->keys != NULL)
-        rate_give_back(&key->rate, &account->keys[key->index]);
+        rate_give_back(limit.rate, &account->keys[limit.key]);
 }
 
 bool account_take_aside(struct account *account, unsigned count, uint64_t now)

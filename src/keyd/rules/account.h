@@ -9,8 +9,10 @@
 #ifndef KEYD_RULES_ACCOUNT_H
 #define KEYD_RULES_ACCOUNT_H
 
+#include "base/clock.h"
+#include "base/list.h"
 #include "keyd/rules/rate.h"
-#include "keyd/sign/queue.h"
+#include "keyd/rules/share.h"
 
 /* What is neither SIGN nor DECRYPT, of one account: more is refused. */
 #define ACCOUNT_ASIDES_A_SECOND 10000
@@ -34,7 +36,7 @@ struct account {
     struct list input;  /* sessions with input that was not looked at yet, by turns */
     struct list paused; /* sessions with input that wait until account_reads() */
     struct list input_node;
-    struct queue_account queue;
+    struct account_share queue;
     size_t bytes;  /* held: requests under way, replies that they will have, and unread replies */
     size_t unread; /* of these, unread replies */
 
@@ -56,12 +58,12 @@ struct accounts {
     struct list list;
     size_t count, most;
     struct account shared; /* by all for whom there is no room */
-    struct queue *queue;
-    size_t bytes; /* of all accounts */
+    struct share *all;     /* of the signers' time */
+    size_t bytes;          /* of all accounts */
 };
 
 /* At most so many accounts besides the one that is shared. */
-void accounts_init(struct accounts *accounts, struct queue *queue, size_t most);
+void accounts_init(struct accounts *accounts, struct share *all, size_t most);
 void accounts_free(struct accounts *accounts);
 
 /* Finds or makes the account; never NULL. One that is at rest may be gone after the next call. */
@@ -83,15 +85,21 @@ bool account_reads(const struct account *account);
 void account_hold(struct account *account, size_t *held, size_t bytes);
 void account_let_go(struct account *account, size_t *held, size_t bytes);
 
-/* Whether it may ask for a signature now, by the rate of all keys and that of `key` (NULL: of
- * none); nothing is taken. */
-bool account_may_ask(const struct account *account, const struct rate *all, const struct key *key,
+/* The limit of one key. */
+struct key_limit {
+    const struct rate *rate; /* NULL: the request is for no key */
+    size_t key;              /* its place in the keyring */
+};
+
+/* Whether it may ask for a signature now, by the rate of all keys and that of the key; nothing is
+ * taken. */
+bool account_may_ask(const struct account *account, const struct rate *all, struct key_limit limit,
                      uint64_t now);
 /* It has asked. `key_count`: how many keys there are. */
-void account_charge(struct account *account, const struct rate *all, const struct key *key,
+void account_charge(struct account *account, const struct rate *all, struct key_limit limit,
                     size_t key_count, uint64_t now);
 /* What it has asked for was refused for want of room after all. */
-void account_give_back(struct account *account, const struct rate *all, const struct key *key);
+void account_give_back(struct account *account, const struct rate *all, struct key_limit limit);
 /* Takes tokens from one of its buckets. Until that is full again the account is not forgotten. */
 void account_take(struct account *account, const struct rate *rate, uint64_t *full, unsigned count,
                   uint64_t now);

@@ -129,13 +129,9 @@ static bool has_text(const uint8_t *message, size_t length)
     static const struct {
         size_t at;
         struct octets text;
-    } texts[] = {{0, OCTETS("SSHSIG")},
-                 {0, OCTETS("SSHKRL")},
-                 {2, OCTETS("Signature")},
-                 {2, OCTETS("CounterSignature")},
-                 {0, OCTETS("QUIC ")},
-                 {0, OCTETS("\xff"
-                            "TCG\x80")}};
+    } texts[] = {{0, OCTETS("SSHSIG")},    {0, OCTETS("SSHKRL")},
+                 {2, OCTETS("Signature")}, {2, OCTETS("CounterSignature")},
+                 {0, OCTETS("QUIC ")},     {0, OCTETS("\xffTCG\x80")}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (length >= texts[i].at + texts[i].text.length &&
             memcmp(message + texts[i].at, texts[i].text.bytes, texts[i].text.length) == 0)

@@ -1,3 +1,21 @@
+/*
+ * Why immured measures when it starts.
+ *
+ * Which way of signing is the fastest depends on the processor, on the version of libcrypto and of
+ * crypto_mb, and on what a device does behind its driver: a batch that saves time on one machine
+ * may lose it on another. A table by processor would be wrong on the next one, and a choice by the
+ * operator would be a guess. A wrong choice is not an error that anybody sees, only slower.
+ *
+ * The measurement is made before the doors close and not during operation, because then every
+ * thread may read a kind without a lock, and because a load test cannot change what an attacker's
+ * requests cost. It takes the quickest of a few runs in CPU time: the start of a service is a busy
+ * moment, and whatever disturbs only makes a run slower. The time of a device is the time until its
+ * answer, since its CPU is not ours.
+ *
+ * The results are used for two things: from how many jobs on a batch is worth while (a batch of
+ * lanes costs the same however full), and what a job is charged before it is done (queue.c). They
+ * need to be right within a factor, not exact.
+ */
 #include "keyd/sign/calibrate.h"
 
 #include <stdio.h>
@@ -39,44 +57,45 @@ static uint64_t measure(struct signer *signer, const struct backend *backend, co
 /* The least count that takes as long by single signatures as in a batch, or longer. */
 static size_t find_threshold(const struct kind *kind)
 {
-    size_t count = (size_t)((kind->step_ns + kind->single_ns - 1) / kind->single_ns);
-    if (count > kind->step)
+    size_t count = (size_t)((kind->small_ns + kind->single_ns - 1) / kind->single_ns);
+    if (count > kind->small_width)
         count = (size_t)((kind->batch_ns + kind->single_ns - 1) / kind->single_ns);
     return count;
 }
 
-/* The least count that takes as long in two batches, the first of a step, as in one, or longer. */
-static size_t find_whole(const struct kind *kind)
+/* The least count that takes as long in two batches, the first a small one, as in one, or longer.
+ */
+static size_t find_full_from(const struct kind *kind)
 {
-    size_t count = kind->step + 1;
+    size_t count = kind->small_width + 1;
     while (count < kind->width &&
-           kind->step_ns + kind_time(kind, count - kind->step) < kind->batch_ns)
+           kind->small_ns + kind_time(kind, count - kind->small_width) < kind->batch_ns)
         count++;
     return count;
 }
 
-static size_t find_enough(const struct kind *kind)
+static size_t find_hold_for(const struct kind *kind)
 {
-    uint64_t step = kind->step_ns / kind->step, full = kind->batch_ns / kind->width;
-    return full < step - step * SAVED_PERCENT / 100 ? kind->width : kind->step;
+    uint64_t small = kind->small_ns / kind->small_width, full = kind->batch_ns / kind->width;
+    return full < small - small * SAVED_PERCENT / 100 ? kind->width : kind->small_width;
 }
 
 static bool measure_batches(struct kind *kind, const struct key *key, struct signer *signer)
 {
-    kind->batch_ns = kind->step_ns = measure(signer, kind->batch, key, kind->width);
-    if (kind->step < kind->width && kind->batch_ns != 0)
-        kind->step_ns = measure(signer, kind->batch, key, kind->step);
-    return kind->step_ns != 0;
+    kind->batch_ns = kind->small_ns = measure(signer, kind->batch, key, kind->width);
+    if (kind->small_width < kind->width && kind->batch_ns != 0)
+        kind->small_ns = measure(signer, kind->batch, key, kind->small_width);
+    return kind->small_ns != 0;
 }
 
 static void log_batches(const struct kind *kind, const char *name)
 {
-    char step[64] = "";
-    if (kind->step < kind->width)
-        snprintf(step, sizeof step, ", %zu in %.3f ms", kind->step,
-                 (double)kind->step_ns / NS_PER_MS);
+    char small[64] = "";
+    if (kind->small_width < kind->width)
+        snprintf(small, sizeof small, ", %zu in %.3f ms", kind->small_width,
+                 (double)kind->small_ns / NS_PER_MS);
     log_info("%s: %zu by %s in %.3f ms%s, one by %s in %.3f ms: together from %zu on%s", name,
-             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, step,
+             kind->width, kind->batch->name, (double)kind->batch_ns / NS_PER_MS, small,
              kind->single->name, (double)kind->single_ns / NS_PER_MS, kind->threshold,
              kind->threshold > kind->width ? ", which is never" : "");
 }
@@ -100,9 +119,9 @@ static bool calibrate_kind(struct kind *kind, const struct key *key, struct sign
     log_batches(kind, name);
     if (kind->threshold > kind->width) {
         kind->batch = NULL;
-    } else if (kind->threshold <= kind->step) {
-        kind->whole = find_whole(kind);
-        kind->enough = find_enough(kind);
+    } else if (kind->threshold <= kind->small_width) {
+        kind->full_from = find_full_from(kind);
+        kind->hold_for = find_hold_for(kind);
     }
     return true;
 }

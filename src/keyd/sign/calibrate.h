@@ -1,8 +1,8 @@
 /*
  * What signs what, by measurement: before the doors close, a key of each kind signs alone, in a
- * full batch, and in one of the backend's step, if that is less. A batch is worth while from the
- * count of jobs on that would take as long one by one; where that is never, the kind is signed one
- * by one.
+ * full batch, and in a small batch where the backend has one (small_width). A batch is worth while
+ * from the count of jobs on that would take as long one by one; where that is never, the kind is
+ * signed one by one.
  */
 #ifndef KEYD_SIGN_CALIBRATE_H
 #define KEYD_SIGN_CALIBRATE_H

@@ -88,10 +88,10 @@ void decrypt_run(struct job *job)
 {
     struct premaster first = {{0}}, second = {{0}}, rejected = {{0}};
     EVP_PKEY_CTX *context = context_new(job);
-    job->signature_length = WIRE_PREMASTER_SIZE;
+    job->result_length = WIRE_PREMASTER_SIZE;
     if (context != NULL && reject(job, &rejected)) {
         bool both = decrypt(context, job, &first) & decrypt(context, job, &second);
-        choose(job->signature, &first, &second, both, &rejected);
+        choose(job->result, &first, &second, both, &rejected);
     } else {
         job->error = IMMURE_E_SIGNING;
     }

@@ -15,7 +15,7 @@
 
 #include "keyd/sign/job.h"
 
-/* A job of JOB_DECRYPT: its signature becomes the premaster secret. */
+/* A job of JOB_DECRYPT: its result becomes the premaster secret. */
 void decrypt_run(struct job *job);
 
 #endif

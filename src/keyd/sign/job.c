@@ -16,7 +16,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
                         .deadline = UINT64_MAX,
                         .message = room,
                         .message_length = message_length,
-                        .signature = room + message_length};
+                        .result = room + message_length};
     memcpy(room, message, message_length);
     list_init(&job->queue_node);
     list_init(&job->age_node);

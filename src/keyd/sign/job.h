@@ -53,8 +53,8 @@ struct job {
     bool signed_again;             /* another had failed at it */
     bool verified;                 /* the backend did, with what it took from key->spki */
     uint64_t queue_ns, sign_ns;
-    uint8_t *signature; /* room for key->signature_max bytes; or the premaster secret */
-    size_t signature_length;
+    uint8_t *result; /* a signature, or a premaster secret; room for key->signature_max bytes */
+    size_t result_length;
 };
 
 /* Copies the message. `scheme` NULL: a decryption. NULL: out of memory. */

@@ -22,7 +22,7 @@ static bool refuse(char *reason, size_t size, const char *format, ...)
 static const struct backend *find_lanes(const struct kinds *kinds, const struct key *key)
 {
     for (size_t i = 0; kinds->backends[i] != NULL; i++)
-        if (kinds->backends[i]->lanes && kinds->backends[i]->width(key) > 1)
+        if (kinds->backends[i]->lanes && kinds->backends[i]->width(kinds->backends[i], key) > 1)
             return kinds->backends[i];
     return NULL;
 }
@@ -30,10 +30,11 @@ static const struct backend *find_lanes(const struct kinds *kinds, const struct 
 static struct choice choose(const struct kinds *kinds, const struct key *key,
                             const struct backend *wanted)
 {
+    const struct backend *libcrypto = kinds->backends[0];
     if (wanted == NULL)
-        return (struct choice){&backend_openssl, find_lanes(kinds, key)};
+        return (struct choice){libcrypto, find_lanes(kinds, key)};
     if (wanted->lanes)
-        return (struct choice){&backend_openssl, wanted};
+        return (struct choice){libcrypto, wanted};
     return (struct choice){wanted, NULL};
 }
 
@@ -55,11 +56,12 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
                           .cost = COST_DEAR,
                           .single = choice->single,
                           .batch = choice->batch,
-                          .single_width = choice->single->width(key)};
+                          .single_width = choice->single->width(choice->single, key)};
     if (kind->batch == NULL)
         return kind;
-    kind->threshold = kind->width = kind->enough = kind->batch->width(key);
-    kind->step = kind->batch->step != NULL ? kind->batch->step(key) : kind->width;
+    kind->threshold = kind->width = kind->hold_for = kind->batch->width(kind->batch, key);
+    kind->small_width =
+        kind->batch->small_width != NULL ? kind->batch->small_width(key) : kind->width;
     return kind;
 }
 
@@ -68,14 +70,13 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *w
 {
     struct choice choice = choose(kinds, key, wanted);
     const struct backend *keeper = choice.batch != NULL ? choice.batch : choice.single;
-    if (keeper->width(key) == 0)
+    if (keeper->width(keeper, key) == 0)
         return refuse(reason, size, "the backend %s does not serve such keys here", keeper->name);
-    if (keeper->key_prepare != NULL && !keeper->key_prepare(key)) {
+    if (keeper->key_prepare != NULL && !keeper->key_prepare(keeper, key)) {
         if (wanted == NULL)
-            return kinds_add_key(kinds, key, &backend_openssl, reason, size);
+            return kinds_add_key(kinds, key, kinds->backends[0], reason, size);
         return refuse(reason, size, "the backend %s does not serve this key", keeper->name);
     }
-    key->keeper = keeper;
     key->kind = find_or_make(kinds, key, wanted, &choice);
     return key->kind != NULL ||
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
@@ -104,7 +105,7 @@ const struct backend *kind_backend(const struct kind *kind, size_t count)
 size_t kind_take(const struct kind *kind, size_t waiting)
 {
     size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width
-                   : waiting < kind->whole                     ? kind->step
+                   : waiting < kind->full_from                 ? kind->small_width
                                                                : kind->width;
     return waiting < width ? waiting : width;
 }
@@ -113,7 +114,7 @@ uint64_t kind_time(const struct kind *kind, size_t count)
 {
     if (kind_backend(kind, count) == kind->single)
         return count * kind->single_ns;
-    return count <= kind->step ? kind->step_ns : kind->batch_ns;
+    return count <= kind->small_width ? kind->small_ns : kind->batch_ns;
 }
 
 uint64_t kind_cost(const struct kind *kind)

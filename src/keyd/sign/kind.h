@@ -8,9 +8,10 @@
 
 #include "base/clock.h"
 #include "keyd/keys/key.h"
+#include "keyd/rules/share.h"
 #include "keyd/sign/backend.h"
 
-#define KINDS_MAX 32
+#define KINDS_MAX SHARE_LINES_MAX
 
 /* How long one signature alone takes, as measured. */
 enum cost {
@@ -31,19 +32,19 @@ struct kind {
     const struct backend *single; /* signs what is too little for a batch */
     const struct backend *batch;  /* NULL: nothing is better than `single` */
     size_t threshold, width;      /* `batch` takes so many jobs at once, from .. to */
-    size_t step;                  /* a batch of up to so many takes step_ns, of more batch_ns */
-    size_t whole;                 /* when fewer wait, it takes no more than `step` */
-    size_t enough;                /* to wait for more makes none of them cheaper */
+    size_t small_width;           /* a batch of up to so many takes small_ns, of more batch_ns */
+    size_t full_from;             /* when fewer wait, a batch takes no more than small_width */
+    size_t hold_for;              /* jobs: to wait for more makes none of them cheaper */
     size_t single_width;          /* so many `single` takes */
     uint64_t single_ns;           /* CPU or waiting time: of one signature */
     enum cost cost;               /* by single_ns */
-    uint64_t step_ns, batch_ns;   /* of a batch */
+    uint64_t small_ns, batch_ns;  /* of a batch */
 };
 
 struct kinds {
     struct kind kinds[KINDS_MAX];
     size_t count;
-    const struct backend *const *backends; /* ended by NULL; the first is backend_openssl */
+    const struct backend *const *backends; /* ended by NULL; the first is libcrypto */
 };
 
 /* Finds or makes the key's kind and prepares the key for what may sign it; `wanted` NULL: auto.

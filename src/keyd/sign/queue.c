@@ -1,3 +1,26 @@
+/*
+ * Why the queue is more than a list.
+ *
+ * In one list for all, a client that sends ten thousand requests makes everybody else wait behind
+ * them, and opening a hundred connections is a way to get a hundred times the service. Round robin
+ * over sessions stops the first and not the second, and it counts requests, although an RSA-4096
+ * signature costs a hundred times what a P-256 signature costs. Fair queueing by time received,
+ * first between accounts and then between the sessions of one, stops both.
+ *
+ * The choice was between start-time fair queueing and deficit round robin. Deficit round robin
+ * needs no heap, but it has to know what a job costs before it serves it. Here the cost is known
+ * only afterwards: it depends on how full the batch was and on what signed in the end. So a job is
+ * charged an estimate when it is taken, and the difference when it is done. Until it is done, the
+ * estimate keeps a session from taking all threads at once.
+ *
+ * A batch can only hold keys of one kind, so each kind has a line. The fair order within a line is
+ * a heap of accounts, each with a heap of sessions. One heap over all sessions would have to move
+ * every session of an account whenever the account receives something.
+ *
+ * The bound is in time, not in jobs: a number of jobs that P-256 keys sign in a moment would keep
+ * RSA-4096 keys busy for minutes, and TLS clients give up after some seconds. What cannot be signed
+ * in time is refused at once, so that the client can go elsewhere.
+ */
 #include "keyd/sign/queue.h"
 
 #include <stdlib.h>
@@ -9,9 +32,6 @@ static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 
 
 /* A longer message takes too long to hash for the event loop. */
 #define QUICK_MESSAGE_MAX 4096
-
-/* Who has received so much less than another, ns, is owed something when it comes back. */
-#define OWED (200 * NS_PER_US)
 
 #define job_of(node, member) list_entry(node, struct job, member)
 
@@ -25,19 +45,8 @@ void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, un
     list_init(&queue->by_age);
 }
 
-void queue_open_account(struct queue *queue, struct queue_account *account)
-{
-    *account = (struct queue_account){.share.parent = &queue->share};
-}
-
-void queue_close_account(struct queue *queue, struct queue_account *account)
-{
-    for (size_t i = 0; i < queue->line_count; i++)
-        heap_release(&account->portions[i].flows);
-}
-
 bool queue_open_session(struct queue *queue, struct queue_session *session,
-                        struct queue_account *account)
+                        struct account_share *account)
 {
     *session = (struct queue_session){.share.parent = &account->share, .account = account};
     session->flows = calloc(queue->line_count, sizeof *session->flows);
@@ -70,40 +79,6 @@ static struct job *first_job(const struct line *line)
     return job_of(first_flow(line)->jobs.next, queue_node);
 }
 
-/* One job more waits, in a share and in all that it is a part of. */
-static void share_join(struct share *share, uint64_t work)
-{
-    for (; share != NULL; share = share->parent) {
-        struct share *parent = share->parent;
-        share->work += work;
-        if (share->jobs++ > 0 || parent == NULL)
-            continue;
-        parent->active++;
-        if (share->received < parent->now) /* who asked for nothing has saved nothing up */
-            share->received = parent->now;
-        share->owed = share->received + OWED < parent->most;
-    }
-}
-
-static void share_leave(struct share *share, uint64_t work)
-{
-    for (; share != NULL; share = share->parent) {
-        share->work -= work;
-        if (--share->jobs == 0 && share->parent != NULL)
-            share->parent->active--;
-    }
-}
-
-/* One job of it is served. */
-static void share_serve(struct share *share)
-{
-    for (; share->parent != NULL; share = share->parent) {
-        share->owed = false;
-        if (share->received > share->parent->now)
-            share->parent->now = share->received;
-    }
-}
-
 /* Where an account and a session stand follows from what they have received. */
 static void rank(struct queue *queue, struct queue_session *session)
 {
@@ -125,16 +100,14 @@ static void charge(struct queue *queue, struct job *job, uint64_t ns)
     job->flow->share.received += job->charged / weight - (job->charged - ns) / weight;
     session->share.received += ns;
     session->account->share.received += ns;
-    for (struct share *share = &job->flow->share; share->parent != NULL; share = share->parent)
-        if (share->received > share->parent->most)
-            share->parent->most = share->received;
+    share_note_received(&job->flow->share);
     rank(queue, session);
 }
 
 /* A flow that had no job has its first. */
 static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
 {
-    struct queue_account *account = flow->session->account;
+    struct account_share *account = flow->session->account;
     struct portion *portion = &account->portions[line - queue->lines];
     if (!heap_put(&portion->flows, &flow->node, flow->session->share.received))
         return false;
@@ -252,7 +225,7 @@ static bool is_for(const struct queue *queue, const struct line *line, enum queu
 /* The end of the line's hold; 0: there is none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
-    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->enough)
+    if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->hold_for)
         return 0;
     return first_job(line)->queued_at + queue->hold;
 }
@@ -283,10 +256,7 @@ struct line *queue_next(struct queue *queue, enum queue_for who, uint64_t now)
 
 bool queue_owes(const struct line *line)
 {
-    const struct share *share = &first_flow(line)->share;
-    while (!share->owed && share->parent != NULL)
-        share = share->parent;
-    return share->owed;
+    return share_is_owed(&first_flow(line)->share);
 }
 
 size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,

@@ -25,21 +25,9 @@
 #define KEYD_SIGN_QUEUE_H
 
 #include "base/heap.h"
+#include "keyd/rules/share.h"
 #include "keyd/sign/job.h"
 #include "keyd/sign/kind.h"
-
-/* One of several that share the time of the signers. */
-struct share {
-    struct share *parent; /* what it has a part of; NULL: the queue's own, which is all */
-    uint64_t received;    /* virtual time: ns of signers, divided by the weight */
-    uint64_t now;  /* of those that share in this one: what the one served last had received */
-    uint64_t most; /* of these: what the one that has received most will have received when
-                      what it is being given is done */
-    bool owed;     /* it came back, having received less than others, and waits still */
-    size_t jobs;   /* that wait */
-    size_t active; /* of those that share in this one, so many have jobs */
-    uint64_t work; /* ns of one signer, estimated, of the jobs that wait */
-};
 
 /* A session's jobs of one kind. */
 struct flow {
@@ -52,20 +40,8 @@ struct flow {
 /* A session, as the queue sees it. */
 struct queue_session {
     struct share share; /* in the account */
-    struct queue_account *account;
+    struct account_share *account;
     struct flow *flows; /* by kind */
-};
-
-/* An account's jobs of one kind. */
-struct portion {
-    struct heap_node node; /* in the line, by what the account has received */
-    struct heap flows;
-};
-
-/* An account, as the queue sees it. */
-struct queue_account {
-    struct share share; /* in the queue */
-    struct portion portions[KINDS_MAX];
 };
 
 struct line {
@@ -98,12 +74,9 @@ void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, un
 /* Frees the jobs that are left. */
 void queue_destroy(struct queue *queue);
 
-void queue_open_account(struct queue *queue, struct queue_account *account);
-/* None of its sessions is there any more. */
-void queue_close_account(struct queue *queue, struct queue_account *account);
 /* False: out of memory. */
 bool queue_open_session(struct queue *queue, struct queue_session *session,
-                        struct queue_account *account);
+                        struct account_share *account);
 /* It has no jobs, neither waiting nor being signed. */
 void queue_close_session(struct queue_session *session);
 

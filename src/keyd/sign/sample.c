@@ -47,7 +47,7 @@ static bool verify(const struct job *job)
         EVP_DigestVerifyInit_ex(context, &parameters, job->scheme->digest, NULL, NULL,
                                 job->key->public, NULL) == 1 &&
         (!job->scheme->pss || EVP_PKEY_CTX_ctrl_str(parameters, "rsa_padding_mode", "pss") > 0) &&
-        EVP_DigestVerify(context, job->signature, job->signature_length, job->message,
+        EVP_DigestVerify(context, job->result, job->result_length, job->message,
                          job->message_length) == 1;
     EVP_MD_CTX_free(context);
     ERR_clear_error();

@@ -1,3 +1,22 @@
+/*
+ * Why the event loop signs, too, and why one thread is kept back.
+ *
+ * Waking a thread takes time, too, and the kernel may let a thread of less weight wait for a tick.
+ * If threads signed everything, a quick signature would wait for that longer than it takes to make.
+ * If the event loop signed everything, one RSA-4096 signature would hold up all
+ * sessions for milliseconds. So the event loop signs what was measured to be quick, for
+ * QUEUE_LOOP_TIME a turn at most, and leaves it to the threads once more waits than that.
+ *
+ * A thread takes what waits and does not wait for a fuller batch: under load a batch fills by
+ * itself while the one before it is being signed, and without load waiting would only add latency.
+ * The directive `hold` is for those who prefer to save CPU time.
+ *
+ * A batch cannot be interrupted. While all threads are busy with dear batches, whoever asks for
+ * little would wait for the longest of them, and where the threads yield, they may not run at all.
+ * Preempting by priority would need real-time scheduling, which an unprivileged process does not
+ * have. So one more thread, the express, stays idle for these two cases. It takes one job of
+ * somebody to whom a share is owed, or any batch if the others make no progress.
+ */
 #include "keyd/sign/scheduler.h"
 
 static void append(struct list *done, struct job *const *batch, size_t count)

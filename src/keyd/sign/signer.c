@@ -18,9 +18,12 @@ static bool make_states(struct signer *signer)
     while (signer->backends[count] != NULL)
         count++;
     signer->states = calloc(count + 1, sizeof(void *));
-    for (size_t i = 0; signer->states != NULL && i < count; i++)
-        if ((signer->states[i] = signer->backends[i]->thread_new()) == NULL)
+    for (size_t i = 0; signer->states != NULL && i < count; i++) {
+        const struct backend *backend = signer->backends[i];
+        if (backend->thread_new != NULL &&
+            (signer->states[i] = backend->thread_new(backend)) == NULL)
             return false;
+    }
     return signer->states != NULL;
 }
 
@@ -87,8 +90,8 @@ static bool digest_good(struct signer *signer, const struct job *job)
 static bool verify_digest(struct signer *signer, const struct job *job)
 {
     EVP_PKEY_CTX *context = contexts_get(signer->verifier, job->key, job->scheme);
-    return context != NULL && EVP_PKEY_verify(context, job->signature, job->signature_length,
-                                              job->digest, job->digest_length) == 1;
+    return context != NULL && EVP_PKEY_verify(context, job->result, job->result_length, job->digest,
+                                              job->digest_length) == 1;
 }
 
 static bool verify_message(struct signer *signer, const struct job *job)
@@ -96,15 +99,15 @@ static bool verify_message(struct signer *signer, const struct job *job)
     /* without the reset the context would go on with the key that it has */
     return EVP_MD_CTX_reset(signer->whole) == 1 &&
            EVP_DigestVerifyInit(signer->whole, NULL, NULL, NULL, job->key->public) == 1 &&
-           EVP_DigestVerify(signer->whole, job->signature, job->signature_length, job->message,
+           EVP_DigestVerify(signer->whole, job->result, job->result_length, job->message,
                             job->message_length) == 1;
 }
 
 static bool length_good(const struct job *job)
 {
     bool exact = job->key->type == WIRE_KEY_RSA || job->key->type == WIRE_KEY_RSA_PSS;
-    return exact ? job->signature_length == job->key->signature_max
-                 : job->signature_length > 0 && job->signature_length <= job->key->signature_max;
+    return exact ? job->result_length == job->key->signature_max
+                 : job->result_length > 0 && job->result_length <= job->key->signature_max;
 }
 
 static bool may_leave(struct signer *signer, const struct job *job)
@@ -128,7 +131,7 @@ static void sign_and_verify(struct signer *signer, const struct backend *backend
         batch[i]->backend = backend;
         batch[i]->verified = false;
     }
-    backend->sign(signer->states[place], batch, count);
+    backend->sign(backend, signer->states[place], batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->error == IMMURE_OK && !may_leave(signer, batch[i]))
             batch[i]->error = IMMURE_E_SIGNING;
@@ -137,8 +140,8 @@ static void sign_and_verify(struct signer *signer, const struct backend *backend
 /* What was computed and is not released must not be found later either. */
 static void withhold(struct job *job, const char *consequence)
 {
-    OPENSSL_cleanse(job->signature, job->key->signature_max);
-    job->signature_length = 0;
+    OPENSSL_cleanse(job->result, job->key->signature_max);
+    job->result_length = 0;
     if (job->error != IMMURE_E_DEVICE) /* that was logged when it went away */
         log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
                   job->key->location, job->key->name, job->scheme->name, job->backend->name,
@@ -151,11 +154,19 @@ static void sign_again(struct signer *signer, struct job *job)
     withhold(job, "made again by libcrypto");
     job->error = IMMURE_OK;
     job->signed_again = true;
-    sign_and_verify(signer, &backend_openssl, &job, 1);
+    sign_and_verify(signer, signer->backends[0], &job, 1);
+}
+
+/* The device is away, which is no fault of this signature and was logged: libcrypto makes it. */
+static void sign_in_its_place(struct signer *signer, struct job *job)
+{
+    job->error = IMMURE_OK;
+    sign_and_verify(signer, signer->backends[0], &job, 1);
 }
 
 /* Decryptions are rare, and no backend but libcrypto makes them. The rest goes to `left`. */
-static size_t decrypt_apart(struct job *const *batch, size_t count, struct job **left)
+static size_t decrypt_apart(const struct signer *signer, struct job *const *batch, size_t count,
+                            struct job **left)
 {
     size_t signatures = 0;
     for (size_t i = 0; i < count; i++) {
@@ -163,7 +174,7 @@ static size_t decrypt_apart(struct job *const *batch, size_t count, struct job *
             left[signatures++] = batch[i];
             continue;
         }
-        batch[i]->backend = &backend_openssl;
+        batch[i]->backend = signer->backends[0];
         decrypt_run(batch[i]);
     }
     return signatures;
@@ -178,6 +189,8 @@ static void sign_checked(struct signer *signer, const struct backend *backend,
             batch[i]->error = IMMURE_E_SIGNING;
     sign_and_verify(signer, backend, batch, count);
     for (size_t i = 0; i < count; i++) {
+        if (batch[i]->error == IMMURE_E_DEVICE && !batch[i]->key->in_device)
+            sign_in_its_place(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK && backend->fallback && !batch[i]->key->in_device)
             sign_again(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK)
@@ -191,7 +204,7 @@ uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
     uint64_t begun = clock_now();
     PROBE(immured, batch_taken, count, batch[0]->key->kind->cost, batch[0]->queue_ns);
     struct job *signatures[BACKEND_BATCH_MAX];
-    size_t left = decrypt_apart(batch, count, signatures);
+    size_t left = decrypt_apart(signer, batch, count, signatures);
     if (left > 0)
         sign_checked(signer, backend, signatures, left);
     uint64_t took = clock_now() - begun;

@@ -22,7 +22,8 @@ struct signer {
     EVP_MD **digests;         /* fetched, by place in wire_schemes; NULL where there is none */
 };
 
-/* `backends` (ended by NULL) have been opened. False: reason logged; release it all the same. */
+/* `backends` (ended by NULL, the first is libcrypto) have been opened. False: reason logged;
+ * release it all the same. */
 bool signer_init(struct signer *signer, const struct backend *const *backends);
 void signer_release(struct signer *signer);
 

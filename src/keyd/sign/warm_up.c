@@ -57,10 +57,37 @@ bool warm_up(struct crew *crew, const struct keyring *keyring)
             if (key->kind->batch == NULL)
                 continue;
             give(&run, key, pss, key->kind->threshold);
-            if (key->kind->threshold <= key->kind->step && key->kind->step < key->kind->width)
+            if (key->kind->threshold <= key->kind->small_width &&
+                key->kind->small_width < key->kind->width)
                 give(&run, key, pss, key->kind->width);
         }
     }
     collect(&run);
     return run.good;
+}
+
+static bool try_key(struct signer *signer, const struct key *key)
+{
+    struct sample sample;
+    bool pss = wire_scheme_find(key->schemes[0])->pss;
+    if (!sample_make(&sample, key, pss, 1)) {
+        log_error("warm-up: out of memory");
+        return false;
+    }
+    signer_sign(signer, sample.jobs, 1);
+    bool good = sample.jobs[0]->error == IMMURE_OK;
+    sample_free(&sample);
+    if (!good)
+        log_error("%s: key \"%s\": the backend %s signed with it, but not as immured's user",
+                  key->location, key->name, key->kind->single->name);
+    return good;
+}
+
+bool warm_up_devices(struct signer *signer, const struct keyring *keyring)
+{
+    bool good = true;
+    for (size_t i = 0; i < keyring->count; i++)
+        if (keyring->keys[i]->in_device)
+            good &= try_key(signer, keyring->keys[i]);
+    return good;
 }

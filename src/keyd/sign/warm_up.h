@@ -12,4 +12,8 @@
 /* False: reason logged. */
 bool warm_up(struct crew *crew, const struct keyring *keyring);
 
+/* With the doors closed: every key that is in a device signs once more, by `signer`. False: reason
+ * logged. */
+bool warm_up_devices(struct signer *signer, const struct keyring *keyring);
+
 #endif

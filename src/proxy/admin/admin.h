@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 
 #include "proxy/config/config.h"
-#include "proxy/keyd_figures.h"
-#include "proxy/metrics_history.h"
+#include "proxy/shared/keyd_figures.h"
+#include "proxy/shared/metrics_history.h"
 
 /* A certificate being served, for the status page. */
 struct certificate_info {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "daemon/unix_socket.h"
 #include "proxy/config/address.h"
 
 static bool is_unix(const struct address *address)
@@ -18,7 +19,7 @@ static bool is_unix(const struct address *address)
     return address->socket.ss_family == AF_UNIX;
 }
 
-/* libconfuse drops the star of a "*:443" without quotes. */
+/* libconfuse removes the star from "*:443" if it has no quotes. */
 static bool wants_both_families(const struct address *address)
 {
     return address->socket.ss_family == AF_INET6 &&
@@ -35,19 +36,15 @@ static bool set_option(int socket, int level, int option, int value)
     return setsockopt(socket, level, option, &value, sizeof value) == 0;
 }
 
-/* Nobody may use a unix socket's file before it has its owner and mode (begin_file()). */
-static bool bind_closed(int socket, const struct address *address)
+static const char *path_of(const struct address *address)
 {
-    mode_t before = umask(0777);
-    bool bound = bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
-    umask(before);
-    return bound;
+    return ((const struct sockaddr_un *)&address->socket)->sun_path;
 }
 
 static bool bind_socket(int socket, const struct address *address, bool reuse_port)
 {
-    if (is_unix(address))
-        return bind_closed(socket, address);
+    if (is_unix(address)) /* nobody may connect before the file has its owner and mode */
+        return unix_socket_bind(socket, path_of(address), 0);
     if (!set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) ||
         (reuse_port && !set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1)) ||
         (address->socket.ss_family == AF_INET6 &&
@@ -56,7 +53,7 @@ static bool bind_socket(int socket, const struct address *address, bool reuse_po
     return bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
 }
 
-/* With SO_REUSEPORT a second master of the same user would share the port without a word. */
+/* With SO_REUSEPORT a second master of the same user would silently share the port. */
 static bool port_is_free(const struct address *address)
 {
     int probe = open_socket(address);
@@ -67,61 +64,24 @@ static bool port_is_free(const struct address *address)
     return free;
 }
 
-/* A socket that nobody serves any more is removed; anything else stays. */
+/* A socket that no process serves any more is removed. Any other file stays, and is reported as a
+ * taken port is. */
 static bool path_is_free(const struct address *address)
 {
-    const struct sockaddr_un *name = (const struct sockaddr_un *)&address->socket;
-    struct stat file;
-    if (lstat(name->sun_path, &file) != 0)
-        return errno == ENOENT;
-    int probe = open_socket(address);
-    bool stale = S_ISSOCK(file.st_mode) && probe >= 0 &&
-                 connect(probe, (const struct sockaddr *)name, address->length) != 0 &&
-                 errno == ECONNREFUSED && unlink(name->sun_path) == 0;
-    descriptor_close(&probe);
-    errno = EADDRINUSE;
-    return stale;
-}
-
-static const char *path_of(const struct listening *listening)
-{
-    return ((const struct sockaddr_un *)&listening->address.socket)->sun_path;
-}
-
-/* Which file the name of a unix socket stands for by now; none if it is not a socket. */
-static void know_file(struct listening *listening)
-{
-    struct stat file;
-    if (!is_unix(&listening->address) || lstat(path_of(listening), &file) != 0 ||
-        !S_ISSOCK(file.st_mode))
-        return;
-    listening->device = file.st_dev;
-    listening->file = file.st_ino;
-}
-
-/* The file of a unix socket, to change or remove it: somebody may have removed it, or put another
- * in its place, even a link to one that is nobody's socket. -1 with errno. */
-static int open_file(const struct listening *listening)
-{
-    struct stat file;
-    int opened = open(path_of(listening), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (opened < 0 || (fstat(opened, &file) == 0 && S_ISSOCK(file.st_mode) &&
-                       file.st_dev == listening->device && file.st_ino == listening->file))
-        return opened;
-    close(opened);
-    errno = ENOENT;
-    return -1;
+    bool free = unix_socket_clear(path_of(address), 0);
+    if (!free && errno == ENOTSOCK)
+        errno = EADDRINUSE;
+    return free;
 }
 
 static bool can_be_reached(const struct listening *listening)
 {
-    int file = is_unix(&listening->address) ? open_file(listening) : -1;
-    bool there = !is_unix(&listening->address) || file >= 0;
-    descriptor_close(&file);
-    return there;
+    return !is_unix(&listening->address) ||
+           unix_socket_is_there(path_of(&listening->address), &listening->file);
 }
 
-/* A unix socket whose file is gone is left to the generations that have it. */
+/* A unix socket whose file is gone is not found: only the generations that have it go on with it.
+ */
 static struct listening *find(const struct list *all, const struct address *address,
                               unsigned thread)
 {
@@ -135,8 +95,7 @@ static struct listening *find(const struct list *all, const struct address *addr
     return NULL;
 }
 
-/* All threads share one unix socket, each by a descriptor of its own, as there is no SO_REUSEPORT
- * for them. */
+/* Unix sockets have no SO_REUSEPORT, so all threads share one, each with its own descriptor. */
 static int open_bound(const struct list *all, const struct address *address)
 {
     const struct listening *first = find(all, address, 0);
@@ -153,7 +112,7 @@ static int open_bound(const struct list *all, const struct address *address)
     return -1;
 }
 
-/* All threads share the one socket of the service manager, each by a descriptor of its own. */
+/* All threads share the socket of the service manager, each with its own descriptor. */
 static int open_activated(const struct activation *activation, const char *name)
 {
     int socket = activation_find(activation, name);
@@ -210,7 +169,8 @@ struct listening *listening_open(const struct listening_setup *setup, const stru
                                     .bound = setup->bind,
                                     .socket = socket};
     listening->address.text = NULL;
-    know_file(listening);
+    if (is_unix(&listening->address))
+        unix_socket_identify(path_of(&listening->address), &listening->file);
     list_append(setup->all, &listening->node);
     return listening;
 }
@@ -234,7 +194,8 @@ bool listening_inherit(struct list *all, int socket, unsigned thread)
                                     .bound = true,
                                     .lent = true,
                                     .socket = socket};
-    know_file(listening);
+    if (is_unix(&listening->address))
+        unix_socket_identify(path_of(&listening->address), &listening->file);
     list_append(all, &listening->node);
     return true;
 }
@@ -244,58 +205,30 @@ bool listening_is_activated(const struct listening *listening)
     return address_activated(&listening->address) != NULL;
 }
 
-/* With the group's rights for the moment: CAP_SETGID, which the master needs anyway, then does what
- * would else take CAP_CHOWN. */
-static bool change_group(int file, gid_t group)
+/* The admin page (no frontend) is for the master's own user. */
+static struct unix_socket_access access_of(const struct frontend_config *frontend)
 {
-    gid_t before = getegid();
-    bool taken = setegid(group) == 0;
-    bool changed = fchownat(file, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0;
-    int reason = errno;
-    if (taken && setegid(before) != 0)
-        return false;
-    errno = reason;
-    return changed;
+    const uid_t same_user = (uid_t)-1;
+    const gid_t same_group = (gid_t)-1;
+    return frontend == NULL
+               ? (struct unix_socket_access){S_IRUSR | S_IWUSR, same_user, same_group}
+               : (struct unix_socket_access){frontend->socket_mode, frontend->socket_user,
+                                             frontend->socket_group};
 }
 
-/* fchmod(2) refuses a descriptor of O_PATH, which alone opens a socket's file. */
-static bool change_mode(int file, mode_t mode)
-{
-    char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    return chmod(path, mode) == 0;
-}
-
-/* The admin page (no frontend) is for its own user. */
-static bool change_file(int file, const struct frontend_config *frontend)
-{
-    if (frontend == NULL)
-        return change_mode(file, S_IRUSR | S_IWUSR);
-    uid_t user = frontend->socket_user;
-    gid_t group = frontend->socket_group;
-    return (group == (gid_t)-1 || change_group(file, group)) &&
-           change_mode(file, frontend->socket_mode) &&
-           (user == (uid_t)-1 || fchownat(file, "", user, (gid_t)-1, AT_EMPTY_PATH) == 0);
-}
-
-/* The file of a unix socket: whose it is, and who may connect. */
+/* The threads share one file. */
 static bool begin_file(const struct listening *listening, const struct frontend_config *frontend)
 {
-    if (!is_unix(&listening->address) || listening->thread > 0)
-        return true;
-    int file = open_file(listening);
-    bool good = file >= 0 && change_file(file, frontend);
-    int reason = errno;
-    descriptor_close(&file);
-    errno = reason;
-    return good;
+    const struct unix_socket_access access = access_of(frontend);
+    return !is_unix(&listening->address) || listening->thread > 0 ||
+           unix_socket_set_access(path_of(&listening->address), &listening->file, &access);
 }
 
 bool listening_begin(struct listening *listening, const struct config *config,
                      const struct frontend_config *frontend, const struct address *address,
                      struct conf_error *error)
 {
-    /* Also for one that listens already: the backlog may be another. */
+    /* It may listen already, but with another backlog. */
     if (begin_file(listening, frontend) &&
         listen(listening->socket, (int)config->listen_backlog) == 0)
         return true;
@@ -309,9 +242,9 @@ void listening_release(struct listening *listening)
         return;
     bool shared = listening->lent || listening_is_activated(listening) ||
                   (is_unix(&listening->address) && listening->thread > 0);
-    if (listening->bound && is_unix(&listening->address) && !shared && can_be_reached(listening))
-        unlink(path_of(listening));
-    /* A worker that drains may have it open still, and would leave clients in its queue. */
+    if (listening->bound && is_unix(&listening->address) && !shared)
+        unix_socket_remove(path_of(&listening->address), &listening->file);
+    /* A draining worker may still have it open, and would leave clients in its queue. */
     if (!shared)
         shutdown(listening->socket, SHUT_RDWR);
     list_remove(&listening->node);

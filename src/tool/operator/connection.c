@@ -36,9 +36,10 @@ static enum immure_error greet(struct connection *connection)
 {
     uint64_t first = connection->timeout < GRACE ? connection->timeout : GRACE;
     uint64_t rest = connection->timeout - first;
-    enum immure_error error = immure_blocking_ping(connection->blocking, first);
+    const struct immure_request ping = {.operation = IMMURE_PING};
+    enum immure_error error = immure_blocking_request(connection->blocking, &ping, first);
     if (error == IMMURE_E_TIMEOUT && rest > 0)
-        error = immure_blocking_ping(connection->blocking, rest);
+        error = immure_blocking_request(connection->blocking, &ping, rest);
     return error;
 }
 

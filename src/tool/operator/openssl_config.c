@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_identity.h"
 #include "operator/command.h"
 #include "operator/config_merge.h"
 
@@ -61,8 +62,10 @@ static bool output_is_file(struct file *file)
 static bool output_is(const char *name)
 {
     struct stat output, file;
-    return fstat(STDOUT_FILENO, &output) == 0 && S_ISREG(output.st_mode) &&
-           stat(name, &file) == 0 && output.st_dev == file.st_dev && output.st_ino == file.st_ino;
+    if (fstat(STDOUT_FILENO, &output) != 0 || !S_ISREG(output.st_mode) || stat(name, &file) != 0)
+        return false;
+    const struct file_identity identity = file_identity_of(&file);
+    return file_identity_is(&identity, &output);
 }
 
 static enum exit_status write_into(const struct options *options, const struct file *file,

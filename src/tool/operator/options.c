@@ -1,11 +1,10 @@
 #include "operator/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/command_line.h"
 #include "base/duration.h"
 #include "immure/reference.h"
 
@@ -13,64 +12,48 @@
 #define COUNT_MOST UINT64_C(1000000000)
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
-static const struct rule {
-    enum option_bit bit;
-    const char *name, *argument; /* NULL: a flag */
-    const char *text;
-} rules[] = {
-    {OPTION_SOCKET, "socket", "PATH", "immured's unix socket (" IMMURE_SOCKET_DEFAULT ")"},
-    {OPTION_TIMEOUT, "timeout", "TIME",
-     "how long to wait for immured, for instance 500ms (" TIMEOUT_DEFAULT ")"},
-    {OPTION_JSON, "json", NULL, "write JSON, one object a line"},
-    {OPTION_CERTIFICATE, "certificate", "FILE",
-     "certificate or public key, PEM or DER, that the key belongs to"},
-    {OPTION_MODULE, "module", "PATH", "path of the provider (immure.so where libcrypto looks)"},
-    {OPTION_INTO, "into", "FILE", "print this configuration, and what it lacks"},
-    {OPTION_NAME, "name", "NAME", "name to look for in it: nodejs_conf for node (openssl_conf)"},
-    {OPTION_COUNT, "count", "N", "end after N lines (1 if standard output is no terminal)"},
+static bool store_timeout(const struct option_row *row, const char *argument, void *field)
+{
+    (void)row;
+    return duration_parse(argument, field) && *(uint64_t *)field > 0;
+}
+
+static bool store_name(const struct option_row *row, const char *argument, void *field)
+{
+    return option_text(row, argument, field) && argument[strspn(argument, NAME_CHARACTERS)] == '\0';
+}
+
+static bool store_count(const struct option_row *row, const char *argument, void *field)
+{
+    (void)row;
+    errno = 0;
+    uint64_t count = strtoull(argument, NULL, 10);
+    *(uint64_t *)field = count;
+    return argument[strspn(argument, "0123456789")] == '\0' && errno == 0 && count > 0 &&
+           count <= COUNT_MOST;
+}
+
+static const struct option_row rows[] = {
+    {"socket", "PATH", option_text, OPTION_FIELD(struct options, socket), .mark = OPTION_SOCKET,
+     .text = "immured's unix socket (" IMMURE_SOCKET_DEFAULT ")"},
+    {"timeout", "TIME", store_timeout, OPTION_FIELD(struct options, timeout),
+     .mark = OPTION_TIMEOUT,
+     .text = "how long to wait for immured, for instance 500ms (" TIMEOUT_DEFAULT ")"},
+    {"json", NULL, option_flag, OPTION_FIELD(struct options, json), .mark = OPTION_JSON,
+     .text = "write JSON, one object a line"},
+    {"certificate", "FILE", option_text, OPTION_FIELD(struct options, certificate),
+     .mark = OPTION_CERTIFICATE,
+     .text = "certificate or public key, PEM or DER, that the key belongs to"},
+    {"module", "PATH", option_text, OPTION_FIELD(struct options, module), .mark = OPTION_MODULE,
+     .text = "path of the provider (immure.so where libcrypto looks)"},
+    {"into", "FILE", option_text, OPTION_FIELD(struct options, into), .mark = OPTION_INTO,
+     .text = "print this configuration, and what it lacks"},
+    {"name", "NAME", store_name, OPTION_FIELD(struct options, name), .mark = OPTION_NAME,
+     .text = "name to look for in it: nodejs_conf for node (openssl_conf)"},
+    {"count", "N", store_count, OPTION_FIELD(struct options, count), .mark = OPTION_COUNT,
+     .text = "end after N lines (1 if standard output is no terminal)"},
 };
-#define RULE_COUNT (sizeof rules / sizeof rules[0])
-
-static bool set(struct options *options, enum option_bit bit, const char *text)
-{
-    char *end;
-    switch (bit) {
-    case OPTION_SOCKET:
-        options->socket = text;
-        return *text != '\0';
-    case OPTION_TIMEOUT:
-        return duration_parse(text, &options->timeout) && options->timeout > 0;
-    case OPTION_JSON:
-        options->json = true;
-        return true;
-    case OPTION_CERTIFICATE:
-        options->certificate = text;
-        return *text != '\0';
-    case OPTION_MODULE:
-        options->module = text;
-        return *text != '\0';
-    case OPTION_INTO:
-        options->into = text;
-        return *text != '\0';
-    case OPTION_NAME:
-        options->name = text;
-        return *text != '\0' && text[strspn(text, NAME_CHARACTERS)] == '\0';
-    case OPTION_COUNT:
-        errno = 0;
-        options->count = strtoull(text, &end, 10);
-        return text[strspn(text, "0123456789")] == '\0' && end != text && errno == 0 &&
-               options->count > 0 && options->count <= COUNT_MOST;
-    }
-    return false;
-}
-
-static void print_option(FILE *out, const char *name, const char *argument, const char *text)
-{
-    char left[32];
-    snprintf(left, sizeof left, "--%s%s%s", name, argument != NULL ? " " : "",
-             argument != NULL ? argument : "");
-    fprintf(out, "  %-18s  %s\n", left, text);
-}
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 static void print_help(FILE *out)
 {
@@ -102,16 +85,14 @@ static void print_wrapped(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-static void print_command_help(FILE *out, const struct command *command)
+static void print_command_help(FILE *out, const struct command *command,
+                               const struct command_line *line)
 {
     fprintf(out, "usage: immure %s [OPTION]...%s%s\n\n", command->name, command->operand ? " " : "",
             command->operand ? command->operand : "");
     print_wrapped(out, command->text);
     fputc('\n', out);
-    for (size_t i = 0; i < RULE_COUNT; i++)
-        if (command->options & rules[i].bit)
-            print_option(out, rules[i].name, rules[i].argument, rules[i].text);
-    print_option(out, "help", NULL, "print this");
+    command_line_print(line, command->options, out);
 }
 
 /* Finds the command at the beginning of the words; its name consists of *used words. */
@@ -143,50 +124,12 @@ static void complain_of_command(char *const *words, int count)
              family && count > 1 ? " " : "", family && count > 1 ? words[1] : "", list);
 }
 
-static void complain_of_option(int chosen, const char *argument)
-{
-    if (chosen == '?' && optopt > ' ') /* an unknown letter, perhaps in a group of letters */
-        complain("-%c: there is no such option", optopt);
-    else
-        complain("%s: %s", argument,
-                 chosen == ':' ? "its argument is missing" : "there is no such option");
-}
-
-/* getopt moves the options before the words. False: the error was reported. */
-static bool parse_options(int argc, char **argv, struct options *options, unsigned *given,
-                          int *special)
-{
-    enum { HELP = RULE_COUNT, VERSION };
-    struct option table[RULE_COUNT + 3] = {[HELP] = {"help", no_argument, NULL, HELP},
-                                           [VERSION] = {"version", no_argument, NULL, VERSION}};
-    for (size_t i = 0; i < RULE_COUNT; i++)
-        table[i] = (struct option){
-            rules[i].name, rules[i].argument ? required_argument : no_argument, NULL, (int)i};
-    opterr = 0;
-    for (int chosen; (chosen = getopt_long(argc, argv, ":", table, NULL)) != -1;) {
-        if (chosen == '?' || chosen == ':') {
-            complain_of_option(chosen, argv[optind - 1]);
-            return false;
-        }
-        if (chosen >= HELP) {
-            *special = chosen == HELP ? 'h' : 'v';
-        } else if (!set(options, rules[chosen].bit, optarg)) {
-            complain("--%s: \"%s\" is not a valid %s", rules[chosen].name, optarg,
-                     rules[chosen].argument);
-            return false;
-        } else {
-            *given |= rules[chosen].bit;
-        }
-    }
-    return true;
-}
-
 static bool check_words(const struct command *command, char *const *words, int count,
                         unsigned given, struct options *options)
 {
-    for (size_t i = 0; i < RULE_COUNT; i++) {
-        if (given & ~command->options & rules[i].bit) {
-            complain("%s does not take --%s", command->name, rules[i].name);
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (given & ~command->options & rows[i].mark) {
+            complain("%s does not take --%s", command->name, rows[i].name);
             return false;
         }
     }
@@ -205,36 +148,36 @@ static bool check_words(const struct command *command, char *const *words, int c
 bool options_parse(int argc, char **argv, const struct command **command, struct options *options,
                    enum exit_status *status)
 {
-    unsigned given = 0;
-    int special = 0, used = 0;
+    struct command_line line = {.rows = rows, .count = ROW_COUNT};
+    int used = 0;
     *options = (struct options){.socket = IMMURE_SOCKET_DEFAULT};
     duration_parse(TIMEOUT_DEFAULT, &options->timeout);
     *status = EXIT_USAGE;
-    if (!parse_options(argc, argv, options, &given, &special))
+    enum command_line_result result = command_line_parse(&line, argc, argv, options);
+    if (result == COMMAND_LINE_WRONG) {
+        complain("%s", line.complaint);
         return false;
-    char *const *words = argv + optind;
-    int count = argc - optind;
-    if (special == 'v' || (special == 'h' && count == 0)) {
+    }
+    if (result == COMMAND_LINE_VERSION) {
+        puts("immure " IMMURE_VERSION);
         *status = EXIT_GOOD;
-        if (special == 'v')
-            puts("immure " IMMURE_VERSION);
-        else
-            print_help(stdout);
         return false;
     }
-    if (count == 0) {
-        print_help(stderr);
+    bool wants_help = result == COMMAND_LINE_HELP;
+    if (line.word_count == 0) {
+        print_help(wants_help ? stdout : stderr);
+        *status = wants_help ? EXIT_GOOD : EXIT_USAGE;
         return false;
     }
-    *command = find_command(words, count, &used);
+    *command = find_command(line.words, line.word_count, &used);
     if (*command == NULL) {
-        complain_of_command(words, count);
+        complain_of_command(line.words, line.word_count);
         return false;
     }
-    if (special == 'h') {
+    if (wants_help) {
+        print_command_help(stdout, *command, &line);
         *status = EXIT_GOOD;
-        print_command_help(stdout, *command);
         return false;
     }
-    return check_words(*command, words + used, count - used, given, options);
+    return check_words(*command, line.words + used, line.word_count - used, line.given, options);
 }

@@ -1,112 +1,60 @@
 #include "storm/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <openssl/ssl.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/command_line.h"
 
-enum option_type {
-    OPTION_RATE,    /* double */
-    OPTION_COUNT,   /* unsigned */
-    OPTION_SECONDS, /* uint64_t ns */
-    OPTION_TEXT,    /* const char * */
-    OPTION_FLAG,    /* bool */
-    OPTION_TLS,     /* tls_min and tls_max */
-    OPTION_CLOSE,   /* bool: notify or reset */
-    OPTION_PIDS
-};
-
-struct option_rule {
-    const char *name;
-    enum option_type type;
-    size_t offset;
-    double least, most; /* of numbers */
-    const char *argument, *text;
-};
-
-#define FIELD(member) offsetof(struct options, member)
-
-static const struct option_rule rules[] = {
-    {"rate", OPTION_RATE, FIELD(rate), 0.01, 1e6, "R",
-     "open loop: R handshakes started per second, Poisson arrivals"},
-    {"concurrency", OPTION_COUNT, FIELD(concurrency), 1, 100000, "N",
-     "closed loop: N connections at a time (default 16 unless --rate or --probes)"},
-    {"max-open", OPTION_COUNT, FIELD(max_open), 1, 1000000, "N",
-     "open loop: at most N connections at a time (10000); later ones wait, and the wait is "
-     "measured"},
-    {"threads", OPTION_COUNT, FIELD(threads), 1, 256, "N", "storm threads (1)"},
-    {"duration", OPTION_SECONDS, FIELD(duration), 0.1, 1e6, "S", "measured seconds (10)"},
-    {"warmup", OPTION_SECONDS, FIELD(warmup), 0, 1e6, "S", "seconds of warm-up, not measured (1)"},
-    {"request", OPTION_TEXT, FIELD(request), 0, 0, "PATH",
-     "GET PATH after each handshake, with Connection: close"},
-    {"resume", OPTION_FLAG, FIELD(resume), 0, 0, NULL, "resumed handshakes, by session ticket"},
-    {"close", OPTION_CLOSE, FIELD(close_by_reset), 0, 0, "notify|reset",
-     "how connections end (notify: close_notify, FIN, and wait for the server's end)"},
-    {"tls", OPTION_TLS, 0, 0, 0, "1.2|1.3|any", "protocol version (any)"},
-    {"groups", OPTION_TEXT, FIELD(groups), 0, 0, "LIST",
-     "key exchange groups (X25519:P-256:P-384:P-521)"},
-    {"sigalgs", OPTION_TEXT, FIELD(sigalgs), 0, 0, "LIST", "signature algorithms accepted"},
-    {"ciphersuites", OPTION_TEXT, FIELD(ciphersuites), 0, 0, "LIST", "cipher suites of TLS 1.3"},
-    {"ciphers", OPTION_TEXT, FIELD(ciphers), 0, 0, "LIST", "cipher suites of TLS 1.2"},
-    {"alpn", OPTION_TEXT, FIELD(alpn), 0, 0, "NAME", "one application protocol to offer"},
-    {"server-name", OPTION_TEXT, FIELD(server_name), 0, 0, "NAME",
-     "SNI, and the name to verify (HOST, if it is a name)"},
-    {"verify", OPTION_TEXT, FIELD(verify), 0, 0, "FILE",
-     "verify certificates against these CA certificates (default: no verification)"},
-    {"unchecked", OPTION_FLAG, FIELD(unchecked), 0, 0, NULL,
-     "do not verify the handshake's signature either, which makes the storm faster"},
-    {"connect-timeout", OPTION_SECONDS, FIELD(connect_timeout), 0.001, 3600, "S", "(5)"},
-    {"handshake-timeout", OPTION_SECONDS, FIELD(handshake_timeout), 0.001, 3600, "S",
-     "from TCP connection to Finished; the same again for a reply (10)"},
-    {"probes", OPTION_COUNT, FIELD(probes), 1, 100000, "N",
-     "N established connections that send requests on schedule"},
-    {"probe-rate", OPTION_RATE, FIELD(probe_rate), 0.01, 1e5, "R",
-     "requests per second on each of them (10)"},
-    {"probe-request", OPTION_TEXT, FIELD(probe_request), 0, 0, "PATH",
-     "the path that probes GET (/)"},
-    {"probe-plain", OPTION_COUNT, FIELD(probe_plain), 1, 16384, "BYTES",
-     "no HTTP: send BYTES to an echo server"},
-    {"probe-timeout", OPTION_SECONDS, FIELD(probe_timeout), 0.001, 3600, "S",
-     "a request without a reply for S seconds is lost (5)"},
-    {"cost", OPTION_PIDS, 0, 0, 0, "PID[,PID]",
-     "CPU time of these processes and their descendants, per handshake"},
-    {"json", OPTION_TEXT, FIELD(json), 0, 0, "FILE",
-     "one line per second and a summary (-: stdout)"},
-    {"seed", OPTION_COUNT, FIELD(seed), 0, UINT_MAX, "N", "seed of the arrivals (1)"},
-};
-#define RULE_COUNT (sizeof rules / sizeof rules[0])
-
-static void print_help(FILE *out)
-{
-    fputs("immure-storm HOST:PORT [options]: TLS handshake storms and probes, measured\n\n", out);
-    for (size_t i = 0; i < RULE_COUNT; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s %s", rules[i].name,
-                 rules[i].argument ? rules[i].argument : "");
-        fprintf(out, "  %-27s %s\n", left, rules[i].text);
-    }
-    fputs("  --help, --version\n", out);
-}
-
-static bool parse_number(const struct option_rule *rule, const char *text, double *value)
+static bool parse_number(const struct option_row *row, const char *text, double *value)
 {
     char *end;
     errno = 0;
     *value = strtod(text, &end);
-    return end != text && *end == 0 && errno == 0 && isfinite(*value) && *value >= rule->least &&
-           *value <= rule->most;
+    return end != text && *end == 0 && errno == 0 && isfinite(*value) && *value >= row->least &&
+           *value <= row->most;
 }
 
-static bool parse_pids(struct options *options, const char *text)
+static bool store_rate(const struct option_row *row, const char *argument, void *field)
 {
+    return parse_number(row, argument, field);
+}
+
+static bool store_count(const struct option_row *row, const char *argument, void *field)
+{
+    double number;
+    if (!parse_number(row, argument, &number) || number != floor(number))
+        return false;
+    *(unsigned *)field = (unsigned)number;
+    return true;
+}
+
+static bool store_seconds(const struct option_row *row, const char *argument, void *field)
+{
+    double number;
+    if (!parse_number(row, argument, &number))
+        return false;
+    *(uint64_t *)field = (uint64_t)(number * (double)NS_PER_S);
+    return true;
+}
+
+static bool store_close(const struct option_row *row, const char *argument, void *field)
+{
+    (void)row;
+    *(bool *)field = strcmp(argument, "reset") == 0;
+    return strcmp(argument, "reset") == 0 || strcmp(argument, "notify") == 0;
+}
+
+static bool store_cost(const struct option_row *row, const char *argument, void *field)
+{
+    (void)row;
+    struct options *options = field;
     options->cost_count = 0;
-    for (const char *next = text;; next++) {
+    for (const char *next = argument;; next++) {
         char *end;
         errno = 0;
         long pid = strtol(next, &end, 10);
@@ -122,46 +70,77 @@ static bool parse_pids(struct options *options, const char *text)
     }
 }
 
-static bool parse_tls(struct options *options, const char *text)
+static bool store_tls(const struct option_row *row, const char *argument, void *field)
 {
-    options->tls_min = strcmp(text, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    options->tls_max = strcmp(text, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-    return strcmp(text, "1.2") == 0 || strcmp(text, "1.3") == 0 || strcmp(text, "any") == 0;
+    (void)row;
+    struct options *options = field;
+    options->tls_min = strcmp(argument, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    options->tls_max = strcmp(argument, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    return strcmp(argument, "1.2") == 0 || strcmp(argument, "1.3") == 0 ||
+           strcmp(argument, "any") == 0;
 }
 
-static bool set(struct options *options, const struct option_rule *rule, const char *text)
-{
-    char *field = (char *)options + rule->offset;
-    double number;
-    switch (rule->type) {
-    case OPTION_RATE:
-        return parse_number(rule, text, (double *)(void *)field);
-    case OPTION_COUNT:
-        if (!parse_number(rule, text, &number) || number != floor(number))
-            return false;
-        *(unsigned *)(void *)field = (unsigned)number;
-        return true;
-    case OPTION_SECONDS:
-        if (!parse_number(rule, text, &number))
-            return false;
-        *(uint64_t *)(void *)field = (uint64_t)(number * (double)NS_PER_S);
-        return true;
-    case OPTION_TEXT:
-        *(const char **)(void *)field = text;
-        return *text != 0;
-    case OPTION_FLAG:
-        *(bool *)(void *)field = true;
-        return true;
-    case OPTION_TLS:
-        return parse_tls(options, text);
-    case OPTION_CLOSE:
-        *(bool *)(void *)field = strcmp(text, "reset") == 0;
-        return strcmp(text, "reset") == 0 || strcmp(text, "notify") == 0;
-    case OPTION_PIDS:
-        return parse_pids(options, text);
-    }
-    return false;
-}
+static const struct option_row rows[] = {
+    {"rate", "R", store_rate, OPTION_FIELD(struct options, rate), .least = 0.01, .most = 1e6,
+     .text = "open loop: R handshakes started per second, Poisson arrivals"},
+    {"concurrency", "N", store_count, OPTION_FIELD(struct options, concurrency), .least = 1,
+     .most = 100000,
+     .text = "closed loop: N connections at a time (default 16 unless --rate or --probes)"},
+    {"max-open", "N", store_count, OPTION_FIELD(struct options, max_open), .least = 1,
+     .most = 1000000,
+     .text = "open loop: at most N connections at a time (10000); later ones wait, on the clock"},
+    {"threads", "N", store_count, OPTION_FIELD(struct options, threads), .least = 1, .most = 256,
+     .text = "storm threads (1)"},
+    {"duration", "S", store_seconds, OPTION_FIELD(struct options, duration), .least = 0.1,
+     .most = 1e6, .text = "measured seconds (10)"},
+    {"warmup", "S", store_seconds, OPTION_FIELD(struct options, warmup), .least = 0, .most = 1e6,
+     .text = "seconds before, not measured (1)"},
+    {"request", "PATH", option_text, OPTION_FIELD(struct options, request),
+     .text = "GET PATH after each handshake, with Connection: close"},
+    {"resume", NULL, option_flag, OPTION_FIELD(struct options, resume),
+     .text = "resumed handshakes, by session ticket"},
+    {"close", "notify|reset", store_close, OPTION_FIELD(struct options, close_by_reset),
+     .text = "how connections end (notify: close_notify, FIN, and wait for the server's end)"},
+    {"tls", "1.2|1.3|any", store_tls, .text = "protocol version (any)"},
+    {"groups", "LIST", option_text, OPTION_FIELD(struct options, groups),
+     .text = "key exchange groups (X25519:P-256:P-384:P-521)"},
+    {"sigalgs", "LIST", option_text, OPTION_FIELD(struct options, sigalgs),
+     .text = "signature algorithms accepted"},
+    {"ciphersuites", "LIST", option_text, OPTION_FIELD(struct options, ciphersuites),
+     .text = "of TLS 1.3"},
+    {"ciphers", "LIST", option_text, OPTION_FIELD(struct options, ciphers), .text = "of TLS 1.2"},
+    {"alpn", "NAME", option_text, OPTION_FIELD(struct options, alpn),
+     .text = "one application protocol to offer"},
+    {"server-name", "NAME", option_text, OPTION_FIELD(struct options, server_name),
+     .text = "SNI, and the name to verify (HOST, if it is a name)"},
+    {"verify", "FILE", option_text, OPTION_FIELD(struct options, verify),
+     .text = "verify certificates against these CA certificates (default: no verification)"},
+    {"unchecked", NULL, option_flag, OPTION_FIELD(struct options, unchecked),
+     .text =
+         "the storm does not check the handshake's signature either, and makes more handshakes"},
+    {"connect-timeout", "S", store_seconds, OPTION_FIELD(struct options, connect_timeout),
+     .least = 0.001, .most = 3600, .text = "(5)"},
+    {"handshake-timeout", "S", store_seconds, OPTION_FIELD(struct options, handshake_timeout),
+     .least = 0.001, .most = 3600,
+     .text = "from the connection on; the same again for a reply (10)"},
+    {"probes", "N", store_count, OPTION_FIELD(struct options, probes), .least = 1, .most = 100000,
+     .text = "N established connections that ask on schedule"},
+    {"probe-rate", "R", store_rate, OPTION_FIELD(struct options, probe_rate), .least = 0.01,
+     .most = 1e5, .text = "requests per second on each of them (10)"},
+    {"probe-request", "PATH", option_text, OPTION_FIELD(struct options, probe_request),
+     .text = "what they GET (/)"},
+    {"probe-plain", "BYTES", store_count, OPTION_FIELD(struct options, probe_plain), .least = 1,
+     .most = 16384, .text = "no HTTP: send BYTES to an echo server"},
+    {"probe-timeout", "S", store_seconds, OPTION_FIELD(struct options, probe_timeout),
+     .least = 0.001, .most = 3600, .text = "a request without answer for so long is lost (5)"},
+    {"cost", "PID[,PID]", store_cost,
+     .text = "CPU time of these processes and their descendants, per handshake"},
+    {"json", "FILE", option_text, OPTION_FIELD(struct options, json),
+     .text = "one line a second and a summary (-: stdout)"},
+    {"seed", "N", store_count, OPTION_FIELD(struct options, seed), .least = 0, .most = UINT_MAX,
+     .text = "of the arrivals (1)"},
+};
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 /* "host:port" or "[address]:port"; cuts the text in place. */
 static bool parse_target(struct options *options, char *text)
@@ -216,42 +195,30 @@ static void set_defaults(struct options *options)
 enum options_result options_parse(struct options *options, int argc, char **argv, FILE *out,
                                   FILE *err)
 {
-    enum { HELP = RULE_COUNT, VERSION };
-    struct option table[RULE_COUNT + 3] = {[HELP] = {"help", no_argument, NULL, HELP},
-                                           [VERSION] = {"version", no_argument, NULL, VERSION}};
-    for (size_t i = 0; i < RULE_COUNT; i++)
-        table[i] = (struct option){
-            rules[i].name, rules[i].argument ? required_argument : no_argument, NULL, (int)i};
-
+    struct command_line line = {.rows = rows, .count = ROW_COUNT};
     set_defaults(options);
-    optind = 0;
-    opterr = 0;
-    for (int chosen; (chosen = getopt_long(argc, argv, ":", table, NULL)) != -1;) {
-        if (chosen == HELP) {
-            print_help(out);
-            return OPTIONS_DONE;
-        }
-        if (chosen == VERSION) {
-            fputs("immure-storm " IMMURE_VERSION "\n", out);
-            return OPTIONS_DONE;
-        }
-        if (chosen == '?' || chosen == ':') {
-            fprintf(err, "immure-storm: %s: %s\n", argv[optind - 1],
-                    chosen == ':' ? "an argument is missing" : "no such option (see --help)");
-            return OPTIONS_BAD;
-        }
-        if (!set(options, &rules[chosen], optarg)) {
-            fprintf(err, "immure-storm: --%s: \"%s\" is not a valid %s\n", rules[chosen].name,
-                    optarg, rules[chosen].argument);
-            return OPTIONS_BAD;
-        }
+    switch (command_line_parse(&line, argc, argv, options)) {
+    case COMMAND_LINE_HELP:
+        fputs("immure-storm HOST:PORT [options]: TLS handshake storms and probes, measured\n\n",
+              out);
+        command_line_print(&line, 0, out);
+        fputs("  --version\n", out);
+        return OPTIONS_DONE;
+    case COMMAND_LINE_VERSION:
+        fputs("immure-storm " IMMURE_VERSION "\n", out);
+        return OPTIONS_DONE;
+    case COMMAND_LINE_WRONG:
+        fprintf(err, "immure-storm: %s (see --help)\n", line.complaint);
+        return OPTIONS_BAD;
+    case COMMAND_LINE_GOOD:
+        break;
     }
-    if (optind + 1 != argc) {
+    if (line.word_count != 1) {
         fprintf(err, "immure-storm: one target HOST:PORT is needed (see --help)\n");
         return OPTIONS_BAD;
     }
-    if (!parse_target(options, argv[optind])) {
-        fprintf(err, "immure-storm: \"%s\" is not HOST:PORT\n", argv[optind]);
+    if (!parse_target(options, line.words[0])) {
+        fprintf(err, "immure-storm: \"%s\" is not HOST:PORT\n", line.words[0]);
         return OPTIONS_BAD;
     }
     const char *wrong = contradiction(options);

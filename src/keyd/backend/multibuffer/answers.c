@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "keyd/backend/multibuffer/ecdsa.h"
-#include "keyd/sign/backend.h"
 #include "keyd/sign/contexts.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -157,7 +156,7 @@ static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm 
                                   .scheme = scheme,
                                   .digest = {(uint8_t)lane},
                                   .digest_length = 32 + 16 * (lane % COUNT(schemes) % 3),
-                                  .signature = signatures[lane]};
+                                  .result = signatures[lane]};
         batch[lane] = &jobs[lane];
     }
     algorithm->sign(thread, batch, count);
@@ -165,7 +164,7 @@ static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm 
     for (size_t lane = 0; lane < count && good; lane++) {
         EVP_PKEY_CTX *context = contexts_get(verifier, key, jobs[lane].scheme);
         good = context != NULL && jobs[lane].error == IMMURE_OK &&
-               EVP_PKEY_verify(context, jobs[lane].signature, jobs[lane].signature_length,
+               EVP_PKEY_verify(context, jobs[lane].result, jobs[lane].result_length,
                                jobs[lane].digest, jobs[lane].digest_length) == 1;
     }
     return good;
@@ -178,11 +177,11 @@ bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm
                       .signature_max = (size_t)algorithm->bits / 8,
                       .pair = rsa_pair(algorithm->bits)};
     struct contexts *verifier = contexts_new(CONTEXTS_VERIFY);
-    bool good = key.pair != NULL && verifier != NULL && key_copy_public(&key) &&
-                backend_multibuffer.key_prepare(&key) &&
-                rsa_batch(thread, algorithm, &key, verifier, LANES) &&
-                rsa_batch(thread, algorithm, &key, verifier, backend_multibuffer.step(&key));
-    backend_multibuffer.key_release(&key);
+    bool good =
+        key.pair != NULL && verifier != NULL && key_copy_public(&key) &&
+        lanes_key_prepare(algorithm, &key) && rsa_batch(thread, algorithm, &key, verifier, LANES) &&
+        rsa_batch(thread, algorithm, &key, verifier, halves_serve(&key) ? HALVES_MAX : LANES);
+    key_release(&key);
     contexts_free(verifier);
     key_free_halves(&key);
     return good;
@@ -362,7 +361,8 @@ struct ed25519_example {
     size_t message_length;
 };
 
-static bool ed25519_decode(struct ed25519_example *example, size_t row)
+static bool ed25519_decode(const struct lanes_algorithm *algorithm, struct ed25519_example *example,
+                           size_t row)
 {
     uint8_t private[ED25519_BYTES];
     size_t length;
@@ -378,12 +378,12 @@ static bool ed25519_decode(struct ed25519_example *example, size_t row)
     example->key.pair =
         EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, private, sizeof private);
     return example->key.pair != NULL && key_copy_public(&example->key) &&
-           backend_multibuffer.key_prepare(&example->key);
+           lanes_key_prepare(algorithm, &example->key);
 }
 
 static void ed25519_free(struct ed25519_example *example)
 {
-    backend_multibuffer.key_release(&example->key);
+    key_release(&example->key);
     key_free_halves(&example->key);
 }
 
@@ -406,7 +406,7 @@ static bool ed25519_verifies(const struct multibuffer_library *library, struct j
 {
     bool good = ed25519_verify(library, batch, LANES) == 0;
     for (size_t lane = 0; lane < LANES; lane++) {
-        uint8_t *byte = &batch[lane]->signature[lane % 2 * ED25519_BYTES + lane];
+        uint8_t *byte = &batch[lane]->result[lane % 2 * ED25519_BYTES + lane];
         *byte ^= 4;
         good &= lane_alone_bad(ed25519_verify(library, batch, LANES), lane);
         *byte ^= 4;
@@ -424,7 +424,7 @@ static bool ed25519_batch(struct lanes_thread *thread, const struct lanes_algori
         jobs[lane] = (struct job){.key = &example->key,
                                   .message = example->message,
                                   .message_length = example->message_length,
-                                  .signature = signatures[lane]};
+                                  .result = signatures[lane]};
         batch[lane] = &jobs[lane];
     }
     algorithm->sign(thread, batch, LANES);
@@ -451,7 +451,7 @@ bool ed25519_known_answers(struct lanes_thread *thread, const struct lanes_algor
     struct ed25519_example examples[ED25519_ANSWERS];
     bool good = true;
     for (size_t row = 0; row < ED25519_ANSWERS; row++)
-        good &= ed25519_decode(&examples[row], row);
+        good &= ed25519_decode(algorithm, &examples[row], row);
     good = good && ed25519_batches(thread, algorithm, examples);
     for (size_t row = 0; row < ED25519_ANSWERS; row++)
         good = good && ed25519_lengthen(&examples[row], lengths[row]);

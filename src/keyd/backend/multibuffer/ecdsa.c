@@ -85,8 +85,8 @@ static bool take(struct lanes_thread *thread, const struct curve *curve, struct 
     int length = i2d_ECDSA_SIG(numbers->signature, &end);
     if (length <= 0 || (size_t)length > job->key->signature_max)
         return false;
-    memcpy(job->signature, der, (size_t)length);
-    job->signature_length = (size_t)length;
+    memcpy(job->result, der, (size_t)length);
+    job->result_length = (size_t)length;
     return true;
 }
 

@@ -213,9 +213,9 @@ static bool read_signature(struct lanes_thread *thread, const struct curve *curv
 {
     struct ecdsa_numbers *numbers = thread->ecdsa;
     union lanes_work *work = thread->work;
-    const uint8_t *at = job->signature;
-    return d2i_ECDSA_SIG(&numbers->signature, &at, (long)job->signature_length) != NULL &&
-           at == job->signature + job->signature_length &&
+    const uint8_t *at = job->result;
+    return d2i_ECDSA_SIG(&numbers->signature, &at, (long)job->result_length) != NULL &&
+           at == job->result + job->result_length &&
            BN_bn2binpad(numbers->r, work->ecdsa.r[lane], (int)curve->bytes) > 0 &&
            BN_bn2binpad(numbers->s, work->ecdsa.s[lane], (int)curve->bytes) > 0;
 }

@@ -49,8 +49,8 @@ multibuffer_status ed25519_verify(const struct multibuffer_library *library,
         message[lane] = job->message;
         length[lane] = (uint32_t)job->message_length;
         public[lane] = job->key->spki + job->key->spki_length - ED25519_BYTES;
-        r[lane] = job->signature;
-        s[lane] = job->signature + ED25519_BYTES;
+        r[lane] = job->result;
+        s[lane] = job->result + ED25519_BYTES;
     }
     return library->ed25519_verify(r, s, message, length, public);
 }
@@ -61,9 +61,9 @@ void ed25519_sign(struct lanes_thread *thread, struct job *const *batch, size_t 
     multibuffer_status status = compute(thread, batch, count);
     for (size_t lane = 0; lane < count; lane++) {
         struct job *job = batch[lane];
-        memcpy(job->signature, work->ed25519.r[lane], ED25519_BYTES);
-        memcpy(job->signature + ED25519_BYTES, work->ed25519.s[lane], ED25519_BYTES);
-        job->signature_length = 2 * ED25519_BYTES;
+        memcpy(job->result, work->ed25519.r[lane], ED25519_BYTES);
+        memcpy(job->result + ED25519_BYTES, work->ed25519.s[lane], ED25519_BYTES);
+        job->result_length = 2 * ED25519_BYTES;
     }
     status |= ed25519_verify(thread->library, batch, count);
     for (size_t lane = 0; lane < count; lane++) {

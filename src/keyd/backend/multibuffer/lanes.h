@@ -25,6 +25,7 @@
 
 /* key->prepared, in pages of its own that are wiped when they are given back. */
 struct lanes_key {
+    const struct lanes_algorithm *algorithm;
     struct secret memory; /* where this lies */
     union {
         struct {
@@ -84,6 +85,9 @@ struct lanes_algorithm {
     /* Every lane makes what it should. */
     bool (*known_answers)(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
 };
+
+/* key->prepared and key->release. False: the algorithm cannot serve this key. */
+bool lanes_key_prepare(const struct lanes_algorithm *algorithm, struct key *key);
 
 bool rsa_prepare(struct lanes_key *lanes, const struct key *key);
 void rsa_release(struct lanes_key *lanes);

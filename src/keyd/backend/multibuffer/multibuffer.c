@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "keyd/backend/multibuffer/config.h"
 #include "keyd/backend/multibuffer/lanes.h"
-#include "keyd/process/config.h"
 #include "keyd/sign/backend.h"
 #include "wire/stats.h"
 
@@ -35,28 +35,28 @@ static const struct lanes_algorithm algorithms[] = {
 };
 #define ALGORITHMS (sizeof algorithms / sizeof algorithms[0])
 
-/* Set by open(), before there are threads. */
-static struct {
+struct multibuffer {
     struct multibuffer_library library;
-    bool loaded;
     bool serves[ALGORITHMS];
-} multibuffer;
+};
 
-static const struct lanes_algorithm *find_algorithm(const struct key *key)
+/* NULL: none that is served. */
+static const struct lanes_algorithm *find_algorithm(const struct multibuffer *multibuffer,
+                                                    const struct key *key)
 {
-    for (size_t i = 0; i < ALGORITHMS; i++)
-        if (multibuffer.serves[i] && algorithms[i].type == key->type &&
+    for (size_t i = 0; multibuffer != NULL && i < ALGORITHMS; i++)
+        if (multibuffer->serves[i] && algorithms[i].type == key->type &&
             (algorithms[i].bits == key->bits || algorithms[i].bits == 0))
             return &algorithms[i];
     return NULL;
 }
 
-static size_t multibuffer_width(const struct key *key)
+static size_t multibuffer_width(const struct backend *backend, const struct key *key)
 {
-    return find_algorithm(key) != NULL ? LANES : 0;
+    return find_algorithm(backend->state, key) != NULL ? LANES : 0;
 }
 
-static size_t multibuffer_step(const struct key *key)
+static size_t multibuffer_small_width(const struct key *key)
 {
     return halves_serve(key) ? HALVES_MAX : LANES;
 }
@@ -70,32 +70,35 @@ bool lanes_number_get(const struct key *key, const char *name, uint64_t *limbs, 
     return good;
 }
 
-static void multibuffer_key_release(struct key *key)
+static void lanes_key_release(struct key *key)
 {
     struct lanes_key *lanes = key->prepared;
-    if (lanes == NULL)
-        return;
-    const struct lanes_algorithm *algorithm = find_algorithm(key);
-    if (algorithm->release != NULL)
-        algorithm->release(lanes);
+    if (lanes->algorithm->release != NULL)
+        lanes->algorithm->release(lanes);
     struct secret memory = lanes->memory;
     secret_free(&memory);
-    key->prepared = NULL;
 }
 
-static bool multibuffer_key_prepare(struct key *key)
+bool lanes_key_prepare(const struct lanes_algorithm *algorithm, struct key *key)
 {
     struct secret memory;
     if (!secret_new(&memory, sizeof(struct lanes_key)))
         return false;
     struct lanes_key *lanes = (struct lanes_key *)memory.bytes;
+    lanes->algorithm = algorithm;
     lanes->memory = memory;
     key->prepared = lanes;
-    if (find_algorithm(key)->prepare(lanes, key))
+    key->release = lanes_key_release;
+    if (algorithm->prepare(lanes, key))
         return true;
     ERR_clear_error();
-    multibuffer_key_release(key);
+    key_release(key);
     return false;
+}
+
+static bool multibuffer_key_prepare(const struct backend *backend, struct key *key)
+{
+    return lanes_key_prepare(find_algorithm(backend->state, key), key);
 }
 
 static void multibuffer_thread_free(void *arg)
@@ -122,16 +125,21 @@ static bool equip(struct lanes_thread *thread)
            (thread->sha512 = EVP_MD_fetch(NULL, "SHA512", NULL)) != NULL;
 }
 
-static void *multibuffer_thread_new(void)
+static struct lanes_thread *thread_new(const struct multibuffer *multibuffer)
 {
     struct lanes_thread *thread = calloc(1, sizeof *thread);
-    if (thread == NULL)
-        return NULL;
-    thread->library = &multibuffer.library;
-    if (!multibuffer.loaded || equip(thread))
+    if (thread == NULL || multibuffer == NULL)
+        return thread;
+    thread->library = &multibuffer->library;
+    if (equip(thread))
         return thread;
     multibuffer_thread_free(thread);
     return NULL;
+}
+
+static void *multibuffer_thread_new(const struct backend *backend)
+{
+    return thread_new(backend->state);
 }
 
 /* Not to be inlined: it has to lie where the frames of the library lay. */
@@ -141,41 +149,42 @@ __attribute__((noinline, no_sanitize("address"))) static void cleanse_stack(void
     OPENSSL_cleanse(below, sizeof below);
 }
 
-static void multibuffer_sign(void *thread, struct job *const *batch, size_t count)
+static void multibuffer_sign(const struct backend *backend, void *thread, struct job *const *batch,
+                             size_t count)
 {
-    const struct lanes_algorithm *algorithm = find_algorithm(batch[0]->key);
+    (void)backend;
+    const struct lanes_key *lanes = batch[0]->key->prepared;
     for (size_t begin = 0; begin < count; begin += LANES)
-        algorithm->sign(thread, batch + begin, count - begin < LANES ? count - begin : LANES);
+        lanes->algorithm->sign(thread, batch + begin,
+                               count - begin < LANES ? count - begin : LANES);
     cleanse_stack();
 }
 
-static bool scratch_fits(const struct lanes_algorithm *algorithm)
+static bool scratch_fits(const struct multibuffer_library *library,
+                         const struct lanes_algorithm *algorithm)
 {
     if (algorithm->type != WIRE_KEY_RSA)
         return true;
-    size_t size = rsa_scratch_size(&multibuffer.library, algorithm->bits);
+    size_t size = rsa_scratch_size(library, algorithm->bits);
     return size > 0 && size <= sizeof((union lanes_work *)NULL)->rsa.scratch;
 }
 
 /* Names what fails in a line of the log. */
 static bool try_algorithm(struct lanes_thread *thread, const struct lanes_algorithm *algorithm)
 {
-    bool good = scratch_fits(algorithm) && algorithm->known_answers(thread, algorithm);
+    bool good =
+        scratch_fits(thread->library, algorithm) && algorithm->known_answers(thread, algorithm);
     ERR_clear_error();
     if (!good)
         log_warning("backend multibuffer: %s does not pass its known-answer test in %s: not used",
-                    algorithm->name, multibuffer.library.name);
+                    algorithm->name, thread->library->name);
     return good;
 }
 
-static bool multibuffer_open(const struct config *config, char *reason, size_t size)
+static bool try_algorithms(struct multibuffer *multibuffer, char *reason, size_t size)
 {
-    struct multibuffer_library *library = &multibuffer.library;
-    memset(&multibuffer, 0, sizeof multibuffer);
-    if (!multibuffer_library_open(library, config->multibuffer_library, reason, size))
-        return false;
-    multibuffer.loaded = true;
-    struct lanes_thread *thread = multibuffer_thread_new();
+    const struct multibuffer_library *library = &multibuffer->library;
+    struct lanes_thread *thread = thread_new(multibuffer);
     if (thread == NULL) {
         snprintf(reason, size, "out of memory");
         return false;
@@ -185,13 +194,10 @@ static bool multibuffer_open(const struct config *config, char *reason, size_t s
         if ((library->algorithm_info(algorithms[i].number) & LANES) == 0)
             continue;
         offered++;
-        /* found by find_algorithm() during the test */
-        multibuffer.serves[i] = true;
-        multibuffer.serves[i] = try_algorithm(thread, &algorithms[i]);
-        good += multibuffer.serves[i];
+        multibuffer->serves[i] = try_algorithm(thread, &algorithms[i]);
+        good += multibuffer->serves[i];
     }
     multibuffer_thread_free(thread);
-    multibuffer.loaded = good > 0;
     if (offered == 0)
         snprintf(reason, size, "the processor lacks AVX-512 IFMA, says %s", library->name);
     else if (good == 0)
@@ -199,15 +205,39 @@ static bool multibuffer_open(const struct config *config, char *reason, size_t s
     return good > 0;
 }
 
+static bool multibuffer_open(struct backend *backend, const struct files *files, char *reason,
+                             size_t size)
+{
+    (void)files;
+    const struct multibuffer_config *config = backend->settings;
+    struct multibuffer *multibuffer = calloc(1, sizeof *multibuffer);
+    if (multibuffer == NULL)
+        snprintf(reason, size, "out of memory");
+    else if (multibuffer_library_open(&multibuffer->library, config->library, reason, size) &&
+             try_algorithms(multibuffer, reason, size)) {
+        backend->state = multibuffer;
+        return true;
+    }
+    free(multibuffer);
+    return false;
+}
+
+static void multibuffer_close(struct backend *backend)
+{
+    free(backend->state);
+    backend->state = NULL;
+}
+
 const struct backend backend_multibuffer = {.name = "multibuffer",
                                             .number = WIRE_BACKEND_MULTIBUFFER,
+                                            .figure = WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL,
                                             .lanes = true,
                                             .fallback = true,
                                             .open = multibuffer_open,
                                             .width = multibuffer_width,
-                                            .step = multibuffer_step,
+                                            .small_width = multibuffer_small_width,
                                             .key_prepare = multibuffer_key_prepare,
-                                            .key_release = multibuffer_key_release,
+                                            .close = multibuffer_close,
                                             .thread_new = multibuffer_thread_new,
                                             .thread_free = multibuffer_thread_free,
                                             .sign = multibuffer_sign};

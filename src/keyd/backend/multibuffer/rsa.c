@@ -123,8 +123,8 @@ void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t coun
     for (size_t lane = 0; lane < filled; lane++) {
         struct job *job = live[lane];
         if (multibuffer_lane_good(status, lane)) {
-            memcpy(job->signature, work->rsa.signature[lane], bytes);
-            job->signature_length = bytes;
+            memcpy(job->result, work->rsa.signature[lane], bytes);
+            job->result_length = bytes;
         } else {
             job->error = IMMURE_E_SIGNING;
         }

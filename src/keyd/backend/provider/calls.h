@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "keyd/process/config.h"
+#include "keyd/backend/provider/config.h"
 
 #define PROVIDER_CALLS_MAX 48
 

@@ -18,11 +18,6 @@
 #include "keyd/backend/provider/inside.h"
 #include "keyd/keys/files.h"
 
-const char *device_name(const struct device *device)
-{
-    return device->config->name;
-}
-
 /* Of one thread's jobs there can be many under way. */
 size_t device_threads(const struct device *device)
 {
@@ -101,6 +96,18 @@ void device_fail(struct device *device, const char *format, ...)
     device_wake(device, 1);
 }
 
+/* With the key it goes from the device too. */
+static void key_remove(struct key *key)
+{
+    struct device_key *removed = key->prepared;
+    struct device *device = removed->device;
+    size_t place = 0;
+    while (device->keys[place] != removed)
+        place++;
+    device->keys[place] = device->keys[--device->key_count];
+    device_key_free(removed);
+}
+
 static bool key_add(struct device *device, struct device_key *key)
 {
     size_t size = (device->key_count + 1) * sizeof(struct device_key *);
@@ -109,7 +116,9 @@ static bool key_add(struct device *device, struct device_key *key)
         return false;
     device->keys = keys;
     device->keys[device->key_count++] = key;
+    key->device = device;
     key->key->prepared = key;
+    key->key->release = key_remove;
     return true;
 }
 
@@ -157,17 +166,7 @@ bool device_take_key(struct device *device, struct key *key)
     return true;
 }
 
-void device_release_key(struct device *device, struct key *key)
-{
-    size_t place = 0;
-    while (device->keys[place] != key->prepared)
-        place++;
-    device_key_free(key->prepared);
-    device->keys[place] = device->keys[--device->key_count];
-    key->prepared = NULL;
-}
-
-bool device_try_key(struct device *device, struct key *key, char *reason, size_t size)
+bool device_test_key(struct device *device, struct key *key, char *reason, size_t size)
 {
     struct device_key *found = key->prepared;
     char text[REASON_SIZE] = "";
@@ -256,8 +255,8 @@ static void collect(struct job *job, struct operation *operation)
     if (operation->state == OPERATION_DONE && operation->good &&
         operation->signature_length <= job->key->signature_max) {
         job->error = IMMURE_OK;
-        job->signature_length = operation->signature_length;
-        memcpy(job->signature, operation->signature, operation->signature_length);
+        job->result_length = operation->signature_length;
+        memcpy(job->result, operation->signature, operation->signature_length);
     }
     list_remove(&operation->node);
     operation_free(operation);

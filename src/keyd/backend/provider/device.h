@@ -9,7 +9,7 @@
 #ifndef KEYD_BACKEND_PROVIDER_DEVICE_H
 #define KEYD_BACKEND_PROVIDER_DEVICE_H
 
-#include "keyd/process/config.h"
+#include "keyd/backend/provider/config.h"
 #include "keyd/sign/backend.h"
 
 struct device;
@@ -27,12 +27,12 @@ bool device_stop(struct device *device);
 /* After the keys are freed. */
 void device_free(struct device *device);
 
-const char *device_name(const struct device *device);
 /* How many signatures it makes at once. */
 size_t device_width(const struct device *device);
 
 /*
- * Before device_start(). Both set key->prepared.
+ * Before device_start(). Both set key->prepared, and key->release: with the key it goes from the
+ * device too.
  *
  * The key that `uri` names, `files` as for device_key_new(): sets key->pair to its public half.
  * False: one line in `reason`.
@@ -42,11 +42,9 @@ bool device_find_key(struct device *device, struct key *key, const char *uri,
 /* A key in memory, for use by the device. False: out of memory; a device that cannot use it is
  * logged, and tried again later. */
 bool device_take_key(struct device *device, struct key *key);
-/* With the key it goes from the device too. */
-void device_release_key(struct device *device, struct key *key);
 /* Of a key that was found, with all of it known: leaves it the schemes that the device signs.
  * False: there is none, one line in `reason`. */
-bool device_try_key(struct device *device, struct key *key, char *reason, size_t size);
+bool device_test_key(struct device *device, struct key *key, char *reason, size_t size);
 
 /*
  * Signs by the device: sets signature and signature_length, or error to IMMURE_E_DEVICE, of each

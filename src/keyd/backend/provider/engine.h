@@ -5,7 +5,7 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 
-#include "keyd/process/config.h"
+#include "keyd/backend/provider/config.h"
 
 /* NULL: libcrypto's error queue says why, or that there are no engines. */
 ENGINE *engine_open(const struct provider_config *config);

@@ -21,7 +21,7 @@ struct device_key *device_key_new(struct key *key, const char *uri, const struct
         goto failed;
     }
     device_key->key = key;
-    const char *file = uri != NULL ? config_file_of_uri(uri) : NULL;
+    const char *file = uri != NULL ? files_name_of_uri(uri) : NULL;
     if (file == NULL || files_read(files, file, FILES_LONGEST, &device_key->file))
         return device_key;
     snprintf(reason, size, "%s: %s", file, regular_file_reason(errno));

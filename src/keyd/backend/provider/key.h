@@ -5,7 +5,10 @@
 #include "keyd/backend/provider/module.h"
 #include "keyd/keys/key.h"
 
+struct device;
+
 struct device_key {
+    struct device *device; /* that has it in its list */
     struct key *key;
     char *uri;          /* NULL: a key in memory */
     struct secret file; /* what is in the file that a file: URI names; else empty */

@@ -10,6 +10,7 @@
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,11 +100,6 @@ static bool provider_load(struct module *module)
            configure(module->context, config);
 }
 
-void modules_init(void)
-{
-    OPENSSL_load_builtin_modules();
-}
-
 static bool explain(const struct module *module, char *reason, size_t size)
 {
     const struct provider_config *config = module->config;
@@ -116,6 +112,8 @@ static bool explain(const struct module *module, char *reason, size_t size)
 
 bool module_open(struct module *module, char *reason, size_t size)
 {
+    static pthread_once_t builtin = PTHREAD_ONCE_INIT; /* libcrypto has one list of them */
+    pthread_once(&builtin, OPENSSL_load_builtin_modules);
     ERR_clear_error();
     bool good = module->config->engine != NULL
                     ? (module->engine = engine_open(module->config)) != NULL

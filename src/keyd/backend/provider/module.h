@@ -1,5 +1,5 @@
 /*
- * The driver of a device: an OpenSSL provider in a library context of its own, or an engine. It is
+ * What talks to a device: an OpenSSL provider in a library context of its own, or an engine. It is
  * opened and closed by one thread; the others may sign meanwhile with keys that they hold.
  */
 #ifndef KEYD_BACKEND_PROVIDER_MODULE_H
@@ -7,8 +7,8 @@
 
 #include <openssl/types.h>
 
+#include "keyd/backend/provider/config.h"
 #include "keyd/keys/secret.h"
-#include "keyd/process/config.h"
 #include "wire/scheme.h"
 
 struct module {
@@ -20,8 +20,6 @@ struct module {
     uint64_t health_at;       /* when its device is to be asked how it is */
 };
 
-/* Once, before all others. */
-void modules_init(void);
 /* False: one line in `reason`; close it all the same. */
 bool module_open(struct module *module, char *reason, size_t size);
 void module_close(struct module *module);

@@ -1,75 +1,29 @@
-#include "keyd/backend/provider/provider.h"
-
+/*
+ * The signing backends "provider:NAME", one for each `provider` section of the configuration:
+ * OpenSSL providers and engines, with what is behind them. What a device does not sign is signed by
+ * libcrypto at once, if the key is in memory; every signature of a device is verified.
+ */
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "keyd/backend/provider/calls.h"
 #include "keyd/backend/provider/device.h"
 #include "keyd/backend/provider/module.h"
-#include "keyd/sign/sample.h"
+#include "keyd/sign/backend.h"
 #include "walls/threads.h"
 #include "wire/stats.h"
 
 struct provider {
-    struct backend backend;
     struct device *device;
-    char *name; /* "provider:NAME" */
     int calls[PROVIDER_CALLS_MAX];
 };
 
-/* A thread's state is backend_openssl's, for what the device does not sign. */
-static void *provider_thread_new(void)
+static struct device *device_of(const struct backend *backend)
 {
-    return backend_openssl.thread_new();
+    return ((const struct provider *)backend->state)->device;
 }
-
-static void provider_thread_free(void *thread)
-{
-    backend_openssl.thread_free(thread);
-}
-
-static size_t provider_width(const struct key *key)
-{
-    size_t width = key->device != NULL ? device_width(key->device) : 0;
-    return width < BACKEND_BATCH_MAX ? width : BACKEND_BATCH_MAX;
-}
-
-static bool provider_key_prepare(struct key *key)
-{
-    return key->prepared != NULL || device_take_key(key->device, key);
-}
-
-static void provider_key_release(struct key *key)
-{
-    if (key->prepared != NULL)
-        device_release_key(key->device, key);
-}
-
-static void provider_sign(void *thread, struct job *const *batch, size_t count)
-{
-    device_sign(batch[0]->key->device, batch, count);
-    for (size_t i = 0; i < count; i++) {
-        struct job *job = batch[i];
-        if (job->error != IMMURE_E_DEVICE || job->key->in_device)
-            continue;
-        job->error = IMMURE_OK;
-        job->backend = &backend_openssl;
-        backend_openssl.sign(thread, &job, 1);
-    }
-}
-
-static const struct backend template = {.number = WIRE_BACKEND_PROVIDER,
-                                        .fallback = true,
-                                        .waits = true,
-                                        .width = provider_width,
-                                        .key_prepare = provider_key_prepare,
-                                        .key_release = provider_key_release,
-                                        .thread_new = provider_thread_new,
-                                        .thread_free = provider_thread_free,
-                                        .sign = provider_sign};
 
 /* What a module starts by itself is there before the walls are (keyd/process/sandbox.c). */
 static void tell_threads(const struct provider_config *config, size_t before)
@@ -81,109 +35,94 @@ static void tell_threads(const struct provider_config *config, size_t before)
                  config->name, now - before, now - before == 1 ? "" : "s");
 }
 
-static bool provider_open(struct provider *provider, const struct provider_config *config,
-                          const struct files *files)
+static bool provider_open(struct backend *backend, const struct files *files, char *reason,
+                          size_t size)
 {
-    char reason[512] = "out of memory", calls[1024];
-    provider->backend = template;
-    provider->backend.more_calls = provider->calls;
-    if (asprintf(&provider->name, PROVIDER_PREFIX "%s", config->name) < 0)
-        provider->name = NULL;
-    provider->backend.name = provider->name;
+    const struct provider_config *config = backend->settings;
+    char text[512] = "out of memory", calls[1024];
+    struct provider *provider = calloc(1, sizeof *provider);
     size_t threads = threads_count();
-    if (provider->name != NULL &&
-        provider_calls(config, provider->calls, calls, sizeof calls, reason, sizeof reason))
-        provider->device = device_open(config, files, reason, sizeof reason);
-    if (provider->device == NULL) {
-        log_error("%s: provider \"%s\": %s", config->location, config->name, reason);
+    if (provider != NULL &&
+        provider_calls(config, provider->calls, calls, sizeof calls, text, sizeof text))
+        provider->device = device_open(config, files, text, sizeof text);
+    if (provider == NULL || provider->device == NULL) {
+        snprintf(reason, size, "%s: provider \"%s\": %s", config->location, config->name, text);
+        free(provider);
         return false;
     }
+    backend->state = provider;
+    backend->calls = provider->calls;
     log_info("provider \"%s\": immured may also make the system calls %s", config->name, calls);
     tell_threads(config, threads);
     return true;
 }
 
-bool providers_open(struct providers *providers, const struct config *config,
-                    const struct files *files, const struct backend *const *backends)
+static bool provider_start(const struct backend *backend)
 {
-    size_t count = 0;
-    while (backends[count] != NULL)
-        count++;
-    providers->backends = calloc(count + config->provider_count + 1, sizeof(struct backend *));
-    providers->list = calloc(config->provider_count + 1, sizeof *providers->list);
-    if (providers->backends == NULL || providers->list == NULL) {
-        log_error("providers: out of memory");
-        return false;
-    }
-    memcpy(providers->backends, backends, count * sizeof(struct backend *));
-    modules_init();
-    bool good = true;
-    for (size_t i = 0; i < config->provider_count; i++) {
-        good &= provider_open(&providers->list[i], &config->providers[i], files);
-        providers->backends[count + i] = &providers->list[i].backend;
-        providers->count++;
-    }
-    return good;
+    modules_pin();
+    return device_start(device_of(backend));
 }
 
-struct device *providers_find_device(const struct providers *providers, const char *backend)
+static bool provider_stop(const struct backend *backend)
 {
-    for (size_t i = 0; i < providers->count; i++)
-        if (strcmp(providers->list[i].name, backend) == 0)
-            return providers->list[i].device;
-    return NULL;
+    return device_stop(device_of(backend));
 }
 
-bool providers_start(struct providers *providers)
+static void provider_close(struct backend *backend)
 {
-    if (providers->count > 0)
-        modules_pin();
-    for (size_t i = 0; i < providers->count; i++)
-        if (!device_start(providers->list[i].device))
-            return false;
-    return true;
+    device_free(device_of(backend));
+    free(backend->state);
+    backend->state = NULL;
 }
 
-static bool try_key(const struct key *key, struct signer *signer)
+static bool provider_find_key(void *state, struct key *key, const char *uri,
+                              const struct files *files, char *reason, size_t size)
 {
-    struct sample sample;
-    bool pss = wire_scheme_find(key->schemes[0])->pss;
-    if (!sample_make(&sample, key, pss, 1)) {
-        log_error("providers: out of memory");
-        return false;
-    }
-    signer_sign(signer, sample.jobs, 1);
-    bool good = sample.jobs[0]->error == IMMURE_OK;
-    sample_free(&sample);
-    if (!good)
-        log_error("%s: key \"%s\": the provider \"%s\" signed with it, but not as immured's user",
-                  key->location, key->name, device_name(key->device));
-    return good;
+    const struct provider *provider = state;
+    return device_find_key(provider->device, key, uri, files, reason, size);
 }
 
-bool providers_try(struct signer *signer, struct key *const *keys, size_t count)
+static bool provider_test_key(void *state, struct key *key, char *reason, size_t size)
 {
-    bool good = true;
-    for (size_t i = 0; i < count; i++)
-        if (keys[i]->in_device)
-            good &= try_key(keys[i], signer);
-    return good;
+    const struct provider *provider = state;
+    return device_test_key(provider->device, key, reason, size);
 }
 
-bool providers_stop(struct providers *providers)
+static size_t provider_width(const struct backend *backend, const struct key *key)
 {
-    bool stopped = true;
-    for (size_t i = 0; i < providers->count; i++)
-        stopped &= device_stop(providers->list[i].device);
-    return stopped;
+    (void)key;
+    size_t width = device_width(device_of(backend));
+    return width < BACKEND_BATCH_MAX ? width : BACKEND_BATCH_MAX;
 }
 
-void providers_free(struct providers *providers)
+/* A key that was found in the device has been. */
+static bool provider_key_prepare(const struct backend *backend, struct key *key)
 {
-    for (size_t i = 0; i < providers->count; i++) {
-        device_free(providers->list[i].device);
-        free(providers->list[i].name);
-    }
-    free(providers->list);
-    free(providers->backends);
+    return key->prepared != NULL || device_take_key(device_of(backend), key);
 }
+
+static void provider_sign(const struct backend *backend, void *thread, struct job *const *batch,
+                          size_t count)
+{
+    (void)thread;
+    device_sign(device_of(backend), batch, count);
+}
+
+static const struct key_device provider_device = {.find = provider_find_key,
+                                                  .test = provider_test_key};
+
+const struct backend backend_provider = {.name = "provider",
+                                         .number = WIRE_BACKEND_PROVIDER,
+                                         .figure = WIRE_STAT_SIGNATURES_PROVIDER_TOTAL,
+                                         .sections = true,
+                                         .privileged = true,
+                                         .fallback = true,
+                                         .waits = true,
+                                         .open = provider_open,
+                                         .start = provider_start,
+                                         .stop = provider_stop,
+                                         .close = provider_close,
+                                         .device = &provider_device,
+                                         .width = provider_width,
+                                         .key_prepare = provider_key_prepare,
+                                         .sign = provider_sign};

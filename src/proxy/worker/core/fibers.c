@@ -10,6 +10,25 @@
 #define FIBERS_KEPT 128
 #define QUIET_TIME (5 * NS_PER_S)
 
+/* A storm has been over for a while: what it has left goes back to the heap. */
+static void quiet(struct timer *timer)
+{
+    struct fibers *fibers = list_entry(timer, struct fibers, quiet);
+    if (fibers->paused > 0)
+        return; /* when none is paused any more it starts again */
+    fibers->most = 0;
+    /* libcrypto gives back all or none. */
+    fibers_close();
+    fibers_open();
+    heap_trim_note_freed(fibers->heap);
+}
+
+void fibers_init(struct fibers *fibers, struct loop *loop, struct heap_trim *heap)
+{
+    *fibers = (struct fibers){.loop = loop, .heap = heap};
+    timer_init(&fibers->quiet, quiet);
+}
+
 bool fibers_open(void)
 {
     return ASYNC_init_thread(FIBERS_MAX, 0) == 1;
@@ -20,29 +39,13 @@ void fibers_close(void)
     ASYNC_cleanup_thread();
 }
 
-void fibers_note(struct fibers *fibers, bool *was, bool is, uint64_t now)
+void fibers_note(struct fibers *fibers, bool was, bool is)
 {
-    fibers->paused += (size_t)is - (size_t)*was;
-    *was = is;
+    fibers->paused += (size_t)is - (size_t)was;
     if (fibers->paused > fibers->most)
         fibers->most = fibers->paused;
     if (is)
-        fibers->paused_at = now;
-}
-
-uint64_t fibers_deadline(const struct fibers *fibers)
-{
-    return fibers->paused == 0 && fibers->most > FIBERS_KEPT ? fibers->paused_at + QUIET_TIME
-                                                             : UINT64_MAX;
-}
-
-bool fibers_trim(struct fibers *fibers, uint64_t now)
-{
-    if (now < fibers_deadline(fibers))
-        return false;
-    fibers->most = 0;
-    /* libcrypto gives back all or none. */
-    fibers_close();
-    fibers_open();
-    return true;
+        fibers->paused_at = fibers->loop->now;
+    else if (fibers->paused == 0 && fibers->most > FIBERS_KEPT)
+        timer_start_at(fibers->loop, &fibers->quiet, fibers->paused_at + QUIET_TIME);
 }

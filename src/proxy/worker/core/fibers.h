@@ -9,22 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/worker/core/heap_trim.h"
+
 struct fibers {
-    size_t paused, most; /* now, and at once since the last were given back */
-    uint64_t paused_at;  /* the last time */
+    struct loop *loop;
+    struct heap_trim *heap; /* told when they have been given back to it */
+    size_t paused, most;    /* now, and at once since the last were given back */
+    uint64_t paused_at;     /* the last time */
+    struct timer quiet;
 };
 
+void fibers_init(struct fibers *fibers, struct loop *loop, struct heap_trim *heap);
 /* On the thread that will use them. False: handshakes cannot pause. */
 bool fibers_open(void);
 void fibers_close(void);
 
-/* A handshake step has ended: whether it left a fiber paused, and *was, whether it had found one.
- */
-void fibers_note(struct fibers *fibers, bool *was, bool is, uint64_t now);
-/* When to call fibers_trim(); UINT64_MAX: not now. */
-uint64_t fibers_deadline(const struct fibers *fibers);
-/* Gives what a storm has left back to the heap, once it has been over for a while; whether it has.
- */
-bool fibers_trim(struct fibers *fibers, uint64_t now);
+/* A handshake step has ended: whether it found a fiber paused, and whether it left one so. */
+void fibers_note(struct fibers *fibers, bool was, bool is);
 
 #endif

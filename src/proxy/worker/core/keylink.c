@@ -11,6 +11,7 @@
 
 #define RECEIVE_SIZE 65536
 #define RECEIVES_PER_TURN 4
+#define RETRY_PAUSE (20 * NS_PER_MS)
 /* How long a blocking exchange waits for the master before it tries again. */
 #define MASTER_WAIT_MS 1000
 
@@ -43,8 +44,7 @@ static bool receive(struct keylink *link)
         lose_connection(link, length == 0 ? "end of file" : "receive error");
         return false;
     }
-    enum immure_error error =
-        immure_client_receive(link->client, bytes, (size_t)length, link->loop->now);
+    enum immure_error error = immure_client_receive(link->client, bytes, (size_t)length);
     if (error != IMMURE_OK) {
         lose_connection(link, immure_error_text(error));
         return false;
@@ -64,7 +64,7 @@ static void connection_ready(struct watch *watch, uint32_t events)
 static void attach(struct keylink *link, int descriptor)
 {
     if (descriptor < 0) {
-        timer_start(&link->loop->timers[TIMER_RETRY], &link->retry, link->loop->now);
+        timer_start(link->loop, &link->retry, RETRY_PAUSE);
         return;
     }
     watch_open(&link->connection, descriptor, WATCH_LEVEL);
@@ -72,9 +72,24 @@ static void attach(struct keylink *link, int descriptor)
     atomic_store_explicit(&link->metrics->keyd_connected, 1, memory_order_relaxed);
 }
 
-void keylink_retry(struct timer *timer)
+static void retry(struct timer *timer)
 {
     ask_master(list_entry(timer, struct keylink, retry));
+}
+
+static void restart_deadline(struct keylink *link)
+{
+    uint64_t deadline = immure_client_next_deadline(link->client);
+    if (deadline != UINT64_MAX)
+        timer_start_at(link->loop, &link->deadline, deadline);
+}
+
+/* The request may have been answered since. */
+static void deadline_passed(struct timer *timer)
+{
+    struct keylink *link = list_entry(timer, struct keylink, deadline);
+    immure_client_expire(link->client, link->loop->now);
+    restart_deadline(link);
 }
 
 static void control_ready(struct watch *watch, uint32_t events)
@@ -122,7 +137,8 @@ bool keylink_open(struct keylink *link, int control, enum signing_mode mode, siz
 {
     watch_init(&link->connection, connection_ready);
     watch_init(&link->control, control_ready);
-    list_init(&link->retry.node);
+    timer_init(&link->retry, retry);
+    timer_init(&link->deadline, deadline_passed);
     watch_open(&link->control, control, WATCH_LEVEL);
     if (link->loop != NULL)
         watch_want(link->loop, &link->control, EPOLLIN);
@@ -172,12 +188,7 @@ void keylink_flush(struct keylink *link)
         return;
     if (link->connection.descriptor >= 0)
         send_output(link);
+    restart_deadline(link);
     atomic_store_explicit(&link->metrics->signatures_pending, immure_client_pending(link->client),
                           memory_order_relaxed);
-}
-
-void keylink_expire(struct keylink *link)
-{
-    if (link->client != NULL && immure_client_next_deadline(link->client) <= link->loop->now)
-        immure_client_expire(link->client, link->loop->now);
 }

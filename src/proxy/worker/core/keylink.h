@@ -7,17 +7,18 @@
 
 #include "immure/blocking.h"
 #include "immure/client.h"
+#include "loop/loop.h"
 #include "proxy/config/config.h"
-#include "proxy/control.h"
-#include "proxy/metrics.h"
-#include "proxy/worker/core/loop.h"
+#include "proxy/shared/control.h"
+#include "proxy/shared/metrics.h"
 
 struct keylink {
     struct loop *loop; /* NULL: without a loop; only `blocking` is used */
     struct thread_metrics *metrics;
-    struct watch control;    /* to the master; the descriptor is the owner's */
-    struct watch connection; /* to immured */
-    struct timer retry;
+    struct watch control;             /* to the master; the descriptor is the owner's */
+    struct watch connection;          /* to immured */
+    struct timer retry;               /* to ask the master for a connection */
+    struct timer deadline;            /* of the request that ends first */
     struct immure_client *client;     /* signing = async */
     struct immure_blocking *blocking; /* signing = sync */
     void *owner;
@@ -34,9 +35,5 @@ bool keylink_open(struct keylink *link, int control, enum signing_mode mode, siz
 void keylink_close(struct keylink *link);
 /* Sends all that was asked since the last turn: one write. */
 void keylink_flush(struct keylink *link);
-/* Ends requests whose deadline has passed. */
-void keylink_expire(struct keylink *link);
-/* The retry timer's. */
-void keylink_retry(struct timer *timer);
 
 #endif

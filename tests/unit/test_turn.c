@@ -1,0 +1,512 @@
+/* A turn of the worker: who is served before whom, what waits for the next turn, what is counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "proxy/worker/core/turn.h"
+
+#define ORDER_MAX 64
+#define MANY_BEHIND 60000
+
+static struct {
+    struct loop loop;
+    struct turn turn;
+    struct histogram turns, turns_cpu;
+    char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
+    size_t count;
+    unsigned turns_left;
+    struct work end; /* of each turn */
+    struct timer limit;
+} run;
+
+static void note(char what)
+{
+    assert_true(run.count < ORDER_MAX - 1);
+    run.order[run.count++] = what;
+    run.order[run.count] = '\0';
+}
+
+static void end_turn(struct work *work)
+{
+    (void)work;
+    note('|');
+    if (--run.turns_left == 0)
+        loop_stop(&run.loop);
+}
+
+static void flush(void *owner)
+{
+    (void)owner;
+    note('F');
+    work_queue(&run.loop, &run.end);
+}
+
+static void timer_expired(struct timer *timer)
+{
+    (void)timer;
+    note('T');
+}
+
+/* It only ends the wait for events. */
+static void nothing_expired(struct timer *timer)
+{
+    (void)timer;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    run.count = 0;
+    run.order[0] = '\0';
+    run.turns_left = 1;
+    run.turns = run.turns_cpu = (struct histogram){0};
+    run.turn = (struct turn){.loop = &run.loop,
+                             .established_budget = NS_PER_S,
+                             .handshake_budget = NS_PER_S,
+                             .turns = &run.turns,
+                             .turns_cpu = &run.turns_cpu,
+                             .flush = flush};
+    turn_init(&run.turn);
+    work_init(&run.end, end_turn);
+    timer_init(&run.limit, nothing_expired);
+    assert_true(loop_open(&run.loop));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loop_close(&run.loop);
+    return 0;
+}
+
+static void step_finish(struct step *step)
+{
+    (void)step;
+    note('f');
+}
+
+static void step_begin(struct step *step)
+{
+    (void)step;
+    note('b');
+}
+
+static void step_accept(struct step *step)
+{
+    (void)step;
+    note('a');
+}
+
+static void queue_all(struct step steps[3])
+{
+    step_init(&steps[0], step_accept);
+    step_init(&steps[1], step_begin);
+    step_init(&steps[2], step_finish);
+    step_queue(&run.turn, STEP_ACCEPT, &steps[0]);
+    step_queue(&run.turn, STEP_BEGIN, &steps[1]);
+    step_queue(&run.turn, STEP_FINISH, &steps[2]);
+    step_queue(&run.turn, STEP_FINISH, &steps[2]); /* is queued already */
+}
+
+static void test_steps_finish_before_they_begin(void **state)
+{
+    (void)state;
+    struct step steps[3];
+    queue_all(steps);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "fbaF|");
+    assert_int_equal(histogram_count(&run.turns), 1);
+}
+
+static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct step steps[3];
+    run.turn.handshake_budget = 0;
+    run.turns_left = 3;
+    queue_all(steps);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "fF|bF|aF|");
+    assert_int_equal(histogram_count(&run.turns), 3);
+    assert_int_equal(histogram_count(&run.turns_cpu), 3);
+}
+
+struct pair {
+    struct watch watch;
+    int other;
+};
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    char byte;
+    assert_true(events & EPOLLIN);
+    assert_int_equal(read(watch->descriptor, &byte, 1), 1);
+    note(byte);
+}
+
+static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, uint32_t events))
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    pair->other = ends[1];
+    watch_init(&pair->watch, on_ready);
+    watch_open(&pair->watch, ends[0], WATCH_LEVEL);
+}
+
+static void pair_close(struct pair *pair)
+{
+    watch_close(&run.loop, &pair->watch);
+    close(pair->other);
+}
+
+static void test_events_come_before_steps(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct step steps[3];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_int_equal(write(pair.other, "E", 1), 1);
+    queue_all(steps);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "EfbaF|");
+    pair_close(&pair);
+}
+
+/* Nobody wants the event: it is not delivered. It may be that of a connection that is about to end,
+ * so it is switched off only when it is told again; the loop does not spin. */
+static void test_unwanted_events_are_switched_off_when_they_come(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_want(&run.loop, &pair.watch, 0);
+    assert_int_equal(pair.watch.registered, EPOLLIN); /* lazily */
+    assert_int_equal(write(pair.other, "E", 1), 1);
+    run.turns_left = 3;
+    uint64_t deadline = clock_now() + 20 * NS_PER_MS;
+    timer_start_at(&run.loop, &run.limit, deadline);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "F|F|F|");
+    assert_int_equal(pair.watch.registered, 0);
+    assert_true(clock_now() >= deadline);
+
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "F|F|F|EF|");
+    pair_close(&pair);
+}
+
+static struct pair *victim;
+
+static void close_victim(struct watch *watch, uint32_t events)
+{
+    ready(watch, events);
+    watch_close(&run.loop, &victim->watch);
+}
+
+/* An event in the same batch for what an event before it has closed. */
+static void test_closed_watch_is_passed_over(void **state)
+{
+    (void)state;
+    struct pair first, second;
+    pair_open(&first, close_victim);
+    pair_open(&second, ready);
+    victim = &second;
+    watch_want(&run.loop, &first.watch, EPOLLIN);
+    watch_want(&run.loop, &second.watch, EPOLLIN);
+    assert_int_equal(write(first.other, "1", 1), 1);
+    assert_int_equal(write(second.other, "2", 1), 1);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "1F|");
+    pair_close(&first);
+    pair_close(&second);
+}
+
+static void test_timers_run_last(void **state)
+{
+    (void)state;
+    struct timer timer;
+    struct step steps[3];
+    timer_init(&timer, timer_expired);
+    timer_start_at(&run.loop, &timer, clock_now() - NS_PER_S);
+    queue_all(steps);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "fbaFT|");
+}
+
+/* ---- established connections ---- */
+
+struct busy {
+    struct step step;
+    char name;
+    uint64_t takes;      /* ns of each step */
+    unsigned more;       /* steps that it asks for itself */
+    struct pair *speaks; /* to the loop, in its first step */
+};
+
+static void run_busy(struct step *step)
+{
+    struct busy *busy = list_entry(step, struct busy, step);
+    uint64_t end = clock_now() + busy->takes;
+    note(busy->name);
+    while (clock_now() < end)
+        continue;
+    if (busy->speaks != NULL)
+        assert_int_equal(write(busy->speaks->other, "E", 1), 1);
+    busy->speaks = NULL;
+    if (busy->more > 0) {
+        busy->more--;
+        step_queue(&run.turn, STEP_BEHIND, &busy->step);
+    }
+}
+
+static void busy_init(struct busy *busy, char name, uint64_t takes, unsigned more)
+{
+    *busy = (struct busy){.name = name, .takes = takes, .more = more};
+    step_init(&busy->step, run_busy);
+}
+
+static void test_who_has_more_waits_behind_the_others(void **state)
+{
+    (void)state;
+    struct busy bulk, first, second;
+    busy_init(&bulk, 'B', 0, 2);
+    busy_init(&first, '1', 0, 0);
+    busy_init(&second, '2', 0, 0);
+    step_queue_established(&run.turn, &bulk.step);
+    step_queue_established(&run.turn, &first.step);
+    step_queue_established(&run.turn, &second.step);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "B12BBF|");
+}
+
+/* A step of 2 ms is paid for: the next one comes after those that have used less. */
+static void test_who_has_used_much_waits_behind_the_others(void **state)
+{
+    (void)state;
+    struct busy greedy, modest;
+    busy_init(&greedy, 'G', 2 * NS_PER_MS, 0);
+    busy_init(&modest, 'm', 0, 0);
+    step_queue_established(&run.turn, &greedy.step);
+    turn_run(&run.turn);
+    run.loop.now = greedy.step.credited_at; /* time that passes would give it back */
+    step_queue_established(&run.turn, &greedy.step);
+    step_queue_established(&run.turn, &modest.step);
+    run.loop.stopped = false;
+    run.turns_left = 1;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "GF|mGF|");
+}
+
+static void nothing(struct step *step)
+{
+    (void)step;
+}
+
+/* To find the next of those behind costs the same, however many there are and whatever they owe. */
+static void test_many_behind_make_no_long_turn(void **state)
+{
+    (void)state;
+    struct {
+        struct step step;
+        char rest[960]; /* of a connection */
+    } *connections = calloc(MANY_BEHIND, sizeof *connections);
+    assert_non_null(connections);
+    for (size_t i = 0; i < MANY_BEHIND; i++) {
+        struct step *step = &connections[i * 7919 % MANY_BEHIND].step; /* as they come, all about */
+        step_init(step, nothing);
+        step->credit = -300 * (int64_t)NS_PER_US;
+        step_queue(&run.turn, STEP_BEHIND, step);
+    }
+    run.turn.established_budget = 1;
+    turn_run(&run.turn);
+    assert_true(run.turns_cpu.max < 5 * NS_PER_MS);
+    assert_true(step_waiting(&run.turn, STEP_BEHIND));
+    free(connections);
+}
+
+static void test_established_have_a_budget(void **state)
+{
+    (void)state;
+    struct busy busy[3];
+    struct step steps[3];
+    run.turn.established_budget = 1;
+    run.turns_left = 3;
+    for (int i = 0; i < 3; i++) {
+        busy_init(&busy[i], (char)('1' + i), 1, 0);
+        step_queue_established(&run.turn, &busy[i].step);
+    }
+    queue_all(steps);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "1fbaF|2F|3F|");
+}
+
+/* An event that comes while handshakes have their time. */
+static void test_established_are_served_between_steps(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_between(&run.loop, &pair.watch);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "1E2F|");
+    pair_close(&pair);
+}
+
+/* Which costs system calls, so only those that have asked for it. */
+static void test_others_wait_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    run.turns_left = 2;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "12F|EF|");
+    pair_close(&pair);
+}
+
+/* What was told between steps and not served is told again, and what is not wanted is not told. */
+static void test_nothing_told_between_steps_is_lost(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct busy handshakes[2];
+    pair_open(&pair, ready);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_between(&run.loop, &pair.watch);
+    watch_between(&run.loop, &pair.watch); /* once is enough */
+    assert_int_equal(run.loop.between_count, 1);
+    watch_want(&run.loop, &pair.watch, 0);
+    for (int i = 0; i < 2; i++) {
+        busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
+        step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
+    }
+    handshakes[0].speaks = &pair;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "12F|");
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "12F|EF|");
+    pair_close(&pair);
+    assert_int_equal(run.loop.between_count, 0);
+}
+
+/* Turns that were long are measured by the clock of the CPU: a step that sleeps is not in it. */
+static void sleep_step(struct step *step)
+{
+    (void)step;
+    usleep(5000);
+}
+
+static void test_long_turns_count_with_their_cpu_time(void **state)
+{
+    (void)state;
+    struct step step;
+    step_init(&step, sleep_step);
+    step_queue(&run.turn, STEP_BEGIN, &step);
+    turn_run(&run.turn);
+    assert_true(histogram_quantile(&run.turns, 1.0) >= 5 * NS_PER_MS);
+    assert_true(histogram_quantile(&run.turns_cpu, 1.0) < 3 * NS_PER_MS);
+}
+
+/* Of a descriptor that is edge-triggered, what is not read is not told again. */
+static void test_handshakes_are_told_once(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, ready);
+    pair.watch.trigger = WATCH_EDGE;
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_int_equal(write(pair.other, "EE", 2), 2);
+    run.turns_left = 2;
+    timer_start_at(&run.loop, &run.limit, clock_now() + 20 * NS_PER_MS);
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "EF|F|");
+
+    /* established, it is */
+    watch_level(&pair.watch);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    run.turns_left = 1;
+    run.loop.stopped = false;
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "EF|F|EF|");
+    pair_close(&pair);
+}
+
+static void slow_timer_expired(struct timer *timer)
+{
+    (void)timer;
+    uint64_t end = clock_now() + NS_PER_MS;
+    note('T');
+    while (clock_now() < end)
+        continue;
+}
+
+static void test_timers_have_a_budget(void **state)
+{
+    (void)state;
+    struct timer timers[2];
+    run.turns_left = 2;
+    for (int i = 0; i < 2; i++) {
+        timer_init(&timers[i], slow_timer_expired);
+        timer_start_at(&run.loop, &timers[i], clock_now() - NS_PER_S);
+    }
+    turn_run(&run.turn);
+    assert_string_equal(run.order, "FT|FT|");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spent_budget_leaves_the_rest_for_the_next_turn, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_events_come_before_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unwanted_events_are_switched_off_when_they_come, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_has_more_waits_behind_the_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_has_used_much_waits_behind_the_others, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_many_behind_make_no_long_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_told_between_steps_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
