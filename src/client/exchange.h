@@ -21,7 +21,7 @@ struct immure_blocking {
     struct immure_client *client;
     int socket; /* -1: none */
     /* The application may have closed the socket behind our back, and its descriptor may be that of
-     * another file: this tells. */
+     * another file by now. */
     struct file_identity identity;
     pid_t pid;         /* the process that the connection belongs to */
     bool demands_user; /* `user` must be the one who listens */

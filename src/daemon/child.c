@@ -86,11 +86,6 @@ void child_ended(struct child *child)
     back_off_stop(&child->back_off);
 }
 
-void child_leave(struct child *child)
-{
-    back_off_stop(&child->back_off);
-}
-
 void child_signal(const struct child *child, int signal)
 {
     if (child->pid > 0)

@@ -40,8 +40,6 @@ void child_started(struct child *child, pid_t pid, uint64_t now);
 void child_restart_later(struct child *child, int status, uint64_t now);
 /* It ended, for good. */
 void child_ended(struct child *child);
-/* If it ends, it is not started again. */
-void child_leave(struct child *child);
 /* If it is running. */
 void child_signal(const struct child *child, int signal);
 /* "ended with status 1" or "was killed by signal 9 (Killed)". Returns text. */

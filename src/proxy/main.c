@@ -7,7 +7,7 @@
 #include "base/signals.h"
 #include "daemon/options.h"
 #include "daemon/title.h"
-#include "proxy/config/config.h"
+#include "proxy/config/load.h"
 #include "proxy/master/master.h"
 
 static const char usage[] =

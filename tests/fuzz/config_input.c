@@ -1,6 +1,6 @@
 /*
- * Linked with --wrap for open, log_write and getaddrinfo: a file in memory is not looked up, a line
- * for each refusal would hide what the fuzzer says, and no name server is asked.
+ * Linked with --wrap for open, log_write and getaddrinfo: a file in memory has no path, a log line
+ * for each refusal would hide the fuzzer's output, and no name server may be asked.
  */
 #include "config_input.h"
 
@@ -21,7 +21,7 @@ const char *config_input(const uint8_t *data, size_t size)
 {
     if (file < 0)
         file = memfd_create("configuration", MFD_CLOEXEC);
-    /* What is there already is cut last: its page is kept. */
+    /* Truncates last, so that the page of the old content is reused. */
     if (file < 0 || pwrite(file, data, size, 0) != (ssize_t)size ||
         ftruncate(file, (off_t)size) != 0)
         abort();
@@ -37,7 +37,7 @@ int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo
 int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                        struct addrinfo **found);
 
-/* Nothing here makes files, which takes a mode. */
+/* No mode argument: nothing here creates files. */
 int __wrap_open(const char *name, int flags, ...)
 {
     if (name != path)

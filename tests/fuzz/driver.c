@@ -1,7 +1,7 @@
 /*
- * Runs a fuzz target without a fuzzer, so that the ordinary test run meets it too: all inputs in
- * the named files and folders, and then, for a second, changes of them that one seed makes. With
- * --replay only the first.
+ * Runs a fuzz target without a fuzzer, in the ordinary test run: all inputs in the named files and
+ * folders, and then, for a second, mutations of them from a fixed seed. With --replay only the
+ * former.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -38,7 +38,7 @@ static size_t random_below(size_t bound)
     return (size_t)(random_next() % bound);
 }
 
-/* Bytes that are mostly small: then types, lengths and ids are often right. */
+/* Mostly small bytes, so that types, lengths and ids are often valid. */
 static size_t make_input(uint8_t *input)
 {
     size_t length = random_below(MADE_MAX);
@@ -49,7 +49,7 @@ static size_t make_input(uint8_t *input)
     return length;
 }
 
-/* A kept input with some bytes changed, doubled or lost, or with the end of another. */
+/* A stored input with some bytes changed, duplicated or removed, or with the end of another. */
 static size_t change_input(uint8_t *input)
 {
     const struct input *from = &kept[random_below(kept_count)];
@@ -97,7 +97,7 @@ static bool run_file(const char *path)
     }
     size_t length = fread(bytes, 1, INPUT_MAX, file);
     fclose(file);
-    uint8_t *exact = realloc(bytes, length > 0 ? length : 1); /* a sanitizer sees a byte too far */
+    uint8_t *exact = realloc(bytes, length > 0 ? length : 1); /* a sanitizer detects overruns */
     bytes = exact != NULL ? exact : bytes;
     LLVMFuzzerTestOneInput(bytes, length);
     if (kept_count < KEPT_MAX)

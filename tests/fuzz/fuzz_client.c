@@ -1,6 +1,7 @@
 /*
- * A client whose peer and whose application are both fuzzed: each input byte is a step. It may ask,
- * cancel, send, expire, reset, or receive the bytes that follow, with ids that often exist.
+ * A client whose peer and whose application are both fuzzed: each input byte is a step. A step may
+ * request, cancel, send, expire, reset, or receive the bytes that follow, with ids that often
+ * exist.
  */
 #include <stdlib.h>
 
@@ -29,7 +30,7 @@ static immure_request_id *next_id(void)
 
 static void ask(void);
 
-/* A callback that may ask and cancel in its turn. */
+/* A callback that may itself request and cancel. */
 static void react(void)
 {
     fuzz.answered++;

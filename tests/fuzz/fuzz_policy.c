@@ -1,7 +1,7 @@
 /*
  * Messages to sign, under every policy: the first byte is the scheme; of the second one bits 0 and
  * 1 are the curve, bit 2 says all groups of TLS 1.2. What a server may sign is short, each policy
- * allows what the narrower one does, and what else it could be is not signed.
+ * allows whatever the narrower one does, and structures of other protocols are not signed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 #define TLS12_LONGEST (64 + 1 + 2 + 1 + 133) /* RFC 8422, section 5.4, with secp521r1 */
 #define SENTINEL_AT 56                       /* RFC 8446, section 4.1.3 */
 
-/* What is signed for TLS 1.2 is neither a structure of another protocol nor without its sentinel.
- */
+/* Messages that are signed for TLS 1.2 have the sentinel and match no structure of another
+ * protocol. */
 static void check_tls12(const bool *allowed, const uint8_t *message, size_t size)
 {
     if ((allowed[POLICY_TLS12_SERVER] || allowed[POLICY_TLS_CLIENT]) && message[0] != ' ' &&

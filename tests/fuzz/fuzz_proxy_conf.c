@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "config_input.h"
-#include "proxy/config/config.h"
+#include "proxy/config/load.h"
 #include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

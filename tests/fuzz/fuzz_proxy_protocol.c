@@ -1,7 +1,7 @@
 /*
- * PROXY headers: the first byte says which versions are taken. A header that is taken is whole:
- * with a byte less there is more to come. What we make of its addresses and of the TLVs that go on
- * is taken again, and says the same.
+ * PROXY headers: the first byte says which versions are accepted. An accepted header is complete:
+ * without its last byte the parser asks for more. The header that we write from its addresses and
+ * TLVs parses to the same values.
  */
 #include <stdlib.h>
 #include <string.h>

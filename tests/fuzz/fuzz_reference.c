@@ -1,6 +1,6 @@
 /*
- * Key references that come from anywhere: a good one with the changes that the input tells, as DER
- * and as text, and the input itself. What is taken has one encoding.
+ * Untrusted key references: a valid one with the changes that the input describes, as DER and as
+ * text, and the input itself. Whatever is accepted has only one encoding.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * What a test tells the stand-in, and what the stand-in tells the test, at any time: a file that
- * both map, named by QAT_STANDIN_CONTROL. Without the variable the stand-in has a device with the
- * values of control_defaults.
+ * Shared memory between a test and the stand-in: a file that both map, named by
+ * QAT_STANDIN_CONTROL. Without the variable the stand-in has a device with the values of
+ * control_defaults.
  *
  * All fields are 32 bits wide, in the order of the machine, so that Python's struct reads them as
  * "=13I".
@@ -16,7 +16,7 @@
 
 enum fault {
     FAULT_NONE = 0,
-    FAULT_RESULT = 1,  /* RSA: wrong modulo q only, which would give the key away; EC: one bit */
+    FAULT_RESULT = 1,  /* RSA: wrong modulo q, which would reveal the key; EC: one wrong bit */
     FAULT_LENGTH = 2,  /* the result ends one byte early, and says so */
     FAULT_FAILURE = 3, /* no result: CPA_STATUS_FAIL */
 };
@@ -26,7 +26,7 @@ struct control {
     _Atomic uint32_t instances; /* that are found at start; 0: there is no device */
     _Atomic uint32_t delay;     /* microseconds from a request to its result */
     _Atomic uint32_t ring;  /* requests in flight in an instance; one more gets CPA_STATUS_RETRY */
-    _Atomic uint32_t gone;  /* not 0: the device has gone, or is not there yet */
+    _Atomic uint32_t gone;  /* not 0: the device is gone, or not there yet */
     _Atomic uint32_t fault; /* enum fault, of the next `faults` results */
     _Atomic uint32_t faults;
     /* the stand-in's */

@@ -33,8 +33,7 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Start and end. What a card has a kernel driver and its configuration for, QAT_STANDIN_CONTROL
- * says. */
+/* Start and end. QAT_STANDIN_CONTROL replaces a card's kernel driver and configuration. */
 
 CpaBoolean icp_sal_userIsQatAvailable(void)
 {
@@ -129,7 +128,7 @@ CpaStatus icp_sal_CyGetFileDescriptor(CpaInstanceHandle handle, int *fd)
     return CPA_STATUS_UNSUPPORTED;
 }
 
-/* Events. As with a card, nobody learns that the device has gone before somebody asks. */
+/* Events. As with a card, the loss of the device is noticed only when events are polled. */
 
 CpaStatus cpaCyInstanceSetNotificationCb(const CpaInstanceHandle handle,
                                          const CpaCyInstanceNotificationCbFunc notify, void *tag)
@@ -255,7 +254,7 @@ static CpaStatus request_perform(const struct request *request)
     if (fault == FAULT_LENGTH) {
         CpaFlatBuffer *last = request->out[1] != NULL ? request->out[1] : request->out[0];
         last->dataLenInBytes--;
-        last->pData[last->dataLenInBytes] ^= 0xff; /* for a reader that ignores the length */
+        last->pData[last->dataLenInBytes] ^= 0xff; /* wrong for a reader that ignores the length */
     }
     return CPA_STATUS_SUCCESS;
 }

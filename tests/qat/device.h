@@ -1,6 +1,6 @@
 /*
- * The device: instances with a ring of requests each, which are computed and answered, in the order
- * in which they came, by whoever polls the instance once their delay has passed.
+ * The device: instances with a ring of requests each. Polling an instance computes and answers, in
+ * order, the requests whose delay has passed.
  */
 #ifndef QAT_DEVICE_H
 #define QAT_DEVICE_H

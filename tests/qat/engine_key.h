@@ -1,5 +1,4 @@
-/* A private key whose operations an engine does, without making the engine the default for others.
- */
+/* A private key bound to an engine, without making the engine the default for other keys. */
 #ifndef QAT_ENGINE_KEY_H
 #define QAT_ENGINE_KEY_H
 

@@ -1,4 +1,4 @@
-/* Memory that a device could read: here, any; but aligned as the caller asks. */
+/* Memory that a device could read. Here that is any memory, but aligned as requested. */
 #include <stdlib.h>
 
 #include <qat/qae_mem.h>

@@ -106,13 +106,13 @@ static bool verify(const struct job *job, EVP_PKEY *key)
     return good;
 }
 
-/* Libcrypto's word, with the plain key. */
+/* Whether libcrypto accepts the result, with the plain key. */
 static bool job_good(const struct job *job)
 {
     return job->done && verify(job, keys[job->kind].plain);
 }
 
-/* The engine's word. */
+/* Whether the engine accepts it. */
 static int job_verify(void *argument)
 {
     struct job *job = *(struct job **)argument;
@@ -138,8 +138,8 @@ static int job_derive(void *argument)
     return 1;
 }
 
-/* No signature, and no claim of one. RSA: the engine's 0 for a failure is to libcrypto a signature
- * of no length, well made. */
+/* There is no signature, and none is claimed. RSA: libcrypto takes the engine's 0 for a failure as
+ * a successful signature of length 0. */
 static bool job_failed(const struct job *job)
 {
     return job->kind == RSA_2048 ? job->done && job->length == 0 : !job->done;
@@ -187,7 +187,7 @@ static bool job_can_continue(const struct job *job)
     return poll(&wait, 1, 0) == 1;
 }
 
-/* One turn of what an event loop would do. True: some job still waits. */
+/* One turn of an event loop. True: some job is still waiting. */
 static bool jobs_turn(struct job *jobs, size_t count)
 {
     int status;
@@ -221,7 +221,7 @@ static void device_notice(void)
     assert_true(ENGINE_ctrl_cmd(engine, "HEARTBEAT_POLL", 0, &status, NULL, 0));
 }
 
-/* What each test begins with: a working device, and figures that begin at 0. */
+/* Each test starts with a working device and zeroed counters. */
 static int setup(void **state)
 {
     (void)state;
@@ -254,7 +254,8 @@ static void test_job_pauses(void **state)
     assert_int_equal(control->answered, KEY_KINDS);
 }
 
-/* What an engine's key does besides: RSA's public operation, and ECDH's point multiplication. */
+/* The other operations of an engine's key: RSA's public operation, and ECDH's point
+ * multiplication. */
 static void test_other_operations(void **state)
 {
     (void)state;
@@ -317,7 +318,7 @@ static void test_full_ring_is_tried_again(void **state)
         assert_true(job_good(&jobs[i]));
 }
 
-/* The engine passes them on: who called it has to verify. */
+/* The engine passes wrong results on, so its caller must verify them. */
 static void test_wrong_results(void **state)
 {
     (void)state;
@@ -381,7 +382,7 @@ static void test_gone_in_mid_flight(void **state)
     assert_true(job_good(&jobs[0]));
 }
 
-/* The engine starts without a device, too, and signs in software without a word. */
+/* The engine also starts without a device, and silently signs in software. */
 static void test_absent(void **state)
 {
     (void)state;

@@ -3,8 +3,8 @@
  * the same entry points, computed by libcrypto lane after lane. Loaded by path, and never
  * installed.
  *
- * "FAULT LANE AFTER" in a file beside it, of its name with ".fault" behind, makes it fail in one
- * lane, from so many signing calls on; a test in the same process may set `stand_in` instead.
+ * "FAULT LANE AFTER" in a file next to it, with the suffix ".fault", makes it fail in one lane
+ * after this many signing calls; a test in the same process may set `stand_in` instead.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto_mb_stand_in.h"
@@ -41,7 +41,7 @@ static const char *const names[] = {[STAND_IN_GOOD] = "good",
                                     [STAND_IN_KEY] = "key",
                                     [STAND_IN_BASE_POINT] = "base-point"};
 
-/* immured has no environment: the fault is in a file beside this library. */
+/* The fault is in a file next to this library, because immured's environment is empty. */
 __attribute__((constructor)) static void read_fault(void)
 {
     Dl_info info;
@@ -64,7 +64,7 @@ static bool fails(size_t lane, enum stand_in_fault fault)
     return stand_in.fault == fault && stand_in.lane == lane && stand_in.calls > stand_in.after;
 }
 
-/* What leaves the lanes of one output, kept for a call to come. */
+/* The output of the lanes, kept for a later call. */
 struct kept {
     uint8_t lanes[LANES][RSA_BYTES_MAX];
 };
@@ -83,7 +83,7 @@ static void misplace(uint8_t *const to[LANES], size_t length, struct kept *kept)
     *kept = now;
 }
 
-/* What enters a lane, with a bit flipped if that is the fault; `copy` has room for it. */
+/* The input of a lane, with a bit flipped if that is the fault; `copy` has room for it. */
 static const void *enter(size_t lane, enum stand_in_fault fault, const void *from, size_t length,
                          void *copy)
 {
@@ -94,7 +94,7 @@ static const void *enter(size_t lane, enum stand_in_fault fault, const void *fro
     return copy;
 }
 
-/* What leaves a lane. */
+/* Writes the output of a lane. */
 static uint32_t put(size_t lane, uint8_t *to, const uint8_t *bytes, size_t length)
 {
     if (fails(lane, STAND_IN_STATUS))
@@ -170,8 +170,8 @@ static bool computes_wrong(size_t lane)
            fails(lane, STAND_IN_KEY);
 }
 
-/* What is the same in all lanes is computed once: so a batch of equal messages, by which immured
- * measures, takes less time than one by one, as with lanes that are real. */
+/* Equal inputs of the lanes are computed once. So a batch of equal messages, with which immured
+ * measures, takes less time than single ones, as with real lanes. */
 uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *const to[LANES],
                                  const uint64_t *const p[LANES], const uint64_t *const q[LANES],
                                  const uint64_t *const dp[LANES], const uint64_t *const dq[LANES],

@@ -1,7 +1,7 @@
 /*
- * What a test tells the faulty engine, and what it tells the test, at any time: a file that both
- * map, named by IMMURE_FAULTY_ENGINE. All fields are 32 bits wide, in the order of the machine, so
- * that Python's struct reads them as "=8I".
+ * Shared memory between a test and the faulty engine: a file that both map, named by
+ * IMMURE_FAULTY_ENGINE. All fields are 32 bits wide, in the order of the machine, so that Python's
+ * struct reads them as "=8I".
  */
 #ifndef FAULTY_ENGINE_H
 #define FAULTY_ENGINE_H

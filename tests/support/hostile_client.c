@@ -1,8 +1,8 @@
 /*
- * A client that makes work for a TLS server, in one of the ways below, on some connections at a
- * time for some seconds; what the server closes is opened anew. Prints in the end, as one JSON
- * object, what it has sent and how often it was cut off. It shows what a server lets it do: see
- * test_hostile_records.py and `script/bench --only hostile`.
+ * A client that causes work for a TLS server, in one of the ways below, on several connections for
+ * some seconds; it reopens connections that the server closes. At the end it prints one JSON
+ * object: what it sent and how often it was disconnected. See test_hostile_records.py and
+ * `script/bench --only hostile`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -155,7 +155,7 @@ static size_t hello_bytes(struct client *client, uint8_t *out)
     return sizeof header + 1;
 }
 
-/* TLS 1.3 servers pass over them, for the sake of middleboxes: RFC 8446, appendix D.4. */
+/* TLS 1.3 servers ignore them, for compatibility with middleboxes: RFC 8446, appendix D.4. */
 static size_t cipher_changes(struct client *client, uint8_t *out)
 {
     static const uint8_t record[] = {SSL3_RT_CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1};
@@ -270,7 +270,7 @@ static bool one_hello(void)
     return run.way->leaves || run.way->replays;
 }
 
-/* What is made is made for the next call, too: libcrypto must not be the limit. */
+/* Makes a whole chunk of records at a time, so that libcrypto does not limit the rate. */
 static void fill(struct client *client)
 {
     client->length = client->sent = 0;
@@ -322,8 +322,8 @@ static bool finished(const struct client *client)
     return run.most != 0 && client->number >= run.most && client->sent == client->length;
 }
 
-/* With --records: the client says that there is no more, and waits for the server's end, so that
- * nothing is lost in a reset. True: all have ended. */
+/* With --records: the client closes its direction and waits for the server's end, so that a reset
+ * loses nothing. True: all connections have ended. */
 static bool all_ended(struct client *clients, nfds_t count)
 {
     bool ended = !one_hello() && run.most != 0;

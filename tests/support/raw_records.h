@@ -1,6 +1,6 @@
 /*
- * TLS records of any content type and size, under the keys of a handshake that libssl has made as a
- * client: what libssl itself would not send.
+ * TLS records of any content type and size, with the keys of a client handshake by libssl: records
+ * that libssl itself would not send.
  *
  * For TLS_AES_128_GCM_SHA256 (RFC 8446, section 5.2) and the AES128-GCM-SHA256 suites of TLS 1.2
  * (RFC 5246, section 6.2.3.3; RFC 5288).

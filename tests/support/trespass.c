@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Arguments that would do no harm where the call is allowed. The order is that of the tests. */
+/* The arguments do no harm where the call is permitted. The order is that of the tests. */
 static const struct {
     long call, arguments[4];
 } forbidden[] = {

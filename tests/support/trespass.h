@@ -1,8 +1,8 @@
-/* System calls that a process behind its walls must not make, for test builds of the programs. */
+/* System calls that a sandboxed process must not make, for test builds of the programs. */
 #ifndef TRESPASS_H
 #define TRESPASS_H
 
-/* Makes the call of this number in the list of trespass.c; returns if the kernel let it. */
+/* Makes call `number` of the list in trespass.c; returns if the kernel permits it. */
 void trespass(unsigned number);
 
 #endif

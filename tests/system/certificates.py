@@ -10,7 +10,7 @@ import tempfile
 
 Certificate = collections.namedtuple("Certificate", "chain key names kind")
 
-KINDS = {  # what `openssl req -newkey` is told
+KINDS = {  # arguments of `openssl req -newkey`
     "rsa-2048": ["rsa:2048"],
     "rsa-3072": ["rsa:3072"],
     "rsa-4096": ["rsa:4096"],

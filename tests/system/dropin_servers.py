@@ -95,8 +95,9 @@ class Https(Exchange):
 
 
 class ServerTests(Exchange):
-    """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
-    guide has it), USER (who asks immured), set_up_server() (which makes the unit), SENT and REPLY."""
+    """The tests for every server. In addition to DropIn, a class of tests defines GUIDE,
+    CERTIFICATE (its path in the guide), USER (immured's client), set_up_server() (which makes the
+    unit), SENT and REPLY."""
 
     refusal = ""  # the output of the command that failed to reload it
     UNIT = None  # the default is the guide's name

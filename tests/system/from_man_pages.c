@@ -66,7 +66,8 @@ static void wake(struct immure_waiter *waiter)
     woken = 1;
 }
 
-/* One turn: what is due goes out, what has come is taken; another descriptor may be waited for. */
+/* One turn: sends what is due and handles what has arrived, and optionally waits for another
+ * descriptor. */
 static void turn(int other)
 {
     static char room[65536];

@@ -86,7 +86,7 @@ def wait_until(condition, what, limit=None, pause=0.02):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for: {what() if callable(what) else what}")
+            raise AssertionError(f"timed out waiting for: {what() if callable(what) else what}")
         time.sleep(pause)
 
 

@@ -42,7 +42,7 @@ def newborn(pid, known):
         for child in map(int, read(pid, f"task/{pid}/children").split()):
             if child not in known and title(child) not in ("", own):
                 return child
-    raise AssertionError("waited in vain for a new child")
+    raise AssertionError("timed out waiting for a new child")
 
 
 def program(pid):

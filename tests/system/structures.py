@@ -506,8 +506,8 @@ class SshFile(Structure):
 
 
 class Ike(Structure):
-    """RFC 7296, section 2.15: IKE_SA_INIT whole, the other's nonce, and a MAC of who one is. With
-    X25519, one proposal, and payloads of vendors, which nobody reads."""
+    """RFC 7296, section 2.15: the whole IKE_SA_INIT message, the peer's nonce, and a MAC of the
+    identity. With X25519, one proposal, and vendor payloads, which are ignored."""
 
     what = "IKEv2 AUTH"
     holes = ("first-vendor", "last-vendor", "mac")
@@ -601,7 +601,7 @@ class Rrsig(Structure):
 
 
 class Sig0(Structure):
-    """RFC 2931, section 3.1: a dynamic update (RFC 2136) that adds a record of a type nobody knows."""
+    """RFC 2931, section 3.1: a dynamic update (RFC 2136) that adds a record of an unknown type."""
 
     what = "DNS SIG(0)"
     holes = ("signer", "label", "data")

@@ -22,7 +22,7 @@ SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 
 class Control:
-    """A file of 32-bit numbers that an engine maps: what shall happen, and what did."""
+    """A file of 32-bit numbers that an engine maps: the faults to inject, and counters."""
 
     def __init__(self, path, fields):
         self.path, self.fields = path, fields
@@ -46,8 +46,8 @@ RESULT, LENGTH, FAILURE = 1, 2, 3  # enum fault, of tests/support/faulty_engine.
 
 
 class SoftwareKeys(ImmuredTest):
-    """An RSA and an EC key in memory that a device signs with. Every request is answered, and what
-    is answered verifies."""
+    """An RSA and an EC key in memory with which a device signs. Every request is answered, and
+    every signature is valid."""
 
     FIELDS = []  # of the engine's control file
 
@@ -63,7 +63,8 @@ class SoftwareKeys(ImmuredTest):
         return self.connect()
 
     def sign_many(self, client, count):
-        """So many requests at once, with both keys; returns what signed them."""
+        """Sends this many requests at once, with both keys; returns the backends that signed
+        them."""
         message, asked = wire.tls13_message(), {}
         for number in range(count):
             key, id = (self.rsa, self.ec)[number % 2], client.next_id()
@@ -82,7 +83,7 @@ class SoftwareKeys(ImmuredTest):
 
 
 class FaultyEngine(SoftwareKeys):
-    """Behind an engine that fails in every way there is."""
+    """An engine that fails in every possible way."""
 
     FIELDS = ["fault", "faults", "delay", "hangs", "descriptor", "signatures", "in_flight",
               "most_in_flight"]  # struct control of tests/support/faulty_engine.h
@@ -105,7 +106,8 @@ class FaultyEngine(SoftwareKeys):
                 self.assertTrue(key.verifies(scheme, wire.tls12_message(), reply.signed[3]))
 
     def test_threads_that_the_module_starts(self):
-        """They are there before the walls are: it is said which of these they have."""
+        """They start before the walls are in force, so the log says which walls do not cover
+        them."""
         self.start()
         self.assertNotIn("its module has started", self.immured.log())
         self.assertNotIn("wall not there: threads", self.immured.log())
@@ -141,7 +143,7 @@ class FaultyEngine(SoftwareKeys):
                 self.immured.stop()
 
     def test_a_failure(self):
-        """Others sign until it is known that it was a passing one; it is said once."""
+        """Other backends sign until the failure is known to be temporary; it is logged once."""
         client = self.start()
         self.control.set(fault=FAILURE, faults=1)
         self.assertIn(OPENSSL, self.sign_many(client, 20))
@@ -184,7 +186,7 @@ class FaultyEngine(SoftwareKeys):
 
         def as_before():
             before = self.control.get("in_flight")
-            time.sleep(3)  # two or three looks at it
+            time.sleep(3)  # two or three probes of the device
             return self.control.get("in_flight") == before
         harness.wait_until(as_before, "no more trials to begin")
         self.assertLessEqual(self.control.get("in_flight"), 10 + 2, "requests, and a trial of each key")
@@ -331,7 +333,7 @@ class DeviceTest(harness.SystemTest):
         self.other = certificate("p-256", "other.example")
 
     def give(self, *paths):
-        """To whom immured becomes."""
+        """The user that immured becomes."""
         if os.geteuid() == 0:
             for path in paths:
                 subprocess.run(["chown", "-R", f"{IMMURED_UID}:{IMMURED_UID}", path], check=True)
@@ -374,7 +376,7 @@ class DeviceTest(harness.SystemTest):
                     self.handshake(each, version)
 
     def lose(self, own, leave, come_back):
-        """The device leaves and comes back, while the proxy serves."""
+        """The device disappears and comes back while the proxy serves."""
         leave()
         for each in own:
             self.assertTrue(self.refused(each))
@@ -432,13 +434,13 @@ class SoftHsm(DeviceTest):
 
     @unittest.skipUnless(driver("-m", "pkcs11"), "not installed: pkcs11-provider")
     def test_provider(self):
-        # it keeps a session open, in which SoftHSM does not look for its files again
+        # it keeps a session open, in which SoftHSM does not reread its files
         self.serve_token(self.PROVIDER, loses=False)
 
     @unittest.skipUnless(driver("-e", "pkcs11"), "not installed: libp11's engine pkcs11")
     @harness.needs_root("to be another user than the token's")
     def test_a_token_that_immured_may_not_use(self):
-        """Said at the start, not by the first client."""
+        """The error is reported at the start, not to the first client."""
         options = self.make_token()
         subprocess.run(["chown", "-R", "0:0", self.tokens], check=True)
         with self.assertRaises(AssertionError):
@@ -485,7 +487,7 @@ class SoftwareTpm(DeviceTest):
         self.tpm.wait()
 
     def make_key(self, kind, *options):
-        """In the form that only this TPM can use, and a certificate for it."""
+        """Makes a key in the form that only this TPM can use, and a certificate for it."""
         base = os.path.join(self.directory, kind)
         tpm = ["-provider", "tpm2", "-provider", "default"]
         for arguments in (

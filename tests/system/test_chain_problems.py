@@ -1,5 +1,5 @@
-"""Chains that can be served but are odd: a line at start and after HUP, a gauge, and they are served.
-Chains that cannot be: an error that names file and reason."""
+"""Odd chains that can be served cause a log line at start and after HUP and a gauge, and are
+served. Chains that cannot be served cause an error that names file and reason."""
 
 import os
 import re
@@ -30,7 +30,7 @@ commonName = supplied
 
 
 class Authority:
-    """`openssl ca`, which lets begin and end be chosen."""
+    """`openssl ca`, with which validity dates can be chosen."""
 
     def __init__(self, directory, name):
         self.base = os.path.join(directory, name)
@@ -132,7 +132,7 @@ class ChainProblems(harness.SystemTest):
         self.assertEqual(self.problems(), {"short.example.crt": {"expired"}})
 
     def refusal(self, served, **options):
-        """What a program says that does not start."""
+        """The error of a program that does not start."""
         config = harness.proxy_config(harness.free_port(), harness.free_port(), served,
                                       self.backend.address, **options)
         path = os.path.join(self.directory, "refused.conf")

@@ -18,7 +18,7 @@ class Apache(dropin_servers.HttpsServerTests, dropin.DropIn):
     CERTIFICATE = "/etc/apache2/example.org.crt"
     KEYS_MISMATCH = "do not match"
     LOG = "/var/log/apache2/error.log"
-    ENDS = 1  # a graceful restart with a key that it cannot load ends it, whoever's key it is
+    ENDS = 1  # Apache exits if a graceful restart fails to load a key
 
     def set_up_server(self):
         self.table["/etc/mime.types"] = "/etc/mime.types"

@@ -90,7 +90,8 @@ class Moving(WithNginx):
 
     def test_there_and_back(self):
         self.nginx_command = dropin_servers.set_up_nginx(self)
-        # An upgrade gives the new nginx an empty environment: it would read the machine's openssl.cnf.
+        # During an upgrade the new nginx gets an empty environment, so it would read the machine's
+        # openssl.cnf.
         self.edit("/etc/nginx/nginx.conf", ("worker_processes 2;", "worker_processes 2; env OPENSSL_CONF;"))
         made = self.site("p-256")
         os.rename(self.path_of("/etc/immure/example.org.key"), self.path_of("/etc/nginx/example.org.key"))
@@ -131,7 +132,8 @@ class Renewal(WithNginx):
         self.trusted = {version: clients.context(version, self.authority) for version in dropin.VERSIONS}
 
     def renew(self, serial):
-        """A new key and a certificate of the throw-away authority; what certbot does then."""
+        """Makes a new key and a certificate of the throw-away authority, and does what certbot does
+        then."""
         folder = self.path_of(self.LIVE)
         os.makedirs(folder, exist_ok=True)
         self.shell(f"""cd {folder}
@@ -165,7 +167,7 @@ class Renewal(WithNginx):
             done = self.renew(serial)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             harness.wait_until(lambda serial=serial: self.serial() == serial, "the new certificate")
-        # Run again it changes nothing.
+        # A second run changes nothing.
         former = self.path_of("/etc/immure/example.org.former.key")
         with open(former, "rb") as file:
             before = file.read()
@@ -194,8 +196,8 @@ class Configurations(dropin.DropIn):
     CERTIFICATE = "/etc/immure/example.org.crt"
 
     def serves(self, providers, algorithms):
-        """s_server with this configuration: whether a handshake succeeds, with P-256 for its ephemeral keys
-        too, which the provider has not."""
+        """Whether a handshake with s_server under this configuration succeeds, even with ephemeral
+        P-256 keys, which the provider cannot make."""
         environment = provider.environment(self.directory, providers=providers, algorithms=algorithms)
         self.port = harness.free_port()
         server = self.start_program("/usr/bin/openssl", "s_server", "-accept", str(self.port),
@@ -224,7 +226,7 @@ class Configurations(dropin.DropIn):
 
 @harness.needs("certtool", "openssl", "runuser")
 class CannotWork(dropin.DropIn):
-    """docs/guides/what-cannot-work.md: what it says that a program says, the program says."""
+    """docs/guides/what-cannot-work.md: the programs print the messages that it quotes."""
 
     CERTIFICATE = "/etc/immure/example.org.crt"
     SAID = (

@@ -12,7 +12,7 @@ import proc
 
 
 class LogSocket:
-    """What came for /dev/log, here over UDP."""
+    """Collects what goes to /dev/log, here over UDP."""
 
     def __init__(self):
         self.socket = socket.socket(type=socket.SOCK_DGRAM)
@@ -59,7 +59,7 @@ class HAProxy(dropin_servers.Https, dropin_servers.ChrootServerTests, dropin.Dro
             self.is_up, reload=self.reload)
 
     def is_up(self):
-        """It accepts a little before it takes signals."""
+        """HAProxy accepts connections slightly before it handles signals."""
         caught = int(proc.status(self.units["haproxy"].program.pid)["SigCgt"], 16)
         return caught >> (signal.SIGTERM - 1) & 1 and self.accepts()
 

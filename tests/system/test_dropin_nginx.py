@@ -23,7 +23,8 @@ class Nginx(dropin_servers.HttpsServerTests, dropin.DropIn):
                                           self.accepts)
 
     def reload(self):
-        """Until none of the workers of before accepts: for a time they do so beside the new ones."""
+        """Waits until none of the old workers accepts, which they do for a while beside the new
+        ones."""
         before = set(proc.children(self.unit.program.pid))
         self.unit.reload()
         harness.wait_until(lambda: before.isdisjoint(proc.children(self.unit.program.pid)),
@@ -54,7 +55,8 @@ class Nginx(dropin_servers.HttpsServerTests, dropin.DropIn):
         self.exchange(clients.TLS12)
 
     def test_what_the_guide_leaves_out(self):
-        """With its three lines no client of TLS 1.2 that has something else besides is refused."""
+        """With the guide's three lines no client of TLS 1.2 that supports an alternative is
+        refused."""
         self.server("rsa-2048")
         with open(self.path_of("/etc/nginx/nginx.conf"), encoding="utf-8") as file:
             old = next(line for line in file if line.strip().startswith("ssl_protocols"))
@@ -70,7 +72,7 @@ class Nginx(dropin_servers.HttpsServerTests, dropin.DropIn):
             self.assertTrue(good, output)
 
     def test_without_the_provider(self):
-        """What an nginx says that was started before openssl.cnf was changed."""
+        """The error of an nginx that was started before openssl.cnf was changed."""
         self.server("p-256")
         done = subprocess.run(["/usr/sbin/nginx", "-t", "-c", self.path_of("/etc/nginx/nginx.conf")],
                               env={"PATH": "/usr/sbin"}, capture_output=True, text=True,

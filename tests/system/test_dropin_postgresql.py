@@ -59,7 +59,7 @@ class PostgreSQL(dropin_servers.ServerTests, dropin.DropIn):
             self.is_up)
 
     def is_up(self):
-        """It accepts before it is."""
+        """The port accepts connections before the server is ready."""
         return "ready to accept connections" in self.errors()
 
     def before_tls(self, raw):

@@ -13,7 +13,7 @@ from immured import ImmuredTest, Key
 
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples")
 IN_FLIGHT = 1000
-GONE = 100  # of them, whose clients leave
+GONE = 100  # the number of clients that leave
 ANSWER = b"hello\n"
 
 
@@ -26,7 +26,7 @@ def receive_queues(port):
 
 
 class Pending:
-    """A client that has said its ClientHello."""
+    """A client that has sent its ClientHello."""
 
     def __init__(self, port, version):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
@@ -35,7 +35,7 @@ class Pending:
         self.attempt(self.tls.do_handshake)
 
     def attempt(self, call, *arguments):
-        """False: more has to come first."""
+        """False: more input is needed first."""
         try:
             value = call(*arguments)
         except ssl.SSLWantReadError:
@@ -104,7 +104,8 @@ class Examples:
             self.assertEqual(example.stop(), [])
 
     def test_a_thousand_in_flight(self):
-        """With a stopped immured; then some clients leave, immured is killed, and another one comes."""
+        """With a stopped immured. Then some clients leave, immured is killed, and another one
+        starts."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < 2 * IN_FLIGHT:
             self.skipTest(f"at most {hard} descriptors are allowed")
@@ -141,7 +142,7 @@ class Examples:
         self.assert_serves(early)
 
     def test_its_lines(self):
-        """What one reads in an afternoon."""
+        """The example is short enough to read in an afternoon."""
         for name in os.listdir(SOURCES):
             with open(os.path.join(SOURCES, name), encoding="utf-8") as file:
                 self.assertLess(sum(1 for _ in file), 250, name)
@@ -164,7 +165,7 @@ class LibUV(Examples, ImmuredTest):
 
 class BoringSSL(Examples, ImmuredTest):
     program, needed = "example-boringssl", "android-libboringssl-dev, or BORINGSSL_ROOT,"
-    kinds = ("p-256", "p-384", "rsa-2048", "ed25519")  # P-521 it offers to nobody unasked
+    kinds = ("p-256", "p-384", "rsa-2048", "ed25519")  # by default it does not offer P-521
 
 
 class Picotls(Examples, ImmuredTest):

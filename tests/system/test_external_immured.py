@@ -1,4 +1,4 @@
-"""An immured of its own, started apart: several proxies use it, and it may be restarted at any time."""
+"""A separate immured that several proxies use, and that may be restarted at any time."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ class ExternalImmured(harness.SystemTest):
                 clients.echo_once(one)
 
     def test_another_user_listens(self):
-        """peer-user: nothing is sent to whoever has taken the socket's place."""
+        """peer-user: nothing is sent to a stranger that has taken over the socket's name."""
         immured = self.start_immured(certificate("p-256"))
         port, admin = harness.free_port(), harness.free_port()
 
@@ -91,7 +91,7 @@ class ExternalImmured(harness.SystemTest):
         self.assertEqual(load.failures, [])
 
     def test_an_immured_that_is_not_there(self):
-        """Said at once by --test; a start says so too, and waits for it."""
+        """--test reports it at once; a normal start reports it too, and waits for immured."""
         port, admin_port = harness.free_port(), harness.free_port()
         config = os.path.join(self.directory, "proxy.conf")
         with open(config, "w", encoding="utf-8") as file:
@@ -110,7 +110,7 @@ class ExternalImmured(harness.SystemTest):
         self.assertEqual(proxy.log().count(missing), 1)
 
     def test_a_key_that_immured_has_not(self):
-        """Said at the start, with the certificate that cannot be served."""
+        """It is reported at the start, with the certificate that cannot be served."""
         self.start_immured(certificate("rsa-2048"))
         port, admin_port = harness.free_port(), harness.free_port()
         config = harness.proxy_config(port, admin_port, [certificate("p-256")], self.backend.address,

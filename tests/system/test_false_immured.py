@@ -42,8 +42,8 @@ def error(code, text=b""):
     return lambda reply: wire.frame(wire.ERROR, reply.id, struct.pack("!H", code) + text)
 
 
-# What is sent in the place of a SIGNED frame: bytes, or ... for nothing. A reply that is one, to the
-# request, which ends the handshake:
+# What is sent in place of a SIGNED frame: bytes, or ... for nothing. These are valid frames with a
+# wrong reply, which end the handshake:
 REPLIES = {
     "a signature cut": with_signature(lambda signature: signature[:-1]),
     "a signature with a byte behind": with_signature(lambda signature: signature + b"\0"),
@@ -55,7 +55,8 @@ REPLIES = {
     "an unknown error": error(9999, b"what?"),
     "the longest error": error(wire.E_SIGNING, b"\xff%s\n" * 64),
 }
-# And what no immured says. The worker connects and asks again, until the handshake's time is over.
+# These are protocol violations. The worker reconnects and asks again, until the handshake times
+# out.
 BREACHES = {
     "another id": lambda reply: wire.frame(reply.type, reply.id + 1, reply.payload),
     "the stream's id": lambda reply: wire.frame(reply.type, 0, reply.payload),

@@ -1,5 +1,5 @@
-"""docs/api: every public function has its page with its prototype, and a program that was written from
-the pages, with nothing but what is installed, serves a handshake."""
+"""docs/api: every public function has a page with its prototype, and a program that was written
+from the pages alone, with only what is installed, serves a handshake."""
 
 import os
 import re
@@ -126,7 +126,7 @@ class Program(harness.SystemTest):
         self.assertIn("signed ecdsa_secp256r1_sha256\n", server.log())
 
     def compile_example(self, *sources, packages, flags=()):
-        """As libimmure(3) says it."""
+        """Compiles the example as libimmure(3) describes."""
         done = subprocess.run(
             ["gcc", "-Wall", "-Wextra", "-Werror", *flags, *(os.path.join(EXAMPLES, name) for name in sources),
              "-o", os.path.join(self.directory, "example"),

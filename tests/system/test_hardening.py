@@ -21,7 +21,7 @@ def optimized():
 
 
 def level(command):
-    """Of _FORTIFY_SOURCE: what is said last holds."""
+    """The level of _FORTIFY_SOURCE: the last option wins."""
     found = 0
     for switch, number in re.findall(r"-([DU])_FORTIFY_SOURCE(?:=(\d))?\b", command):
         found = int(number) if switch == "D" else 0
@@ -40,7 +40,8 @@ class Hardening(harness.SystemTest):
                     self.assertEqual(hardening.faults(os.path.join(folder, name), folder != harness.BIN), [])
 
     def test_the_test_sees_what_is_missing(self):
-        """A plain program has none of it but what the distribution's compiler does by itself."""
+        """A plain program has only the hardening that the distribution's compiler applies by
+        default."""
         program = os.path.join(self.directory, "plain")
         subprocess.run(["gcc", "-x", "c", "-", "-o", program, "-no-pie", "-O0", "-fcf-protection=none",
                         "-fno-stack-protector", "-Wl,-z,norelro,-z,lazy,-z,execstack"],

@@ -47,7 +47,7 @@ def tlv(tag, content):
 
 
 def reference(socket, spki, key_id=None):
-    """What a key reference is, made independently of the C code."""
+    """Makes a key reference independently of the C code."""
     der = tlv(0x30, tlv(2, b"\x01") + tlv(0x0C, socket.encode())
               + tlv(4, wire.key_id(spki) if key_id is None else key_id) + spki)
     text = base64.b64encode(der).decode()
@@ -58,7 +58,8 @@ def reference(socket, spki, key_id=None):
 
 class ToolTest(ImmuredTest):
     def immure(self, *arguments, status=GOOD, uid=None):
-        """Runs it. Its standard output; or, if it shall fail, the one line that it complains in."""
+        """Runs it. Returns its standard output or, if it is expected to fail, its one-line error
+        message."""
         result = subprocess.run([harness.program_path("immure"), *arguments], text=True, user=uid,
                                 stdin=subprocess.DEVNULL, capture_output=True, cwd=self.directory,
                                 timeout=harness.LIMIT)
@@ -115,9 +116,9 @@ class CommandLine(ToolTest):
             (["statsu"], f'there is no command "statsu"; there are: {names}'),
             (["key", "lst"], f'there is no command "key lst"; there are: {names}'),
             (["key"], f'there is no command "key"; there are: {names}'),
-            (["status", "now"], 'status: "now" is too much'),
+            (["status", "now"], 'status: unexpected operand "now"'),
             (["key", "test"], "key test: NAME is missing"),
-            (["key", "test", "a", "b"], 'key test: "b" is too much'),
+            (["key", "test", "a", "b"], 'key test: unexpected operand "b"'),
             (["key", "reference"], "key reference: either NAME or --certificate FILE is needed"),
             (["key", "reference", "a", "--certificate", "b"],
              "key reference: either NAME or --certificate FILE is needed"),
@@ -156,7 +157,7 @@ class CommandLine(ToolTest):
                          (FAILED, "immure: standard output: No space left on device\n"))
 
     def complete(self, *line):
-        """What bash would offer for the last word."""
+        """The completions that bash offers for the last word."""
         script = ('source "$1"; shift; complete -p immure >/dev/null || exit 1; COMP_WORDS=("$@"); '
                   'COMP_CWORD=$(($# - 1)); _immure 2>/dev/null; printf "%s\\n" "${COMPREPLY[@]}"')
         file = os.path.join(ROOT, "packaging", "completion", "immure.bash")
@@ -501,7 +502,7 @@ name = value
 
 
 class OpensslConfig(ToolTest):
-    """With another provider's module, as only its place in the configuration is of interest."""
+    """Uses another provider's module, because only its place in the configuration matters."""
 
     def setUp(self):
         super().setUp()
@@ -514,7 +515,7 @@ class OpensslConfig(ToolTest):
         return self.immure("openssl-config", "--module", self.module, *options)
 
     def add_to(self, path, *options, status=GOOD):
-        """`immure openssl-config >> FILE`. What it complains of."""
+        """`immure openssl-config >> FILE`. Returns its error messages."""
         with open(path, "a", encoding="utf-8") as out:
             done = subprocess.run([harness.program_path("immure"), "openssl-config", "--module",
                                    self.module, *options], stdout=out, stderr=subprocess.PIPE,
@@ -528,7 +529,7 @@ class OpensslConfig(ToolTest):
                                 capture_output=True, timeout=harness.LIMIT, check=True)
         self.assertEqual(re.findall(r"^  (\w+)$", listed.stdout, re.M), list(expected))
         if "default" not in expected:
-            return  # it was not in force before, so nobody has asked for it
+            return  # it was not in force before, so it must not be activated
         subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256"],
                        env=environment, capture_output=True, timeout=harness.LIMIT, check=True)
 

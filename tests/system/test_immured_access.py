@@ -19,8 +19,8 @@ class Access(ServiceTest):
     STAFF, GUESTS = 60001, 60002
 
     def ask_as(self, uid, gid, groups, *keys):
-        """What a process of these ids hears: the names in its list of keys, and the error code of a
-        signature with each key (0: it was made); or the one error at the door."""
+        """What a process with these ids receives: the names in its list of keys, and the error code
+        of a signature with each key (0: success); or the one error at the connection."""
         reading, writing = os.pipe()
         os.chmod(self.directory, 0o711)
         child = os.fork()
@@ -92,7 +92,7 @@ class Access(ServiceTest):
         self.assertEqual(self.ask_as(self.ALICE, 7, [], key)[:2], (["k"], [0]))
 
     def test_names_that_are_gone(self):
-        """A user that was removed since is no reason not to start."""
+        """A user that has been removed does not prevent the start."""
         for directive, what in (("allow-users", "user"), ("allow-groups", "group")):
             for text in (section("k", Key("p-256"), f"{directive} = {{no-such-name}}"),
                          f"{directive} = {{no-such-name}}\n" + section("k", Key("p-256"))):
@@ -115,7 +115,7 @@ class Access(ServiceTest):
 
     @harness.needs_root("to be several users")
     def test_a_list_of_those_who_are_gone_lets_nobody_in(self):
-        """It is not as if the key had no list of its own."""
+        """The key must not be treated as if it had no list of its own."""
         one, two = Key("p-256"), Key("ed25519")
         self.start(section("one", one), section("two", two, "allow-users = {no-such-name}"),
                    top=f"allow-users = {{{self.ALICE}, no-such-name}}")
@@ -125,7 +125,7 @@ class Access(ServiceTest):
 
     @harness.needs_root("to be another user")
     def test_many_keys_are_listed_in_pages(self):
-        """Positions count what the client may see, over several frames."""
+        """Positions count only the keys that the client may see, over several frames."""
         header = bytes.fromhex("302e020100300506032b657004220420")  # PKCS #8, Ed25519
         sections, name, count = [], "n" * 250, 500
         for number in range(count):

@@ -1,4 +1,5 @@
-"""What a client may throw at immured as fast as it can: it costs its own account, and the rest is refused."""
+"""Whatever a client sends to immured as fast as it can is charged to its own account, and the
+excess is refused."""
 
 import contextlib
 import os
@@ -22,7 +23,7 @@ class Cancels(ImmuredTest):
         return client
 
     def cost(self, ids):
-        """CPU seconds of so many CANCELs of what is not in flight, while these are."""
+        """CPU seconds for this many CANCELs of unknown ids, while these requests are in flight."""
         client = self.in_flight(ids)
         harness.wait_until(lambda: self.second.stats()[14] >= self.JOBS / 2, "the requests to wait")
         before = proc.cpu(self.pid)
@@ -36,7 +37,7 @@ class Cancels(ImmuredTest):
         return took
 
     def test_chosen_ids_cost_no_more_than_others(self):
-        """A list of those whose ids end alike would be looked through for each."""
+        """With a poor hash function, ids with equal low bits would all end up in one list."""
         self.key = Key("p-256", more="backend = delay")
         self.pid = key_process(self.start_immured(self.key, program="immured-test"))
         self.second = self.connect()
@@ -75,7 +76,7 @@ class Asides(ImmuredTest):
                 self.assert_served(client, key)
 
     def test_what_there_is_no_room_for_is_not_charged(self):
-        """More than may be in flight is refused, and the rate has as many tokens as were used."""
+        """Requests beyond the in-flight limit are refused, and use no tokens of the rate."""
         key = Key("p-256", more='backend = delay rate = "1/m burst 6000"')
         self.start_immured(key, program="immured-test")
         one, two = self.connect(), self.connect()
@@ -138,7 +139,7 @@ class NeverRead(ImmuredTest):
     GROWTH = 16 << 20
 
     def stuff(self, client, frame):
-        """Sends until nobody takes it any more."""
+        """Sends until the peer stops reading."""
         client.socket.settimeout(0.05)
         with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
             for first in range(1, 5000, 50):

@@ -146,7 +146,7 @@ class Configuration(ImmuredTest):
         self.assertIn('key "key 1" is the same key as one before it', immured.log())
 
     def test_the_same_key_with_other_rights_is_refused(self):
-        """Which of them would hold must not be for their order to say."""
+        """Otherwise the order of the sections would decide which rights apply."""
         key = certificate("rsa-2048").key
         for one, other, difference in (
                 ("policy = tls13-server", "", "policy"), ("", "policy = any", "policy"),
@@ -273,7 +273,7 @@ class Descriptors(ImmuredTest):
         self.assertEqual(immured.wait(harness.LIMIT), 0)
 
     def test_only_files_that_were_given(self):
-        """With a list of files no other is opened, whoever may."""
+        """With a list of files no other file is opened, even if permissions allow it."""
         key, listener = Key("p-256"), self.listener()
         for text in (b"", b"99999 /a\0", b"no list"):
             with tempfile.TemporaryFile() as files:

@@ -1,4 +1,5 @@
-"""Thousands of keys: what immured has open does not grow with them, and neither does what a HUP needs."""
+"""Thousands of keys: the number of open descriptors does not grow with them, not even during a
+HUP."""
 
 import os
 import re
@@ -17,7 +18,7 @@ LIMIT = 300  # seconds, for so many keys on a machine that is busy
 
 class ManyKeys(ServiceTest):
     def start_limited(self, *sections):
-        """With `ulimit -n 256`, as the issue of one that had a descriptor a key was found."""
+        """Starts it with `ulimit -n 256`, as in the bug report about one descriptor per key."""
         self.configure(*sections)
         program = harness.program_path("immured")
         self.immured = self.start_program(

@@ -1,4 +1,5 @@
-"""One user of immured asks for as much as it can; another, who asks for a little, is served."""
+"""One user of immured sends as many requests as it can; another, who sends a few, is still
+served."""
 
 import contextlib
 import os
@@ -13,12 +14,12 @@ from immured import ImmuredTest, Key
 
 FLOOD_UID, OTHER_UID = 50001, 50002
 CONNECTIONS = 24
-WINDOW = harness.scaled(4096, 512)  # requests of each that are under way
+WINDOW = harness.scaled(4096, 512)  # pending requests of each
 ASKED = 50  # by the other, of each key
 
 
 def count_replies(data, rest):
-    """How many frames end in it, and what is left of the last."""
+    """Returns how many frames end in the data, and the incomplete rest."""
     data = rest + data
     at = count = 0
     while len(data) - at >= wire.HEADER.size:
@@ -30,7 +31,7 @@ def count_replies(data, rest):
 
 
 class Flood:
-    """A connection that keeps WINDOW requests under way."""
+    """A connection that keeps WINDOW requests pending."""
 
     def __init__(self, path, key):
         self.client = wire.Client.connect(path, timeout=harness.LIMIT)
@@ -51,7 +52,7 @@ class Flood:
 
 
 def flood(path, key, told):
-    """All connections, for ever; says when each has sent as much as it may."""
+    """Floods on all connections, for ever; reports when each has filled its window."""
     streams = [Flood(path, key) for _ in range(CONNECTIONS)]
     poll, by_descriptor = select.poll(), {each.client.socket.fileno(): each for each in streams}
     while True:
@@ -86,7 +87,7 @@ class Neighbours(ImmuredTest):
         self.assertEqual(os.read(reading, 1), b".", "the flood does not stand")
 
     def serve_another(self, flooded, *keys):
-        """What the other user's requests end as."""
+        """The outcomes of the other user's requests."""
         os.chmod(self.directory, 0o711)
         self.start_immured(*keys, top=f'queue-age = "1h"\nallow-users = {{{FLOOD_UID}, {OTHER_UID}}}')
         self.start_flood(flooded)
@@ -119,7 +120,7 @@ class Neighbours(ImmuredTest):
 
     @harness.needs_root("to be two users")
     def test_descriptors_are_there_for_who_has_few(self):
-        """One user takes them all and says nothing."""
+        """One user takes all descriptors and stays silent."""
         key = Key("p-256")
         os.chmod(self.directory, 0o711)
         self.start_limited(key, 300)
@@ -173,7 +174,7 @@ class Neighbours(ImmuredTest):
 
     @staticmethod
     def leave_unread(client):
-        """Asks until immured takes no more, since nobody reads what it says."""
+        """Sends requests until immured stops reading, because nobody reads its replies."""
         client.socket.settimeout(0.2)
         with contextlib.suppress(TimeoutError):
             client.send(b"".join(wire.frame(wire.LIST, id, bytes(4)) for id in range(1, 50_000)))

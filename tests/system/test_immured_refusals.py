@@ -177,7 +177,7 @@ class Refusals(ImmuredTest):
 
 
 class KeyKinds(ImmuredTest):
-    """A key is never used as one of another kind, nor with more bytes than it is for."""
+    """A key is never used as one of another kind, or for more bytes than its kind allows."""
 
     SCHEMES = (0x0201, 0x0203, 0x0401, 0x0501, 0x0601, 0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, wire.ED25519, 0x0808,
                *range(0x0809, 0x080C), *range(0x0904, 0x0907))
@@ -244,7 +244,7 @@ class KeyKinds(ImmuredTest):
 
 class NeverReads(ImmuredTest):
     def flood(self, client, frame):
-        """Sends until nobody takes it any more; returns whether the stream was ended."""
+        """Sends until the peer stops reading; returns whether the stream was ended."""
         client.socket.settimeout(harness.LIMIT)
         try:
             for first in range(1, 10_000_000, 100):
@@ -401,7 +401,8 @@ class Peers(ImmuredTest):
     ALLOWED, OTHER = 65531, 65532
 
     def reply_to(self, uid):
-        """What a process of this uid hears after HELLO: a frame type and error code, or errno."""
+        """What a process with this uid receives after HELLO: a frame type and error code, or an
+        errno."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:

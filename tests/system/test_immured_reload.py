@@ -1,5 +1,5 @@
-"""A HUP that cannot be taken over, for whatever reason: one line says why, what is in force goes on, and
-the next HUP is read afresh."""
+"""A HUP that fails, for whatever reason: one line says why, the configuration in force stays, and
+the next HUP starts afresh."""
 
 import os
 import re
@@ -33,7 +33,7 @@ class Refusals(ServiceTest):
         return [line for line in self.immured.log().splitlines() if REFUSED in line][-1]
 
     def held(self):
-        """What the supervisor has open; the numbers of sockets change."""
+        """The supervisor's open files, without the numbers of sockets, which change."""
         return sorted(re.sub(r"\d+", "N", name) for name in proc.opened(self.immured.pid))
 
     def assert_as_before(self, held):
@@ -114,8 +114,9 @@ class Refusals(ServiceTest):
         self.assert_served(self.connect(), self.other)
 
     def test_the_new_one_hangs(self):
-        """What is in force does not wait for it, not even when its key process is killed meanwhile; and the
-        last of the HUPs that come meanwhile is read when it has been given up."""
+        """The running configuration does not wait for it, even when its key process is killed
+        meanwhile. When the new one has been given up, the last HUP that arrived in between is
+        handled."""
         self.start(section("k", self.key))
         before = self.count("serves")
         pid = self.candidate()
@@ -145,7 +146,7 @@ class Refusals(ServiceTest):
     @harness.needs_root("to look into the supervisor")
     @harness.not_sanitized("the sanitizer's own memory is terabytes of address space")
     def test_the_supervisor_has_nothing_to_read(self):
-        """What it keeps it has not mapped, and nobody reads a key in it."""
+        """The supervisor does not map the files that it keeps, so no key is in its memory."""
         self.start(section("k", self.key))
         self.reload(section("k", self.other))
         for key in (self.key, self.other):

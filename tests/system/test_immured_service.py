@@ -39,7 +39,7 @@ os.execv(program, [program, "--config", config])
 
 class Supervision(ServiceTest):
     def test_what_the_supervisor_is_not(self):
-        """No reader of keys, no client, no thread, no second program."""
+        """The supervisor reads no key, is no client, starts no thread and runs no other program."""
         key = Key("p-256")
         self.start(section("k", key))
         client = self.connect()
@@ -73,7 +73,7 @@ class Supervision(ServiceTest):
             self.assertIn(pause, (2 * before, 10), "it backs off, unless one has lived for a while")
 
     def test_signals_that_the_starter_ignored_and_blocked(self):
-        """A key process that died would not be noticed, nor HUP and TERM."""
+        """Otherwise it would notice neither the death of a key process nor HUP and TERM."""
         key = Key("p-256")
         self.start(section("k", key), starter=harness.DEAF)
         os.kill(key_process(self.immured), signal.SIGKILL)
@@ -100,7 +100,8 @@ class Supervision(ServiceTest):
         harness.wait_until(lambda: self.count("serves") > before, "the next key process")
 
     def test_started_again_without_the_files(self):
-        """They are gone, or others, when it is killed: what has served goes on until HUP."""
+        """The files are gone, or others, when it is killed: the keys that were served stay until
+        HUP."""
         path = os.path.join(self.directory, "its.key")
         key, other = Key("p-256"), Key("p-256", serial=2)
         text = f'key "k" {{ file = "{path}" }}\n'
@@ -121,7 +122,8 @@ class Supervision(ServiceTest):
         self.assert_served(self.connect(), other)
 
     def test_started_again_with_the_files_overwritten(self):
-        """Not replaced, but written to, or cut off: what was read is what counts."""
+        """The files are not replaced, but written to or truncated: the contents that were read
+        count."""
         key, other, locked = Key("p-256"), Key("p-256", serial=2), certificate("p-384")
         locked, phrase = encrypted(locked, "open sesame")
         path = os.path.join(self.directory, "its.key")
@@ -140,7 +142,7 @@ class Supervision(ServiceTest):
         self.assertEqual([name for name, _, _ in client.keys()], ["k", "l"])
 
     def test_a_key_process_that_cannot_start_again(self):
-        """Its program is away when it is killed: tried until it is there."""
+        """Its program is missing when it is killed: the supervisor retries until it is back."""
         key = Key("p-256")
         path = os.path.join(self.directory, "immured")
         shutil.copy(harness.program_path("immured"), path)
@@ -288,7 +290,7 @@ class Reload(ServiceTest):
         self.start(section("k", key))
         client, pid = self.connect(), key_process(self.immured)
         refused = "is not taken over; the running configuration goes on"
-        # What is wrong with the configuration is one line; what is wrong with a key the key process says.
+        # An error in the configuration is one line; the key process reports an error in a key.
         for text, said, lines in (
                 ("bogus = 1\n", "unknown directive 'bogus'", 1),
                 (section("k", key)[:-3], "this '{' is not closed", 1),
@@ -326,7 +328,7 @@ class Reload(ServiceTest):
         self.start(section("k", key))
         client = self.connect()
         os.unlink(self.path)
-        # A configuration that is refused changes nothing, and leaves no socket where nobody answers.
+        # A refused configuration changes nothing, and leaves no socket without a listener.
         self.reload('key "k" { file = "/nonexistent" }\n', said="is not taken over")
         self.assertFalse(os.path.exists(self.path))
         self.assert_served(client, key)
@@ -341,7 +343,8 @@ class Reload(ServiceTest):
         self.assertEqual(self.count("it is made again"), 2, "once for each HUP that found it gone")
 
     def test_what_has_taken_the_place_of_the_socket_is_left_alone(self):
-        """Whoever may write to the directory must not have modes changed elsewhere."""
+        """Somebody with write access to the directory must not be able to have modes changed
+        elsewhere."""
         key = Key("p-256")
         other = os.path.join(self.directory, "other")
         with open(other, "w", encoding="ascii"):
@@ -410,7 +413,8 @@ class ServiceManager(ServiceTest):
         return manager
 
     def run_as_service(self, *descriptors, pid=None, environment=None):
-        """As systemd starts a service: descriptors from 3 on, and variables that say so."""
+        """Starts a service as systemd does: descriptors from 3 on, and variables that describe
+        them."""
         numbers = [each.fileno() for each in descriptors]
         self.log_path = os.path.join(self.directory, "service.log")
         with open(self.log_path, "wb") as log:

@@ -1,5 +1,5 @@
-"""What is in force stays in force: files that change on disk change nothing until HUP, whoever is started
-again meanwhile; and one certificate's fault is one certificate's."""
+"""The configuration in force stays in force: changed files have no effect until HUP, even if a
+process is restarted meanwhile. And a fault of one certificate affects only that certificate."""
 
 import contextlib
 import os
@@ -26,14 +26,14 @@ class InForce(harness.SystemTest):
         self.backend = self.own(backends.Backend(backends.echo))
 
     def copy(self, of, name):
-        """Files of its own, to be renewed; readable by whoever serves them."""
+        """Makes separate copies of the files, to be renewed; readable by the serving process."""
         base = os.path.join(self.directory, name)
         self.renew(Certificate(base + ".crt", base + ".key", of.names, of.kind), of)
         return Certificate(base + ".crt", base + ".key", of.names, of.kind)
 
     @staticmethod
     def renew(files, by):
-        """As an ACME client does it: each file is replaced, one after the other."""
+        """Renews like an ACME client: replaces one file after the other."""
         for to, what in ((files.chain, by.chain), (files.key, by.key)):
             shutil.copy(what, to + ".new")
             os.rename(to + ".new", to)
@@ -79,7 +79,8 @@ class InForce(harness.SystemTest):
         harness.wait_until(lambda: self.shown("a.example") == der(second.chain), "the new certificate")
 
     def test_many_renewals_at_random_moments(self):
-        """While workers and key processes are killed, no name is down for longer than a restart."""
+        """Workers and key processes are killed meanwhile; no name is down for longer than a
+        restart."""
         count, renewals, kills = 20, harness.scaled(1000, 100), harness.scaled(12, 4)
         names = [f"n{number}.example" for number in range(count)]
         pairs = {name: [certificate("p-256", name, serial=serial) for serial in (1, 2)] for name in names}

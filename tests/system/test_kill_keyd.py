@@ -1,5 +1,5 @@
 """immured killed with -9, or stopped, under load: no handshake fails and no established connection
-notices. How soon it is back is judged in script/endure, where nothing else should be running."""
+notices. How soon it is back is judged in script/endure, on an otherwise idle machine."""
 
 import datetime
 import os
@@ -19,7 +19,7 @@ from storm import Storm, failures
 
 RATE = harness.scaled(500, 40)  # handshakes a second
 KILLS = harness.endured(5, 20)  # at the least
-# A process that lives for less is not started again as soon.
+# A process that dies sooner is restarted with a delay.
 PAUSE = 0.6
 LASTS = PAUSE * harness.endured(30, 40)  # seconds of load
 BACK = 0.2  # seconds from its death until the next one is ready
@@ -46,7 +46,7 @@ class KillKeyd(harness.SystemTest):
         self.worker = self.proxy.worker()
 
     def judge(self, report):
-        """Nothing was lost, and nobody but immured has had to start again."""
+        """Nothing was lost, and only immured was restarted."""
         self.assertEqual((failures(report), report["lost"]), ({}, 0))
         self.assertGreater(report["answered"], 0)
         self.assertEqual(self.proxy.worker(), self.worker, "the worker was not to be replaced")
@@ -107,7 +107,7 @@ class KillKeyd(harness.SystemTest):
                                      ssl.PEM_cert_to_DER_cert(file.read()))
 
     def test_started_again_with_the_key_overwritten(self):
-        """In the very same file: what immured has read is what counts."""
+        """The key is overwritten in the same file: what immured has read counts."""
         path = os.path.join(self.directory, "site.key")
         shutil.copy(certificate("p-256").key, path)
         backend = self.own(backends.Backend(backends.echo))

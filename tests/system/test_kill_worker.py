@@ -46,7 +46,7 @@ class KillWorker(harness.SystemTest):
         self.assertTrue(proc.alive(first))
 
     def test_under_load(self):
-        """What it had accepted is lost; what waits for the next worker is not."""
+        """Connections that the worker had accepted are lost; those in the backlog are not."""
         load = clients.HandshakeLoad(self.proxy.port, THREADS)
         immured = self.proxy.immured()
         for _ in range(KILLS):

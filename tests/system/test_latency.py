@@ -1,6 +1,6 @@
 """
-A signature that takes 50 ms holds nobody else up: neither other handshakes nor established
-connections. In `sync` mode it does both, which shows that the test can tell.
+A signature that takes 50 ms delays neither other handshakes nor established connections. In `sync`
+mode it delays both, which shows that the test can detect it.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Latency(harness.SystemTest):
         return elapsed, median
 
     def test_async(self):
-        """Once in a few tries: what else the machine does may hold up the others."""
+        """One good try out of a few is enough, because other load may delay the rest."""
         for _ in range(TRIES):
             elapsed, median = self.measure("async")
             if elapsed < HANDSHAKES * SIGNATURE and median < SIGNATURE / 4:

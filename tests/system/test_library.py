@@ -1,5 +1,5 @@
-"""libimmure as others see it: every header alone, in C and in C++; and its symbols are the functions of
-the headers, no more and no fewer."""
+"""libimmure's interface: every header compiles alone, in C and in C++, and its symbols are exactly
+the functions of the headers."""
 
 import os
 import re

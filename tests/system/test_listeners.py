@@ -117,8 +117,8 @@ class UnixListeners(Listeners):
         echo_at(self.path)
 
 
-# Between fork and exec there is no place in subprocess where the pid is known and the environment can
-# still be changed: this stands in for the service manager.
+# subprocess has no hook between fork and exec where the pid is known and the environment can still
+# be changed. So this program plays the service manager.
 MANAGER = """
 import os, sys
 names, sockets, program = sys.argv[1], [int(each) for each in sys.argv[2].split(",")], sys.argv[3:]

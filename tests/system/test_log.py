@@ -1,4 +1,4 @@
-"""A log that nobody reads: all is served on, and the lines that were lost are counted."""
+"""A log that nobody reads: service continues, and lost lines are counted."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ FAILURES = harness.scaled(100, 30)  # each is a line of the log
 
 
 class Reader:
-    """A pipe or a socket that is full, and who should read it."""
+    """A pipe or a socket that is full, and its reader."""
 
     def __init__(self, ends):
         self.reading, self.writing = ends
@@ -31,7 +31,7 @@ class Reader:
         self.reading.setblocking(False)
 
     def read(self):
-        """All that was ever written, as far as it was not lost."""
+        """All lines so far that were not lost."""
         with contextlib.suppress(BlockingIOError):
             while more := self.reading.recv(1 << 16):
                 self.written += more
@@ -73,9 +73,8 @@ class NobodyReads(ImmuredTest):
         return self.own(Reader(READERS[name]()))
 
     def assert_lost_are_told(self, reader, least, line):
-        """As soon as there is room again, before any other line: how many there was none for.
-
-        A line that was still on its way may find the room that the reading makes.
+        """As soon as there is room again, the number of lost lines is logged before any other line.
+        A line that is just being written may use the room that the reader makes.
         """
         def told():
             if not reader.read():
@@ -152,7 +151,8 @@ class NobodyReads(ImmuredTest):
         self.assertEqual(immured.stop(), [])
 
     def test_proxy(self):
-        """The address sanitizer has words of its own about a fiber, and waits for a socket to take them."""
+        """The address sanitizer prints warnings about fibers, and blocks until a socket takes
+        them."""
         for name in READERS if "address" not in harness.SANITIZE else ["pipe"]:
             with self.subTest(stderr=name):
                 self.play_proxy(self.reader(name))

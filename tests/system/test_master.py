@@ -70,7 +70,7 @@ class Processes(Master):
 
     @harness.needs_root("the worker is closed to its own user")
     def test_worker_has_only_its_descriptors(self):
-        """Nothing of the master's: no signalfd, not the socket on which immured listens."""
+        """It has none of the master's descriptors, such as the signalfd or immured's socket."""
         proxy = self.start(workers=1)
         worker = set(proc.opened(proxy.worker()))
         self.assertFalse({name for name in worker if "signalfd" in name})
@@ -102,8 +102,8 @@ class Processes(Master):
         self.assertNotEqual(proxy.immured(), immured)
 
     def test_master_killed(self):
-        """Nobody is left behind: the worker finishes what it has, and immured ends; the ports are free at
-        once."""
+        """No process is left behind: the worker finishes its connections, immured ends, and the
+        ports are free at once."""
         proxy = self.start()
         established = self.own(clients.connect(proxy.port))
         others = proc.children(proxy.pid)
@@ -119,7 +119,7 @@ class Processes(Master):
         harness.wait_until(lambda: not any(proc.alive(pid) for pid in others), "their end")
 
     def test_signals_that_the_starter_ignored_and_blocked(self):
-        """Children that died would not be noticed, nor HUP and TERM."""
+        """Otherwise the master would notice neither the death of children nor HUP and TERM."""
         port, admin = harness.free_port(), harness.free_port()
         config = harness.proxy_config(port, admin, [self.certificate], self.backend.address)
         proxy = self.start_proxy_with(config, port, admin, starter=harness.DEAF)

@@ -138,7 +138,7 @@ class AfterALongDay(harness.SystemTest):
         return found
 
     def descriptors_lead_nowhere(self):
-        """Not even root gets at the secret memory by one that immured has."""
+        """Not even root can reach the secret memory through a descriptor of immured."""
         libc = ctypes.CDLL(None, use_errno=True)
         immured = self.proxy.immured()
         pidfd = os.pidfd_open(immured)

@@ -1,4 +1,4 @@
-"""The figures of /metrics and /status.json are those of what was done."""
+"""The figures of /metrics and /status.json match what was done."""
 
 import contextlib
 import http.client
@@ -90,7 +90,7 @@ class Metrics(harness.SystemTest):
         self.proxy.wait_for(0, "immure_connections")
 
     def test_figures_of_immured(self):
-        """They are immured's own, and those of the next one when it was killed."""
+        """The figures are immured's own and, after it was killed, those of the next one."""
         self.start()
         for _ in range(5):
             clients.connect(self.proxy.port).close()
@@ -103,7 +103,7 @@ class Metrics(harness.SystemTest):
                            "the figures of the next immured")
 
     def test_turns(self):
-        """Every thread counts turns, and a turn is as long as what is done in it."""
+        """Every thread counts turns, and a turn lasts as long as the work in it."""
         self.start()
         for _ in range(40):
             with clients.connect(self.proxy.port) as connection:
@@ -167,7 +167,7 @@ class Metrics(harness.SystemTest):
 
 
 class Continuity(harness.SystemTest):
-    """What has been counted stays counted, whatever becomes of the worker that did."""
+    """Counters keep their values, whatever happens to the worker that counted."""
 
     def setUp(self):
         super().setUp()
@@ -189,7 +189,8 @@ class Continuity(harness.SystemTest):
             return self.proxy.status()["pid"]
 
     def counters(self):
-        """{(name, labels): number} of all that may never fall; what `immured` counts ends with it."""
+        """{(name, labels): number} of all metrics that must never decrease; immured's own end with
+        it."""
         kinds, found = {}, {}
         for line in self.proxy.get("/metrics").splitlines():
             if line.startswith("# TYPE "):
@@ -266,7 +267,7 @@ class Continuity(harness.SystemTest):
             self.assertEqual(self.proxy.metric("immure_sign_seconds_count"), turn)
 
     def test_nothing_ever_falls(self):
-        """Whichever worker answers, while they follow each other under load."""
+        """Whichever worker answers, while workers are replaced under load."""
         self.start()
         load = clients.HandshakeLoad(self.proxy.port, 2)
         seen, samples, falls = {}, 0, []
@@ -294,8 +295,8 @@ class Continuity(harness.SystemTest):
         self.assertGreater(len(seen), 50)
 
     def hold_reload(self):
-        """A HUP that goes no further than that two workers serve: the master, which is stopped, does not know
-        yet that the second can."""
+        """Holds a HUP at the point where two workers serve: the master is stopped before it learns
+        that the second is ready."""
         self.addCleanup(self.proxy.signal, signal.SIGCONT)
         while True:
             known, before = proc.children(self.proxy.pid), self.proxy.log().count("is in force")

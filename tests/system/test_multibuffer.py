@@ -1,5 +1,5 @@
-"""immured with signatures made eight at a time: by Intel's crypto_mb where the processor and the
-library are there, and by a stand-in for it whose faults must not get out."""
+"""immured with signatures made eight at a time: by Intel's crypto_mb where processor and library
+permit, and by a stand-in whose injected faults must not lead to wrong signatures."""
 
 import contextlib
 import hashlib

@@ -1,5 +1,5 @@
-"""Host names of backends: found by a process of its own, looked up again, tried in order; nobody waits for
-a name server that does not answer."""
+"""Host names of backends: a separate process looks them up, again and again; addresses are tried in
+order; and nothing waits for a name server that does not answer."""
 
 import os
 import shutil
@@ -106,7 +106,7 @@ class Names(harness.SystemTest):
         self.assertEqual(self.proxy.worker(), worker)
 
     def test_more_other_addresses_than_the_worker_reads_at_once(self):
-        """None is lost while it is busy with something else."""
+        """No change is lost while the worker is busy with something else."""
         names = [f"app-{number}" for number in range(120)]
         made, admin = certificate("p-256"), harness.free_port()
         ports = [harness.free_port() for _ in names]

@@ -1,5 +1,5 @@
-"""script/overload --quick ends with a report that stands alone, whose pictures render, and whose
-figures are those of /metrics of the same run."""
+"""script/overload --quick produces a self-contained report whose pictures render and whose figures
+match /metrics of the same run."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SERVERS = ("in-process", "sync", "async")
 FIGURES = ("turns", "turns-time", "probes", "handshakes", "cpu", "cpu-time")
 AGREEMENT = 0.05
 TRIES = 3
-BUSY = "this machine does too much else"  # as it is told when no handshake was done
+BUSY = "this machine does too much else"  # the message if no handshake was completed
 
 
 def pixels(path):
@@ -149,7 +149,7 @@ class Overload(harness.SystemTest):
             self.assertGreater(seen.get(bytes.fromhex(value), 0), 100, f"--series-{custom}")
 
     def measured_well(self):
-        """Not if the machine did too much else meanwhile."""
+        """False if the machine was too busy with other work."""
         self.measure()
         self.check_figures()
         self.check_metrics()

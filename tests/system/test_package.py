@@ -1,5 +1,5 @@
-"""The Debian packages: they build, lintian has nothing to say, each build makes the same, and in a clean
-root they can be installed, used, removed and purged."""
+"""The Debian packages build reproducibly and without complaints from lintian, and can be installed,
+used, removed and purged in a clean root."""
 
 import glob
 import hashlib
@@ -92,7 +92,7 @@ class Package(harness.SystemTest):
 
     @harness.needs("readelf", "objdump", "gcc")
     def test_programs_and_libraries_are_hardened(self):
-        """Debian's tools bring flags of their own, and these must not win."""
+        """The flags of Debian's tools must not override ours."""
         for path in self.packages:
             subprocess.run(["dpkg-deb", "--extract", path, self.directory], check=True)
         files = sorted(hardening.elf_files(path for path in glob.glob(f"{self.directory}/**", recursive=True)
@@ -132,7 +132,7 @@ class Package(harness.SystemTest):
     @harness.needs_root("it mounts")
     @harness.needs("unshare", "nsenter", "systemd-nspawn")
     def test_services_in_a_booted_machine(self):
-        """Behind the walls of their units the services do all that they do without."""
+        """Sandboxed by their units, the services do everything that they do without."""
         root = self.own_root(Machine)
         self.install(root)
         self.make_key(root)
@@ -148,7 +148,7 @@ class Package(harness.SystemTest):
         self.assertNotRegex(self.good(root, "ps", "-e", "-o", "comm"), r"immure")
 
     def services_are_bounded(self, root):
-        """What systemd understood is told to the kernel, where that has a controller for it."""
+        """systemd passes the limits to the kernel, where it has a controller for them."""
         total = int(self.good(root, "sh", "-c", "grep MemTotal: /proc/meminfo").split()[1]) * 1024
         for unit, most in (("immured.service", 3 << 29), ("immure-proxy.service", total)):
             self.good(root, "systemctl", "start", unit)
@@ -197,7 +197,7 @@ class Package(harness.SystemTest):
         self.good(root, "systemctl", "stop", "immure-proxy")
 
     def services_are_upgraded(self, root):
-        """Running ones run the new version afterwards, the others stay as they are."""
+        """Services that were running run the new version afterwards; the others stay stopped."""
         def main_process():
             return self.good(root, "systemctl", "show", "--property=MainPID", "immured.service")
         self.good(root, "immure", "key", "test", "example.org")
@@ -208,7 +208,8 @@ class Package(harness.SystemTest):
         self.assertIn("inactive", root.run("systemctl", "is-active", "immure-proxy").stdout)
 
     def handshake(self, root):
-        """Nobody is behind the proxy, and so its end has no close_notify, which s_client calls an error."""
+        """There is no backend, so the connection ends without close_notify, which s_client reports
+        as an error."""
         done = root.run("openssl", "s_client", "-connect", "127.0.0.1:443", "-CAfile",
                         "/etc/immure/example.org.crt", "-verify_return_error")
         self.assertIn("Verification: OK", done.stdout, done.stderr)
@@ -237,7 +238,7 @@ class Package(harness.SystemTest):
         self.unpack(root, "/tmp/shared/next", "--force-confold")
 
     def configurations_are_upgraded(self, root):
-        """What the administrator has changed stays, and what the package brings lies beside it."""
+        """The administrator's changes stay, and the package's version is stored next to them."""
         self.good(root, "tee", "--append", "/etc/immure/immured.conf", text="# ours\n")
         self.upgrade(root)
         for name, end in (("immured.conf", "# ours"), ("immured.conf.dpkg-dist", "# next"),

@@ -1,6 +1,6 @@
 """
-Builds whatever else keys sign out of the bytes that a TLS handshake leaves free, form by form. What can be
-built is a valid signature elsewhere, and immured refuses it.
+Builds structures of other protocols from the bytes that a TLS handshake leaves free, form by form.
+What can be built would be validly signed elsewhere, so immured must refuse it.
 """
 
 import collections
@@ -25,8 +25,8 @@ TLS13_SCHEMES = {**SCHEMES, "rsa-2048": (wire.RSA_PSS_SHA256, rfc_messages.NO_CU
 SIGNERS = (("p-256", "localhost"), ("p-256", "a"), ("ed25519", "a"), ("rsa-2048", "a"))  # short names leave room
 REFUSED, SIGNED, ALARM = range(3)
 
-# fixed: {place: byte}. group: whose public value ends the message, if that must be good. From `derived` on
-# nobody chooses the bytes.
+# fixed: {place: byte}. group: the group whose public value ends the message, if it must be valid.
+# From `derived` on, nobody can choose the bytes.
 Form = collections.namedtuple("Form", "name size fixed group derived policy schemes")
 
 
@@ -55,7 +55,7 @@ FORMS = [*(tls13_form("server", size, TLS13_SERVER) for size in (32, 48)),
          *(tls13_form("client", size, TLS_CLIENT) for size in (32, 48)),
          *(ecdh_form("TLS 1.2 server", number, TLS_SERVER, SENTINEL) for number in GROUPS),
          *(ecdh_form("TLS 1.2 server without sentinel", number, TLS12_SERVER) for number in GROUPS)]
-# What was signed once: no sentinel, and whatever public value.
+# Forms that were signed formerly: without sentinel, with any public value.
 OLD_FORMS = [ecdh_form("TLS 1.2 server, neither sentinel nor point", number, TLS_SERVER, checked=False)
              for number in GROUPS]
 
@@ -95,8 +95,8 @@ def misses(form, parts):
 
 
 def layouts(form, tree, names):
-    """All ways of giving the holes sizes so that the whole is as long as the form: at most two of those that
-    are optional are used. [(what it misses, parts)], the best first."""
+    """All ways to size the holes so that the structure is as long as the form; at most two of the
+    optional ones are used. [(what it misses, parts)], best first."""
     found = []
     last = form.size - 1
     for first in names:
@@ -188,7 +188,7 @@ class Constructions(unittest.TestCase):
                         yield form, structure, signer, *made(self.source, form, structure, signer)
 
     def assert_none_is_signed(self, constructed):
-        """Whatever the policy; and each form is signed with other bytes in the same places."""
+        """No policy signs it, although each form is signed with other bytes in the same places."""
         policies = (TLS_SERVER, TLS13_SERVER, TLS12_SERVER, TLS_CLIENT)
         asked = [(policy, *form.schemes[signer.kind], message)
                  for form, _, signer, message in constructed for policy in policies]
@@ -215,7 +215,8 @@ class Constructions(unittest.TestCase):
                         self.assertTrue(structure.is_valid(signer, message), message.hex())
 
     def test_forms_are_signed(self):
-        """With random bytes where nothing is fixed: what is refused below is refused for what it is."""
+        """The forms are signed with random bytes where nothing is fixed, so refusals below are due
+        to the structures."""
         for form in FORMS:
             for kind, asked in form.schemes.items():
                 with self.subTest(form=form.name, kind=kind):
@@ -250,7 +251,8 @@ class Constructions(unittest.TestCase):
             self.assertIn("TBSCertificate without a name", built)
 
     def test_what_grinding_would_give(self):
-        """Where some bytes of y would have to be found by trying: as if they had been."""
+        """Where some bytes of y would have to be found by brute force: as if they had been
+        found."""
         asked, count = [], collections.Counter()
         for form in FORMS:
             if form.group is None or form.derived == form.size:

@@ -1,6 +1,6 @@
 """
-Every valid message of a TLS handshake is signed; of mutated ones none that a parser written from the
-RFCs does not take for valid; and nothing that other protocols have signed.
+Every valid message of a TLS handshake is signed. Mutated ones are signed only if a parser written
+from the RFCs accepts them, and messages of other protocols never.
 """
 
 import os
@@ -142,7 +142,7 @@ def tls_messages():
 
 
 class OtherProtocols(ImmuredTest):
-    """What keys sign elsewhere, given to immured itself, under all policies."""
+    """What keys sign in other protocols, sent to immured itself, under all policies."""
 
     def path_of(self, name):
         return os.path.join(self.directory, name)

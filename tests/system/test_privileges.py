@@ -1,4 +1,4 @@
-"""Who the processes are, started as root and not, and what is closed to them."""
+"""The users of the processes, started as root and not, and what they cannot access."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ class Privileges(harness.SystemTest):
 
     @harness.needs_root("real time is not for everybody")
     def test_a_loop_does_not_spin_before_its_sockets_listen(self):
-        """On the master's core it would keep the master from making them listen."""
+        """On the master's core it would prevent the master from making them listen."""
         begun, cores = time.monotonic(), os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(cores)})
         self.addCleanup(os.sched_setaffinity, 0, cores)

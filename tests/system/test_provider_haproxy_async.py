@@ -1,4 +1,5 @@
-"""HAProxy with ssl-mode-async and a chroot: it goes on with other connections while immured signs."""
+"""HAProxy with ssl-mode-async and a chroot: it continues with other connections while immured
+signs."""
 
 import os
 import signal
@@ -38,7 +39,7 @@ def descriptors(pid):
 
 
 def say_hello_and_leave(port, reset):
-    """A ClientHello, and away before there can be an answer."""
+    """Sends a ClientHello and leaves before there can be a reply."""
     tls = clients.context().wrap_socket(socket.create_connection(("127.0.0.1", port)),
                                         do_handshake_on_connect=False)
     tls.settimeout(0.3)
@@ -118,7 +119,8 @@ class HaproxyAsync(immured.ImmuredTest):
                 each.join()
         finally:
             os.kill(worker, signal.SIGCONT)
-        # What stays is a connection to immured for each that waited at once, to be used again.
+        # What remains is one idle connection to immured for each handshake that waited at the same
+        # time.
         harness.wait_until(lambda: descriptors(self.haproxy.pid) < 60, "descriptors to be closed")
         kept = descriptors(self.haproxy.pid)
         for _ in range(50):

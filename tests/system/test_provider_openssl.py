@@ -164,7 +164,8 @@ class Handshakes(ProviderTest):
 
 
 class NoAlarm(ProviderTest):
-    """What a stranger causes who connects, or a server's configuration, is refused without an alarm."""
+    """What a connecting stranger or a server's configuration can cause is refused without an
+    alarm."""
 
     def assert_refused(self, *reasons):
         lines = [json.loads(line) for line in self.immured.log().splitlines() if line.startswith("{")]
@@ -317,7 +318,7 @@ class Errors(ProviderTest):
             self.assertEqual(served.stop(), [])
 
     def test_pss_in_x509_and_cms(self):
-        """Which a key may do that signs anything."""
+        """Only a key that may sign anything can do this."""
         configuration = os.path.join(self.directory, "req.cnf")
         with open(configuration, "w", encoding="ascii") as file:
             file.write("[req]\ndistinguished_name = name\n[name]\n")

@@ -63,7 +63,8 @@ class ProxyProtocol(harness.SystemTest):
                                       backend_options=f"proxy-protocol = {version}\n{backend}")
 
     def header(self, tls=None, before=b""):
-        """What the backend was told about one good connection, and the client's own view of it."""
+        """The header that the backend received for a successful connection, and the client's own
+        view of it."""
         with clients.connect(self.proxy.port, tls, before=before) as connection:
             clients.echo_once(connection, b"after the header")
             own = connection.getsockname(), connection.getpeername()
@@ -118,8 +119,8 @@ class ProxyProtocol(harness.SystemTest):
                 self.assertEqual((header["source"], header["destination"]), (source, destination))
 
     def test_tlvs_passed_on(self):
-        """Byte for byte and in order, behind what the proxy says itself; not what was said of another TLS
-        connection, and no checksum of the header that was."""
+        """TLVs are passed on byte for byte and in order, after the proxy's own; but not those about
+        another TLS connection, and not the old header's checksum."""
         self.start(backends.read_proxy_v2, "v2", "accept-proxy = any", "proxy-tlvs = pass")
         first = tlv(0x05, b"unique") + tlv(0xea, b"\1vpce-1") + tlv(0xe0, b"")
         last = tlv(0x30, b"netns") + tlv(0xe1, b"again") + tlv(0xe1, b"and again")

@@ -1,4 +1,4 @@
-"""What goes through: both directions, their ends, their pauses and their time limits."""
+"""The relay: both directions, their ends, their pauses and their timeouts."""
 
 import asyncio
 import hashlib
@@ -40,8 +40,8 @@ class Segments(Relay):
         return struct.unpack_from("I", info, which)[0]
 
     def test_ticket_goes_with_the_response(self):
-        """The handshake's flight is one segment, ticket and response the other: but for a backend
-        that takes 200 ms."""
+        """The handshake's flight is one segment, ticket and response another, unless the backend
+        takes 200 ms."""
         self.start(backends.echo)
         found = set()
         for _ in range(10):
@@ -73,7 +73,8 @@ class Segments(Relay):
         self.assertIn(2, [found.get(timeout=harness.LIMIT) for _ in range(10)])  # SYN is the first
 
     def test_the_connect_waits_for_no_bytes(self):
-        """The kernel would keep its last segment for 200 ms, and the backend from speaking first."""
+        """Otherwise the kernel would delay the last segment by 200 ms, and a backend that speaks
+        first."""
         self.start(lambda connection: connection.sendall(b"220 ready"))
 
         def greeted(stream):
@@ -141,7 +142,7 @@ class HalfClose(Relay):
         self.ended("clean")
 
     def test_client_is_reset_in_the_middle_of_an_upload(self):
-        """The backend must not take what has come for all of it."""
+        """The backend must not take a partial upload for a complete one."""
         seen = queue.Queue()
 
         def swallow(connection):
@@ -161,7 +162,8 @@ class HalfClose(Relay):
         self.ended("client-failed")
 
     def test_client_ends_without_close_notify(self):
-        """Its direction has ended; the answer under way arrives, and what ends is noted as unclean."""
+        """The client's direction has ended. The pending reply still arrives, and the end is counted
+        as unclean."""
         def answer(connection):
             got = b""
             while more := connection.recv(65536):
@@ -196,7 +198,7 @@ class HalfClose(Relay):
         self.no_connection_left()
 
     def test_backend_vanishes(self):
-        """A reset from the backend is no orderly end for the client."""
+        """After a reset from the backend the client must not see an orderly end."""
         def vanish(connection):
             connection.recv(1)
             connection.sendall(b"half an ans")
@@ -243,7 +245,7 @@ class HalfClose(Relay):
 
 
 class ReadAhead(Relay):
-    """libssl takes more than it is asked for; no event tells of that."""
+    """libssl reads ahead: data in its buffer causes no further event."""
 
     RECORDS = 200
 
@@ -441,7 +443,8 @@ class TimeLimits(Relay):
             pass
 
     def test_what_was_idle_ends_well(self):
-        """With close_notify, and an end for the backend: nothing was under way."""
+        """It ends with close_notify, and with a FIN to the backend, because no data was in
+        transit."""
         seen = queue.Queue()
 
         def note_end(connection):

@@ -51,7 +51,8 @@ class Reload(harness.SystemTest):
         harness.wait_until(lambda: self.proxy.log().count("is in force") > before, "the reload")
 
     def assert_shown(self, cert):
-        """Soon: the old worker may accept a little longer than the new configuration is in force."""
+        """Waits for it, because the old worker may accept for a moment after the new configuration
+        is in force."""
         harness.wait_until(lambda: shown(self.proxy.port) == der(cert), f"the certificate {cert.chain}")
 
     def refused_reload(self, reason):
@@ -146,7 +147,7 @@ class Reload(harness.SystemTest):
         self.assertEqual(load.failures, [])
 
     def test_nobody_is_cut(self):
-        """By default; and what has drained is gone."""
+        """By default; and drained workers are gone."""
         proxy = self.start(top="drain-timeout = 100ms")
         established = self.own(clients.connect(proxy.port))
         first = proxy.worker()
@@ -186,7 +187,7 @@ class Reload(harness.SystemTest):
                                        for pid in proc.children(proxy.pid)) == 3, "three workers")
 
     def test_a_reload_that_is_given_up_is_no_old_worker(self):
-        """Its immured is late to end, and nobody is connected to its worker."""
+        """Its immured ends late, and its worker has no connections."""
         proxy = self.start(top="reload-workers = 1")
         established = self.own(clients.connect(proxy.port))
         known = set(proc.children(proxy.pid))
@@ -230,7 +231,7 @@ class Reload(harness.SystemTest):
         harness.wait_until(lambda: not proc.alive(first), "the old worker's end")
 
     def test_fewer_threads_leave_no_dead_socket(self):
-        """What the threads that are no more listened on must not take connections."""
+        """Sockets of threads that no longer exist must not receive connections."""
         proxy = self.start(workers=6)
         self.configure([self.new], workers=1)
         established = self.own(clients.connect(proxy.port))  # so that the old worker stays
@@ -295,7 +296,7 @@ class Reload(harness.SystemTest):
 
     @harness.needs_root("the master's /proc is root's")
     def test_without_descriptors(self):
-        """Refused in one line, whatever there is no descriptor for; the next HUP is read afresh."""
+        """It is refused in one line, whatever lacks a descriptor; the next HUP starts afresh."""
         proxy = self.start()
         held = proc.descriptors(proxy.pid)
         before = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)

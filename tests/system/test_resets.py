@@ -1,4 +1,4 @@
-"""Clients that leave at the worst moment cost nothing that stays."""
+"""Clients that leave at the worst moment leave no leak behind."""
 
 import socket
 
@@ -38,7 +38,7 @@ class Resets(harness.SystemTest):
         return proc.descriptors(self.worker), proc.descriptors(self.proxy.immured())
 
     def assert_no_growth(self, clients_a_round, play):
-        """A heap finds its size in a few rounds; a leak shows in every one of them."""
+        """The heap reaches its final size after a few rounds, while a leak shows in every round."""
         figures = [self.figures()]
         for _ in range(ROUNDS):
             play()

@@ -1,5 +1,5 @@
-"""Which session is resumed where: its scope is the frontend, the certificates and the name; by tickets,
-or by session ids for TLS 1.2 clients that take none."""
+"""Where a session can be resumed: its scope is the frontend, the certificates and the name. With
+tickets, or with session ids for TLS 1.2 clients without tickets."""
 
 import queue
 import ssl

@@ -1,5 +1,5 @@
-"""Clients that are slow, silent, or many before their handshake: a good one beside them is served, and what
-they cost is little and comes back."""
+"""Clients that are slow, silent or numerous before their handshake: a good client is still served,
+and the others cost little memory, which is freed again."""
 
 import contextlib
 import os
@@ -60,7 +60,7 @@ class SlowClients(harness.SystemTest):
         return proc.resident(self.worker)
 
     def leave(self):
-        """All of them, and until the worker has seen it."""
+        """Closes all of them, and waits until the worker has noticed."""
         self.stack.close()
         self.proxy.wait_for(0, "immure_connections")
 
@@ -99,7 +99,8 @@ class SlowClients(harness.SystemTest):
         self.serve_good_client()
 
     def test_slowloris(self):
-        """A byte of a ClientHello now and then; they are ended when their time is over."""
+        """Clients that send a byte of a ClientHello now and then are disconnected at their
+        timeout."""
         self.start(timeout="3s")
         before = self.descriptors()
         hello = clients.client_hello()

@@ -1,4 +1,5 @@
-"""immure-storm tells the truth: its counts are those of the server, its times contain every wait."""
+"""immure-storm's figures are right: its counts match the server's, and its times include every
+wait."""
 
 import collections
 import json
@@ -77,7 +78,7 @@ class StormTest(unittest.TestCase):
         return server
 
     def storm(self, *arguments, status=0):
-        """Runs it. Returns (summary, seconds, text)."""
+        """Runs immure-storm. Returns (summary, seconds, text)."""
         report = os.path.join(self.directory, "report.json")
         done = subprocess.run(
             [harness.program_path("immure-storm"), "--handshake-timeout", str(harness.LIMIT),
@@ -229,7 +230,7 @@ http {{
 
 class Times(StormTest):
     def test_latency_counts_from_the_schedule(self):
-        """Connections that arrive while the server sleeps have waited for as long as it slept."""
+        """Connections that are due while the server sleeps include that time in their latency."""
         server = self.server(stall=lambda number: 0.5 if number == 40 else 0)
         summary, _, _ = self.storm(server.address, "--rate", 80, "--duration", 2, "--warmup", 0)
         times = summary["handshake_seconds"]
@@ -241,7 +242,8 @@ class Times(StormTest):
         self.assertGreater(summary["started"], 100)
 
     def test_a_probe_waits_from_its_moment(self):
-        """One answer takes 0.6 s: those due meanwhile on the connection have waited too."""
+        """One reply takes 0.6 s: requests that are due meanwhile on the connection include their
+        wait."""
         server = self.server()
         class Slow(ssl.SSLSocket):
             answered = 0

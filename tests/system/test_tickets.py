@@ -107,7 +107,7 @@ class Tickets(harness.SystemTest):
         self.assertFalse(self.resumed(tls, session)[0])
 
     def start_sharing(self, secret, epoch="1h", **options):
-        """One whose ticket keys come from this secret, which the file has from now on."""
+        """Starts a server whose ticket keys come from this secret, which is written to the file."""
         path = os.path.join(self.directory, "secret")
         with open(path, "wb") as file:
             file.write(secret)

@@ -40,7 +40,7 @@ class Upgrade(harness.SystemTest):
         return len(re.findall(text, self.proxy.log()))
 
     def replace(self, name, text):
-        """Another program at the path of this one, as a package manager puts it there."""
+        """Replaces the program at this path, as a package manager does."""
         path = os.path.join(self.bin, name)
         with open(path + ".new", "w", encoding="ascii") as file:
             file.write(text)

@@ -1,5 +1,5 @@
-"""Clients that vanish at every stage of a handshake and after it, with FIN and with RST, many at a time: nothing of
-them is left, in the proxy or in immured, and whoever comes next is served."""
+"""Clients that vanish at every stage of a handshake and after it, with FIN and with RST, many at a
+time: they leave nothing behind in the proxy or in immured, and the next client is served."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ SETTLED_EVERY = 20  # bursts
 
 
 class Client:
-    """A TLS client that goes on step by step, so that it can stop anywhere."""
+    """A TLS client that proceeds step by step, so that it can stop anywhere."""
 
     def __init__(self, port, tls, retries):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
@@ -29,7 +29,7 @@ class Client:
         self.tls = tls.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
     def next_flight(self):
-        """What the client says next, unsent; None: it has heard too little."""
+        """The client's next flight, unsent; None: it needs more input."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.do_handshake()
         return self.outgoing.read() or None
@@ -41,7 +41,7 @@ class Client:
         self.incoming.write(data)
 
     def flight_after(self, flight):
-        """Sends that, and hears what is answered: the client's next, unsent."""
+        """Sends this, reads the reply, and returns the client's next flight, unsent."""
         self.socket.sendall(flight)
         yield
         while (answer := self.next_flight()) is None:
@@ -158,7 +158,7 @@ class Vanishing(harness.SystemTest):
         return self.proxy.metric("immure_handshakes_total", result="aborted")
 
     def settled(self):
-        """The descriptors of worker and immured when nobody is there any more."""
+        """The descriptors of worker and immured after all clients have left."""
         harness.wait_until(self.nothing_left, "no connection and no signature in flight")
         time.sleep(0.2)  # the admin listener closes the connection that asked for it
         return [proc.descriptors(pid) for pid in self.processes]

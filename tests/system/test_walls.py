@@ -1,6 +1,6 @@
 """
-What the walls of immured and of the worker keep in, and out: forbidden system calls, tried by test
-builds of the programs, and other processes of the same user.
+The walls of immured and of the worker: forbidden system calls, attempted by test builds of the
+programs, and attacks by other processes of the same user.
 """
 
 import ctypes

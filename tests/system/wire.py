@@ -34,7 +34,7 @@ CLIENT_CONTEXT = b"TLS 1.3, client CertificateVerify\0"
 
 
 def frame(type, id=0, payload=b"", flags=0, length=None):
-    """Bytes of a frame; `length` may lie."""
+    """The bytes of a frame; `length` may be wrong on purpose."""
     return HEADER.pack(type, flags, len(payload) if length is None else length, id) + payload
 
 

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-/* A client and its immured, which a test plays. */
+/* A client and its fake immured. */
 struct keys {
     struct immure_client *client;
     struct peer peer;
@@ -72,7 +72,7 @@ void scenario_every_combination(void **state)
     keys_open(&keys);
     for (size_t i = 0; i < adapter.combinations; i++) {
         struct pair *pair = open_waiting(&keys, i, 0);
-        assert_int_equal(adapter.run(pair), PROGRESS_WAITS); /* nobody has woken it */
+        assert_int_equal(adapter.run(pair), PROGRESS_WAITS); /* resumed without a wake-up */
         take(&keys);
         assert_int_equal(keys.peer.count, 1);
         assert_int_equal(keys.peer.requests[0].scheme, adapter.scheme(i));
@@ -90,7 +90,7 @@ void scenario_any_order(void **state)
 {
     (void)state;
     enum { PAIRS = 24 };
-    static const size_t coprime = 7; /* i * 7 % 24 comes by all of them */
+    static const size_t coprime = 7; /* i * 7 % 24 visits all of them */
     struct keys keys;
     struct pair *pairs[PAIRS];
     keys_open(&keys);
@@ -110,14 +110,16 @@ void scenario_any_order(void **state)
     keys_close(&keys);
 }
 
-/* How many: ABANDONED in the environment says otherwise, for tools that make all slow. */
+/* How many handshakes are abandoned; the environment variable ABANDONED overrides it for slow
+ * tools. */
 static size_t abandoned_count(void)
 {
     const char *count = getenv("ABANDONED");
     return count != NULL ? strtoul(count, NULL, 10) : 10000;
 }
 
-/* Before the request has left, after, and when the answer has come and nobody has gone on yet. */
+/* Abandoned before the request was sent, after it, and after the reply but before the handshake
+ * resumed. */
 void scenario_abandoned(void **state)
 {
     (void)state;
@@ -133,7 +135,7 @@ void scenario_abandoned(void **state)
         assert_int_equal(pair->woken, i % 3 > 1);
         adapter.close(pair);
         assert_int_equal(immure_client_pending(keys.client), 0);
-        if (i % 3 == 1) /* the answer to what is cancelled by now */
+        if (i % 3 == 1) /* the reply to a request that is cancelled by now */
             answer(&keys);
         else
             take(&keys);
@@ -146,7 +148,7 @@ void scenario_abandoned(void **state)
     keys_close(&keys);
 }
 
-/* immured is killed with signatures under way: the next one makes them. */
+/* immured is killed with pending signatures; the next one makes them. */
 void scenario_connection_lost(void **state)
 {
     (void)state;
@@ -186,11 +188,11 @@ void scenario_deadline(void **state)
     assert_int_equal(pair->error, IMMURE_E_TIMEOUT);
     assert_int_equal(adapter.run(pair), PROGRESS_FAILED);
     adapter.close(pair);
-    answer(&keys); /* too late, and harmless */
+    answer(&keys); /* too late, and ignored */
     keys_close(&keys);
 }
 
-/* A signature that is none, one that is longer than any of the key's, and a refusal. */
+/* An invalid signature, one that is too long for the key, and a refusal. */
 void scenario_false_replies(void **state)
 {
     (void)state;

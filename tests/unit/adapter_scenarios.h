@@ -1,6 +1,6 @@
 /*
- * What every adapter must do, whatever TLS library it is for: handshakes in memory between a server
- * whose key is in an immured that the test plays, and an ordinary client.
+ * The tests that every adapter must pass, for any TLS library: handshakes in memory between a
+ * server whose key is in a fake immured, and an ordinary client.
  */
 #ifndef TESTS_ADAPTER_SCENARIOS_H
 #define TESTS_ADAPTER_SCENARIOS_H
@@ -11,9 +11,9 @@
 #include "peer.h"
 
 enum progress {
-    PROGRESS_WAITS, /* the server, for a signature */
-    PROGRESS_DONE,  /* both ends are */
-    PROGRESS_FAILED /* one of them has */
+    PROGRESS_WAITS, /* the server waits for a signature */
+    PROGRESS_DONE,  /* both ends are done */
+    PROGRESS_FAILED /* one end has failed */
 };
 
 /* One handshake; the adapter's test has the library's objects behind it. */
@@ -29,8 +29,8 @@ struct adapter {
     uint16_t (*scheme)(size_t combination);
     struct pair *(*open)(size_t combination, struct immure_client *client, uint64_t deadline);
     enum progress (*run)(struct pair *pair);
-    void (*close)(struct pair *pair); /* as a server does whose client has gone, at any time */
-    /* Says a signature that verifies. */
+    void (*close)(struct pair *pair); /* like a server whose client disconnects, at any time */
+    /* Sends a valid signature. */
     void (*sign)(struct peer *peer, const struct peer_request *request);
 };
 

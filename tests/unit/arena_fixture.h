@@ -1,4 +1,4 @@
-/* What keyd keeps its secrets in: one for the program. */
+/* The arena for keyd's secrets, one for the test program. */
 #ifndef TESTS_ARENA_FIXTURE_H
 #define TESTS_ARENA_FIXTURE_H
 

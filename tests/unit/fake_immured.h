@@ -1,4 +1,4 @@
-/* An immured that listens: a thread that answers every connection, with keys the test holds. */
+/* A fake immured: a thread that serves every connection, with keys that the test holds. */
 #ifndef TESTS_FAKE_IMMURED_H
 #define TESTS_FAKE_IMMURED_H
 
@@ -13,14 +13,14 @@ struct fake_immured {
     pthread_t thread;
     const struct fake_key *keys; /* listed under their labels */
     size_t key_count;
-    atomic_bool silent;        /* requests are taken and not answered */
-    atomic_int refuses;        /* an enum immure_error that is the answer to all; 0: none */
+    atomic_bool silent;        /* requests are read but not answered */
+    atomic_int refuses;        /* the enum immure_error sent in reply to every request; 0: none */
     atomic_size_t connections; /* so far */
     atomic_size_t requests;
 };
 
 void fake_immured_begin(struct fake_immured *immured, const struct fake_key *keys, size_t count);
-/* It is gone, and so is its socket. */
+/* Ends it and removes its socket. */
 void fake_immured_end(struct fake_immured *immured);
 
 #endif

@@ -1,5 +1,4 @@
-/* The file that a test writes and has read: one for the program, made and removed around the group.
- */
+/* A file for tests to write and parse: one for the program, made and removed around the group. */
 #ifndef TESTS_FILE_FIXTURE_H
 #define TESTS_FILE_FIXTURE_H
 

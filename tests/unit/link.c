@@ -108,14 +108,14 @@ void link_lose(struct link *link)
     peer_reset(&link->peer);
 }
 
-/* While what the callbacks of pending requests write to is still there. */
+/* Frees the client first, because the callbacks of its pending requests still write to the link. */
 void link_end(struct link *link)
 {
     immure_client_free(link->client);
     link->client = NULL;
 }
 
-/* Each request is told once, with its own signature. */
+/* Each callback is called once, with the request's own signature. */
 void link_answer(struct link *link, size_t request)
 {
     uint64_t id = link->peer.requests[request].id;

@@ -1,4 +1,4 @@
-/* A client, its peer in memory, and callbacks that keep what they were told. */
+/* A client, its peer in memory, and callbacks that record their arguments. */
 #ifndef TESTS_LINK_H
 #define TESTS_LINK_H
 
@@ -7,7 +7,7 @@
 
 #define NOW UINT64_C(1000000)
 
-/* What a callback was told last, and how often. */
+/* The arguments of the last callback, and the number of calls. */
 struct told {
     size_t calls;
     size_t keys;
@@ -18,7 +18,7 @@ struct told {
     size_t signature_length;
     const char *backend;
     uint64_t queue_ns, sign_ns;
-    /* What the callback does in its turn. */
+    /* What the callback itself does. */
     struct immure_client *client;
     immure_request_id cancels;
     struct told *asks;
@@ -35,7 +35,7 @@ int link_unmake(void **state);
 
 #define LINK_TEST(name) cmocka_unit_test_setup_teardown(name, link_make, link_unmake)
 
-/* What is asked to be signed; a deadline of 0 is none. */
+/* The message to sign. A deadline of 0 means none. */
 #define MESSAGE_SIZE 18
 extern const uint8_t message[MESSAGE_SIZE];
 struct immure_request sign_request(struct told *told, uint64_t deadline);
@@ -52,12 +52,12 @@ immure_request_id link_ask(struct link *link, struct told *told, uint64_t deadli
 /* What the client says goes to the peer, what the peer says goes to the client. */
 void link_take(struct link *link);
 void link_give(struct link *link);
-/* Both ends begin anew. */
+/* Both ends start a new connection. */
 void link_lose(struct link *link);
-/* Frees the client while what the callbacks of pending requests write to is still there. */
+/* Frees the client before the memory that the callbacks of pending requests write to. */
 void link_end(struct link *link);
 
-/* Each request is answered with a signature of its own, and told of it once. */
+/* Answers each request with its own signature, and checks that its callback is called once. */
 void link_answer(struct link *link, size_t request);
 void link_assert_signed(const struct told *told, immure_request_id id);
 

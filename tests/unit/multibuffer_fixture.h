@@ -32,11 +32,12 @@ void fixture_free(struct fixture *fixture);
 bool fixture_open(struct fixture *fixture, const char *library);
 void fixture_close(struct fixture *fixture);
 
-/* For libcrypto's RSA keys whose primes are in the other order, and the like. The pair is taken. */
+/* For special keys, such as RSA keys whose primes are in the other order. Takes ownership of the
+ * pair. */
 struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index);
 bool fixture_serves(const struct fixture *fixture, enum algorithm algorithm);
 
-/* Its keys and schemes in turn, each job another message. */
+/* Uses its keys and schemes in turn, with a different message for each job. */
 void batch_make(struct batch *batch, struct fixture *fixture, enum algorithm algorithm,
                 size_t count);
 void batch_add(struct batch *batch, const struct key *key, const struct wire_scheme *scheme,

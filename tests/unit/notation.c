@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* Each returns what follows what it is for, or NULL. */
+/* Each of these returns the position after what it parses, or NULL. */
 static const char *json_skip(const char *at);
 
 static const char *json_space(const char *at)
@@ -81,7 +81,7 @@ static bool name_char(char character)
     return isalnum((unsigned char)character) || character == '_' || character == ':';
 }
 
-/* What follows the labels of a sample (text format 0.0.4), or NULL. */
+/* Returns the position after the labels of a sample (text format 0.0.4), or NULL. */
 static const char *labels_skip(const char *at)
 {
     if (*at != '{')

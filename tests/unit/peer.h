@@ -1,6 +1,6 @@
 /*
- * The other end of a client's connection, in memory: takes what the client sends apart, keeps the
- * requests for the test to look at, and gives the client what the test has it say.
+ * The other end of a client's connection, in memory: parses what the client sends, keeps the
+ * requests for the test, and gives the client the replies that the test makes.
  */
 #ifndef TESTS_PEER_H
 #define TESTS_PEER_H
@@ -39,7 +39,7 @@ void peer_release(struct peer *peer);
 void peer_reset(struct peer *peer);
 /* Bytes from the client. */
 void peer_receive(struct peer *peer, const void *data, size_t length);
-/* Everything that the client wants to send, `chunk` bytes at a time. */
+/* Takes all of the client's output, `chunk` bytes at a time. */
 void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, uint64_t now);
 /* Everything that the peer has said, `chunk` bytes at a time; ends at the first error. */
 enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk);

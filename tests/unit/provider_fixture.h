@@ -18,7 +18,7 @@ extern OSSL_LIB_CTX *context;
 int fixture_make(void **state);
 int fixture_free(void **state);
 
-/* As a server that lives in `context` has them. */
+/* The certificate as loaded in `context`. */
 X509 *certificate_in_context(size_t key);
 EVP_PKEY *key_in_context(size_t key);
 
@@ -27,13 +27,13 @@ char *reference_text(const struct fake_key *key, const char *socket);
 /* What PEM_read_bio_PrivateKey() makes of a text, in a context with the provider; may be NULL. */
 EVP_PKEY *key_from_text(OSSL_LIB_CTX *in, const char *text);
 EVP_PKEY *key_from_reference(OSSL_LIB_CTX *in, const struct fake_key *key, const char *socket);
-/* As a server has it that loads the provider with these lines in its section of openssl.cnf. */
+/* A context with the provider loaded with these lines in its section of openssl.cnf. */
 OSSL_LIB_CTX *context_with_settings(const char *lines);
 
-/* The same with the module of this path in place of the provider that is built into the test. */
+/* The same with the module at this path instead of the provider that is built into the test. */
 OSSL_LIB_CTX *context_with_module(const char *module, const char *lines);
 
-/* A signature is asked for over `length` bytes of `message`. Returns its length; 0: the reason is
+/* Requests a signature over `length` bytes of `message`. Returns its length, or 0 with the reason
  * on the error queue. */
 size_t sign_with(OSSL_LIB_CTX *in, EVP_PKEY *key, const char *digest, const uint8_t *message,
                  size_t length, uint8_t signature[IMMURE_SIGNATURE_MAX]);

@@ -20,7 +20,7 @@ int handshake_step(struct handshake *handshake);
 void handshake_run(struct handshake *handshake);
 bool handshake_done(const struct handshake *handshake);
 
-/* What was asked for is signed or decrypted. */
+/* Signs or decrypts all pending requests. */
 void handshake_exchange(struct peer *peer, struct immure_client *client);
 
 #endif

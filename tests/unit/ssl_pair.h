@@ -1,5 +1,5 @@
-/* Both ends of a handshake in memory, with the SSL of OpenSSL or of BoringSSL: compiled with each.
- */
+/* Both ends of a handshake in memory, with the SSL type of OpenSSL or BoringSSL; compiled with
+ * each. */
 #ifndef TESTS_SSL_PAIR_H
 #define TESTS_SSL_PAIR_H
 
@@ -13,7 +13,7 @@ struct ssl_pair {
 };
 
 void ssl_pair_open(struct ssl_pair *pair, SSL_CTX *server, SSL_CTX *client);
-/* Of the test: one SSL_do_handshake() of the server's. */
+/* Implemented by the test: one SSL_do_handshake() on the server. */
 enum progress ssl_pair_step_server(struct ssl_pair *pair, bool *done);
 enum progress ssl_pair_run(struct pair *pair);
 void ssl_pair_close(struct ssl_pair *pair); /* not the memory */

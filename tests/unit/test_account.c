@@ -121,7 +121,7 @@ static void beyond_the_most_one_is_shared(void **state)
     assert_int_equal(account_of(&accounts, 102, START)->id, 102);
 }
 
-/* Takes all that it can get in pieces of so many bytes; returns how much. */
+/* Takes as much as it can in pieces of this size; returns the total. */
 static size_t hoard(struct account *account, size_t *held, size_t bytes)
 {
     size_t before = account->bytes;
@@ -130,7 +130,7 @@ static size_t hoard(struct account *account, size_t *held, size_t bytes)
     return account->bytes - before;
 }
 
-/* One alone has much of it; and however many hoard, the next has some. */
+/* A single account may hold much; and however many hoard, the next one still gets some. */
 static void bytes_are_bounded_by_account(void **state)
 {
     (void)state;
@@ -149,7 +149,7 @@ static void bytes_are_bounded_by_account(void **state)
     assert_int_equal(accounts.bytes, 0);
 }
 
-/* After enough users a third of what is left is nothing. */
+/* After enough users, a third of the rest rounds to nothing. */
 static void a_few_bytes_there_are_for_everybody(void **state)
 {
     (void)state;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,7 +45,7 @@ static int listener_open(uint16_t *port)
     return listener;
 }
 
-/* Figures with sums that are easy to see in the pages. */
+/* Figures with sums that are easy to recognise in the pages. */
 static void thread_fill(struct thread_metrics *thread, unsigned i)
 {
     metric_add(&thread->handshakes[VERSION_TLS13][HANDSHAKE_FULL], 40);
@@ -112,7 +113,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The whole answer to these bytes on a connection of their own; free it. */
+/* Sends these bytes on a new connection and returns the whole reply, which the caller frees. */
 static char *ask(const struct fixture *fixture, const char *request)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -244,7 +245,7 @@ static void test_page(void **state)
     assert_has(answer, "Content-Security-Policy: default-src 'self';");
     assert_has(answer, "X-Content-Type-Options: nosniff\r\n");
     assert_has(answer, "Cache-Control: no-store\r\n");
-    /* All there without a script, and names come as text. */
+    /* The page is complete without JavaScript, and names are escaped. */
     assert_has(answer, "Signing is <strong>async</strong>");
     assert_has(answer, "rsa_pss_rsae_sha256");
     assert_has(answer, "(2 of 2 event loops connected, 0 connections lost)");
@@ -288,7 +289,7 @@ static void test_refusals(void **state)
     }
 }
 
-/* A page that has made its own name stand for this address is told nothing. */
+/* A page that uses DNS rebinding gets no figures. */
 static void test_hosts(void **state)
 {
     struct fixture *fixture = *state;
@@ -355,7 +356,7 @@ static void test_head(void **state)
     }
 }
 
-/* A loop thread counts on, makes new rows too, while pages are read. */
+/* A loop thread keeps counting and adds rows while pages are read. */
 struct counting {
     struct thread_metrics *thread;
     atomic_bool stop;

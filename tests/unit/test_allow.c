@@ -46,7 +46,7 @@ static void names_and_numbers(void **state)
     }
 }
 
-/* Such a list lets nobody in; it is not as if there were none. */
+/* Such a list lets nobody in, unlike a missing list. */
 static void names_that_are_gone(void **state)
 {
     (void)state;

@@ -39,8 +39,8 @@ enum habit {
 
 #define LENGTH_LOW 3 /* the low byte of the payload's length in a frame */
 
-/* A server on a unix socket that treats its connections by one habit each, the last for the rest.
- */
+/* A server on a unix socket with one habit for each connection, the last of them for all further
+ * ones. */
 struct server {
     char path[64];
     int listener;
@@ -86,7 +86,7 @@ static void answer(struct peer *peer, const struct peer_request *request)
 
 static const uint8_t junk[20] = {0x99};
 
-/* What follows the first `before` bytes of the output is the reply. */
+/* The reply is the output after its first `before` bytes. */
 static void spoil(struct peer *peer, enum habit habit, size_t before)
 {
     size_t length = buffer_length(&peer->output) - before;
@@ -112,7 +112,7 @@ static void forget(struct peer *peer)
     peer->count = 0;
 }
 
-/* False: the connection is to be ended. */
+/* False: the connection must be closed. */
 static bool react(struct peer *peer, int connection, enum habit habit)
 {
     if (peer->count == 0 || habit == SILENT)
@@ -346,8 +346,8 @@ static void test_lost_connections_are_replaced(void **state)
     server_end(&server);
 }
 
-/* Who takes requests, greets and is gone again is not asked more often than one who is not there.
- */
+/* A server that accepts, greets and disconnects is not retried more often than one that is not
+ * there. */
 static void test_back_off(void **state)
 {
     (void)state;
@@ -395,7 +395,8 @@ static void test_refused_by_the_peer(void **state)
     server_end(&server);
 }
 
-/* However a reply breaks the stream, the next request is not answered by what is left of it. */
+/* However a reply breaks the stream, its remains are not taken for the reply to the next
+ * request. */
 static void test_broken_streams(void **state)
 {
     (void)state;
@@ -438,7 +439,7 @@ static int connect_refused(void *arg)
     return ends[0];
 }
 
-/* The server was faster: the connection is closed before the first byte goes out. */
+/* The server closes the connection before the first byte is sent. */
 static void test_refused_before_the_first_byte(void **state)
 {
     (void)state;
@@ -496,7 +497,7 @@ static void test_own_way_to_connect(void **state)
     server_end(&server);
 }
 
-/* A child gets a connection of its own, and the parent's goes on. */
+/* A child opens its own connection, and the parent's stays usable. */
 static void test_fork(void **state)
 {
     (void)state;
@@ -520,7 +521,7 @@ static void test_fork(void **state)
     server_end(&server);
 }
 
-/* Of a daemon that has closed its standard streams, and writes to them. */
+/* For a daemon that closes its standard streams and still writes to them. */
 static void test_no_number_of_a_stream(void **state)
 {
     (void)state;
@@ -545,7 +546,8 @@ static void test_no_number_of_a_stream(void **state)
     server_end(&server);
 }
 
-/* The application closes what it does not know, and the number goes to a file of its own. */
+/* The application closes descriptors that it does not know, and their numbers are reused for its
+ * own files. */
 static void test_number_that_others_have(void **state)
 {
     (void)state;
@@ -561,7 +563,7 @@ static void test_number_that_others_have(void **state)
     assert_int_equal(server.connections, 2);
     assert_int_not_equal(blocking->socket, number);
 
-    /* Another socket, into which the request could have been written. */
+    /* Another socket, into which the request could be written by mistake. */
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     assert_int_equal(dup2(ends[0], blocking->socket), blocking->socket);
@@ -609,7 +611,7 @@ static int fail_with(void *arg)
     return -1;
 }
 
-/* What waiting does not change is told at once, what it may change when the time is over. */
+/* Errors that waiting cannot cure are reported at once, others after the timeout. */
 static void test_reasons_that_stay(void **state)
 {
     (void)state;

@@ -208,7 +208,7 @@ const struct adapter adapter = {.combinations = COMBINATIONS,
                                 .close = close_pair,
                                 .sign = sign};
 
-/* The oldest error of a library's user; those of libssl that come of it are newer. */
+/* Checks the oldest error on the queue; libssl's own errors that follow from it are newer. */
 static void assert_reason(const char *text)
 {
     const char *data;
@@ -261,7 +261,7 @@ static int choose_other(SSL *ssl, int *alert, void *arg)
     return SSL_set_SSL_CTX(ssl, arg) != NULL ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* As servers do whose clients name them. */
+/* Like servers that choose the SSL_CTX by server name. */
 static void test_another_context_is_chosen(void **state)
 {
     (void)state;

@@ -14,7 +14,7 @@ static void test_bytes_come_out_in_order(void **state)
     (void)state;
     struct buffer buffer = BUFFER_INIT(100000);
     uint8_t next_in = 0, next_out = 0;
-    /* Steps of many sizes, so that growing and moving to the front both happen. */
+    /* Steps of many sizes, so that the buffer both grows and moves its content to the front. */
     for (size_t step = 1; step < 900; step++) {
         for (size_t i = 0; i < step; i++)
             assert_true(buffer_append(&buffer, &(uint8_t){next_in++}, 1));
@@ -85,13 +85,13 @@ static size_t find(const uint8_t *bytes, size_t length, uint8_t wanted)
     return count;
 }
 
-/* Nothing of what has left a secret buffer, or was moved in it, is found in its memory. */
+/* Bytes that have left a secret buffer, or were moved in it, do not remain in its memory. */
 static void test_a_secret_buffer_wipes_what_leaves_it(void **state)
 {
     (void)state;
     struct buffer buffer = BUFFER_INIT_SECRET(4096);
     uint8_t secret[300];
-    enum { WRITTEN = sizeof secret + 2 }; /* of the memory; what lies behind is anybody's */
+    enum { WRITTEN = sizeof secret + 2 }; /* the part of the memory that was written */
     memset(secret, 's', sizeof secret);
     assert_true(buffer_append(&buffer, "1", 1));
     assert_true(buffer_append(&buffer, secret, sizeof secret));
@@ -109,7 +109,7 @@ static void test_a_secret_buffer_wipes_what_leaves_it(void **state)
     buffer_release(&buffer);
 }
 
-static uint8_t *watched; /* when it is freed, what is in it is counted */
+static uint8_t *watched; /* memory whose non-zero bytes are counted when it is freed */
 static size_t watched_size, left;
 
 void __real_free(void *memory);

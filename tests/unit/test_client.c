@@ -1,4 +1,5 @@
-/* The exchange of the sans-I/O core with its peer: splits, replay, replies right and wrong. */
+/* The exchange between the sans-I/O core and its peer: split reads, replay, valid and invalid
+ * replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,8 @@ static void test_every_split_both_ways(void **state)
     }
 }
 
-/* The connection ends after every byte of the reply, and the next one brings it again. */
+/* The connection ends after each byte of the reply in turn, and the next one repeats the
+ * request. */
 static void test_replay_after_every_byte_of_a_reply(void **state)
 {
     struct link *link = *state;
@@ -176,7 +178,7 @@ static void test_error_replies(void **state)
     }
 }
 
-/* Replies that no immured sends; each ends the stream and leaves the request pending. */
+/* Invalid replies: each ends the stream and leaves the request pending. */
 static void test_false_peer(void **state)
 {
     struct link *link = *state;

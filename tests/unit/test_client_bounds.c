@@ -1,4 +1,4 @@
-/* Cancelling, deadlines, bounds and callbacks that ask and cancel, in the sans-I/O core. */
+/* Cancellation, deadlines, bounds, and callbacks that request and cancel, in the sans-I/O core. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -202,7 +202,7 @@ static void test_deadlines(void **state)
     assert_int_equal(early.calls, 0);
     link_take(link);
     assert_int_equal(link->peer.count, 3);
-    assert_int_equal(link->peer.requests[1].time_left, 1); /* us, rounded up: 0 were none */
+    assert_int_equal(link->peer.requests[1].time_left, 1); /* us, rounded up: 0 is none */
 
     immure_client_expire(link->client, NOW + 100);
     assert_int_equal(early.calls, 1);

@@ -61,7 +61,7 @@ static void answer_all(struct peer *peer)
     }
 }
 
-/* What the client says, with the failure armed in the client's own calls only. */
+/* Exchanges data, with the failure armed in the client's own calls only. */
 static void exchange(struct peer *peer, struct immure_client *client, size_t *armed)
 {
     for (int turn = 0; turn < 4; turn++) {

@@ -19,9 +19,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/config/address.h"
-#include "proxy/config/config.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/directives.h"
+#include "proxy/config/load.h"
 
 static char folder[] = "/tmp/immure-config-XXXXXX";
 static char file[128];

@@ -1,4 +1,4 @@
-/* What master and worker say to each other: whole messages, with descriptors, or an error. */
+/* The protocol between master and worker: whole messages with descriptors, or an error. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -16,7 +16,7 @@
 
 static struct key key;
 
-/* The memory whose free() is waited for; NULL: none, or it was given back wiped. */
+/* The memory whose free() is watched; NULL: none, or it was wiped before. */
 static uint8_t *freed;
 static size_t freed_size;
 
@@ -82,7 +82,7 @@ static void test_premaster_secret(void **state)
     assert_memory_equal(premaster, secret, sizeof secret);
 }
 
-/* What stands in the place of a premaster secret: what `key` says of this question each time. */
+/* Checks that a bad ciphertext yields a pseudo-random secret, the same for `key` each time. */
 static void assert_rejected(const uint8_t *ciphertext, size_t length, uint16_t version,
                             const uint8_t *secret)
 {
@@ -94,7 +94,7 @@ static void assert_rejected(const uint8_t *ciphertext, size_t length, uint16_t v
     assert_memory_equal(first, begin, sizeof begin);
     assert_memory_not_equal(first + sizeof begin, secret + sizeof begin,
                             WIRE_PREMASTER_SIZE - sizeof begin);
-    /* another version is another question: what stays the same would tell that it is none */
+    /* another version must give another secret: an unchanged one would reveal a bad ciphertext */
     decrypt(ciphertext, length, version ^ 3, other);
     assert_memory_not_equal(first + sizeof begin, other + sizeof begin,
                             WIRE_PREMASTER_SIZE - sizeof begin);
@@ -141,7 +141,7 @@ static EVP_PKEY *read_again(const EVP_PKEY *pair)
     return copy;
 }
 
-/* The answer depends on the key alone, not on the process, and on all of the key. */
+/* The reply depends on the whole key, and not on the process. */
 static void test_answer_is_the_keys(void **state)
 {
     (void)state;
@@ -160,7 +160,7 @@ static void test_answer_is_the_keys(void **state)
     key.pair = pair;
 }
 
-/* A job that is freed leaves nothing of what was decrypted. */
+/* Freeing a job wipes the decrypted secret. */
 static void test_wiped(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The list of open files that goes from one process to another. */
+/* The list of open files that one process passes to another. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -169,7 +169,7 @@ static void the_next_process_finds_the_same(void **state)
     assert_int_equal(fcntl(kept, F_GETFD), -1);
 }
 
-/* All of what is sealed, in ordinary memory. */
+/* Copies the sealed content to ordinary memory. */
 static uint8_t *bytes_of(const struct files *files, size_t *length)
 {
     off_t size = lseek(files->descriptor, 0, SEEK_END);
@@ -194,8 +194,7 @@ static void nothing_sealed_is_readable(void **state)
     free(bytes);
 }
 
-/* Whether all that make() has made is still found in these bytes, and nothing is taken for it that
- * is not. */
+/* Whether these bytes still parse to what make() made, and nothing else. */
 static bool opens(const uint8_t *bytes, size_t length, const uint8_t *key)
 {
     struct files files;

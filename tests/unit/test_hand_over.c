@@ -43,7 +43,7 @@ static void limit_descriptors(rlim_t most)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* Many names of one file, each its own by a different number of "./" or slashes. */
+/* Many names of one file, distinguished by the number of "./" or slashes. */
 static void name_many(struct name_table *names)
 {
     char name[MANY + 64];
@@ -212,7 +212,7 @@ static void a_name_that_no_message_has_room_for(void **state)
     name_table_free(&names);
 }
 
-/* What the supervisor lacks ends the hand-over, and is no fault of a file. */
+/* If the supervisor lacks descriptors, the hand-over fails, and no file is blamed. */
 static void without_descriptors(void **state)
 {
     (void)state;
@@ -232,7 +232,7 @@ static void without_descriptors(void **state)
     name_table_free(&names);
 }
 
-/* As they may come from a supervisor of another version, or of another mind. */
+/* Messages from a supervisor of another version, or a hostile one. */
 static void messages_that_are_none(void **state)
 {
     (void)state;

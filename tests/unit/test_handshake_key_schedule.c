@@ -1,4 +1,5 @@
-/* TLS13-KDF of the handshake provider: RFC 8448's vectors, and `default` on random inputs. */
+/* TLS13-KDF of the handshake provider: the vectors of RFC 8448, and comparisons with the default
+ * provider on random inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +54,7 @@ static int close_context(void **state)
     return 0;
 }
 
-/* What is given to a derivation; bytes NULL: not at all. */
+/* The parameters of a derivation; bytes NULL: not set. */
 struct input {
     int mode;
     const char *mode_name; /* in place of the number */
@@ -189,7 +190,7 @@ static unsigned random_below(unsigned end)
 
 static uint8_t pool[BYTES_MAX];
 
-/* Lengths around those that matter: none, a digest, a block, more than a block. */
+/* Lengths around the relevant ones: none, a digest, a block, more than a block. */
 static size_t random_length(void)
 {
     static const size_t lengths[] = {1, 6, 12, 32, 48, 64, 65, 128, 129, 255};
@@ -245,7 +246,7 @@ static void test_random_inputs(void **state)
     assert_true(good > ROUNDS / 2);
 }
 
-/* A pre-shared key's early secret, which is not the constant one. */
+/* With a pre-shared key the early secret is not the constant one. */
 static void test_chain_with_psk(void **state)
 {
     (void)state;

@@ -29,13 +29,13 @@ static int close_thread(void **state)
     return 0;
 }
 
-/* A server with parts of ours, and clients without. */
+/* A server with some parts of fast-handshake, and clients without. */
 struct setting {
     OSSL_LIB_CTX *context;
     OSSL_PROVIDER *standard;
     struct fast_handshake *fast;
     SSL_CTX *server, *client;
-    bool pauses; /* derivations on X25519 do */
+    bool pauses; /* derivations with X25519 pause */
 };
 
 static void use_new_certificate(struct setting *setting)
@@ -131,7 +131,7 @@ static bool done(const struct pair *pair)
     return SSL_is_init_finished(pair->server) && SSL_is_init_finished(pair->client);
 }
 
-/* A turn of a loop with all of them. */
+/* A turn of a loop that serves all of them. */
 static void turn(struct pair *pairs, size_t count, struct fast_handshake *fast)
 {
     for (size_t i = 0; i < count; i++)
@@ -263,7 +263,8 @@ static void test_resumption(void **state)
     setting_close(&setting);
 }
 
-/* The connection is over before its secret: it leaves the batch, the others do not notice. */
+/* A connection ends before its secret is derived: it leaves the batch, and the others are not
+ * affected. */
 static void test_closed_while_waiting(void **state)
 {
     (void)state;
@@ -280,7 +281,7 @@ static void test_closed_while_waiting(void **state)
         server_step(&pairs[i], setting.fast);
         assert_int_equal(pairs[i].error, SSL_ERROR_WANT_ASYNC);
     }
-    server_step(&pairs[1], setting.fast); /* a resume that nobody asked for */
+    server_step(&pairs[1], setting.fast); /* a spurious resume */
     assert_int_equal(pairs[1].error, SSL_ERROR_WANT_ASYNC);
     for (size_t i = 0; i < MANY; i += 3) {
         fast_handshake_cancel(&pairs[i].waiter);
@@ -305,7 +306,7 @@ static void test_closed_while_waiting(void **state)
     setting_close(&setting);
 }
 
-/* Done, but closed before it was resumed. */
+/* Closed after the derivation but before the resume. */
 static void test_closed_when_woken(void **state)
 {
     (void)state;
@@ -339,8 +340,8 @@ static void forge_share(struct pair *pair, const uint8_t share[32])
     assert_int_equal(BIO_write(SSL_get_rbio(pair->server), hello, length), length);
 }
 
-/* Shares that give a secret of zeros, or that the lanes do not take, harm nobody but who sends
- * them. */
+/* Key shares that lead to an all-zero secret, or that the lanes refuse, affect only the client that
+ * sends them. */
 static void test_forged_shares(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* X25519 of the handshake provider: the lanes against OpenSSL on random and on nasty keys, the pool
- * of key pairs, and the key type as applications meet it. */
+/* X25519 of the handshake provider: the lanes compared with OpenSSL on random and difficult keys,
+ * the pool of key pairs, and the key type as applications use it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +62,7 @@ static int close_context(void **state)
 
 /* ---- the lanes ---- */
 
-/* Eight keys of peers with eight of ours; only what lanes_serve_key() lets pass. */
+/* Eight keys of peers with eight of ours; only keys that lanes_serve_key() accepts. */
 struct octet {
     struct key_pair own[LANES];
     uint8_t peer[LANES][X25519_SIZE];
@@ -80,7 +80,7 @@ static void compare(struct octet *octet)
     for (size_t i = 0; i < octet->count; i++) {
         bool can = plain_derive(context, &octet->own[i], octet->peer[i], expected);
         ERR_clear_error();
-        if ((good >> i & 1) != 0) { /* what it flags is done again by OpenSSL */
+        if ((good >> i & 1) != 0) { /* OpenSSL repeats the flagged lanes */
             assert_true(can);
             assert_memory_equal(secret[i], expected, X25519_SIZE);
         }
@@ -140,7 +140,7 @@ static void set_bits(uint8_t peer[X25519_SIZE], unsigned from, unsigned to, bool
             peer[bit / 8] &= (uint8_t) ~(1U << bit % 8);
 }
 
-/* Runs of ones up to the top are what both known versions get wrong most often. */
+/* Both known versions fail most often for runs of ones up to the top. */
 static void test_runs(void **state)
 {
     NEEDS_LANES;
@@ -202,7 +202,7 @@ static void test_blocks(void **state)
     assert_true(octet.compared > 1000);
 }
 
-/* Fractions modulo the prime: after a few steps of the ladder they are small numbers again. */
+/* Fractions modulo the prime, which become small numbers after a few steps of the ladder. */
 static void test_fractions(void **state)
 {
     NEEDS_LANES;
@@ -273,7 +273,7 @@ static void test_pairs(void **state)
     pairs_free(pairs);
 }
 
-/* A child that went on with its parent's pairs would share secrets with it. */
+/* A child that used its parent's pairs would share secrets with it. */
 static void test_pairs_after_fork(void **state)
 {
     NEEDS_LANES;
@@ -314,7 +314,7 @@ static EVP_PKEY *generate(const char *properties)
     return key;
 }
 
-/* A peer's key as libssl makes one: empty, with our type, then the bytes of the key share. */
+/* A peer's key made as libssl does it: empty, of our type, then filled from the key share. */
 static EVP_PKEY *peer_of(EVP_PKEY *own, EVP_PKEY *other)
 {
     unsigned char *bytes = NULL;

@@ -1,4 +1,4 @@
-/* The heap: the least key in front, whatever is put, moved and removed in between. */
+/* The heap: the smallest key is first, whatever is added, moved and removed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #define NODES 200
 #define STEPS 20000
 
-/* What must hold after each step, by looking at all nodes. */
+/* Checks the invariants on all nodes after each step. */
 static void check(const struct heap *heap, struct heap_node *nodes)
 {
     size_t count = 0;

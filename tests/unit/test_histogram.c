@@ -32,7 +32,8 @@ static void assert_within_1_percent(uint64_t reported, uint64_t value)
                  (unsigned long long)reported);
 }
 
-/* The error of one bucket, found without `max`, which is exact: a longer value stands above it. */
+/* The error of one bucket. A second, longer value makes sure that `max`, which is exact, is not
+ * used. */
 static void check_value(uint64_t ns)
 {
     struct histogram *histogram = calloc(1, sizeof *histogram);
@@ -132,7 +133,7 @@ static void *write_values(void *arg)
     return NULL;
 }
 
-/* A reader beside the writer sees a count that only grows; a thread sanitizer sees no race. */
+/* A concurrent reader sees a count that only grows, and the thread sanitizer finds no race. */
 static void test_concurrent_reader(void **state)
 {
     struct histogram *histogram = *state;

@@ -292,8 +292,7 @@ static void mistakes_are_named(void **state)
     config_free(&config);
 }
 
-/* A file that ends too early says less than was meant: nobody may be let in by that, nor a key lose
- * its policy. */
+/* A truncated file is refused, because it might admit users, or drop a key's policy. */
 static void what_is_cut_off_is_refused(void **state)
 {
     (void)state;

@@ -24,7 +24,8 @@
 static char folder[] = "/tmp/test_keyring_XXXXXX";
 static char file[64], phrase_file[64];
 
-/* One for all: each key is read after keys of other kinds, and after texts that are none. */
+/* One reader for all tests, so that each key is read after keys of other kinds and after invalid
+ * texts. */
 static struct pem_reader *reader;
 
 static int set_up(void **state)
@@ -289,7 +290,7 @@ static void other_files_are_refused(void **state)
     EVP_PKEY_free(pair);
 }
 
-/* A key cut at any byte is refused in words, and disturbs nothing. */
+/* A key truncated at any byte is refused with a reason, and affects nothing else. */
 static void cut_files_are_refused(void **state)
 {
     (void)state;

@@ -30,7 +30,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* One of everything that does not fall again. */
+/* Counts one of every counter. */
 static void count_one(struct thread_metrics *thread)
 {
     metric_add(&thread->bytes_in_total, 1);
@@ -42,7 +42,7 @@ static void count_one(struct thread_metrics *thread)
     metrics_signed(metrics_sign(thread, IMMURE_ED25519, "openssl"), 1000, 1000, 1000, 1);
 }
 
-/* A generation of two threads, each of which has `count` connections and has counted as many. */
+/* A generation of two threads, each with `count` connections and as many of every counter. */
 static struct generation_metrics *generation(struct metrics_history *history, unsigned count)
 {
     struct generation_metrics *metrics = generation_metrics_new(history, 2);
@@ -56,7 +56,7 @@ static struct generation_metrics *generation(struct metrics_history *history, un
     return metrics;
 }
 
-/* What is shown by a worker of `own`: how often everything has been counted. */
+/* The value of every counter as shown by a worker of `own`. */
 static uint64_t shown(const struct metrics_history *history, const struct generation_metrics *own)
 {
     struct metrics_sum sum;
@@ -108,7 +108,7 @@ static void test_gauges_end_with_the_worker(void **state)
     assert_int_equal(connections(history), 20);
     assert_int_equal(shown(history, second), 22);
     generation_metrics_free(history, first);
-    generation_metrics_free(history, second); /* whose worker has not been said to have ended */
+    generation_metrics_free(history, second); /* without generation_metrics_worker_ended() before */
     assert_int_equal(connections(history), 0);
 }
 
@@ -132,8 +132,8 @@ static void look(int watcher)
     assert_int_equal(read(watcher, &byte, 1), 1);
 }
 
-/* A worker that is forked while another generation lives sees what that one counts, and keeps it
- * when it has ended. */
+/* A worker that is forked while another generation is alive sees its counts, and keeps them when it
+ * has ended. */
 static void test_a_fork_sees_what_others_count(void **state)
 {
     struct metrics_history *history = *state;
@@ -161,7 +161,8 @@ static void test_a_fork_sees_what_others_count(void **state)
     generation_metrics_free(history, second);
 }
 
-/* While an older worker still answers, which cannot know what the newer one counts. */
+/* Two workers show the same while the older one, which cannot see the newer one's counts, still
+ * answers. */
 static void test_two_that_answer_agree(void **state)
 {
     struct metrics_history *history = *state;
@@ -181,7 +182,7 @@ static void test_two_that_answer_agree(void **state)
     generation_metrics_free(history, second);
 }
 
-/* Whatever a worker that is an attacker's writes there. */
+/* The sums stay bounded, whatever a compromised worker writes. */
 static void test_false_rows_are_bounded(void **state)
 {
     struct metrics_history *history = *state;

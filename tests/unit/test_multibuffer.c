@@ -132,7 +132,8 @@ static BIGNUM *signature_r(const struct job *job)
     return r;
 }
 
-/* Two of one message by one key, in one batch and the next: equal r would give the key away. */
+/* Signs one message twice with one key, in one batch and in two: an equal r would reveal the
+ * key. */
 static void test_no_nonce_twice(void **state)
 {
     (void)state;
@@ -157,8 +158,8 @@ static void test_no_nonce_twice(void **state)
         BN_free(seen[i]);
 }
 
-/* A digest that is larger than the group's order; straight to the backend, since no message is
- * known that has it. */
+/* A digest larger than the group's order. It goes directly to the backend, because no message with
+ * such a digest is known. */
 static void test_largest_digest(void **state)
 {
     (void)state;
@@ -201,8 +202,8 @@ static bool all_zero(const void *bytes, size_t length)
     return any == 0;
 }
 
-/* Of what was computed with a key nothing is left, neither in the thread's memory nor on the stack,
- * where the lanes hold numbers in digits of 52 bits. */
+/* No intermediate values remain, neither in the thread's memory nor on the stack, where the lanes
+ * hold numbers in digits of 52 bits. */
 static void test_nothing_left(void **state)
 {
     (void)state;
@@ -225,7 +226,8 @@ static void test_nothing_left(void **state)
     }
 }
 
-/* By halves as by the whole private operation: PKCS #1 has one signature of a message. */
+/* Halves and the whole private operation give the same result, because PKCS #1 v1.5 is
+ * deterministic. */
 static void test_halves_make_the_same(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* The backend `multibuffer` when crypto_mb is not there, is something else, or fails in a lane: no
- * wrong signature leaves, and what failed is signed again by libcrypto. */
+ * wrong signature is released, and libcrypto repeats the failed ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ static void sign(const struct batch *batch)
     signer_sign_by(&fixture.signer, &fixture.multibuffer, batch->jobs, batch->count);
 }
 
-/* All are good, and so many were signed again. */
+/* All signatures are valid, and this many were repeated. */
 static void assert_signed_again(const struct batch *batch, size_t expected)
 {
     size_t again = 0;
@@ -69,7 +69,7 @@ static void assert_signed_again(const struct batch *batch, size_t expected)
     assert_int_equal(again, expected);
 }
 
-/* Without a fault, and with each job in another lane than in the batch to come. */
+/* Signs without a fault, with each job in another lane than in the next batch. */
 static void sign_reversed(const struct batch *batch)
 {
     struct batch reversed = {.count = batch->count};
@@ -108,7 +108,7 @@ static void test_each_fault_in_each_lane(void **state)
     }
 }
 
-/* Such a signature, released, would give the key away. */
+/* Such a signature would reveal the key if released. */
 static void test_wrong_half(void **state)
 {
     (void)state;
@@ -116,8 +116,7 @@ static void test_wrong_half(void **state)
     try_fault(RSA_2048, STAND_IN_WRONG_HALF);
 }
 
-/* What is computed from a wrong k G fits its equation, and some such signatures give the key away.
- */
+/* A signature computed from a wrong k G satisfies its equation, and some of them reveal the key. */
 static void test_wrong_base_point(void **state)
 {
     (void)state;
@@ -126,7 +125,7 @@ static void test_wrong_base_point(void **state)
     try_fault(P384, STAND_IN_BASE_POINT);
 }
 
-/* Without verification it is what leaves unseen, and nothing else is. */
+/* Without verification this fault alone goes undetected. */
 static void test_wrong_base_point_unverified(void **state)
 {
     (void)state;
@@ -195,7 +194,7 @@ static void test_damaged_key(void **state)
     }
 }
 
-/* Then the lanes have no say, and libcrypto, which has a copy of its own, signs. */
+/* Then libcrypto, which has its own copy, signs in place of the lanes. */
 static void test_damaged_public_key(void **state)
 {
     (void)state;
@@ -208,7 +207,8 @@ static void test_damaged_public_key(void **state)
     }
 }
 
-/* With the copy that libcrypto verifies with being another's, nothing of this key leaves. */
+/* If the copy with which libcrypto verifies belongs to another key, no signature of this key is
+ * released. */
 static void test_damaged_copy(void **state)
 {
     (void)state;
@@ -230,8 +230,8 @@ static void test_damaged_copy(void **state)
     key->public = public;
 }
 
-/* Four jobs in eight lanes: whichever half is spoiled, only its job is signed again. Without a job
- * in the lane, none is. */
+/* Four jobs in eight lanes: whichever half is faulty, only its job is repeated. If the lane has no
+ * job, none is. */
 static void test_each_fault_in_each_half(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The adapter for OpenSSL, as event loops use it: immure/openssl.h. */
+/* The adapter for OpenSSL in event loops: immure/openssl.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -141,7 +141,7 @@ static void woken(void *arg)
     ((struct pair *)arg)->woken++;
 }
 
-/* One end takes what the other has said. */
+/* One end handles the other's output. */
 static int step(ptls_t *tls, ptls_buffer_t *in, ptls_buffer_t *out)
 {
     size_t length = in->off;
@@ -241,7 +241,7 @@ static void test_freed_when_told(void **state)
     immure_client_free(client);
 }
 
-/* The answer is there before the server asks to be told. */
+/* The reply arrives before the server sets its callback. */
 static void test_completed_before_the_callback(void **state)
 {
     (void)state;

@@ -361,8 +361,8 @@ static void what_could_be_something_else_is_refused(void **state)
     }
 }
 
-/* What a stranger or a configuration can cause is no alarm; what only a client that misbehaves asks
- * for is one. */
+/* Requests that a stranger or a configuration can cause raise no alarm; those that only a
+ * misbehaving client makes do. */
 static void alarms(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The provider in whole TLS handshakes, in memory, with an immured that this test plays. */
+/* The provider in whole TLS handshakes in memory, with a fake immured. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static const struct combination combinations[] = {
     {ED_25519, TLS1_2_VERSION, NULL, IMMURE_ED25519},
     {PSS_2048, TLS1_3_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha256", IMMURE_RSA_PSS_PSS_SHA512},
     {PSS_2048, TLS1_2_VERSION, "rsa_pss_pss_sha384:rsa_pss_pss_sha256", IMMURE_RSA_PSS_PSS_SHA384},
-    /* What the client would like best is nothing that the key or immured can do. */
+    /* The client's preferred schemes are not supported by the key or by immured. */
     {PSS_SHA256, TLS1_3_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha384:rsa_pss_pss_sha256",
      IMMURE_RSA_PSS_PSS_SHA256},
     {PSS_SHA256, TLS1_2_VERSION, "rsa_pss_pss_sha512:rsa_pss_pss_sha256",
@@ -130,7 +130,7 @@ static void test_every_key_and_version_blocking(void **state)
         handshake.waiter.blocking = blocking;
         handshake_run(&handshake);
         assert_true(handshake_done(&handshake));
-        assert_int_equal(ERR_peek_error(), 0); /* what libssl tries in vain leaves no trace */
+        assert_int_equal(ERR_peek_error(), 0); /* failed attempts leave no error */
         assert_int_equal(handshake.waiter.scheme, combinations[i].scheme);
         assert_int_equal(handshake.waiter.error, IMMURE_OK);
         assert_string_equal(handshake.waiter.backend, "test");
@@ -210,7 +210,7 @@ static void many_end(struct many *many)
     peer_release(&many->peer);
 }
 
-/* Answers the second half before the first, a few at a time, as they are sent. */
+/* Answers the second half before the first, a few requests at a time. */
 static void many_finish(struct many *many)
 {
     size_t answered = 0;

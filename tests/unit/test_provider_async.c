@@ -97,13 +97,14 @@ static void test_pauses_until_the_answer(void **state)
     for (int i = 0; i < 3; i++)
         assert_true(run(&server)); /* resumed for nothing */
     server.immured.silent = false;
-    /* The silent one will not answer any more: the connection is lost, and all is said again. */
+    /* The silent immured ends: the connection is lost, and the request is sent again. */
     fake_immured_end(&server.immured);
     fake_immured_begin(&server.immured, keys, KEY_COUNT);
     run_to_the_end(&server);
     assert_int_equal(server.good, 1);
 
-    /* The next one of the same connection: the same descriptor, which is quiet in between. */
+    /* The next job of the same connection uses the same descriptor, which is not readable in
+     * between. */
     assert_false(readable(descriptor, 50));
     run_to_the_end(&server);
     assert_int_equal(server.good, 1);
@@ -138,7 +139,7 @@ static void test_nobody_listens(void **state)
     server_end(&server);
 }
 
-/* Of a daemon that has closed its standard streams, and writes to them. */
+/* For a daemon that closes its standard streams and still writes to them. */
 static void test_no_number_of_a_stream(void **state)
 {
     (void)state;
@@ -161,7 +162,7 @@ static void test_no_number_of_a_stream(void **state)
     server_end(&server);
 }
 
-/* As SSL_free() is called by who has unloaded the provider before. */
+/* An application calls SSL_free() after unloading the provider. */
 static void test_what_outlives_the_module(void **state)
 {
     (void)state;
@@ -195,7 +196,8 @@ static void test_only_where_it_is_asked_for(void **state)
     server_end(&server);
 }
 
-/* Both descriptors were closed behind our back, and files of the same kinds have their numbers. */
+/* Both descriptors were closed behind our back, and their numbers reused for files of the same
+ * kinds. */
 static void test_numbers_that_others_have(void **state)
 {
     (void)state;
@@ -280,7 +282,7 @@ static void never_woken(struct immure_waiter *waiter)
     fail();
 }
 
-/* Nobody would take the reply of a waiter's client meanwhile: it is given up. */
+/* A waiter's request is cancelled if its job cannot pause, because nobody would read the reply. */
 static void test_waiter_that_cannot_pause(void **state)
 {
     (void)state;

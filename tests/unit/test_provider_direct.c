@@ -31,7 +31,7 @@ static void test_reference_of_every_key(void **state)
     fake_immured_begin(&immured, keys, KEY_COUNT);
     for (size_t i = 0; i < KEY_COUNT; i++) {
         EVP_PKEY *key = key_from_reference(context, &keys[i], immured.path);
-        assert_int_equal(immured.connections, i > 0); /* loading alone asks nobody */
+        assert_int_equal(immured.connections, i > 0); /* loading a key does not contact immured */
         assert_true(signs_well(context, key, &keys[i]));
         EVP_PKEY_free(key);
     }
@@ -39,7 +39,7 @@ static void test_reference_of_every_key(void **state)
     fake_immured_end(&immured);
 }
 
-/* A file with a chain of certificates and then the key, as lighttpd and HAProxy have it. */
+/* A file with a certificate chain followed by the key, as for lighttpd and HAProxy. */
 static BIO *chain_and_reference(size_t key)
 {
     BIO *file = BIO_new(BIO_s_mem());
@@ -82,8 +82,9 @@ static void test_reference_behind_certificates(void **state)
         X509_free(certificate);
         EVP_PKEY_free(key);
 
-        /* The end of the chain is an error on the queue, for lighttpd when it looks for the key,
-         * and for HAProxy when it reads the next file. It stays the only one, and hides no key. */
+        /* The end of the chain leaves an error on the queue when lighttpd looks for the key, and
+         * when HAProxy reads the next file. It remains the only error, and the key is found all the
+         * same. */
         assert_int_equal(read_certificates(file), 2);
         key = read_key(file);
         assert_non_null(key);
@@ -94,7 +95,7 @@ static void test_reference_behind_certificates(void **state)
     }
 }
 
-/* Another key, or none, is found as if there were no key references. */
+/* Other keys are found, or not, as if there were no key references. */
 static void test_other_keys_in_a_file(void **state)
 {
     (void)state;
@@ -152,7 +153,7 @@ static void test_nobody_listens(void **state)
     assert_string_equal(data, NOWHERE ": No such file or directory");
     ERR_clear_error();
 
-    /* The next ones do not wait for what is known not to be there. */
+    /* The next requests do not wait for an immured that is known to be down. */
     begun = clock_now();
     assert_false(signs_well(server, key, &keys[P_256]));
     assert_true(clock_now() - begun < first);
@@ -161,7 +162,7 @@ static void test_nobody_listens(void **state)
     OSSL_LIB_CTX_free(server);
 }
 
-/* One that is away is no reason to wait the less, or the more, for another. */
+/* The state of one immured does not affect the wait for another. */
 static void test_nobody_listens_at_one_of_two(void **state)
 {
     (void)state;
@@ -184,7 +185,7 @@ static void test_nobody_listens_at_one_of_two(void **state)
     fake_immured_end(&immured);
 }
 
-/* Waiting gives nobody a permission, nor makes a directory of a file. */
+/* Errors such as missing permission are not cured by waiting, so they are reported at once. */
 static void test_sockets_that_cannot_be_reached(void **state)
 {
     (void)state;
@@ -306,7 +307,7 @@ static void test_each_error_has_its_reason(void **state)
     fake_immured_end(&immured);
 }
 
-/* It may be late to look at one that looks for it. */
+/* Retries, because immured may be slow to answer the ping. */
 static bool becomes_good(OSSL_LIB_CTX *server, EVP_PKEY *key, const struct fake_key *held)
 {
     uint64_t end = clock_now() + 20 * NS_PER_S;
@@ -330,7 +331,7 @@ static void test_silent_immured(void **state)
     assert_true(clock_now() - begun >= 2 * NS_PER_S);
     assert_true(error_queue_has("immured did not answer in time"));
 
-    /* The next ones only look whether it answers again. */
+    /* The next requests only check whether it answers again. */
     for (int i = 0; i < 10; i++) {
         begun = clock_now();
         assert_false(signs_well(server, key, &keys[P_256]));
@@ -380,7 +381,7 @@ static void test_bad_settings(void **state)
     }
 }
 
-/* Master and workers: what the parent has open, the child leaves alone. */
+/* Master and workers: the child does not touch the parent's connections. */
 static void test_fork(void **state)
 {
     (void)state;
@@ -406,7 +407,7 @@ static void test_fork(void **state)
 
 enum { STRANGERS = 40 };
 
-/* The numbers of what was closed go to sockets, into which a request could be written. */
+/* Reuses the closed numbers for sockets, into which a request could be written by mistake. */
 static void take_numbers(int ends[STRANGERS][2])
 {
     for (size_t i = 0; i < STRANGERS; i++)
@@ -424,8 +425,8 @@ static bool are_untouched(int ends[STRANGERS][2])
     return true;
 }
 
-/* As a child that becomes a daemon, or a server that starts a helper in itself: it closes all that
- * it has inherited, opens files of its own, and then signs. */
+/* Like a child that becomes a daemon: it closes all inherited descriptors, opens files of its own,
+ * and then signs. */
 static bool signs_with_closed_descriptors(EVP_PKEY *key, OSSL_LIB_CTX *server)
 {
     int ends[STRANGERS][2];
@@ -450,7 +451,7 @@ static void test_closed_behind_our_back(void **state)
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            /* The connection is the parent's, or, when the child has signed, its own. */
+            /* The connection is the parent's or, after the child has signed, its own. */
             bool good = own == 0 || signs_well(server, key, &keys[P_256]);
             _exit(good && signs_with_closed_descriptors(key, server) ? 0 : 1);
         }

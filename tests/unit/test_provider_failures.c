@@ -1,4 +1,4 @@
-/* Handshakes that come to nothing: what the provider says of it, and what it leaves behind. */
+/* Handshakes that fail: the errors that the provider reports, and that it leaves nothing behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -125,7 +125,7 @@ static void test_client_freed_while_paused(void **state)
     one_end(&one);
 }
 
-/* A signature that does not fit what the key's size allows is never copied. */
+/* A signature longer than the key's size allows is never copied. */
 static void test_signature_too_long(void **state)
 {
     (void)state;

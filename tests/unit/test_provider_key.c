@@ -1,4 +1,4 @@
-/* What OpenSSL may know of a key, and what may be asked to be signed with it. */
+/* What OpenSSL can learn about a key, and what it can request to be signed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +85,7 @@ static bool set_rsa_params(EVP_PKEY_CTX *params, int padding, int salt)
            (salt == 0 || EVP_PKEY_CTX_set_rsa_pss_saltlen(params, salt) == 1);
 }
 
-/* Whether a signature is asked for under these parameters; 0: they are not set. */
+/* Whether a signature with these parameters is requested; 0: not set. */
 static bool asks(size_t key, const char *digest, int padding, int salt)
 {
     EVP_PKEY *private = key_in_context(key);
@@ -101,7 +101,7 @@ static bool asks(size_t key, const char *digest, int padding, int salt)
     } else if (!set_rsa_params(params, padding, salt)) {
         assert_true(error_queue_has("a parameter that no TLS SignatureScheme has"));
     } else {
-        /* The length alone asks for nothing; and there is no waiter to ask. */
+        /* Asking for the length alone sends no request, and so needs no waiter. */
         assert_int_equal(EVP_DigestSign(signing, NULL, &length, message, sizeof message), 1);
         assert_int_equal(length, EVP_PKEY_get_size(private));
         assert_int_equal(ERR_peek_error(), 0);
@@ -138,7 +138,7 @@ static void test_only_tls_schemes(void **state)
     assert_false(asks(PSS_SHA256, "SHA512", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_DIGEST));
 }
 
-/* As the ordinary key signs: with its own digest, or, for PSS, with a salt as TLS has it. */
+/* Signs with the ordinary key, with its own digest and, for PSS, TLS's salt length. */
 static size_t sign_ordinarily(size_t key, EVP_PKEY_CTX **params, EVP_MD_CTX *signing, bool pss,
                               uint8_t signature[IMMURE_SIGNATURE_MAX], const char *message)
 {
@@ -248,7 +248,7 @@ static size_t algorithm_of(EVP_PKEY_CTX *params, uint8_t algorithm[128])
     return algorithm[1] + 2U; /* DER of less than 128 bytes */
 }
 
-/* What an X.509 structure says of a signature, before it is made. */
+/* The algorithm identifier for an X.509 structure, which is needed before the signature is made. */
 static void test_algorithm_identifiers(void **state)
 {
     (void)state;
@@ -346,7 +346,7 @@ static void test_text(void **state)
     }
 }
 
-/* What a text encoder of another provider gets of a key whose parameters it is to print. */
+/* The export that a text encoder of another provider gets when it prints only parameters. */
 static void test_export_of_parameters_alone(void **state)
 {
     (void)state;

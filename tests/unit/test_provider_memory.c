@@ -1,9 +1,9 @@
 /*
  * A whole life of client, provider and libssl in which one allocation fails: the first, the second,
- * and so on, each in a process of its own that must end by itself. Linked with --wrap for what
- * allocates. First those of client and provider; then, once there is a library context, those that
- * libcrypto and libssl make for them and for themselves too: a sample, or with IMMURE_LONG set each
- * of the first 10,000.
+ * and so on, each in a process of its own that must exit normally. Linked with --wrap for the
+ * allocators. First only allocations of client and provider fail; then, once there is a library
+ * context, also those of libcrypto and libssl: a sample, or with IMMURE_LONG set each of the first
+ * 10,000.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@
 #include "provider/provider.h"
 #include "provider_fixture.h"
 
-#define FIRST 10000 /* allocations that are tried to the last one */
+#define FIRST 10000 /* the first allocations, all of which fail in turn */
 #define LIVES 60    /* of a sample */
 #define PATIENCE 20 /* s, for one life */
 #define FLIGHTS_MAX 20
@@ -93,7 +93,7 @@ static struct fake_immured immured;
 static char configuration[] = "/tmp/immure-test-memory.XXXXXX";
 static char *reference;
 
-/* As a server that has the provider in its openssl.cnf. */
+/* Like a server with the provider in its openssl.cnf. */
 static OSSL_LIB_CTX *make_context(void)
 {
     OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
@@ -104,7 +104,7 @@ static OSSL_LIB_CTX *make_context(void)
     return NULL;
 }
 
-/* False: there is nothing to wait for, or it took too long. */
+/* False if there is nothing to wait for, or it took too long. */
 static bool wait_for_signature(SSL *server)
 {
     OSSL_ASYNC_FD descriptors[FDS_MAX];
@@ -195,7 +195,7 @@ static enum end live(size_t failure, bool libcrypto_too)
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         signal(faults[i], SIG_DFL); /* cmocka would go on with the next test */
     alarm(PATIENCE);
-    /* libcrypto 3.0 does not survive that it cannot load a provider for lack of memory. */
+    /* libcrypto 3.0 crashes if it cannot load a provider for lack of memory. */
     until_failure = libcrypto_too ? 0 : failure;
     OSSL_LIB_CTX *own = immure_openssl_context(), *configured = make_context();
     if (libcrypto_too) {
@@ -252,7 +252,7 @@ static void test_each_allocation_fails_once(void **state)
     assert_true(failure > 1000);
 }
 
-/* The immured is in a process of its own too: one with threads is not to be forked. */
+/* immured is a process of its own too, because a process with threads must not fork. */
 static pid_t immured_begin(void)
 {
     int ready[2];

@@ -15,7 +15,7 @@
 #include "fake_immured.h"
 #include "provider_fixture.h"
 
-/* What is expected: OSSL_STORE_INFO_..., or 0. Sets *type to what has come. */
+/* `expected` is OSSL_STORE_INFO_..., or 0. Sets *type to the type of the result. */
 static EVP_PKEY *load_expected(const char *name, const char *socket, int expected, int *type)
 {
     char uri[256];
@@ -83,7 +83,7 @@ static void test_what_is_expected(void **state)
     fake_immured_end(&immured);
 }
 
-/* What is no key of ours, from an immured that is none. */
+/* A key of an unknown type, from a fake immured. */
 static void test_key_of_another_type(void **state)
 {
     (void)state;
@@ -105,7 +105,7 @@ static size_t open_descriptors(void)
     return count;
 }
 
-/* Servers load their keys first, and go on in other processes. */
+/* Servers load their keys first, and fork afterwards. */
 static void test_no_connection_is_left_over(void **state)
 {
     (void)state;

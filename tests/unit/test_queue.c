@@ -261,7 +261,7 @@ static void a_newcomer_is_next(void **state)
     assert_int_equal(serve(fixture), FIRST);
 }
 
-/* Who asks for what is dear gets as much time, not as many signatures. */
+/* An account with expensive requests gets the same time, not the same number of signatures. */
 static void what_counts_is_the_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -281,7 +281,7 @@ static void what_counts_is_the_time(void **state)
     assert_in_range(spent[FIRST], 94 * NS_PER_MS, 106 * NS_PER_MS);
 }
 
-/* What was expected is replaced by what it took. */
+/* The expected time is replaced by the measured time. */
 static void it_is_the_time_that_was_measured(void **state)
 {
     struct fixture *fixture = *state;
@@ -299,7 +299,7 @@ static void it_is_the_time_that_was_measured(void **state)
     assert_in_range(served[FIRST], 19, 21);
 }
 
-/* While a batch is under way its owner is charged what it is expected to take. */
+/* While a batch is running, its owner is charged its expected time. */
 static void what_is_under_way_counts(void **state)
 {
     struct fixture *fixture = *state;
@@ -344,7 +344,7 @@ static bool owes(struct fixture *fixture)
     return queue_owes(line);
 }
 
-/* To who asks for less than a share, and then to nobody who floods. */
+/* Time is owed to an account that uses less than its share, and not to one that floods. */
 static void who_is_owed(void **state)
 {
     struct fixture *fixture = *state;
@@ -368,8 +368,8 @@ static void who_is_owed(void **state)
     assert_false(owes(fixture));
 }
 
-/* Of whoever asks again and again for a little while another's long batch is under way, each
- * request is owed, until it has received as much. */
+/* If an account sends small requests while another's long batch is running, each of them is owed
+ * time, until the account has received as much. */
 static void who_asks_for_little_is_owed_each_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -393,7 +393,7 @@ static void who_asks_for_little_is_owed_each_time(void **state)
     finish(fixture, 1, 4 * NS_PER_MS);
 }
 
-/* In a session ECDSA does not wait behind the RSA that it asked for before. */
+/* Within a session, ECDSA does not wait behind earlier RSA requests. */
 static void cheap_comes_before_costly(void **state)
 {
     struct fixture *fixture = *state;
@@ -430,7 +430,7 @@ static void the_loop_has_what_is_quick_and_threads_the_rest(void **state)
     assert_int_equal(take_for(fixture, QUEUE_FOR_THREADS), 0);
 }
 
-/* To hash it takes too long. */
+/* Hashing it takes too long for the event loop. */
 static void a_long_message_is_not_for_the_loop(void **state)
 {
     struct fixture *fixture = *state;
@@ -568,8 +568,8 @@ static size_t fill(struct fixture *fixture, size_t client, size_t kind)
     return count;
 }
 
-/* One client's flood is refused before another's first requests are: of accounts, and of sessions
- * within one. */
+/* A flood is refused before another client's first requests are, between accounts and between
+ * sessions of one account. */
 static void what_waits_is_bounded_in_time_and_shared(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,4 +1,4 @@
-/* What immure top makes of two readings of the figures. */
+/* What immure top computes from two snapshots of the figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Key references: one encoding, and nothing else is taken. */
+/* Key references: there is only one encoding, and nothing else is accepted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static void assert_same(const struct immure_reference *one, const struct immure_
     assert_memory_equal(one->spki, other->spki, one->spki_length);
 }
 
-/* From memory of exactly this size, so that a sanitizer sees a byte read behind it. */
+/* Parses from memory of exactly this size, so that a sanitizer detects a read beyond its end. */
 static enum immure_reference_error parse_der(const uint8_t *der, size_t length)
 {
     uint8_t *copy = malloc(length > 0 ? length : 1), again[IMMURE_REFERENCE_DER_MAX];
@@ -55,7 +55,7 @@ static enum immure_reference_error parse_der(const uint8_t *der, size_t length)
     memcpy(copy, der, length);
     enum immure_reference_error error = immure_reference_parse_der(&reference, copy, length);
     if (error == IMMURE_REFERENCE_OK) {
-        /* what is taken has one encoding: that which it came in */
+        /* writing what was accepted gives the same bytes */
         assert_int_equal(immure_reference_write_der(&reference, again, &again_length),
                          IMMURE_REFERENCE_OK);
         assert_int_equal(again_length, length);
@@ -114,7 +114,7 @@ static void test_the_longest_fits(void **state)
     assert_string_equal(pem + strlen(pem) - strlen(last), last);
 }
 
-/* The bytes, once, so that no later version says it differently. */
+/* The exact bytes, so that no later version changes the encoding. */
 static void test_bytes(void **state)
 {
     (void)state;
@@ -289,7 +289,7 @@ static void test_refusals(void **state)
     }
 }
 
-/* What cannot be read is not written either. */
+/* References that could not be read are not written either. */
 static void test_refused_to_write(void **state)
 {
     (void)state;
@@ -354,7 +354,7 @@ static void test_what_may_stand_around_it(void **state)
     }
 }
 
-/* However long a text is, no more than a key reference's length is kept of it. */
+/* However long a text is, no more than the length of a key reference is kept of it. */
 static void test_a_text_without_an_end(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* Who signs what: kinds, the crew of threads, and the scheduler between them and the queue, with
- * backends that only pretend. */
+ * fake backends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -323,7 +323,7 @@ static void quick_ones_pass_while_all_threads_are_busy(void **state)
     assert_int_equal(done, 20);
 }
 
-/* What was measured as quick and is not takes the event loop one batch too far, and no further. */
+/* A kind that was wrongly measured as quick delays the event loop by one batch, and no more. */
 static void the_event_loop_signs_for_its_time_only(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,4 +1,4 @@
-/* What a program inherits of signals is undone, but for what shells and nohup(1) ask for. */
+/* The inherited signal state is reset, except for what shells and nohup(1) ask for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -28,7 +28,7 @@ enum fault {
     FAULT_EMPTY,
     FAULT_UNWRITTEN,
     FAULT_STALE,      /* the one that was made before, of another message */
-    FAULT_MESSAGE,    /* a bit of what is signed is flipped before */
+    FAULT_MESSAGE,    /* a bit of the input is flipped before signing */
     FAULT_BASE_POINT, /* ECDSA: k G is another point, and the rest fits it */
     FAULT_REFUSED,
     FAULTS
@@ -272,7 +272,7 @@ static void start_afresh(void)
     assert_true(signer_init(&signer, backends));
 }
 
-/* A pair that has the private half of the one key beside the public half of the other. */
+/* A pair with the private half of one key and the public half of another. */
 static void test_private_half_of_another(void **state)
 {
     (void)state;
@@ -287,7 +287,7 @@ static void test_private_half_of_another(void **state)
     }
 }
 
-/* The key withholds, and says so; the others go on. */
+/* The damaged key's signatures are withheld and logged; other keys are not affected. */
 static void test_damaged_copy(void **state)
 {
     (void)state;
@@ -303,7 +303,7 @@ static void test_damaged_copy(void **state)
     }
 }
 
-/* The private exponent and scalar with a bit flipped, beside the public half as it was. */
+/* Flips a bit of the private exponent or scalar, and leaves the public half unchanged. */
 static EVP_PKEY *damage(const EVP_PKEY *pair)
 {
     OSSL_PARAM *parameters = NULL;
@@ -344,7 +344,7 @@ static void test_damaged_private_half(void **state)
     assert_true(tried >= 5); /* all but Ed25519, whose public half follows the private one */
 }
 
-/* `verify = not-ecdsa` is for ECDSA: what is wrong with it leaves, by who asked for that. */
+/* With `verify = not-ecdsa`, wrong ECDSA signatures are released, as configured. */
 static void test_unverified(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /*
- * What a spawned immured finds. This program plays it, too: started under the name "immured", it
- * writes down its surroundings, one fact a line, to the session or to whoever connects.
+ * The environment of a spawned immured. This program plays immured, too: started under the name
+ * "immured", it reports its environment, one fact per line, to its session or to whoever connects.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,7 +147,7 @@ static void assert_ends_with_42(pid_t pid)
     assert_int_equal(WEXITSTATUS(status), 42);
 }
 
-/* What must not reach the child. */
+/* Things that the child must not inherit. */
 static int make_surroundings(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* CPU time from /proc: the line's format, and what is whose when processes come and go. */
+/* CPU time from /proc: the format of the line, and the accounting when processes come and go. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ static void test_living_born_and_ended(void **state)
         {.pid = 2, .parent = 1, .name = "worker", .own = 100, .started = 2},
         {.pid = 3, .parent = 1, .name = "worker", .own = 50, .started = 3},
     };
-    /* 3 ended at 70 and was waited for; another process has its number now. */
+    /* 3 ended at 70 and was waited for; its number is reused. */
     struct process now[] = {
         {.pid = 1, .name = "master", .own = 11, .children = 75, .started = 1},
         {.pid = 2, .parent = 1, .name = "worker", .own = 140, .started = 2},

@@ -1,4 +1,4 @@
-/* The schedule: its rate, that a Poisson process it is, and that nothing drifts. */
+/* The schedule: its rate, that it is a Poisson process, and that it does not drift. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

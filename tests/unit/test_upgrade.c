@@ -1,4 +1,4 @@
-/* What one master hands to the next, and what it does not take from another. */
+/* What one master hands over to the next, and what the next one refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The walls one by one, each raised in a child and run against. */
+/* The walls, each raised and tested in a child process. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,7 +127,7 @@ static void sealed(void **state)
     expect_good(sealed_memory_stays);
 }
 
-/* ---- system calls; a sanitizer's run time would not live with the list ---- */
+/* ---- system calls; a sanitizer's run time needs more calls ---- */
 
 #ifndef IMMURE_SANITIZE
 
@@ -196,7 +196,7 @@ static void *shrink_behind_doors(void *arg)
     return NULL;
 }
 
-/* What glibc reads when a thread's heap first shrinks, it has read. */
+/* glibc has already read the files that it reads when a thread's heap first shrinks. */
 static int shrink_a_heap(void)
 {
     pthread_t thread;

@@ -17,7 +17,7 @@ struct combination {
 
 /* `mode`: of SSL_CTX_set_mode(). */
 SSL_CTX *make_server(size_t key, uint32_t mode);
-/* Its root is the key's certificate, so what is verified is the signature over the handshake. */
+/* Its root is the key's certificate, so it verifies only the signature over the handshake. */
 SSL_CTX *make_client(size_t key, int version, const char *algorithms);
 
 #endif

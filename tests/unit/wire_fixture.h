@@ -4,7 +4,7 @@
 
 #include "wire/message.h"
 
-/* Bytes that are unlike each other. */
+/* Bytes that differ from each other. */
 extern uint8_t some[WIRE_MESSAGE_MAX];
 extern struct wire_decoder decoder;
 
@@ -18,7 +18,7 @@ int decoder_end(void **state);
 /* One frame, given `chunk` bytes at a time. */
 enum immure_error decode(const void *data, size_t length, size_t chunk, struct wire_frame *frame,
                          bool *more);
-/* The frame that `output` holds comes out whole, for every size of piece. */
+/* Decodes the frame in `output`, and checks that the result is the same for every size of piece. */
 struct wire_frame through(struct buffer *output, enum wire_end reads);
 
 #endif

@@ -102,16 +102,12 @@ static bool open_listener(struct supervisor *supervisor, char *path)
     return supervisor->listener >= 0 && supervisor->path != NULL && know_file(supervisor);
 }
 
-static bool is_our_file(const struct supervisor *supervisor)
-{
-    return unix_socket_is_there(supervisor->path, &supervisor->socket_file);
-}
-
 /* Makes the socket's file again if somebody has removed it. Clients that connect to it wait for the
  * key process of the next edition; the one that serves goes on with the old socket. */
 static void renew_listener(struct supervisor *supervisor)
 {
-    if (supervisor->path == NULL || is_our_file(supervisor))
+    if (supervisor->path == NULL ||
+        unix_socket_is_there(supervisor->path, &supervisor->socket_file))
         return;
     supervisor->next_listener = listen_unix(supervisor->path, supervisor->editions[NEXT].mode);
     if (supervisor->next_listener < 0)

@@ -49,7 +49,7 @@ static void render_page(FILE *out, const struct status *status)
 static const struct resource {
     const char *path, *type;
     const char *fixed;                                      /* the body, or */
-    void (*render)(FILE *out, const struct status *status); /* who writes it */
+    void (*render)(FILE *out, const struct status *status); /* the function that writes it */
 } resources[] = {
     {"/", "text/html; charset=utf-8", NULL, render_page},
     {"/page.css", "text/css; charset=utf-8", embedded_page_css, NULL},

@@ -6,7 +6,7 @@
 #define PROXY_ADMIN_STATUS_H
 
 #include "base/histogram.h"
-#include "proxy/admin/admin.h"
+#include "proxy/admin/setup.h"
 #include "proxy/admin/usage.h"
 #include "proxy/worker/route/chain_check.h"
 

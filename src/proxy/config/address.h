@@ -3,7 +3,19 @@
 #ifndef PROXY_CONFIG_ADDRESS_H
 #define PROXY_CONFIG_ADDRESS_H
 
-#include "proxy/config/config.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct address {
+    char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
+    struct sockaddr_storage socket;
+    socklen_t length;
+    char *host; /* a server's name, which the resolver looks up; then `socket` is not set */
+    uint16_t port;
+    int line;
+};
 
 enum address_use {
     ADDRESS_LISTEN, /* numeric, "*" for all of IPv6 and IPv4, or the service manager's */

@@ -11,11 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include "conf/error.h"
+#include "proxy/config/address.h"
 #include "proxy/config/server_addresses.h"
 
 enum signing_mode {
@@ -32,15 +31,6 @@ enum proxy_protocol {
     PROXY_PROTOCOL_ANY
 };
 const char *proxy_protocol_name(enum proxy_protocol protocol); /* "none" ... */
-
-struct address {
-    char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
-    struct sockaddr_storage socket;
-    socklen_t length;
-    char *host; /* a server's name, which the resolver looks up; then `socket` is not set */
-    uint16_t port;
-    int line;
-};
 
 struct certificate_config {
     char *chain;       /* PEM: leaf first */
@@ -128,17 +118,5 @@ struct config {
         char *user;               /* of our own immured, if started as root; NULL: its default */
     } keys;
 };
-
-/*
- * Reads the file, and checks that the files that it names can be read, so that a missing one is
- * reported early. Does not wait for name servers: the resolver looks up the host names of backends.
- * Relative paths are relative to the folder of the configuration file. NULL with *error filled. Not
- * thread-safe, because libconfuse is not.
- */
-struct config *config_load(const char *file, struct conf_error *error);
-void config_free(struct config *config);
-
-/* Prints docs/immure-proxy.conf.md: the table of directives in Markdown. */
-void config_print_directives(FILE *out);
 
 #endif

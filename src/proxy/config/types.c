@@ -13,7 +13,6 @@
 
 #include "base/buffer.h"
 #include "proxy/config/address.h"
-#include "proxy/config/config.h"
 
 #define ALPN_NAME_MAX_BYTES 255    /* RFC 7301, section 3.1 */
 #define ALPN_LIST_MAX_BYTES 0xffff /* the same */
@@ -193,7 +192,7 @@ static bool store_group(struct conf_store *store)
     return store_id(store, "/etc/group", find_group);
 }
 
-/* config.c, which knows the backends, sets the index. */
+/* load.c, which knows the backends, sets the index. */
 static bool store_nothing(struct conf_store *store)
 {
     (void)store;

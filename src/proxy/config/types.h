@@ -9,7 +9,7 @@
 
 extern const struct conf_type type_path;        /* char *; the file need not exist */
 extern const struct conf_type type_file;        /* char *; the file must be readable */
-extern const struct conf_type type_backend;     /* size_t; config.c sets it */
+extern const struct conf_type type_backend;     /* size_t; load.c sets it */
 extern const struct conf_type type_address;     /* struct address, to connect to */
 extern const struct conf_type type_listen;      /* struct address, to listen on */
 extern const struct conf_type type_listen_list; /* struct address *, and their number */

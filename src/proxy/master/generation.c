@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
+#include "proxy/config/load.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
@@ -239,8 +240,8 @@ struct generation *generation_new(struct config *config, const struct generation
 void generation_free(struct generation *generation)
 {
     names_stop(generation);
-    child_leave(&generation->keyd);
-    child_leave(&generation->worker);
+    back_off_stop(&generation->keyd.back_off);
+    back_off_stop(&generation->worker.back_off);
     timer_stop(generation->setup->loop, &generation->deadline);
     release_sockets(generation);
     if (generation->controls != NULL)
@@ -456,7 +457,7 @@ void generation_send_servers(struct generation *generation, uint32_t backend)
 /* immured has nobody to sign for when the worker is gone. */
 static void stop_keyd(struct generation *generation)
 {
-    child_leave(&generation->keyd);
+    back_off_stop(&generation->keyd.back_off);
     child_signal(&generation->keyd, SIGTERM);
     set_deadline(generation, clock_now() + GRACE);
     if (generation->keyd.pid == 0)
@@ -474,7 +475,7 @@ void generation_drain(struct generation *generation, uint64_t deadline)
     }
     names_stop(generation);
     release_sockets(generation);
-    child_leave(&generation->worker);
+    back_off_stop(&generation->worker.back_off);
     if (generation->worker.pid > 0)
         generation_metrics_drain(generation->metrics);
     else
@@ -494,7 +495,7 @@ void generation_discard(struct generation *generation)
     names_stop(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
-    child_leave(&generation->worker);
+    back_off_stop(&generation->worker.back_off);
     if (generation->worker.pid == 0)
         stop_keyd(generation);
 }

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/name_table.h"
+#include "conf/error.h"
 #include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"

@@ -14,6 +14,7 @@
 #include "base/activation.h"
 #include "base/file_identity.h"
 #include "base/list.h"
+#include "conf/error.h"
 #include "proxy/config/config.h"
 
 struct listening {

@@ -20,6 +20,7 @@
 #include "daemon/own_process.h"
 #include "loop/signal_watch.h"
 #include "proxy/config/descriptors.h"
+#include "proxy/config/load.h"
 #include "proxy/config/memory.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/upgrade.h"

@@ -69,7 +69,7 @@ bool names_start(struct generation *generation)
 void names_stop(struct generation *generation)
 {
     watch_close_shared(generation->setup->loop, &generation->names);
-    child_leave(&generation->resolver);
+    back_off_stop(&generation->resolver.back_off);
 }
 
 const struct backend_config *names_missing(const struct generation *generation)

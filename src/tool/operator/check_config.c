@@ -39,7 +39,7 @@ static int run_immured(char *file)
     pid_t pid;
     int status;
     if (!find_immured(path)) {
-        complain("there is no immured beside this program, and only it can check a configuration");
+        complain("immured, which checks configurations, is not installed next to this program");
         return -1;
     }
     int error = posix_spawn(&pid, path, NULL, NULL, arguments, environ);

@@ -100,7 +100,7 @@ static void check_contents(struct report *report, const struct immure_reference 
     finding(report, EXIT_GOOD, "it is a key reference: %s, %s, at %s", key.type,
             hex_encode(reference->key_id, sizeof reference->key_id, id), reference->socket);
     if (key.pkey == NULL)
-        finding(report, EXIT_FAILED, "its public key is of a kind that is not known here");
+        finding(report, EXIT_FAILED, "its public key is of an unknown type");
     else if (!public_key_is_taken(&key))
         finding(report, EXIT_FAILED, "its public key is %s; immured takes %s", key.type,
                 public_keys_taken);

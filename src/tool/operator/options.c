@@ -135,7 +135,7 @@ static bool check_words(const struct command *command, char *const *words, int c
     }
     options->operand = command->operand != NULL && count > 0 ? words[0] : NULL;
     if (count > (command->operand != NULL)) {
-        complain("%s: \"%s\" is too much", command->name, words[command->operand != NULL]);
+        complain("%s: unexpected operand \"%s\"", command->name, words[command->operand != NULL]);
         return false;
     }
     if (options->operand == NULL && command->operand != NULL && command->operand[0] != '[') {

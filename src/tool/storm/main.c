@@ -137,7 +137,7 @@ static void run_take_cost(struct run *run, struct cost_sample *sample,
     for (unsigned i = 0; i < options->cost_count && !run->cost_unknown; i++)
         if (!cost_lives(sample, options->cost[i]))
             run->cost_unknown = before ? "a process of --cost ended during the run"
-                                       : "there is no such process as --cost names";
+                                       : "a process of --cost does not exist";
 }
 
 /* Reports the last second to the screen and the file. */

@@ -5,6 +5,7 @@
 #ifndef PROXY_WORKER_CORE_KEYD_WATCH_H
 #define PROXY_WORKER_CORE_KEYD_WATCH_H
 
+#include "conf/error.h"
 #include "proxy/shared/keyd_figures.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/route/tls.h"

@@ -57,7 +57,7 @@ static void flush(void *owner)
     /* While handshakes wait to begin, others come for a batch that is not full. */
     if (thread->tls->fast != NULL && !step_waiting(&thread->turn, STEP_BEGIN))
         fast_handshake_run(thread->tls->fast);
-    keylink_flush(&thread->keys);
+    keylink_flush(&thread->keylink);
 }
 
 /* At the end of the drain time; so many a turn. */
@@ -95,8 +95,8 @@ static void init_connections(struct thread *thread)
     connections->idle_timeout = thread->config->idle_timeout;
     connections->half_close_timeout = thread->config->half_close_timeout;
     connections->handshakes.waits.fast = thread->tls->fast;
-    connections->handshakes.waits.client = thread->keys.client;
-    connections->handshakes.waits.blocking = thread->keys.blocking;
+    connections->handshakes.waits.client = thread->keylink.client;
+    connections->handshakes.waits.blocking = thread->keylink.blocking;
     connections_init(connections, thread->tls->client_bio);
 }
 
@@ -109,14 +109,14 @@ static bool open_listeners(struct thread *thread, const int *descriptors)
     return listeners_open(&thread->listeners, thread->config, descriptors, thread->routes);
 }
 
-static bool open_keys(struct thread *thread, const struct thread_setup *setup)
+static bool open_keylink(struct thread *thread, const struct thread_setup *setup)
 {
     size_t most = setup->limit->most;
-    thread->keys.loop = &thread->loop;
-    thread->keys.metrics = setup->metrics;
-    thread->keys.owner = thread;
-    thread->keys.command = command;
-    return keylink_open(&thread->keys, setup->control, setup->config->signing,
+    thread->keylink.loop = &thread->loop;
+    thread->keylink.metrics = setup->metrics;
+    thread->keylink.owner = thread;
+    thread->keylink.command = command;
+    return keylink_open(&thread->keylink, setup->control, setup->config->signing,
                         most < REQUESTS_MAX ? most : REQUESTS_MAX);
 }
 
@@ -140,11 +140,11 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->metrics = setup->metrics;
     places_init(&thread->places, setup->limit, &thread->loop, places_emptied);
     init_turn(thread);
-    watch_init(&thread->keys.control, NULL);
-    watch_init(&thread->keys.connection, NULL);
+    watch_init(&thread->keylink.control, NULL);
+    watch_init(&thread->keylink.connection, NULL);
     if (loop_open(&thread->loop) &&
         (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
-        open_keys(thread, setup) && open_routes(thread)) {
+        open_keylink(thread, setup) && open_routes(thread)) {
         init_connections(thread);
         if (open_listeners(thread, setup->listeners))
             return thread;
@@ -157,7 +157,7 @@ void thread_free(struct thread *thread)
 {
     if (thread == NULL)
         return;
-    keylink_close(&thread->keys);
+    keylink_close(&thread->keylink);
     loop_close(&thread->loop);
     tls_close(thread->tls);
     listeners_free(&thread->listeners);
@@ -170,15 +170,15 @@ void thread_free(struct thread *thread)
 /* What is asked when a timer expires comes after the turn's flush. */
 static void send_question(struct ticket_renewal *renewal)
 {
-    keylink_flush(&list_entry(renewal, struct thread, tickets)->keys);
+    keylink_flush(&list_entry(renewal, struct thread, tickets)->keylink);
 }
 
 void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at)
 {
     thread->tickets = (struct ticket_renewal){.tickets = &thread->tls->sessions.tickets,
                                               .loop = &thread->loop,
-                                              .client = thread->keys.client,
-                                              .blocking = thread->keys.blocking,
+                                              .client = thread->keylink.client,
+                                              .blocking = thread->keylink.blocking,
                                               .send = send_question};
     ticket_renewal_begin(&thread->tickets, keys, at);
 }

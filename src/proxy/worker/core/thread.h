@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/error.h"
 #include "proxy/config/config.h"
 #include "proxy/shared/metrics.h"
 #include "proxy/worker/core/connection.h"
@@ -27,7 +28,7 @@ struct thread {
     struct tls *tls;
     struct loop loop;
     struct turn turn;
-    struct keylink keys;
+    struct keylink keylink;
     struct ticket_renewal tickets;
     struct pools pools;
     struct route *routes; /* of each frontend */

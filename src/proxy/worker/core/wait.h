@@ -10,9 +10,9 @@
  *     wait_leave(wait);
  *     wait_note(wait, SSL_get_error(ssl, result));
  *
- * `what` and `over` are all that there is to know: NOTHING; something that is not there yet; or
- * something that is, and which the next call of libssl takes. A fiber is paused from the first
- * until that call.
+ * `what` and `over` say all that there is to know. A handshake waits for nothing but its client, or
+ * for something that has not come yet, or that something has come (`over`) and the next call of
+ * libssl takes it. A paused fiber stays paused until that call.
  */
 #ifndef PROXY_WORKER_CORE_WAIT_H
 #define PROXY_WORKER_CORE_WAIT_H
@@ -38,7 +38,7 @@ struct waits {
 
 enum awaited {
     AWAITS_NOTHING,
-    AWAITS_FIBER,      /* all are in use; then: one is kept for it */
+    AWAITS_FIBER,      /* all are in use; over: one is kept for it */
     AWAITS_DERIVATION, /* to be made at the end of this turn */
     AWAITS_SIGNATURE   /* from immured */
 };
@@ -46,9 +46,9 @@ enum awaited {
 struct wait {
     struct waits *waits;
     struct step *step;  /* queued when what is awaited is there */
-    const void *tracer; /* the connection, as trace points name it */
+    const void *tracer; /* the connection, by the address that trace points show */
     enum awaited what;
-    bool over; /* it is there, and not taken yet */
+    bool over; /* it has come, and libssl has not taken it yet */
     struct list starved;
     struct immure_waiter signature;
     struct derivation_waiter derivation;
@@ -56,10 +56,10 @@ struct wait {
 
 void waits_init(struct waits *waits, struct heap_trim *heap);
 
-/* Nobody waits for a signature beyond `deadline` (ns). */
+/* A signature that has not come by `deadline` (ns) fails. */
 void wait_init(struct wait *wait, struct waits *waits, struct step *step, const void *tracer,
                uint64_t deadline);
-/* Whether libssl is to run on a fiber: it may have to wait. */
+/* Whether libssl is to run on a fiber, because it may have to wait. */
 bool wait_needs_fiber(const struct wait *wait);
 bool wait_derives_together(const struct wait *wait);
 

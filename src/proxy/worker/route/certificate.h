@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+#include "conf/error.h"
 #include "immure/client.h"
 #include "proxy/config/config.h"
 

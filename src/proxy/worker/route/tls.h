@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "conf/error.h"
 #include "proxy/config/config.h"
 #include "proxy/worker/route/sessions.h"
 #include "proxy/worker/route/tls_settings.h"

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+#include "conf/error.h"
 #include "proxy/config/config.h"
 
 struct tls_settings {

@@ -1,0 +1,402 @@
+#include "proxy/config/load.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <openssl/ssl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/regular_file.h"
+#include "conf/document.h"
+#include "conf/pass_on.h"
+#include "conf/text.h"
+#include "conf/value.h"
+#include "proxy/config/address.h"
+#include "proxy/config/descriptors.h"
+#include "proxy/config/directives.h"
+
+#define CHAIN_FILE_MAX (1 << 20)
+
+struct load {
+    struct config *config;
+    char *directory; /* of the file; relative paths are relative to it */
+    struct conf_error *error;
+};
+
+/* Fills the struct at `base` from this section, by the table of directives. */
+static bool fill(struct load *load, const struct conf_section *section, void *base)
+{
+    return conf_fill(section, base, load->directory, load->error);
+}
+
+/* Only version 2 of the header has TLVs. */
+static bool check_tlvs(struct load *load, const struct conf_section *section,
+                       const struct backend_config *backend)
+{
+    const struct conf_directive *directive =
+        conf_find(&proxy_grammar, SECTION_BACKEND, "proxy-tlvs");
+    return !backend->proxy_tlvs || backend->proxy_protocol == PROXY_PROTOCOL_V2 ||
+           conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
+                       "proxy-tlvs = pass needs proxy-protocol = v2");
+}
+
+static bool fill_backends(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    size_t count = conf_section_count(top, SECTION_BACKEND);
+    config->backends = calloc(count + 1, sizeof *config->backends);
+    if (config->backends == NULL)
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
+    while (config->backend_count < count) {
+        struct conf_section section = conf_section_at(top, SECTION_BACKEND, config->backend_count);
+        struct backend_config *backend = &config->backends[config->backend_count++];
+        backend->line = conf_line(&section);
+        backend->name = strdup(conf_name(&section));
+        if (!fill(load, &section, backend) || !check_tlvs(load, &section, backend))
+            return false;
+        const struct address *address = &backend->address;
+        if (address->host == NULL)
+            server_addresses_add(&backend->addresses, (const struct sockaddr *)&address->socket,
+                                 address->length);
+    }
+    return true;
+}
+
+static bool find_backend(struct load *load, const struct conf_section *section,
+                         struct frontend_config *frontend)
+{
+    const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_FRONTEND, "backend");
+    struct conf_value name = conf_value_at(section, directive, 0);
+    for (size_t i = 0; i < load->config->backend_count; i++)
+        if (strcmp(load->config->backends[i].name, name.text) == 0) {
+            frontend->backend = i;
+            return true;
+        }
+    return conf_refuse(section, name.line, load->error, "there is no backend '%s'", name.text);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* immured loads each key file once, so all certificates that use it must say the same about it. */
+static bool check_key(struct load *load, const struct conf_section *section,
+                      const struct certificate_config *certificate)
+{
+    const struct config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            const struct certificate_config *other = &config->frontends[i].certificates[j];
+            const struct conf_directive *difference =
+                same_text(other->key, certificate->key)
+                    ? conf_pass_on_difference(&proxy_grammar, SECTION_CERTIFICATE, other,
+                                              certificate)
+                    : NULL;
+            if (difference != NULL)
+                return conf_refuse(section, certificate->line, load->error,
+                                   "key %s has another %s in line %d", certificate->key,
+                                   difference->name, other->line);
+        }
+    return true;
+}
+
+/* Workers serve these bytes, even if the file changes later. */
+static bool read_chain(struct load *load, const struct conf_section *section,
+                       struct certificate_config *certificate)
+{
+    certificate->chain_bytes =
+        regular_file_read(certificate->chain, CHAIN_FILE_MAX, &certificate->chain_length);
+    return certificate->chain_bytes != NULL ||
+           conf_refuse(section, certificate->line, load->error, "chain %s: %s", certificate->chain,
+                       regular_file_reason(errno));
+}
+
+static bool fill_certificates(struct load *load, const struct conf_section *section,
+                              struct frontend_config *frontend)
+{
+    size_t count = conf_section_count(section, SECTION_CERTIFICATE);
+    if (count == 0)
+        return conf_refuse(section, frontend->line, load->error,
+                           "frontend '%s' has no 'certificate'", frontend->name);
+    frontend->certificates = calloc(count, sizeof *frontend->certificates);
+    if (frontend->certificates == NULL)
+        return conf_refuse(section, frontend->line, load->error, "out of memory");
+    while (frontend->certificate_count < count) {
+        struct conf_section inner =
+            conf_section_at(section, SECTION_CERTIFICATE, frontend->certificate_count);
+        struct certificate_config *certificate =
+            &frontend->certificates[frontend->certificate_count++];
+        certificate->line = conf_line(&inner);
+        if (!fill(load, &inner, certificate) || !check_key(load, &inner, certificate) ||
+            !read_chain(load, &inner, certificate))
+            return false;
+    }
+    return true;
+}
+
+/* No listening address of this frontend is used before, in this frontend or in another. */
+static bool check_addresses(struct load *load, const struct conf_section *section,
+                            const struct frontend_config *frontend)
+{
+    const struct config *config = load->config;
+    for (size_t i = 0; i < frontend->listen_count; i++)
+        for (const struct frontend_config *other = config->frontends; other <= frontend; other++)
+            for (size_t j = 0; j < (other == frontend ? i : other->listen_count); j++)
+                if (address_equal(&frontend->listen[i], &other->listen[j]))
+                    return conf_refuse(section, frontend->listen[i].line, load->error,
+                                       "listen %s is used twice (first in line %d)",
+                                       frontend->listen[i].text, other->listen[j].line);
+    return true;
+}
+
+static bool fill_frontend(struct load *load, const struct conf_section *section,
+                          struct frontend_config *frontend)
+{
+    frontend->line = conf_line(section);
+    frontend->name = strdup(conf_name(section));
+    if (!fill(load, section, frontend) || !find_backend(load, section, frontend) ||
+        !fill_certificates(load, section, frontend) || !check_addresses(load, section, frontend))
+        return false;
+    return frontend->tls_min <= frontend->tls_max ||
+           conf_refuse(section, frontend->line, load->error,
+                       "frontend '%s': tls-min is higher than tls-max", frontend->name);
+}
+
+static bool fill_frontends(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    size_t count = conf_section_count(top, SECTION_FRONTEND);
+    if (count == 0)
+        return conf_refuse(top, conf_last_line(top), load->error, "there is no 'frontend'");
+    config->frontends = calloc(count, sizeof *config->frontends);
+    if (config->frontends == NULL)
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
+    while (config->frontend_count < count) {
+        struct conf_section section =
+            conf_section_at(top, SECTION_FRONTEND, config->frontend_count);
+        if (!fill_frontend(load, &section, &config->frontends[config->frontend_count++]))
+            return false;
+    }
+    return true;
+}
+
+static bool check_hosts(struct load *load, const struct conf_section *section)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_ADMIN, "hosts");
+    for (size_t i = 0; i < load->config->admin.host_count; i++) {
+        struct conf_value host = conf_value_at(section, directive, i);
+        if (host.text[strspn(host.text, allowed)] != '\0')
+            return conf_refuse(section, host.line, load->error,
+                               "hosts: '%s' is not the name of a host, without a port", host.text);
+    }
+    return true;
+}
+
+static bool fill_admin(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    struct conf_section section;
+    if (!conf_section_single(top, SECTION_ADMIN, &config->admin.enabled, &section, load->error))
+        return false;
+    if (!config->admin.enabled)
+        return true;
+    if (!fill(load, &section, config) || !check_hosts(load, &section))
+        return false;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].listen_count; j++)
+            if (address_equal(&config->admin.listen, &config->frontends[i].listen[j]))
+                return conf_refuse(&section, config->admin.listen.line, load->error,
+                                   "listen %s is used twice (first in line %d)",
+                                   config->admin.listen.text, config->frontends[i].listen[j].line);
+    if (!address_is_local(&config->admin.listen))
+        log_warning("%s:%d: the admin listener %s can be reached from other machines", config->file,
+                    config->admin.listen.line, config->admin.listen.text);
+    return true;
+}
+
+/* These directives are about a running immured; the others of the section are about our own. */
+static bool is_for_socket(const struct conf_directive *directive)
+{
+    return strcmp(directive->name, "socket") == 0 || strcmp(directive->name, "peer-user") == 0;
+}
+
+static bool check_socket(struct load *load, const struct conf_section *section)
+{
+    for (size_t i = 0; i < proxy_grammar.directive_count; i++) {
+        const struct conf_directive *directive = &proxy_grammar.directives[i];
+        if (directive->section != SECTION_KEYS || is_for_socket(directive) ||
+            !conf_given(section, directive))
+            continue;
+        return conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
+                           "'%s' is for our own immured; with 'socket' there is none",
+                           directive->name);
+    }
+    return true;
+}
+
+static bool fill_keys(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    struct conf_section section;
+    bool found;
+    if (!conf_section_single(top, SECTION_KEYS, &found, &section, load->error))
+        return false;
+    if (!found)
+        return true;
+    return fill(load, &section, config) &&
+           (config->keys.socket == NULL || check_socket(load, &section));
+}
+
+static bool set_policy(struct config *config, const char *key, const char *policy)
+{
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            struct certificate_config *certificate = &config->frontends[i].certificates[j];
+            if (!same_text(certificate->key, key))
+                continue;
+            free(certificate->policy);
+            certificate->policy = strdup(policy);
+            if (certificate->policy == NULL)
+                return false;
+        }
+    return true;
+}
+
+/*
+ * The random of a server without TLS 1.3 has no sentinel at its end (RFC 8446, section 4.1.3), and
+ * without one the policy `tls-server` signs nothing for TLS 1.2. So the keys of such a frontend get
+ * the policy `tls12-server` in place of `tls-server`. Other policies stay, and so do keys that only
+ * other frontends use.
+ */
+static bool fit_policies(struct load *load, const struct conf_section *top)
+{
+    static const char from[] = "tls-server", to[] = "tls12-server";
+    struct config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+            const struct frontend_config *frontend = &config->frontends[i];
+            const struct certificate_config *certificate = &frontend->certificates[j];
+            if (frontend->tls_max != TLS1_2_VERSION || !same_text(certificate->policy, from) ||
+                config->signing == SIGNING_IN_PROCESS)
+                continue;
+            log_warning("%s:%d: frontend '%s' has no TLS 1.3: its key %s %s policy %s, not %s",
+                        config->file, certificate->line, frontend->name, certificate->key,
+                        config->keys.socket == NULL ? "has" : "needs in immured the", to, from);
+            if (!set_policy(config, certificate->key, to))
+                return conf_refuse(top, certificate->line, load->error, "out of memory");
+        }
+    return true;
+}
+
+/* "auto" is one thread for each CPU, within the bounds of the directive. */
+static void set_by_cpus(unsigned *threads, enum section section, const char *name)
+{
+    const struct conf_directive *directive = conf_find(&proxy_grammar, section, name);
+    cpu_set_t set;
+    if (*threads == 0)
+        *threads = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    if (*threads > directive->most)
+        *threads = (unsigned)directive->most;
+}
+
+/* For connections "auto" is as many as the limit of descriptors allows. */
+static void set_by_descriptors(struct config *config)
+{
+    uint64_t most = conf_find(&proxy_grammar, SECTION_TOP, "max-connections")->most;
+    uint64_t room = descriptors_connections(config->workers);
+    config->max_connections_given = config->max_connections != 0;
+    if (!config->max_connections_given)
+        config->max_connections = (unsigned)(room < most ? room : most);
+}
+
+static bool fill_all(struct load *load, const struct conf_section *top)
+{
+    struct config *config = load->config;
+    if (!fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
+        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
+        return false;
+    set_by_cpus(&config->workers, SECTION_TOP, "workers");
+    set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");
+    set_by_descriptors(config);
+    return true;
+}
+
+static struct config *load_tree(const struct conf_section *top, struct conf_error *error)
+{
+    char *copy = strdup(top->file);
+    struct load load = {.config = calloc(1, sizeof *load.config), .error = error};
+    bool good = copy != NULL && load.config != NULL &&
+                (load.config->file = strdup(top->file)) != NULL &&
+                (load.directory = strdup(dirname(copy))) != NULL;
+    if (good)
+        good = fill_all(&load, top);
+    else
+        snprintf(error->text, sizeof error->text, "%s: out of memory", top->file);
+    free(copy);
+    free(load.directory);
+    if (good)
+        return load.config;
+    config_free(load.config);
+    return NULL;
+}
+
+struct config *config_load(const char *file, struct conf_error *error)
+{
+    struct conf_section top;
+    struct config *config = NULL;
+    char *text = conf_text_read(file);
+    if (conf_parse(&proxy_grammar, file, text, &top, error)) {
+        config = load_tree(&top, error);
+        conf_close(&top);
+    }
+    free(text);
+    return config;
+}
+
+static void frontend_clear(struct frontend_config *frontend)
+{
+    for (size_t i = 0; i < frontend->certificate_count; i++) {
+        conf_clear(&proxy_grammar, SECTION_CERTIFICATE, &frontend->certificates[i]);
+        free(frontend->certificates[i].chain_bytes);
+    }
+    conf_clear(&proxy_grammar, SECTION_FRONTEND, frontend);
+    free(frontend->certificates);
+    free(frontend->name);
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        frontend_clear(&config->frontends[i]);
+    for (size_t i = 0; i < config->backend_count; i++) {
+        conf_clear(&proxy_grammar, SECTION_BACKEND, &config->backends[i]);
+        free(config->backends[i].name);
+    }
+    conf_clear(&proxy_grammar, SECTION_TOP, config);
+    conf_clear(&proxy_grammar, SECTION_ADMIN, config);
+    conf_clear(&proxy_grammar, SECTION_KEYS, config);
+    free(config->frontends);
+    free(config->backends);
+    free(config->file);
+    free(config);
+}
+
+void config_print_directives(FILE *out)
+{
+    fprintf(out,
+            "# immure-proxy.conf\n\n"
+            "<!-- Written by `immure-proxy --directives`; a test compares. -->\n\n"
+            "Directives are `name = value`; lists are `{ \"a\", \"b\" }`; comments begin with `#`. "
+            "Quote what is not a plain word (`\"*:8443\"`). `${NAME}` is the environment's. "
+            "Durations are a whole number and `us`, `ms`, `s`, `m` or `h`. Relative paths are "
+            "relative to the folder of the configuration file. HUP reads the file again; with an "
+            "error in it, the running configuration goes on.\n");
+    conf_print(&proxy_grammar, "##", out);
+}
