@@ -15,26 +15,13 @@
 #include "keyd/backend/provider/config.h"
 #include "keyd/front/server.h"
 #include "keyd/front/tickets.h"
+#include "keyd/keys/key.h"
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
 #include "keyd/sign/backend.h"
 
 struct conf_error; /* conf/error.h */
-
-struct key_config {
-    char *name;
-    char *location; /* "immured.conf:7" */
-    char *file;     /* NULL: the key is in a device, where `uri` says */
-    char *uri;
-    char *pass_phrase_file; /* NULL: not encrypted */
-    char *backend;          /* NULL: as for all */
-    enum policy policy;
-    bool every_group; /* of TLS 1.2, not only the common ones */
-    bool decrypt;     /* TLS's RSA key exchange */
-    struct access_config allow;
-    struct rate rate; /* of each client */
-};
 
 struct config {
     uint64_t threads;

@@ -21,11 +21,11 @@
 #include "conf/text.h"
 #include "keyd/front/server.h"
 #include "keyd/keys/files.h"
+#include "keyd/keys/intake.h"
 #include "keyd/keys/keyring.h"
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
 #include "keyd/process/config.h"
-#include "keyd/keys/intake.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"
@@ -91,16 +91,9 @@ static void warn_of_policy(const struct key_config *config)
 
 static bool load_key(struct keyd *keyd, const struct key_config *config, struct pem_reader *reader)
 {
-    struct key_source source = {.name = config->name,
-                                .location = config->location,
+    struct key_source source = {.config = config,
                                 .files = &keyd->files,
                                 .reader = reader,
-                                .file = config->file,
-                                .uri = config->uri,
-                                .pass_phrase_file = config->pass_phrase_file,
-                                .policy = config->policy,
-                                .every_group = config->every_group,
-                                .decrypt = config->decrypt,
                                 .unverified = keyd->config.ecdsa_unverified};
     char reason[512];
     const char *name = config->backend != NULL ? config->backend : keyd->config.backend;
@@ -339,26 +332,6 @@ static bool start(struct keyd *keyd)
     return good;
 }
 
-static bool listed(const int *calls, size_t count, int call)
-{
-    while (count > 0 && calls[count - 1] != call)
-        count--;
-    return count > 0;
-}
-
-/* The system calls of the backends that keys use. */
-static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < kinds->count; i++) {
-        const int *more = kinds->kinds[i].single->calls;
-        for (; more != NULL && *more != -1 && count + 1 < room; more++)
-            if (!listed(calls, count, *more))
-                calls[count++] = *more;
-    }
-    calls[count] = -1;
-}
-
 static bool prepare_signing(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
@@ -376,7 +349,7 @@ static bool prepare_signing(struct keyd *keyd)
 static bool close_doors(struct keyd *keyd)
 {
     int more_calls[MORE_CALLS_MAX];
-    gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
+    kinds_gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
     unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
     if (needs_root(keyd))
         sandbox_enter_namespaces(more_calls, &keyd->walls);

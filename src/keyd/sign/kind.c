@@ -82,6 +82,27 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *w
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
 }
 
+static bool listed(const int *calls, size_t count, int call)
+{
+    while (count > 0 && calls[count - 1] != call)
+        count--;
+    return count > 0;
+}
+
+void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < 2 * kinds->count; i++) {
+        const struct kind *kind = &kinds->kinds[i / 2];
+        const struct backend *backend = i % 2 == 0 ? kind->single : kind->batch;
+        const int *call = backend != NULL ? backend->calls : NULL;
+        for (; call != NULL && *call != -1 && count + 1 < room; call++)
+            if (!listed(calls, count, *call))
+                calls[count++] = *call;
+    }
+    calls[count] = -1;
+}
+
 void kind_measured(struct kind *kind, uint64_t single_ns)
 {
     kind->single_ns = single_ns;

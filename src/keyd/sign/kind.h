@@ -52,6 +52,10 @@ struct kinds {
 bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *wanted, char *reason,
                    size_t size);
 
+/* The system calls of all that sign keys of these kinds, each once, ended by -1; room for so many.
+ */
+void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room);
+
 /* One signature by `single` takes so long: what follows from that. */
 void kind_measured(struct kind *kind, uint64_t single_ns);
 
