@@ -1,4 +1,4 @@
-/* As BoringSSL does it: sign(), and complete() when it is woken. They are static. */
+/* Calls the adapter as BoringSSL does: sign(), and complete() when woken. */
 #include "boringssl.c"
 
 #include "adapters.h"
@@ -7,14 +7,14 @@ struct slot {
     struct immure_boringssl_waiter waiter;
     struct window *window;
     SSL *ssl;
-    struct slot *next; /* of those that are free */
+    struct slot *next; /* in the list of free slots */
 };
 
 static struct slot *free_slots;
 
 static void woken(struct immure_boringssl_waiter *waiter)
 {
-    struct slot *slot = (struct slot *)waiter; /* its first member */
+    struct slot *slot = (struct slot *)waiter; /* the waiter is its first member */
     uint8_t signature[IMMURE_SIGNATURE_MAX];
     size_t length;
     if (complete(slot->ssl, signature, &length, sizeof signature) != ssl_private_key_success)
@@ -26,14 +26,14 @@ static void woken(struct immure_boringssl_waiter *waiter)
 
 static void ask_adapter(struct window *window)
 {
-    enum { ROOM = 80 }; /* what libssl gives for a P-256 signature, or a little more */
+    enum { ROOM = 80 }; /* at least what libssl provides for a P-256 signature */
     struct slot *slot = free_slots;
-    const struct immure_sign_request *request = &window->request;
+    const struct immure_request *request = &window->request;
     size_t length;
     free_slots = slot->next;
     slot->window = window;
-    if (sign(slot->ssl, NULL, &length, ROOM, request->scheme, request->message,
-             request->message_length) != ssl_private_key_retry)
+    if (sign(slot->ssl, NULL, &length, ROOM, request->scheme, request->input,
+             request->input_length) != ssl_private_key_retry)
         window_fail("sign", immure_error_text(slot->waiter.error));
 }
 

@@ -1,4 +1,4 @@
-/* As libssl does it: an async job in which EVP_DigestSign() is called. */
+/* Signs as libssl does: an async job calls EVP_DigestSign(). */
 #include <openssl/async.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ struct slot {
     struct window *window;
     ASYNC_JOB *job;
     ASYNC_WAIT_CTX *waiting;
-    struct slot *next; /* of those that are free */
+    struct slot *next; /* in the list of free slots */
 };
 
 static struct slot *free_slots;
@@ -20,13 +20,13 @@ static EVP_PKEY *key;
 
 static int sign_in_job(void *arg)
 {
-    const struct immure_sign_request *request = &(*(struct slot **)arg)->window->request;
+    const struct immure_request *request = &(*(struct slot **)arg)->window->request;
     uint8_t signature[IMMURE_SIGNATURE_MAX];
     size_t length = sizeof signature;
     EVP_MD_CTX *signing = EVP_MD_CTX_new();
     int good =
         EVP_DigestSignInit_ex(signing, NULL, "SHA256", context, NULL, key, NULL) == 1 &&
-        EVP_DigestSign(signing, signature, &length, request->message, request->message_length) == 1;
+        EVP_DigestSign(signing, signature, &length, request->input, request->input_length) == 1;
     EVP_MD_CTX_free(signing);
     return good;
 }
@@ -49,7 +49,7 @@ static void slot_run(struct slot *slot)
 
 static void woken(struct immure_waiter *waiter)
 {
-    slot_run((struct slot *)waiter); /* its first member */
+    slot_run((struct slot *)waiter); /* the waiter is its first member */
 }
 
 static void ask(struct window *window)

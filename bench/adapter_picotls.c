@@ -1,4 +1,4 @@
-/* As picotls does it: sign_certificate, and once more when it is woken. */
+/* Calls sign_certificate as picotls does, and once more when woken. */
 #include <stdlib.h>
 
 #include "adapters.h"
@@ -7,7 +7,7 @@
 struct slot {
     struct window *window;
     ptls_async_job_t *job;
-    struct slot *next; /* of those that are free */
+    struct slot *next; /* in the list of free slots */
 };
 
 static struct slot *free_slots;
@@ -40,13 +40,13 @@ static void woken(void *arg)
 static void ask(struct window *window)
 {
     struct slot *slot = free_slots;
-    const struct immure_sign_request *request = &window->request;
+    const struct immure_request *request = &window->request;
     uint16_t scheme;
     free_slots = slot->next;
     slot->window = window;
     if (signer.super.cb(&signer.super, NULL, &slot->job, &scheme, NULL,
-                        ptls_iovec_init(request->message, request->message_length),
-                        &request->scheme, 1) != PTLS_ERROR_ASYNC_OPERATION)
+                        ptls_iovec_init(request->input, request->input_length), &request->scheme,
+                        1) != PTLS_ERROR_ASYNC_OPERATION)
         window_fail("sign_certificate", "not accepted");
     slot->job->set_completion_callback(slot->job, woken, slot);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a handshake costs with the key in another process, and what it does to everybody else:
-immure-proxy in its three signing modes, in alternating rounds, on loopback."""
+"""Measures the cost of a handshake with the key in another process, and its effect on other
+connections: immure-proxy in its three signing modes, in alternating rounds, on loopback."""
 
 import argparse
 import collections
@@ -17,7 +17,8 @@ from sections import (adapters, bulk, calls, dropin, exchange, generator, handsh
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 from tables import print_table
 
-# A section measures, prints its table and returns all its rounds (measure); and judges them (goals).
+# A section has two functions: measure() prints its table and returns all rounds, goals() judges
+# them.
 SECTIONS = {"handshakes": handshakes, "turns": turns, "exchange": exchange, "adapters": adapters,
             "signatures": signatures, "neighbours": neighbours, "memory": memory, "proxies": proxies,
             "calls": calls, "idle": idle, "generator": generator, "dropin": dropin, "bulk": bulk, "hostile": hostile}
@@ -60,7 +61,7 @@ def print_goals(found):
 
 
 def warnings(found):
-    """What immure-storm said about itself, in whatever rounds there are."""
+    """immure-storm's warnings about itself, from all rounds."""
     if isinstance(found, dict):
         for warning in found.get("warnings", ()):
             yield warning.split(":")[0]

@@ -1,10 +1,11 @@
 /*
- * Much data through a TLS proxy. As the backend (no arguments) it prints its port on 127.0.0.1: to
- * who sends "d" first it sends without end, of others it takes what they send. As the client,
+ * Bulk data through a TLS proxy. As the backend (no arguments) it prints its port on 127.0.0.1. If
+ * the first byte of a connection is "d", it sends data without end; otherwise it discards what it
+ * receives. As the client,
  *
  *     bench-bulk PORT up|down CONNECTIONS SECONDS
  *
- * it moves as much as it can that way and prints how many bytes that were.
+ * it transfers as much as it can in that direction and prints the number of bytes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,7 +33,7 @@ struct peer {
     bool begun, sends;
 };
 
-/* False: it has ended. */
+/* False: the connection has ended. */
 static bool serve(int fd, struct peer *peer, short events)
 {
     ssize_t moved = 1;

@@ -1,10 +1,10 @@
 /*
- * What a signature costs, or, against an immured whose signatures cost nothing (the backend
- * "replay" of bench-immured-replay), the way to it: an event loop of libimmure with a window of
- * requests, all that are due in one write.
+ * Measures the cost of a signature or, with an immured whose signatures cost nothing (the backend
+ * "replay" of bench-immured-replay), the cost of requesting one: an event loop with libimmure and a
+ * window of pending requests, in which all requests that are due share one write.
  *
  *     bench-exchange IMMURED KEY SCHEME BACKEND WINDOW SECONDS
- *     bench-adapter-NAME ...      the same through an adapter, as a TLS library asks it
+ *     bench-adapter-NAME ...      the same through the adapter for a TLS library
  *
  * SCHEME is the number of a TLS SignatureScheme. Prints one JSON object: signatures,
  * requests_per_write, client_us and immured_us (CPU time of a signature: user and system, all
@@ -27,10 +27,10 @@
 #define WARMUP (NS_PER_S / 2)
 #define WINDOW_MAX 4096
 #define ROUND_TRIPS_MAX (1 << 20)
-#define UNDISTURBED 20 /* one in so many is taken to be */
+#define UNDISTURBED 20 /* one in this many is assumed to be */
 
 struct round_trips {
-    struct window window; /* first: it is what answered() is given */
+    struct window window; /* must be first: answered() gets a pointer to it */
     uint64_t ns[ROUND_TRIPS_MAX];
     size_t count;
 };
@@ -56,7 +56,7 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* A round trip as short as the shortest twentieth: whatever else runs makes the others longer. */
+/* The 5 % quantile of the round trips, because other load on the machine lengthens the rest. */
 static uint64_t undisturbed(struct round_trips *trips)
 {
     qsort(trips->ns, trips->count, sizeof(uint64_t), compare);

@@ -18,16 +18,16 @@
 #define CONNECTIONS_MAX 256
 #define OUTPUT_MAX (4u << 20)
 #define CANCELS 500   /* in one write */
-#define ID_STEP 65536 /* ids that are equal in their last bits */
+#define ID_STEP 65536 /* makes ids with equal low bits, which collide in a poor hash table */
 
 /* One connection of a flood. */
 struct stream {
     int socket;
     struct buffer output;
     uint64_t id; /* of the last request */
-    size_t due;  /* requests to be made */
+    size_t due;  /* requests to send */
     uint8_t header[WIRE_HEADER_SIZE];
-    size_t got, skip; /* bytes of a header; of a payload that are to come */
+    size_t got, skip; /* bytes of the header received, and of the payload still to skip */
 };
 
 atomic_ulong *flood_counter(void)
@@ -62,16 +62,17 @@ void flood_put_ping(struct buffer *output, uint64_t id)
     wire_put_plain(output, WIRE_PING, id, (const uint8_t *)"ping", 4);
 }
 
-void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_sign_request *request)
+void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_request *request)
 {
-    wire_put_sign(output, id,
-                  &(struct wire_sign){.key_id = request->key_id,
-                                      .scheme = request->scheme,
-                                      .message = request->message,
-                                      .message_length = request->message_length});
+    wire_put_request(output, &(struct wire_request){.type = WIRE_SIGN,
+                                                    .id = id,
+                                                    .key_id = request->key_id,
+                                                    .scheme = request->scheme,
+                                                    .input = request->input,
+                                                    .input_length = request->input_length});
 }
 
-/* Counts the replies and passes over what they say. */
+/* Counts the replies and ignores their contents. */
 static void take_replies(struct flood *flood, struct stream *stream)
 {
     static uint8_t room[65536];
@@ -124,7 +125,7 @@ static void keep_windows(struct flood *flood, bool cancels)
         streams[i] = (struct stream){.socket = flood_connect(flood->name),
                                      .output = BUFFER_INIT(OUTPUT_MAX),
                                      .due = flood->window - 1};
-        flood_put_hello(&streams[i].output); /* its reply makes the window whole */
+        flood_put_hello(&streams[i].output); /* its reply opens the window */
     }
     while (clock_now() < flood->until) {
         for (size_t i = 0; i < flood->connections; i++) {

@@ -1,5 +1,5 @@
-/* Floods of immured, in raw frames, for who keeps no promise that libimmure keeps: a process of its
- * own, that becomes another user, for each. */
+/* Floods immured with raw frames, without libimmure's good behaviour. Each flood is a process of
+ * its own that switches to another user. */
 #ifndef BENCH_FLOOD_H
 #define BENCH_FLOOD_H
 
@@ -11,10 +11,10 @@
 
 struct flood {
     const struct flood_kind *kind;
-    const char *name; /* abstract, of the socket */
-    uid_t uid;        /* who may connect */
-    uid_t stranger;   /* who may not */
-    struct immure_sign_request request;
+    const char *name; /* of the abstract socket */
+    uid_t uid;        /* the user who may connect */
+    uid_t stranger;   /* a user who may not */
+    struct immure_request request;
     size_t connections, window;
     uint64_t until; /* CLOCK_MONOTONIC, ns */
     atomic_ulong *replies;
@@ -26,14 +26,14 @@ extern const struct flood_kind {
 } flood_kinds[];
 extern const size_t flood_kind_count;
 
-/* In a child process: until it is over. */
+/* Runs in a child process until `until`. */
 void flood_run(struct flood *flood);
-/* Memory that child processes count in. */
+/* A counter in memory shared with child processes. */
 atomic_ulong *flood_counter(void);
 int flood_connect(const char *name);
 
 void flood_put_hello(struct buffer *output);
 void flood_put_ping(struct buffer *output, uint64_t id);
-void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_sign_request *request);
+void flood_put_sign(struct buffer *output, uint64_t id, const struct immure_request *request);
 
 #endif

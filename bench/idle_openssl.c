@@ -1,7 +1,7 @@
 /*
- * What an established connection costs with libssl and nothing else: accepts, shakes hands, and
- * then waits. One session ticket a handshake, as immure-proxy. Prints its port on 127.0.0.1 and
- * runs until it is killed.
+ * Shows what an established connection costs with libssl alone: the server accepts, completes the
+ * handshake and waits. It sends one session ticket per handshake, like immure-proxy. It prints its
+ * port on 127.0.0.1 and runs until it is killed.
  *
  *     bench-idle-openssl CHAIN KEY
  */
@@ -27,8 +27,7 @@ static void accept_all(int epoll, int listener, SSL_CTX *context)
     }
 }
 
-/* The handshake, and then reading, which is how an established connection is found to have ended.
- */
+/* Does the handshake, then reads, which is how it notices that the connection has ended. */
 static void step(SSL *ssl)
 {
     char room[4096];

@@ -1,17 +1,17 @@
 /*
- * immured with a signing backend that makes a signature once, and gives the same again as long as
- * it is asked for the same: what its requests cost then is what the way to a signature costs, and
- * yet each signature is good. For EC keys, whose signatures immured does not verify again.
+ * immured with a signing backend that repeats the last signature if the message is the same. So its
+ * requests cost everything but the signature, and yet each signature is valid. For EC keys, whose
+ * signatures immured does not verify again.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "keyd/process/keyd.h"
 
-#define SIGNATURE_MAX 160 /* ECDSA on P-521, DER */
+#define SIGNATURE_MAX 160 /* ECDSA with P-521, DER */
 
 struct replay_thread {
-    void *openssl; /* the thread of the backend that does sign */
+    void *openssl; /* the thread state of the real backend */
     const struct key *key;
     uint8_t digest[JOB_DIGEST_MAX];
     size_t digest_length;

@@ -1,5 +1,5 @@
-"""immure-proxy in its three signing modes under a storm: one round's figures as plain numbers (None: not
-enough samples), and a row of medians."""
+"""Runs immure-proxy in its three signing modes under a storm: the figures of one round as numbers
+(None: not enough samples), and a table row of medians."""
 
 import math
 import sys
@@ -8,26 +8,26 @@ from setting import cpu_of
 from tables import cell, median, ratio
 
 MODES = ("async", "sync", "in-process")
-PROBES = 16  # established connections beside the storm
+PROBES = 16  # established connections during the storm
 HEAD = ("CPU us", "proxy", "immured", "of in-process", "handshakes/s", "probe P50 ms", "P99 ms",
         "turn P50 ms", "P99 ms", "P99.9 ms")
 
 
 def alternate(rounds):
-    """The modes of each round, each time beginning with another one."""
+    """Yields the modes in rounds; each round starts with a different mode."""
     for number in range(rounds):
         first = number % len(MODES)
         yield from MODES[first:] + MODES[:first]
 
 
 def turn_quantile(proxy, quantile):
-    """Seconds, of all turns since the proxy began."""
+    """In seconds, over all turns since the proxy started."""
     value = proxy.metric("immure_loop_turn_all_seconds", quantile=quantile)
     return None if math.isnan(value) else value
 
 
 def storm(setting, key, mode, seconds, probe_rate, *options, saturate=False):
-    """A round of full handshakes with a small GET, and probes beside."""
+    """A round of full handshakes with a small GET, with concurrent probes."""
     with setting.responder() as backend, setting.proxy(key, mode, backend.port) as proxy:
         summary = setting.storm(
             f"127.0.0.1:{proxy.port}", *options, "--request", "/", "--warmup", 0.5,

@@ -1,11 +1,11 @@
 /*
- * What one client of immured suffers from another: the time that a lone request takes, beside a
- * flood and beside none, in turns.
+ * Measures how much one client of immured can slow down another: the time of single requests with
+ * and without a flood, in alternating turns.
  *
  *     bench-neighbours IMMURED KEY SCHEME FLOOD_KEY FLOOD_SCHEME SECONDS TURNS
  *                      FLOOD CONNECTIONS WINDOW
  *
- * SCHEME is the number of a TLS SignatureScheme; 0: the lone request is a PING. Each turn is
+ * SCHEME is the number of a TLS SignatureScheme; with 0 the single requests are PINGs. Each turn is
  * SECONDS without and SECONDS with the flood, which is one of
  *
  *     sign        CONNECTIONS of the same uid, each of which keeps WINDOW requests under way
@@ -15,8 +15,8 @@
  *     connect     WINDOW connections a second of a uid that may not connect; 0: as many as it can
  *
  * All but `sign` need root. Prints one JSON object: alone and beside, each with count, p50_us,
- * p99_us and p999_us (null: too few beyond it), busy (lone requests that were refused), and
- * flood_per_s.
+ * p99_us and p999_us (null: too few samples beyond it), busy (single requests that were refused),
+ * and flood_per_s.
  */
 #include <errno.h>
 #include <signal.h>
@@ -37,22 +37,22 @@
 #include "window.h"
 #include "wire/frame.h"
 
-#define PAUSE_MAX (2 * NS_PER_MS) /* between two lone requests, evenly distributed */
-#define SETTLE (500 * NS_PER_MS)  /* after the flood has begun */
+#define PAUSE_MAX (2 * NS_PER_MS) /* between two single requests, uniformly distributed */
+#define SETTLE (500 * NS_PER_MS)  /* wait after the start of the flood */
 #define BEYOND 10                 /* samples that a quantile needs beyond it */
 #define FLOOD_UID 50001
 #define STRANGER_UID 50002
 
 struct lone {
     int socket;
-    struct immure_sign_request request; /* scheme 0: a PING */
+    struct immure_request request; /* a PING if its scheme is 0 */
     uint64_t busy;
 };
 
 static int listen_somewhere(char *name, size_t size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t length = sizeof address.sun_family; /* the kernel finds an abstract name */
+    socklen_t length = sizeof address.sun_family; /* the kernel chooses an abstract name */
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) != 0 ||
         listen(listener, 16) != 0)
@@ -70,7 +70,7 @@ static void receive_all(int socket, void *bytes, size_t length)
         window_fail("immured", "it ended");
 }
 
-/* A whole frame of a reply; returns its type. */
+/* Receives a whole frame and returns its type. */
 static unsigned receive_frame(int socket)
 {
     uint8_t header[WIRE_HEADER_SIZE], payload[WIRE_PAYLOAD_MAX];
@@ -79,7 +79,7 @@ static unsigned receive_frame(int socket)
     return header[0];
 }
 
-/* A greeted connection. */
+/* A connection after HELLO and WELCOME. */
 static int greet(const char *name)
 {
     int socket = flood_connect(name);
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
                           .connections = (size_t)strtol(argv[9], NULL, 10),
                           .window = (size_t)strtol(argv[10], NULL, 10),
                           .replies = flood_counter()};
-    slice_precede(); /* the lone client, whose own waits for a core are not immured's */
+    slice_precede(); /* so that the client's own waits for a core are not attributed to immured */
     struct lone lone = {.socket = greet(name), .request = lone_key.request};
     for (long turn = 0; turn < turns; turn++) {
         ask_alone(&lone, &alone, clock_now() + duration);

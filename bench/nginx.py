@@ -38,7 +38,7 @@ def accepts(port):
 
 @contextlib.contextmanager
 def start(directory, kind="p-256", key_file=None, workers=1, protocols="TLSv1.2", environment=None):
-    """On the server's core. Gives its port and its process id."""
+    """Starts nginx on the server's core. Yields its port and process id."""
     chain, port = certificate(kind), harness.free_port()
     path = os.path.join(directory, "nginx.conf")
     with open(path, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Other TLS proxies, before the same backend as immure-proxy: nginx (stream), HAProxy and hitch."""
+"""Other TLS proxies with the same backend as immure-proxy: nginx (stream), HAProxy and hitch."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ stream {{
 
 
 def installed():
-    """{name: how it is started} of those that are installed."""
+    """{name: function that starts it} of the installed ones."""
     found = {}
     if shutil.which("nginx") and os.path.exists(STREAM_MODULE):
         found["nginx"] = nginx_stream

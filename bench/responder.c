@@ -1,6 +1,6 @@
 /*
- * The cheapest backend there is: answers each HTTP/1.1 request head with the same few bytes, and
- * keeps the connection. Prints its port on 127.0.0.1 and runs until it is killed.
+ * A backend that is as cheap as possible: it answers each HTTP/1.1 request head with the same few
+ * bytes and keeps the connection open. It prints its port on 127.0.0.1 and runs until it is killed.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,7 +17,7 @@
 static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 static const char head_end[] = "\r\n\r\n";
 
-/* By descriptor: how much of head_end has just been seen. */
+/* For each descriptor, how much of head_end the last bytes match. */
 static unsigned char matched[DESCRIPTORS_MAX];
 
 static void accept_all(int epoll, int listener)

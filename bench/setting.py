@@ -1,4 +1,4 @@
-"""Where the bench runs: the programs, on which cores, and one storm at one server."""
+"""The environment of the benchmarks: programs, cores, and a storm at one server."""
 
 import contextlib
 import json
@@ -9,24 +9,25 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
 
-import harness  # noqa: E402  (the programs and their configurations, as the tests start them)
+import harness  # noqa: E402 (starts the programs as the tests do)
 from certificates import certificate  # noqa: E402
 
-# One core for all processes of the server, the others for those that ask it. With one core all share it.
+# All processes of the server run on one core, and the clients on the others. If there is only one
+# core, all share it.
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = set(CORES[:1])
 CLIENT_CORES = set(CORES[1:]) or SERVER_CORES
-# Of a storm that is to keep the server's core busy: one core of clients alone cannot, so that with two cores
-# it has the server's too, and what the server has not served waits.
+# For a storm that saturates the server's core. One core of clients is not enough for that, so with
+# two cores the storm uses the server's core too.
 STORM_CORES = CLIENT_CORES if len(CLIENT_CORES) > 1 else set(CORES)
 
 
-CONNECTIONS = 64  # of a closed loop
+CONNECTIONS = 64  # in a closed loop
 
 
 @contextlib.contextmanager
 def on(cores):
-    """What is started within is pinned to these cores."""
+    """Pins everything that is started inside the `with` block to these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -36,7 +37,7 @@ def on(cores):
 
 
 class Child:
-    """A program of bench/ that prints its port first and runs until it is ended."""
+    """A program of bench/ that prints its port first and runs until it is terminated."""
 
     def __init__(self, path, *arguments, cores):
         with on(cores):
@@ -88,7 +89,7 @@ class Setting:
                 raise SystemExit("bench: " + "; ".join(wrong))
 
     def storm(self, target, *arguments, saturate=False):
-        """Runs immure-storm and returns its summary. `saturate`: with as many threads as it has cores."""
+        """Runs immure-storm and returns its summary. `saturate`: uses as many threads as cores."""
         cores = STORM_CORES if saturate else CLIENT_CORES
         report = os.path.join(self.directory, "storm.json")
         command = [harness.program_path("immure-storm"), target, "--unchecked", *map(str, arguments),
@@ -100,14 +101,14 @@ class Setting:
             raise SystemExit(f"bench: {' '.join(command)}: {done.stderr.strip()}")
         with open(report, encoding="utf-8") as file:
             summary = json.loads(file.readlines()[-1])
-        if saturate:  # that it never rests, or waits for the server's core, is what is wanted
+        if saturate:  # it is always busy here, on purpose
             summary["warnings"] = [each for each in summary["warnings"]
                                    if not each.startswith("immure-storm itself is the limit")]
         return summary
 
 
 def cpu_of(summary):
-    """Microseconds of CPU time per handshake in a storm's summary: (the server's, immured's)."""
+    """CPU time per handshake from a storm's summary, in microseconds: (the server's, immured's)."""
     cost = summary["cost"]
     if cost is None:
         return None, None

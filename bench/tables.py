@@ -1,16 +1,16 @@
-"""Medians of rounds, and the tables they stand in."""
+"""Medians of rounds, and tables of them."""
 
 import statistics
 
 
 def median(rounds, name):
-    """Of the rounds that have the figure; None if fewer than half do."""
+    """The median over the rounds that have the figure; None if at most half of them do."""
     values = [each[name] for each in rounds if each[name] is not None]
     return statistics.median(values) if 2 * len(values) > len(rounds) else None
 
 
 def ratio(rounds, name, over="in-process"):
-    """{way: ratio of medians to that of the way `over`}"""
+    """{way: ratio of its median to that of the way `over`}"""
     base = median(rounds[over], name)
     return {way: median(each, name) / base if base and median(each, name) is not None else None
             for way, each in rounds.items()}
@@ -21,7 +21,7 @@ def cell(value, form="{:.0f}", scale=1):
 
 
 def at_most(what, value, bound, form="{:.2f}"):
-    """A goal: what, bound, measured, met; met is None where there is no value to say it by."""
+    """A goal: what, bound, measured, met; met is None if there is no value."""
     return what, f"<= {bound}", cell(value, form), None if value is None else value <= float(bound)
 
 

@@ -21,11 +21,12 @@ void window_fail(const char *what, const char *why)
     exit(EXIT_FAILURE);
 }
 
-static void key_listed(void *arg, const struct immure_key *key, enum immure_error error)
+static void key_listed(void *arg, const struct immure_reply *reply)
 {
     struct search *search = arg;
-    if (error != IMMURE_OK)
-        window_fail("list", immure_error_text(error));
+    const struct immure_key *key = reply->key;
+    if (reply->error != IMMURE_OK)
+        window_fail("list", reply->error_text);
     if (key == NULL) {
         search->ended = true;
     } else if (search->name == NULL || strcmp(search->name, key->name) == 0) {
@@ -47,25 +48,24 @@ void window_signed(struct window *window, enum immure_error error)
         window->answered(window, clock_now() - window->asked_at);
 }
 
-static void signed_one(void *arg, const struct immure_signature *signature)
+static void signed_one(void *arg, const struct immure_reply *reply)
 {
-    window_signed(arg, signature->error);
+    window_signed(arg, reply->error);
 }
 
-void window_message(struct immure_sign_request *request)
+void window_message(struct immure_request *request)
 {
     static const char context[] = "TLS 1.3, server CertificateVerify";
     static uint8_t message[64 + sizeof context + 32];
     memset(message, ' ', 64);
     memcpy(message + 64, context, sizeof context);
-    request->message = message;
-    request->message_length = sizeof message;
+    request->input = message;
+    request->input_length = sizeof message;
 }
 
 static void ask_one(struct window *window)
 {
-    enum immure_error error =
-        immure_sign(window->client, &window->request, signed_one, window, NULL);
+    enum immure_error error = immure_request_submit(window->client, &window->request, NULL);
     if (error != IMMURE_OK)
         window_fail("sign", immure_error_text(error));
 }
@@ -78,7 +78,7 @@ static void ask(struct window *window)
     }
 }
 
-/* One turn of the event loop: send what is due, wait, take what has come. */
+/* One turn of the event loop: sends what is due, waits, and handles what has arrived. */
 static void turn(struct window *window)
 {
     static _Thread_local uint8_t room[65536];
@@ -101,8 +101,7 @@ static void turn(struct window *window)
         return;
     if (received <= 0)
         window_fail("immured", received == 0 ? "it ended" : strerror(errno));
-    enum immure_error error =
-        immure_client_receive(window->client, room, (size_t)received, clock_now());
+    enum immure_error error = immure_client_receive(window->client, room, (size_t)received);
     if (error != IMMURE_OK)
         window_fail("receive", immure_error_text(error));
 }
@@ -110,12 +109,16 @@ static void turn(struct window *window)
 void window_begin(struct window *window, int socket, const char *key, uint16_t scheme)
 {
     struct search search = {.window = window, .name = key};
+    const struct immure_request list = {
+        .operation = IMMURE_LIST, .callback = key_listed, .arg = &search};
     window->client = immure_client_new(NULL);
     window->socket = socket;
+    window->request.operation = IMMURE_SIGN;
     window->request.scheme = scheme;
+    window->request.callback = signed_one;
+    window->request.arg = window;
     window_message(&window->request);
-    if (window->client == NULL ||
-        immure_list(window->client, key_listed, &search, NULL) != IMMURE_OK)
+    if (window->client == NULL || immure_request_submit(window->client, &list, NULL) != IMMURE_OK)
         window_fail("list", "out of memory");
     while (!search.ended)
         turn(window);

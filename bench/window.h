@@ -1,5 +1,5 @@
-/* A client of immured that keeps a window of requests under way: an event loop of libimmure, all
- * requests that are due in one write. Whatever fails ends the program. */
+/* A client of immured that keeps a window of requests pending: an event loop with libimmure, in
+ * which all requests that are due share one write. Any failure ends the program. */
 #ifndef BENCH_WINDOW_H
 #define BENCH_WINDOW_H
 
@@ -10,23 +10,24 @@
 struct window {
     struct immure_client *client;
     int socket;
-    struct immure_sign_request request;
+    struct immure_request request;
     uint8_t spki[512]; /* of the key */
     size_t spki_length;
-    unsigned due; /* requests to be made in this turn; the window, at the beginning */
+    unsigned due; /* requests to send in this turn; initially the whole window */
     uint64_t signatures, writes;
     uint64_t asked_at; /* CLOCK_MONOTONIC, ns: the last request */
     void (*answered)(struct window *window, uint64_t ns); /* since the last request; or NULL */
-    void (*ask)(struct window *window); /* for one signature; NULL: by immure_sign() */
+    void (*ask)(struct window *window); /* requests one signature; NULL: immure_request_submit() */
 };
 
-/* On a connected socket, with the key of this name, or with NULL the last in the list. */
+/* Starts on a connected socket, with the key of this name, or with the last in the list if NULL. */
 void window_begin(struct window *window, int socket, const char *key, uint16_t scheme);
 void window_run(struct window *window, uint64_t until);
-/* What was asked for is answered; to be said by whoever has set `ask`. */
+/* Reports a reply; called by whoever has set `ask`. */
 void window_signed(struct window *window, enum immure_error error);
-/* What a server signs in TLS 1.3 (RFC 8446, section 4.4.3), the transcript hash being zero. */
-void window_message(struct immure_sign_request *request);
+/* The message that a server signs in TLS 1.3 (RFC 8446, section 4.4.3), with a transcript hash of
+ * zeros. */
+void window_message(struct immure_request *request);
 
 void window_fail(const char *what, const char *why) __attribute__((noreturn));
 

@@ -1,4 +1,5 @@
-"""What bench/window.c says of an immured and one client of it that keeps a window of requests under way."""
+"""Runs the tools on bench/window.c: an immured and one client that keeps a window of requests
+pending."""
 
 import json
 import subprocess
@@ -23,6 +24,6 @@ def run(setting, immured, key, backend, window, seconds, cores=None, tool="bench
 
 
 def run_replayed(setting, window, seconds, tool="bench-exchange"):
-    """The same without the signature: immured gives every time the one it has made first."""
+    """The same without the cost of signing: immured repeats its first signature."""
     return run(setting, setting.tool("bench-immured-replay"), "p-256", "replay", window, seconds,
                SERVER_CORES, tool)

@@ -1,4 +1,4 @@
-# How everything here is compiled: one interface target, `compile`, that every room links.
+# The compiler options: one interface target, `compile`, which every room links.
 add_library(compile INTERFACE)
 target_compile_features(compile INTERFACE c_std_11)
 target_compile_definitions(compile INTERFACE _GNU_SOURCE IMMURE_VERSION="${PROJECT_VERSION}")

@@ -1,6 +1,6 @@
-# Files as C arrays in a program: embed(SYMBOL FILE ...) makes SYMBOL.c in the build folder, with one
-# `const char SYMBOL_<file_name>[]` (and a terminating zero) for each, and names it in <SYMBOL>_SOURCE.
-# Run as a script (cmake -DOUT= -DSYMBOL= -DFILES= -P), it does the work at build time.
+# Embeds files in a program as C arrays: embed(SYMBOL FILE ...) makes SYMBOL.c in the build folder,
+# with a zero-terminated `const char SYMBOL_<file_name>[]` for each file, and sets <SYMBOL>_SOURCE
+# to its path. Run as a script (cmake -DOUT= -DSYMBOL= -DFILES= -P), it does the work at build time.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(text "")
   foreach(file ${FILES})

@@ -1,11 +1,11 @@
-# What the compiler and the linker do against the faults that are left: in every program and library,
-# by whatever name the build goes. harden(TARGET) adds it to an interface target.
+# Hardening by the compiler and the linker, in every program and library and for every build type.
+# harden(TARGET) adds it to an interface target.
 include(CheckCCompilerFlag)
 include(CheckCSourceCompiles)
 include(CheckLinkerFlag)
 
-# -fcf-protection is x86's, -mbranch-protection ARM's; both mark where a jump may land and what
-# returns where.
+# -fcf-protection is for x86, -mbranch-protection for ARM. Both restrict the targets of indirect
+# jumps and protect return addresses.
 set(harden_options "")
 foreach(option -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -mbranch-protection=standard)
   string(MAKE_C_IDENTIFIER "harden${option}" known)
@@ -15,13 +15,13 @@ foreach(option -fstack-protector-strong -fstack-clash-protection -fcf-protection
   endif()
 endforeach()
 
-# The linker says that a program can have a shadow stack only if all that is linked says so, and the
-# C library's start files of Debian 12 do not, though they return where they came from. (They have no
-# marks for jumps either; whether a program can have those stays the linker's to say.)
+# The linker marks a program as compatible with shadow stacks only if all its objects are marked,
+# and the C library's start files of Debian 12 are not, although they are compatible. So the mark is
+# forced. (They lack the marks for indirect jumps too, which are not forced.)
 check_linker_flag(C -Wl,-z,shstk harden_shadow_stack)
 
-# glibc checks lengths where the compiler optimizes, however it was told to: by the kind of build, or
-# by flags, as Debian's tools do.
+# glibc's length checks (_FORTIFY_SOURCE) work only if the compiler optimizes, because of the build
+# type or of flags from outside, such as those of Debian's tools.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" harden_build_type)
 set(CMAKE_REQUIRED_FLAGS "${CMAKE_C_FLAGS_${harden_build_type}}")
 check_c_source_compiles("
@@ -44,7 +44,8 @@ function(harden target)
   if(harden_shadow_stack)
     target_link_options(${target} INTERFACE -Wl,-z,shstk)
   endif()
-  # Sanitizers look at the same calls, and better. Debian's tools have asked for level 2 by now.
+  # Sanitizers check the same calls more thoroughly. Debian's tools define level 2, which is
+  # undefined first.
   if(harden_optimizes_${harden_build_type} AND NOT IMMURE_SANITIZE)
     set(level 2)
     if(harden_fortifies_to_3_${harden_build_type})

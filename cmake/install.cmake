@@ -1,4 +1,4 @@
-# What `cmake --install` puts where.
+# What `cmake --install` installs, and where.
 include(GNUInstallDirs)
 include(cmake/man.cmake)
 

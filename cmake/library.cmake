@@ -1,8 +1,10 @@
-# libimmure as others link it: rooms bound together, shared and static, with only its EXPORTS to be seen.
+# libimmure for applications: several rooms in one library, shared and static, in which only the
+# EXPORTS are visible.
 #
 #   immure_library(libimmure immure EXPORTS immure_* ROOMS client wire USES base)
 #
-# All of ROOMS goes in, and what that needs of the rooms it USES. LINKS are libraries to link with.
+# The library contains all objects of ROOMS, and those objects of the rooms it USES that they need.
+# LINKS are libraries to link with.
 function(immure_library target name)
   cmake_parse_arguments(PARSE_ARGV 2 LIB "" "" "EXPORTS;ROOMS;USES;LINKS")
   list(TRANSFORM LIB_ROOMS REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE rooms)
@@ -10,9 +12,10 @@ function(immure_library target name)
   list(TRANSFORM LIB_EXPORTS PREPEND --keep-global-symbol= OUTPUT_VARIABLE kept)
   list(JOIN LIB_EXPORTS "; " global)
   set(exports ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
-  file(CONFIGURE OUTPUT ${exports} CONTENT "IMMURE_0 { global: ${global}; local: *; };\n")
+  file(CONFIGURE OUTPUT ${exports} CONTENT "IMMURE_${PROJECT_VERSION_MAJOR} { global: ${global}; local: *; };\n")
 
-  # One object whose other names are local, so that none collides with a name of the application.
+  # One object in which all other symbols are local, so that none collides with one of the
+  # application.
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${target}.o)
   add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${rooms} --no-whole-archive ${used}

@@ -1,5 +1,6 @@
-# Man pages out of docs/*.md, by pandoc: immure_man(PAGE.SECTION "what it is") for each, with
-# -DIMMURE_MAN=ON. Those of section 3 are in docs/api; all names in the title of one lead to it.
+# Makes man pages from docs/*.md with pandoc, if -DIMMURE_MAN=ON: immure_man(PAGE.SECTION "what it
+# is") for each. Those of section 3 are in docs/api, and each name in a title becomes a page that
+# refers to it.
 option(IMMURE_MAN "make the man pages (needs pandoc)" OFF)
 if(NOT IMMURE_MAN)
   return()
@@ -46,9 +47,7 @@ immure_man(immure-storm.1 "handshake storms, and probes meanwhile, for any TLS s
 immure_man(immure-provider.7 "OpenSSL provider for private keys in immured")
 immure_man(libimmure.3 "TLS signatures by immured, for any event loop")
 immure_man(immure_client_new.3 "a client of immured")
-immure_man(immure_sign.3 "ask immured for a signature or a decryption")
-immure_man(immure_list.3 "ask immured for its keys and figures")
-immure_man(immure_ticket_keys.3 "ask immured for the keys of session tickets")
+immure_man(immure_request_submit.3 "ask immured for a signature and what else it has")
 immure_man(immure_client_receive.3 "exchange bytes with immured")
 immure_man(immure_blocking_new.3 "ask immured, and wait")
 immure_man(immure_error_text.3 "what an error means")

@@ -1,6 +1,6 @@
--- A document of docs/ as a man page: NAME out of the metadata, what stands before the first heading
--- as SYNOPSIS (a leading code block) and DESCRIPTION, tables of meanings as lists of terms, and
--- links to other documents as references to their pages.
+-- Turns a document of docs/ into a man page: NAME from the metadata, the part before the first
+-- heading as SYNOPSIS (a leading code block) and DESCRIPTION, tables of meanings as definition
+-- lists, and links to other documents as references to their pages.
 
 local pages = {
   ["immured.md"] = {"immured", "8"},
@@ -26,7 +26,7 @@ local function link(element)
   end
 end
 
--- A long list in one word, such as one of ciphers, may be broken after each colon.
+-- Allows line breaks after the colons of a long list, such as one of ciphers.
 local function code(element)
   if #element.text <= 60 or not element.text:find(":") then
     return nil

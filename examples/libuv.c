@@ -14,12 +14,12 @@
 
 #include "libuv_immured.h"
 
-#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns that a client waits for one */
+#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns, the longest wait for a signature */
 #define ANSWER "HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
 
 struct connection {
     uv_tcp_t tcp; /* first */
-    SSL *ssl;     /* between two BIOs in memory */
+    SSL *ssl;     /* reads from and writes to memory BIOs */
     struct immure_waiter waiter;
     bool answered;
 };
@@ -33,7 +33,7 @@ static struct immured immured;
 static void connection_closed(uv_handle_t *handle)
 {
     struct connection *connection = (struct connection *)handle;
-    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels what it waits for */
+    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels the pending signature */
     free(connection);
 }
 
@@ -60,7 +60,7 @@ static void connection_send(struct connection *connection)
     (void)BIO_reset(output);
 }
 
-/* What libssl can do now: it waits for bytes, for the signature, or for nothing more. */
+/* Lets libssl proceed until it waits for input or the signature, or is finished. */
 static void connection_step(struct connection *connection)
 {
     char request[4096];
@@ -81,8 +81,8 @@ static void connection_step(struct connection *connection)
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_ASYNC)
         return;
     ERR_clear_error();
-    connection->answered = true;              /* or it has failed */
-    uv_shutdown_t *end = malloc(sizeof *end); /* when all is written */
+    connection->answered = true;              /* or failed */
+    uv_shutdown_t *end = malloc(sizeof *end); /* closes after all is written */
     if (end == NULL || uv_shutdown(end, (uv_stream_t *)&connection->tcp, shut_down) != 0) {
         free(end);
         connection_close(connection);

@@ -21,13 +21,13 @@ void read_room(uv_handle_t *handle, size_t size, uv_buf_t *buffer)
 {
     (void)handle;
     (void)size;
-    static char room[65536]; /* what is read is taken before the next read */
+    static char room[65536]; /* shared: the data is consumed before the next read */
     *buffer = uv_buf_init(room, sizeof room);
 }
 
 static void written(uv_write_t *request, int status)
 {
-    (void)status; /* a failure shows in reading, too */
+    (void)status; /* a failure also shows up when reading */
     free(request);
 }
 
@@ -53,7 +53,7 @@ static void immured_closed(uv_handle_t *handle)
         uv_timer_start(&immured->retry, immured_connect, RETRY_MS, 0);
 }
 
-/* immured is killed, or upgraded: what it was asked for is asked again when it is back. */
+/* immured was killed or upgraded. The client repeats its pending requests after reconnecting. */
 static void immured_lost(struct immured *immured)
 {
     immured->connected = false;
@@ -64,8 +64,8 @@ static void immured_lost(struct immured *immured)
 static void immured_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct immured *immured = stream->data;
-    if (length < 0 || immure_client_receive(immured->client, buffer->base, (size_t)length,
-                                            uv_hrtime()) != IMMURE_OK)
+    if (length < 0 ||
+        immure_client_receive(immured->client, buffer->base, (size_t)length) != IMMURE_OK)
         immured_lost(immured);
 }
 
@@ -92,7 +92,7 @@ static void deadline_passed(uv_timer_t *timer)
     immure_client_expire(immured->client, uv_hrtime());
 }
 
-/* Before the loop waits: all of this turn's requests in one write. */
+/* Before the loop waits, sends all of this turn's requests in one write. */
 static void flush(uv_prepare_t *prepare)
 {
     struct immured *immured = prepare->data;

@@ -7,8 +7,8 @@
 #include <uv.h>
 
 struct immured {
-    struct immure_client *client;      /* signatures are asked for here */
-    struct immure_reference reference; /* of the key, and of the immured that has it */
+    struct immure_client *client;      /* signs for all connections */
+    struct immure_reference reference; /* names the key and its immured */
     uint8_t der[IMMURE_REFERENCE_DER_MAX];
 
     uv_loop_t *loop;
@@ -19,13 +19,14 @@ struct immured {
     bool connected, ended;
 };
 
-/* Reads the key reference, and connects whenever there is no connection. Ends the program with a
- * line if it cannot read it. */
+/* Reads the key reference, and keeps a connection to immured open. Exits with an error message if
+ * it cannot read the reference. */
 void immured_open(struct immured *immured, uv_loop_t *loop, const char *reference);
-/* No more connections. The owner closes the handles, runs the loop, and frees the client. */
+/* Stops reconnecting. The owner closes the handles, runs the loop, and frees the client. */
 void immured_end(struct immured *immured);
 
-/* For uv_read_start(): a room that all reads share, as what is read is taken at once. */
+/* An allocation callback for uv_read_start(). All reads share one buffer, because data is consumed
+ * at once. */
 void read_room(uv_handle_t *handle, size_t size, uv_buf_t *buffer);
 /* Copies the bytes. */
 void write_to(uv_stream_t *stream, const void *bytes, size_t length);

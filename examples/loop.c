@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define EVENTS 256
-#define ACCEPTS 16 /* in one turn, so that those who are served already wait no longer */
+#define ACCEPTS 16 /* per turn, so that existing connections do not wait for new ones */
 #define RETRY_NS UINT64_C(50000000)
 
 static struct loop *of(struct watch *watch, size_t offset)
@@ -61,7 +61,7 @@ void watch_close(struct loop *loop, struct watch *watch)
     loop->all_closed = watch;
 }
 
-/* immured is killed, or upgraded: what it was asked for is asked again when it is back. */
+/* immured was killed or upgraded. The client repeats its pending requests after reconnecting. */
 static void immured_lost(struct loop *loop)
 {
     close(loop->immured.descriptor);
@@ -79,8 +79,7 @@ static void immured_ready(struct watch *watch, uint32_t events)
     ssize_t length = recv(watch->descriptor, bytes, sizeof bytes, MSG_DONTWAIT);
     if (length < 0 && errno == EAGAIN)
         return;
-    if (length <= 0 ||
-        immure_client_receive(loop->client, bytes, (size_t)length, loop->now) != IMMURE_OK)
+    if (length <= 0 || immure_client_receive(loop->client, bytes, (size_t)length) != IMMURE_OK)
         immured_lost(loop);
 }
 
@@ -102,7 +101,7 @@ static void immured_connect(struct loop *loop)
     loop->connect_at = loop->now + RETRY_NS;
 }
 
-/* All of a turn's requests, in one write if the socket takes them. */
+/* Sends all of a turn's requests, in one write if the socket takes them. */
 static void immured_send(struct loop *loop)
 {
     const void *bytes;
@@ -125,7 +124,7 @@ static void immured_send(struct loop *loop)
         watch_want(loop, &loop->immured, EPOLLIN);
 }
 
-/* Until the first deadline or the next attempt to connect, in ms. */
+/* The time until the first deadline or the next connection attempt, in ms. */
 static int time_to_wait(const struct loop *loop)
 {
     uint64_t until = immure_client_next_deadline(loop->client);

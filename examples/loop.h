@@ -1,4 +1,4 @@
-/* What the three servers on plain epoll share: the loop, and in it the connection to immured. */
+/* The event loop of the three epoll servers, with the connection to immured. */
 #ifndef EXAMPLES_LOOP_H
 #define EXAMPLES_LOOP_H
 
@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/* Something with a descriptor; ready() is called when epoll says so. */
+/* A descriptor to watch; ready() is called for epoll's events. */
 struct watch {
-    int descriptor; /* -1: closed, and what epoll has still to say of it is dropped */
+    int descriptor; /* -1: closed, and remaining events are dropped */
     void (*ready)(struct watch *watch, uint32_t events);
     struct watch *next_closed;
 };
@@ -18,28 +18,28 @@ struct watch {
 struct loop {
     int epoll;
     uint64_t now; /* CLOCK_MONOTONIC, ns */
-    bool ended;   /* by SIGINT or SIGTERM */
+    bool ended;   /* SIGINT or SIGTERM has arrived */
     struct watch signals, listener, immured;
     void (*accepted)(struct loop *loop, int descriptor);
-    void (*closed)(struct watch *watch); /* frees what the watch is the first member of */
+    void (*closed)(struct watch *watch); /* frees the struct whose first member is the watch */
     struct watch *all_closed;
 
-    struct immure_client *client;      /* signatures are asked for here */
-    struct immure_reference reference; /* of the key, and of the immured that has it */
+    struct immure_client *client;      /* signs for all connections */
+    struct immure_reference reference; /* names the key and its immured */
     uint8_t der[IMMURE_REFERENCE_DER_MAX];
-    uint64_t connect_at; /* not before */
+    uint64_t connect_at; /* do not reconnect earlier */
 };
 
-/* Reads the key reference, and listens on 127.0.0.1. Ends the program with a line if it cannot. */
+/* Reads the key reference, and listens on 127.0.0.1. Exits with an error message if it cannot. */
 void loop_open(struct loop *loop, const char *reference, const char *port);
-/* Until a signal. */
+/* Runs until a signal arrives. */
 void loop_run(struct loop *loop);
 void loop_close(struct loop *loop);
 
-/* Takes over the descriptor. */
+/* Takes ownership of the descriptor. */
 void watch_open(struct loop *loop, struct watch *watch, int descriptor);
 void watch_want(struct loop *loop, const struct watch *watch, uint32_t events);
-/* closed() is called when this turn of the loop is over. */
+/* closed() is called at the end of this turn of the loop. */
 void watch_close(struct loop *loop, struct watch *watch);
 
 _Noreturn void fail(const char *what, const char *why);

@@ -14,14 +14,14 @@
 
 #include "loop.h"
 
-#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns that a client waits for one */
+#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns, the longest wait for a signature */
 #define ANSWER "HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
 
 struct connection {
     struct watch watch; /* first */
     SSL *ssl;
     struct immure_waiter waiter;
-    struct connection *next, **link; /* of all connections */
+    struct connection *next, **link; /* in the list of all connections */
 };
 
 static struct loop loop;
@@ -33,18 +33,18 @@ static void connection_close(struct connection *connection)
     watch_close(&loop, &connection->watch);
 }
 
-/* At the end of the turn in which it was closed. */
+/* Called at the end of the turn in which the connection was closed. */
 static void connection_free(struct watch *watch)
 {
     struct connection *connection = (struct connection *)watch;
-    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels what it waits for */
+    immure_openssl_free(connection->ssl, &connection->waiter); /* cancels the pending signature */
     *connection->link = connection->next;
     if (connection->next != NULL)
         connection->next->link = connection->link;
     free(connection);
 }
 
-/* One call of libssl's. True: it is done. */
+/* Handles the result of one libssl call. True if it is complete. */
 static bool done(struct connection *connection, int result)
 {
     switch (SSL_get_error(connection->ssl, result)) {
@@ -56,7 +56,8 @@ static bool done(struct connection *connection, int result)
     case SSL_ERROR_WANT_WRITE:
         watch_want(&loop, &connection->watch, EPOLLOUT);
         return false;
-    case SSL_ERROR_WANT_ASYNC: /* woken() will be called; who leaves meanwhile is told of */
+    case SSL_ERROR_WANT_ASYNC: /* woken() will be called; until then, only report that the peer
+                                  closes */
         watch_want(&loop, &connection->watch, EPOLLRDHUP);
         return false;
     default:
@@ -100,7 +101,7 @@ static void connection_ready(struct watch *watch, uint32_t events)
         connection_step(connection);
 }
 
-/* The signature is there, or it will not come, which the handshake then says. */
+/* The signature is there, or has failed, which the handshake will report. */
 static void woken(struct immure_waiter *waiter)
 {
     struct connection *connection =

@@ -14,15 +14,15 @@
 
 #include "loop.h"
 
-#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns that a client waits for one */
+#define SIGNATURE_LIMIT UINT64_C(30000000000) /* ns, the longest wait for a signature */
 #define ANSWER "HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n"
 
 struct connection {
     struct watch watch; /* first */
     ptls_t *tls;
-    ptls_buffer_t output; /* encrypted, not sent yet */
+    ptls_buffer_t output; /* encrypted data not sent yet */
     bool signing, answered;
-    struct connection *next, **link; /* of all connections */
+    struct connection *next, **link; /* in the list of all connections */
 };
 
 static struct loop loop;
@@ -33,7 +33,7 @@ static ptls_context_t context = {.random_bytes = ptls_openssl_random_bytes,
                                  .key_exchanges = ptls_openssl_key_exchanges,
                                  .cipher_suites = ptls_openssl_cipher_suites};
 
-/* A server with threads has one client for each, and finds it by its connection. */
+/* A server with several threads would return the client of the connection's thread. */
 static struct immure_client *client_of(struct immure_picotls_signer *self, ptls_t *tls,
                                        uint64_t *deadline)
 {
@@ -48,11 +48,11 @@ static void connection_close(struct connection *connection)
     watch_close(&loop, &connection->watch);
 }
 
-/* At the end of the turn in which it was closed. */
+/* Called at the end of the turn in which the connection was closed. */
 static void connection_free(struct watch *watch)
 {
     struct connection *connection = (struct connection *)watch;
-    ptls_free(connection->tls); /* cancels what it waits for */
+    ptls_free(connection->tls); /* cancels the pending signature */
     ptls_buffer_dispose(&connection->output);
     *connection->link = connection->next;
     if (connection->next != NULL)
@@ -82,7 +82,7 @@ static void connection_send(struct connection *connection)
 
 static void woken(void *arg);
 
-/* Takes input, up to *length bytes of it. False: the connection has ended. */
+/* Consumes input, at most *length bytes. False: the connection has ended. */
 static bool handshake(struct connection *connection, const void *input, size_t *length)
 {
     int result = ptls_handshake(connection->tls, &connection->output, input, length, NULL);
@@ -132,7 +132,7 @@ static void take_input(struct connection *connection, const uint8_t *input, size
     }
 }
 
-/* The signature is there, or it will not come, which the handshake then says. */
+/* The signature is there, or has failed, which the handshake will report. */
 static void woken(void *arg)
 {
     struct connection *connection = arg;

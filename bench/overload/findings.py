@@ -1,10 +1,10 @@
-"""The runs, ordered: the storms of one key, and what is claimed of them."""
+"""Groups the runs into storms, one for each key, and checks immure's claims about them."""
 
 import quantiles
 import words
 from measure import ONE_IN
 
-BUDGET = 0.0002  # seconds: immure-proxy's handshake-budget unless configured
+BUDGET = 0.0002  # seconds: the default of immure-proxy's handshake-budget
 
 
 def turn(run, name):
@@ -12,7 +12,7 @@ def turn(run, name):
 
 
 def figure(run, name):
-    """One figure of a run, by name; None if it has none."""
+    """A figure of a run by name; None if the run lacks it."""
     if isinstance(name, tuple):
         kind, quantile = name
         return turn(run, quantile) if kind == "turn" else run["summary"][f"{kind}_seconds"][quantile]
@@ -43,7 +43,7 @@ class Storm:
         return words.KEY_NAMES[self.key]
 
     def own(self):
-        """Only those that tell about their event loops."""
+        """Only the servers that report on their event loops."""
         return Storm(self.key, {name: runs for name, runs in self.runs.items() if "turns" in runs[0]})
 
     def values(self, server, name):
@@ -53,7 +53,7 @@ class Storm:
         return quantiles.median(self.values(server, name))
 
     def others(self):
-        """The largest share of the server's core that anybody else had in a round."""
+        """The largest share of the server's core that other processes used in a round."""
         return max((run["shares"]["others"] for runs in self.runs.values() for run in runs),
                    default=None)
 
@@ -62,7 +62,7 @@ class Storm:
 
 
 def ordered(runs):
-    """Records in the order they were made, as storms."""
+    """Groups records into storms, keeping their order."""
     keys = dict.fromkeys(run["key"] for run in runs)
     return [Storm(key, {name: [run for run in runs if (run["key"], run["server"]) == (key, name)]
                         for name in dict.fromkeys(run["server"] for run in runs
@@ -76,7 +76,7 @@ def claim(text, goal, value, met, shown, note=""):
 
 
 def generator_note(storm):
-    """How late the requests themselves were sent: no ratio below that can be seen."""
+    """A note if the requests themselves were sent so late that a small ratio cannot be observed."""
     late = storm.median("async", ("probe_lateness", "P99.9"))
     base = storm.median(words.BASE, ("probe", "P99.9"))
     if late is None or base is None or late < base / 10:
@@ -91,7 +91,7 @@ def ratio(storm, name):
 
 
 def overlap_note(storm, name):
-    """Why the rounds do not tell a difference, if they do not."""
+    """Why the rounds show no difference, if so."""
     compared = quantiles.Comparison(storm.values("async", name), storm.values(words.BASE, name))
     if compared.differs or ratio(storm, name) is None:
         return ""
@@ -100,14 +100,15 @@ def overlap_note(storm, name):
 
 
 def lower(storm, name, what):
-    """That a figure is lower with async, in all rounds than in any with the key in the process."""
+    """Claims that a figure is lower with async: in every round lower than in every in-process
+    round."""
     value, note = ratio(storm, name), overlap_note(storm, name)
     return claim(f"{storm.name}: {what}, async over in-process", "below 1", value,
                  None if note else value is not None and value < 1, f"{value or 0:.2f}", note)
 
 
 def claims(storms):
-    """What immure claims, and whether these runs bear it out; met None: it cannot be said."""
+    """immure's claims, and whether these runs support them; met is None if it cannot be said."""
     found = []
     for storm in storms:
         if not {"async", words.BASE} <= set(storm.servers):
@@ -128,7 +129,7 @@ def claims(storms):
 
 
 def agreements(storms):
-    """Each run's figures beside what /metrics of the same run says: (run, figure, here, there)."""
+    """Compares each run's figures with those of /metrics: (run, figure, here, there)."""
     rows = []
     for storm in storms:
         for run in (run for runs in storm.own().runs.values() for run in runs):

@@ -1,4 +1,4 @@
-"""One run: the storm at one server, and beside it, each second, what the server says about itself."""
+"""One run: a storm at one server, and the server's own figures, sampled each second."""
 
 import json
 import math
@@ -41,8 +41,8 @@ def probing(plan):
 
 
 def capacity(setting, plan, key):
-    """Handshakes a second that the server can do with the key in its own process, beside the work for
-    the established connections."""
+    """The handshakes per second that the server can do with the key in its own process, while it
+    serves the established connections."""
     with setting.responder() as backend, \
             servers.running(setting, plan, "in-process", key, backend.port) as server:
         if plan.ahead:
@@ -59,7 +59,7 @@ def capacity(setting, plan, key):
 
 
 class Sample:
-    """The server at one moment."""
+    """A snapshot of the server."""
 
     def __init__(self, server, admin):
         self.at = time.monotonic()
@@ -77,8 +77,8 @@ class Sample:
 
 
 def shares(before, after):
-    """{program: its share of a core} between two samples; "others": of the server's cores, what
-    none of its processes used."""
+    """{program: its share of a core} between two samples; "others" is what other processes used of
+    the server's cores."""
     seconds = after.at - before.at
     found = {name: max(0.0, (spent - before.cpu.get(name, 0)) / seconds)
              for name, spent in after.cpu.items()}
@@ -87,7 +87,7 @@ def shares(before, after):
 
 
 def second(row, before, after):
-    """A line of immure-storm and the server's own figures of the same second."""
+    """Combines a line of immure-storm with the server's own figures for the same second."""
     found = {name: row[name] for name in ("at", "warmup", "full", "failed", "answered", "lost")}
     found["probe"], found["handshake"] = row["probe_seconds"], row["handshake_seconds"]
     found["shares"] = shares(before, after)
@@ -101,7 +101,7 @@ def second(row, before, after):
 
 
 def worker_cpu(begin, end):
-    """CPU seconds of immure-proxy for each handshake of the measured part, by its own count."""
+    """immure-proxy's CPU seconds per handshake in the measured part, by its own count."""
     handshakes = end.handshakes - begin.handshakes
     spent = end.status["process"]["cpu_seconds"] - begin.status["process"]["cpu_seconds"]
     return spent / handshakes if handshakes else None
@@ -115,7 +115,7 @@ def turns_in_metrics(server):
 
 
 def own_figures(server, begin, end):
-    """What immure-proxy says about the run: turns since its start, and its counters."""
+    """immure-proxy's own figures: turns since its start, and its counters."""
     last = Sample(server, True)
     return {
         "bounds": last.status["turn_bucket_seconds"],
@@ -131,7 +131,7 @@ def own_figures(server, begin, end):
 
 
 def run(setting, plan, key, name, rate):
-    """The record of one storm at one server: plain data."""
+    """The record of one storm at one server, as plain data."""
     with setting.responder() as backend, \
             servers.running(setting, plan, name, key, backend.port) as server:
         admin = name not in servers.PEERS

@@ -1,4 +1,4 @@
-"""The medians of in-process and async side by side, as a Markdown table for docs/performance.md."""
+"""The medians of in-process and async side by side, as a Markdown table for docs/performance/DATE.md."""
 
 import quantiles
 import words

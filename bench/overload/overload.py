@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The overload experiment: a storm of handshakes at immure-proxy in each signing mode, in alternating
-rounds, and what it does to established connections, as one page of pictures."""
+"""The overload experiment: a storm of handshakes at immure-proxy in each signing mode, in
+alternating rounds, and its effect on established connections, as a page of pictures."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ import servers  # noqa: E402
 import standalone  # noqa: E402
 
 KEYS = ("rsa-4096", "rsa-2048", "p-256")
-LONG_TURNS = 10_000_000  # of each mode: ten beyond P99.9999
+LONG_TURNS = 10_000_000  # per mode, so that ten lie beyond P99.9999
 
 
 def arguments():
@@ -75,7 +75,8 @@ def say(text):
 
 
 def chosen(given, directory):
-    """The servers of this run; names are checked, so that a mistake costs no measuring."""
+    """The servers of this run. Names are checked first, so that a mistake wastes no
+    measurements."""
     peers = servers.installed_peers()
     names = given.server or [*servers.MODES, *(f"async {each}" for each in servers.slower_backends(directory))]
     names += [each for each in peers if given.peers and each not in names]
@@ -162,7 +163,7 @@ def machine(given, runs):
 
 
 def measured(given):
-    """Measures, and keeps each run in a file as soon as it is done."""
+    """Measures, and saves each run to a file as soon as it is done."""
     os.makedirs(given.output, exist_ok=True)
     os.sched_setaffinity(0, CLIENT_CORES)
     if given.ahead:

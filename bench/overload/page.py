@@ -1,4 +1,4 @@
-"""report/index.html: one file that needs no other."""
+"""Writes report/index.html, a self-contained file."""
 
 import json
 import os
@@ -14,7 +14,7 @@ BASE, ASYNC = words.BASE, "async"
 
 
 def table(head, rows, numbers=()):
-    """Cells are HTML; `numbers` are the columns that stand to the right."""
+    """Cells are HTML; `numbers` are the right-aligned columns."""
     def row(cells, kind):
         mark = ' class="number"'
         return "<tr>" + "".join(f"<{kind}{mark if i in numbers else ''}>{cell}</{kind}>"
@@ -31,7 +31,7 @@ def legend(slot):
 
 
 def lead(storms):
-    """The first sentences: what the storm does to everybody else."""
+    """The first sentences: the storm's effect on established connections."""
     parts = []
     for storm in storms:
         if not {BASE, ASYNC} <= set(storm.servers):
@@ -112,7 +112,7 @@ def rounds_of(storm):
 
 
 def generator(storms):
-    """What immure-storm said about itself, and how disturbed the machine was."""
+    """immure-storm's remarks about itself, and how busy the machine was with other work."""
     runs = [run for storm in storms for runs in storm.runs.values() for run in runs]
     late = [run["summary"]["probe_lateness_seconds"]["P99"] for run in runs]
     late = [value for value in late if value is not None]

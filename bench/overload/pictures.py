@@ -1,4 +1,4 @@
-"""The pictures of one key's storm: which figures go where, and the paragraph beside each."""
+"""The pictures for one key: which figures they show, and a paragraph for each."""
 
 import collections
 
@@ -11,19 +11,19 @@ from measure import ONE_IN
 
 Picture = collections.namedtuple("Picture", "name title svg text")
 
-STEPS = 16  # points of a turn curve in each power of ten
+STEPS = 16  # points of a turn curve per power of ten
 
 
 def slots(names):
-    """A colour for each server, the same in all pictures and reports; further signing backends take
-    those that are left."""
+    """Assigns a colour to each server, the same in all pictures and reports. Further signing
+    backends get the remaining ones."""
     known = (*servers.MODES, *servers.PEERS)
     more = [name for name in names if name not in known]
     return {name: (*known, *more).index(name) for name in names}
 
 
 def turn_points(bounds, turns):
-    """(one in, seconds) as far as the samples go."""
+    """[(one in, seconds)], as far as there are enough samples."""
     points, i = [], 0
     while quantiles.stands(turns[-1], one_in := 2 * 10 ** (i / STEPS)):
         points.append((one_in, quantiles.of_buckets(bounds, turns, one_in)))
@@ -66,8 +66,8 @@ def handshake_curve(storm, slot, name):
 
 
 def laid_out(runs, value):
-    """[(seconds, value)] of the measured seconds, the rounds one after another with a gap between;
-    where each round begins; and where the last ends."""
+    """[(seconds, value)] of the measured seconds, with the rounds one after another, separated by
+    gaps; the start of each round; and the end of the last."""
     rows, breaks, at = [], [], 0.0
     for run in runs:
         if rows:
@@ -85,7 +85,7 @@ def warmup(run):
 
 
 def high_turn(storm):
-    """The highest quantile that four of five seconds of every server have."""
+    """The highest quantile that is known in 80 % of every server's seconds."""
     for name in ("P99.9", "P99", "P90"):
         if all(sum(row["turn"][name] is not None for row in rows) >= 0.8 * len(rows)
                for rows in ([row for run in runs for row in run["seconds"] if not row["warmup"]]

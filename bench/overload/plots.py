@@ -1,4 +1,4 @@
-"""Pictures by gnuplot, as SVG that takes its colours from the page it stands in."""
+"""Draws pictures with gnuplot, as SVG that takes its colours from the page that contains it."""
 
 import math
 import re
@@ -6,8 +6,8 @@ import subprocess
 
 WIDTH, HEIGHT = 460, 300
 
-# What gnuplot paints with, and the custom property of the page that takes its place. The colour of
-# series i is (1, 1, i): no picture has it otherwise.
+# gnuplot's colours and the CSS custom properties that replace them. The colour of series i is (1,
+# 1, i), which is used for nothing else.
 INK = {(0, 0, 1): "--axis", (0, 0, 2): "--grid", (0, 0, 3): "--soft"}
 
 
@@ -34,7 +34,7 @@ def recoloured(svg):
 
 
 def without_unused(svg):
-    """gnuplot's shapes for points and boxes, most of which no picture uses."""
+    """Removes gnuplot's definitions of point and box shapes that the picture does not use."""
     definitions = re.search(r"<defs>(.*?)</defs>", svg, re.S)
     body = svg.replace(definitions.group(0), "")
     shapes = {each.group(1): each.group(0) for each in
@@ -50,9 +50,10 @@ def without_unused(svg):
 
 
 def adapted(svg, name, title):
-    """One picture among others of a page: ids of its own, and nothing that leads out of it."""
+    """Prepares a picture for a page with others: makes ids unique and removes references to the
+    outside."""
     svg = re.sub(r"^.*?(?=<svg)", "", svg, flags=re.S)
-    svg = re.sub(r"""<use [^>]*color=['"]white['"]/>""", "", svg)  # a halo that the page's colour would need
+    svg = re.sub(r"""<use [^>]*color=['"]white['"]/>""", "", svg)  # a white halo, wrong on a dark page
     svg = without_unused(svg)
     svg = re.sub(r"<title>.*?</desc>", "", svg, flags=re.S)
     svg = re.sub(r"""\s(?:xmlns(?::xlink)?|font-family|class)=["'][^"']*["']""", "", svg)
@@ -95,7 +96,7 @@ def block(rows):
 
 
 def plot(layers):
-    """layers: (rows, what follows the columns in gnuplot's plot command)"""
+    """layers: (rows, the rest of gnuplot's plot command after the columns)"""
     commands = ", ".join(f"'-' {style}" for _, style in layers)
     return f"plot {commands}\n" + "".join(block(rows) for rows, _ in layers)
 
@@ -106,7 +107,7 @@ QUANTILE_TICS = ("P50", 2), ("P90", 10), ("P99", 100), ("P99.9", 1e3), ("P99.99"
 
 
 def time_tics(low, high):
-    """Labels for a logarithmic axis of milliseconds, a decade each."""
+    """Labels for a logarithmic axis of milliseconds, one per decade."""
     names = {-3: "1 µs", -2: "10 µs", -1: "100 µs", 0: "1 ms", 1: "10 ms", 2: "100 ms", 3: "1 s",
              4: "10 s", 5: "100 s"}
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -117,7 +118,7 @@ def time_tics(low, high):
 
 def quantile_axis(largest):
     tics = [f'"{name}" {at:g}' for name, at in QUANTILE_TICS if at <= largest * 1.001]
-    font = "font ',9'" if len(tics) > 5 else ""  # else the last ones run into each other
+    font = "font ',9'" if len(tics) > 5 else ""  # otherwise the last ones overlap
     return f"set logscale x\nset xrange [2:{largest:g}]\nset xtics ({', '.join(tics)}) {font}\n"
 
 
@@ -127,8 +128,9 @@ def no_data(name, title):
 
 
 def curves(name, title, lines, mark=None):
-    """Percentile curves, logarithmic both ways. lines: (slot, [(one in, seconds, lowest, highest)],
-    whether the points are few, and shown each). mark: (seconds, text) of a level."""
+    """Percentile curves on two logarithmic axes. lines: (slot, [(one in, seconds, lowest,
+    highest)], whether the points are few and drawn individually). mark: (seconds, text) of a
+    horizontal line."""
     lines = [(slot, [row for row in rows if row[1]], few) for slot, rows, few in lines]
     values = [value * MS for _, rows, _ in lines for row in rows for value in row[1:] if value]
     if not values:
@@ -153,8 +155,8 @@ def curves(name, title, lines, mark=None):
 
 
 def over_time(name, title, lines, breaks, end, *, logarithmic, unit=""):
-    """lines: (slot, dashed, [(seconds, value)]), slot None for what is beside the matter; breaks:
-    where rounds begin."""
+    """lines: (slot, dashed, [(seconds, value)]), where slot None draws a line in a muted colour;
+    breaks: where rounds begin."""
     values = [value for _, _, rows in lines for _, value in rows if value is not None]
     if not values:
         return no_data(name, title)
@@ -174,7 +176,7 @@ def over_time(name, title, lines, breaks, end, *, logarithmic, unit=""):
 
 
 def bars(name, title, columns, unit):
-    """columns: (label, slot, [part, ...]): a bar of parts on one another."""
+    """columns: (label, slot, [part, ...]), drawn as stacked bars."""
     highest = max((sum(parts) for _, _, parts in columns), default=0)
     if highest == 0:
         return no_data(name, title)

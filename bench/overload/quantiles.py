@@ -1,10 +1,10 @@
-"""Quantiles of event-loop turns, from the cumulative buckets of /status.json; and what may be said
-about figures of several rounds."""
+"""Quantiles of event-loop turns, from the cumulative buckets of /status.json; and comparisons of
+figures over several rounds."""
 
 import bisect
 import statistics
 
-SAMPLES_BEYOND = 10  # a quantile with fewer samples beyond it would be chance
+SAMPLES_BEYOND = 10  # with fewer samples beyond it, a quantile is random
 
 
 def stands(count, one_in):
@@ -13,9 +13,9 @@ def stands(count, one_in):
 
 
 def of_buckets(bounds, counts, one_in):
-    """The time that one in `one_in` exceeds, in seconds; None: too few samples, or beyond the last
-    bucket. counts[i] values are at most bounds[i]; between two bounds values are taken as spread
-    evenly on the logarithm."""
+    """The time in seconds that one in `one_in` exceeds. None: too few samples, or beyond the last
+    bucket. counts[i] values are at most bounds[i]; between two bounds, values are assumed to be
+    evenly spread on a logarithmic scale."""
     total = counts[-1]
     if not stands(total, one_in):
         return None
@@ -38,7 +38,8 @@ def added(rows):
 
 
 def median(values):
-    """None if any round lacks the figure: the rest would be a selection."""
+    """None if any round lacks the figure, because the remaining rounds would be a biased
+    selection."""
     return statistics.median(values) if values and None not in values else None
 
 
@@ -46,9 +47,9 @@ ROUNDS_TO_JUDGE = 3
 
 
 class Comparison:
-    """The same figure of two servers, each in several rounds. There is a difference if all rounds of the
-    one are above all rounds of the other, which chance alone does once in ten with three rounds of each,
-    and once in 126 with five (the rank-sum test of Wilcoxon, both sides)."""
+    """Compares a figure of two servers over several rounds. They differ if all rounds of one are
+    above all rounds of the other. By chance alone this happens once in ten with three rounds each,
+    and once in 126 with five (Wilcoxon's rank-sum test, two-sided)."""
 
     def __init__(self, values, base):
         self.value, self.base = median(values), median(base)

@@ -1,5 +1,5 @@
-"""The servers under the storm: immure-proxy in each signing mode, and peers that are installed. One
-process with one event loop each, on one core, before the same backend, with the same certificate."""
+"""The servers under the storm: immure-proxy in each signing mode, and other installed proxies. Each
+has one process with one event loop, on one core, with the same backend and certificate."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ MODES = ("in-process", "sync", "async")
 
 
 class Peer:
-    """A running server of others: `pid`, `port` and `config` as immure-proxy has them."""
+    """Another running proxy, with `pid`, `port` and `config` like immure-proxy's."""
 
     def __init__(self, directory, name, port, config, command):
         self.port, self.config = port, config
@@ -58,7 +58,7 @@ def write(path, text, mode=0o644):
 
 
 def joined(directory, cert):
-    """Certificate and key in one file, as HAProxy and hitch read them."""
+    """Certificate and key in one file, for HAProxy and hitch."""
     text = "".join(pathlib.Path(part).read_text(encoding="ascii") for part in (cert.chain, cert.key))
     return write(os.path.join(directory, "joined.pem"), text, 0o600)
 
@@ -134,7 +134,7 @@ PEERS = {"nginx": nginx, "haproxy": haproxy, "hitch": hitch}
 
 
 def version(name):
-    """What the program says about itself."""
+    """The version that the program prints."""
     option = "-V" if name == "hitch" else "-v"
     done = subprocess.run([name, option], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=20, check=False)
@@ -146,7 +146,7 @@ def installed_peers():
 
 
 def slower_backends(directory):
-    """The signing backends to compare the default with: where it accelerates, the one that does not."""
+    """The signing backends to compare the default with: `openssl`, where the default is faster."""
     path = write(os.path.join(directory, "backend.conf"),
                  f'backend = "multibuffer"\nkey "backend" {{ file = "{certificate("rsa-2048").key}" }}\n')
     tried = subprocess.run([harness.program_path("immured"), "--test", "--config", path],
@@ -188,24 +188,24 @@ def cpu_by_program(pid):
             name = proc.program(each)
             spent[name] = spent.get(name, 0) + time.clock_gettime(cpu_clock(each))
         except (OSError, ProcessLookupError):
-            continue  # it has just ended
+            continue  # the process has just ended
     return spent
 
 
 def cpu_clock(pid):
-    """clock_getcpuclockid(3): the process's CPU time, without the ticks of /proc."""
+    """clock_getcpuclockid(3): the process's CPU time, more precise than the ticks in /proc."""
     return (~pid << 3) | 2
 
 
 def put_ahead(pid):
-    """Gives this process's session most of the machine (sched(7), autogroups): what it does within
-    the session stays as it is, nice values too."""
+    """Gives this process's session most of the machine (sched(7), autogroups). Scheduling within
+    the session, including nice values, is not affected."""
     with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
         file.write("-20")
 
 
 def core_busy(cores):
-    """Seconds that these cores have spent on anything, since boot."""
+    """The busy time of these cores since boot, in seconds."""
     with open("/proc/stat", encoding="ascii") as file:
         rows = [line.split() for line in file if re.match(r"cpu\d", line)]
     ticks = sum(sum(int(row[i]) for i in (1, 2, 3, 6, 7, 8)) for row in rows

@@ -1,4 +1,4 @@
-"""What the figures say, in sentences made from them."""
+"""Puts the figures into sentences."""
 
 import quantiles
 
@@ -7,7 +7,7 @@ BASE = "in-process"
 
 
 def duration(seconds):
-    """With two significant digits and a unit that suits."""
+    """A duration with two significant digits and a suitable unit."""
     if seconds is None:
         return "too few samples"
     for unit, scale in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
@@ -21,7 +21,7 @@ def share(value):
 
 
 def times(ratio):
-    """A ratio as people say it."""
+    """A ratio in words."""
     way = "more" if ratio > 1 else "less"
     ratio = max(ratio, 1 / ratio)
     return f"{ratio:.1f} times {way}" if ratio < 10 else f"{ratio:.0f} times {way}"
@@ -42,7 +42,7 @@ def against(values, base):
 
 
 def compared(storm, figure, say=duration):
-    """One clause a server: its median, and how it compares with in-process."""
+    """One clause per server: its median, compared with in-process."""
     base = storm.values(BASE, figure) if BASE in storm.servers else None
     parts = []
     for name in storm.servers:
@@ -56,14 +56,14 @@ def compared(storm, figure, say=duration):
 
 
 def caution(storm):
-    """What must be said of too few rounds."""
+    """A caution if there are too few rounds."""
     rounds = min(len(runs) for runs in storm.runs.values())
     return (" With fewer than three rounds it cannot be said whether a difference is one."
             if rounds < quantiles.ROUNDS_TO_JUDGE else "")
 
 
 def highest_known(storm, kind, names=("P99.9", "P99", "P90", "P50")):
-    """The highest quantile that every server has in every round."""
+    """The highest quantile that is known for every server in every round."""
     for name in names:
         if all(None not in storm.values(server, (kind, name)) and storm.values(server, (kind, name))
                for server in storm.servers):

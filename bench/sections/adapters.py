@@ -1,4 +1,5 @@
-"""CPU time of a signature without the signature, through the adapter of each TLS library that is here."""
+"""CPU time of a request for a signature, without the signature itself, through the adapter for each
+TLS library that is present."""
 
 import os
 
@@ -6,7 +7,7 @@ import window
 from tables import at_most, cell, median, print_table
 
 ADAPTERS = ("openssl", "boringssl", "picotls")
-WINDOW = 64  # signatures under way
+WINDOW = 64  # pending signatures
 FIGURES = ("client_us", "immured_us", "requests_per_write")
 
 

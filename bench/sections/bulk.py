@@ -1,4 +1,5 @@
-"""What a gigabyte through the proxy costs, beside HAProxy: both ways, on one connection and on many."""
+"""The cost of a gigabyte through the proxy, compared with HAProxy: in both directions, on one
+connection and on many."""
 
 import os
 import subprocess
@@ -17,7 +18,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu(pid):
-    """Seconds that the process and all below it have used."""
+    """CPU seconds of the process and its children."""
     return proc.cpu(pid) + sum(cpu(child) for child in proc.children(pid))
 
 
@@ -28,7 +29,7 @@ def start(setting, name, backend_port):
 
 
 def transfer(setting, name, way, connections, seconds):
-    """{"cpu": seconds of CPU time for a gigabyte}"""
+    """{"cpu": CPU seconds per gigabyte}"""
     tool = setting.tool("bench-bulk")
     with Child(tool, cores=CLIENT_CORES) as backend, start(setting, name, backend.port) as server:
         before = cpu(server.pid)
@@ -36,7 +37,7 @@ def transfer(setting, name, way, connections, seconds):
             done = subprocess.run([tool, str(server.port), way, str(connections), str(seconds)], check=True,
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True)
         spent, moved = cpu(server.pid) - before, int(done.stdout)
-    # In fewer than 50 ticks of the kernel's clock the last one is too much of it.
+    # With fewer than 50 ticks of CPU time the resolution of a tick is too coarse.
     return {"cpu": spent * 1e9 / moved if moved and spent * TICKS >= 50 else None}
 
 

@@ -1,6 +1,7 @@
-"""System calls of the process that terminates TLS, for each full handshake with a small GET and a
-close: immure-proxy's worker, and other TLS proxies before the same backend. And TCP segments of client,
-server and backend together, if nothing else speaks TCP on this network."""
+"""Counts system calls per full handshake with a small GET and a close, in the process that
+terminates TLS: immure-proxy's worker, and other TLS proxies with the same backend. Also counts the
+TCP segments of client, server and backend together, provided that nothing else uses TCP in this
+network namespace."""
 
 import os
 import re
@@ -16,11 +17,11 @@ from tables import at_most, print_table
 import proc
 
 CONNECTIONS = 16
-SEGMENTS = "TCP segments"  # beside the calls in the table
+SEGMENTS = "TCP segments"  # a row of the table, next to the calls
 
 
 def terminator(server):
-    """The process that has the connections: the last child, where there are children."""
+    """The process that holds the connections: the last child, if there are children."""
     if hasattr(server, "worker"):
         return server.worker()
     return max(proc.children(server.pid), key=proc.started, default=server.pid)
@@ -33,14 +34,14 @@ def counted(text):
 
 
 def segments():
-    """That this network has sent."""
+    """The number of segments sent in this network namespace."""
     with open("/proc/net/snmp", encoding="ascii") as file:
         names, values = (line.split() for line in file if line.startswith("Tcp:"))
     return int(values[names.index("OutSegs")])
 
 
 def count(setting, server, seconds, *options):
-    """{call: times for each handshake}, and SEGMENTS"""
+    """{call: times per handshake}, and SEGMENTS"""
     path = os.path.join(setting.directory, "strace.txt")
     with on(SERVER_CORES):
         tracer = subprocess.Popen(["strace", "-c", "-f", "-o", path, "-p", str(terminator(server))],
@@ -60,7 +61,7 @@ def count(setting, server, seconds, *options):
 
 
 def measure(setting, given):
-    """{server: {call: times for each handshake}}"""
+    """{server: {call: times per handshake}}"""
     found = {}
     if shutil.which("strace") is None:
         print("## System calls: SKIPPED: strace is not installed\n")
@@ -82,7 +83,7 @@ def total(calls):
 
 
 def rows(found):
-    """For a table: a row for each call that somebody makes at least once in a hundred handshakes."""
+    """Table rows for the calls that any server makes at least once in a hundred handshakes."""
     names = sorted({name for calls in found.values() for name, times in calls.items()
                     if times >= 0.01}, key=lambda name: -max(calls.get(name, 0)
                                                              for calls in found.values()))

@@ -1,4 +1,4 @@
-"""nginx with its key in immured, through the provider, over nginx with a key file."""
+"""nginx with its key in immured, through the provider, compared with nginx with a key file."""
 
 import contextlib
 import os
@@ -15,11 +15,12 @@ import provider
 from certificates import certificate
 
 WORKERS = 4
-# Workers that wait for each signature have no more than WORKERS under way. With `hold` immured waits for all of them,
-# as operators set it who mind CPU time more than the latency of one handshake.
+# nginx's workers wait for each signature, so at most WORKERS are pending. With `hold`, immured
+# waits for all of them, a setting for operators who prefer less CPU time to lower latency of a
+# handshake.
 WAYS = {"file": None, "provider": "", "provider, hold = 5ms": "hold = 5ms"}
-# Key: what signs in immured, and how much CPU time a handshake may take of that with a key file, immured's
-# included
+# Key: the signing backend, and the bound on CPU time per handshake, immured's included, relative to
+# a key file
 KEYS = {"p-256": ("openssl", 1.20), "rsa-2048": ("openssl", 1.05), "rsa-4096": ("multibuffer", 0.50)}
 
 IMMURED = """\
@@ -33,18 +34,18 @@ key "k" {{ file = "{key}" }}
 
 
 def ways(key):
-    """Those that differ: without batches there is nothing to wait for."""
+    """The ways that make a difference: without batches `hold` has no effect."""
     return [way for way in WAYS if KEYS[key][0] == "multibuffer" or not WAYS[way]]
 
 
 def served(setting, key):
-    """Whether immured can sign so here; if not, its reason is printed."""
+    """Whether immured supports this here; if not, prints its reason."""
     return KEYS[key][0] != "multibuffer" or signatures.served(setting, harness.program_path("immured"), key)
 
 
 @contextlib.contextmanager
 def immured(setting, key, backend, more):
-    """One with this key. Gives its process id, an environment and a key reference."""
+    """Runs immured with this key. Yields its process id, an environment and a key reference."""
     socket = os.path.join(setting.directory, "dropin.sock")
     config = os.path.join(setting.directory, "dropin.conf")
     reference = os.path.join(setting.directory, "dropin.ref")
@@ -76,7 +77,7 @@ def storm(setting, server, pids, seconds):
 
 
 def measure_way(setting, key, way, seconds):
-    """A full handshake with a small GET at nginx: microseconds of CPU time."""
+    """CPU time of a full handshake with a small GET at nginx, in microseconds."""
     if WAYS[way] is None:
         with nginx.start(setting.directory, key, workers=WORKERS, protocols="TLSv1.3") as server:
             return storm(setting, server, (), seconds)

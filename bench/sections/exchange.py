@@ -1,9 +1,10 @@
-"""CPU time of a signature without the signature: libimmure, wire and socket."""
+"""CPU time of a request for a signature, without the signature itself: libimmure, protocol and
+socket."""
 
 import window
 from tables import at_most, cell, median, print_table
 
-WINDOW = 32  # signatures under way
+WINDOW = 32  # pending signatures
 FIGURES = ("total_us", "client_us", "immured_us", "requests_per_write")
 
 

@@ -1,4 +1,5 @@
-"""Full handshakes with a GET each at nginx, per second, as two tools count them: immure-storm and wrk."""
+"""Full handshakes per second with a GET each at nginx, with two load generators: immure-storm and
+wrk."""
 
 import math
 import shutil

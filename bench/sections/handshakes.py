@@ -1,12 +1,13 @@
-"""What a handshake costs in each signing mode: a server that is kept busy, and probes beside."""
+"""The cost of a handshake in each signing mode, with a saturated server and concurrent probes."""
 
 import modes
 from setting import CONNECTIONS, STORM_CORES
 from tables import at_most, print_table, ratio
 
-# How much CPU time of the in-process mode's an asynchronous handshake may take: isolation at negative cost
+# The bound on an asynchronous handshake's CPU time, relative to in-process mode: isolation at
+# negative cost
 KEYS = {"p-256": 1.05, "rsa-2048": 0.85, "rsa-4096": 0.40, "p-384": 0.30}
-PROBE_RATE = 25  # 3 s of them are enough for a P99
+PROBE_RATE = 25  # enough for a P99 in 3 s
 
 
 def measure(setting, given):

@@ -1,5 +1,6 @@
-"""What hostile clients do to others, beside HAProxy: probes on established connections while clients send
-whatever makes work, or replay ClientHellos until the server's core is full; and the turns of the event loop."""
+"""The effect of hostile clients on others, compared with HAProxy: probes on established connections
+while clients send whatever causes work, or replay ClientHellos until the server's core is
+saturated; and the event loop's turns."""
 
 import json
 import math
@@ -18,8 +19,9 @@ ATTACKS = (("key-updates", 1, "1.3"), ("key-updates-requested", 1, "1.3"), ("ren
 FLOODS = ("p-256", "rsa-2048", "rsa-4096")
 FLOOD_CONNECTIONS = 256
 OWN, PEER = "immure-proxy", "haproxy"
-PROBES, PROBE_RATE = 16, 150  # 5 s of them are enough for a P99.9
-# docs/immure-proxy.md, "Turns and budgets": established, handshakes, timers; and what the goal adds.
+PROBES, PROBE_RATE = 16, 150  # enough for a P99.9 in 5 s
+# docs/immure-proxy.md, "Turns and budgets": established, handshakes, timers; plus the goal's
+# margin.
 TURN_BOUND = 0.001 + 0.0002 + 0.0002 + 0.001
 QUANTILES = ("P50", "P99", "P99.9", "max")
 
@@ -42,12 +44,12 @@ def probe(setting, port, seconds):
     except SystemExit as error:
         if "nothing could be measured" not in str(error):
             raise
-        # Not one was answered: each took longer than the whole round.
+        # No probe was answered: each took longer than the whole round.
         return {"probe_seconds": dict.fromkeys(QUANTILES, seconds), "lost": PROBES, "warnings": []}
 
 
 def run(setting, name, key, attack, seconds):
-    """A round: probes, and the hostile client beside them from before until after."""
+    """A round of probes, during which the hostile client runs."""
     way, connections, tls = attack
     with setting.responder() as backend, start(setting, name, key, backend.port) as server, on(CLIENT_CORES):
         with subprocess.Popen([harness.program_path("hostile-client"), str(server.port), way, "--tls", tls,

@@ -1,4 +1,4 @@
-"""Memory of idle established connections: in immure-proxy's worker, and with libssl alone."""
+"""Memory per idle established connection: in immure-proxy's worker, and with libssl alone."""
 
 import contextlib
 import resource
@@ -13,7 +13,7 @@ from certificates import certificate
 
 
 def memory(pid):
-    """Bytes of memory that are the process's own share (PSS)."""
+    """The process's proportional share of memory (PSS), in bytes."""
     for line in proc.read(pid, "smaps_rollup").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
@@ -21,10 +21,10 @@ def memory(pid):
 
 
 def growth(pid, port, count):
-    """Bytes that `count` established idle connections add, for each."""
+    """The bytes that each of `count` established idle connections adds."""
     tls = clients.context(clients.TLS13)
     with contextlib.ExitStack() as stack, on(CLIENT_CORES):
-        for _ in range(50):  # what is there once and not for each
+        for _ in range(50):  # allocates what is there once, not per connection
             stack.enter_context(clients.connect(port, tls))
         time.sleep(0.3)
         before = memory(pid)
@@ -35,7 +35,7 @@ def growth(pid, port, count):
 
 
 def compare(setting, count):
-    """Bytes for each idle established connection."""
+    """Bytes per idle established connection."""
     chain = certificate("p-256")
     with setting.responder() as backend, setting.proxy("p-256", "async", backend.port) as proxy:
         worker = growth(proxy.worker(), proxy.port, count)
@@ -45,7 +45,7 @@ def compare(setting, count):
 
 
 def measure(setting, given):
-    """[figures], of one round"""
+    """[figures] of one round"""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = 300 if given.quick else 2000

@@ -1,4 +1,4 @@
-"""What fast-handshake saves of the server's part of a handshake, in memory."""
+"""What fast-handshake saves in the server's part of a handshake, measured without sockets."""
 
 import json
 import subprocess
@@ -7,13 +7,13 @@ from setting import SERVER_CORES, on
 from tables import at_most, print_table
 
 WAITING = (1, 2, 4, 8, 16, 64)
-MANY = 16  # so many waiting, or more
+MANY = 16  # at least this many waiting
 MOST_MANY, MOST_ONE = "0.55", "0.85"
 VARIANTS = ("off", "key_schedule", "key_pairs", "auto")
 
 
 def measure(setting, given):
-    """{"told": what is in force, "rows": [{"waiting": 1, "off": us, ...}]}"""
+    """{"told": the parts in force, "rows": [{"waiting": 1, "off": us, ...}]}"""
     seconds = 1.0 if given.quick else 5.0
     with on(SERVER_CORES):
         done = subprocess.run([setting.tool("bench-in-memory"), str(seconds), *map(str, WAITING)],

@@ -1,4 +1,5 @@
-"""What one client of immured suffers from another that asks for as much as it can."""
+"""How much a client of immured can be slowed down by another that sends as many requests as it
+can."""
 
 import collections
 import json
@@ -15,8 +16,9 @@ TURNS = 3
 
 Pair = collections.namedtuple("Pair", "lone key flood connections window quantile text limit")
 
-# What is asked for alone ("ping" or a kind of key), the flood's kind of key, the flood (bench/neighbours.c),
-# its connections and its window; the quantile that is judged, and at most: from its value without the flood, us
+# The single request ("ping" or a kind of key); the flood's kind of key, its name
+# (bench/neighbours.c), its connections and its window; the quantile that is judged, and its bound
+# in us, as a function of its value without the flood
 PAIRS = (
     Pair("p-256", "rsa-4096", "sign", 1, 1024, "p999_us", "2 ms + 3 x", lambda alone: 2000 + 3 * alone),
     Pair("rsa-2048", "rsa-2048", "sign", 1, 1024, "p99_us", "3 x", lambda alone: 3 * alone),
@@ -39,7 +41,7 @@ def describe(pair):
 
 
 def measure(setting, given):
-    """{"LONE beside FLOOD": figures}; without what needs root, if we are not."""
+    """{"LONE beside FLOOD": figures}; skips what needs root, if we are not root."""
     seconds = 1.0 if given.quick else 6.0
     found = {}
     for pair in PAIRS:

@@ -1,5 +1,5 @@
-"""What fast-handshake saves of the whole proxy under a storm, beside other TLS proxies before the same
-backend."""
+"""What fast-handshake saves in the whole proxy under a storm, compared with other TLS proxies with
+the same backend."""
 
 import statistics
 
@@ -9,13 +9,13 @@ from tables import at_most, cell, print_table
 
 KEYS = ("p-256", "rsa-2048", "rsa-4096")
 OWN = ("auto", "off")  # values of fast-handshake
-# The same of all servers, whatever each would choose: the suite is the only one that clients offer, and so
-# many tickets are what OpenSSL sends for the others.
+# The same for all servers, whatever their defaults: clients offer only this suite, and OpenSSL
+# sends this many tickets for the other servers.
 SUITE, TICKETS = "TLS_AES_128_GCM_SHA256", 2
 
 
 def storm(setting, server, seconds):
-    """Microseconds of CPU time of all the server's processes for each handshake, or None."""
+    """CPU time per handshake of all the server's processes, in microseconds, or None."""
     summary = setting.storm(f"127.0.0.1:{server.port}", "--concurrency", CONNECTIONS, "--request",
                             "/", "--tls", "1.3", "--ciphersuites", SUITE, "--warmup", 0.5,
                             "--duration", seconds, "--cost", server.pid, saturate=True)
@@ -24,7 +24,7 @@ def storm(setting, server, seconds):
 
 
 def measure(setting, given):
-    """{key: {server: [us]}}, the servers in turn, each round beginning with another one."""
+    """{key: {server: [us]}}; the servers take turns, and each round starts with a different one."""
     seconds = given.seconds or (1.0 if given.quick else 3.0)
     names = (*OWN, *peers.installed())
     found = {key: {name: [] for name in names} for key in KEYS if key in given.key}

@@ -1,4 +1,5 @@
-"""What a signature costs by the backend `multibuffer` and by `openssl`: many at a time, and one."""
+"""The cost of a signature with the backends `multibuffer` and `openssl`: many at a time, and
+one."""
 
 import os
 import subprocess
@@ -11,14 +12,15 @@ from certificates import certificate
 
 BACKENDS = ("openssl", "multibuffer")
 WINDOW = 64  # concurrent requests
-# How many times as many signatures a second of CPU time at least, on OpenSSL 3.0; None: no goal
+# The goal for multibuffer: signatures per second of CPU time, as a multiple of OpenSSL 3.0's; None:
+# no goal
 KEYS = {"rsa-2048": 1.8, "rsa-3072": 2.5, "rsa-4096": 3.0, "p-256": 2.0, "p-384": 10.0,
         "ed25519": None}
-SLOWER_US = 10  # that one at a time may be, at most
+SLOWER_US = 10  # us, the most that multibuffer may be slower for one at a time
 
 
 def served(setting, immured, key):
-    """Whether `multibuffer` serves such keys here; if not, immured's reason is printed."""
+    """Whether `multibuffer` supports such keys here; if not, prints immured's reason."""
     path = os.path.join(setting.directory, "served.conf")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'backend = "multibuffer"\nkey "one" {{ file = "{certificate(key).key}" }}\n')
@@ -30,7 +32,7 @@ def served(setting, immured, key):
 
 
 def measure(setting, given):
-    """{key: {backend: {"many": [figures], "one": [figures]}}}, the backends in turn."""
+    """{key: {backend: {"many": [figures], "one": [figures]}}}; the backends take turns."""
     seconds = 0.5 if given.quick else 1.5
     immured = harness.program_path("immured")
     found = {key: {backend: {"many": [], "one": []} for backend in BACKENDS}
@@ -50,18 +52,19 @@ def measure(setting, given):
 
 
 def quickest(rounds):
-    """Microseconds of one at a time: whatever else runs on the machine makes it longer."""
+    """Microseconds for one at a time, from the quickest round, because other load only makes it
+    longer."""
     return min(each["round_trip_us"] for each in rounds)
 
 
 def gain(backends):
-    """Signatures per CPU second of immured: multibuffer's over openssl's."""
+    """Signatures per CPU second of immured: the ratio of multibuffer to openssl."""
     return (median(backends["openssl"]["many"], "immured_us") /
             median(backends["multibuffer"]["many"], "immured_us"))
 
 
 def slower(backends):
-    """Microseconds that one at a time takes longer."""
+    """How much longer one at a time takes with multibuffer, in microseconds."""
     return quickest(backends["multibuffer"]["one"]) - quickest(backends["openssl"]["one"])
 
 

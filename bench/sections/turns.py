@@ -1,17 +1,18 @@
-"""What the event loop's turns take in each signing mode: a storm that leaves the server some time."""
+"""The duration of event-loop turns in each signing mode, under a storm that does not saturate the
+server."""
 
 import modes
 from setting import CONNECTIONS, cpu_of
 from tables import at_most, print_table, ratio
 
 KEY = "rsa-4096"
-LOAD = 0.5  # of the server's core in-process
+LOAD = 0.5  # share of the server's core, in-process
 PROBE_RATE = 50
 
 
 def capacity(setting, key):
-    """Handshakes per second that would fill the server's core in-process. From the CPU time, so that
-    what else runs on the machine does not change the load."""
+    """The handshakes per second that would saturate the server's core in-process. It is computed
+    from the CPU time, so that other load on the machine does not affect it."""
     with setting.responder() as backend, setting.proxy(key, "in-process", backend.port) as proxy:
         summary = setting.storm(f"127.0.0.1:{proxy.port}", "--concurrency", CONNECTIONS,
                                 "--request", "/", "--tls", "1.3", "--warmup", 0.2,

@@ -1,8 +1,8 @@
 /*
- * libimmure for programs without an event loop: one request, and wait for its answer.
+ * libimmure for programs without an event loop: submits one request, and waits for its answer.
  *
  * A lost connection is replaced and the request is sent again, until the time limit; so an immured
- * that is killed and restarted costs time, not an error.
+ * that is killed and restarted costs time, but does not cause an error.
  *
  * Threads: an exchange belongs to one thread at a time.
  */
@@ -20,49 +20,37 @@ extern "C" {
 struct immure_blocking;
 
 /*
- * How an exchange gets a connection: returns a connected stream socket, which the exchange owns and
- * closes, or -1 with errno; it will be asked again, a little later, until the time limit is
- * reached, unless errno says what will not pass, as EACCES does. An application that closes the
- * socket behind the exchange's back (closefrom(3)) loses nothing: the exchange sees that the number
- * is not its socket's any more, and leaves it alone.
+ * How an exchange gets a connection: returns a connected stream socket, which the exchange then
+ * owns and closes, or -1 with errno. After a failure it is called again, a little later, until the
+ * time limit, unless errno names a reason that waiting does not change, such as EACCES. An
+ * application that closes the socket behind the exchange's back (closefrom(3)) does no harm: the
+ * exchange sees that the descriptor no longer is its socket, and leaves it alone.
  */
 typedef int immure_connect(void *arg);
 
-/* Nothing is connected yet. NULL on lack of memory. */
+/* Connects with the first request. NULL: out of memory. */
 struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg);
-/* The same, connecting to a unix socket; the path is copied. At most 107 bytes. One that begins
- * with '@' is a name in the abstract namespace of Linux, which no chroot() hides, and which anybody
- * can take while no immured has it: see the next. */
+/* The same for a unix socket. The path has at most 107 bytes and is copied. One that begins with
+ * '@' is a name in the abstract namespace of Linux, which no chroot() hides, and which anybody can
+ * take while no immured has it: see immure_blocking_demand_user(). NULL also if the path is too
+ * long; errno says which. */
 struct immure_blocking *immure_blocking_unix(const char *path);
-/* From the next connection on, whoever began to listen must be this user, as SO_PEERCRED tells it
- * (unix(7)); else requests end with IMMURE_E_LISTENER. Of a socket that systemd listens on for
- * immured, that is root. Before the first request. */
+/* Requires that the socket is listened on by this user, as SO_PEERCRED reports it (unix(7)); with
+ * another user, nothing is sent and requests end with IMMURE_E_LISTENER. If systemd listens for
+ * immured, the user is root. Call it before the first request. */
 void immure_blocking_demand_user(struct immure_blocking *blocking, uid_t user);
 /* Closes the connection. NULL is allowed. */
 void immure_blocking_free(struct immure_blocking *blocking);
 
 /*
- * Signs and waits, at most `timeout` nanoseconds (from now; must be > 0). The signature is written
- * to `signature`, which has room for IMMURE_SIGNATURE_MAX bytes; *reply tells the rest (its
- * pointers lead to literals, to `signature`, and to text that stays until the next call). Returns
- * reply->error. An IMMURE_E_IO leaves in errno why there was no connection.
+ * Submits the request and waits for its answer, at most `timeout` nanoseconds from now (which must
+ * be more than 0), and not beyond the deadline of the request. Its callback is called before this
+ * returns, whatever becomes of the request, as often as immure_request_submit() would have it
+ * called; it may be NULL. It must not use the exchange. Returns the error of the last call.
+ * IMMURE_E_IO: there was no connection, and errno says why.
  */
-enum immure_error immure_blocking_sign(struct immure_blocking *blocking,
-                                       const struct immure_sign_request *request, uint64_t timeout,
-                                       uint8_t *signature, struct immure_signature *reply);
-/* The same for a decryption; `premaster` has room for IMMURE_PREMASTER_SIZE bytes. */
-enum immure_error immure_blocking_decrypt(struct immure_blocking *blocking,
-                                          const struct immure_decrypt_request *request,
-                                          uint64_t timeout, uint8_t *premaster,
-                                          struct immure_decrypted *reply);
-/* Calls back for each key as immure_list() does, before it returns how it ended. */
-enum immure_error immure_blocking_list(struct immure_blocking *blocking, uint64_t timeout,
-                                       immure_list_callback *callback, void *arg);
-enum immure_error immure_blocking_stats(struct immure_blocking *blocking, uint64_t timeout,
-                                        immure_stats_callback *callback, void *arg);
-enum immure_error immure_blocking_ticket_keys(struct immure_blocking *blocking, uint64_t timeout,
-                                              immure_ticket_keys_callback *callback, void *arg);
-enum immure_error immure_blocking_ping(struct immure_blocking *blocking, uint64_t timeout);
+enum immure_error immure_blocking_request(struct immure_blocking *blocking,
+                                          const struct immure_request *request, uint64_t timeout);
 
 #ifdef __cplusplus
 }

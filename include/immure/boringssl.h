@@ -59,7 +59,7 @@ struct immure_boringssl_waiter {
     enum immure_error error;
     uint16_t scheme;
     const char *backend; /* a literal; NULL before the first reply */
-    uint64_t queue_ns, sign_ns;
+    uint64_t queue_ns, work_ns;
 
     /* The adapter's: the signature that is waited for, NULL if none. */
     struct immure_boringssl_operation *operation;

@@ -1,16 +1,16 @@
 /*
- * libimmure: ask an immured for signatures, without ever waiting for it.
+ * libimmure: asks an immured for signatures, and never waits for it.
  *
  * The core is sans-I/O. It opens no socket, starts no thread, never blocks and never ends the
  * application. The application owns the connection (any stream socket to immured) and the event
  * loop:
  *
  *     struct immure_client *client = immure_client_new(NULL);
- *     immure_sign(client, &request, done, connection, &id);     as often as needed in one loop turn
+ *     immure_request_submit(client, &request, &id);     as often as needed in one turn of the loop
  *     ...
- *     end of the turn:   immure_client_output() -> send() -> immure_client_sent()
- *     bytes have come:   recv() -> immure_client_receive()      -> calls done()
- *     connection lost:   immure_client_reset(), then go on with a new connection
+ *     at the end of the turn:  immure_client_output() -> send() -> immure_client_sent()
+ *     bytes have arrived:      recv() -> immure_client_receive()      -> calls request.callback
+ *     the connection is lost:  immure_client_reset(), then go on with a new connection
  *
  * Requests outlive connections: immure_client_reset() marks every pending request as unsent, and
  * they go out again after the HELLO of the next connection. Signing twice is harmless.
@@ -18,10 +18,14 @@
  * Threads: a client belongs to one thread at a time. Different clients are independent.
  *
  * Callbacks run inside immure_client_receive(), immure_client_expire() and immure_client_free(),
- * once for each accepted request that was not cancelled. A callback may start and cancel requests
- * of the same client; it must not call receive, expire, reset or free.
+ * once for each request that was accepted and not cancelled (IMMURE_LIST: once for each key, too).
+ * A callback may submit and cancel requests of the same client; it must not call receive, expire,
+ * reset or free.
  *
- * Time is CLOCK_MONOTONIC in nanoseconds and comes from the application, which has it already.
+ * Time is CLOCK_MONOTONIC in nanoseconds. It comes from the application, which usually has read the
+ * clock already.
+ *
+ * Source: docs/protocol.md.
  */
 #ifndef IMMURE_CLIENT_H
 #define IMMURE_CLIENT_H
@@ -37,7 +41,8 @@
 extern "C" {
 #endif
 
-/* A key is named by the SHA-256 of its DER SubjectPublicKeyInfo; the name survives restarts. */
+/* A key is identified by the SHA-256 of its DER SubjectPublicKeyInfo, which is the same in every
+ * immured that has the key. */
 #define IMMURE_KEY_ID_SIZE 32
 
 /* The longest message that can be signed, in bytes. */
@@ -46,12 +51,13 @@ extern "C" {
 /* The longest signature there is, in bytes (ML-DSA-87). */
 #define IMMURE_SIGNATURE_MAX 4627
 
-/* The longest ciphertext that can be decrypted, in bytes (RSA-8192), and what comes out of it. */
+/* The longest ciphertext that can be decrypted (RSA-8192), and the size of a premaster secret, in
+ * bytes. */
 #define IMMURE_CIPHERTEXT_MAX 1024
 #define IMMURE_PREMASTER_SIZE 48
 
 /*
- * What a client may hold at most. 0 means the default. A request that was sent and then cancelled
+ * What a client may hold at most; 0 means the default. A request that was sent and then cancelled
  * counts until immured has answered it or the connection is gone.
  */
 struct immure_client_options {
@@ -59,75 +65,103 @@ struct immure_client_options {
     size_t max_bytes;    /* bytes of pending messages and listings; default 16 MiB */
 };
 
-/* A pending request. Ids are never used twice within a client; 0 is never one. */
-typedef uint64_t immure_request;
+/* Names a pending request. An id is never used twice within a client; 0 is never one. */
+typedef uint64_t immure_request_id;
 
-struct immure_sign_request {
-    uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    uint16_t scheme;        /* enum immure_scheme */
-    const uint8_t *message; /* whole, not hashed; copied by immure_sign() */
-    size_t message_length;  /* 1 to IMMURE_MESSAGE_MAX */
-    uint64_t deadline;      /* absolute, ns; 0: none. Late work is not begun. */
+/* What immured can be asked for. The numbers are those of the frames that ask (docs/protocol.md).
+ */
+enum immure_operation {
+    IMMURE_LIST = 0x02,       /* the keys that this client may use */
+    IMMURE_SIGN = 0x03,       /* a signature over a message */
+    IMMURE_STATS = 0x05,      /* the figures of immured */
+    IMMURE_PING = 0x06,       /* an answer, and nothing else */
+    IMMURE_DECRYPT = 0x07,    /* the premaster secret of a ClientKeyExchange, see below */
+    IMMURE_TICKET_KEYS = 0x08 /* the keys of session tickets, see below */
 };
 
-struct immure_signature {
-    enum immure_error error;  /* IMMURE_OK, or the fields below say nothing */
-    const char *error_text;   /* what immured said about it, or immure_error_text(); never NULL */
-    const uint8_t *signature; /* as it goes into the TLS handshake; valid during the callback */
-    size_t signature_length;
-    const char *backend; /* the signing backend in immured: "openssl" ...; a literal */
-    uint64_t queue_ns;   /* how long the request waited in immured's queue, to 50 us */
-    uint64_t sign_ns;    /* how long the batch took that it was in, to 50 us */
+struct immure_reply;
+typedef void immure_callback(void *arg, const struct immure_reply *reply);
+
+/*
+ * A request. The caller zeroes it, sets the fields that the operation needs, and keeps it: it is
+ * copied.
+ *
+ * IMMURE_DECRYPT is the decryption of a ClientKeyExchange of TLS 1.2 with RSA key exchange, which
+ * immured does where the configuration of the key allows it. The answer is a premaster secret in
+ * any case: if the ciphertext is not valid, immured makes one up, the same one each time, and tells
+ * nobody (RFC 5246, section 7.4.7.1).
+ */
+struct immure_request {
+    enum immure_operation operation;
+
+    /* IMMURE_SIGN and IMMURE_DECRYPT */
+    uint8_t key_id[IMMURE_KEY_ID_SIZE];
+    uint16_t scheme;         /* IMMURE_SIGN: enum immure_scheme */
+    uint16_t client_version; /* IMMURE_DECRYPT: as in the ClientHello, 0x0303 for TLS 1.2 */
+    const uint8_t *input;    /* the whole message, not a digest of it; or the ciphertext. Copied. */
+    size_t input_length;     /* 1 to IMMURE_MESSAGE_MAX or IMMURE_CIPHERTEXT_MAX bytes */
+
+    uint64_t deadline; /* absolute, ns; 0: none. immured does not begin work that is late. */
+    immure_callback *callback;
+    void *arg; /* of the callback */
 };
 
 /*
- * A ClientKeyExchange of TLS 1.2 with RSA key exchange. immured decrypts it where the key's
- * configuration says so. What it answers is a premaster secret in any case: one of its own if the
- * ciphertext is none, the same each time, and nobody is told (RFC 5246, section 7.4.7.1).
+ * The answer. What its pointers lead to is valid during the callback, except for literals. With an
+ * error, only error and error_text say anything.
  */
-struct immure_decrypt_request {
-    uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    uint16_t client_version;   /* as in the ClientHello, 0x0303 for TLS 1.2 */
-    const uint8_t *ciphertext; /* copied by immure_decrypt() */
-    size_t ciphertext_length;  /* 1 to IMMURE_CIPHERTEXT_MAX */
-    uint64_t deadline;         /* absolute, ns; 0: none. Late work is not begun. */
+struct immure_reply {
+    enum immure_error error;
+    const char *error_text; /* what immured said about it, or immure_error_text(); never NULL */
+
+    /* IMMURE_SIGN and IMMURE_DECRYPT */
+    const uint8_t *output; /* the signature, in the form that goes into the TLS handshake; or the
+                              premaster secret */
+    size_t output_length;
+    const char *backend; /* the signing backend in immured: "openssl" and so on; a literal */
+    uint64_t queue_ns;   /* how long the request waited in immured's queue */
+    uint64_t work_ns;    /* how long the batch took that it was in; both to 50 us, and both 0 for
+                            IMMURE_DECRYPT, whose times immured tells nobody */
+
+    /* IMMURE_LIST: called back once for each key, then once with NULL and how it ended. */
+    const struct immure_key *key;
+
+    /* IMMURE_STATS */
+    const struct immure_stat *stats;
+    size_t stat_count;
+
+    /* IMMURE_TICKET_KEYS */
+    const struct immure_ticket_keys *ticket_keys;
 };
 
-struct immure_decrypted {
-    enum immure_error error;  /* IMMURE_OK, or the fields below say nothing */
-    const char *error_text;   /* as in struct immure_signature */
-    const uint8_t *premaster; /* IMMURE_PREMASTER_SIZE bytes; valid during the callback */
-    const char *backend;
-    uint64_t queue_ns, decrypt_ns; /* 0: immured tells nobody */
-};
-
+/* A private key that immured has, by its public half. */
 struct immure_key {
     uint8_t id[IMMURE_KEY_ID_SIZE];
-    const char *name;    /* as immured's operator named it; not unique */
+    const char *name;    /* given by the operator of immured; not unique */
     const uint8_t *spki; /* DER SubjectPublicKeyInfo */
     size_t spki_length;
-    const char *backend;       /* in immured, what signs with it one by one: "openssl"; a literal */
-    const char *lanes_backend; /* what signs many at once, if that is quicker; else NULL */
-    unsigned lanes_from, lanes; /* so many requests that wait, from .. to; 0 without such a one */
-    const uint16_t *schemes;    /* what the key can sign under */
+    const char *backend;        /* what signs with it one by one: "openssl"; a literal */
+    const char *lanes_backend;  /* what signs many messages at once, if that is faster; else NULL */
+    unsigned lanes_from, lanes; /* the number of waiting requests from which, and up to which, it
+                                   does so; 0 if lanes_backend is NULL */
+    const uint16_t *schemes;    /* the SignatureSchemes that the key can sign under */
     size_t scheme_count;
 };
 
-/* One figure of immured. Names and units are those of docs/protocol.md; unknown ones have name
- * NULL. */
+/* One figure of immured. Names and units are those of docs/protocol.md. */
 struct immure_stat {
-    const char *name; /* "signatures_total"; a literal */
-    const char *help;
-    bool counter; /* only ever grows while immured lives; else a gauge */
+    const char *name; /* "signatures_total"; a literal; NULL: this library does not know it */
+    const char *help; /* a literal; NULL without a name */
+    bool counter;     /* only ever grows while immured lives; otherwise it is a gauge */
     uint64_t value;
 };
 
 /*
  * Keys of session tickets (RFC 5077, section 4; RFC 8446, section 4.6.1), which immured derives
- * from a secret that it does not give away. Every epoch has a key of its own, the same in every
- * immured that has the same secret. New tickets are made with the current one; the previous one
- * still opens what it has made. Whoever has them can read tickets, and with them sessions: forget
- * those that are replaced.
+ * from a secret that it does not give away. Each epoch has its own key, and every immured with the
+ * same secret derives the same one. New tickets are made with the current key; the previous key
+ * still opens the tickets that were made with it. Whoever has a key can read tickets, and through
+ * them sessions: erase the keys that are replaced.
  */
 #define IMMURE_TICKET_NAME_SIZE 16
 #define IMMURE_TICKET_CIPHER_SIZE 32
@@ -140,77 +174,60 @@ struct immure_ticket_key {
 };
 
 struct immure_ticket_keys {
-    enum immure_error error; /* IMMURE_OK, or the fields below say nothing; IMMURE_E_NO_TICKETS:
-                                immured has no secret */
-    const char *error_text;  /* as in struct immure_signature */
-    const struct immure_ticket_key *current, *previous; /* valid during the callback */
-    uint64_t epoch;                                     /* number of the current epoch */
-    uint64_t epoch_ns, time_left_ns; /* how long an epoch is; until the next: ask again then */
+    const struct immure_ticket_key *current, *previous;
+    uint64_t epoch;        /* the number of the current epoch */
+    uint64_t epoch_ns;     /* how long an epoch lasts */
+    uint64_t time_left_ns; /* until the next epoch; ask again then */
 };
-
-typedef void immure_sign_callback(void *arg, const struct immure_signature *signature);
-typedef void immure_decrypt_callback(void *arg, const struct immure_decrypted *decrypted);
-/* Called once for each key, then once with key NULL and how it ended. */
-typedef void immure_list_callback(void *arg, const struct immure_key *key, enum immure_error error);
-typedef void immure_stats_callback(void *arg, const struct immure_stat *stats, size_t count,
-                                   enum immure_error error);
-typedef void immure_ping_callback(void *arg, enum immure_error error);
-typedef void immure_ticket_keys_callback(void *arg, const struct immure_ticket_keys *keys);
 
 struct immure_client;
 
-/* options may be NULL. NULL on lack of memory. */
+/* options may be NULL. NULL: out of memory. */
 struct immure_client *immure_client_new(const struct immure_client_options *options);
 /* Every pending request ends with IMMURE_E_CLOSED. NULL is allowed. */
 void immure_client_free(struct immure_client *client);
 
 /*
- * Requests. Accepted (IMMURE_OK): the callback will come, exactly once, unless it is cancelled; *id
- * (may be NULL) names the request. Not accepted (IMMURE_E_FULL, _ARGUMENT, _MEMORY; _CLOSED from a
- * callback of immure_client_free()): no callback.
+ * IMMURE_OK: the request is pending, *id (id may be NULL) names it, and its callback will be
+ * called, unless it is cancelled. Any other error: the callback will not be called. IMMURE_E_FULL:
+ * the client holds as much as it may. IMMURE_E_ARGUMENT: there is no such operation, no callback,
+ * or a length is out of range. IMMURE_E_UNSUPPORTED: the immured that the client is connected to
+ * speaks an older version of the protocol, without this operation. IMMURE_E_MEMORY.
+ * IMMURE_E_CLOSED: in a callback of immure_client_free().
+ *
  * Nothing is sent before immure_client_output().
  */
-enum immure_error immure_sign(struct immure_client *client,
-                              const struct immure_sign_request *request,
-                              immure_sign_callback *callback, void *arg, immure_request *id);
-enum immure_error immure_decrypt(struct immure_client *client,
-                                 const struct immure_decrypt_request *request,
-                                 immure_decrypt_callback *callback, void *arg, immure_request *id);
-enum immure_error immure_list(struct immure_client *client, immure_list_callback *callback,
-                              void *arg, immure_request *id);
-enum immure_error immure_stats(struct immure_client *client, immure_stats_callback *callback,
-                               void *arg, immure_request *id);
-enum immure_error immure_ping(struct immure_client *client, immure_ping_callback *callback,
-                              void *arg, immure_request *id);
-enum immure_error immure_ticket_keys(struct immure_client *client,
-                                     immure_ticket_keys_callback *callback, void *arg,
-                                     immure_request *id);
-
+enum immure_error immure_request_submit(struct immure_client *client,
+                                        const struct immure_request *request,
+                                        immure_request_id *id);
 /*
- * Always safe: an id that is done, cancelled or never was is ignored. The callback will not come.
- * immured is told, so that work nobody waits for is not begun.
+ * The callback will not be called. Always safe: an id of a request that has ended, that was
+ * cancelled or that never existed is ignored. immured is told, so that it does not begin work that
+ * nobody waits for.
  */
-void immure_request_cancel(struct immure_client *client, immure_request id);
+void immure_request_cancel(struct immure_client *client, immure_request_id id);
 
-/* Pending requests, sent or not. */
+/* The number of pending requests, sent or not. */
 size_t immure_client_pending(const struct immure_client *client);
 
 /*
- * The exchange. receive takes any split of the stream. An error means that the peer does not speak
- * this protocol (or ended it with the error it returned): close the connection and reset.
+ * Bytes from immured, in any split of the stream. An error means that the peer does not speak this
+ * protocol, or that it ended the stream with this error: close the connection, and reset.
  */
 enum immure_error immure_client_receive(struct immure_client *client, const void *data,
-                                        size_t length, uint64_t now);
-/* Bytes to send now, 0 if none; *data is valid until the next call on this client. */
+                                        size_t length);
+/* The bytes to send now; 0: none. *data is valid until the next call on this client. `now` is what
+ * the time left to each request is counted from. */
 size_t immure_client_output(struct immure_client *client, const void **data, uint64_t now);
-/* The first `length` bytes of the last output were taken by the socket. */
+/* The socket took the first `length` bytes of the last output. */
 void immure_client_sent(struct immure_client *client, size_t length);
-/* The connection is gone: a new one starts with HELLO and sends every pending request again. */
+/* The connection is gone: the next output begins with HELLO and has every pending request again. */
 void immure_client_reset(struct immure_client *client);
 
-/* When to call expire next, in ns: no pending request's deadline is earlier. UINT64_MAX: never. */
+/* When to call immure_client_expire() next, in ns: no pending request has an earlier deadline.
+ * UINT64_MAX: never. */
 uint64_t immure_client_next_deadline(const struct immure_client *client);
-/* Ends those whose deadline has passed with IMMURE_E_TIMEOUT. */
+/* Ends the requests whose deadline has passed, with IMMURE_E_TIMEOUT. */
 void immure_client_expire(struct immure_client *client, uint64_t now);
 
 #ifdef __cplusplus

@@ -61,11 +61,11 @@ struct immure_waiter {
     enum immure_error error;
     uint16_t scheme;     /* 0: it was no signature but a decryption, for RSA key exchange */
     const char *backend; /* a literal; NULL before the first reply */
-    uint64_t queue_ns, sign_ns;
+    uint64_t queue_ns, work_ns;
     uint64_t asked_at, answered_at; /* CLOCK_MONOTONIC, ns */
 
     /* The provider's: the signature that is waited for, NULL if none. */
-    struct immure_operation *operation;
+    struct immure_openssl_operation *operation;
 };
 
 /* The waiter that signatures on this thread use from now on, and that they use none. */

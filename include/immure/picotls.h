@@ -51,13 +51,13 @@ struct immure_picotls_signer {
     /* NULL, or told of each reply before the completion callback, for logs and figures. It may free
      * the connection, which then is not called back. */
     void (*told)(struct immure_picotls_signer *signer, ptls_t *tls,
-                 const struct immure_signature *reply);
+                 const struct immure_reply *reply);
     void *data;
 };
 
 /*
  * Zeroes *signer and sets all but what is the application's. The key id and the DER
- * SubjectPublicKeyInfo come from a key reference (immure/reference.h) or from immure_list(). False:
+ * SubjectPublicKeyInfo come from a key reference (immure/reference.h) or from IMMURE_LIST. False:
  * a key of a type that TLS 1.3 has no signatures for. Allocates nothing, keeps no pointer.
  */
 bool immure_picotls_signer_init(struct immure_picotls_signer *signer,

@@ -1,7 +1,7 @@
 # bash completion of immure(1)
 
-# Names of keys, one a line, as the immured that the command line speaks of has them. Those that JSON
-# has to escape are left out.
+# Names of keys, one per line, from the immured on the command line. Names that JSON escapes are
+# left out.
 _immure_names()
 {
     immure key list --json --timeout 500ms "$@" 2>/dev/null |
@@ -48,7 +48,7 @@ _immure()
         openssl-config) options="--module --into --name --help" ;;
         check*) options="--timeout --json --certificate --help" ;;
     esac
-    # Options when one is begun; else what stands at their place.
+    # Complete an option if the word begins with "-", otherwise an operand.
     if [[ $current == -* || ${words[*]} == "" || ${words[*]} == key ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 
 #define LINE_MAX_BYTES 1024
@@ -131,4 +132,12 @@ void log_write(enum log_level level, const char *format, ...)
     va_end(arguments);
     if (!tell_lost() || !put(level, text))
         atomic_fetch_add(&setup.lost, 1);
+}
+
+bool log_due(uint64_t *last, uint64_t now)
+{
+    if (*last != 0 && now - *last < NS_PER_S)
+        return false;
+    *last = now;
+    return true;
 }

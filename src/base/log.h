@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -27,6 +28,11 @@ void log_never_wait(void);
 bool log_put_line(const char *line, size_t length);
 
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* For a line that others can cause as often as they like, and that is logged once a second at most:
+ * whether a second has passed since *last (0: it never was). If so, *last becomes `now`, and the
+ * line is to be logged. ns. */
+bool log_due(uint64_t *last, uint64_t now);
 
 /* The time in the format of log lines. Returns text. */
 #define LOG_TIME_SIZE 64

@@ -1,8 +1,6 @@
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "client/core.h"
-#include "wire/message.h"
+#include "client/operation.h"
 
 #define MAX_REQUESTS_DEFAULT 4096
 #define MAX_REQUESTS_MOST 65535
@@ -56,7 +54,7 @@ void immure_client_free(struct immure_client *client)
     immure_client_reset(client);
     struct request *request;
     while ((request = first_of(&client->unsent)) != NULL)
-        request_end(client, request, IMMURE_E_CLOSED, immure_error_text(IMMURE_E_CLOSED));
+        request_end(client, request, IMMURE_E_CLOSED);
     wire_decoder_release(&client->decoder);
     buffer_release(&client->output);
     free(client->slots);
@@ -84,41 +82,6 @@ void immure_client_reset(struct immure_client *client)
     }
 }
 
-/* For the wire: 0 is no deadline, and so is one that does not fit; it is kept on this side. */
-static uint32_t time_left(const struct request *request, uint64_t now)
-{
-    if (request->deadline == UINT64_MAX)
-        return 0;
-    uint64_t left = (request->deadline - now + NS_PER_US - 1) / NS_PER_US;
-    return left <= UINT32_MAX ? (uint32_t)left : 0;
-}
-
-static bool put_request(struct immure_client *client, const struct request *request, uint64_t now)
-{
-    switch (request->type) {
-    case WIRE_SIGN:
-        return wire_put_sign(&client->output, request->id,
-                             &(struct wire_sign){.key_id = request->key_id,
-                                                 .scheme = request->scheme,
-                                                 .time_left = time_left(request, now),
-                                                 .message = request->message,
-                                                 .message_length = request->message_length});
-    case WIRE_DECRYPT:
-        return wire_put_decrypt(
-            &client->output, request->id,
-            &(struct wire_decrypt){.key_id = request->key_id,
-                                   .client_version = request->client_version,
-                                   .time_left = time_left(request, now),
-                                   .ciphertext = request->message,
-                                   .ciphertext_length = request->message_length});
-    case WIRE_LIST:
-        return wire_put_list(&client->output, request->id,
-                             &(struct wire_list){.first = request->first});
-    default:
-        return wire_put_plain(&client->output, request->type, request->id, NULL, 0);
-    }
-}
-
 static bool put_hello(struct immure_client *client)
 {
     if (!client->greeted)
@@ -143,11 +106,12 @@ static void put_requests(struct immure_client *client, uint64_t now)
     list_for_each(node, &client->unsent)
     {
         struct request *request = list_entry(node, struct request, order);
-        if (request->deadline <= now)
+        if (request->asked.deadline <= now)
             continue; /* immure_client_expire() ends it */
-        if (!client_speaks(client, request->type))
+        if (!client_speaks(client, request->asked.operation))
             continue; /* WELCOME says whether it may go out, or ends it */
-        if (client->in_flight >= client->in_flight_limit || !put_request(client, request, now))
+        if (client->in_flight >= client->in_flight_limit ||
+            !request->operation->put(client, request, now))
             break;
         request->state = REQUEST_SENT;
         client->in_flight++;
@@ -187,11 +151,11 @@ static void take_due(struct immure_client *client, struct list *from, struct lis
     list_for_each(node, from)
     {
         struct request *request = list_entry(node, struct request, order);
-        if (request->deadline <= now) {
+        if (request->asked.deadline <= now) {
             list_remove(node);
             list_append(due, node);
-        } else if (request->deadline < client->next_deadline) {
-            client->next_deadline = request->deadline;
+        } else if (request->asked.deadline < client->next_deadline) {
+            client->next_deadline = request->asked.deadline;
         }
     }
 }
@@ -209,11 +173,10 @@ void immure_client_expire(struct immure_client *client, uint64_t now)
     /* A callback may cancel any other of the due: that takes it out of the list. */
     struct request *request;
     while ((request = first_of(&due)) != NULL) {
-        enum wire_type type = request->type;
-        union request_callback callback = request->callback;
-        void *arg = request->arg;
+        immure_callback *callback = request->asked.callback;
+        void *arg = request->asked.arg;
         request_give_up(client, request);
-        request_call_back(type, callback, arg, IMMURE_E_TIMEOUT,
-                          immure_error_text(IMMURE_E_TIMEOUT));
+        callback(arg, &(struct immure_reply){.error = IMMURE_E_TIMEOUT,
+                                             .error_text = immure_error_text(IMMURE_E_TIMEOUT)});
     }
 }

@@ -17,33 +17,19 @@
 
 enum request_state { REQUEST_UNSENT, REQUEST_SENT, REQUEST_ABANDONED };
 
-union request_callback {
-    immure_sign_callback *sign;
-    immure_decrypt_callback *decrypt;
-    immure_list_callback *list;
-    immure_stats_callback *stats;
-    immure_ping_callback *ping;
-    immure_ticket_keys_callback *ticket_keys;
-};
-
 struct request {
     struct list order; /* in unsent, sent, cancels or abandoned of the client */
-    immure_request id;
-    enum wire_type type; /* the frame that asks */
+    immure_request_id id;
     enum request_state state;
-    union request_callback callback;
-    void *arg;
-    uint64_t deadline; /* UINT64_MAX: none */
-    size_t bytes;      /* its share of the client's max_bytes */
+    const struct operation *operation;
+    struct immure_request asked; /* as the caller filled it, but that its input is the one below,
+                                    and its deadline UINT64_MAX if there is none */
+    size_t bytes;                /* its share of the client's max_bytes */
 
     struct list pages; /* LIST: the KEYS frames so far */
     uint32_t first;    /* LIST: index of the first key of the next page */
 
-    uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    uint16_t scheme;         /* SIGN */
-    uint16_t client_version; /* DECRYPT, whose ciphertext is the message */
-    size_t message_length;
-    uint8_t message[];
+    uint8_t input[];
 };
 
 /* Where an id leads. The slot's index is the low part of the id. */
@@ -88,23 +74,21 @@ bool client_between_frames(const struct immure_client *client);
 
 /* request.c */
 
-/* Whether immured knows this frame type, as far as is known: before WELCOME, whether any does. */
-bool client_speaks(const struct immure_client *client, enum wire_type type);
+/* Whether the agreed version of the protocol has this operation; before WELCOME, whether every
+ * version has it. */
+bool client_speaks(const struct immure_client *client, enum immure_operation operation);
 
 /* NULL: no request that holds a slot has this id. */
-struct request *request_find(struct immure_client *client, immure_request id);
+struct request *request_find(struct immure_client *client, immure_request_id id);
 /* Frees it and its slot, whatever list it is in. */
 void request_free(struct immure_client *client, struct request *request);
 /* Forgets it, or, if immured has it, abandons it. There will be no callback. */
 void request_give_up(struct immure_client *client, struct request *request);
-/* Frees it, then calls back with how it ended. `text` is the error's, for SIGN and
- * DECRYPT. */
-void request_end(struct immure_client *client, struct request *request, enum immure_error error,
-                 const char *text);
-/* The last callback of a request, which may be gone, but for one with an answer of its own that
- * went well. */
-void request_call_back(enum wire_type type, union request_callback callback, void *arg,
-                       enum immure_error error, const char *text);
+/* Frees it, then calls back. */
+void request_answer(struct immure_client *client, struct request *request,
+                    const struct immure_reply *reply);
+/* The same, with nothing but how it ended and the text of that. */
+void request_end(struct immure_client *client, struct request *request, enum immure_error error);
 
 /* listing.c */
 

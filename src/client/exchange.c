@@ -17,8 +17,6 @@
 #define BACK_OFF_MOST (100 * NS_PER_MS)
 #define RECEIVE_SIZE 4096
 
-_Static_assert(EXCHANGE_TEXT_SIZE == WIRE_ERROR_TEXT_MAX + 1, "one limit");
-
 struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg)
 {
     struct immure_blocking *exchange = malloc(sizeof *exchange);
@@ -199,7 +197,7 @@ static bool receive_input(struct immure_blocking *exchange, enum immure_error *e
         return would_block();
     if (received == 0)
         return false;
-    *error = immure_client_receive(exchange->client, input, (size_t)received, clock_now());
+    *error = immure_client_receive(exchange->client, input, (size_t)received);
     return true;
 }
 
@@ -239,7 +237,7 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
 
 /* A late reply, or the rest of a broken one, would be read as the next request's: the connection
  * goes with the request, and immured drops what it has not begun. */
-static void give_up(struct immure_blocking *exchange, immure_request id)
+static void give_up(struct immure_blocking *exchange, immure_request_id id)
 {
     immure_request_cancel(exchange->client, id);
     disconnect(exchange);
@@ -263,7 +261,7 @@ bool exchange_poll(void *arg, const struct exchange_wait *wait)
 }
 
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
-                               immure_request id, uint64_t deadline, exchange_waiter *waiter,
+                               immure_request_id id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg)
 {
     enum immure_error error = IMMURE_OK;

@@ -15,8 +15,6 @@
 #include "base/file_identity.h"
 #include "immure/blocking.h"
 
-#define EXCHANGE_TEXT_SIZE 257 /* the longest text of an error, and its end */
-
 struct immure_blocking {
     immure_connect *connect;
     void *arg;
@@ -34,7 +32,6 @@ struct immure_blocking {
     uint64_t next_attempt; /* not to connect before, absolute, ns */
     struct sockaddr_un address;
     socklen_t address_length;
-    char said[EXCHANGE_TEXT_SIZE]; /* what immured said about the last request */
 };
 
 /* What to wait for before the next step. */
@@ -62,10 +59,10 @@ exchange_waiter exchange_poll;
  * cancelled and its connection dropped. IMMURE_E_IO: there was no connection, exchange->refused
  * says why. */
 enum immure_error exchange_run(struct immure_blocking *exchange, const bool *done,
-                               immure_request id, uint64_t deadline, exchange_waiter *waiter,
+                               immure_request_id id, uint64_t deadline, exchange_waiter *waiter,
                                void *arg);
-/* Of an error that exchange_run() or immure_blocking_...() returned: why there was no connection,
- * or immure_error_text(). */
+/* Of an error that exchange_run() or immure_blocking_request() returned: why there was no
+ * connection, or immure_error_text(). */
 const char *exchange_error_text(const struct immure_blocking *exchange, enum immure_error error);
 
 #endif

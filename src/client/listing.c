@@ -59,11 +59,14 @@ static void call_back_key(const struct request *request, const struct wire_key *
         .schemes = key->schemes,
         .scheme_count = key->scheme_count};
     memcpy(public.id, key->id, sizeof public.id);
-    request->callback.list(request->arg, &public, IMMURE_OK);
+    request->asked.callback(
+        request->asked.arg,
+        &(struct immure_reply){.error_text = immure_error_text(IMMURE_OK), .key = &public});
 }
 
 /* Any callback may cancel this very listing; then `id` leads nowhere. */
-static bool call_back_page(struct immure_client *client, immure_request id, const struct page *page)
+static bool call_back_page(struct immure_client *client, immure_request_id id,
+                           const struct page *page)
 {
     struct wire_frame frame = {.type = WIRE_KEYS, .payload = page->payload, .length = page->length};
     struct wire_keys_reader keys;
@@ -80,7 +83,7 @@ static bool call_back_page(struct immure_client *client, immure_request id, cons
 static void deliver(struct immure_client *client, struct request *request)
 {
     /* immured has answered: a cancel frees it at once, and the pages are held here meanwhile. */
-    immure_request id = request->id;
+    immure_request_id id = request->id;
     struct list pages, *node;
     bool wanted = true;
     list_init(&pages);
@@ -93,7 +96,7 @@ static void deliver(struct immure_client *client, struct request *request)
         free(page);
     }
     if (wanted)
-        request_end(client, request, IMMURE_OK, NULL);
+        request_end(client, request, IMMURE_OK);
 }
 
 enum immure_error listing_take(struct immure_client *client, struct request *request,
@@ -107,7 +110,7 @@ enum immure_error listing_take(struct immure_client *client, struct request *req
         return IMMURE_E_UNEXPECTED;
     error = keep_page(client, request, frame);
     if (error != IMMURE_OK) {
-        request_end(client, request, error, NULL);
+        request_end(client, request, error);
     } else if (next == 0) {
         deliver(client, request);
     } else {

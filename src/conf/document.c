@@ -9,7 +9,10 @@ static void print_directive(FILE *out, const struct conf_directive *directive)
         fprintf(out, "required");
     else if (directive->standard != NULL)
         fprintf(out, "`%s`", directive->standard);
-    fprintf(out, " | %s |\n", directive->text);
+    fprintf(out, " | %s", directive->text);
+    if (directive->former_name != NULL)
+        fprintf(out, " Its former name, `%s`, may still be used.", directive->former_name);
+    fprintf(out, " |\n");
 }
 
 void conf_print(const struct conf_grammar *grammar, const char *level, FILE *out)

@@ -1,4 +1,4 @@
-/* The tables of a grammar as documentation. */
+/* Documentation from the tables of a grammar. */
 #ifndef CONF_DOCUMENT_H
 #define CONF_DOCUMENT_H
 
@@ -6,7 +6,8 @@
 
 #include "conf/grammar.h"
 
-/* In Markdown, a heading of this level ("##"), an introduction and a table for each section. */
+/* Prints Markdown: for each section a heading of this level ("##"), its introduction and a table.
+ */
 void conf_print(const struct conf_grammar *grammar, const char *level, FILE *out);
 
 #endif

@@ -1,8 +1,8 @@
-/* What is wrong with a configuration. */
+/* The error in a configuration: the first one that was found. */
 #ifndef CONF_ERROR_H
 #define CONF_ERROR_H
 
-/* "FILE:LINE: reason", one line, without the newline; "": nothing. */
+/* "FILE:LINE: reason", one line without a newline; "": there is no error. */
 struct conf_error {
     char text[512];
 };

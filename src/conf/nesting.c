@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Two sections and a list are the deepest that any file can mean. */
+/* No valid file nests deeper than two sections and a list. */
 #define DEPTH_MAX 16
 
 static const char blanks[] = " \t\r\n";
@@ -11,7 +11,7 @@ static const char blanks[] = " \t\r\n";
 static const char no_environment[] =
     "nothing is taken from the environment here: '${' must be written as \"\\${\"";
 
-/* Of a string in double quotes, after the backslash: a number in octal or hexadecimal digits. */
+/* In a string in double quotes, behind the backslash: a number in octal or hexadecimal digits. */
 static bool is_zero_escape(const char *at)
 {
     if (*at == 'x')
@@ -48,8 +48,8 @@ static const char *string_end(const char *at, bool environment, const char **rea
     return NULL;
 }
 
-/* Such a list leaves no value in the tree, so that nobody would see whether the directive is given
- * twice. */
+/* An empty list leaves no value in the tree, so a second one of the same directive would not be
+ * noticed. */
 static bool is_empty_list(const char *text, const char *brace)
 {
     const char *before = brace, *after = brace + 1;

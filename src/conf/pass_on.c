@@ -4,7 +4,7 @@
 
 #include "conf/value.h"
 
-/* In single quotes libconfuse takes everything but these two as it is. */
+/* In single quotes only these two characters mean something to libconfuse. */
 static void put_quoted(FILE *out, const char *text)
 {
     fputc('\'', out);
@@ -27,7 +27,7 @@ void conf_write_section(FILE *out, const char *kind, const char *name)
     fputs(" {\n", out);
 }
 
-/* The next one from `directive` on; NULL: there is none. */
+/* The next directive, from `directive` on, that is passed on; NULL: there is none. */
 static const struct conf_directive *find_next(const struct conf_grammar *grammar, unsigned section,
                                               const struct conf_directive *directive)
 {

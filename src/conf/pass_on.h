@@ -1,6 +1,6 @@
 /*
- * How one program writes the configuration of another that it starts: the directives whose rows say
- * what they are passed on as (conf/grammar.h), from the structs that they were read into.
+ * Writes the configuration of another program. A directive whose row has `passed_on_as`
+ * (conf/grammar.h) is written under that name, with the value that is in the struct.
  */
 #ifndef CONF_PASS_ON_H
 #define CONF_PASS_ON_H
@@ -9,16 +9,14 @@
 
 #include "conf/grammar.h"
 
-/* A line for each such directive of the section, by its name in the other program, whose value in
- * the struct at `base` is not nothing. */
+/* Writes a line for each such directive of the section that is set in the struct at `base`. */
 void conf_pass_on(const struct conf_grammar *grammar, unsigned section, const void *base,
                   FILE *out);
-/* NAME = 'TEXT', a line; and the beginning of a section: KIND 'NAME' {. */
+/* Write the lines "NAME = 'TEXT'" and "KIND 'NAME' {". */
 void conf_write_directive(FILE *out, const char *name, const char *text);
 void conf_write_section(FILE *out, const char *kind, const char *name);
 
-/* The first of these directives that has another value in the one struct than in the other; NULL:
- * none has. */
+/* The first such directive whose value differs between two structs; NULL: there is none. */
 const struct conf_directive *conf_pass_on_difference(const struct conf_grammar *grammar,
                                                      unsigned section, const void *one,
                                                      const void *other);

@@ -95,7 +95,7 @@ static void blank_comments(char *text)
 
 char *conf_text_read_open(int descriptor)
 {
-    lseek(descriptor, 0, SEEK_SET); /* a pipe is where it is */
+    lseek(descriptor, 0, SEEK_SET); /* fails for a pipe, which has only one position */
     char *text = read_whole(descriptor);
     if (text != NULL)
         blank_comments(text);

@@ -9,18 +9,19 @@
 #include "conf/nesting.h"
 #include "conf/value.h"
 
-/* libconfuse moves a section's own line on to where the section ends. It parses defaults where it
- * comes to a section, so this option, which nobody may give, keeps the line of its beginning. The
- * directives' defaults are not given to it: it opens a stream for each. */
+/* libconfuse moves a section's own line to where the section ends. It parses defaults when it comes
+ * to a section, so the default of this option, which no file may set, keeps the line where the
+ * section begins. libconfuse does not get the defaults of directives, as it opens a stream for each
+ * of them. */
 #define SECTION_BEGIN "section-begin"
 #define NOTHING_REPLACED (-1)
 
-/* libconfuse's callbacks have no argument of their own; it parses one file at a time. */
+/* The callbacks of libconfuse have no argument of their own; it parses one file at a time. */
 static struct {
     const struct conf_grammar *grammar;
     const char *file;
     struct conf_error *error;
-    int replaced_line; /* of what the value that comes next replaces */
+    int replaced_line; /* of the value that the next one replaces */
 } parsing;
 
 static void write_error(struct conf_error *error, const char *file, int line, const char *format,
@@ -68,7 +69,7 @@ static void say_unknown(cfg_t *cfg, const char *name)
              parsing.grammar->sections[kind].name, suggestion);
 }
 
-/* libconfuse's own messages, in the words of this configuration. */
+/* Puts the messages of libconfuse into the words of our configuration files. */
 static void say_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     static const struct {
@@ -81,7 +82,7 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
         {"attempt to append to non-list option '%s'", "'%s' takes one value, not a list"},
     };
     if (parsing.error->text[0] != '\0')
-        return; /* what follows from the first error */
+        return; /* this one follows from the first */
     char text[256];
     if (strcmp(format, "no such option '%s'") == 0) {
         va_list copy;
@@ -97,7 +98,7 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
     error_at(cfg->line, "%s", text);
 }
 
-/* libconfuse drops what a value replaces before it has the value parsed. */
+/* libconfuse frees the value that is replaced before it has the new one parsed. */
 static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *result)
 {
     if (parsing.replaced_line != NOTHING_REPLACED) {
@@ -146,9 +147,12 @@ static void make_options(const struct conf_grammar *grammar, unsigned kind, cfg_
     *options++ = make_option(SECTION_BEGIN, CFGF_NONE, anything);
     for (size_t i = 0; i < grammar->directive_count; i++) {
         const struct conf_directive *directive = &grammar->directives[i];
-        if (directive->section == kind)
-            *options++ =
-                make_option(directive->name, directive->type->list ? CFGF_LIST : CFGF_NONE, NULL);
+        cfg_flag_t flags = directive->type->list ? CFGF_LIST : CFGF_NONE;
+        if (directive->section != kind)
+            continue;
+        *options++ = make_option(directive->name, flags, NULL);
+        if (directive->former_name != NULL)
+            *options++ = make_option(directive->former_name, flags, NULL);
     }
 }
 
@@ -162,14 +166,15 @@ static void append_section(cfg_opt_t *options, const struct conf_kind *kind, cfg
 
 static cfg_t *make_parser(const struct conf_grammar *grammar)
 {
-    /* Every section has room for all there are, SECTION_BEGIN, and an end with name NULL. */
-    size_t room = grammar->directive_count + grammar->section_count + 2;
+    /* Every section has room for all directives under both names, for all sections, for
+     * SECTION_BEGIN, and for an end with name NULL. */
+    size_t room = 2 * grammar->directive_count + grammar->section_count + 2;
     cfg_opt_t *options = calloc(grammar->section_count * room, sizeof *options);
     if (options == NULL)
         return NULL;
     for (unsigned i = 0; i < grammar->section_count; i++)
         make_options(grammar, i, options + i * room);
-    /* libconfuse copies options: those of an inner section must be whole before. */
+    /* libconfuse copies options, so those of an inner section must be complete first. */
     for (size_t i = grammar->section_count - 1; i > CONF_TOP; i--) {
         const struct conf_kind *kind = &grammar->sections[i];
         append_section(options + kind->within * room, kind, options + i * room);
@@ -187,7 +192,7 @@ static bool parse_text(cfg_t *cfg, const char *text)
         error_at(line, "%s", reason);
         return false;
     }
-    /* Nothing to parse is for cfg_parse_buf() an error. */
+    /* For cfg_parse_buf() an empty text is an error. */
     if (text[0] != '\0' && cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
         if (parsing.error->text[0] == '\0')
             error_at(cfg->line, "cannot be parsed");
@@ -207,7 +212,7 @@ bool conf_parse(const struct conf_grammar *grammar, const char *file, const char
     parsing.grammar = grammar;
     parsing.file = file;
     parsing.error = error;
-    /* cfg_free() of an earlier tree dropped values too. */
+    /* cfg_free() of an earlier tree has called drop_value(), too. */
     parsing.replaced_line = NOTHING_REPLACED;
     cfg_t *cfg = make_parser(grammar);
     if (cfg == NULL) {
@@ -269,14 +274,34 @@ const char *conf_name(const struct conf_section *section)
     return cfg_title(section->node);
 }
 
+/* By which of its names the file gives a directive. */
+static const char *name_in_file(const struct conf_section *section,
+                                const struct conf_directive *directive)
+{
+    bool former =
+        directive->former_name != NULL && cfg_size(section->node, directive->former_name) > 0;
+    return former ? directive->former_name : directive->name;
+}
+
+bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
+                      struct conf_error *error)
+{
+    const char *name = name_in_file(section, directive);
+    if (name == directive->name || cfg_size(section->node, directive->name) == 0)
+        return true;
+    return conf_refuse(section, conf_value_at(section, directive, 0).line, error,
+                       "'%s' is the former name of '%s', which is given too", name,
+                       directive->name);
+}
+
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive)
 {
-    return cfg_size(section->node, directive->name) > 0;
+    return cfg_size(section->node, name_in_file(section, directive)) > 0;
 }
 
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive)
 {
-    size_t given = cfg_size(section->node, directive->name);
+    size_t given = cfg_size(section->node, name_in_file(section, directive));
     return given == 0 && directive->standard != NULL ? 1 : given;
 }
 
@@ -285,5 +310,6 @@ struct conf_value conf_value_at(const struct conf_section *section,
 {
     if (!conf_given(section, directive))
         return (struct conf_value){.text = directive->standard, .line = conf_line(section)};
-    return *(const struct conf_value *)cfg_getnptr(section->node, directive->name, (unsigned)i);
+    return *(const struct conf_value *)cfg_getnptr(section->node, name_in_file(section, directive),
+                                                   (unsigned)i);
 }

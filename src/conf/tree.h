@@ -1,7 +1,7 @@
 /*
- * A configuration file as a tree of sections, by libconfuse, each value with its line. Every name
- * and every nesting in it is one of the grammar; what the values mean is for value.h and for the
- * program to say.
+ * A configuration file, parsed by libconfuse into a tree of sections, in which each value has its
+ * line. The grammar has every name and every nesting in the tree; value.h and the program say what
+ * the values mean.
  */
 #ifndef CONF_TREE_H
 #define CONF_TREE_H
@@ -10,11 +10,11 @@
 #include "conf/grammar.h"
 
 struct conf_value {
-    const char *text; /* the tree's, or the grammar's */
-    int line;         /* of a default: where its section begins */
+    const char *text; /* belongs to the tree, or to the grammar */
+    int line;         /* for a default: where its section begins */
 };
 
-/* A section of a file that was read; the top is one, too. */
+/* A section of a file; the top is one of them. */
 struct conf_section {
     const struct conf_grammar *grammar;
     const char *file;   /* its name; the caller's */
@@ -23,19 +23,20 @@ struct conf_section {
 };
 
 /*
- * Reads `text` (conf/text.h), which is that of `file`; NULL: errno says why there is none. False
- * with *error filled; else *top is to be closed. Not thread-safe: libconfuse is not.
+ * Parses `text`, which conf/text.h has read from `file`; if it is NULL, errno says why it could not
+ * be read. False with *error filled; after true the caller closes *top. Not thread-safe, because
+ * libconfuse is not.
  */
 bool conf_parse(const struct conf_grammar *grammar, const char *file, const char *text,
                 struct conf_section *top, struct conf_error *error);
-/* Once for the whole tree. */
+/* Frees the whole tree. */
 void conf_close(struct conf_section *top);
 
 /* The sections of a kind within this one, in the order of the file. */
 size_t conf_section_count(const struct conf_section *section, unsigned kind);
 struct conf_section conf_section_at(const struct conf_section *section, unsigned kind, size_t i);
-/* The only one of its kind; *found: whether there is one. False: there are two, and *error says
- * so. */
+/* For a kind that a file has once at most; *found: whether it is there. False: there are two, and
+ * *error says so. */
 bool conf_section_single(const struct conf_section *section, unsigned kind, bool *found,
                          struct conf_section *single, struct conf_error *error);
 /* The line on which it begins, and that on which it ends. */
@@ -44,14 +45,17 @@ int conf_last_line(const struct conf_section *section);
 /* Its name in the file; NULL if this kind has none. */
 const char *conf_name(const struct conf_section *section);
 
-/* The values given for a directive, or its default; none if it has neither. Only a list has more
- * than one. */
+/* False, with *error filled, if the file gives a directive under both of its names. */
+bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
+                      struct conf_error *error);
+/* The values that are given for a directive, or its default, or none. Only a list has more than
+ * one. */
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive);
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive);
 struct conf_value conf_value_at(const struct conf_section *section,
                                 const struct conf_directive *directive, size_t i);
 
-/* False, with *error filled: "FILE:LINE: " and the rest. */
+/* Returns false, with "FILE:LINE: " and the rest in *error. */
 bool conf_refuse(const struct conf_section *section, int line, struct conf_error *error,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 

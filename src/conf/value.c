@@ -43,8 +43,8 @@ bool conf_store_refuse_value(struct conf_store *store)
                              bare ? "; it needs a unit: ms, s, m or h" : "");
 }
 
-/* The fields are unsigned numbers, enums, int and bool: none is negative, so widths are all that
- * differs. */
+/* The fields are unsigned numbers, enums, ints and bools. None is negative, so that they differ in
+ * width only. */
 static void set_number(struct conf_store *store, uint64_t number)
 {
     switch (store->directive->size) {
@@ -129,7 +129,7 @@ static const char *show_choice(const struct conf_directive *directive, const voi
     return choice != NULL ? choice->name : NULL;
 }
 
-/* What is out of bounds is a choice, or no file has said it. */
+/* A number out of bounds is one of the choices, or the field was never set. */
 static const char *show_number(const struct conf_directive *directive, const void *field,
                                char room[CONF_SHOW_SIZE])
 {
@@ -217,7 +217,7 @@ const struct conf_type conf_text = {
 const struct conf_type conf_texts = {
     .values = "list of texts", .list = true, .store = store_texts, .clear = clear_texts};
 
-/* "frontend 'www'", "certificate" ...; of the top, what the file is called. */
+/* Names the section: "frontend 'www'", "certificate", or nothing for the top. */
 static bool refuse_missing(const struct conf_section *section,
                            const struct conf_directive *directive, struct conf_error *error)
 {
@@ -238,6 +238,8 @@ static bool fill_directive(const struct conf_section *section,
                            struct conf_error *error)
 {
     size_t count = conf_value_count(section, directive);
+    if (!conf_check_names(section, directive, error))
+        return false;
     if (count == 0)
         return !directive->required || refuse_missing(section, directive, error);
     struct conf_value *values = calloc(count, sizeof *values);

@@ -1,6 +1,6 @@
 /*
- * How a key process gets its files: over one SOCK_SEQPACKET socket pair, from the supervisor that
- * has started it, and that opens each file only to hand it over.
+ * How a key process gets its files: the supervisor that starts it opens each file only to hand it
+ * over, through a SOCK_SEQPACKET socket pair.
  *
  *     supervisor                                        key process
  *       FILES  names, and their descriptors or errno -->  reads and closes each
@@ -9,17 +9,18 @@
  *       END    -->
  *              <-- VAULT  the key, and a descriptor of all that was read, sealed
  *
- * or, when a key process takes the place of one that has died, and shall have the very same:
+ * A key process that replaces a dead one gets exactly the same files:
  *
  *       VAULT  -->
  *
- * One message is on its way at a time, with at most DESCRIPTORS_MAX descriptors; so neither side
- * ever has more of them open, however many keys there are. The supervisor never waits: it is told
- * when the socket is readable, and by its own clock when it has been patient enough. The key
- * process waits for HAND_OVER_PATIENCE at most.
+ * One message is on its way at a time, with at most DESCRIPTORS_MAX descriptors, so that neither
+ * side has more of them open, however many keys there are. The supervisor never waits: its event
+ * loop tells it when the socket is readable, and a timer when the key process has had enough time.
+ * The key process waits for HAND_OVER_PATIENCE at most.
  *
- * The first byte of a message is its kind. FILES has behind it "ERRNO NAME" and a zero byte for
- * each file, ERRNO being 0 where a descriptor comes along, in that order; VAULT the key.
+ * The first byte of a message is its kind. In FILES, "ERRNO NAME" and a zero byte follow for each
+ * file; ERRNO is 0 for those whose descriptors come along, in the same order. In VAULT, the key
+ * follows.
  */
 #ifndef DAEMON_HAND_OVER_H
 #define DAEMON_HAND_OVER_H
@@ -44,10 +45,10 @@ enum hand_over_kind {
 /* The supervisor's side. */
 struct hand_over {
     int socket;                     /* -1: none is under way */
-    const struct name_table *names; /* of the files; those from `next` on are still to go */
+    const struct name_table *names; /* of the files; those from `next` on have not been sent yet */
     size_t next;
     bool ended;          /* END was sent */
-    struct vault *vault; /* where what comes back belongs */
+    struct vault *vault; /* what comes back goes here */
 };
 
 #define HAND_OVER_INIT ((struct hand_over){.socket = -1})
@@ -55,34 +56,34 @@ struct hand_over {
 enum hand_over_state {
     HAND_OVER_GOES_ON,
     HAND_OVER_DONE,  /* the vault is filled */
-    HAND_OVER_BROKEN /* errno: what the supervisor lacks; EPIPE: the key process has ended or
-                        failed, and says why itself */
+    HAND_OVER_BROKEN /* errno: what went wrong in the supervisor; EPIPE: the key process has ended
+                        or failed, and logs the reason itself */
 };
 
-/* What a key process is started with; all descriptors stay the caller's. */
+/* What a key process is started with. All descriptors remain the caller's. */
 struct hand_over_process {
     const char *program; /* path of immured */
-    const char *config;  /* the configuration's name, as messages have it */
-    int text;            /* where it is open */
+    const char *config;  /* the configuration's name, for messages */
+    int text;            /* the open configuration */
     int listener;
     int session; /* -1: none */
 };
 
 /*
- * Starts the key process and hands over what `vault` has, or, if that is empty, the files of these
- * names, and fills it, for which it must have room. Both are the caller's, and must stay until
+ * Starts the key process. If `vault` is filled, hands it over; otherwise hands over the files of
+ * these names, and fills the vault, which must have room. `names` and `vault` must stay until
  * hand_over_end(). False with errno: nothing was started.
  */
 bool hand_over_start(struct hand_over *hand_over, const struct hand_over_process *process,
                      const struct name_table *names, struct vault *vault, pid_t *pid);
-/* The socket is readable (or may be: never waits). When it does not go on, hand_over_end() is due.
- */
+/* To be called when the socket may be readable; never waits. Unless the result is
+ * HAND_OVER_GOES_ON, the caller calls hand_over_end(). */
 enum hand_over_state hand_over_ready(struct hand_over *hand_over);
 /* Harmless when none is under way. */
 void hand_over_end(struct hand_over *hand_over);
 
-/* For a process that has nothing else to do: hands over all, waiting. False with errno; EPIPE: the
- * other side has had enough. */
+/* Hands over all files, and waits meanwhile: for a process that has nothing else to do. False with
+ * errno; EPIPE: the other side has given up. */
 bool hand_over_files(int socket, const struct name_table *names);
 
 #endif

@@ -1,11 +1,10 @@
 /*
- * A vault: the files of a configuration as they were when a key process read them, sealed by that
- * process, and kept by its supervisor for the next one.
+ * A vault: the files of a configuration as they were when a key process read them. That process
+ * encrypts them, and its supervisor keeps them for the next one.
  *
- * The supervisor holds two halves of it and opens neither: a descriptor of what is encrypted, which
- * it never maps and never reads, and the key to it, 32 random bytes in a page of secret memory.
- * Both are good for nothing but to be handed to a key process (hand_over.h). keyd/keys/files.h says
- * what is in it.
+ * The supervisor holds two parts, and uses neither: a descriptor of the ciphertext, which it never
+ * maps or reads, and the encryption key, 32 random bytes in a page of secret memory. It only hands
+ * them to a key process (hand_over.h). keyd/keys/files.h describes what is inside.
  */
 #ifndef DAEMON_VAULT_H
 #define DAEMON_VAULT_H
@@ -21,18 +20,19 @@
 struct vault {
     int descriptor; /* -1: it is empty */
     uint8_t *key;   /* VAULT_KEY_SIZE bytes in a page of their own; NULL: there is no room yet */
-    enum secret_pages page; /* of which kind that is */
+    enum secret_pages page; /* the kind of that page */
 };
 
 #define VAULT_INIT ((struct vault){.descriptor = -1})
 
-/* Makes room for a key in an empty one. False with errno; `reason`: why the page is not secret. */
+/* Makes room for a key in an empty vault. False with errno. `reason` says why the page is not
+ * secret memory, if it is not. */
 bool vault_make_room(struct vault *vault, char *reason, size_t size);
 static inline bool vault_filled(const struct vault *vault)
 {
     return vault->descriptor >= 0;
 }
-/* Wipes the key, without which what is sealed is lost. Harmless on VAULT_INIT. */
+/* Wipes the key, without which nobody can decrypt the rest. Harmless on VAULT_INIT. */
 void vault_drop(struct vault *vault);
 
 #endif

@@ -135,6 +135,12 @@ int watch_release(struct loop *loop, struct watch *watch)
     return descriptor;
 }
 
+void watch_close_shared(struct loop *loop, struct watch *watch)
+{
+    int descriptor = watch_release(loop, watch);
+    descriptor_close(&descriptor);
+}
+
 /* Leaves in `events` what was not wanted. */
 static void tell(struct epoll_event *events, int count)
 {

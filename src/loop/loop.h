@@ -83,6 +83,9 @@ void watch_between(struct loop *loop, struct watch *watch);
 bool watch_want(struct loop *loop, struct watch *watch, uint32_t events);
 /* Events of this look may still name it: the struct is freed at the end of the turn, not before. */
 void watch_close(struct loop *loop, struct watch *watch);
+/* The same in a program that forks. Another process may have a copy of the descriptor for a moment,
+ * and would keep the watch in the loop. */
+void watch_close_shared(struct loop *loop, struct watch *watch);
 /* The same, but the descriptor stays open and is the caller's. */
 int watch_release(struct loop *loop, struct watch *watch);
 

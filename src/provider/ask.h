@@ -14,13 +14,9 @@
 
 struct ask {
     const struct key *key;
-    enum { ASK_SIGN, ASK_DECRYPT } kind;
-    uint16_t scheme;      /* ASK_SIGN */
-    uint16_t version;     /* ASK_DECRYPT: the client's */
-    const uint8_t *input; /* message or ciphertext */
-    size_t input_length;
-    uint8_t *output; /* signature or premaster secret */
-    size_t size;     /* room for it */
+    struct immure_request request; /* all but what ask_send() sets: key id, deadline, callback */
+    uint8_t *output;               /* signature or premaster secret */
+    size_t size;                   /* room for it */
 
     bool done;
     enum immure_error error;
@@ -40,8 +36,8 @@ bool ask_immured(struct ask *ask);
 
 /* Sends the request. The reply has arrived when ask->done is true. */
 enum immure_error ask_send(struct ask *ask, struct immure_client *client, uint64_t deadline,
-                           immure_request *id);
-/* Ends the request without a reply. */
-void ask_fail(struct ask *ask, enum immure_error error, const char *text);
+                           immure_request_id *id);
+/* Ends the request with or without a reply. */
+void ask_end(struct ask *ask, enum immure_error error, const char *text);
 
 #endif

@@ -19,13 +19,14 @@
  */
 static enum immure_error look_for(struct service *service, struct immure_blocking *exchange)
 {
+    const struct immure_request ping = {.operation = IMMURE_PING};
     struct exchange_wait wait;
     if (!atomic_load_explicit(&service->away, memory_order_relaxed))
         return IMMURE_OK;
     enum immure_error error = exchange_step(exchange, clock_now(), false, &wait);
     if (error == IMMURE_OK && wait.descriptor < 0)
         return exchange->refused != 0 ? IMMURE_E_IO : IMMURE_E_TIMEOUT;
-    return error == IMMURE_OK ? immure_blocking_ping(exchange, LOOK_LIMIT) : error;
+    return error == IMMURE_OK ? immure_blocking_request(exchange, &ping, LOOK_LIMIT) : error;
 }
 
 static enum immure_error exchange_ask(struct service *service, struct immure_blocking *exchange,
@@ -33,7 +34,7 @@ static enum immure_error exchange_ask(struct service *service, struct immure_blo
 {
     const struct settings *settings = &ask->key->provider->settings;
     uint64_t deadline = clock_now() + settings->timeout;
-    immure_request id;
+    immure_request_id id;
     enum immure_error error = look_for(service, exchange);
     if (error == IMMURE_OK)
         error = ask_send(ask, exchange->client, deadline, &id);
@@ -62,7 +63,7 @@ bool direct_ask(struct ask *ask)
     }
     enum immure_error error = exchange_ask(service, exchange, ask);
     if (error != IMMURE_OK)
-        ask_fail(ask, error, exchange_error_text(exchange, error));
+        ask_end(ask, error, exchange_error_text(exchange, error));
     ask->where = service->socket;
     service_give(service, exchange);
     return true;

@@ -30,7 +30,7 @@ struct pause {
     long mark;                        /* ns, in the timer's interval */
     pid_t pid;                        /* the owner: a forked child must not touch them */
     struct immure_blocking *exchange; /* the exchange that a paused job waits for; NULL: none */
-    immure_request id;
+    immure_request_id id;
 };
 
 static const char wait_key; /* its address identifies our descriptor in the wait context */
@@ -173,7 +173,7 @@ static bool pause_wait(void *arg, const struct exchange_wait *wait)
 }
 
 enum immure_error pause_run(struct pause *pause, struct immure_blocking *exchange, const bool *done,
-                            immure_request id, uint64_t deadline)
+                            immure_request_id id, uint64_t deadline)
 {
     pause->exchange = exchange;
     pause->id = id;

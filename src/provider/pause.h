@@ -14,6 +14,6 @@ struct pause;
 struct pause *pause_of_job(void);
 /* Like exchange_run(). The exchange is closed if the connection is freed during the wait. */
 enum immure_error pause_run(struct pause *pause, struct immure_blocking *exchange, const bool *done,
-                            immure_request id, uint64_t deadline);
+                            immure_request_id id, uint64_t deadline);
 
 #endif

@@ -276,15 +276,15 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         *length = longest;
         return 1;
     }
-    struct ask ask = {
-        .kind = ASK_SIGN,
-        .key = signing->key,
-        .scheme = scheme_of(signing->key, signing->digest, signing->padding, signing->salt_length),
-        .input = message,
-        .input_length = message_length,
-        .output = signature,
-        .size = size};
-    if (ask.scheme == 0) {
+    struct ask ask = {.key = signing->key,
+                      .request = {.operation = IMMURE_SIGN,
+                                  .scheme = scheme_of(signing->key, signing->digest,
+                                                      signing->padding, signing->salt_length),
+                                  .input = message,
+                                  .input_length = message_length},
+                      .output = signature,
+                      .size = size};
+    if (ask.request.scheme == 0) {
         RAISE(signing->provider, REASON_SCHEME, NULL);
         return 0;
     }

@@ -52,10 +52,10 @@ static void *store_open(void *context, const char *uri)
     return store;
 }
 
-static void note_key(void *arg, const struct immure_key *key, enum immure_error error)
+static void note_key(void *arg, const struct immure_reply *reply)
 {
     struct search *search = arg;
-    (void)error;
+    const struct immure_key *key = reply->key;
     if (key == NULL || strcmp(key->name, search->name) != 0 || search->found++ > 0)
         return;
     search->spki = malloc(key->spki_length);
@@ -77,8 +77,10 @@ static bool find(const struct store *store, struct search *search)
         RAISE(provider, REASON_CONNECTION, "%s: %s", store->socket, strerror(errno));
         return false;
     }
+    const struct immure_request request = {
+        .operation = IMMURE_LIST, .callback = note_key, .arg = search};
     enum immure_error error =
-        immure_blocking_list(exchange, provider->settings.timeout, note_key, search);
+        immure_blocking_request(exchange, &request, provider->settings.timeout);
     if (error != IMMURE_OK)
         RAISE(provider, reason_of(error), "%s: %s", store->socket,
               exchange_error_text(exchange, error));

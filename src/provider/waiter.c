@@ -11,10 +11,10 @@
 #define BLOCKING_LIMIT (30 * NS_PER_S)
 
 /* A request that a paused job waits for. It lives on the job's own stack. */
-struct immure_operation {
+struct immure_openssl_operation {
     struct immure_waiter *waiter;
     struct ask *ask;
-    immure_request id;
+    immure_request_id id;
     bool cancelled;
 };
 
@@ -37,7 +37,7 @@ struct immure_waiter *waiter_of_thread(void)
 
 void immure_waiter_cancel(struct immure_waiter *waiter)
 {
-    struct immure_operation *operation = waiter->operation;
+    struct immure_openssl_operation *operation = waiter->operation;
     if (operation == NULL)
         return;
     if (!operation->ask->done) /* after the reply, the client may be gone */
@@ -52,12 +52,12 @@ static void note_answer(struct immure_waiter *waiter, const struct ask *ask)
     waiter->error = ask->error;
     waiter->backend = ask->backend;
     waiter->queue_ns = ask->queue_ns;
-    waiter->sign_ns = ask->work_ns;
+    waiter->work_ns = ask->work_ns;
 }
 
 static void wake(struct ask *ask)
 {
-    struct immure_operation *operation = ask->arg;
+    struct immure_openssl_operation *operation = ask->arg;
     note_answer(operation->waiter, ask);
     operation->waiter->wake(operation->waiter);
 }
@@ -85,7 +85,7 @@ static bool pause_marked(void)
 /* The job may be resumed before the reply is there, by another event of the connection or by an
  * application that just retries. A request whose job cannot be paused is cancelled, because nothing
  * would ever read its reply. */
-static bool pause_until_done(struct immure_operation *operation)
+static bool pause_until_done(struct immure_openssl_operation *operation)
 {
     const struct provider *provider = operation->ask->key->provider;
     bool resumed = false;
@@ -105,13 +105,13 @@ static bool pause_until_done(struct immure_operation *operation)
 
 static bool ask_paused(struct immure_waiter *waiter, struct ask *ask)
 {
-    struct immure_operation operation = {.waiter = waiter, .ask = ask};
+    struct immure_openssl_operation operation = {.waiter = waiter, .ask = ask};
     ask->answered = wake;
     ask->arg = &operation;
     enum immure_error error = ask_send(ask, waiter->client, waiter->deadline, &operation.id);
     if (error != IMMURE_OK) {
         waiter->error = error;
-        ask_fail(ask, error, immure_error_text(error));
+        ask_end(ask, error, immure_error_text(error));
         return true;
     }
     waiter->operation = &operation;
@@ -126,12 +126,12 @@ static bool ask_blocking(struct immure_waiter *waiter, struct ask *ask)
     uint64_t deadline = clock_now() + BLOCKING_LIMIT;
     if (waiter->deadline != 0 && waiter->deadline < deadline)
         deadline = waiter->deadline;
-    immure_request id;
+    immure_request_id id;
     enum immure_error error = ask_send(ask, exchange->client, deadline, &id);
     if (error == IMMURE_OK)
         error = exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
     if (error != IMMURE_OK)
-        ask_fail(ask, error, exchange_error_text(exchange, error));
+        ask_end(ask, error, exchange_error_text(exchange, error));
     note_answer(waiter, ask);
     return true;
 }
@@ -142,7 +142,7 @@ bool waiter_ask(struct immure_waiter *waiter, struct ask *ask)
         RAISE(ask->key->provider, REASON_NO_BLOCKING, NULL);
         return false;
     }
-    waiter->scheme = ask->scheme;
+    waiter->scheme = ask->request.scheme;
     waiter->backend = NULL;
     waiter->asked_at = waiter->answered_at = clock_now();
     return waiter->blocking != NULL ? ask_blocking(waiter, ask) : ask_paused(waiter, ask);

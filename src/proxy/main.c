@@ -21,7 +21,7 @@ static const char usage[] =
 struct options {
     const char *config;
     bool test;
-    int link; /* to the master before this one; -1: none */
+    int link; /* to the previous master; -1: none */
 };
 
 static bool print_directives(const struct option_row *row, const char *argument, void *field)
@@ -52,12 +52,13 @@ static const struct daemon_program program = {.name = "immure-proxy",
 int main(int argc, char **argv)
 {
     struct options options = {.link = -1};
-    /* libssl takes the system_default of openssl.cnf into every SSL_CTX, of any library context. */
+    /* Without this, libssl would apply the system_default of openssl.cnf to every SSL_CTX, in any
+     * library context. */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     log_setup("immure-proxy", LOG_LEVEL_INFO, false);
     daemon_options_parse(&program, argc, argv, &options);
     signals_reset(true);
-    char *file = strdup(options.config); /* the title takes argv's memory */
+    char *file = strdup(options.config); /* title_set() overwrites argv's memory */
     if (file == NULL)
         return EXIT_FAILURE;
     title_setup(argc, argv);

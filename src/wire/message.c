@@ -91,26 +91,28 @@ enum immure_error wire_get_list(const struct wire_frame *frame, struct wire_list
     return parsed(&reader);
 }
 
-bool wire_put_sign(struct buffer *output, uint64_t id, const struct wire_sign *sign)
+bool wire_put_request(struct buffer *output, const struct wire_request *request)
 {
     struct writer writer;
-    if (!begin(output, WIRE_SIGN, id, WIRE_REQUEST_FIELDS + sign->message_length, &writer))
+    if (!begin(output, request->type, request->id, WIRE_REQUEST_FIELDS + request->input_length,
+               &writer))
         return false;
-    write_bytes(&writer, sign->key_id, WIRE_KEY_ID_SIZE);
-    write_u16(&writer, sign->scheme);
-    write_u32(&writer, sign->time_left);
-    write_bytes(&writer, sign->message, sign->message_length);
+    write_bytes(&writer, request->key_id, WIRE_KEY_ID_SIZE);
+    write_u16(&writer, request->type == WIRE_SIGN ? request->scheme : request->client_version);
+    write_u32(&writer, request->time_left);
+    write_bytes(&writer, request->input, request->input_length);
     return true;
 }
 
-enum immure_error wire_get_sign(const struct wire_frame *frame, struct wire_sign *sign)
+enum immure_error wire_get_request(const struct wire_frame *frame, struct wire_request *request)
 {
     struct reader reader = payload_of(frame);
-    sign->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
-    sign->scheme = read_u16(&reader);
-    sign->time_left = read_u32(&reader);
-    sign->message_length = reader.left;
-    sign->message = read_bytes(&reader, reader.left);
+    *request = (struct wire_request){.type = frame->type, .id = frame->id};
+    request->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
+    *(frame->type == WIRE_SIGN ? &request->scheme : &request->client_version) = read_u16(&reader);
+    request->time_left = read_u32(&reader);
+    request->input_length = reader.left;
+    request->input = read_bytes(&reader, reader.left);
     return parsed(&reader);
 }
 
@@ -134,29 +136,6 @@ enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_si
     answer->sign_ns = read_u64(&reader);
     answer->signature_length = reader.left;
     answer->signature = read_bytes(&reader, reader.left);
-    return parsed(&reader);
-}
-
-bool wire_put_decrypt(struct buffer *output, uint64_t id, const struct wire_decrypt *decrypt)
-{
-    struct writer writer;
-    if (!begin(output, WIRE_DECRYPT, id, WIRE_REQUEST_FIELDS + decrypt->ciphertext_length, &writer))
-        return false;
-    write_bytes(&writer, decrypt->key_id, WIRE_KEY_ID_SIZE);
-    write_u16(&writer, decrypt->client_version);
-    write_u32(&writer, decrypt->time_left);
-    write_bytes(&writer, decrypt->ciphertext, decrypt->ciphertext_length);
-    return true;
-}
-
-enum immure_error wire_get_decrypt(const struct wire_frame *frame, struct wire_decrypt *decrypt)
-{
-    struct reader reader = payload_of(frame);
-    decrypt->key_id = read_bytes(&reader, WIRE_KEY_ID_SIZE);
-    decrypt->client_version = read_u16(&reader);
-    decrypt->time_left = read_u32(&reader);
-    decrypt->ciphertext_length = reader.left;
-    decrypt->ciphertext = read_bytes(&reader, reader.left);
     return parsed(&reader);
 }
 

@@ -31,13 +31,18 @@ struct wire_list {
     uint32_t first;
 };
 
-/* SIGN: key id (32), SignatureScheme (2), time left in us, 0 for no deadline (4), message (rest) */
-struct wire_sign {
+/* SIGN: key id (32), SignatureScheme (2), time left in us, 0 for no deadline (4), message (rest).
+ * DECRYPT: the same with the version that the client offered in its ClientHello in the place of the
+ * scheme, and the ciphertext in that of the message. */
+struct wire_request {
+    enum wire_type type; /* WIRE_SIGN or WIRE_DECRYPT */
+    uint64_t id;
     const uint8_t *key_id;
-    uint16_t scheme;
+    uint16_t scheme;         /* SIGN */
+    uint16_t client_version; /* DECRYPT */
     uint32_t time_left;
-    const uint8_t *message;
-    size_t message_length;
+    const uint8_t *input; /* message or ciphertext */
+    size_t input_length;
 };
 
 /* SIGNED: signing backend (1), ns waited in the queue (8), ns of the batch (8), both rounded by
@@ -47,16 +52,6 @@ struct wire_signed {
     uint64_t queue_ns, sign_ns;
     const uint8_t *signature;
     size_t signature_length;
-};
-
-/* DECRYPT: key id (32), version that the client offered in its ClientHello (2), time left in us, 0
- * for no deadline (4), ciphertext (rest) */
-struct wire_decrypt {
-    const uint8_t *key_id;
-    uint16_t client_version;
-    uint32_t time_left;
-    const uint8_t *ciphertext;
-    size_t ciphertext_length;
 };
 
 /* DECRYPTED: as SIGNED, with no times and a premaster secret of WIRE_PREMASTER_SIZE bytes in the
@@ -108,9 +103,8 @@ struct wire_error {
 bool wire_put_hello(struct buffer *output, const struct wire_hello *hello);
 bool wire_put_welcome(struct buffer *output, const struct wire_welcome *welcome);
 bool wire_put_list(struct buffer *output, uint64_t id, const struct wire_list *list);
-bool wire_put_sign(struct buffer *output, uint64_t id, const struct wire_sign *sign);
+bool wire_put_request(struct buffer *output, const struct wire_request *request);
 bool wire_put_signed(struct buffer *output, uint64_t id, const struct wire_signed *answer);
-bool wire_put_decrypt(struct buffer *output, uint64_t id, const struct wire_decrypt *decrypt);
 bool wire_put_decrypted(struct buffer *output, uint64_t id, const struct wire_decrypted *answer);
 bool wire_put_error(struct buffer *output, uint64_t id, const struct wire_error *error);
 bool wire_put_figures(struct buffer *output, uint64_t id, const struct wire_figure *figures,
@@ -127,9 +121,8 @@ bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *ke
 enum immure_error wire_get_hello(const struct wire_frame *frame, struct wire_hello *hello);
 enum immure_error wire_get_welcome(const struct wire_frame *frame, struct wire_welcome *welcome);
 enum immure_error wire_get_list(const struct wire_frame *frame, struct wire_list *list);
-enum immure_error wire_get_sign(const struct wire_frame *frame, struct wire_sign *sign);
+enum immure_error wire_get_request(const struct wire_frame *frame, struct wire_request *request);
 enum immure_error wire_get_signed(const struct wire_frame *frame, struct wire_signed *answer);
-enum immure_error wire_get_decrypt(const struct wire_frame *frame, struct wire_decrypt *decrypt);
 enum immure_error wire_get_decrypted(const struct wire_frame *frame, struct wire_decrypted *answer);
 enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_error *error);
 /* `figures` has room for WIRE_STATS_MAX. */

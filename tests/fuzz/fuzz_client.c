@@ -14,7 +14,7 @@
 struct fuzz {
     struct immure_client *client;
     struct reader input;
-    immure_request ids[IDS];
+    immure_request_id ids[IDS];
     size_t asked;
     size_t answered; /* callbacks, of those asked with them */
     uint64_t now;
@@ -22,7 +22,7 @@ struct fuzz {
 
 static struct fuzz fuzz;
 
-static immure_request *next_id(void)
+static immure_request_id *next_id(void)
 {
     return &fuzz.ids[fuzz.asked++ % IDS];
 }
@@ -45,58 +45,35 @@ static void react(void)
     }
 }
 
-static void signed_back(void *arg, const struct immure_signature *signature)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     (void)arg;
-    if (signature->error == IMMURE_OK && signature->signature_length > IMMURE_SIGNATURE_MAX)
+    if (reply->output_length > IMMURE_SIGNATURE_MAX)
         abort();
-    react();
-}
-
-static void listed_back(void *arg, const struct immure_key *key, enum immure_error error)
-{
-    (void)arg;
-    if (key != NULL && error != IMMURE_OK)
+    if (reply->error != IMMURE_OK &&
+        (reply->output != NULL || reply->key != NULL || reply->stats != NULL ||
+         reply->stat_count != 0 || reply->ticket_keys != NULL))
         abort();
-    react();
-}
-
-static void stats_back(void *arg, const struct immure_stat *stats, size_t count,
-                       enum immure_error error)
-{
-    (void)arg;
-    if (error != IMMURE_OK && (count != 0 || stats != NULL))
+    if (reply->error_text == NULL)
         abort();
-    react();
-}
-
-static void pinged_back(void *arg, enum immure_error error)
-{
-    (void)arg;
-    (void)error;
     react();
 }
 
 static void ask(void)
 {
+    static const enum immure_operation operations[] = {
+        IMMURE_LIST, IMMURE_STATS, IMMURE_PING, IMMURE_SIGN,
+        IMMURE_SIGN, IMMURE_SIGN,  IMMURE_SIGN, IMMURE_TICKET_KEYS,
+    };
     unsigned what = read_u8(&fuzz.input);
-    struct immure_sign_request request = {.message = (const uint8_t *)"message",
-                                          .message_length = 1 + what % 7};
+    struct immure_request request = {.operation = operations[what % 8], .callback = answered};
+    if (request.operation == IMMURE_SIGN) {
+        request.input = (const uint8_t *)"message";
+        request.input_length = 1 + what % 7;
+    }
     if (what & 0x80)
         request.deadline = fuzz.now + what % 16;
-    switch (what % 8) {
-    case 0:
-        immure_list(fuzz.client, listed_back, NULL, next_id());
-        break;
-    case 1:
-        immure_stats(fuzz.client, stats_back, NULL, next_id());
-        break;
-    case 2:
-        immure_ping(fuzz.client, pinged_back, NULL, next_id());
-        break;
-    default:
-        immure_sign(fuzz.client, &request, signed_back, NULL, next_id());
-    }
+    immure_request_submit(fuzz.client, &request, next_id());
 }
 
 static void send_output(void)
@@ -121,22 +98,24 @@ static void receive_frame(enum wire_type type, uint64_t id)
     write_u16(&writer, length);
     write_u64(&writer, id);
     write_bytes(&writer, payload, length);
-    immure_client_receive(fuzz.client, frame, (size_t)(writer.next - frame), fuzz.now);
+    immure_client_receive(fuzz.client, frame, (size_t)(writer.next - frame));
 }
 
 static void receive_welcome(void)
 {
     struct buffer frame = BUFFER_INIT(WIRE_FRAME_MAX);
-    struct wire_welcome welcome = {.version = WIRE_VERSION, .in_flight = read_u8(&fuzz.input)};
+    uint8_t in_flight = read_u8(&fuzz.input);
+    struct wire_welcome welcome = {.version = in_flight & 0x80 ? WIRE_VERSION_LOWEST : WIRE_VERSION,
+                                   .in_flight = in_flight};
     if (wire_put_welcome(&frame, &welcome))
-        immure_client_receive(fuzz.client, buffer_bytes(&frame), buffer_length(&frame), fuzz.now);
+        immure_client_receive(fuzz.client, buffer_bytes(&frame), buffer_length(&frame));
     buffer_release(&frame);
 }
 
 static void receive_reply(void)
 {
-    static const enum wire_type types[] = {WIRE_SIGNED, WIRE_KEYS, WIRE_FIGURES, WIRE_PONG,
-                                           WIRE_ERROR};
+    static const enum wire_type types[] = {WIRE_SIGNED, WIRE_KEYS,  WIRE_FIGURES,
+                                           WIRE_PONG,   WIRE_ERROR, WIRE_TICKET_KEYS};
     unsigned which = read_u8(&fuzz.input);
     receive_frame(types[which % (sizeof types / sizeof types[0])], fuzz.ids[which / 16]);
 }
@@ -146,7 +125,7 @@ static void receive_anything(void)
     size_t length = read_u8(&fuzz.input);
     const uint8_t *bytes = read_bytes(&fuzz.input, length);
     if (bytes != NULL)
-        immure_client_receive(fuzz.client, bytes, length, fuzz.now);
+        immure_client_receive(fuzz.client, bytes, length);
 }
 
 static void step(void)

@@ -35,15 +35,15 @@ static bool put_list(struct buffer *made, const struct wire_frame *frame)
     return wire_get_list(frame, &list) == IMMURE_OK && wire_put_list(made, frame->id, &list);
 }
 
-static bool put_sign(struct buffer *made, const struct wire_frame *frame)
+static bool put_request(struct buffer *made, const struct wire_frame *frame)
 {
-    struct wire_sign sign;
-    if (wire_get_sign(frame, &sign) != IMMURE_OK)
+    struct wire_request request;
+    if (wire_get_request(frame, &request) != IMMURE_OK)
         return false;
-    const struct wire_scheme *scheme = wire_scheme_find(sign.scheme);
-    if ((scheme == NULL) != (strcmp(immure_scheme_name(sign.scheme), "unknown") == 0))
+    const struct wire_scheme *scheme = wire_scheme_find(request.scheme);
+    if ((scheme == NULL) != (strcmp(immure_scheme_name(request.scheme), "unknown") == 0))
         abort();
-    return wire_put_sign(made, frame->id, &sign);
+    return wire_put_request(made, &request);
 }
 
 static bool put_signed(struct buffer *made, const struct wire_frame *frame)
@@ -51,13 +51,6 @@ static bool put_signed(struct buffer *made, const struct wire_frame *frame)
     struct wire_signed answer;
     return wire_get_signed(frame, &answer) == IMMURE_OK &&
            wire_backend_name(answer.backend) != NULL && wire_put_signed(made, frame->id, &answer);
-}
-
-static bool put_decrypt(struct buffer *made, const struct wire_frame *frame)
-{
-    struct wire_decrypt decrypt;
-    return wire_get_decrypt(frame, &decrypt) == IMMURE_OK &&
-           wire_put_decrypt(made, frame->id, &decrypt);
 }
 
 static bool put_decrypted(struct buffer *made, const struct wire_frame *frame)
@@ -124,8 +117,8 @@ static void parse(const struct wire_frame *frame)
         bool (*put)(struct buffer *made, const struct wire_frame *frame);
     } types[] = {
         {WIRE_HELLO, put_hello},         {WIRE_WELCOME, put_welcome},
-        {WIRE_LIST, put_list},           {WIRE_SIGN, put_sign},
-        {WIRE_SIGNED, put_signed},       {WIRE_DECRYPT, put_decrypt},
+        {WIRE_LIST, put_list},           {WIRE_SIGN, put_request},
+        {WIRE_SIGNED, put_signed},       {WIRE_DECRYPT, put_request},
         {WIRE_DECRYPTED, put_decrypted}, {WIRE_ERROR, put_error},
         {WIRE_FIGURES, put_figures},     {WIRE_KEYS, put_keys},
         {WIRE_PING, put_plain},          {WIRE_PONG, put_plain},

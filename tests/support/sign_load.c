@@ -25,7 +25,7 @@
 
 static struct {
     const char *path;
-    struct immure_sign_request request;
+    struct immure_request request;
     atomic_uint_fast64_t signatures, failures;
     pthread_mutex_t lock;
     char error[256]; /* under the lock */
@@ -41,18 +41,21 @@ static void note_failure(const char *text)
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }
 
+static void note(void *arg, const struct immure_reply *reply)
+{
+    (void)arg;
+    if (reply->error == IMMURE_OK)
+        atomic_fetch_add(&load.signatures, 1);
+    else
+        note_failure(reply->error_text);
+}
+
 static void *sign_on(void *arg)
 {
     (void)arg;
-    uint8_t signature[IMMURE_SIGNATURE_MAX];
-    struct immure_signature reply;
     struct immure_blocking *blocking = immure_blocking_unix(load.path);
-    while (blocking != NULL && !atomic_load(&load.stop)) {
-        if (immure_blocking_sign(blocking, &load.request, TIMEOUT, signature, &reply) == IMMURE_OK)
-            atomic_fetch_add(&load.signatures, 1);
-        else
-            note_failure(reply.error_text);
-    }
+    while (blocking != NULL && !atomic_load(&load.stop))
+        immure_blocking_request(blocking, &load.request, TIMEOUT);
     immure_blocking_free(blocking);
     return NULL;
 }
@@ -87,9 +90,11 @@ int main(int argc, char **argv)
     memset(message, ' ', 64);
     memcpy(message + 64, "TLS 1.3, server CertificateVerify", 34);
     load.path = argv[1];
+    load.request.operation = IMMURE_SIGN;
     load.request.scheme = IMMURE_ECDSA_SHA256;
-    load.request.message = message;
-    load.request.message_length = sizeof message;
+    load.request.input = message;
+    load.request.input_length = sizeof message;
+    load.request.callback = note;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &term, NULL);

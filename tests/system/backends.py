@@ -1,4 +1,4 @@
-"""Servers to stand behind immure-proxy. Each connection has a thread of its own."""
+"""Servers to run behind immure-proxy. Each connection has a thread of its own."""
 
 import functools
 import hashlib
@@ -47,7 +47,7 @@ class Backend:
         try:
             self.handler(connection)
         except OSError:
-            pass  # the other end left
+            pass  # the other end is gone
         finally:
             self.open.discard(connection)
             connection.close()
@@ -66,7 +66,7 @@ class Backend:
 
 
 def echo(connection):
-    """Sends back what comes, and ends its direction when the other one has ended."""
+    """Echoes what it receives, and ends its direction when the other end has."""
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while data := connection.recv(65536):
@@ -76,7 +76,7 @@ def echo(connection):
 
 @functools.lru_cache(maxsize=None)
 def body(size):
-    """The same `size` bytes every time, none like the others."""
+    """The same `size` bytes every time, without repetition."""
     return random.Random(size).randbytes(size)
 
 
@@ -131,7 +131,7 @@ def http_server(connection):
     HttpHandler(connection, connection.getpeername(), None)
 
 
-# The PROXY protocol, as a backend reads it (haproxy.org, proxy-protocol.txt).
+# The PROXY protocol on the backend's side (haproxy.org, proxy-protocol.txt).
 
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 

@@ -33,7 +33,7 @@ def directory():
 
 @functools.lru_cache(maxsize=None)
 def certificate(kind="rsa-2048", *names, serial=1):
-    """A self-signed certificate; another `serial` is another key for the same names."""
+    """A self-signed certificate. Another `serial` gives another key for the same names."""
     names = names or ("localhost",)
     base = os.path.join(directory(), f"{kind}-{names[0].replace('*', '_')}-{serial}")
     alternative = ",".join(f"DNS:{name}" for name in names) + ",IP:127.0.0.1"
@@ -46,7 +46,7 @@ def certificate(kind="rsa-2048", *names, serial=1):
 
 
 def encrypted(plain, pass_phrase):
-    """The same certificate with its key under a pass phrase, and the file that holds the phrase."""
+    """The same certificate with its key encrypted, and the file that holds the pass phrase."""
     key = plain.key + ".encrypted"
     phrase = plain.key + ".phrase"
     with open(phrase, "w", encoding="ascii") as file:

@@ -1,6 +1,6 @@
 """
-A root of its own to install packages in: the machine's, under an overlay that is gone with the test;
-and a machine booted from it, with a systemd of its own.
+A separate root to install packages in: the machine's, under an overlay that lasts as long as the
+test; and a machine booted from it, with its own systemd.
 """
 
 import os
@@ -46,7 +46,7 @@ def run(command, text=""):
 
 
 class Refused(Exception):
-    """Why the machine that the test runs on does not let it be."""
+    """The reason why this machine does not permit it."""
 
 
 class Overlay:
@@ -67,7 +67,7 @@ class Overlay:
         return ["nsenter", f"--target={self.holder.pid}", "--mount", *command]
 
     def changed(self):
-        """The paths in the root that are there now and were not, or were another file."""
+        """The paths in the root that are new, or are another file than before."""
         listing = run(self.outside("find", f"{self.mount_point}/upper", "-mindepth", "1",
                                    "-not", "-type", "c", "-printf", "/%P\\n"))
         return set(listing.stdout.splitlines())
@@ -121,7 +121,7 @@ class Machine(Overlay):
         return run(["nsenter", f"--target={self.init()}", "--all", *command], text)
 
     def stop(self):
-        """Returns what it had to say."""
+        """Returns the machine's output."""
         init = self.init()
         if init is not None:
             os.kill(init, signal.SIGKILL)

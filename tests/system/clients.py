@@ -1,4 +1,4 @@
-"""TLS clients: Python's own, one whose every byte is in the test's hands, and openssl s_client."""
+"""TLS clients: Python's own, one with full control over every byte, and openssl s_client."""
 
 import socket
 import ssl
@@ -29,7 +29,7 @@ def context(version=None, trusted=None, alpn=None):
 
 
 def connect(port, tls=None, name="localhost", session=None, before=b""):
-    """A finished handshake. `before` goes out in the clear first."""
+    """A connection with a finished handshake. `before` is sent in the clear first."""
     raw = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -77,7 +77,7 @@ def reset(connection):
 
 
 def client_hello(version=None, name="localhost"):
-    """The bytes of a ClientHello. It may be sent again and again, but not finished."""
+    """The bytes of a ClientHello, for handshakes that are never finished."""
     outgoing = ssl.MemoryBIO()
     tls = context(version).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
     try:
@@ -88,14 +88,14 @@ def client_hello(version=None, name="localhost"):
 
 
 class Stream:
-    """TLS over a socket, with the two directions' ends apart."""
+    """TLS over a socket, in which each direction ends separately."""
 
     def __init__(self, port, tls=None, name="localhost", first=b""):
         """`first` is sent with the last bytes of the handshake."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = tls or context()
-        # Python 3.11.2, which is Debian 12's, takes an end without close_notify for one with it by default.
+        # By default Python 3.11.2 (Debian 12) ignores a missing close_notify.
         tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         self.tls = tls.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
         self.step(self.begin, first)
@@ -146,7 +146,7 @@ class Stream:
         return bytes(data)
 
     def end_sending(self):
-        """close_notify, and nothing more is sent; receiving goes on."""
+        """Sends close_notify, and nothing after it; receiving continues."""
         try:
             self.tls.unwrap()
         except ssl.SSLWantReadError:
@@ -158,7 +158,7 @@ class Stream:
 
 
 def s_client(port, *options, text=b"", name="localhost"):
-    """What `openssl s_client` printed, and whether it ended well. `text` is sent."""
+    """Sends `text` with `openssl s_client`. Returns its output and whether it succeeded."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, *options],
         input=text, capture_output=True, timeout=harness.LIMIT, check=False)

@@ -1,10 +1,10 @@
 """
-immure as a drop-in: the guides of docs/guides are carried out to the letter on a small copy of the
-machine's /etc, with Debian's own servers, unmodified.
+immure as a drop-in: the guides of docs/guides are followed to the letter on a small copy of the
+machine's /etc, with Debian's own, unmodified servers.
 
 A fenced block `sh` of a guide is run by the shell; any other block is added to the end of the file
-that the comment in its first line names (a script: in its second). A word of a guide is changed only
-as DropIn.table says.
+that the comment in its first line names (a script: in its second). A word of a guide is changed
+only as DropIn.table says.
 """
 
 import json
@@ -29,8 +29,8 @@ GUIDES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/gu
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SITE = "example.org"
 VERSIONS = (clients.TLS12, clients.TLS13)
-PATIENCE = 20  # seconds that a handshake waits for immured; the standard is 5
-TIMEOUT = 1  # for one that does not come
+PATIENCE = 20  # seconds that a handshake waits for immured; the default is 5
+TIMEOUT = 1  # where immured does not answer
 
 SYSTEMCTL = """\
 #!/bin/sh
@@ -46,12 +46,13 @@ def family(pid):
 
 
 def as_user(name):
-    """The beginning of a command that runs as this user, in its group."""
+    """A command prefix that runs a command as this user, in its group."""
     return ["/usr/bin/setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
 
 
 class Unit:
-    """A program as its systemd unit runs it, but in the foreground. It reloads by a signal, or by a call."""
+    """A program run like its systemd unit, but in the foreground. It reloads by a signal or a
+    call."""
 
     def __init__(self, test, command, ready, reload=signal.SIGHUP, status=0, **environment):
         self.test, self.command, self.ready = test, command, ready
@@ -112,7 +113,7 @@ class Systemctl:
                 answered.write(f"{status}\n")
 
     def carry_out(self, words):
-        """systemctl VERB [--now] UNIT, as the status that it ends with."""
+        """systemctl VERB [--now] UNIT; returns its exit status."""
         if words == ["daemon-reload"]:
             return 0
         unit = self.units.get(words[-1].partition(".")[0])
@@ -136,7 +137,8 @@ class Systemctl:
 @harness.needs_root("the servers change their user")
 @harness.not_sanitized("an unmodified server cannot load a sanitizer's runtime with the module")
 class DropIn(ImmuredTest):
-    """A copy of the machine that guides can be carried out on: /etc, /run and /var below self.root."""
+    """A copy of the machine on which guides are carried out: /etc, /run and /var below
+    self.root."""
 
     def setUp(self):
         super().setUp()
@@ -179,7 +181,7 @@ class DropIn(ImmuredTest):
             file.write(text)
 
     def edit(self, path, *changes):
-        """Each change is (what, by what); what is not there is an error."""
+        """Each change is (old, new); it is an error if the old text is not there."""
         with open(self.path_of(path), encoding="utf-8") as file:
             text = file.read()
         for old, new in changes:
@@ -221,8 +223,8 @@ class DropIn(ImmuredTest):
                                            "[openssl_init]\n"))
 
     def carry_out(self, guide, heading="", without=(), only=""):
-        """The blocks of a guide in their order: all but those under some headings, or those under one,
-        or of one kind. Returns what the commands said."""
+        """Carries out the blocks of a guide in order: all but those under some headings, or only
+        those under one heading or of one kind. Returns the commands' output."""
         with open(os.path.join(GUIDES, guide + ".md"), encoding="utf-8") as file:
             text = file.read()
         sections = re.split(r"^## (?=.*\n)", text, flags=re.MULTILINE)
@@ -242,7 +244,7 @@ class DropIn(ImmuredTest):
                 file.write(block)
         return said
 
-    # What may be asked of immured and of a server
+    # ---- checks of immured and of a server ----
 
     def signatures(self):
         done = self.shell(self.substitute("immure status --json"))
@@ -267,11 +269,11 @@ class DropIn(ImmuredTest):
             try:
                 self.assertEqual(keyparts.search(pid, wanted), set(), proc.title(pid))
             except (FileNotFoundError, ProcessLookupError):
-                pass  # it has ended
+                pass  # the process has ended
 
     def assert_only_copy(self, key, user):
-        """The file is root's alone, this user cannot open it, and no other file below the root has a part of
-        what is in it."""
+        """The file is root's alone, this user cannot open it, and no other file below the root
+        contains a part of it."""
         path = self.path_of(key)
         self.assertEqual((os.stat(path).st_uid, stat.S_IMODE(os.stat(path).st_mode)), (0, 0o600))
         done = subprocess.run([*as_user(user), "cat", path], capture_output=True, check=False)

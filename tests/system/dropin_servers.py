@@ -1,4 +1,4 @@
-"""What every server must show that has its keys in immured, as the guide about it says."""
+"""The tests that every server with its keys in immured must pass, set up as its guide says."""
 
 import contextlib
 import glob
@@ -15,7 +15,7 @@ import proc
 from certificates import certificate
 from dropin import PATIENCE, SITE, TIMEOUT, VERSIONS
 
-# The first fails where / is no mount point, in a chroot, from which nothing propagates.
+# The first command fails if / is not a mount point (in a chroot), where nothing propagates anyway.
 MOUNTED = ('mount --make-rprivate / 2>/dev/null || :; '
            'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"')
 
@@ -62,7 +62,7 @@ def set_up_nginx(test):
 
 
 def expect(connection, reply):
-    """Receives until this text has come. Returns all that came."""
+    """Receives until this text has arrived. Returns everything received."""
     received = b""
     while reply not in received:
         more = connection.recv(65536)
@@ -73,12 +73,13 @@ def expect(connection, reply):
 
 
 class Exchange:
-    """One connection with a question and its answer. Whoever wants it in the clear first has before_tls()."""
+    """One connection with a request and its reply. A class for a protocol that starts in the clear
+    overrides before_tls()."""
 
     SENT = REPLY = b""
 
     def before_tls(self, raw):
-        """STARTTLS, or what the protocol has in its place."""
+        """STARTTLS, or the protocol's equivalent."""
 
     def exchange(self, version):
         with socket.create_connection(("127.0.0.1", self.port), timeout=harness.LIMIT) as raw:
@@ -97,19 +98,19 @@ class ServerTests(Exchange):
     """What every server must show. A class of tests has besides DropIn: GUIDE, CERTIFICATE (where the
     guide has it), USER (who asks immured), set_up_server() (which makes the unit), SENT and REPLY."""
 
-    refusal = ""  # what the command said that could not reload it
-    UNIT = None  # is called like the guide
-    LOG = None  # besides the standard error of the unit's program
+    refusal = ""  # the output of the command that failed to reload it
+    UNIT = None  # the default is the guide's name
+    LOG = None  # in addition to the standard error of the unit's program
     OPTIONAL = ()  # headings in the guide
-    SERVED = "served"  # what the guide's last command says
+    SERVED = "served"  # the output of the guide's last command
     KEYS_MISMATCH = "key values mismatch"
     DAMAGED = "the key reference is damaged"
-    WORKERS = ""  # is in the titles of those processes that a reload replaces; None: it replaces none
+    WORKERS = ""  # part of the titles of the processes that a reload replaces; None: it replaces none
     RELOADED = None  # what it logs when it has reloaded
-    ENDS = None  # the status with which it ends if it cannot load its key at a reload
+    ENDS = None  # its exit status if it cannot load its key at a reload
 
     def errors(self):
-        """What the server has logged."""
+        """The server's log."""
         said = self.unit.program.log() + self.refusal
         if self.LOG is not None:
             with open(self.path_of(self.LOG), encoding="utf-8", errors="replace") as file:
@@ -117,7 +118,8 @@ class ServerTests(Exchange):
         return said
 
     def server(self, kind, timeout=PATIENCE):
-        """Carries out the guide for a key of this kind. The certificate, and what the commands said."""
+        """Carries out the guide for a key of this kind. Returns the certificate and the commands'
+        output."""
         self.set_up_server()
         self.set_timeout(timeout)
         made = self.site(kind)
@@ -154,7 +156,7 @@ class ServerTests(Exchange):
         return {pid for pid in self.unit.processes()[1:] if self.WORKERS in proc.title(pid)}
 
     def assert_immured_may_restart(self):
-        """Under load, and no exchange fails."""
+        """Restarts immured under load; no exchange may fail."""
         load = Load(self.exchange)
         for _ in range(2):
             done = load.done
@@ -188,7 +190,7 @@ class ServerTests(Exchange):
             return False
 
     def assert_logged(self, text):
-        """One line of the server's log says so."""
+        """Some line of the server's log contains this."""
         harness.wait_until(lambda: text in self.errors(), lambda: f"{text!r} in {self.errors()}")
 
     def refused_with(self, text):
@@ -211,7 +213,7 @@ class ServerTests(Exchange):
         self.exchange(clients.TLS13)
 
     def test_wrong_references(self):
-        """At a reload the server says what is wrong, and goes on as it was, or has ENDS."""
+        """At a reload the server reports the error and goes on as before, or exits with ENDS."""
         self.server("p-256")
         lines = self.reference().splitlines(keepends=True)
         for reference, text in ((self.reference(serial=2), self.KEYS_MISMATCH),
@@ -222,7 +224,8 @@ class ServerTests(Exchange):
                 self.assert_goes_on()
 
     def test_renewed_certificate(self):
-        """Another key with another certificate is served after a reload; immured keeps the former key."""
+        """After a reload another key and certificate are served, while immured keeps the former key
+        too."""
         made, _ = self.server("p-256")
         self.site("p-256", serial=2)
         with open(self.path_of("/etc/immure/immured.conf"), "a", encoding="ascii") as file:
@@ -260,11 +263,11 @@ class ServerTests(Exchange):
 
 
 class ChrootServerTests(ServerTests):
-    """Those of a server that is locked into CHROOT, where its unit shows it the socket."""
+    """For a server in a chroot (CHROOT), where its unit makes the socket visible."""
 
     def with_mounts(self, *command):
         """The command as its unit runs it."""
-        at = f"{self.CHROOT}/run/"  # below which a reference has the socket
+        at = f"{self.CHROOT}/run/"  # the socket's directory in a reference
         self.table[at] = self.path_of(self.CHROOT) + self.path_of("/run/")
         return ["/usr/bin/unshare", "--mount", "--propagation=unchanged", "sh", "-c", MOUNTED, "sh",
                 self.path_of("/run/immure"), self.substitute(at + "immure"), *command]
@@ -279,9 +282,10 @@ class ChrootServerTests(ServerTests):
 
 
 class SilentServerTests(ServerTests):
-    """Those of a server that does not log why: the operator's tool says it, as the server's user."""
+    """For a server that does not log the reason: the operator's tool, run as the server's user,
+    tells it."""
 
-    SAYS = ""  # what the server says at least, a regular expression
+    SAYS = ""  # a regular expression for what the server does log
     TOOL_SAYS = {"no connection to immured": "Connection refused|No such file",
                  "immured does not have this key": "immured does not have this key",
                  "immured does not serve this user": "may not use",
@@ -302,18 +306,18 @@ class SilentServerTests(ServerTests):
 
 
 class LateServerTests(ServerTests):
-    """Those of a server that reads its key when the next client comes: it says then what is wrong, and
-    serves nobody over TLS."""
+    """For a server that reads its key when the next client connects: only then does it report the
+    error, and it serves nobody over TLS."""
 
     def reload_with(self, reference):
         super().reload_with(reference)
         harness.wait_until(lambda: not self.is_served(), "the end of TLS")
 
     def assert_goes_on(self):
-        """As soon as the reference is good again."""
+        """The server serves again as soon as the reference is good."""
         super().reload_with(self.reference())
         harness.wait_until(self.is_served, "TLS")
 
 
 class HttpsServerTests(Https, ServerTests):
-    """Those of a server that answers with a page."""
+    """For a server that answers with a page."""

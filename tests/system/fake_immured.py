@@ -1,4 +1,5 @@
-"""An immured that a test plays: lists what it is told, signs junk, and can say no or nothing."""
+"""A fake immured: it lists the keys that the test gives it, signs junk, and can refuse or stay
+silent."""
 
 import os
 import socket
@@ -37,7 +38,7 @@ class FakeImmured:
                 try:
                     self.serve(peer)
                 except (OSError, wire.Closed):
-                    pass  # the client has left
+                    pass  # the client is gone
 
     def serve(self, peer):
         while True:

@@ -43,13 +43,14 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-static void one_key(void *arg, const struct immure_key *key, enum immure_error error)
+static void one_key(void *arg, const struct immure_reply *reply)
 {
+    const struct immure_key *key = reply->key;
     (void)arg;
     if (key == NULL) {
         listed = 1;
-        if (error != IMMURE_OK)
-            fail(immure_error_text(error));
+        if (reply->error != IMMURE_OK)
+            fail(reply->error_text);
         return;
     }
     printf("key %s\n", key->name);
@@ -85,7 +86,7 @@ static void turn(int other)
         fail("poll");
     if (polled[0].revents != 0) {
         ssize_t got = recv(immured, room, sizeof room, 0);
-        if (got <= 0 || immure_client_receive(client, room, (size_t)got, now()) != IMMURE_OK)
+        if (got <= 0 || immure_client_receive(client, room, (size_t)got) != IMMURE_OK)
             fail("immured is gone");
     }
     immure_client_expire(client, now());
@@ -144,6 +145,7 @@ int main(int argc, char **argv)
 {
     char config[4096];
     struct immure_spawn_options options;
+    struct immure_request list;
     pid_t pid;
     OSSL_LIB_CTX *library;
     EVP_PKEY *key;
@@ -159,8 +161,11 @@ int main(int argc, char **argv)
     options.socket_pair = true;
     if (immure_spawn(&options, &pid, &immured) != IMMURE_OK)
         fail(strerror(errno));
+    memset(&list, 0, sizeof list);
+    list.operation = IMMURE_LIST;
+    list.callback = one_key;
     client = immure_client_new(NULL);
-    if (client == NULL || immure_list(client, one_key, NULL, NULL) != IMMURE_OK)
+    if (client == NULL || immure_request_submit(client, &list, NULL) != IMMURE_OK)
         fail("client");
     while (!listed)
         turn(-1);

@@ -1,10 +1,11 @@
-"""What a program or library shows of how it was hardened (cmake/harden.cmake), by readelf and objdump."""
+"""Checks how a program or library was hardened (cmake/harden.cmake), with readelf and objdump."""
 
 import platform
 import re
 import subprocess
 
-# A page of a frame that is larger than one is touched before it is used; a jump may land here.
+# Stack probes touch each page of a large frame before it is used; landing pads mark targets of
+# jumps.
 PROBE = re.compile(r"\bor[ql] +\$0x0,(0x[0-9a-f]+)?\(%rsp")
 LANDING = "endbr64"
 
@@ -21,13 +22,14 @@ def elf_files(paths):
 
 
 def start_files_have_marks():
-    """Whether the C library's do; if not, the linker leaves the marks for jumps out of all programs."""
+    """Whether the C library's start files have marks; if not, the linker omits the marks from all
+    programs."""
     path = said("gcc", "-print-file-name=crti.o").strip()
     return "IBT" in said("readelf", "-nW", path)
 
 
 def faults(path, library):
-    """What is missing of it, in words."""
+    """The missing hardening features, in words."""
     segments, dynamic = said("readelf", "-lW", path), said("readelf", "-dW", path)
     tests = {
         "position independent": re.search(r"file type is DYN", segments),

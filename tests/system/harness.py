@@ -30,18 +30,19 @@ BIN = os.path.abspath(os.environ.get(
     "IMMURE_BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin")))
 SANITIZE = os.environ.get("IMMURE_SANITIZE", "")
 LONG = bool(os.environ.get("IMMURE_LONG"))
-QUIET = 0.1  # of the CPU time, used by others, with which what is timed can be judged
-LIMIT = 60.0  # seconds that anything may take, on a machine that has ten other things to do
+QUIET = 0.1  # the share of CPU time that others may use while times are judged
+LIMIT = 60.0  # seconds that anything may take, on a busy machine
 
-# Where servers are, for those who are not root too.
+# The directories of servers, for users other than root.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
-# A shell's 1024 descriptors do not do for a thousand clients.
+# A shell's 1024 descriptors are not enough for a thousand clients.
 HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
-# Messages are compared, of programs of others too.
+# Tests compare messages, also of other programs.
 os.environ["LC_ALL"] = "C.UTF-8"
 
-# Starts a program with signals as a careless parent leaves them. (To reset them is the program's part.)
+# Starts a program with signals ignored and blocked as by a careless parent. The program must reset
+# them.
 DEAF = ("env", "--ignore-signal=CHLD,HUP,TERM,PIPE,USR2", "--block-signal=CHLD,HUP,TERM,USR2")
 
 SANITIZER_REPORT = re.compile(
@@ -49,7 +50,7 @@ SANITIZER_REPORT = re.compile(
 
 
 def scaled(plain, sanitized):
-    """A count or a time that the programs' speed decides."""
+    """A count or time for a normal build, and one for a slow (sanitizer) build."""
     return sanitized if SANITIZE else plain
 
 
@@ -63,7 +64,7 @@ def program_path(name):
 
 
 def needs(*programs):
-    """Decorator: SKIPPED unless these programs of others are installed."""
+    """Decorator: SKIPPED unless these external programs are installed."""
     absent = [name for name in programs if shutil.which(name) is None]
     return unittest.skipIf(absent, f"not installed: {', '.join(absent)}")
 
@@ -77,8 +78,8 @@ def needs_root(reason):
 
 
 def wait_until(condition, what, limit=None, pause=0.02):
-    """Polls until condition() is true, and returns its value. What it waits for is a text, or a function
-    that says how far it is."""
+    """Polls until condition() is true, and returns its value. The description is a text, or a
+    function that reports the progress."""
     deadline = time.monotonic() + (limit or LIMIT)
     while True:
         value = condition()
@@ -96,8 +97,8 @@ def seconds_of(call, *arguments):
 
 
 def assert_within(most, measure, tries=5):
-    """measure() says what something took, in seconds or as a share: less than `most`, once in a few tries, as
-    what else the machine does may hold up one of them."""
+    """measure() returns a duration in seconds, or a share, which must be less than `most` in one of
+    a few tries, because other load may delay some of them."""
     took = []
     while len(took) < tries:
         took.append(measure())
@@ -106,12 +107,12 @@ def assert_within(most, measure, tries=5):
     raise AssertionError(f"it was {most} or more each time: {took}")
 
 
-ports = {}  # that free_port() has given: what keeps other tests from taking them
+ports = {}  # port: the lock that keeps other tests from taking it
 
 
 def free_port():
-    """A port nobody listens on, outside the range from which the kernel gives ports to clients. Until this
-    process ends no other test gets it, whether somebody listens on it by then or not."""
+    """A free port outside the kernel's range for clients. It is reserved for this process until it
+    ends, whether or not anybody listens on it."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -127,14 +128,14 @@ def free_port():
 
 
 class Program:
-    """One program under test. Its standard error is its log, or the file that is passed. `starter` is a
-    command that runs it in its own place."""
+    """A program under test. Its standard error goes to its log, or to the given file. `starter` is
+    a command that executes the program."""
 
     def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None, starter=()):
-        self.name = os.path.basename(name)  # a path is a program of somebody else
+        self.name = os.path.basename(name)  # a path means an external program
         self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
-        self.expected_status = 0  # or several, where a program of somebody else may have any of them
-        self.trespasses = False  # it may be killed for what it tries
+        self.expected_status = 0  # or several, if an external program may return any of them
+        self.trespasses = False  # whether seccomp may kill it
         identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -161,7 +162,7 @@ class Program:
             raise AssertionError(f"{self.name} did not end") from None
 
     def stop(self):
-        """Ends it if it runs, and says what was wrong: a list of lines."""
+        """Terminates it if it runs, and returns a list of what was wrong."""
         wrong = []
         if self.running():
             self.signal(signal.SIGTERM)
@@ -224,7 +225,8 @@ class Proxy(Program):
         return sum(value for have, value in rows.items() if have >= set(labels.items()))
 
     def wait_for(self, expected, name, **labels):
-        """Until the metric has this value: a client may know first what is counted."""
+        """Waits until the metric has this value, because a client may see an event before it is
+        counted."""
         wait_until(lambda: self.metric(name, **labels) == expected,
                    lambda: f"{name} {labels} to be {expected}, not {self.metric(name, **labels)}")
 
@@ -238,8 +240,8 @@ class Proxy(Program):
             return False
 
     def worker(self):
-        """The process id of the (newest) worker, 0 while there is none. By its title: whatever the master
-        has just forked has its name."""
+        """The process id of the (newest) worker, or 0. It is found by its title, because a child
+        that was just forked still has the master's name."""
         return self.titled("immure-proxy: worker")
 
     def titled(self, title):
@@ -254,7 +256,8 @@ class Proxy(Program):
 
 def proxy_config(port, admin_port, certificates, backend, *, workers=2, signing="async",
                  top="", frontend="", backend_options="", keys="threads = 2"):
-    """One frontend before one backend; the texts are added where their names say."""
+    """A configuration with one frontend and one backend; the texts are added where their names
+    say."""
     rows = "\n".join(f'    certificate {{ chain = "{each.chain}"  key = "{each.key}" }}'
                      for each in certificates)
     return f"""\
@@ -300,12 +303,13 @@ class SystemTest(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def own(self, closable):
-        """Closes it at the end, before the programs stop. Returns it."""
+        """Closes the object at the end of the test, before the programs stop. Returns it."""
         self.addCleanup(closable.close)
         return closable
 
     def judge_when_quiet(self, others):
-        """SKIPPED from here on if others used more than this share of the CPU time (proc.busy)."""
+        """Skips the rest of the test if others used more than this share of the CPU time
+        (proc.busy)."""
         if others > QUIET:
             self.skipTest(f"not timed: others used {others:.0%} of the CPU time")
 
@@ -330,7 +334,7 @@ class SystemTest(unittest.TestCase):
 
 
 def main():
-    """For the end of a test file. Status 77 tells ctest that everything was SKIPPED."""
+    """The main function of a test file. Exit status 77 tells ctest that everything was SKIPPED."""
     program = unittest.main(exit=False)
     result = program.result
     for test, reason in result.skipped:

@@ -1,4 +1,4 @@
-"""immured under test, started alone, and keys whose signatures the openssl program verifies."""
+"""immured alone under test, and keys whose signatures the openssl program verifies."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ def openssl(*arguments, check=True):
 
 
 class Key:
-    """A private key in a file, as immured is configured with it and as a client names it."""
+    """A private key in a file, with its section for immured.conf and its id for clients."""
 
     def __init__(self, kind, serial=1, more=""):
         self.kind = kind
@@ -42,7 +42,7 @@ class Key:
                     self.kind, wire.RSA_PSS_SHA256)
 
     def verifies(self, scheme, message, signature):
-        """What `openssl` says about the signature."""
+        """Whether `openssl` accepts the signature."""
         with tempfile.TemporaryDirectory() as folder:
             paths = {}
             for name, data in (("spki", self.spki), ("message", message), ("signature", signature)):
@@ -68,7 +68,8 @@ P256_DER = bytes.fromhex("3041020100301306072a8648ce3d020106082a8648ce3d03010704
 
 
 def write_p256_keys(directory, count):
-    """So many new P-256 keys in PEM files, which takes no time. Their sections of an immured.conf."""
+    """Writes `count` new P-256 keys to PEM files, quickly. Returns their sections of an
+    immured.conf."""
     sections = []
     for number in range(count):
         path = os.path.join(directory, f"{number}.pem")
@@ -114,7 +115,7 @@ class ImmuredTest(harness.SystemTest):
             self.assertEqual(reply.error[1], text)
 
     def assert_ended(self, client, code):
-        """The stream ended with this error, said under id 0."""
+        """The stream ended with this error, which has id 0."""
         reply = client.receive()
         while reply.id != 0 or reply.type == wire.WELCOME:
             reply = client.receive()

@@ -1,10 +1,10 @@
-"""The parts of a private key, in every form in which memory may hold them, and a search for them."""
+"""Searches for the parts of a private key, in all forms in which memory may hold them."""
 
 import base64
 import re
 import subprocess
 
-PIECE = 16  # bytes; a run of twice as many is found wherever it begins
+PIECE = 16  # bytes; a run of twice this length is found at any offset
 
 
 def private_numbers(path):
@@ -42,7 +42,7 @@ def needles(path):
 
 
 def memory(pid):
-    """The parts of its memory that a process can write, a mapping at a time, without empty pages."""
+    """Yields the writable memory of a process, one mapping at a time, without empty pages."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
         ranges = [line.split()[:2] for line in maps]
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
@@ -54,7 +54,7 @@ def memory(pid):
 
 
 def read_range(mem, begin, end):
-    """Pages that cannot be read count as empty."""
+    """Reads a range; pages that cannot be read count as empty."""
     step, parts = 1 << 20, []
     for at in range(begin, end, step):
         try:

@@ -1,4 +1,4 @@
-"""The OpenSSL provider as a module: where it is, an openssl.cnf that loads it, key references."""
+"""The OpenSSL provider as a module: its path, an openssl.cnf that loads it, and key references."""
 
 import base64
 import os

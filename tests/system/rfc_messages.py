@@ -1,6 +1,6 @@
 """
-What a TLS handshake signs, parsed and made from the RFCs and from nothing of ours: the judge of what
-immured's policy takes. Policies and schemes are named by number, as policy-check takes them.
+Parses and makes the messages that a TLS handshake signs, from the RFCs and independently of the C
+code, to judge what immured's policy accepts. Policies and schemes are numbers, as in policy-check.
 """
 
 import struct
@@ -8,7 +8,7 @@ import struct
 TLS_SERVER, TLS13_SERVER, TLS12_SERVER, TLS_CLIENT = range(4)
 SERVERS = (TLS_SERVER, TLS13_SERVER, TLS12_SERVER)
 NO_CURVE, P256, P384, P521 = range(4)
-SPKI = b"SubjectPublicKeyInfo of policy-check"  # of the key that signs there
+SPKI = b"SubjectPublicKeyInfo of policy-check"  # of the key that signs in policy-check
 
 # RFC 8446, section 4.2.3: SignatureScheme, and the curve that ecdsa_* is bound to in TLS 1.3
 RSA_PKCS1 = {0x0401, 0x0501, 0x0601}  # "not defined for use in signed TLS handshake messages"
@@ -34,7 +34,7 @@ class Weierstrass:
         return (x * x * x - 3 * x + self.b) % self.prime
 
     def points(self, x):
-        """Both of them, as bytes; none if x is of no point. Every prime here is 3 modulo 4."""
+        """Both points with this x, as bytes, or none. Every prime here is 3 modulo 4."""
         y = pow(self.right(x), (self.prime + 1) // 4, self.prime)
         if x >= self.prime or y * y % self.prime != self.right(x):
             return []
@@ -52,7 +52,7 @@ class Weierstrass:
 
 
 class Montgomery:
-    """RFC 7748: values that are reduced, and with which no secret is zero."""
+    """RFC 7748: values that are reduced, and that do not lead to a secret of zero."""
 
     def __init__(self, size, prime, low_order):
         self.value_size, self.prime = size, prime
@@ -110,7 +110,7 @@ class Malformed(Exception):
 
 
 class Fields:
-    """RFC 5246, section 4: what is read in its order, to the end."""
+    """RFC 5246, section 4: reads fields in order, to the end."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -144,7 +144,7 @@ def need(truth):
 
 
 def read_sequence(der):
-    """X.690: a SEQUENCE that is as long as it says, and not empty."""
+    """X.690: a SEQUENCE with the right length that is not empty."""
     fields = Fields(der)
     need(fields.number(1) == 0x30)
     length = fields.number(1)
@@ -270,7 +270,7 @@ def server_key_exchange(random, number, sentinel=True):
 
 
 def client_transcript(random, exchange, spki=SPKI):
-    """Of a handshake with RSA, DHE (by name) or the number of an ECDHE group."""
+    """The transcript of a handshake with RSA or DHE (by name), or an ECDHE group (by number)."""
     extensions = vector(2, b"\0\x17\0\0" + b"\0\x0b" + vector(2, random.randbytes(5)))
     hello = b"\3\3" + random.randbytes(32) + vector(1, random.randbytes(random.choice((0, 32))))
     signature = b"\4\3" + vector(2, random.randbytes(70))

@@ -1,4 +1,4 @@
-"""immured with its supervisor, whose configuration changes while it runs."""
+"""immured with its supervisor, and changes of its configuration at run time."""
 
 import json
 import os
@@ -13,7 +13,7 @@ def section(name, key, more=""):
 
 
 class Load:
-    """sign-load, and what it last reported."""
+    """sign-load, with its last report."""
 
     def __init__(self, test, key):
         self.program = test.start_program("sign-load", test.path, key.id.hex())
@@ -24,12 +24,12 @@ class Load:
         return json.loads(lines[-1]) if lines else {"signed": 0, "failed": 0, "error": ""}
 
     def wait_for_more(self, count=20):
-        """Until it has made so many more signatures."""
+        """Waits for this many more signatures."""
         wanted = self.report()["signed"] + count
         harness.wait_until(lambda: self.report()["signed"] >= wanted, f"{count} more signatures")
 
     def stop(self):
-        """Ends it and returns its last report."""
+        """Stops it and returns its last report."""
         self.program.signal(signal.SIGTERM)
         self.program.wait()
         return self.report()
@@ -58,7 +58,8 @@ class ServiceTest(ImmuredTest):
         return self.immured.log().count(text)
 
     def reload(self, *sections, top="", said="serves"):
-        """HUP with this configuration, until it is in force or, as `said`, refused."""
+        """Sends HUP with this configuration, and waits until it is in force or, if `said` is given,
+        refused with this text."""
         before = self.count(said)
         self.configure(*sections, top=top)
         self.immured.signal(signal.SIGHUP)

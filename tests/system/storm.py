@@ -1,4 +1,4 @@
-"""immure-storm as the load of a test: handshakes at a steady rate, and connections that stay."""
+"""immure-storm as the load of a test: handshakes at a steady rate, and established connections."""
 
 import json
 import subprocess
@@ -17,8 +17,9 @@ def failures(report):
 
 
 class Storm:
-    """Runs for `seconds` from now on, against an echo backend. A handshake fails after 10 s; at most
-    `most` are under way at once, so that on a machine that is too slow for the rate none fails for that."""
+    """Runs for `seconds` from now on, against an echo backend. A handshake times out after 10 s. At
+    most `most` are pending at once, so that none times out because the machine is too slow for the
+    rate."""
 
     def __init__(self, port, rate, seconds, probe_timeout=15, most=200):
         self.process = subprocess.Popen(
@@ -26,13 +27,13 @@ class Storm:
              "--duration", str(seconds), "--warmup", "0", "--max-open", str(most),
              "--probes", "8", "--probe-rate", "20", "--probe-plain", "16", "--probe-timeout", str(probe_timeout), "--json", "-"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.first = json.loads(self.process.stdout.readline())  # it is under way
+        self.first = json.loads(self.process.stdout.readline())  # the storm has begun
 
     def running(self):
         return self.process.poll() is None
 
     def finish(self):
-        """Its summary, when it is over."""
+        """Waits for the end and returns the summary."""
         output, errors = self.process.communicate(timeout=3 * harness.LIMIT)
         if self.process.returncode != 0:
             raise AssertionError(f"immure-storm: {errors}")

@@ -1,7 +1,7 @@
 """
-What keys sign elsewhere than in TLS, each as a tree with holes: places for bytes that whoever makes it may
-choose, as many as they like. And whoever verifies it there: the openssl program, ssh-keygen, or a
-parser written from the RFC.
+Structures that keys sign outside of TLS, as trees with holes: places for any number of bytes that
+the maker may choose. Each has a verifier: the openssl program, ssh-keygen, or a parser written from
+the RFC.
 """
 
 import base64
@@ -17,7 +17,7 @@ from immured import openssl
 
 
 class Hole:
-    """Bytes that the structure leaves to its maker; `allowed` says which, where it is not all."""
+    """Bytes that the maker may choose; `allowed` restricts their values."""
 
     def __init__(self, name, least=0, most=1 << 16, allowed=None):
         self.name, self.least, self.most, self.allowed = name, least, most, allowed
@@ -57,7 +57,7 @@ class Many:
 
 
 class Der(Many):
-    """X.690: an element, of so many bytes as are in it."""
+    """X.690: an element, with the length of its content."""
 
     def __init__(self, tag, *inner):
         super().__init__(*inner)
@@ -82,7 +82,7 @@ class LongTag(Der):
 
 
 class LongLength(Der):
-    """X.690, section 8.1.3.5: the same of its length."""
+    """X.690, section 8.1.3.5: an element whose length has more octets than it needs."""
 
     def __init__(self, tag, *inner, octets=9):
         super().__init__(tag, *inner)
@@ -93,7 +93,7 @@ class LongLength(Der):
 
 
 class Counted(Many):
-    """Behind a length of `size` bytes, which counts `more` besides."""
+    """Content after a length of `size` bytes, which also counts `more`."""
 
     def __init__(self, size, *inner, more=0):
         super().__init__(*inner)
@@ -105,7 +105,7 @@ class Counted(Many):
 
 
 class If(Many):
-    """There only if one of these holes is used."""
+    """Present only if one of these holes is used."""
 
     def __init__(self, names, *inner, otherwise=()):
         super().__init__(*inner)
@@ -146,7 +146,7 @@ SHA1, SHA256 = oid("1.3.14.3.2.26"), oid("2.16.840.1.101.3.4.2.1")
 
 
 class Signer:
-    """A key that somebody has a certificate of which is its own authority, as `req -x509` makes it."""
+    """A key with a self-signed certificate, as made by `req -x509`."""
 
     def __init__(self, folder, kind, name):
         self.kind, self.name, self.folder = kind, name, folder
@@ -211,7 +211,7 @@ def said(text, *arguments):
 
 NOT_BEFORE, NOT_AFTER = Der(0x17, b"250101000000Z"), Der(0x17, b"491231235959Z")
 ATTACKERS_KEY = Der(0x30, Der(0x30, oid("1.3.101.112")), Der(0x03, b"\0", bytes(range(32))))
-UNKNOWN = oid("1.2.3")  # of an attribute or an extension that no program knows
+UNKNOWN = oid("1.2.3")  # an attribute or extension that no program knows
 
 
 def with_parameters(signer):

@@ -1,5 +1,5 @@
-"""The admin page through the very proxy whose figures it shows, as a browser and as a reader without
-scripts see it; /metrics as Prometheus itself judges it."""
+"""The admin page, served through the proxy whose figures it shows, in a browser and without
+scripts; and /metrics, checked by Prometheus itself."""
 
 import http.client
 import os
@@ -13,7 +13,7 @@ import clients
 import harness
 from certificates import certificate
 
-BROWSER_MS = 6000  # of the browser's virtual time: several turns of the page
+BROWSER_MS = 6000  # of the browser's virtual time: several updates of the page
 
 
 class AdminPage(harness.SystemTest):
@@ -60,8 +60,8 @@ class AdminPage(harness.SystemTest):
             self.assertEqual(refused.exception.code, status, (method, path))
 
     def test_hosts(self):
-        """A name that an attacker's page has made to stand for this address is refused, and a configured one
-        is not."""
+        """A name that DNS rebinding points at this address is refused, and a configured one is
+        not."""
         def status(host):
             connection = http.client.HTTPConnection("127.0.0.1", self.proxy.admin_port, timeout=harness.LIMIT)
             self.addCleanup(connection.close)

@@ -1,4 +1,4 @@
-"""The audit of immured: who was refused what, who signed what; and that it waits for no reader."""
+"""The audit of immured: who was refused what, and who signed what. It never waits for a reader."""
 
 import contextlib
 import hashlib
@@ -46,7 +46,7 @@ class Lines(ImmuredTest):
             self.assertEqual(line[name], value, line)
 
     def test_refusals(self):
-        client = self.start(more='rate = "1/m burst 4"')  # a refused request is charged, too
+        client = self.start(more='rate = "1/m burst 4"')  # a refused request counts, too
         unknown = bytes(31) + b"\7"
         message = wire.tls13_message()
         client.sign(unknown, wire.ECDSA_SHA256, message)
@@ -142,7 +142,7 @@ class SlowReader(ImmuredTest):
     """Standard error that nobody reads."""
 
     ASKED = 3000
-    WHAT = "signed"  # of these all are wanted, as many as there are
+    WHAT = "signed"  # all lines of this kind are wanted
 
     def start_writing_to(self, stderr):
         self.key = Key("p-256")
@@ -161,7 +161,7 @@ class SlowReader(ImmuredTest):
         return harness.wait_until(connect, "immured to serve")
 
     def flood(self):
-        """More signatures than there is room for their lines; it serves on."""
+        """Makes more signatures than there is room for lines; immured continues to serve."""
         client, message = self.client(), wire.tls13_message()
         for start in range(1, self.ASKED, 500):
             client.send(b"".join(wire.sign(start + id, self.key.id, wire.ECDSA_SHA256, message)
@@ -171,7 +171,7 @@ class SlowReader(ImmuredTest):
         return client
 
     def assert_all_accounted_for(self, read):
-        """By a line of its own, or in a count of those that were lost."""
+        """Every signature has a line, or is counted as lost."""
         text = ""
 
         def counts():
@@ -209,7 +209,7 @@ class SlowReader(ImmuredTest):
         self.assertIsNone(immured.poll())
 
     def test_the_mode_of_the_pipe_is_left_alone(self):
-        """Others who write to it would be surprised."""
+        """Changing the mode would affect other writers."""
         reading, writing = os.pipe()
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
@@ -220,7 +220,7 @@ class SlowReader(ImmuredTest):
 
 
 class Budgets(ImmuredTest):
-    """Nobody's flood of lines fills the log, nor keeps another's alarm out of it."""
+    """Nobody can flood the log, or suppress another user's alarm."""
 
     FLOOD = 5000
     BURST, A_SECOND = 20, 10  # lines of one account and kind, at once and later
@@ -282,7 +282,7 @@ class Budgets(ImmuredTest):
 
     @harness.needs_root("to be other users")
     def test_two_users_who_come_by_turns_have_no_more_than_their_budgets(self):
-        """Who has left is not forgotten because another comes."""
+        """An account's budget is kept when another account becomes active."""
         rounds, begun = 10, time.monotonic()
         self.immured = self.start_immured(self.key)
         for _ in range(rounds):

@@ -1,4 +1,5 @@
-"""Every client of the field completes a handshake and moves a large body, intact, both ways."""
+"""Every common client completes a handshake and transfers a large body, intact, in both
+directions."""
 
 import hashlib
 import os

@@ -1,5 +1,5 @@
-"""No descriptors, in the proxy and in immured: they wait without spinning and serve again at once. And
-many restarts, which leave nothing behind."""
+"""The proxy and immured run out of descriptors: they wait without spinning and serve again at once.
+And many restarts leave nothing behind."""
 
 import os
 import re
@@ -18,14 +18,14 @@ from certificates import certificate
 from immured import ImmuredTest, Key, key_process
 
 DRY = 10 if harness.LONG else 1.5  # seconds without descriptors
-BUSY = 0.5  # of one processor: more would be a busy loop
+BUSY = 0.5  # of one core: more would be a busy loop
 RECOVERY = harness.scaled(1.0, 5.0)  # seconds until a client is served again
 RESTARTS = harness.endured(6, 1000)  # the pause between them grows to a second
 
 
 class Dry:
-    """While it lasts, the process gets no new descriptor: its limit is below all that it has. The
-    limit is changed by somebody of the process's own uid, who may; root would need a capability."""
+    """A context in which the process gets no new descriptor: its limit is below those that it has.
+    A process of the same uid changes the limit, because root would need a capability."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -53,8 +53,9 @@ def in_background(call):
 
 class NoDescriptors(ImmuredTest):
     def assert_quiet(self, pid, seconds):
-        """It is alive at the end of so many seconds, and slept through most of them; on a busy machine,
-        or under a sanitizer, once what it had begun before is done. A busy loop would go on."""
+        """The process is alive after this many seconds, and slept most of the time. On a busy
+        machine, or with a sanitizer, it may finish earlier work first; a busy loop would never
+        end."""
         def busy():
             begun = proc.cpu(pid)
             time.sleep(seconds)
@@ -63,8 +64,8 @@ class NoDescriptors(ImmuredTest):
         harness.assert_within(BUSY, busy)
 
     def recovery(self, pid, serve, serve_old):
-        """Without descriptors for a while: clients wait, an old one is served. How long a new client
-        waits when it is over, in seconds."""
+        """Takes the descriptors away for a while: new clients wait, and an old one is served.
+        Returns how long a new client waits afterwards, in seconds."""
         done = []
 
         def wait():
@@ -98,7 +99,7 @@ class NoDescriptors(ImmuredTest):
         self.assertIn("clients wait in the backlog: Too many open files", proxy.log())
 
     def test_backend_cannot_be_reached(self):
-        """The client was accepted while there were descriptors; there is none for its backend."""
+        """The client is accepted, but there is no descriptor left for its backend."""
         backend = self.own(backends.Backend(backends.echo))
         proxy = self.start_proxy([certificate("p-256")], backend.address)
         worker = proxy.worker()
@@ -132,7 +133,7 @@ class NoDescriptors(ImmuredTest):
         self.assertIn("accepting pauses: Too many open files", immured.log())
 
     def test_immured_of_a_proxy(self):
-        """Handshakes go on: the worker is connected already."""
+        """Handshakes continue, because the worker is already connected."""
         backend = self.own(backends.Backend(backends.echo))
         proxy = self.start_proxy([certificate("p-256")], backend.address)
         pid = proxy.immured()
@@ -144,7 +145,8 @@ class NoDescriptors(ImmuredTest):
 
 class Restarts(ImmuredTest):
     def left(self, *pids):
-        """Descriptors of the processes that stay, and how many children each has, the dead too."""
+        """Descriptors of the processes that stay, and the number of children of each, including
+        zombies."""
         dead = sum(1 for entry in os.listdir("/proc") if entry.isdigit() and self.is_dead_child(entry, pids))
         held = [proc.descriptors(pid) if os.geteuid() == 0 else 0 for pid in pids]
         return held, [len(proc.children(pid)) for pid in pids], dead
@@ -196,7 +198,7 @@ class Restarts(ImmuredTest):
         self.assert_nothing_left(before, *staying)
 
     def settled(self, *pids):
-        """What is there when it has not changed for a while."""
+        """Waits until the value is stable, and returns it."""
         seen = self.left(*pids)
         while True:
             time.sleep(0.5)

@@ -1,7 +1,7 @@
 """
-An immured that lies. It stands between the worker and a true one and changes what that says; the
-proxy's handshakes fail in their time, none is accepted with a wrong signature, the worker lives on,
-and with the truth they are served again.
+A lying immured between the worker and a real one, which changes the replies. The proxy's handshakes
+fail in time, none succeeds with a wrong signature, the worker survives, and handshakes succeed
+again when the lies end.
 """
 
 import json
@@ -21,7 +21,7 @@ import wire
 from certificates import certificate
 
 TIMEOUT = 5 if harness.LONG else 2  # handshake-timeout, seconds
-SLACK = 3 if harness.LONG else 6  # seconds that a loaded machine may take beside
+SLACK = 3 if harness.LONG else 6  # seconds that a loaded machine may take in addition
 
 
 def raw(reply):
@@ -89,7 +89,7 @@ ALL = {**REPLIES, **BREACHES}
 
 
 class FalseImmured:
-    """Listens on `path`, and has the immured on `true_path` answer; or lies."""
+    """Listens on `path`, and forwards to the immured on `true_path`, or lies."""
 
     def __init__(self, path, true_path):
         self.true_path = true_path
@@ -104,7 +104,7 @@ class FalseImmured:
         self.listener.close()
 
     def lie(self, *names):
-        """These in turn from now on; none: the truth."""
+        """Tells these lies in turn from now on; none means the truth."""
         self.lies, self.told = names, 0
 
     def accept(self):
@@ -173,7 +173,8 @@ class LyingImmured(harness.SystemTest):
         self.worker = self.proxy.worker()
 
     def try_once(self, version):
-        """How long a handshake took; None if it was accepted. A client checks all but the name."""
+        """Returns how long a handshake took to fail; None if it succeeded. The client verifies
+        everything but the name."""
         begin = time.monotonic()
         try:
             with clients.connect(self.proxy.port,
@@ -184,12 +185,13 @@ class LyingImmured(harness.SystemTest):
             return time.monotonic() - begin
 
     def assert_served(self):
-        """Perhaps not at once: a loaded machine may need more time than a handshake has here."""
+        """Retries, because a loaded machine may need more time than a handshake has here."""
         for version in (clients.TLS12, clients.TLS13):
             harness.wait_until(lambda version=version: self.try_once(version) is None, "the truth")
 
     def assert_all_refused(self):
-        """Two of each version at once, so that one's fault meets the other's request."""
+        """Two handshakes of each version at once, so that one's faulty reply meets the other's
+        request."""
         results = []
 
         def attempt(version):
@@ -241,7 +243,7 @@ class LyingImmured(harness.SystemTest):
                     self.assertEqual(summary[counted], summary["started"], summary["failures"])
 
     def test_breaches(self):
-        """Each alone takes the whole time of a handshake."""
+        """Each breach takes the whole handshake timeout."""
         self.start()
         self.run_lies(list(BREACHES), list(reversed(BREACHES)), ["silence"],
                       *([name] for name in BREACHES if harness.LONG))
@@ -253,7 +255,7 @@ class LyingImmured(harness.SystemTest):
                       ["no payload"], ["the end"], ["a length too short"], ["junk"], ["the end in a frame"])
 
     def test_synchronous_out_of_time(self):
-        """What was begun for one handshake is not taken for the answer to the next."""
+        """The late reply for one handshake is not taken for the reply to the next."""
         self.start(signing="sync")
         for name in ("a length too long", "another id", "silence"):
             with self.subTest(lie=name):

@@ -16,7 +16,7 @@ SHARE = bytes.fromhex("001d0020")  # group and length before the bytes of an X25
 BURSTS = harness.scaled(60, 15)
 IN_BURST = 24
 
-X448 = 'groups = "X25519:P-256:P-384:X448"'  # it is no default
+X448 = 'groups = "X25519:P-256:P-384:X448"'  # not in the default list
 
 # Options of s_client, of the frontend, and what s_client must say of the key exchange.
 KINDS = {
@@ -131,7 +131,7 @@ class FastHandshake(harness.SystemTest):
                 and self.proxy.metric("immure_signatures_pending") == 0)
 
     def test_forged_shares(self):
-        """A secret of zeros ends the handshake of who made it so, and of nobody else."""
+        """A client that forces an all-zero secret fails its own handshake, and nobody else's."""
         self.start(workers=1, frontend='groups = "X25519"')
         load = clients.HandshakeLoad(self.proxy.port, threads=2)
         low = bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")
@@ -151,7 +151,7 @@ class FastHandshake(harness.SystemTest):
         harness.wait_until(self.settled, "no connection left")
 
     def test_bursts_of_clients_that_leave(self):
-        """Some at once, some with half a hello, some after the server's flight."""
+        """Some leave at once, some after half a ClientHello, some after the server's flight."""
         self.start(workers=1)
         hello = self.hello()
         for burst in range(BURSTS):
@@ -174,7 +174,7 @@ class FastHandshake(harness.SystemTest):
     # ---- a machine without it ----
 
     def test_without_the_library(self):
-        """The same program, but it looks for a library that nobody has."""
+        """The same program, but it looks for a library that does not exist."""
         programs = os.path.join(self.directory, "bin")
         os.mkdir(programs)
         shutil.copy(harness.program_path("immured"), programs)

@@ -1,4 +1,4 @@
-"""What a storm of handshakes took for their fibers is given back when it is over."""
+"""The memory for the fibers of a storm of handshakes is released when it is over."""
 
 import os
 import signal
@@ -32,7 +32,8 @@ class Fibers(harness.SystemTest):
             clients.echo_once(connection)
 
     def storm(self, count):
-        """Clients that wait for their signature, and then leave. The worker's memory while they do."""
+        """Clients wait for their signatures, and then leave. Returns the worker's memory
+        meanwhile."""
         hello = clients.client_hello()
         connections = []
         immured = self.proxy.immured()

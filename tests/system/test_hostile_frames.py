@@ -1,4 +1,4 @@
-"""What a hostile client may send to immured: it costs its own connection and nothing else."""
+"""Whatever a hostile client sends to immured costs only its own connection."""
 
 import os
 import socket
@@ -11,15 +11,15 @@ import proc
 import wire
 from immured import ImmuredTest, Key, key_process
 
-GROWTH = 1 << 20  # bytes that immured may grow by
-PATIENCE = harness.scaled(1.0, 5.0)  # seconds that a second client waits; what else the machine does may
-SLOWEST = 10                         # hold up one request of so many
+GROWTH = 1 << 20  # bytes by which immured may grow
+PATIENCE = harness.scaled(1.0, 5.0)  # seconds that a second client may wait, but other load may
+SLOWEST = 10                         # delay one request in this many
 STEP = 1 if harness.LONG else harness.scaled(15, 151)  # between lengths
 SIGN_SHORTEST, SIGN_LONGEST, PAYLOAD_MAX = 39, 38 + 65000, 65524
 
 
 class SecondClient(threading.Thread):
-    """Asks for one signature after the other, and keeps how long each took."""
+    """Requests one signature after the other, and records how long each took."""
 
     def __init__(self, path, key):
         super().__init__(daemon=True)
@@ -86,14 +86,14 @@ class HostileFrames(ImmuredTest):
                 pass
 
     def assert_refused(self, data, code):
-        """In one send with the greeting; the last that is heard is this error."""
+        """Sends it together with the greeting; the last reply is this error."""
         with wire.Client.connect(self.path, timeout=harness.LIMIT, greet=False) as client:
             client.send(wire.hello() + data)
             self.assertEqual(client.receive().type, wire.WELCOME)
             self.assert_ended(client, code)
 
     def test_headers_of_every_length(self):
-        """Of a type that has a few; the payload does not even come."""
+        """Header lengths for a type with few valid ones; no payload follows."""
         for length in sorted({*range(0, 65536, STEP), *range(300), *range(65500, 65536)}):
             if length > 64:
                 self.assert_refused(wire.frame(wire.PING, 1, length=length), wire.E_FRAME_SIZE)
@@ -150,7 +150,7 @@ class HostileFrames(ImmuredTest):
             self.send_cut(stream[:at] + bytes([stream[at] ^ 0x55]) + stream[at + 1:], greet=False)
 
     def test_descriptors_attached(self):
-        """They come to nobody: neither kept nor answered differently."""
+        """Descriptors are neither kept nor do they change the reply."""
         with self.connect() as client, open(os.devnull, "rb") as file:
             for count in (1, 2, 100, 253):
                 for number in range(20):
@@ -165,7 +165,7 @@ class HostileFrames(ImmuredTest):
                 self.assertEqual(other.receive().type, wire.WELCOME)
 
     def test_junk(self):
-        """Half of it with a greeting that is right."""
+        """Half of the junk follows a valid greeting."""
         for number in range(harness.endured(600, 20_000)):
             self.send_cut(os.urandom(1 + number * 7 % 3000), greet=number % 2 == 0)
 

@@ -1,6 +1,6 @@
-"""What a client of immured notices while another sends hostile frames of all kinds. In script/endure, where
-nothing else should be running: its P99 is at most twice its quiet value, as a ratio of medians of quiet and
-hostile rounds in turn."""
+"""The effect on a client of immured while another sends hostile frames of all kinds. In
+script/endure, on an otherwise idle machine, its P99 is at most twice the quiet value (the ratio of
+the medians of alternating quiet and hostile rounds)."""
 
 import gc
 import multiprocessing
@@ -26,7 +26,7 @@ SIGN_LONGEST = 38 + 65000
 
 def measure(path, key, orders):
     """A process of its own: for each order, the P99 in seconds of SECONDS of signatures, one after the other."""
-    os.setsid()  # else the kernel has it share one weight with the hostile client
+    os.setsid()  # otherwise it would share one scheduling weight (autogroup) with the hostile client
     gc.disable()
     message, scheme = wire.tls13_message(), key.tls13_scheme()
     with wire.Client.connect(path, timeout=harness.LIMIT) as client:
@@ -42,8 +42,8 @@ def measure(path, key, orders):
 
 
 class Hostile:
-    """Whoever sends what no client sends, as fast as it is thrown out: each call is one deed, and another
-    one each time."""
+    """A client that sends invalid frames as fast as it is disconnected; each call does something
+    different."""
 
     def __init__(self, path, key):
         self.path, self.random, self.turn = path, random.Random(1), 0
@@ -100,7 +100,7 @@ class Hostile:
 
 
 class HostilePatience(ImmuredTest):
-    """The hostile client has a CPU of its own: what it costs its own machine is not immured's."""
+    """The hostile client has its own CPU, because its own work must not count against immured."""
 
     def setUp(self):
         super().setUp()
@@ -119,7 +119,7 @@ class HostilePatience(ImmuredTest):
         os.sched_setaffinity(0, cpus[-1:])
 
     def round(self, deed):
-        """The second client's P99 in seconds while `deed` is done again and again."""
+        """Returns the second client's P99 in seconds while `deed` is repeated."""
         self.orders.send(True)
         begin, deeds = time.monotonic(), 0
         while not self.orders.poll():

@@ -1,6 +1,6 @@
-"""Whatever a client sends, established or not, in TLS 1.2 and 1.3: no turn of an event loop takes more CPU time
-than its budgets and a step; who only makes work is cut off; others are served meanwhile. CPU time, because in
-wall time whatever else the machine does is counted, too."""
+"""Whatever a client sends, established or not, in TLS 1.2 and 1.3: no turn of an event loop takes
+more CPU time than its budgets and a step; clients that only cause work are disconnected, and others
+are served meanwhile. CPU time is used because wall time would include other load on the machine."""
 
 import json
 import socket
@@ -13,7 +13,8 @@ import clients
 import harness
 from certificates import certificate
 
-# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop/loop.c; and the steps that they end with.
+# ESTABLISHED_BUDGET of thread.c, handshake-budget, TIMERS_BUDGET of loop/loop.c; the last steps come on
+# top.
 BUDGETS = 0.001 + 0.0002 + 0.0002
 STEPS = harness.scaled(0.001, 0.05)
 SECONDS = 10.0 if harness.LONG else 0.5
@@ -37,7 +38,7 @@ class HostileRecords(harness.SystemTest):
                                       workers=1)
 
     def attack(self, way, version, *options, seconds=SECONDS):
-        """What the client has sent, and how often it was cut off."""
+        """Returns what the client sent, and how often it was disconnected."""
         done = subprocess.run([harness.program_path("hostile-client"), str(self.proxy.port), way, "--tls", version,
                                "--seconds", str(seconds), *options],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
@@ -47,7 +48,7 @@ class HostileRecords(harness.SystemTest):
         return self.proxy.metric("immure_loop_turn_cpu_max_seconds")
 
     def each(self, ways, connections, judge):
-        """More than once if need be: the kernel counts interrupts for others as the thread's time, too."""
+        """Retries, because the kernel attributes unrelated interrupts to the thread, too."""
         for way, versions in ways:
             for version in versions:
                 def measure(way=way, version=version):
@@ -68,7 +69,7 @@ class HostileRecords(harness.SystemTest):
         self.each(ENDED, 1, judge)
 
     def test_a_long_hello_has_no_memory(self):
-        """libssl would make room for 131,000 bytes of each client that has sent nine."""
+        """libssl would allocate 131,000 bytes for each client that has sent nine."""
         self.start(swallow)
         for size in (16385, 131000):
             with self.own(socket.create_connection(("127.0.0.1", self.proxy.port), harness.LIMIT)) as client:
@@ -120,7 +121,8 @@ class HostileRecords(harness.SystemTest):
         harness.wait_until(lambda: sum(sizes) == 100 * 700, lambda: f"70000 bytes, not {sum(sizes)}")
 
     def test_small_records_are_sent_on_together(self):
-        """20,000 records of one byte are not 20,000 sends: the backend's kernel has not got so many segments."""
+        """20,000 records of one byte do not cause 20,000 sends: the backend receives fewer
+        segments."""
         sizes = []
 
         def note(connection):

@@ -1,5 +1,8 @@
 """The binary interface of the libraries, as it was written down in interface.txt: it changes only on
-purpose. `IMMURE_BIN=... python3 tests/system/test_interface.py --write` writes it down anew."""
+purpose. `IMMURE_BIN=... python3 tests/system/test_interface.py --write` writes it down anew.
+
+Their symbols are those that packaging/debian/*.symbols lists, too, each with the version that brought
+it. From 1.0 on a symbol is added there by hand, and none is ever taken out."""
 
 import difflib
 import os
@@ -16,6 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 INCLUDE = os.path.join(HERE, "../../include")
 KNOWN = os.path.join(HERE, "interface.txt")
 LIBRARIES = ("libimmure.so", "libimmure-openssl.so")
+DEBIAN = os.path.join(HERE, "../../packaging/debian")
+VERSION = re.compile(r"^project\(immure VERSION (\d+)\.(\d+)\.(\d+) ", re.M)
 COMPILED_IN = {"boringssl.h", "picotls.h"}  # no binary interface of ours
 
 
@@ -74,6 +79,37 @@ class Interface(harness.SystemTest):
         difference = "\n".join(difflib.unified_diff(known, interface(), "interface.txt", "now",
                                                     lineterm="", n=0))
         self.assertEqual(difference, "", f"\n{difference}\nIf it is on purpose: {__doc__}")
+
+
+def version():
+    with open(os.path.join(HERE, "../../CMakeLists.txt"), encoding="utf-8") as file:
+        return tuple(int(each) for each in VERSION.search(file.read()).groups())
+
+
+@harness.not_sanitized("the libraries need its run time")
+@harness.needs("nm", "readelf")
+class Symbols(harness.SystemTest):
+    def test_as_listed(self):
+        major = version()[0]
+        for library in LIBRARIES:
+            package = f"{library.removesuffix('.so')}{major}"
+            with open(os.path.join(DEBIAN, f"{package}.symbols"), encoding="ascii") as file:
+                head, *rows = file.read().splitlines()
+            self.assertEqual(head, f"{library}.{major} {package} #MINVER#")
+            self.assertEqual(rows, sorted(rows))
+            symbol, since = zip(*(row.split() for row in rows))
+            self.assertEqual([f"{library}: {each.replace('@', '@@')}" for each in symbol
+                              if not each.startswith("IMMURE_")], symbols(library))
+            self.assertIn(f"IMMURE_{major}@IMMURE_{major}", symbol)
+            for each in since:
+                self.assertTrue((major, 0, 0) <= tuple(map(int, each.split("."))) <= version(), each)
+
+    def test_soname(self):
+        for library in LIBRARIES:
+            dynamic = subprocess.run(
+                ["readelf", "--dynamic", os.path.join(harness.BIN, "../lib", library)],
+                capture_output=True, text=True, check=True, timeout=60).stdout
+            self.assertIn(f"soname: [{library}.{version()[0]}]", dynamic)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Master(harness.SystemTest):
 class Memory(Master):
     def test_more_connections_than_memory(self):
         """The operator hears of it at start, not when the kernel ends the worker."""
-        line = (r"warning: max-connections = 10000000, but the memory that there is for it \((\d+) MiB\) has "
+        line = (r"warning: max-connections = 10000000, but the available memory \((\d+) MiB\) has "
                 r"room for (\d+), at (\d+) KiB for an idle one\n")
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if machine >= 10000000 * 16 * 1024:

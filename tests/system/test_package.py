@@ -83,7 +83,7 @@ class Package(harness.SystemTest):
 
     def test_all_are_there(self):
         self.assertEqual(self.names, ["immure-proxy", "immure-tools", "immured", "libimmure-dev",
-                                      "libimmure-openssl0", "libimmure0", "openssl-provider-immure"])
+                                      "libimmure-openssl1", "libimmure1", "openssl-provider-immure"])
 
     def test_a_build_can_be_reproduced(self):
         before = digests()

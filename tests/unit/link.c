@@ -10,16 +10,19 @@
 
 const uint8_t message[MESSAGE_SIZE] = "a message to sign";
 
-struct immure_sign_request sign_request(uint64_t deadline)
+struct immure_request sign_request(struct told *told, uint64_t deadline)
 {
-    return (struct immure_sign_request){.key_id = {1, 2, 3},
-                                        .scheme = IMMURE_ECDSA_SHA256,
-                                        .message = message,
-                                        .message_length = MESSAGE_SIZE,
-                                        .deadline = deadline};
+    return (struct immure_request){.operation = IMMURE_SIGN,
+                                   .key_id = {1, 2, 3},
+                                   .scheme = IMMURE_ECDSA_SHA256,
+                                   .input = message,
+                                   .input_length = MESSAGE_SIZE,
+                                   .deadline = deadline,
+                                   .callback = on_signed,
+                                   .arg = told};
 }
 
-void on_signed(void *arg, const struct immure_signature *reply)
+void on_signed(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
     told->calls++;
@@ -27,28 +30,38 @@ void on_signed(void *arg, const struct immure_signature *reply)
     assert_non_null(reply->error_text);
     assert_true(strlen(reply->error_text) < sizeof told->text);
     strcpy(told->text, reply->error_text);
-    told->signature_length = reply->signature_length;
+    told->signature_length = reply->output_length;
     if (reply->error == IMMURE_OK) {
-        memcpy(told->signature, reply->signature, reply->signature_length);
+        memcpy(told->signature, reply->output, reply->output_length);
         told->backend = reply->backend;
         told->queue_ns = reply->queue_ns;
-        told->sign_ns = reply->sign_ns;
+        told->sign_ns = reply->work_ns;
     }
     if (told->cancels != 0)
         immure_request_cancel(told->client, told->cancels);
     if (told->asks != NULL) {
-        struct immure_sign_request request = sign_request(0);
+        struct immure_request request = sign_request(told->asks, 0);
         /* A client that is being freed takes no more. */
         enum immure_error wanted = reply->error == IMMURE_E_CLOSED ? IMMURE_E_CLOSED : IMMURE_OK;
-        assert_int_equal(immure_sign(told->client, &request, on_signed, told->asks, NULL), wanted);
+        assert_int_equal(immure_request_submit(told->client, &request, NULL), wanted);
     }
 }
 
-void on_pong(void *arg, enum immure_error error)
+void on_reply(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
     told->calls++;
-    told->error = error;
+    told->error = reply->error;
+    assert_non_null(reply->error_text);
+    strcpy(told->text, reply->error_text);
+}
+
+enum immure_error link_submit(struct link *link, enum immure_operation operation,
+                              immure_callback *callback, struct told *told, immure_request_id *id)
+{
+    const struct immure_request request = {
+        .operation = operation, .callback = callback, .arg = told};
+    return immure_request_submit(link->client, &request, id);
 }
 
 int link_make(void **state)
@@ -70,11 +83,11 @@ int link_unmake(void **state)
     return 0;
 }
 
-immure_request link_ask(struct link *link, struct told *told, uint64_t deadline)
+immure_request_id link_ask(struct link *link, struct told *told, uint64_t deadline)
 {
-    struct immure_sign_request request = sign_request(deadline);
-    immure_request id = 0;
-    assert_int_equal(immure_sign(link->client, &request, on_signed, told, &id), IMMURE_OK);
+    struct immure_request request = sign_request(told, deadline);
+    immure_request_id id = 0;
+    assert_int_equal(immure_request_submit(link->client, &request, &id), IMMURE_OK);
     assert_true(id != 0);
     return id;
 }
@@ -86,7 +99,7 @@ void link_take(struct link *link)
 
 void link_give(struct link *link)
 {
-    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX, NOW), IMMURE_OK);
+    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX), IMMURE_OK);
 }
 
 void link_lose(struct link *link)
@@ -109,7 +122,7 @@ void link_answer(struct link *link, size_t request)
     peer_say_signed(&link->peer, id, &id, sizeof id);
 }
 
-void link_assert_signed(const struct told *told, immure_request id)
+void link_assert_signed(const struct told *told, immure_request_id id)
 {
     assert_int_equal(told->calls, 1);
     assert_int_equal(told->error, IMMURE_OK);

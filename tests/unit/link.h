@@ -20,7 +20,7 @@ struct told {
     uint64_t queue_ns, sign_ns;
     /* What the callback does in its turn. */
     struct immure_client *client;
-    immure_request cancels;
+    immure_request_id cancels;
     struct told *asks;
 };
 
@@ -38,12 +38,17 @@ int link_unmake(void **state);
 /* What is asked to be signed; a deadline of 0 is none. */
 #define MESSAGE_SIZE 18
 extern const uint8_t message[MESSAGE_SIZE];
-struct immure_sign_request sign_request(uint64_t deadline);
+struct immure_request sign_request(struct told *told, uint64_t deadline);
 
-void on_signed(void *arg, const struct immure_signature *reply);
-void on_pong(void *arg, enum immure_error error);
+void on_signed(void *arg, const struct immure_reply *reply);
+/* Counts the calls, and keeps how it ended. */
+void on_reply(void *arg, const struct immure_reply *reply);
 
-immure_request link_ask(struct link *link, struct told *told, uint64_t deadline);
+/* A request without input. */
+enum immure_error link_submit(struct link *link, enum immure_operation operation,
+                              immure_callback *callback, struct told *told, immure_request_id *id);
+
+immure_request_id link_ask(struct link *link, struct told *told, uint64_t deadline);
 /* What the client says goes to the peer, what the peer says goes to the client. */
 void link_take(struct link *link);
 void link_give(struct link *link);
@@ -54,6 +59,6 @@ void link_end(struct link *link);
 
 /* Each request is answered with a signature of its own, and told of it once. */
 void link_answer(struct link *link, size_t request);
-void link_assert_signed(const struct told *told, immure_request id);
+void link_assert_signed(const struct told *told, immure_request_id id);
 
 #endif

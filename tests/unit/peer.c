@@ -43,30 +43,18 @@ void peer_reset(struct peer *peer)
     buffer_clear(&peer->output);
 }
 
-static void take_sign(const struct wire_frame *frame, struct peer_request *request)
+static void take_input(const struct wire_frame *frame, struct peer_request *request)
 {
-    struct wire_sign sign;
-    assert_int_equal(wire_get_sign(frame, &sign), IMMURE_OK);
-    memcpy(request->key_id, sign.key_id, sizeof request->key_id);
-    request->scheme = sign.scheme;
-    request->time_left = sign.time_left;
-    request->message = malloc(sign.message_length);
+    struct wire_request got;
+    assert_int_equal(wire_get_request(frame, &got), IMMURE_OK);
+    memcpy(request->key_id, got.key_id, sizeof request->key_id);
+    request->scheme = got.scheme;
+    request->client_version = got.client_version;
+    request->time_left = got.time_left;
+    request->message = malloc(got.input_length);
     assert_non_null(request->message);
-    memcpy(request->message, sign.message, sign.message_length);
-    request->message_length = sign.message_length;
-}
-
-static void take_decrypt(const struct wire_frame *frame, struct peer_request *request)
-{
-    struct wire_decrypt decrypt;
-    assert_int_equal(wire_get_decrypt(frame, &decrypt), IMMURE_OK);
-    memcpy(request->key_id, decrypt.key_id, sizeof request->key_id);
-    request->client_version = decrypt.client_version;
-    request->time_left = decrypt.time_left;
-    request->message = malloc(decrypt.ciphertext_length);
-    assert_non_null(request->message);
-    memcpy(request->message, decrypt.ciphertext, decrypt.ciphertext_length);
-    request->message_length = decrypt.ciphertext_length;
+    memcpy(request->message, got.input, got.input_length);
+    request->message_length = got.input_length;
 }
 
 static void take_request(struct peer *peer, const struct wire_frame *frame)
@@ -74,10 +62,8 @@ static void take_request(struct peer *peer, const struct wire_frame *frame)
     assert_true(peer->count < PEER_REQUESTS_MAX);
     struct peer_request *request = &peer->requests[peer->count++];
     *request = (struct peer_request){.type = frame->type, .id = frame->id};
-    if (frame->type == WIRE_SIGN)
-        take_sign(frame, request);
-    if (frame->type == WIRE_DECRYPT)
-        take_decrypt(frame, request);
+    if (frame->type == WIRE_SIGN || frame->type == WIRE_DECRYPT)
+        take_input(frame, request);
     if (frame->type == WIRE_LIST) {
         struct wire_list list;
         assert_int_equal(wire_get_list(frame, &list), IMMURE_OK);
@@ -141,14 +127,13 @@ void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, ui
     }
 }
 
-enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk,
-                            uint64_t now)
+enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk)
 {
     enum immure_error error = IMMURE_OK;
     while (error == IMMURE_OK && buffer_length(&peer->output) > 0) {
         size_t length = buffer_length(&peer->output);
         length = length < chunk ? length : chunk;
-        error = immure_client_receive(client, buffer_bytes(&peer->output), length, now);
+        error = immure_client_receive(client, buffer_bytes(&peer->output), length);
         buffer_consume(&peer->output, length);
     }
     return error;

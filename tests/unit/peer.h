@@ -42,8 +42,7 @@ void peer_receive(struct peer *peer, const void *data, size_t length);
 /* Everything that the client wants to send, `chunk` bytes at a time. */
 void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, uint64_t now);
 /* Everything that the peer has said, `chunk` bytes at a time; ends at the first error. */
-enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk,
-                            uint64_t now);
+enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk);
 
 /* A frame that may have a length that its type cannot have. */
 void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,

@@ -81,5 +81,5 @@ void handshake_exchange(struct peer *peer, struct immure_client *client)
         if (peer->requests[i].type == WIRE_DECRYPT)
             fake_decrypt(peer, &peer->requests[i], keys, KEY_COUNT);
     }
-    assert_int_equal(peer_give(peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(peer, client, SIZE_MAX), IMMURE_OK);
 }

@@ -204,62 +204,56 @@ static void server_end(struct server *server)
 
 static const uint8_t message[] = "message";
 
-static const struct immure_sign_request request = {
-    .scheme = IMMURE_ED25519, .message = message, .message_length = sizeof message};
-
-static enum immure_error sign(struct immure_blocking *blocking, uint64_t timeout)
-{
-    uint8_t signature[IMMURE_SIGNATURE_MAX];
-    struct immure_signature reply;
-    enum immure_error error = immure_blocking_sign(blocking, &request, timeout, signature, &reply);
-    assert_int_equal(reply.error, error);
-    assert_non_null(reply.error_text);
-    if (error == IMMURE_OK) {
-        assert_ptr_equal(reply.signature, signature);
-        assert_int_equal(reply.signature_length, sizeof message);
-        assert_memory_equal(signature, message, sizeof message);
-        assert_string_equal(reply.backend, "test");
-        assert_int_equal(reply.queue_ns, 11);
-    }
-    return error;
-}
-
 struct told {
     size_t keys, ends, stats;
     enum immure_error error;
 };
 
-static void on_key(void *arg, const struct immure_key *key, enum immure_error error)
+static void on_end(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
-    if (key != NULL) {
-        told->keys++;
-        assert_string_equal(key->name, "key");
-        assert_int_equal(key->id[0], 7);
-    } else {
-        told->ends++;
-        told->error = error;
+    told->ends++;
+    told->error = reply->error;
+    assert_non_null(reply->error_text);
+}
+
+static void on_signed(void *arg, const struct immure_reply *reply)
+{
+    on_end(arg, reply);
+    if (reply->error == IMMURE_OK) {
+        assert_int_equal(reply->output_length, sizeof message);
+        assert_memory_equal(reply->output, message, sizeof message);
+        assert_string_equal(reply->backend, "test");
+        assert_int_equal(reply->queue_ns, 11);
     }
 }
 
-static void on_stats(void *arg, const struct immure_stat *stats, size_t count,
-                     enum immure_error error)
+static void on_key(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
-    told->ends++;
-    told->error = error;
-    told->stats = count;
-    if (count > 0)
-        assert_string_equal(stats[0].name, "keys");
+    if (reply->key != NULL) {
+        told->keys++;
+        assert_string_equal(reply->key->name, "key");
+        assert_int_equal(reply->key->id[0], 7);
+    } else {
+        on_end(arg, reply);
+    }
 }
 
-static void on_ticket_keys(void *arg, const struct immure_ticket_keys *keys)
+static void on_stats(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
-    told->ends++;
-    told->error = keys->error;
-    assert_non_null(keys->error_text);
-    if (keys->error != IMMURE_OK)
+    on_end(arg, reply);
+    told->stats = reply->stat_count;
+    if (reply->stat_count > 0)
+        assert_string_equal(reply->stats[0].name, "keys");
+}
+
+static void on_ticket_keys(void *arg, const struct immure_reply *reply)
+{
+    const struct immure_ticket_keys *keys = reply->ticket_keys;
+    on_end(arg, reply);
+    if (reply->error != IMMURE_OK)
         return;
     assert_int_equal(keys->epoch, 9);
     assert_int_equal(keys->epoch_ns, 60 * NS_PER_S);
@@ -267,6 +261,35 @@ static void on_ticket_keys(void *arg, const struct immure_ticket_keys *keys)
     assert_int_equal(keys->current->name[0], 1);
     assert_int_equal(keys->current->cipher[0], 2);
     assert_int_equal(keys->previous->mac[0], 3);
+}
+
+/* A request without input. */
+static enum immure_error ask(struct immure_blocking *blocking, enum immure_operation operation,
+                             uint64_t timeout, immure_callback *callback, struct told *told)
+{
+    const struct immure_request request = {
+        .operation = operation, .callback = callback, .arg = told};
+    return immure_blocking_request(blocking, &request, timeout);
+}
+
+static struct immure_request sign_request(struct told *told)
+{
+    return (struct immure_request){.operation = IMMURE_SIGN,
+                                   .scheme = IMMURE_ED25519,
+                                   .input = message,
+                                   .input_length = sizeof message,
+                                   .callback = on_signed,
+                                   .arg = told};
+}
+
+static enum immure_error sign(struct immure_blocking *blocking, uint64_t timeout)
+{
+    struct told told = {0};
+    const struct immure_request request = sign_request(&told);
+    enum immure_error error = immure_blocking_request(blocking, &request, timeout);
+    assert_int_equal(told.ends, 1);
+    assert_int_equal(told.error, error);
+    return error;
 }
 
 static void test_each_request(void **state)
@@ -280,27 +303,29 @@ static void test_each_request(void **state)
     for (int i = 0; i < 100; i++)
         assert_int_equal(sign(blocking, 10 * NS_PER_S), IMMURE_OK);
     struct told list = {0}, stats = {0}, tickets = {0};
-    assert_int_equal(immure_blocking_list(blocking, 10 * NS_PER_S, on_key, &list), IMMURE_OK);
+    assert_int_equal(ask(blocking, IMMURE_LIST, 10 * NS_PER_S, on_key, &list), IMMURE_OK);
     assert_int_equal(list.keys, 1);
     assert_int_equal(list.ends, 1);
-    assert_int_equal(immure_blocking_stats(blocking, 10 * NS_PER_S, on_stats, &stats), IMMURE_OK);
+    assert_int_equal(ask(blocking, IMMURE_STATS, 10 * NS_PER_S, on_stats, &stats), IMMURE_OK);
     assert_int_equal(stats.ends, 1);
     assert_int_equal(stats.stats, 1);
-    assert_int_equal(immure_blocking_ticket_keys(blocking, 10 * NS_PER_S, on_ticket_keys, &tickets),
+    assert_int_equal(ask(blocking, IMMURE_TICKET_KEYS, 10 * NS_PER_S, on_ticket_keys, &tickets),
                      IMMURE_OK);
     assert_int_equal(tickets.ends, 1);
-    assert_int_equal(immure_blocking_ping(blocking, 10 * NS_PER_S), IMMURE_OK);
+    assert_int_equal(ask(blocking, IMMURE_PING, 10 * NS_PER_S, NULL, NULL), IMMURE_OK);
 
-    struct immure_sign_request wrong = request;
-    uint8_t signature[IMMURE_SIGNATURE_MAX];
-    struct immure_signature reply;
+    struct told refused = {0};
+    struct immure_request wrong = sign_request(&refused);
     wrong.scheme = 0;
-    assert_int_equal(immure_blocking_sign(blocking, &wrong, NS_PER_S, signature, &reply),
-                     IMMURE_E_SCHEME);
-    wrong.message_length = 0;
-    assert_int_equal(immure_blocking_sign(blocking, &wrong, NS_PER_S, signature, &reply),
-                     IMMURE_E_ARGUMENT);
-    assert_int_equal(reply.error, IMMURE_E_ARGUMENT);
+    assert_int_equal(immure_blocking_request(blocking, &wrong, NS_PER_S), IMMURE_E_SCHEME);
+    wrong.input_length = 0;
+    assert_int_equal(immure_blocking_request(blocking, &wrong, NS_PER_S), IMMURE_E_ARGUMENT);
+    assert_int_equal(refused.ends, 2);
+    assert_int_equal(refused.error, IMMURE_E_ARGUMENT);
+    wrong = sign_request(&refused);
+    wrong.deadline = 1; /* earlier than the time limit */
+    assert_int_equal(immure_blocking_request(blocking, &wrong, 10 * NS_PER_S), IMMURE_E_TIMEOUT);
+    assert_int_equal(refused.error, IMMURE_E_TIMEOUT);
     immure_blocking_free(blocking);
     server_end(&server);
     assert_int_equal(server.connections, 1);
@@ -345,10 +370,9 @@ static void test_time_limit(void **state)
     struct immure_blocking *blocking = immure_blocking_unix(server.path);
     uint64_t begun = clock_now();
     assert_int_equal(sign(blocking, 50 * NS_PER_MS), IMMURE_E_TIMEOUT);
-    assert_int_equal(immure_blocking_ping(blocking, 50 * NS_PER_MS), IMMURE_E_TIMEOUT);
+    assert_int_equal(ask(blocking, IMMURE_PING, 50 * NS_PER_MS, NULL, NULL), IMMURE_E_TIMEOUT);
     struct told told = {0};
-    assert_int_equal(immure_blocking_list(blocking, 50 * NS_PER_MS, on_key, &told),
-                     IMMURE_E_TIMEOUT);
+    assert_int_equal(ask(blocking, IMMURE_LIST, 50 * NS_PER_MS, on_key, &told), IMMURE_E_TIMEOUT);
     assert_int_equal(told.ends, 1);
     assert_int_equal(told.error, IMMURE_E_TIMEOUT);
     uint64_t took = clock_now() - begun;
@@ -389,7 +413,7 @@ static void test_broken_streams(void **state)
         struct server server;
         server_begin(&server, habits, 2);
         struct immure_blocking *blocking = immure_blocking_unix(server.path);
-        assert_int_equal(immure_blocking_ping(blocking, 200 * NS_PER_MS), cases[i].error);
+        assert_int_equal(ask(blocking, IMMURE_PING, 200 * NS_PER_MS, NULL, NULL), cases[i].error);
         poll(NULL, 0, 50); /* what comes late has come */
         assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
         assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
@@ -486,7 +510,7 @@ static void test_fork(void **state)
     if (child == 0) {
         /* The parent's thread serves one connection at a time, so this one is not answered; on the
          * parent's own it would be. */
-        _exit(immure_blocking_ping(blocking, 100 * NS_PER_MS) == IMMURE_E_TIMEOUT ? 0 : 1);
+        _exit(ask(blocking, IMMURE_PING, 100 * NS_PER_MS, NULL, NULL) == IMMURE_E_TIMEOUT ? 0 : 1);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -509,7 +533,7 @@ static void test_no_number_of_a_stream(void **state)
     if (child == 0) {
         for (int stream = 0; stream <= STDERR_FILENO; stream++)
             close(stream);
-        bool good = immure_blocking_ping(blocking, 10 * NS_PER_S) == IMMURE_OK;
+        bool good = ask(blocking, IMMURE_PING, 10 * NS_PER_S, NULL, NULL) == IMMURE_OK;
         for (int stream = 0; stream <= STDERR_FILENO; stream++)
             good &= write(stream, "said", 4) < 0 && errno == EBADF;
         _exit(good ? 0 : 1);

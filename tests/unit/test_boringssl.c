@@ -277,7 +277,7 @@ static void test_another_context_is_chosen(void **state)
     peer_take(&peer, client, SIZE_MAX, clock_now());
     assert_memory_equal(peer.requests[0].key_id, keys[P_256].id, IMMURE_KEY_ID_SIZE);
     sign(&peer, &peer.requests[0]);
-    assert_int_equal(peer_give(&peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(&peer, client, SIZE_MAX), IMMURE_OK);
     assert_int_equal(ssl_pair_run(&pair->ssl.pair), PROGRESS_DONE);
     assert_string_equal(pair->waiter.backend, "test");
     close_pair(&pair->ssl.pair);

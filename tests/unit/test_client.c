@@ -12,7 +12,7 @@ static void test_sign(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    immure_request id = link_ask(link, &told, NOW + 5000);
+    immure_request_id id = link_ask(link, &told, NOW + 5000);
     assert_int_equal(immure_client_pending(link->client), 1);
     link_take(link);
     const struct peer_request *got = &link->peer.requests[0];
@@ -40,14 +40,14 @@ static void test_every_split_both_ways(void **state)
     struct link *link = *state;
     for (size_t chunk = 1; chunk < 150; chunk++) {
         struct told told[3] = {0};
-        immure_request ids[3];
+        immure_request_id ids[3];
         for (size_t i = 0; i < 3; i++)
             ids[i] = link_ask(link, &told[i], 0);
         peer_take(&link->peer, link->client, chunk, NOW);
         assert_int_equal(link->peer.count, 3);
         for (size_t i = 3; i > 0; i--) /* out of order, too */
             link_answer(link, i - 1);
-        assert_int_equal(peer_give(&link->peer, link->client, chunk, NOW), IMMURE_OK);
+        assert_int_equal(peer_give(&link->peer, link->client, chunk), IMMURE_OK);
         for (size_t i = 0; i < 3; i++)
             link_assert_signed(&told[i], ids[i]);
         link_lose(link);
@@ -60,15 +60,14 @@ static void test_replay_after_every_byte_of_a_reply(void **state)
     struct link *link = *state;
     for (size_t cut = 0;; cut++) {
         struct told told[2] = {0};
-        immure_request first = link_ask(link, &told[0], 0), second = link_ask(link, &told[1], 0);
+        immure_request_id first = link_ask(link, &told[0], 0), second = link_ask(link, &told[1], 0);
         link_take(link);
         link_answer(link, 1);
         size_t length = buffer_length(&link->peer.output);
         if (cut > length)
             cut = length;
-        assert_int_equal(
-            immure_client_receive(link->client, buffer_bytes(&link->peer.output), cut, NOW),
-            IMMURE_OK);
+        assert_int_equal(immure_client_receive(link->client, buffer_bytes(&link->peer.output), cut),
+                         IMMURE_OK);
         assert_int_equal(told[1].calls, cut == length);
         link_lose(link);
 
@@ -94,7 +93,7 @@ static void test_replay_after_every_byte_sent(void **state)
     size_t length = 1;
     for (size_t cut = 0; cut < length; cut++) {
         struct told told[2] = {0};
-        immure_request first = link_ask(link, &told[0], 0), second = link_ask(link, &told[1], 0);
+        immure_request_id first = link_ask(link, &told[0], 0), second = link_ask(link, &told[1], 0);
         length = immure_client_output(link->client, &data, NOW);
         immure_client_sent(link->client, cut);
         assert_int_equal(immure_client_output(link->client, &data, NOW), length - cut);
@@ -116,7 +115,7 @@ static void test_order_is_kept_over_resets(void **state)
 {
     struct link *link = *state;
     struct told told[300] = {0};
-    immure_request ids[300];
+    immure_request_id ids[300];
     for (size_t i = 0; i < 300; i++) {
         ids[i] = link_ask(link, &told[i], 0);
         if (i % 70 == 69)
@@ -167,7 +166,7 @@ static void test_error_replies(void **state)
         IMMURE_E_EXPIRED,     IMMURE_E_CANCELLED, IMMURE_E_SIGNING, IMMURE_E_DEVICE};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         struct told told = {0};
-        immure_request id = link_ask(link, &told, 0);
+        immure_request_id id = link_ask(link, &told, 0);
         link_take(link);
         peer_say_error(&link->peer, id, errors[i], i % 2 == 0 ? "with\na text" : "");
         link_give(link);
@@ -184,7 +183,7 @@ static void test_false_peer(void **state)
     static const uint8_t zeros[WIRE_PING_MAX + 1];
     for (int fault = 0; fault < 12; fault++) {
         struct told told = {0};
-        immure_request id = link_ask(link, &told, 0);
+        immure_request_id id = link_ask(link, &told, 0);
         enum immure_error wanted = IMMURE_E_UNEXPECTED;
         struct buffer *output = &link->peer.output;
         link_take(link);
@@ -234,8 +233,8 @@ static void test_false_peer(void **state)
             assert_true(wire_put_hello(output, &(struct wire_hello){.lowest = 1, .highest = 1}));
             wanted = IMMURE_E_FRAME_TYPE;
         }
-        assert_int_equal(peer_give(&link->peer, link->client, 1, NOW), wanted);
-        assert_int_equal(immure_client_receive(link->client, "x", 1, NOW), wanted);
+        assert_int_equal(peer_give(&link->peer, link->client, 1), wanted);
+        assert_int_equal(immure_client_receive(link->client, "x", 1), wanted);
         const void *data;
         assert_int_equal(immure_client_output(link->client, &data, NOW), 0);
         assert_int_equal(told.calls, 0);
@@ -264,11 +263,10 @@ static void test_bad_welcome(void **state)
     for (size_t i = 0; i < 2; i++) {
         link_take(link);
         assert_true(wire_put_welcome(&link->peer.output, &welcomes[i].welcome));
-        assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX, NOW), welcomes[i].error);
+        assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX), welcomes[i].error);
         link_lose(link);
     }
-    assert_int_equal(immure_client_receive(link->client, "SSH-2.0-OpenSSH", 15, NOW),
-                     IMMURE_E_MAGIC);
+    assert_int_equal(immure_client_receive(link->client, "SSH-2.0-OpenSSH", 15), IMMURE_E_MAGIC);
     link_end(link);
 }
 

@@ -13,7 +13,7 @@ static void test_cancel_unsent(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    immure_request id = link_ask(link, &told, 0);
+    immure_request_id id = link_ask(link, &told, 0);
     immure_request_cancel(link->client, id);
     assert_int_equal(immure_client_pending(link->client), 0);
     immure_request_cancel(link->client, id);
@@ -26,7 +26,7 @@ static void test_cancel_sent(void **state)
 {
     struct link *link = *state;
     struct told told = {0}, other = {0};
-    immure_request id = link_ask(link, &told, 0), kept = link_ask(link, &other, 0);
+    immure_request_id id = link_ask(link, &told, 0), kept = link_ask(link, &other, 0);
     link_take(link);
     immure_request_cancel(link->client, id);
     immure_request_cancel(link->client, id);
@@ -47,7 +47,7 @@ static void test_cancel_crosses_the_reply(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    immure_request id = link_ask(link, &told, 0);
+    immure_request_id id = link_ask(link, &told, 0);
     link_take(link);
     link_answer(link, 0);
     immure_request_cancel(link->client, id);
@@ -65,7 +65,7 @@ static void test_cancelled_are_not_replayed(void **state)
 {
     struct link *link = *state;
     struct told told[3] = {0};
-    immure_request ids[3];
+    immure_request_id ids[3];
     for (size_t i = 0; i < 3; i++)
         ids[i] = link_ask(link, &told[i], 0);
     link_take(link);
@@ -83,13 +83,13 @@ static void test_cancel_storm_stays_within_bounds(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    struct immure_sign_request request = sign_request(0);
+    struct immure_request request = sign_request(&told, 0);
     immure_client_free(link->client);
     link->client = immure_client_new(&(struct immure_client_options){.max_requests = 10});
     size_t made = 0;
     for (int i = 0; i < 1000; i++) {
-        immure_request id;
-        if (immure_sign(link->client, &request, on_signed, &told, &id) == IMMURE_OK) {
+        immure_request_id id;
+        if (immure_request_submit(link->client, &request, &id) == IMMURE_OK) {
             made++;
             link_take(link);
             immure_request_cancel(link->client, id);
@@ -102,7 +102,7 @@ static void test_cancel_storm_stays_within_bounds(void **state)
     link_give(link);
     for (size_t i = 0; i < 10; i++)
         link_ask(link, &told, 0);
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL), IMMURE_E_FULL);
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_FULL);
     link_end(link);
 }
 
@@ -110,9 +110,9 @@ static void test_ids_are_never_used_twice(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    immure_request last = 0;
+    immure_request_id last = 0;
     for (int i = 0; i < 1000; i++) {
-        immure_request id = link_ask(link, &told, 0);
+        immure_request_id id = link_ask(link, &told, 0);
         assert_true(id > last); /* one slot, so a later id is a higher one */
         last = id;
         immure_request_cancel(link->client, id);
@@ -124,31 +124,47 @@ static void test_bounds(void **state)
     struct link *link = *state;
     struct told told = {0};
     static const uint8_t long_message[IMMURE_MESSAGE_MAX + 1];
-    struct immure_sign_request request = sign_request(0);
-    request.message = long_message;
-    request.message_length = IMMURE_MESSAGE_MAX + 1;
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL),
-                     IMMURE_E_ARGUMENT);
-    request.message_length = 0;
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL),
-                     IMMURE_E_ARGUMENT);
-    request.message_length = 1;
-    assert_int_equal(immure_sign(link->client, &request, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
-    assert_int_equal(immure_list(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
-    assert_int_equal(immure_stats(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
-    assert_int_equal(immure_ping(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
-    assert_int_equal(immure_ticket_keys(link->client, NULL, NULL, NULL), IMMURE_E_ARGUMENT);
+    struct immure_request request = sign_request(&told, 0);
+    request.input = long_message;
+    request.input_length = IMMURE_MESSAGE_MAX + 1;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_ARGUMENT);
+    request.input_length = 0;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_ARGUMENT);
+    request.input_length = 1;
+    request.callback = NULL;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_ARGUMENT);
+    request.callback = on_signed;
+    request.operation = IMMURE_DECRYPT;
+    request.input_length = IMMURE_CIPHERTEXT_MAX + 1;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_ARGUMENT);
+    request.operation = IMMURE_SIGN;
+    static const enum immure_operation without_input[] = {IMMURE_LIST, IMMURE_STATS, IMMURE_PING,
+                                                          IMMURE_TICKET_KEYS};
+    for (size_t i = 0; i < sizeof without_input / sizeof without_input[0]; i++) {
+        struct immure_request other = {.operation = without_input[i]};
+        assert_int_equal(immure_request_submit(link->client, &other, NULL), IMMURE_E_ARGUMENT);
+        other.callback = on_reply;
+        other.input = message;
+        other.input_length = 1;
+        assert_int_equal(immure_request_submit(link->client, &other, NULL), IMMURE_E_ARGUMENT);
+    }
+    for (int operation = 0; operation < 256; operation++) /* HELLO and CANCEL are none */
+        if (operation < IMMURE_LIST || operation > IMMURE_TICKET_KEYS || operation == WIRE_CANCEL)
+            assert_int_equal(
+                link_submit(link, (enum immure_operation)operation, on_reply, &told, NULL),
+                IMMURE_E_ARGUMENT);
+    assert_int_equal(immure_client_pending(link->client), 0);
 
     immure_client_free(link->client);
     link->client = immure_client_new(
         &(struct immure_client_options){.max_requests = 3, .max_bytes = IMMURE_MESSAGE_MAX + 5});
-    request.message_length = IMMURE_MESSAGE_MAX;
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL), IMMURE_OK);
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL), IMMURE_E_FULL);
-    request.message_length = 5;
-    assert_int_equal(immure_sign(link->client, &request, on_signed, &told, NULL), IMMURE_OK);
-    assert_int_equal(immure_ping(link->client, on_pong, &told, NULL), IMMURE_OK);
-    assert_int_equal(immure_ping(link->client, on_pong, &told, NULL), IMMURE_E_FULL);
+    request.input_length = IMMURE_MESSAGE_MAX;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_OK);
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_E_FULL);
+    request.input_length = 5;
+    assert_int_equal(immure_request_submit(link->client, &request, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_PING, on_reply, &told, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_PING, on_reply, &told, NULL), IMMURE_E_FULL);
     link_take(link);
     assert_int_equal(link->peer.count, 3);
     assert_int_equal(link->peer.requests[0].message_length, IMMURE_MESSAGE_MAX);
@@ -163,7 +179,7 @@ static void test_most_requests_there_can_be(void **state)
     link->client = immure_client_new(
         &(struct immure_client_options){.max_requests = SIZE_MAX, .max_bytes = SIZE_MAX});
     size_t made = 0;
-    while (immure_ping(link->client, on_pong, &told, NULL) == IMMURE_OK)
+    while (link_submit(link, IMMURE_PING, on_reply, &told, NULL) == IMMURE_OK)
         made++;
     assert_int_equal(made, 65535);
     assert_int_equal(immure_client_pending(link->client), made);
@@ -179,7 +195,7 @@ static void test_deadlines(void **state)
     assert_true(immure_client_next_deadline(link->client) == UINT64_MAX);
     link_ask(link, &never, 0);
     assert_true(immure_client_next_deadline(link->client) == UINT64_MAX);
-    immure_request early_id = link_ask(link, &early, NOW + 100);
+    immure_request_id early_id = link_ask(link, &early, NOW + 100);
     link_ask(link, &late, NOW + 200);
     assert_int_equal(immure_client_next_deadline(link->client), NOW + 100);
     immure_client_expire(link->client, NOW + 99);
@@ -224,7 +240,7 @@ static void test_callbacks_ask_and_cancel(void **state)
 {
     struct link *link = *state;
     struct told told[3] = {0}, asked[3] = {0};
-    immure_request ids[3];
+    immure_request_id ids[3];
     for (size_t i = 0; i < 3; i++) {
         told[i].client = link->client;
         told[i].asks = &asked[i];
@@ -247,7 +263,7 @@ static void test_callbacks_ask_and_cancel_while_expiring(void **state)
 {
     struct link *link = *state;
     struct told told[4] = {0}, asked[4] = {0};
-    immure_request ids[4];
+    immure_request_id ids[4];
     for (size_t i = 0; i < 4; i++) {
         told[i].client = link->client;
         told[i].asks = &asked[i];

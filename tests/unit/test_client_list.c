@@ -9,15 +9,15 @@
 #include "link.h"
 #include "wire/stats.h"
 
-static void on_key(void *arg, const struct immure_key *key, enum immure_error error)
+static void on_key(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
+    const struct immure_key *key = reply->key;
     if (key == NULL) {
-        told->calls++;
-        told->error = error;
+        on_reply(arg, reply);
         return;
     }
-    assert_int_equal(error, IMMURE_OK);
+    assert_int_equal(reply->error, IMMURE_OK);
     assert_int_equal(key->id[0], told->keys % 256);
     assert_int_equal(key->spki_length, 2000);
     assert_string_equal(key->backend, "openssl");
@@ -35,15 +35,14 @@ static void on_key(void *arg, const struct immure_key *key, enum immure_error er
         immure_request_cancel(told->client, told->cancels);
 }
 
-static void on_stats(void *arg, const struct immure_stat *stats, size_t count,
-                     enum immure_error error)
+static void on_stats(void *arg, const struct immure_reply *reply)
 {
     struct told *told = arg;
-    told->calls++;
-    told->error = error;
-    told->stats = count;
-    if (error == IMMURE_OK) {
-        assert_int_equal(count, 2);
+    const struct immure_stat *stats = reply->stats;
+    on_reply(arg, reply);
+    told->stats = reply->stat_count;
+    if (reply->error == IMMURE_OK) {
+        assert_int_equal(reply->stat_count, 2);
         assert_string_equal(stats[0].name, "signatures_total");
         assert_true(stats[0].counter);
         assert_int_equal(stats[0].value, 5);
@@ -98,10 +97,10 @@ static void test_stats_and_ping(void **state)
 {
     struct link *link = *state;
     struct told stats = {0}, ping = {0}, refused = {0};
-    immure_request id;
-    assert_int_equal(immure_stats(link->client, on_stats, &stats, NULL), IMMURE_OK);
-    assert_int_equal(immure_ping(link->client, on_pong, &ping, NULL), IMMURE_OK);
-    assert_int_equal(immure_stats(link->client, on_stats, &refused, &id), IMMURE_OK);
+    immure_request_id id;
+    assert_int_equal(link_submit(link, IMMURE_STATS, on_stats, &stats, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_PING, on_reply, &ping, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_STATS, on_stats, &refused, &id), IMMURE_OK);
     link_take(link);
     struct wire_figure figures[] = {{WIRE_STAT_SIGNATURES_TOTAL, 5}, {9999, 6}};
     assert_true(wire_put_figures(&link->peer.output, link->peer.requests[0].id, figures, 2));
@@ -120,7 +119,7 @@ static void test_list_in_pages(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    assert_int_equal(immure_list(link->client, on_key, &told, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told, NULL), IMMURE_OK);
     assert_true(list_all(link) > 1);
     assert_int_equal(told.calls, 1);
     assert_int_equal(told.error, IMMURE_OK);
@@ -132,7 +131,7 @@ static void test_list_begins_again_after_a_reset(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    assert_int_equal(immure_list(link->client, on_key, &told, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told, NULL), IMMURE_OK);
     link_take(link);
     say_page(link);
     link_give(link);
@@ -152,7 +151,7 @@ static void test_list_cancelled_by_its_callback(void **state)
 {
     struct link *link = *state;
     struct told told = {.client = link->client};
-    assert_int_equal(immure_list(link->client, on_key, &told, &told.cancels), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told, &told.cancels), IMMURE_OK);
     list_all(link);
     assert_int_equal(told.keys, 1);
     assert_int_equal(told.calls, 0);
@@ -165,7 +164,7 @@ static void test_list_too_long_for_the_bound(void **state)
     struct told told = {0};
     immure_client_free(link->client);
     link->client = immure_client_new(&(struct immure_client_options){.max_bytes = 100000});
-    assert_int_equal(immure_list(link->client, on_key, &told, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told, NULL), IMMURE_OK);
     list_all(link);
     assert_int_equal(told.keys, 0);
     assert_int_equal(told.calls, 1);
@@ -179,14 +178,14 @@ static void test_list_that_never_ends(void **state)
 {
     struct link *link = *state;
     struct told told = {0};
-    assert_int_equal(immure_list(link->client, on_key, &told, NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told, NULL), IMMURE_OK);
     link_take(link);
     say_page(link);
     link_give(link);
     link_take(link);
     link->peer.requests[link->peer.count - 1].first = 0; /* the first page again */
     say_page(link);
-    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX, NOW), IMMURE_E_UNEXPECTED);
+    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX), IMMURE_E_UNEXPECTED);
     assert_int_equal(told.keys, 0);
     link_end(link);
 }
@@ -197,9 +196,9 @@ static void test_free_ends_what_is_pending(void **state)
     struct told told[4] = {0};
     link_ask(link, &told[0], 0);
     link_take(link);
-    immure_request cancelled = link_ask(link, &told[1], 0);
-    assert_int_equal(immure_list(link->client, on_key, &told[2], NULL), IMMURE_OK);
-    assert_int_equal(immure_stats(link->client, on_stats, &told[3], NULL), IMMURE_OK);
+    immure_request_id cancelled = link_ask(link, &told[1], 0);
+    assert_int_equal(link_submit(link, IMMURE_LIST, on_key, &told[2], NULL), IMMURE_OK);
+    assert_int_equal(link_submit(link, IMMURE_STATS, on_stats, &told[3], NULL), IMMURE_OK);
     link_take(link);
     immure_request_cancel(link->client, cancelled);
     link_end(link);

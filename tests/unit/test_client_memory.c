@@ -36,16 +36,15 @@ void *__wrap_realloc(void *memory, size_t size)
     return fails() ? NULL : __real_realloc(memory, size);
 }
 
-static void count_signed(void *arg, const struct immure_signature *reply)
+static void count_signed(void *arg, const struct immure_reply *reply)
 {
     assert_non_null(reply->error_text);
     ++*(size_t *)arg;
 }
 
-static void count_listed(void *arg, const struct immure_key *key, enum immure_error error)
+static void count_listed(void *arg, const struct immure_reply *reply)
 {
-    (void)error;
-    *(size_t *)arg += key == NULL;
+    *(size_t *)arg += reply->key == NULL;
 }
 
 static void answer_all(struct peer *peer)
@@ -79,7 +78,7 @@ static void exchange(struct peer *peer, struct immure_client *client, size_t *ar
 
         until_failure = *armed;
         enum immure_error error = immure_client_receive(client, buffer_bytes(&peer->output),
-                                                        buffer_length(&peer->output), NOW);
+                                                        buffer_length(&peer->output));
         *armed = until_failure;
         until_failure = 0;
         assert_true(error == IMMURE_OK || error == IMMURE_E_MEMORY);
@@ -92,20 +91,26 @@ static void exchange(struct peer *peer, struct immure_client *client, size_t *ar
 static bool live(size_t failure)
 {
     static const uint8_t message[100];
-    struct immure_sign_request request = {.message = message, .message_length = sizeof message};
     size_t accepted = 0, ended = 0, armed;
+    const struct immure_request sign = {.operation = IMMURE_SIGN,
+                                        .input = message,
+                                        .input_length = sizeof message,
+                                        .callback = count_signed,
+                                        .arg = &ended};
+    const struct immure_request list = {
+        .operation = IMMURE_LIST, .callback = count_listed, .arg = &ended};
     struct peer peer;
     peer_init(&peer, 4096);
 
     until_failure = failure;
     struct immure_client *client = immure_client_new(NULL);
     for (int i = 0; client != NULL && i < 70; i++) {
-        enum immure_error error = immure_sign(client, &request, count_signed, &ended, NULL);
+        enum immure_error error = immure_request_submit(client, &sign, NULL);
         assert_true(error == IMMURE_OK || error == IMMURE_E_MEMORY);
         accepted += error == IMMURE_OK;
     }
     if (client != NULL)
-        accepted += immure_list(client, count_listed, &ended, NULL) == IMMURE_OK;
+        accepted += immure_request_submit(client, &list, NULL) == IMMURE_OK;
     armed = until_failure;
     until_failure = 0;
     if (client != NULL) {

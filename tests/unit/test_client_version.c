@@ -15,17 +15,10 @@ static const uint8_t ticket_key[WIRE_TICKET_KEY_SIZE];
 static const struct wire_ticket_keys ticket_keys = {
     .epoch_seconds = 60, .epoch = 9, .current = ticket_key, .previous = ticket_key};
 
-static void on_ticket_keys(void *arg, const struct immure_ticket_keys *keys)
+static enum immure_error ask_ticket_keys(struct link *link, struct told *told,
+                                         immure_request_id *id)
 {
-    struct told *told = arg;
-    told->calls++;
-    told->error = keys->error;
-    strcpy(told->text, keys->error_text);
-}
-
-static enum immure_error ask_ticket_keys(struct link *link, struct told *told, immure_request *id)
-{
-    return immure_ticket_keys(link->client, on_ticket_keys, told, id);
+    return link_submit(link, IMMURE_TICKET_KEYS, on_reply, told, id);
 }
 
 /* What immured may not know waits for its WELCOME, and what comes later does not wait for it. */
@@ -34,7 +27,7 @@ static void test_both_new(void **state)
     struct link *link = *state;
     struct told tickets = {0}, signature = {0};
     assert_int_equal(ask_ticket_keys(link, &tickets, NULL), IMMURE_OK);
-    immure_request id = link_ask(link, &signature, 0);
+    immure_request_id id = link_ask(link, &signature, 0);
     link_take(link);
     assert_int_equal(link->peer.count, 1);
     assert_int_equal(link->peer.requests[0].type, WIRE_SIGN);
@@ -56,10 +49,10 @@ static void test_new_client_old_immured(void **state)
     struct link *link = *state;
     struct told tickets = {0}, cancelled = {0}, later = {0}, signature = {0};
     link->peer.version = OLD;
-    immure_request cancels;
+    immure_request_id cancels;
     assert_int_equal(ask_ticket_keys(link, &tickets, NULL), IMMURE_OK);
     assert_int_equal(ask_ticket_keys(link, &cancelled, &cancels), IMMURE_OK);
-    immure_request id = link_ask(link, &signature, 0);
+    immure_request_id id = link_ask(link, &signature, 0);
     immure_request_cancel(link->client, cancels);
     link_take(link);
     link_answer(link, 0);
@@ -92,7 +85,7 @@ static void test_old_client_new_immured(void **state)
     struct link *link = *state;
     struct told told = {0};
     link->client->versions.highest = OLD;
-    immure_request id = link_ask(link, &told, 0);
+    immure_request_id id = link_ask(link, &told, 0);
     link_take(link);
     assert_int_equal(link->peer.decoder.version, OLD);
     link_answer(link, 0);
@@ -102,7 +95,7 @@ static void test_old_client_new_immured(void **state)
     id = link_ask(link, &told, 0);
     link_take(link);
     assert_true(wire_put_ticket_keys(&link->peer.output, id, &ticket_keys));
-    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX, NOW), IMMURE_E_FRAME_VERSION);
+    assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX), IMMURE_E_FRAME_VERSION);
     link_end(link);
 }
 
@@ -134,7 +127,7 @@ static void test_versions_that_were_not_offered(void **state)
         struct wire_welcome welcome = {.version = versions[i], .in_flight = 1};
         link_take(link);
         assert_true(wire_put_welcome(&link->peer.output, &welcome));
-        assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX, NOW), IMMURE_E_VERSION);
+        assert_int_equal(peer_give(&link->peer, link->client, SIZE_MAX), IMMURE_E_VERSION);
         link_lose(link);
     }
 }

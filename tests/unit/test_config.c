@@ -100,7 +100,7 @@ static void defaults(void **state)
     assert_false(config->admin.enabled);
     assert_null(config->keys.socket);
     assert_null(config->keys.program);
-    assert_null(config->keys.backend);
+    assert_null(config->keys.signing_backend);
     assert_null(config->keys.user);
 
     const struct frontend_config *frontend = &config->frontends[0];
@@ -274,8 +274,11 @@ static void admin_and_keys(void **state)
     assert_string_equal(config->admin.listen.text, "127.0.0.1:9443");
     assert_int_equal(config->keys.threads, 5);
     assert_string_equal(config->keys.program, "/usr/lib/immured");
-    assert_string_equal(config->keys.backend, "slow");
+    assert_string_equal(config->keys.signing_backend, "slow");
     assert_string_equal(config->keys.user, "123");
+    config_free(config);
+    config = load_good(MINIMAL "keys { signing-backend = quick }\n");
+    assert_string_equal(config->keys.signing_backend, "quick");
     config_free(config);
     config = load_good(MINIMAL "keys { socket = /run/immured.sock }\n");
     assert_string_equal(config->keys.socket, "/run/immured.sock");
@@ -418,16 +421,20 @@ static const struct refusal {
      "address: 'nowhere' is not HOST:PORT, [IPV6]:PORT or unix:PATH"},
     {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = v1\n proxy-tlvs = pass "
      "}\n" FRONTEND,
-     3, "proxy-tlvs = pass takes proxy-protocol = v2"},
+     3, "proxy-tlvs = pass needs proxy-protocol = v2"},
     {"backend x { address = \"127.0.0.1:80\"\n proxy-tlvs = some }\n" FRONTEND, 2,
      "proxy-tlvs must be none or pass, not 'some'"},
     {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = any }\n" FRONTEND, 2,
      "proxy-protocol must be none, v1 or v2, not 'any'"},
     /* keys */
     {MINIMAL "keys { socket = /x\n threads = 2 }\n", 4,
-     "'threads' is for an immured of our own; with 'socket' there is none"},
+     "'threads' is for our own immured; with 'socket' there is none"},
     {MINIMAL "keys { socket = /x\n user = me }\n", 4,
-     "'user' is for an immured of our own; with 'socket' there is none"},
+     "'user' is for our own immured; with 'socket' there is none"},
+    {MINIMAL "keys { signing-backend = a\n backend = b }\n", 4,
+     "'backend' is the former name of 'signing-backend', which is given too"},
+    {MINIMAL "keys { socket = /x\n backend = b }\n", 4,
+     "'signing-backend' is for our own immured; with 'socket' there is none"},
     {MINIMAL "keys { threads = 0 }\n", 3, "threads must be 1 to 256 or auto, not '0'"},
 };
 
@@ -476,11 +483,9 @@ static void files(void **state)
                          " certificate { chain = a.crt key = a.key\n pass-phrase-file = no } }\n",
                  "%s:4: pass-phrase-file %s/no: No such file or directory", file, folder);
 
-    expect_error(
-        BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
-                " certificate { chain = a.crt key = a.key policy = any } }\n",
-        "%s:4: key %s/a.key has another policy in line 3", file,
-        folder);
+    expect_error(BACKEND "frontend b { listen = \"*:1\" backend = app\n" CERTIFICATE "\n"
+                         " certificate { chain = a.crt key = a.key policy = any } }\n",
+                 "%s:4: key %s/a.key has another policy in line 3", file, folder);
 
     struct conf_error error;
     assert_null(config_load("/nowhere/proxy.conf", &error));

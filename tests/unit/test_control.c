@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/descriptor.h"
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 static int ends[2];
 

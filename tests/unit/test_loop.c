@@ -210,6 +210,22 @@ static void test_a_released_descriptor_is_open_and_not_watched(void **state)
     pair_close(&pair);
 }
 
+static void test_a_copy_elsewhere_keeps_no_closed_watch(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, read_one);
+    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    int copy = dup(pair.watch.descriptor); /* as a child that is being forked has it */
+    watch_close_shared(&run.loop, &pair.watch);
+    assert_int_equal(pair.watch.descriptor, -1);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    watch_close_shared(&run.loop, &pair.watch); /* harmless */
+    close(copy);
+    pair_close(&pair);
+}
+
 static void test_what_cannot_be_watched_is_told(void **state)
 {
     (void)state;
@@ -407,6 +423,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_closed_watch_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_few_are_looked_at_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_released_descriptor_is_open_and_not_watched, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_copy_elsewhere_keeps_no_closed_watch, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_watched_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_expire_in_time, setup, teardown),

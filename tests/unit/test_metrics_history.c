@@ -1,5 +1,5 @@
 /* What generations of workers have counted stays counted, and is counted once. */
-#include "proxy/metrics_history.h"
+#include "proxy/shared/metrics_history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

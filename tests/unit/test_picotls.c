@@ -52,7 +52,7 @@ static struct immure_client *client_of(struct immure_picotls_signer *signer, ptl
 }
 
 static void told(struct immure_picotls_signer *signer, ptls_t *tls,
-                 const struct immure_signature *reply)
+                 const struct immure_reply *reply)
 {
     (void)signer;
     struct pair *pair = *ptls_get_data_ptr(tls);
@@ -212,7 +212,7 @@ static void test_no_client(void **state)
 }
 
 static void free_when_told(struct immure_picotls_signer *signer, ptls_t *tls,
-                           const struct immure_signature *reply)
+                           const struct immure_reply *reply)
 {
     (void)signer;
     (void)reply;
@@ -233,7 +233,7 @@ static void test_freed_when_told(void **state)
     assert_int_equal(run(&pair->pair), PROGRESS_WAITS);
     peer_take(&peer, client, SIZE_MAX, clock_now());
     sign(&peer, &peer.requests[0]);
-    assert_int_equal(peer_give(&peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(&peer, client, SIZE_MAX), IMMURE_OK);
     assert_int_equal(pair->pair.woken, 0);
     endpoint->signer.told = told;
     close_pair(&pair->pair);
@@ -253,7 +253,7 @@ static void test_completed_before_the_callback(void **state)
     peer_init(&peer, 100);
     peer_take(&peer, client, SIZE_MAX, clock_now());
     sign(&peer, &peer.requests[0]);
-    assert_int_equal(peer_give(&peer, client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(&peer, client, SIZE_MAX), IMMURE_OK);
     ptls_async_job_t *job = ptls_get_async_job(pair->server);
     job->set_completion_callback(job, woken, pair);
     assert_int_equal(pair->pair.woken, 1);

@@ -70,7 +70,7 @@ static void test_immured_refuses(void **state)
     handshake_run(&one.handshake);
     peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
     peer_say_error(&one.peer, one.peer.requests[0].id, IMMURE_E_POLICY, "not for this message");
-    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX), IMMURE_OK);
     assert_int_equal(one.handshake.woken, 1);
     assert_int_equal(handshake_step(&one.handshake), SSL_ERROR_SSL);
     const char *data;
@@ -83,7 +83,7 @@ static void test_immured_refuses(void **state)
     one_end(&one);
 }
 
-static void never_called(void *arg, const struct immure_signature *reply)
+static void never_called(void *arg, const struct immure_reply *reply)
 {
     (void)arg;
     (void)reply;
@@ -95,10 +95,13 @@ static void test_client_full(void **state)
     (void)state;
     struct one one;
     one_begin(&one, P_256);
-    struct immure_sign_request other = {.message = (const uint8_t *)"x", .message_length = 1};
-    immure_request ids[2];
+    const struct immure_request other = {.operation = IMMURE_SIGN,
+                                         .input = (const uint8_t *)"x",
+                                         .input_length = 1,
+                                         .callback = never_called};
+    immure_request_id ids[2];
     for (size_t i = 0; i < 2; i++)
-        assert_int_equal(immure_sign(one.client, &other, never_called, NULL, &ids[i]), IMMURE_OK);
+        assert_int_equal(immure_request_submit(one.client, &other, &ids[i]), IMMURE_OK);
     handshake_run(&one.handshake);
     assert_true(one.handshake.failed);
     assert_true(error_queue_has("the request was not accepted"));
@@ -132,7 +135,7 @@ static void test_signature_too_long(void **state)
     handshake_run(&one.handshake);
     peer_take(&one.peer, one.client, SIZE_MAX, clock_now());
     peer_say_signed(&one.peer, one.peer.requests[0].id, long_signature, sizeof long_signature);
-    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX, clock_now()), IMMURE_OK);
+    assert_int_equal(peer_give(&one.peer, one.client, SIZE_MAX), IMMURE_OK);
     assert_int_equal(handshake_step(&one.handshake), SSL_ERROR_SSL);
     assert_true(error_queue_has("the answer does not fit"));
     one_end(&one);

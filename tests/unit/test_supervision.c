@@ -38,7 +38,7 @@ static void text_for_immured(void **state)
                             .frontends = frontends,
                             .frontend_count = 2,
                             .keys = {.threads = 3,
-                                     .backend = "slow",
+                                     .signing_backend = "slow",
                                      .ticket_secret_file = (char *)"/k/secret",
                                      .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config);
@@ -116,23 +116,27 @@ static void pauses_double_up_to_a_second(void **state)
 {
     (void)state;
     const uint64_t pauses[] = {10, 20, 40, 80, 160, 320, 640, 1000, 1000};
-    struct child child = CHILD_INIT("worker");
-    uint64_t now = 1000 * NS_PER_S;
+    struct loop loop;
+    struct child child;
+    assert_true(loop_open(&loop));
+    child_init(&child, "worker", &loop, NULL);
+    uint64_t now = loop.now;
     for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
         child_started(&child, 42, now);
-        assert_int_equal(child.back_off.restart_at, UINT64_MAX);
+        assert_false(timer_is_running(&child.back_off.restart));
         now += NS_PER_MS;
         child_restart_later(&child, EXITED(1), now);
         assert_int_equal(child.pid, 0);
-        assert_int_equal(child.back_off.restart_at - now, pauses[i] * NS_PER_MS);
-        now = child.back_off.restart_at;
+        assert_int_equal(child.back_off.restart.expires - now, pauses[i] * NS_PER_MS);
+        now = child.back_off.restart.expires;
     }
     child_started(&child, 42, now);
     now += 500 * NS_PER_MS;
     child_restart_later(&child, KILLED(SIGKILL), now);
-    assert_int_equal(child.back_off.restart_at - now, 10 * NS_PER_MS);
+    assert_int_equal(child.back_off.restart.expires - now, 10 * NS_PER_MS);
     child_ended(&child);
-    assert_int_equal(child.back_off.restart_at, UINT64_MAX);
+    assert_false(timer_is_running(&child.back_off.restart));
+    loop_close(&loop);
 }
 
 static void how_it_ended(void **state)

@@ -41,21 +41,23 @@ static void test_sign(void **state)
     static const size_t lengths[] = {1, 130, 146, WIRE_MESSAGE_MAX};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct buffer output = BUFFER;
-        struct wire_sign sign = {.key_id = some + 7,
-                                 .scheme = IMMURE_ED25519,
-                                 .time_left = 0xfffffffe,
-                                 .message = some,
-                                 .message_length = lengths[i]},
-                         got;
-        assert_true(wire_put_sign(&output, UINT64_MAX - 1, &sign));
+        struct wire_request sign = {.type = WIRE_SIGN,
+                                    .id = UINT64_MAX - 1,
+                                    .key_id = some + 7,
+                                    .scheme = IMMURE_ED25519,
+                                    .time_left = 0xfffffffe,
+                                    .input = some,
+                                    .input_length = lengths[i]},
+                            got;
+        assert_true(wire_put_request(&output, &sign));
         struct wire_frame frame = through(&output, WIRE_CLIENT);
         assert_true(frame.id == UINT64_MAX - 1);
-        assert_int_equal(wire_get_sign(&frame, &got), IMMURE_OK);
+        assert_int_equal(wire_get_request(&frame, &got), IMMURE_OK);
         assert_memory_equal(got.key_id, some + 7, WIRE_KEY_ID_SIZE);
         assert_int_equal(got.scheme, IMMURE_ED25519);
         assert_int_equal(got.time_left, 0xfffffffe);
-        assert_int_equal(got.message_length, lengths[i]);
-        assert_memory_equal(got.message, some, lengths[i]);
+        assert_int_equal(got.input_length, lengths[i]);
+        assert_memory_equal(got.input, some, lengths[i]);
         buffer_release(&output);
     }
 }
@@ -87,22 +89,24 @@ static void test_decrypt(void **state)
     static const size_t lengths[] = {1, 256, WIRE_CIPHERTEXT_MAX};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct buffer output = BUFFER;
-        struct wire_decrypt decrypt = {.key_id = some + 7,
+        struct wire_request decrypt = {.type = WIRE_DECRYPT,
+                                       .id = 8,
+                                       .key_id = some + 7,
                                        .client_version = 0x0303,
                                        .time_left = 12345678,
-                                       .ciphertext = some,
-                                       .ciphertext_length = lengths[i]},
+                                       .input = some,
+                                       .input_length = lengths[i]},
                             got;
-        assert_true(wire_put_decrypt(&output, 8, &decrypt));
+        assert_true(wire_put_request(&output, &decrypt));
         struct wire_frame frame = through(&output, WIRE_CLIENT);
-        assert_int_equal(wire_get_decrypt(&frame, &got), IMMURE_OK);
+        assert_int_equal(wire_get_request(&frame, &got), IMMURE_OK);
         assert_memory_equal(got.key_id, some + 7, WIRE_KEY_ID_SIZE);
         assert_int_equal(got.client_version, 0x0303);
         assert_int_equal(got.time_left, 12345678);
-        assert_int_equal(got.ciphertext_length, lengths[i]);
-        assert_memory_equal(got.ciphertext, some, lengths[i]);
-        decrypt.ciphertext_length = WIRE_CIPHERTEXT_MAX + 1;
-        assert_false(wire_put_decrypt(&output, 8, &decrypt));
+        assert_int_equal(got.input_length, lengths[i]);
+        assert_memory_equal(got.input, some, lengths[i]);
+        decrypt.input_length = WIRE_CIPHERTEXT_MAX + 1;
+        assert_false(wire_put_request(&output, &decrypt));
         buffer_release(&output);
     }
 }
@@ -335,9 +339,12 @@ static void test_output_limit(void **state)
     assert_int_equal(buffer_length(&output), 0);
     assert_true(wire_put_plain(&output, WIRE_PONG, 1, some, 10));
     assert_false(wire_put_plain(&output, WIRE_PONG, 1, NULL, 0));
-    struct wire_sign long_message = {
-        .key_id = some, .message = some, .message_length = WIRE_MESSAGE_MAX + 1};
-    assert_false(wire_put_sign(&output, 1, &long_message));
+    struct wire_request long_message = {.type = WIRE_SIGN,
+                                        .id = 1,
+                                        .key_id = some,
+                                        .input = some,
+                                        .input_length = WIRE_MESSAGE_MAX + 1};
+    assert_false(wire_put_request(&output, &long_message));
     struct wire_signed long_signature = {.signature = some,
                                          .signature_length = WIRE_SIGNATURE_MAX + 1};
     assert_false(wire_put_signed(&output, 1, &long_signature));

@@ -24,7 +24,7 @@ struct key {
 
 struct immure_boringssl_operation {
     struct immure_boringssl_waiter *waiter;
-    immure_request id;
+    immure_request_id id;
     bool done;
     size_t length, room;
     uint8_t signature[];
@@ -74,7 +74,7 @@ static void make_indices(void)
     waiter_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, ssl_freed);
 }
 
-static void answered(void *arg, const struct immure_signature *reply)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     struct immure_boringssl_operation *operation = arg;
     struct immure_boringssl_waiter *waiter = operation->waiter;
@@ -83,13 +83,13 @@ static void answered(void *arg, const struct immure_signature *reply)
     if (reply->error == IMMURE_OK) {
         waiter->backend = reply->backend;
         waiter->queue_ns = reply->queue_ns;
-        waiter->sign_ns = reply->sign_ns;
-        if (reply->signature_length > operation->room)
+        waiter->work_ns = reply->work_ns;
+        if (reply->output_length > operation->room)
             waiter->error = IMMURE_E_UNEXPECTED;
     }
     if (waiter->error == IMMURE_OK) {
-        operation->length = reply->signature_length;
-        memcpy(operation->signature, reply->signature, reply->signature_length);
+        operation->length = reply->output_length;
+        memcpy(operation->signature, reply->output, reply->output_length);
     }
     waiter->wake(waiter);
 }
@@ -101,14 +101,16 @@ static enum immure_error ask(struct immure_boringssl_waiter *waiter, const struc
     if (operation == NULL)
         return IMMURE_E_MEMORY;
     *operation = (struct immure_boringssl_operation){.waiter = waiter, .room = room};
-    struct immure_sign_request request = {.scheme = waiter->scheme,
-                                          .message = message,
-                                          .message_length = length,
-                                          .deadline = waiter->deadline};
+    struct immure_request request = {.operation = IMMURE_SIGN,
+                                     .scheme = waiter->scheme,
+                                     .input = message,
+                                     .input_length = length,
+                                     .deadline = waiter->deadline,
+                                     .callback = answered,
+                                     .arg = operation};
     memcpy(request.key_id, key->id, sizeof key->id);
     waiter->operation = operation;
-    enum immure_error error =
-        immure_sign(waiter->client, &request, answered, operation, &operation->id);
+    enum immure_error error = immure_request_submit(waiter->client, &request, &operation->id);
     if (error != IMMURE_OK)
         operation_free(waiter);
     return error;

@@ -11,7 +11,7 @@ struct job {
     struct immure_picotls_signer *signer;
     ptls_t *tls;
     struct immure_client *client;
-    immure_request id;
+    immure_request_id id;
     uint16_t scheme;
     bool done;
     bool telling;   /* the application is being told of the reply, and may free the connection */
@@ -72,18 +72,18 @@ static void job_set_completion_callback(ptls_async_job_t *self, void (*callback)
         callback(data);
 }
 
-static void answered(void *arg, const struct immure_signature *reply)
+static void answered(void *arg, const struct immure_reply *reply)
 {
     struct job *job = arg;
     job->done = true;
     job->error = reply->error;
     if (reply->error == IMMURE_OK) {
-        job->signature = malloc(reply->signature_length);
+        job->signature = malloc(reply->output_length);
         if (job->signature == NULL) {
             job->error = IMMURE_E_MEMORY;
         } else {
-            memcpy(job->signature, reply->signature, reply->signature_length);
-            job->length = reply->signature_length;
+            memcpy(job->signature, reply->output, reply->output_length);
+            job->length = reply->output_length;
         }
     }
     job->telling = true;
@@ -123,12 +123,15 @@ static int begin(struct immure_picotls_signer *signer, ptls_t *tls, ptls_async_j
         .tls = tls,
         .client = client,
         .scheme = scheme};
-    struct immure_sign_request request = {.scheme = scheme,
-                                          .message = message.base,
-                                          .message_length = message.len,
-                                          .deadline = deadline};
+    struct immure_request request = {.operation = IMMURE_SIGN,
+                                     .scheme = scheme,
+                                     .input = message.base,
+                                     .input_length = message.len,
+                                     .deadline = deadline,
+                                     .callback = answered,
+                                     .arg = job};
     memcpy(request.key_id, signer->key_id, sizeof request.key_id);
-    enum immure_error error = immure_sign(client, &request, answered, job, &job->id);
+    enum immure_error error = immure_request_submit(client, &request, &job->id);
     if (error != IMMURE_OK) {
         free(job);
         return error == IMMURE_E_MEMORY ? PTLS_ERROR_NO_MEMORY : PTLS_ALERT_INTERNAL_ERROR;

@@ -69,29 +69,17 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     return IMMURE_OK;
 }
 
-/* A SIGN, or a DECRYPT whose ciphertext is the message. */
-struct request {
-    uint64_t id;
-    enum job_operation operation;
-    const uint8_t *key_id;
-    uint16_t scheme;         /* SIGN */
-    uint16_t client_version; /* DECRYPT */
-    uint32_t time_left;
-    const uint8_t *message;
-    size_t message_length;
-};
-
-static enum immure_error check_decrypt(const struct key *key, const struct request *request,
+static enum immure_error check_decrypt(const struct key *key, const struct wire_request *request,
                                        struct policy_refusal *refusal)
 {
-    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->message_length,
+    *refusal = policy_check_decrypt(key->decrypt, key->signature_max, request->input_length,
                                     request->client_version);
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
 static enum immure_error check_sign(struct server *server, const struct key *key,
-                                    const struct request *request, struct policy_refusal *refusal,
-                                    char text[WIRE_ERROR_TEXT_MAX])
+                                    const struct wire_request *request,
+                                    struct policy_refusal *refusal, char text[WIRE_ERROR_TEXT_MAX])
 {
     if (!key_can_sign(key, request->scheme)) {
         snprintf(text, WIRE_ERROR_TEXT_MAX, "the key cannot sign under SignatureScheme 0x%04x (%s)",
@@ -105,8 +93,8 @@ static enum immure_error check_sign(struct server *server, const struct key *key
                                          .spki_length = key->spki_length,
                                          .curve = key->group,
                                          .scheme = wire_scheme_find(request->scheme),
-                                         .message = request->message,
-                                         .length = request->message_length};
+                                         .message = request->input,
+                                         .length = request->input_length};
     *refusal = policy_check(&asked, &server->ecdhe);
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
@@ -114,13 +102,13 @@ static enum immure_error check_sign(struct server *server, const struct key *key
 /* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
  * literal, or in `text`, or NULL where the error says it all. */
 static enum immure_error check(struct session *session, const struct key *key, bool may,
-                               const struct request *request, struct policy_refusal *refusal,
+                               const struct wire_request *request, struct policy_refusal *refusal,
                                char text[WIRE_ERROR_TEXT_MAX])
 {
     if (key == NULL)
         return IMMURE_E_UNKNOWN_KEY;
     if (may)
-        return request->operation == JOB_DECRYPT
+        return request->type == WIRE_DECRYPT
                    ? check_decrypt(key, request, refusal)
                    : check_sign(session->server, key, request, refusal, text);
     snprintf(text, WIRE_ERROR_TEXT_MAX, "uid %u may not use key \"%s\"",
@@ -131,8 +119,9 @@ static enum immure_error check(struct session *session, const struct key *key, b
 
 /* Says why not, to the client and in the audit. A key that is not for the client is named in the
  * audit only. */
-static void refuse(struct session *session, const struct key *key, const struct request *request,
-                   enum immure_error error, const struct policy_refusal *refusal)
+static void refuse(struct session *session, const struct key *key,
+                   const struct wire_request *request, enum immure_error error,
+                   const struct policy_refusal *refusal)
 {
     struct server *server = session->server;
     const struct audit_request asked = {
@@ -152,7 +141,7 @@ static struct key_limit limit_of(const struct key *key)
 /* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
  * the client's rate whether it is refused here or not; what is refused for want of room is not, and
  * so the one that may go on is charged later. */
-static const struct key *key_for(struct session *session, const struct request *request)
+static const struct key *key_for(struct session *session, const struct wire_request *request)
 {
     struct server *server = session->server;
     const struct rate *all = &server->config->rate;
@@ -174,11 +163,11 @@ static const struct key *key_for(struct session *session, const struct request *
     return NULL;
 }
 
-static struct job *make_job(const struct key *key, const struct request *request)
+static struct job *make_job(const struct key *key, const struct wire_request *request)
 {
     const struct wire_scheme *scheme =
-        request->operation == JOB_SIGN ? wire_scheme_find(request->scheme) : NULL;
-    struct job *job = job_new(key, scheme, request->message, request->message_length);
+        request->type == WIRE_SIGN ? wire_scheme_find(request->scheme) : NULL;
+    struct job *job = job_new(key, scheme, request->input, request->input_length);
     if (job == NULL)
         return NULL;
     job->id = request->id;
@@ -187,7 +176,8 @@ static struct job *make_job(const struct key *key, const struct request *request
 }
 
 /* Whether there is room for the job, which then waits. */
-static bool submit(struct session *session, const struct key *key, const struct request *request)
+static bool submit(struct session *session, const struct key *key,
+                   const struct wire_request *request)
 {
     struct server *server = session->server;
     struct job *job = make_job(key, request);
@@ -203,7 +193,7 @@ static bool submit(struct session *session, const struct key *key, const struct 
     return true;
 }
 
-static enum immure_error handle_request(struct session *session, const struct request *request)
+static enum immure_error admit(struct session *session, const struct wire_request *request)
 {
     struct server *server = session->server;
     if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
@@ -214,7 +204,7 @@ static enum immure_error handle_request(struct session *session, const struct re
     const char *reason = "too much waits to be signed";
     if (session->in_flight >= WIRE_IN_FLIGHT_MAX)
         reason = "too many requests of this client are in flight";
-    else if (!session_has_room(session, job_cost(key, request->message_length)))
+    else if (!session_has_room(session, job_cost(key, request->input_length)))
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
         account_charge(session->account, &server->config->rate, limit_of(key),
@@ -226,38 +216,17 @@ static enum immure_error handle_request(struct session *session, const struct re
     return IMMURE_OK;
 }
 
-static enum immure_error handle_sign(struct session *session, const struct wire_frame *frame)
+static enum immure_error handle_request(struct session *session, const struct wire_frame *frame)
 {
-    struct wire_sign sign;
-    enum immure_error error = wire_get_sign(frame, &sign);
+    struct wire_request request;
+    enum immure_error error = wire_get_request(frame, &request);
     if (error != IMMURE_OK)
         return error;
-    session->server->stats.sign_requests++;
-    PROBE(immured, request_received, session, frame->id, sign.scheme);
-    const struct request request = {.id = frame->id,
-                                    .operation = JOB_SIGN,
-                                    .key_id = sign.key_id,
-                                    .scheme = sign.scheme,
-                                    .time_left = sign.time_left,
-                                    .message = sign.message,
-                                    .message_length = sign.message_length};
-    return handle_request(session, &request);
-}
-
-static enum immure_error handle_decrypt(struct session *session, const struct wire_frame *frame)
-{
-    struct wire_decrypt decrypt;
-    enum immure_error error = wire_get_decrypt(frame, &decrypt);
-    if (error != IMMURE_OK)
-        return error;
-    const struct request request = {.id = frame->id,
-                                    .operation = JOB_DECRYPT,
-                                    .key_id = decrypt.key_id,
-                                    .client_version = decrypt.client_version,
-                                    .time_left = decrypt.time_left,
-                                    .message = decrypt.ciphertext,
-                                    .message_length = decrypt.ciphertext_length};
-    return handle_request(session, &request);
+    if (request.type == WIRE_SIGN) {
+        session->server->stats.sign_requests++;
+        PROBE(immured, request_received, session, frame->id, request.scheme);
+    }
+    return admit(session, &request);
 }
 
 /* What a signer has begun is answered as if nothing had been said. */
@@ -347,7 +316,7 @@ static const struct {
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
     bool aside; /* charged apart from the rates, which are of signatures */
 } requests[] = {
-    {WIRE_SIGN, handle_sign, false},    {WIRE_DECRYPT, handle_decrypt, false},
+    {WIRE_SIGN, handle_request, false}, {WIRE_DECRYPT, handle_request, false},
     {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
     {WIRE_STATS, handle_stats, true},   {WIRE_LIST, handle_list, true},
     {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},

@@ -3,14 +3,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,35 +24,39 @@
 #include "keyd/process/listen.h"
 #include "keyd/process/supervise_edition.h"
 #include "keyd/process/supervise_process.h"
+#include "loop/signal_watch.h"
 
-/* That with which a key process has served last; and that which has been read since, and is to,
- * until it has or is refused. */
+/* The edition with which a key process has served last, and the one that was read since, until a
+ * key process serves with it or it is refused. */
 enum which { IN_FORCE, NEXT, EDITIONS };
 
 struct supervisor {
+    struct loop loop;
+    struct key_process_owner owner; /* of all key processes */
     const char *file;
     const struct backend *const *backends;
     char program[PATH_MAX];
     struct notify notify;
     int listener;
-    int next_listener; /* of the next edition, if the file of the other was removed; -1: the same */
-    char *path;        /* of the listening socket's file; NULL: it is the service manager's */
-    struct file_identity socket_file; /* which one that is */
-    int signals;
+    int next_listener; /* of the next edition, if the file of `listener` was removed; -1: the same
+                        */
+    char *path;        /* of the listening socket; NULL: the service manager has passed it */
+    struct file_identity socket_file; /* the file at `path` */
+    struct signal_watch signals;
     struct edition editions[EDITIONS];
-    struct key_process *starting[EDITIONS]; /* of each; NULL: none */
+    struct key_process *starting[EDITIONS]; /* with each of them; NULL: none */
     struct key_process *serving;            /* NULL: none */
     struct list leaving;
-    struct back_off back_off; /* of what is in force */
-    bool reload_again;        /* HUP came while the next was starting */
-    bool ready;               /* one has been */
+    struct back_off back_off; /* of the edition in force */
+    bool reload_again;        /* HUP came while a key process of the next edition was starting */
+    bool ready;               /* a key process has served */
     bool ending;
     int status;
 };
 
 /* ---- configuration ---- */
 
-/* Makes the next edition of it. The keys are tried by the key process itself. */
+/* Makes the next edition. The key process itself checks the keys. */
 static bool read_config(struct supervisor *supervisor, char **listen, struct conf_error *error)
 {
     struct config config;
@@ -106,8 +107,8 @@ static bool is_our_file(const struct supervisor *supervisor)
     return unix_socket_is_there(supervisor->path, &supervisor->socket_file);
 }
 
-/* A file that somebody has removed is made again. What connects to it waits for the key process of
- * the next edition; the one that serves goes on with the old socket. */
+/* Makes the socket's file again if somebody has removed it. Clients that connect to it wait for the
+ * key process of the next edition; the one that serves goes on with the old socket. */
 static void renew_listener(struct supervisor *supervisor)
 {
     if (supervisor->path == NULL || is_our_file(supervisor))
@@ -119,7 +120,7 @@ static void renew_listener(struct supervisor *supervisor)
     log_warning("listen: %s was removed: it is made again", supervisor->path);
 }
 
-/* What somebody has put in the place of the file keeps its own mode. */
+/* A file that somebody has put in its place keeps its mode. */
 static void set_mode(const struct supervisor *supervisor, mode_t mode)
 {
     const struct unix_socket_access access = {.mode = mode, .user = (uid_t)-1, .group = (gid_t)-1};
@@ -145,7 +146,7 @@ static void take_next_listener(struct supervisor *supervisor)
     supervisor->next_listener = -1;
 }
 
-/* A mistake, and that it has no effect, are one line. */
+/* One line says what is wrong, and that the old configuration goes on. */
 static bool check_reload(struct supervisor *supervisor)
 {
     char *path = NULL;
@@ -166,7 +167,7 @@ static void leave(struct supervisor *supervisor, struct key_process **process)
 {
     if (*process == NULL)
         return;
-    key_process_leave(*process, clock_now());
+    key_process_leave(*process);
     list_append(&supervisor->leaving, &(*process)->node);
     *process = NULL;
 }
@@ -185,7 +186,7 @@ static void restart_later(struct supervisor *supervisor, uint64_t lived)
                 supervisor->back_off.pause / NS_PER_MS);
 }
 
-/* What was read is dropped: the next HUP reads afresh. `reason`: NULL if it was logged. */
+/* Drops what was read; the next HUP reads the files again. `reason`: NULL if it was logged. */
 static void refuse_next(struct supervisor *supervisor, const char *reason)
 {
     edition_drop(&supervisor->editions[NEXT]);
@@ -197,7 +198,7 @@ static void refuse_next(struct supervisor *supervisor, const char *reason)
 
 static void reload(struct supervisor *supervisor);
 
-/* No key process of this edition is starting any more; `reason` as above. */
+/* The key process of this edition did not start; `reason` as above. */
 static void start_failed(struct supervisor *supervisor, enum which which, const char *reason)
 {
     if (!supervisor->ready) {
@@ -228,7 +229,8 @@ static void start_process(struct supervisor *supervisor, enum which which)
                                             .listener = renewed ? supervisor->next_listener
                                                                 : supervisor->listener};
     char reason[PATH_MAX + 64];
-    supervisor->starting[which] = key_process_start(&setup, &edition->names, &edition->vault);
+    supervisor->starting[which] =
+        key_process_start(&supervisor->owner, &setup, &edition->names, &edition->vault);
     if (supervisor->starting[which] != NULL)
         return;
     snprintf(reason, sizeof reason, "no key process of %s: %s", supervisor->program,
@@ -236,17 +238,22 @@ static void start_process(struct supervisor *supervisor, enum which which)
     start_failed(supervisor, which, reason);
 }
 
-/* It will not serve, though it has not ended. */
-static void give_up_starting(struct supervisor *supervisor, enum which which, const char *format,
-                             ...) __attribute__((format(printf, 3, 4)));
-static void give_up_starting(struct supervisor *supervisor, enum which which, const char *format,
-                             ...)
+static void restart(struct timer *timer)
 {
-    char reason[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
+    start_process(list_entry(timer, struct supervisor, back_off.restart), IN_FORCE);
+}
+
+static enum which which_starts(const struct supervisor *supervisor,
+                               const struct key_process *process)
+{
+    return process == supervisor->starting[IN_FORCE] ? IN_FORCE : NEXT;
+}
+
+static void starting_failed(struct key_process_owner *owner, struct key_process *process,
+                            const char *reason)
+{
+    struct supervisor *supervisor = list_entry(owner, struct supervisor, owner);
+    enum which which = which_starts(supervisor, process);
     leave(supervisor, &supervisor->starting[which]);
     start_failed(supervisor, which, reason);
 }
@@ -268,12 +275,12 @@ static void reload(struct supervisor *supervisor)
     }
 }
 
-/* With the key process that has just answered, and takes the place of all others. */
+/* The key process of the next edition serves, and replaces all others. */
 static void put_in_force(struct supervisor *supervisor)
 {
     struct edition *edition = &supervisor->editions[IN_FORCE];
     leave(supervisor, &supervisor->starting[IN_FORCE]);
-    supervisor->back_off.restart_at = UINT64_MAX;
+    back_off_stop(&supervisor->back_off);
     edition_drop(edition);
     *edition = supervisor->editions[NEXT];
     supervisor->editions[NEXT] = EDITION_INIT;
@@ -282,39 +289,20 @@ static void put_in_force(struct supervisor *supervisor)
     set_mode(supervisor, edition->mode);
 }
 
-static void take_over(struct supervisor *supervisor, enum which which)
+static void take_over(struct key_process_owner *owner, struct key_process *process)
 {
+    struct supervisor *supervisor = list_entry(owner, struct supervisor, owner);
+    enum which which = which_starts(supervisor, process);
     leave(supervisor, &supervisor->serving);
-    supervisor->serving = supervisor->starting[which];
+    supervisor->serving = process;
     supervisor->starting[which] = NULL;
     supervisor->ready = true;
     if (which == NEXT)
         put_in_force(supervisor);
-    log_info("key process (pid %d) serves", (int)supervisor->serving->pid);
+    log_info("key process (pid %d) serves", (int)process->pid);
     say_ready(supervisor);
     if (which == NEXT && supervisor->reload_again)
         reload(supervisor);
-}
-
-static void session_ready(struct supervisor *supervisor, enum which which)
-{
-    struct key_process *process = supervisor->starting[which];
-    if (process != NULL && key_process_heard(process))
-        take_over(supervisor, which);
-}
-
-static void hand_over_goes_on(struct supervisor *supervisor, enum which which)
-{
-    struct key_process *process = supervisor->starting[which];
-    if (process == NULL)
-        return;
-    enum hand_over_state state = hand_over_ready(&process->hand_over);
-    int reason = errno;
-    if (state != HAND_OVER_GOES_ON)
-        hand_over_end(&process->hand_over);
-    /* EPIPE: the key process ends, has said why, and SIGCHLD will tell */
-    if (state == HAND_OVER_BROKEN && reason != EPIPE)
-        give_up_starting(supervisor, which, "the hand-over of files: %s", strerror(reason));
 }
 
 /* NULL: the process itself has logged what went wrong. */
@@ -353,7 +341,7 @@ static void process_ended(struct supervisor *supervisor, struct key_process *pro
     } else if (process == supervisor->serving) {
         serving_ended(supervisor, status);
     } else if (supervisor->ending && process->ready && status != 0) {
-        supervisor->status = EXIT_FAILURE; /* it has left something unanswered */
+        supervisor->status = EXIT_FAILURE; /* it has left requests unanswered */
     }
     key_process_free(process);
 }
@@ -381,14 +369,13 @@ static void reap(struct supervisor *supervisor)
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         struct key_process *process = find_process(supervisor, pid);
-        if (process != NULL) /* else one that PID 1 of a container inherits */
+        if (process != NULL) /* else an orphan that PID 1 of a container inherits */
             process_ended(supervisor, process, status);
     }
 }
 
 static void end(struct supervisor *supervisor)
 {
-    uint64_t now = clock_now();
     if (!supervisor->ending)
         notify_send(&supervisor->notify, "STOPPING=1");
     else
@@ -397,26 +384,24 @@ static void end(struct supervisor *supervisor)
     {
         struct key_process *process = list_entry(node, struct key_process, node);
         if (supervisor->ending)
-            key_process_leave(process, now);
+            key_process_leave(process);
     }
     supervisor->ending = true;
-    supervisor->back_off.restart_at = UINT64_MAX;
+    back_off_stop(&supervisor->back_off);
     for (enum which which = IN_FORCE; which < EDITIONS; which++)
         leave(supervisor, &supervisor->starting[which]);
     leave(supervisor, &supervisor->serving);
 }
 
-static void take_signals(struct supervisor *supervisor)
+static void take_signal(struct signal_watch *signals, int number)
 {
-    struct signalfd_siginfo info;
-    while (read(supervisor->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            reap(supervisor);
-        else if (info.ssi_signo == SIGHUP)
-            reload(supervisor);
-        else
-            end(supervisor);
-    }
+    struct supervisor *supervisor = list_entry(signals, struct supervisor, signals);
+    if (number == SIGCHLD)
+        reap(supervisor);
+    else if (number == SIGHUP)
+        reload(supervisor);
+    else
+        end(supervisor);
 }
 
 static bool open_signals(struct supervisor *supervisor)
@@ -426,46 +411,10 @@ static bool open_signals(struct supervisor *supervisor)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         sigaddset(&set, taken[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return false;
-    supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return supervisor->signals >= 0;
+    return signal_watch_open(&supervisor->loop, &supervisor->signals, &set);
 }
 
-/* ---- the loop ---- */
-
-static uint64_t next_time(const struct supervisor *supervisor)
-{
-    uint64_t next = supervisor->back_off.restart_at;
-    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
-        const struct key_process *process = supervisor->starting[which];
-        if (process != NULL && process->deadline < next)
-            next = process->deadline;
-    }
-    list_for_each(node, &supervisor->leaving)
-    {
-        uint64_t deadline = list_entry(node, struct key_process, node)->deadline;
-        next = deadline < next ? deadline : next;
-    }
-    return next;
-}
-
-static void tick(struct supervisor *supervisor)
-{
-    uint64_t now = clock_now();
-    if (now >= supervisor->back_off.restart_at) {
-        supervisor->back_off.restart_at = UINT64_MAX;
-        start_process(supervisor, IN_FORCE);
-    }
-    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
-        const struct key_process *process = supervisor->starting[which];
-        if (process != NULL && now >= process->deadline)
-            give_up_starting(supervisor, which, "the key process (pid %d) is not ready in time",
-                             (int)process->pid);
-    }
-    list_for_each(node, &supervisor->leaving)
-        key_process_tick(list_entry(node, struct key_process, node), now);
-}
+/* ---- the process ---- */
 
 static bool has_processes(const struct supervisor *supervisor)
 {
@@ -473,37 +422,12 @@ static bool has_processes(const struct supervisor *supervisor)
            supervisor->serving != NULL || !list_empty(&supervisor->leaving);
 }
 
-static void wait_for_events(struct supervisor *supervisor)
-{
-    struct pollfd signals = {.fd = supervisor->signals, .events = POLLIN};
-    struct pollfd sources[1 + 2 * EDITIONS] = {signals};
-    for (size_t i = 0; i < EDITIONS; i++) {
-        const struct key_process *process = supervisor->starting[i];
-        struct pollfd none = {.fd = -1, .events = POLLIN};
-        sources[1 + 2 * i] = sources[2 + 2 * i] = none;
-        if (process != NULL) {
-            sources[1 + 2 * i].fd = process->hand_over.socket;
-            sources[2 + 2 * i].fd = process->session;
-        }
-    }
-    uint64_t next = next_time(supervisor);
-    if (poll(sources, 1 + 2 * EDITIONS, clock_poll_timeout(next, clock_now())) <= 0)
-        return;
-    for (enum which which = IN_FORCE; which < EDITIONS; which++) {
-        if (sources[1 + 2 * which].revents != 0)
-            hand_over_goes_on(supervisor, which);
-        if (sources[2 + 2 * which].revents != 0)
-            session_ready(supervisor, which);
-    }
-    if (sources[0].revents != 0)
-        take_signals(supervisor);
-}
-
 static void run(struct supervisor *supervisor)
 {
     while (!supervisor->ending || has_processes(supervisor)) {
-        wait_for_events(supervisor);
-        tick(supervisor);
+        loop_look(&supervisor->loop, loop_deadline(&supervisor->loop));
+        loop_run_timers(&supervisor->loop);
+        loop_run_work(&supervisor->loop);
     }
 }
 
@@ -513,8 +437,9 @@ static bool set_up(struct supervisor *supervisor)
     struct conf_error error;
     notify_open(&supervisor->notify);
     descriptor_raise_limit();  /* for the key process, whose clients have one each */
-    own_process_hide_memory(); /* no key is in it, but what it holds leads to all of them */
-    if (!open_signals(supervisor) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    own_process_hide_memory(); /* it has no keys, but what it has leads to all of them */
+    if (!loop_open(&supervisor->loop) || !open_signals(supervisor) ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));
         return false;
     }
@@ -538,11 +463,13 @@ int supervise(const char *config, const struct backend *const *backends)
                                     .backends = backends,
                                     .listener = -1,
                                     .next_listener = -1,
-                                    .signals = -1,
                                     .editions = {EDITION_INIT, EDITION_INIT},
-                                    .back_off = BACK_OFF_INIT,
+                                    .owner = {.ready = take_over, .failed = starting_failed},
                                     .status = EXIT_SUCCESS};
     list_init(&supervisor.leaving);
+    supervisor.owner.loop = &supervisor.loop;
+    signal_watch_init(&supervisor.signals, take_signal);
+    back_off_init(&supervisor.back_off, &supervisor.loop, restart);
     if (set_up(&supervisor)) {
         start_process(&supervisor, NEXT);
         run(&supervisor);
@@ -553,7 +480,8 @@ int supervise(const char *config, const struct backend *const *backends)
     edition_drop(&supervisor.editions[NEXT]);
     descriptor_close(&supervisor.listener);
     descriptor_close(&supervisor.next_listener);
-    descriptor_close(&supervisor.signals);
+    signal_watch_close(&supervisor.loop, &supervisor.signals);
+    loop_close(&supervisor.loop);
     free(supervisor.path);
     return supervisor.status;
 }

@@ -20,7 +20,7 @@ static bool refuse(struct conf_error *error, const char *file, const char *what,
     return false;
 }
 
-/* The key process says the same of its own memory. */
+/* The key process warns of its own memory in the same way. */
 static bool judge_vault(const struct vault *vault, const char *file, const struct config *config,
                         const char *reason, struct conf_error *error)
 {

@@ -1,6 +1,6 @@
 /*
- * An edition: a configuration as it was read at one moment, with all that belongs to it. What
- * happens to its files later changes nothing in it.
+ * An edition: a configuration as it was read at one moment, with everything that belongs to it.
+ * Later changes of its files do not change it.
  */
 #ifndef KEYD_PROCESS_SUPERVISE_EDITION_H
 #define KEYD_PROCESS_SUPERVISE_EDITION_H
@@ -15,9 +15,9 @@
 #include "keyd/process/config.h"
 
 struct edition {
-    int text;                /* where it is open, for nobody to change; -1: there is none */
+    int text;                /* a sealed file with its text; -1: the edition is empty */
     struct name_table names; /* of the files that it names */
-    struct vault vault;      /* those files, when a key process has read them */
+    struct vault vault;      /* filled with those files once a key process has read them */
     mode_t mode;             /* of the listening socket */
     enum log_level log_level;
     bool log_json;
@@ -25,11 +25,11 @@ struct edition {
 
 #define EDITION_INIT ((struct edition){.text = -1, .vault = VAULT_INIT})
 
-/* Of the configuration that was read from `file`, and its text; into an empty one. False with
- * *error filled: it is still empty. */
+/* Makes an empty edition from the configuration that was read from `file`, and from its text. False
+ * with *error filled; it is then still empty. */
 bool edition_make(struct edition *edition, const char *file, const struct config *config,
                   const char *text, struct conf_error *error);
-/* Harmless on an empty one. */
+/* Harmless on an empty edition. */
 void edition_drop(struct edition *edition);
 
 #endif

@@ -12,29 +12,43 @@
 
 #include "base/list.h"
 #include "daemon/hand_over.h"
+#include "loop/loop.h"
+
+struct key_process;
+
+/* The supervisor, as its key processes see it. They call it while they start. */
+struct key_process_owner {
+    struct loop *loop;
+    /* The process is ready, and the vault is filled. */
+    void (*ready)(struct key_process_owner *owner, struct key_process *process);
+    /* The process will not become ready, although it has not ended. */
+    void (*failed)(struct key_process_owner *owner, struct key_process *process,
+                   const char *reason);
+};
 
 struct key_process {
     struct list node;
+    struct key_process_owner *owner;
     pid_t pid;
-    int session;                /* while it starts: our connection, its first; else -1 */
-    struct hand_over hand_over; /* while it starts */
-    bool ready;                 /* it has answered */
-    uint64_t started;           /* CLOCK_MONOTONIC, ns, as is the next */
-    uint64_t deadline;          /* when it must be ready, or gone; UINT64_MAX: it serves */
+    uint64_t started;             /* CLOCK_MONOTONIC, ns */
+    struct watch session;         /* while it starts: its first client is the supervisor */
+    struct hand_over hand_over;   /* while it starts */
+    struct watch hand_over_watch; /* of its socket */
+    struct timer deadline;        /* when it must be ready, or gone */
+    bool ready;                   /* it has answered */
+    bool leaving;
+    struct work release;
 };
 
 /* Starts `setup` (without its session) and hands over as hand_over_start() does. NULL with errno.
  */
-struct key_process *key_process_start(const struct hand_over_process *setup,
+struct key_process *key_process_start(struct key_process_owner *owner,
+                                      const struct hand_over_process *setup,
                                       const struct name_table *names, struct vault *vault);
-/* Something has come over its session, or the end of it: says whether it is ready, and has filled
- * the vault. */
-bool key_process_heard(struct key_process *process);
-/* It shall answer what it has, and end; said twice, end at once. */
-void key_process_leave(struct key_process *process, uint64_t now);
-/* Kills one that leaves, if its deadline has passed. */
-void key_process_tick(struct key_process *process, uint64_t now);
-/* It has ended and been waited for. */
+/* Tells it to answer its requests and to end; it is killed if it has not ended in time. After a
+ * second call it ends at once. */
+void key_process_leave(struct key_process *process);
+/* It has ended, and waitpid() has reported it. Its memory is freed at the end of the turn. */
 void key_process_free(struct key_process *process);
 
 #endif

@@ -16,7 +16,7 @@
 #define CONNECTION_TIMEOUT_SECONDS 15
 #define CONNECTION_MEMORY_BYTES (16 * 1024)
 
-/* The files of these names (cmake/embed.cmake). */
+/* The embedded files (cmake/embed.cmake). */
 extern const char embedded_page_html[], embedded_page_css[], embedded_page_js[],
     embedded_icon_svg[];
 
@@ -27,7 +27,7 @@ struct admin {
     struct MHD_Daemon *daemon;
 };
 
-/* page.html, with the figures where it has a mark for them. */
+/* Writes page.html, with the figures in place of its placeholders. */
 static void render_page(FILE *out, const struct status *status)
 {
     static const struct {
@@ -98,7 +98,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned code,
         {"Cache-Control", "no-store"},
     };
     if (response == NULL)
-        return MHD_NO; /* no memory: the connection is closed */
+        return MHD_NO; /* out of memory: closes the connection */
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         MHD_add_response_header(response, headers[i].name, headers[i].value);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -125,7 +125,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     const struct resource *found = NULL;
     const char *host =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-    /* A request without one (HTTP/1.0) is no browser's. */
+    /* A request without a Host header (HTTP/1.0) does not come from a browser. */
     if (host != NULL && !host_allowed(host, config->admin.hosts, config->admin.host_count))
         return respond_error(connection, MHD_HTTP_FORBIDDEN,
                              "The Host header names a host that is not allowed here: admin { hosts "
@@ -134,16 +134,16 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
         if (strcmp(url, resources[i].path) == 0)
             found = &resources[i];
     if (found == NULL)
-        return respond_error(connection, MHD_HTTP_NOT_FOUND, "There is no such page here.\n");
+        return respond_error(connection, MHD_HTTP_NOT_FOUND, "There is no such page.\n");
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return respond_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                             "These pages are only for reading: GET or HEAD.\n");
+                             "These pages are read-only: use GET or HEAD.\n");
     return respond(connection, MHD_HTTP_OK, found->type,
                    found->fixed != NULL ? response_static(found->fixed)
                                         : response_rendered(admin, found));
 }
 
-/* Signals are for the threads that expect them: the daemon's thread inherits a full mask. */
+/* Blocks all signals in the daemon's thread, which inherits the mask; other threads handle them. */
 static struct MHD_Daemon *daemon_start(struct admin *admin)
 {
     sigset_t all, before;
@@ -185,7 +185,7 @@ void admin_stop(struct admin *admin)
 {
     if (admin == NULL)
         return;
-    /* The listener goes back to its owner, for the next worker; stopping alone would close it. */
+    /* MHD_stop_daemon() alone would close the listener, which the next worker needs. */
     if (admin->daemon != NULL) {
         MHD_quiesce_daemon(admin->daemon);
         MHD_stop_daemon(admin->daemon);

@@ -7,7 +7,7 @@
 
 #define HOST_MAX_BYTES 255
 
-/* "" or ":PORT", which may be empty. */
+/* "" or ":PORT", where PORT may be empty. */
 static bool is_port(const char *text)
 {
     return *text == '\0' || (*text == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');

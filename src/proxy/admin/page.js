@@ -1,17 +1,17 @@
-// The live part of the page: curves from /status.json, once a second. The tables stay the server's:
-// they are fetched with the page and put in place, so that there is one writer of them.
+// The live part of the page: charts from /status.json, updated once a second. The server renders
+// the tables; the script fetches the page again and replaces them.
 "use strict";
 
 const INTERVAL = 1000; // ms
-const PATIENCE = 5000; // ms for an answer
-const HISTORY = 180; // s drawn
-const SHORTEST = 30; // s that the curves of a page just opened span
-const WINDOW = 10; // s that a turn quantile is taken over
-const SAMPLES_BEYOND = 10; // fewer, and a quantile says nothing
+const PATIENCE = 5000; // ms, timeout of a request
+const HISTORY = 180; // s shown in a chart
+const SHORTEST = 30; // s, the shortest span of a chart
+const WINDOW = 10; // s, over which quantiles of turns are taken
+const SAMPLES_BEYOND = 10; // a quantile needs this many samples beyond it
 const COLOURS = 6;
 const SVG = "http://www.w3.org/2000/svg";
 
-const samples = []; // {time, status}: oldest first, HISTORY seconds of them
+const samples = []; // {time, status}, oldest first, for HISTORY seconds
 const charts = new Map();
 
 function element(name, attributes = {}, ...children) {
@@ -43,7 +43,7 @@ function count(value) {
   return value === null ? "–" : digits(value);
 }
 
-// Axes: where a value lies (0 bottom, 1 top) and what is written beside which lines.
+// Axes: the place of a value (0 bottom, 1 top), and the labels of the grid lines.
 function linearAxis(values) {
   const most = Math.max(1, ...values);
   const power = 10 ** Math.floor(Math.log10(most));
@@ -63,8 +63,8 @@ function logarithmicAxis(values) {
   };
 }
 
-// A chart: its figure, and series by name, each with points [time, value or null] and a colour that
-// it keeps.
+// A chart: its <figure>, and series by name, each with points [time, value or null] and a fixed
+// colour.
 class Chart {
   constructor(parent, title, unit, axis, text) {
     Object.assign(this, { axis, text, series: new Map() });
@@ -76,7 +76,7 @@ class Chart {
 
   add(name, time, value) {
     if (!this.series.has(name)) {
-      if (!value) return; // a series begins when something happens
+      if (!value) return; // a series starts with its first value
       this.series.set(name, { colour: `s${this.series.size % COLOURS}`, points: [] });
     }
     this.series.get(name).points.push([time, value]);
@@ -125,8 +125,8 @@ function chart(parent, title, unit, axis, text) {
   return charts.get(title);
 }
 
-// A quantile of the turns between two samples of one thread, from cumulative counts; seconds, or
-// null when there are too few.
+// A quantile, in seconds, of one thread's turns between two samples, from cumulative counts; null
+// if there are too few.
 function turnQuantile(bounds, before, after, quantile) {
   const total = after.turn_seconds.count - before.turn_seconds.count;
   if (total * (1 - quantile) < SAMPLES_BEYOND) return null;
@@ -217,7 +217,7 @@ function take(status) {
   const sample = { time: performance.now() / 1000, status };
   const old = samples[samples.length - 1];
   if (old && (old.status.pid !== status.pid || old.status.worker_started !== status.worker_started))
-    samples.length = 0; // another worker: it counts from zero
+    samples.length = 0; // a new worker, which counts from zero
   samples.push(sample);
   while (samples[0].time < sample.time - HISTORY) samples.shift();
   if (samples.length < 2) return;
@@ -264,6 +264,6 @@ async function turn() {
 const way = document.getElementById("way");
 way.textContent = location.protocol === "https:"
   ? "This page came to you through immure-proxy: the figures are of the server that served it."
-  : "This page came straight from the admin listener.";
+  : "This page came directly from the admin listener.";
 way.hidden = false;
 turn();

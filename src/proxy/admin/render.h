@@ -1,4 +1,4 @@
-/* The admin pages, each from the same struct status. Errors show as ferror(). */
+/* Renders the admin pages from a struct status. Errors are reported by ferror(). */
 #ifndef PROXY_ADMIN_RENDER_H
 #define PROXY_ADMIN_RENDER_H
 
@@ -10,7 +10,7 @@
 void render_metrics(FILE *out, const struct status *status);
 /* /status.json: docs/status.md */
 void render_status(FILE *out, const struct status *status);
-/* What / says without a script, as HTML: a paragraph on signing and connections, and the tables */
+/* The HTML of / without JavaScript: a paragraph on signing and connections, and the tables */
 void render_summary(FILE *out, const struct status *status);
 void render_tables(FILE *out, const struct status *status);
 

@@ -7,7 +7,7 @@
 #include "base/escape.h"
 #include "proxy/admin/render.h"
 
-/* Upper bounds of the histograms' buckets, ns: 1, 2.5, 5 in each power of ten. */
+/* Upper bounds of the histograms' buckets, ns: 1, 2.5 and 5 times each power of ten. */
 static const uint64_t bucket_bounds[] = {
     10 * NS_PER_US,  25 * NS_PER_US,   50 * NS_PER_US,   100 * NS_PER_US, 250 * NS_PER_US,
     500 * NS_PER_US, 1 * NS_PER_MS,    2500 * NS_PER_US, 5 * NS_PER_MS,   10 * NS_PER_MS,
@@ -35,7 +35,7 @@ static void label(FILE *out, const char *name, const char *text)
     fputc('"', out);
 }
 
-/* `labels`: "" or "name=\"value\"" pairs with commas between. */
+/* `labels`: "" or "name=\"value\"" pairs separated by commas. */
 static void histogram(FILE *out, const char *name, const char *labels,
                       const struct histogram *histogram)
 {
@@ -78,7 +78,7 @@ static void render_build(FILE *out, const struct status *status)
 
 static void render_handshakes(FILE *out, const struct status *status)
 {
-    family(out, "immure_handshakes_total", "counter", "TLS handshakes, by how they ended.");
+    family(out, "immure_handshakes_total", "counter", "TLS handshakes, by outcome.");
     for (size_t version = 0; version < VERSION_COUNT; version++)
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
             fprintf(out, "immure_handshakes_total{version=\"%s\",result=\"%s\"} %" PRIu64 "\n",
@@ -114,7 +114,7 @@ static void render_signatures(FILE *out, const struct status *status)
                       (const struct histogram *)((const char *)row + times[i].offset));
         }
     }
-    family(out, "immure_sign_errors_total", "counter", "Signatures that were asked for in vain.");
+    family(out, "immure_sign_errors_total", "counter", "Requests for a signature that failed.");
     for (size_t j = 0; j < status->sum.sign_count; j++)
         fprintf(out, "immure_sign_errors_total{algorithm=\"%s\",backend=\"%s\"} %" PRIu64 "\n",
                 status->sum.signs[j].algorithm, status->sum.signs[j].backend,
@@ -152,7 +152,7 @@ static void render_turns(FILE *out, const struct status *status)
         fprintf(out, "immure_loop_turn_max_seconds{thread=\"%u\"}", i);
         value(out, status_max(&status->turns[i]));
     }
-    /* Under a name of its own, so that a sum over threads does not count every turn twice. */
+    /* It has a name of its own, so that a sum over threads does not count every turn twice. */
     render_all_turns(out, "immure_loop_turn_all_seconds",
                      "As immure_loop_turn_seconds, all threads of all workers together.",
                      &status->sum.turn);
@@ -175,7 +175,7 @@ static void render_ends(FILE *out, const struct status *status)
                 connection_end_names[i], status->sum.ends[i]);
 }
 
-/* A family with one row, without labels. */
+/* A family with one unlabelled value. */
 static void single(FILE *out, const char *name, const char *type, const char *help, uint64_t count)
 {
     family(out, name, type, help);
@@ -198,12 +198,12 @@ static void render_counts(FILE *out, const struct status *status)
            "Backends that refused, were unreachable or too slow.",
            counters[COUNTER_BACKEND_ERRORS]);
     single(out, "immure_idle_timeouts_total", "counter",
-           "Connections closed because nothing moved.", counters[COUNTER_IDLE_TIMEOUTS]);
+           "Connections closed because they were idle.", counters[COUNTER_IDLE_TIMEOUTS]);
     single(out, "immure_draining_workers", "gauge",
-           "Workers of earlier configurations, which have connections left.",
+           "Workers of earlier configurations that still have connections.",
            status->draining.workers);
     single(out, "immure_draining_connections", "gauge",
-           "Client connections now that such workers have.", status->draining.connections);
+           "Current client connections of such workers.", status->draining.connections);
     family(out, "immure_connections", "gauge", "Client connections now.");
     fprintf(out, "immure_connections{state=\"handshaking\"} %" PRIu64 "\n",
             status->sum.gauges[GAUGE_HANDSHAKING]);
@@ -216,7 +216,7 @@ static void render_counts(FILE *out, const struct status *status)
             status->sum.counters[COUNTER_BYTES_OUT]);
 }
 
-/* Whether the same file serves the same frontend further up: a series may be there only once. */
+/* Whether an earlier row has the same file and frontend: a series must be unique. */
 static bool certificate_seen(const struct admin_setup *setup, size_t certificate)
 {
     const struct certificate_info *info = &setup->certificates[certificate];
@@ -290,7 +290,7 @@ static void render_process(FILE *out, const struct status *status)
     fprintf(out, "process_start_time_seconds %" PRIu64 "\n", status->worker_started);
 }
 
-/* As immured names them; it has its own help for each. */
+/* immured's own figures, with its names and help texts. */
 static void render_keyd(FILE *out, const struct status *status)
 {
     char name[128];

@@ -13,7 +13,7 @@ static void cell_count(FILE *out, uint64_t count)
     fprintf(out, "<td>%" PRIu64 "</td>", count);
 }
 
-/* A whole number whole, another with three digits; a dash where there is none. */
+/* An integer in full, any other number with three digits; a dash if there is none. */
 static void cell_number(FILE *out, double number)
 {
     if (!isfinite(number))
@@ -22,7 +22,7 @@ static void cell_number(FILE *out, double number)
         fprintf(out, number == floor(number) ? "<td>%.0f</td>" : "<td>%.3g</td>", number);
 }
 
-/* A duration with three digits and its unit; a dash where there is no figure. */
+/* A duration with three digits and a unit; a dash if there is none. */
 static void cell_seconds(FILE *out, double seconds)
 {
     if (isnan(seconds))
@@ -44,7 +44,7 @@ static void cell_text(FILE *out, const char *text)
 
 struct column {
     const char *name;
-    bool text; /* aligned as text, not as a figure */
+    bool text; /* aligned like text, not like a number */
 };
 
 static void table_open(FILE *out, const char *caption, const struct column *columns, size_t count)

@@ -6,7 +6,7 @@
 #include "base/escape.h"
 #include "proxy/admin/render.h"
 
-/* Where turn times are counted for whoever draws them: 1 us, and steps of less than 5 %. */
+/* Bounds of the buckets of turn times, for charts: from 1 us in steps of less than 5 %. */
 #define BUCKET_FIRST_NS 1000.0
 #define BUCKETS_IN_DOUBLING 16
 #define BUCKET_COUNT (24 * BUCKETS_IN_DOUBLING + 1) /* to 16.8 s */
@@ -16,7 +16,7 @@ static double bucket_ns(size_t i)
     return BUCKET_FIRST_NS * exp2((double)i / BUCKETS_IN_DOUBLING);
 }
 
-/* Each of these writes `"key": value` with what stands before it. */
+/* Each of these writes `before`, then `"key": value`. */
 static void text(FILE *out, const char *before, const char *key, const char *value)
 {
     fprintf(out, "%s\"%s\": \"", before, key);
@@ -29,7 +29,7 @@ static void number(FILE *out, const char *before, const char *key, uint64_t valu
     fprintf(out, "%s\"%s\": %" PRIu64, before, key, value);
 }
 
-/* 0 stands for a figure that the system does not give. */
+/* 0 means that the system does not provide the figure. */
 static void number_if_known(FILE *out, const char *before, const char *key, uint64_t value)
 {
     if (value == 0)
@@ -46,7 +46,7 @@ static void seconds(FILE *out, const char *before, const char *key, double value
         fprintf(out, "%s\"%s\": %.9g", before, key, value);
 }
 
-/* The one form of every distribution of times. */
+/* The common form of all distributions of times. */
 static void times(FILE *out, const char *before, const char *key, const struct histogram *histogram)
 {
     fprintf(out, "%s\"%s\": {", before, key);

@@ -16,7 +16,7 @@ const struct quantile quantiles[QUANTILE_COUNT] = {
     {"0.999999", "p999999", 0.999999, 1000000},
 };
 
-/* What is said of this worker alone. */
+/* Adds the figures that cover this worker only. */
 static void add_own(struct status *status, const struct thread_metrics *thread,
                     struct histogram *turn)
 {
@@ -45,7 +45,7 @@ struct status *status_take(const struct admin_setup *setup, struct usage_source 
     for (unsigned i = 0; i < setup->config->workers; i++)
         add_own(status, generation_metrics_thread(setup->metrics, i), &status->turns[i]);
     status->draining = metrics_history_draining(setup->history);
-    /* Two gauges are read one after the other: the second may have passed the first. */
+    /* The gauges are not read atomically, so the second may exceed the first. */
     const uint64_t *gauges = status->sum.gauges;
     if (gauges[GAUGE_CONNECTIONS] > gauges[GAUGE_HANDSHAKING])
         status->established = gauges[GAUGE_CONNECTIONS] - gauges[GAUGE_HANDSHAKING];

@@ -1,4 +1,5 @@
-/* What this process uses. The files of /proc are opened once, early: later there may be no way. */
+/* The resources that this process uses. The files of /proc are opened early, before the sandbox
+ * forbids it. */
 #ifndef PROXY_ADMIN_USAGE_H
 #define PROXY_ADMIN_USAGE_H
 
@@ -12,7 +13,7 @@ struct usage {
     uint64_t open_descriptors; /* 0: not known */
 };
 
-/* NULL: no memory. Without /proc it works, and knows less. */
+/* NULL: out of memory. Without /proc only the CPU time is known. */
 struct usage_source *usage_source_open(void);
 void usage_source_close(struct usage_source *source);
 struct usage usage_read(struct usage_source *source);

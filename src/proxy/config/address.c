@@ -44,7 +44,7 @@ static bool parse_unix(const char *path, const char *directory, struct address *
     return good;
 }
 
-/* Of no family, with the name where the path of a unix socket would be. */
+/* Such an address has no family, and the name is where a unix socket has its path. */
 static bool parse_activated(const char *name, struct address *address, char *reason, size_t size)
 {
     struct sockaddr_un *room = (struct sockaddr_un *)&address->socket;
@@ -102,7 +102,7 @@ static bool port_valid(const char *port)
     return port[0] >= '0' && port[0] <= '9' && *end == '\0' && number >= 1 && number <= 65535;
 }
 
-/* RFC 1123, section 2.1; underscores, which some name servers' users have, do no harm. */
+/* RFC 1123, section 2.1, and underscores, which some name servers accept. */
 static bool name_valid(const char *host)
 {
     static const char letters[] =
@@ -115,7 +115,7 @@ static bool keep_name(const char *host, const char *port, struct address *addres
                       size_t size)
 {
     if (!name_valid(host)) {
-        snprintf(reason, size, "'%s' is no host name", host);
+        snprintf(reason, size, "'%s' is not a host name", host);
         return false;
     }
     address->port = (uint16_t)strtoul(port, NULL, 10);
@@ -140,7 +140,7 @@ static bool parse_host(const char *text, enum address_use use, struct address *a
         snprintf(reason, size, "'%s' has no host to connect to", text);
         return false;
     }
-    /* a number, which asks nobody */
+    /* only numeric addresses, so that no name server is asked */
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
     struct addrinfo *found = NULL;
     int problem = getaddrinfo(any ? any_host() : host, port, &hints, &found);
@@ -157,7 +157,7 @@ static bool parse_host(const char *text, enum address_use use, struct address *a
     return true;
 }
 
-/* What follows the prefix; NULL: the text does not begin with it. */
+/* The rest of the text behind the prefix; NULL: the text does not begin with it. */
 static const char *after(const char *text, const char *prefix)
 {
     size_t length = strlen(prefix);

@@ -21,17 +21,17 @@
 
 struct load {
     struct config *config;
-    char *directory; /* of the file: what relative paths are relative to */
+    char *directory; /* of the file; relative paths are relative to it */
     struct conf_error *error;
 };
 
-/* Everything in the table for this section, into the struct at `base`. */
+/* Fills the struct at `base` from this section, by the table of directives. */
 static bool fill(struct load *load, const struct conf_section *section, void *base)
 {
     return conf_fill(section, base, load->directory, load->error);
 }
 
-/* Only a header of version 2 has room for TLVs. */
+/* Only version 2 of the header has TLVs. */
 static bool check_tlvs(struct load *load, const struct conf_section *section,
                        const struct backend_config *backend)
 {
@@ -39,7 +39,7 @@ static bool check_tlvs(struct load *load, const struct conf_section *section,
         conf_find(&proxy_grammar, SECTION_BACKEND, "proxy-tlvs");
     return !backend->proxy_tlvs || backend->proxy_protocol == PROXY_PROTOCOL_V2 ||
            conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
-                       "proxy-tlvs = pass takes proxy-protocol = v2");
+                       "proxy-tlvs = pass needs proxy-protocol = v2");
 }
 
 static bool fill_backends(struct load *load, const struct conf_section *top)
@@ -82,7 +82,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* immured has each key file once: whoever uses it must say the same of it. */
+/* immured loads each key file once, so all certificates that use it must say the same about it. */
 static bool check_key(struct load *load, const struct conf_section *section,
                       const struct certificate_config *certificate)
 {
@@ -103,7 +103,7 @@ static bool check_key(struct load *load, const struct conf_section *section,
     return true;
 }
 
-/* Workers serve these bytes, whatever becomes of the file. */
+/* Workers serve these bytes, even if the file changes later. */
 static bool read_chain(struct load *load, const struct conf_section *section,
                        struct certificate_config *certificate)
 {
@@ -137,7 +137,7 @@ static bool fill_certificates(struct load *load, const struct conf_section *sect
     return true;
 }
 
-/* Every listening address so far, this frontend's included, is another one. */
+/* No listening address of this frontend is used before, in this frontend or in another. */
 static bool check_addresses(struct load *load, const struct conf_section *section,
                             const struct frontend_config *frontend)
 {
@@ -219,7 +219,7 @@ static bool fill_admin(struct load *load, const struct conf_section *top)
     return true;
 }
 
-/* What is for an immured that runs already; all else would start our own. */
+/* These directives are about a running immured; the others of the section are about our own. */
 static bool is_for_socket(const struct conf_directive *directive)
 {
     return strcmp(directive->name, "socket") == 0 || strcmp(directive->name, "peer-user") == 0;
@@ -233,7 +233,7 @@ static bool check_socket(struct load *load, const struct conf_section *section)
             !conf_given(section, directive))
             continue;
         return conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
-                           "'%s' is for an immured of our own; with 'socket' there is none",
+                           "'%s' is for our own immured; with 'socket' there is none",
                            directive->name);
     }
     return true;
@@ -268,9 +268,10 @@ static bool set_policy(struct config *config, const char *key, const char *polic
 }
 
 /*
- * A server without TLS 1.3 ends its random with no sentinel (RFC 8446, section 4.1.3), without
- * which the policy `tls-server` signs nothing for TLS 1.2: its keys get the policy that is for such
- * a server. No other policy is changed, and no key of other frontends only.
+ * The random of a server without TLS 1.3 has no sentinel at its end (RFC 8446, section 4.1.3), and
+ * without one the policy `tls-server` signs nothing for TLS 1.2. So the keys of such a frontend get
+ * the policy `tls12-server` in place of `tls-server`. Other policies stay, and so do keys that only
+ * other frontends use.
  */
 static bool fit_policies(struct load *load, const struct conf_section *top)
 {
@@ -292,7 +293,7 @@ static bool fit_policies(struct load *load, const struct conf_section *top)
     return true;
 }
 
-/* What "auto" means: a thread for each CPU, within what the directive allows. */
+/* "auto" is one thread for each CPU, within the bounds of the directive. */
 static void set_by_cpus(unsigned *threads, enum section section, const char *name)
 {
     const struct conf_directive *directive = conf_find(&proxy_grammar, section, name);
@@ -303,7 +304,7 @@ static void set_by_cpus(unsigned *threads, enum section section, const char *nam
         *threads = (unsigned)directive->most;
 }
 
-/* And of connections: as many as this process may have descriptors for. */
+/* For connections "auto" is as many as the limit of descriptors allows. */
 static void set_by_descriptors(struct config *config)
 {
     uint64_t most = conf_find(&proxy_grammar, SECTION_TOP, "max-connections")->most;

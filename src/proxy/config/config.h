@@ -1,9 +1,9 @@
 /*
- * The configuration of immure-proxy: what immure-proxy.conf says, checked and complete.
+ * The configuration of immure-proxy: the content of immure-proxy.conf, checked and complete.
  *
- * directives.c has the one table of directives; everything after it sees only these structs. All
- * strings and arrays belong to the struct config and are freed with it. Durations are nanoseconds,
- * sizes bytes.
+ * directives.c has the one table of directives; the rest of the program sees only these structs.
+ * All strings and arrays belong to the struct config and are freed with it. Durations are in
+ * nanoseconds, sizes in bytes.
  */
 #ifndef PROXY_CONFIG_CONFIG_H
 #define PROXY_CONFIG_CONFIG_H
@@ -19,9 +19,9 @@
 #include "proxy/config/server_addresses.h"
 
 enum signing_mode {
-    SIGNING_ASYNC,     /* in immured; the event loop goes on */
-    SIGNING_SYNC,      /* in immured; the event loop waits (to compare) */
-    SIGNING_IN_PROCESS /* the key is loaded into the worker (to compare) */
+    SIGNING_ASYNC,     /* in immured, while the event loop goes on */
+    SIGNING_SYNC,      /* in immured, while the event loop waits; for comparison */
+    SIGNING_IN_PROCESS /* in the worker, which loads the key; for comparison */
 };
 const char *signing_mode_name(enum signing_mode mode); /* "async" ... */
 
@@ -37,7 +37,7 @@ struct address {
     char *text; /* as configured: "*:8443", "[::1]:80", "unix:/run/app.sock" */
     struct sockaddr_storage socket;
     socklen_t length;
-    char *host; /* a name whose addresses are to be found, of a server; then there is no `socket` */
+    char *host; /* a server's name, which the resolver looks up; then `socket` is not set */
     uint16_t port;
     int line;
 };
@@ -48,8 +48,8 @@ struct certificate_config {
     size_t chain_length;
     char *key; /* PEM private key; read by immured only (or by the worker, in-process) */
     char *pass_phrase_file; /* NULL: not encrypted */
-    char *policy;           /* "tls-server" ...: immured's */
-    char *tls12_groups;     /* "common" or "all": immured's */
+    char *policy;           /* for immured: "tls-server" ... */
+    char *tls12_groups;     /* for immured: "common" or "all" */
     int line;
 };
 
@@ -66,9 +66,9 @@ struct frontend_config {
     char *ciphersuites;   /* TLS 1.3 */
     char *groups;         /* NULL: OpenSSL's default */
     unsigned tickets;     /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
-    mode_t socket_mode;   /* of the files of unix sockets; and whose they are: */
-    uid_t socket_user;    /* (uid_t)-1: the master's own */
-    gid_t socket_group;   /* (gid_t)-1: the same */
+    mode_t socket_mode;   /* of the files of unix sockets, and their owner: */
+    uid_t socket_user;    /* (uid_t)-1: the user of the master */
+    gid_t socket_group;   /* (gid_t)-1: the group of the master */
     enum proxy_protocol accept_proxy; /* what a load balancer in front sends first */
     size_t backend;                   /* index into config.backends */
     int line;
@@ -77,10 +77,10 @@ struct frontend_config {
 struct backend_config {
     char *name;
     struct address address;
-    struct server_addresses addresses;  /* of a name: none until the resolver has found some */
-    char trouble[64];                   /* of a name: why the last look for them failed; \"\" */
+    struct server_addresses addresses; /* of a host name: none until the resolver has found some */
+    char trouble[64]; /* why the last lookup of the host name failed; "": did not */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
-    bool proxy_tlvs;                    /* with V2: those of the accepted header go on in it */
+    bool proxy_tlvs;                    /* with V2: it includes the TLVs of the accepted header */
     int line;
 };
 
@@ -90,11 +90,11 @@ struct config {
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */
     bool real_time;          /* the event loops */
-    char *user;              /* of the worker when started as root: name or number */
+    char *user;              /* of the worker, if started as root: a name or a number */
     bool log_json;
     int log_level; /* enum log_level */
     unsigned max_connections;
-    bool max_connections_given; /* not by what the descriptors allow */
+    bool max_connections_given; /* in the file; else the limit of descriptors sets it */
     size_t listen_backlog;
     unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget; /* of one loop turn */
@@ -117,28 +117,28 @@ struct config {
     } admin;
     struct {
         unsigned threads;         /* signer threads of our own immured */
-        uid_t peer_user;          /* who must listen on `socket`; (uid_t)-1: anybody may */
-        char *socket;             /* of a running immured; NULL: start our own */
-        char *program;            /* path of immured; NULL: beside immure-proxy */
-        char *backend;            /* signing backend of our own immured; NULL: its default */
+        uid_t peer_user;          /* the user who must listen on `socket`; (uid_t)-1: any user */
+        char *socket;             /* of a running immured; NULL: the master starts our own */
+        char *program;            /* path of immured; NULL: it lies beside immure-proxy */
+        char *signing_backend;    /* of our own immured; NULL: its default */
         char *library;            /* of its backend multibuffer; NULL: its default */
-        bool ecdsa_unverified;    /* ECDSA signatures leave it unverified */
+        bool ecdsa_unverified;    /* our own immured does not verify ECDSA signatures */
         char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
         uint64_t ticket_epoch;    /* ns */
-        char *user;               /* of our own immured when started as root; NULL: its default */
+        char *user;               /* of our own immured, if started as root; NULL: its default */
     } keys;
 };
 
 /*
- * NULL with *error filled. Reads the file and looks whether the files it names are there (to say
- * early that one is missing). Waits for nobody: the host names of backends are left to the
- * resolver. Relative paths are relative to the folder of the configuration file. Not thread-safe:
- * libconfuse is not.
+ * Reads the file, and checks that the files that it names can be read, so that a missing one is
+ * reported early. Does not wait for name servers: the resolver looks up the host names of backends.
+ * Relative paths are relative to the folder of the configuration file. NULL with *error filled. Not
+ * thread-safe, because libconfuse is not.
  */
 struct config *config_load(const char *file, struct conf_error *error);
 void config_free(struct config *config);
 
-/* The table of directives as text for docs/immure-proxy.conf.md (Markdown). */
+/* Prints docs/immure-proxy.conf.md: the table of directives in Markdown. */
 void config_print_directives(FILE *out);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <sys/resource.h>
 
-/* A connection has one to the client and one to the backend. */
+/* One to the client and one to the backend. */
 #define PER_CONNECTION 2
 #define PER_THREAD 8
 #define OTHERS 64

@@ -1,4 +1,4 @@
-/* How many client connections the limit of file descriptors (RLIMIT_NOFILE) leaves room for. */
+/* How many client connections the limit of file descriptors (RLIMIT_NOFILE) allows. */
 #ifndef PROXY_CONFIG_DESCRIPTORS_H
 #define PROXY_CONFIG_DESCRIPTORS_H
 

@@ -29,9 +29,10 @@ static const struct conf_kind sections[SECTION_COUNT] = {
         {.name = "certificate",
          .within = SECTION_FRONTEND,
          .introduction =
-             "`certificate { ... }` within a frontend, one or more. The client's server name (SNI) "
-             "and what it can verify choose between them; the first is for clients that name none "
-             "of them."},
+             "`certificate { ... }` within a frontend, one or more. The server name that a client "
+             "sends "
+             "(SNI) and the signatures that it can verify decide which one it gets. Clients that "
+             "name none of them get the first."},
     [SECTION_BACKEND] = {.name = "backend",
                          .named = true,
                          .introduction =
@@ -81,72 +82,72 @@ static const struct conf_choice tls12_groups[] = {{"common", 0}, {"all", 0}, {NU
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "workers", &conf_number, .standard = "auto", .least = 1, .most = WORKERS_MAX,
      .choices = automatic, CONF_FIELD(struct config, workers),
-     .text = "Event-loop threads. `auto`: one for each CPU this process may run on. When HUP makes "
-             "them fewer, connections that wait to be accepted by those that go are reset (unless "
-             "`net.ipv4.tcp_migrate_req` is 1)."},
+     .text = "Event-loop threads. `auto`: one for each CPU that this process may run on. When HUP "
+             "makes them fewer, connections that wait to be accepted by the threads that end are "
+             "reset (unless `net.ipv4.tcp_migrate_req` is 1)."},
     {SECTION_TOP, "signing", &conf_choice, .standard = "async", .choices = signing_modes,
      CONF_FIELD(struct config, signing),
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "
-             "`sync`: in `immured`, while the event loop waits. `in-process`: the keys are loaded "
-             "into the worker, unprotected. The last two are for comparison."},
+             "`sync`: in `immured`, while the event loop waits. `in-process`: in the worker, which "
+             "loads the keys into its unprotected memory. The last two are for comparison."},
     {SECTION_TOP, "fast-handshake", &conf_choice, .standard = "auto", .choices = fast_handshakes,
      CONF_FIELD(struct config, fast_handshake),
      .text =
-         "What of OpenSSL's part in a handshake is done with less: the key schedule of TLS 1.3, "
-         "X25519 key pairs made eight at a time, and X25519 secrets derived together for all "
-         "handshakes of a loop turn. `auto`: all that this machine can do. `key-schedule`: the "
-         "first. `key-pairs`: the first two. `key-exchange`: the last two. `off`: none. The log "
-         "says at start what is in force."},
+         "Which parts of OpenSSL's work for a handshake are done in a cheaper way: the key "
+         "schedule of TLS 1.3, X25519 key pairs, which are made eight at a time, and X25519 "
+         "secrets, which are derived together for all handshakes of a loop turn. `auto`: all that "
+         "this machine can do. `key-schedule`: the first. `key-pairs`: the first two. "
+         "`key-exchange`: the last two. `off`: none. The log says at the start what is in force."},
     {SECTION_TOP, "priority", &conf_choice, .standard = "normal", .choices = priorities,
      CONF_FIELD(struct config, real_time),
      .text =
-         "Of the event loops. `real-time` (SCHED_RR, the least of its priorities): a loop that "
-         "wakes has the core at once, where it would wait for up to a tick of the kernel while "
-         "signers or other programs use it; for cores that are shared. What a loop is too busy to "
-         "leave, others on its core do not get, but for the kernel's reserve of 5 % (sched(7)). "
-         "Takes CAP_SYS_NICE or RLIMIT_RTPRIO; without them the loops are as with `normal`, and "
-         "the log says so."},
+         "Of the event loops. `real-time` (SCHED_RR, the lowest of its priorities): a loop that "
+         "wakes gets the core at once, where it would wait for up to a tick of the kernel while "
+         "signers or other programs use it. It is meant for shared cores: a loop that never sleeps "
+         "starves its core, except for the 5 % that the kernel reserves (sched(7)). Needs "
+         "CAP_SYS_NICE or RLIMIT_RTPRIO; without them the loops run as with `normal`, and the log "
+         "says so."},
     {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct config, user),
-     .text = "Who the worker becomes when started as root: a name or a number."},
+     .text = "The user that the worker becomes when it is started as root: a name or a number."},
     {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
      CONF_FIELD(struct config, log_json), .passed_on_as = "log",
-     .text = "Form of the log lines on standard error; `json` is one object a line."},
+     .text = "Form of the log lines on standard error; with `json` each line is an object."},
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
      CONF_FIELD(struct config, log_level), .passed_on_as = "log-level",
-     .text = "The least important lines that are logged."},
+     .text = "The lowest level of lines that are logged."},
     {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
      .most = CONNECTIONS_MAX, .choices = automatic, CONF_FIELD(struct config, max_connections),
      .text =
-         "Client connections at a time, over all threads; more wait in the listen backlog. Each "
-         "needs two file descriptors, and 16 KiB of memory while it is idle (`script/bench --only "
-         "idle` "
-         "prints it), the kernel's not counted; the log says at start when there is not so much. "
-         "`auto`: as many as the limit of descriptors allows."},
+         "The most client connections at a time, over all threads; further ones wait in the listen "
+         "backlog. Each needs two file descriptors and, while it is idle, 16 KiB of memory "
+         "(`script/bench --only idle` measures it), without the memory of the kernel; the log says "
+         "at the start when there is less. `auto`: as many as the limit of descriptors allows."},
     {SECTION_TOP, "listen-backlog", &conf_number, .standard = TEXT_OF(SOMAXCONN), .least = 1,
      .most = INT32_MAX, CONF_FIELD(struct config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "
              "caps it at `net.core.somaxconn`."},
     {SECTION_TOP, "handshake-budget", &conf_duration, .standard = "200us", .least = 100 * NS_PER_US,
      .most = NS_PER_S, CONF_FIELD(struct config, handshake_budget),
-     .text = "How long handshakes may take within one turn of an event loop; what is left waits "
-             "until established connections have had their turn."},
+     .text = "How long handshakes may take within one turn of an event loop. Those that are left "
+             "wait until established connections have had their turn."},
     {SECTION_TOP, "handshake-timeout", &conf_duration, .standard = "10s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, handshake_timeout),
-     .text = "From accepting a connection to the end of its handshake."},
+     .text = "From the acceptance of a connection to the end of its handshake."},
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, connect_timeout),
-     .text = "To connect to a backend."},
+     .text = "How long a connection attempt to a backend may take."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
      .most = SESSION_CACHE_MAX, CONF_FIELD(struct config, session_cache),
-     .text = "Sessions of TLS 1.2 clients without tickets that a worker keeps, to be resumed by "
-             "their session ids: half a KiB each, and the oldest gives way. `0`: none is kept."},
+     .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "
+             "by their session ids. Each takes half a KiB, and a new one replaces the oldest. `0`: "
+             "none is kept."},
     {SECTION_TOP, "idle-timeout", &conf_duration, .standard = "10m", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, idle_timeout),
-     .text = "How long an established connection may carry nothing either way. The default is "
-             "longer than HTTP keep-alive and the pings of WebSocket and HTTP/2 need."},
+     .text = "How long an established connection may carry nothing in either direction. The "
+             "default is longer than HTTP keep-alive and the pings of WebSocket and HTTP/2 need."},
     {SECTION_TOP, "half-close-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, half_close_timeout),
-     .text = "How long one direction may go on with nothing to carry after the other has ended."},
+     .text = "How long one direction may stay open without data after the other has ended."},
     {SECTION_TOP, "drain-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct config, drain_timeout),
      .text = "How long established connections may go on after TERM and USR2."},
@@ -156,28 +157,28 @@ static const struct conf_directive directives[] = {
              "long as they last."},
     {SECTION_TOP, "reload-workers", &conf_number, .standard = "8", .least = 1, .most = WORKERS_MAX,
      CONF_FIELD(struct config, reload_workers),
-     .text = "Old workers that may drain at a time. When there are more, the oldest ends, and the "
-             "log says so. Each has its own memory, and an `immured`."},
+     .text = "How many old workers may drain at a time. If there are more, the oldest is ended, "
+             "and the log says so. Each has its own memory, and its own `immured`."},
 
     {SECTION_FRONTEND, "listen", &type_listen_list,
      CONF_LIST(struct frontend_config, listen, listen_count), .required = true,
-     .text =
-         "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
-         "`unix:/run/front.sock`, or `systemd:NAME` for a socket that the service manager passes "
-         "(FileDescriptorName= in its unit). The file of a `unix:` listener that was removed is "
-         "made "
-         "again at HUP."},
+     .text = "Addresses to listen on: `*:8443` (IPv6 and IPv4), `127.0.0.1:443`, `[::1]:443`, "
+             "`unix:/run/front.sock`, or `systemd:NAME` for a socket that the service manager "
+             "passes (FileDescriptorName= in its unit). HUP makes the file of a `unix:` listener "
+             "again if it was removed."},
     {SECTION_FRONTEND, "socket-mode", &type_mode, .standard = "0666",
      CONF_FIELD(struct frontend_config, socket_mode),
-     .text = "Permissions of the files of `unix:` listeners, octal. By default any user of this "
+     .text = "Permissions of the files of `unix:` listeners, in octal. By default any user of this "
              "machine may connect, as to a port."},
     {SECTION_FRONTEND, "socket-user", &type_user, .standard = "own",
      CONF_FIELD(struct frontend_config, socket_user),
-     .text = "Owner of these files: a number, or a name in /etc/passwd. `own`: who started "
-             "`immure-proxy`. Another takes CAP_CHOWN, which the unit of the service leaves out."},
+     .text = "Owner of these files: a number, or a name in /etc/passwd. `own`: the user who "
+             "started `immure-proxy`. Another owner needs CAP_CHOWN, which the unit of the service "
+             "does not grant."},
     {SECTION_FRONTEND, "socket-group", &type_group, .standard = "own",
      CONF_FIELD(struct frontend_config, socket_group),
-     .text = "Group of these files: a number, or a name in /etc/group. `own`: the same."},
+     .text =
+         "Group of these files: a number, or a name in /etc/group. `own`: the group of that user."},
     {SECTION_FRONTEND, "backend", &type_backend, .required = true,
      CONF_FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
     {SECTION_FRONTEND, "alpn", &type_alpn_list,
@@ -192,50 +193,47 @@ static const struct conf_directive directives[] = {
                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                  "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
      CONF_FIELD(struct frontend_config, ciphers),
-     .text =
-         "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE, since `immured` "
-         "signs and does not decrypt: others are left out with a warning, and a list without one "
-         "that fits the certificates is refused."},
+     .text = "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE, because "
+             "`immured` signs and does not decrypt: other ciphers are left out with a warning, and "
+             "a list without a cipher that fits the certificates is refused."},
     {SECTION_FRONTEND, "ciphersuites", &conf_text,
      .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
      CONF_FIELD(struct frontend_config, ciphersuites),
-     .text =
-         "Cipher suites of TLS 1.3, with `:` between, the preferred one first: AES-128, as with "
-         "browsers, whose SHA-256 costs a handshake less than SHA-384."},
+     .text = "Cipher suites of TLS 1.3, separated by `:`, the preferred one first. The default "
+             "begins with AES-128, as browsers do: with its SHA-256 a handshake costs less than "
+             "with SHA-384."},
     {SECTION_FRONTEND, "groups", &conf_text, CONF_FIELD(struct frontend_config, groups),
-     .text = "Key exchange groups, with `:` between. Default: X25519MLKEM768 (where OpenSSL has "
-             "it), X25519, P-256 and P-384. The log warns of groups that cost an event loop much, "
+     .text = "Key exchange groups, separated by `:`. Default: X25519MLKEM768 (if OpenSSL has it), "
+             "X25519, P-256 and P-384. The log warns of groups that cost an event loop much time, "
              "as finite-field groups do, and says how much."},
     {SECTION_FRONTEND, "tickets", &conf_number, .standard = "1", .least = 0, .most = TICKETS_MAX,
      CONF_FIELD(struct frontend_config, tickets),
-     .text = "Session tickets sent in a TLS 1.3 handshake. `0`: no session is resumed."},
+     .text = "How many session tickets a TLS 1.3 handshake sends. `0`: no session is resumed."},
     {SECTION_FRONTEND, "accept-proxy", &conf_choice, .standard = "none", .choices = proxy_accepted,
      CONF_FIELD(struct frontend_config, accept_proxy),
      .text = "Version of the PROXY protocol header that a load balancer in front sends first, of "
-             "at most 16 KiB; a CRC32C in it is verified. "
-             "Only for listeners that nobody else can reach: who can, can claim any address."},
+             "at most 16 KiB; a CRC32C in it is verified. Only for listeners that nobody else can "
+             "reach: any client that reaches them can claim any address."},
 
     {SECTION_CERTIFICATE, "chain", &type_file, .required = true,
      CONF_FIELD(struct certificate_config, chain),
-     .text = "PEM file of the certificate and those above it, the server's own first."},
+     .text = "PEM file of the certificate and its issuers, the certificate itself first."},
     {SECTION_CERTIFICATE, "key", &type_file, .required = true,
      CONF_FIELD(struct certificate_config, key), .passed_on_as = "file",
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
     {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
      CONF_FIELD(struct certificate_config, pass_phrase_file), .passed_on_as = "pass-phrase-file",
-     .text = "File whose first line decrypts the key."},
+     .text = "File whose first line is the pass phrase of the key."},
     {SECTION_CERTIFICATE, "policy", &conf_text, .standard = "tls-server", .choices = policies,
      CONF_FIELD(struct certificate_config, policy), .passed_on_as = "policy",
-     .text =
-         "What `immured` signs with the key, as in immured.conf: `tls13-server` refuses TLS 1.2. "
-         "A key of a frontend whose `tls-max` is 1.2 has `tls12-server` in place of "
-         "`tls-server`, and the log says so."},
+     .text = "What `immured` signs with the key, as in immured.conf: `tls13-server` refuses TLS "
+             "1.2. If the `tls-max` of a frontend is 1.2, its keys get `tls12-server` in place of "
+             "`tls-server`, and the log says so."},
     {SECTION_CERTIFICATE, "tls12-groups", &conf_text, .standard = "common", .choices = tls12_groups,
      CONF_FIELD(struct certificate_config, tls12_groups), .passed_on_as = "tls12-groups",
-     .text =
-         "The groups that `immured` makes TLS 1.2 signatures for, as in immured.conf: `all` has "
-         "secp521r1 and x448 besides x25519, secp256r1 and secp384r1."},
+     .text = "The groups for which `immured` makes TLS 1.2 signatures, as in immured.conf: `all` "
+             "adds secp521r1 and x448 to x25519, secp256r1 and secp384r1."},
 
     {SECTION_BACKEND, "address", &type_address, .required = true,
      CONF_FIELD(struct backend_config, address),
@@ -243,24 +241,24 @@ static const struct conf_directive directives[] = {
              "a host name are tried in order, and looked up again when they expire."},
     {SECTION_BACKEND, "proxy-protocol", &conf_choice, .standard = "none", .choices = proxy_sent,
      CONF_FIELD(struct backend_config, proxy_protocol),
-     .text = "Version of the PROXY protocol header that is sent first; `v2` tells about TLS too."},
+     .text = "Version of the PROXY protocol header that is sent first; `v2` includes what is known "
+             "about TLS."},
     {SECTION_BACKEND, "proxy-tlvs", &conf_choice, .standard = "none", .choices = proxy_tlvs,
      CONF_FIELD(struct backend_config, proxy_tlvs),
-     .text =
-         "What becomes of the TLVs of a header of version 2 that `accept-proxy` has taken. `pass`: "
-         "they go on in the header for the backend, as they are and in their order, but for those "
-         "that `immure-proxy` says itself (ALPN, AUTHORITY, SSL), CRC32C and NOOP. Takes "
-         "`proxy-protocol = v2`. The header is then at most 2 KiB longer than the one that was "
-         "taken, which may have 16 KiB."},
+     .text = "What happens to the TLVs of a version 2 header that `accept-proxy` has taken. "
+             "`pass`: they go into the header for the backend, unchanged and in their order, "
+             "except for those that `immure-proxy` writes itself (ALPN, AUTHORITY, SSL), CRC32C "
+             "and NOOP. Needs `proxy-protocol = v2`. The header is then at most 2 KiB longer than "
+             "the accepted one, which may have 16 KiB."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
      CONF_FIELD(struct config, admin.listen),
-     .text = "Where `/metrics`, `/status.json` and the status page are served. Plain HTTP without "
-             "a password: keep it on loopback."},
+     .text = "Where `/metrics`, `/status.json` and the status page are served, by plain HTTP "
+             "without a password: keep it on loopback."},
     {SECTION_ADMIN, "hosts", &conf_texts, CONF_LIST(struct config, admin.hosts, admin.host_count),
-     .text = "Names, without a port, that requests may have in their Host header, besides "
-             "`localhost` and addresses in digits. Others get 403, so that no web page can read "
-             "these by making its own name stand for this address (DNS rebinding)."},
+     .text = "Names, without a port, that the Host header of a request may have besides "
+             "`localhost` and numeric addresses. Other requests get 403, so that no web page can "
+             "read the answers by pointing its own name at this address (DNS rebinding)."},
 
     {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
      .choices = automatic, CONF_FIELD(struct config, keys.threads), .passed_on_as = "threads",
@@ -270,37 +268,37 @@ static const struct conf_directive directives[] = {
     {SECTION_KEYS, "peer-user", &type_user, .standard = "any",
      CONF_FIELD(struct config, keys.peer_user),
      .text =
-         "Who must have begun to listen on `socket`: a number, or a name in /etc/passwd. Nothing "
-         "is sent to another one. Of a socket that systemd listens on for `immured`, or that "
-         "`immured` made itself when it was started as root, that is `root`. `any`: whoever."},
+         "The user who must listen on `socket`: a number, or a name in /etc/passwd. Nothing is "
+         "sent to another user. For a socket that systemd opened for `immured`, or that `immured` "
+         "opened itself when it was started as root, that is `root`. `any`: any user."},
     {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct config, keys.program),
-     .text = "Path of `immured`. Without it, the one beside `immure-proxy`."},
-    {SECTION_KEYS, "backend", &conf_text, CONF_FIELD(struct config, keys.backend),
-     .passed_on_as = "backend",
-     .text = "Signing backend of our own `immured`. Without it, `immured`'s default."},
+     .text = "Path of `immured`. Default: the one beside `immure-proxy`."},
+    {SECTION_KEYS, "signing-backend", &conf_text, .former_name = "backend",
+     CONF_FIELD(struct config, keys.signing_backend), .passed_on_as = "backend",
+     .text =
+         "What our own `immured` signs with: its directive `backend`. Default: that of `immured`."},
     {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct config, keys.library),
      .passed_on_as = "multibuffer-library",
-     .text = "Path of Intel's crypto_mb for our own `immured`. Without it, `immured`'s default."},
+     .text = "Path of Intel's crypto_mb for our own `immured`. Default: that of `immured`."},
     {SECTION_KEYS, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
      CONF_FIELD(struct config, keys.ecdsa_unverified), .passed_on_as = "verify",
-     .text = "Which signatures our own `immured` verifies before they leave it. `not-ecdsa`: all "
-             "but those of EC keys, which saves CPU time and gives up a protection: see "
+     .text = "Which signatures our own `immured` verifies before it releases them. `not-ecdsa`: "
+             "all but those of EC keys, which saves CPU time and gives up a protection: see "
              "[immured.conf.md](immured.conf.md)."},
     {SECTION_KEYS, "ticket-secret-file", &type_file,
      CONF_FIELD(struct config, keys.ticket_secret_file), .passed_on_as = "ticket-secret-file",
-     .text =
-         "File of at least 32 random bytes for our own `immured`, of which it derives the keys of "
-         "session tickets: sessions are resumed after a restart, and by every server that has "
-         "the same secret. Without it, the master makes ticket keys at random, which nobody "
-         "else has."},
+     .text = "File of at least 32 random bytes, from which our own `immured` derives the keys of "
+             "session tickets: sessions are then resumed after a restart, and by every server that "
+             "has the same secret. Without it, the master makes random ticket keys, which no other "
+             "server has."},
     {SECTION_KEYS, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
      .most = DURATION_MAX, CONF_FIELD(struct config, keys.ticket_epoch),
      .passed_on_as = "ticket-epoch",
-     .text = "How long such a key makes new tickets; for as long again it opens "
-             "them. The same wherever the secret is."},
+     .text = "How long a ticket key is used for new tickets; for the same time again it opens the "
+             "tickets that were made with it. It must be the same wherever the secret is used."},
     {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct config, keys.user), .passed_on_as = "user",
-     .text = "Who our own `immured` becomes when started as root. Without it, `immured`'s "
-             "default."},
+     .text = "The user that our own `immured` becomes when it is started as root. Default: that of "
+             "`immured`."},
 };
 
 const struct conf_grammar proxy_grammar = {

@@ -9,7 +9,7 @@
 
 #define LINE_SIZE (PATH_MAX + 64)
 
-/* The kernel's own files, which nobody waits for. NULL: there is none. */
+/* These are the kernel's own files, so that opening them never waits. NULL: there is none. */
 static FILE *open_under(const char *root, const char *path)
 {
     char full[2 * PATH_MAX];
@@ -22,7 +22,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The number that a text begins with; UINT64_MAX: none, which "max" stands for. */
+/* The number at the beginning of a text; UINT64_MAX: there is no number, as in "max". */
 static uint64_t number_of(const char *text)
 {
     char *end;
@@ -44,7 +44,7 @@ static uint64_t available(const char *root)
     return kib <= UINT64_MAX / 1024 ? kib * 1024 : UINT64_MAX;
 }
 
-/* Version 1 has a number near 2^63 in place of "max". */
+/* In version 1 a number near 2^63 stands for no limit. */
 static uint64_t limit_in(const char *root, const char *folder, const char *name)
 {
     uint64_t limit = UINT64_MAX;

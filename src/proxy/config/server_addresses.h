@@ -1,4 +1,4 @@
-/* The addresses of a server behind the proxy, in the order in which they are tried. */
+/* The addresses of a backend's server, in the order in which they are tried. */
 #ifndef PROXY_CONFIG_SERVER_ADDRESSES_H
 #define PROXY_CONFIG_SERVER_ADDRESSES_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define SERVER_ADDRESSES_MAX 16 /* of more, the first are taken */
+#define SERVER_ADDRESSES_MAX 16 /* further ones are left out */
 
 struct server_addresses {
     unsigned count;
@@ -20,9 +20,9 @@ struct server_addresses {
 /* False: there is no room for it. */
 bool server_addresses_add(struct server_addresses *addresses, const struct sockaddr *address,
                           socklen_t length);
-/* Whether these, which another process has sent, are IP addresses with this port. */
+/* Whether all are IP addresses with this port: another process has sent them. */
 bool server_addresses_are_hosts(const struct server_addresses *addresses, uint16_t port);
-/* The same ones in any order. */
+/* Whether both have the same addresses, in any order. */
 bool server_addresses_same(const struct server_addresses *a, const struct server_addresses *b);
 
 #endif

@@ -125,7 +125,7 @@ static void clear_bytes(void *field, size_t length)
     *(uint8_t **)field = NULL;
 }
 
-/* Permissions as chmod(1) takes them, in octal. */
+/* Permissions in octal, as for chmod(1). */
 static bool store_mode(struct conf_store *store)
 {
     const char *text = store->values[0].text;
@@ -137,8 +137,8 @@ static bool store_mode(struct conf_store *store)
     return true;
 }
 
-/* The number that stands for the name in a local database, which no server is asked about: whoever
- * waits for one serves nobody. */
+/* Finds the number of a name in a local database. getpwnam(3) might ask a server, and the master
+ * must not wait for one. */
 static bool find_user(FILE *database, const char *name, unsigned *number)
 {
     const struct passwd *entry;
@@ -161,7 +161,7 @@ static bool find_group(FILE *database, const char *name, unsigned *number)
     return false;
 }
 
-/* The word that is the default stands for -1: no user in particular. */
+/* The default, a word, stands for -1: no user in particular. */
 static bool store_id(struct conf_store *store, const char *database,
                      bool (*find)(FILE *database, const char *name, unsigned *number))
 {
@@ -193,7 +193,7 @@ static bool store_group(struct conf_store *store)
     return store_id(store, "/etc/group", find_group);
 }
 
-/* A backend's index is for who knows the backends: config.c. */
+/* config.c, which knows the backends, sets the index. */
 static bool store_nothing(struct conf_store *store)
 {
     (void)store;

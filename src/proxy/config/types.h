@@ -1,15 +1,15 @@
 /*
- * The types of directives that only immure-proxy.conf has. Their context (conf/value.h) is the
- * folder that relative paths are relative to, a string.
+ * The types of directives that only immure-proxy.conf has. Their context (conf/value.h) is a
+ * string: the folder that relative paths are relative to.
  */
 #ifndef PROXY_CONFIG_TYPES_H
 #define PROXY_CONFIG_TYPES_H
 
 #include "conf/value.h"
 
-extern const struct conf_type type_path;        /* char *; need not exist */
-extern const struct conf_type type_file;        /* char *; must be readable */
-extern const struct conf_type type_backend;     /* size_t, which config.c finds */
+extern const struct conf_type type_path;        /* char *; the file need not exist */
+extern const struct conf_type type_file;        /* char *; the file must be readable */
+extern const struct conf_type type_backend;     /* size_t; config.c sets it */
 extern const struct conf_type type_address;     /* struct address, to connect to */
 extern const struct conf_type type_listen;      /* struct address, to listen on */
 extern const struct conf_type type_listen_list; /* struct address *, and their number */

@@ -17,8 +17,14 @@
 
 #define START_LIMIT (60 * NS_PER_S)
 #define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
-/* After the drain's deadline, which the worker knows, and after each harder measure. */
+/* The time after the drain's deadline, which the worker knows, and after each harder step. */
 #define GRACE (2 * NS_PER_S)
+
+/* The callbacks of its watches and its timer. */
+static void control_ready(struct watch *watch, uint32_t events);
+static void hand_over_readable(struct watch *watch, uint32_t events);
+static void names_answered(struct watch *watch, uint32_t events);
+static void deadline_expired(struct timer *timer);
 
 /* ---- its sockets ---- */
 
@@ -33,8 +39,8 @@ static bool open_one(struct generation *generation, const struct frontend_config
     return listening != NULL;
 }
 
-/* Calls back for each address of each thread in turn, then for that of the admin page, which is of
- * no frontend (NULL). This is the order of generation->listening. */
+/* Calls back for each address of each thread in turn, then for the address of the admin page,
+ * without a frontend. This is the order of generation->listening. */
 static bool for_each_address(struct generation *generation,
                              bool (*visit)(struct generation *, const struct frontend_config *,
                                            const struct address *, unsigned thread,
@@ -84,23 +90,25 @@ static void release_sockets(struct generation *generation)
         listening_release(generation->listening[--generation->listening_count]);
 }
 
-/* A process that is being forked may still have a copy, so closing alone would not unwatch it. */
-static void control_close(struct control_end *control)
-{
-    if (control->socket >= 0)
-        epoll_ctl(control->generation->setup->epoll, EPOLL_CTL_DEL, control->socket, NULL);
-    descriptor_close(&control->socket);
-}
-
 static void close_controls(struct generation *generation)
 {
     for (size_t i = 0; i < generation->control_count; i++)
-        control_close(&generation->controls[i]);
+        watch_close_shared(generation->setup->loop, &generation->controls[i].watch);
+}
+
+static void set_deadline(struct generation *generation, uint64_t deadline)
+{
+    timer_start_at(generation->setup->loop, &generation->deadline, deadline);
+}
+
+uint64_t generation_deadline(const struct generation *generation)
+{
+    return timer_is_running(&generation->deadline) ? generation->deadline.expires : UINT64_MAX;
 }
 
 /* ---- coming up ---- */
 
-/* Nothing of it changes any more, whatever has become of the files when it is started again. */
+/* An immured that is started again gets all this unchanged, even if the files have changed. */
 static bool prepare_keyd(struct generation *generation)
 {
     const struct config *config = generation->config;
@@ -125,36 +133,41 @@ static bool prepare_keyd(struct generation *generation)
 
 static void end_hand_over(struct generation *generation)
 {
-    control_close(&generation->keyd_control);
-    generation->keyd_hand_over.socket = -1;
+    watch_release(generation->setup->loop, &generation->keyd_hand_over_watch);
+    hand_over_end(&generation->keyd_hand_over);
 }
 
-static bool start_keyd(struct generation *generation, uint64_t now)
+static bool start_keyd(struct child *child)
 {
+    struct generation *generation = list_entry(child, struct generation, keyd);
     end_hand_over(generation);
     pid_t pid = keyd_start(generation);
     if (pid > 0)
-        child_started(&generation->keyd, pid, now);
+        child_started(child, pid, clock_now());
     return pid > 0;
 }
 
-static bool start_worker(struct generation *generation, uint64_t now)
+static bool start_worker(struct child *child)
 {
+    struct generation *generation = list_entry(child, struct generation, worker);
     close_controls(generation);
     pid_t pid = worker_start(generation);
     if (pid > 0)
-        child_started(&generation->worker, pid, now);
+        child_started(child, pid, clock_now());
     return pid > 0;
 }
 
-/* The first worker, if each name has an address; else as soon as it has. */
-static bool begin_worker(struct generation *generation, uint64_t now, struct conf_error *error)
+static bool start_resolver(struct child *child)
 {
-    generation->deadline = now + NAMES_LIMIT;
-    if (names_missing(generation) != NULL)
-        return true;
-    generation->deadline = now + START_LIMIT;
-    if (start_worker(generation, now))
+    return names_start(list_entry(child, struct generation, resolver));
+}
+
+/* Starts the first worker, unless a host name has no address yet: then it starts later. */
+static bool begin_worker(struct generation *generation, struct conf_error *error)
+{
+    bool waits = names_missing(generation) != NULL;
+    set_deadline(generation, clock_now() + (waits ? NAMES_LIMIT : START_LIMIT));
+    if (waits || start_worker(&generation->worker))
         return true;
     snprintf(error->text, sizeof error->text, "%s: cannot start a worker: %s",
              generation->config->file, strerror(errno));
@@ -164,31 +177,32 @@ static bool begin_worker(struct generation *generation, uint64_t now, struct con
 static bool start(struct generation *generation, struct conf_error *error)
 {
     const struct config *config = generation->config;
-    uint64_t now = clock_now();
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     generation->control_count = config->workers + 1;
     generation->controls = calloc(generation->control_count, sizeof *generation->controls);
     if (generation->controls == NULL)
         return false;
-    for (size_t i = 0; i < generation->control_count; i++)
-        generation->controls[i] = (struct control_end){.generation = generation, .socket = -1};
+    for (size_t i = 0; i < generation->control_count; i++) {
+        generation->controls[i].generation = generation;
+        watch_init(&generation->controls[i].watch, control_ready);
+    }
     generation->metrics = generation_metrics_new(generation->setup->history, config->workers);
     if (generation->metrics == NULL)
         return false;
     if (!open_sockets(generation, error))
         return false;
     if (generation_needs_keyd(generation) &&
-        !(prepare_keyd(generation) && start_keyd(generation, now))) {
+        !(prepare_keyd(generation) && start_keyd(&generation->keyd))) {
         snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s", config->file,
                  strerror(errno));
         return false;
     }
-    if (!names_start(generation, now)) {
+    if (!names_start(generation)) {
         snprintf(error->text, sizeof error->text, "%s: cannot start a resolver: %s", config->file,
                  strerror(errno));
         return false;
     }
-    return begin_worker(generation, now, error);
+    return begin_worker(generation, error);
 }
 
 struct generation *generation_new(struct config *config, const struct generation_setup *setup,
@@ -203,21 +217,21 @@ struct generation *generation_new(struct config *config, const struct generation
     *generation = (struct generation){.setup = setup,
                                       .config = config,
                                       .state = GENERATION_STARTING,
-                                      .deadline = UINT64_MAX,
-                                      .keyd = CHILD_INIT("immured"),
-                                      .worker = CHILD_INIT("worker"),
-                                      .resolver = CHILD_INIT("resolver"),
-                                      .names = {.generation = generation, .socket = -1},
                                       .keyd_listener = -1,
                                       .keyd_text = -1,
                                       .keyd_vault = VAULT_INIT,
                                       .keyd_hand_over = HAND_OVER_INIT};
-    generation->keyd_control = (struct control_end){.generation = generation, .socket = -1};
+    timer_init(&generation->deadline, deadline_expired);
+    child_init(&generation->keyd, "immured", setup->loop, start_keyd);
+    child_init(&generation->worker, "worker", setup->loop, start_worker);
+    child_init(&generation->resolver, "resolver", setup->loop, start_resolver);
+    watch_init(&generation->names, names_answered);
+    watch_init(&generation->keyd_hand_over_watch, hand_over_readable);
     list_init(&generation->node);
     names_inherit(generation, before);
     if (start(generation, error))
         return generation;
-    child_signal(&generation->keyd, SIGTERM); /* its end is the end of a stranger's */
+    child_signal(&generation->keyd, SIGTERM); /* nobody will wait for its end in particular */
     generation_free(generation);
     return NULL;
 }
@@ -225,6 +239,9 @@ struct generation *generation_new(struct config *config, const struct generation
 void generation_free(struct generation *generation)
 {
     names_stop(generation);
+    child_leave(&generation->keyd);
+    child_leave(&generation->worker);
+    timer_stop(generation->setup->loop, &generation->deadline);
     release_sockets(generation);
     if (generation->controls != NULL)
         close_controls(generation);
@@ -253,11 +270,11 @@ static void fail(struct generation *generation, const char *format, ...)
     vsnprintf(generation->failure, sizeof generation->failure, format, arguments);
     va_end(arguments);
     generation->state = GENERATION_FAILED;
-    generation->deadline = UINT64_MAX;
+    timer_stop(generation->setup->loop, &generation->deadline);
 }
 
-/* Said once, as workers ask again and again; who only tests does not wait for it to come. One of
- * our own is never there at once. */
+/* Logs trouble once, because workers ask again and again. A test of the configuration does not wait
+ * for a running immured to appear. Our own immured is never there at once. */
 static void note_keyd(struct generation *generation, int trouble)
 {
     const struct config *config = generation->config;
@@ -272,11 +289,12 @@ static void note_keyd(struct generation *generation, int trouble)
     generation->keyd_trouble = trouble;
 }
 
-/* False: there is no room now. */
+/* False: the socket has no room now. */
 static bool send_message(const struct control_end *control, const struct control_message *message,
                          int descriptor)
 {
-    if (control->socket < 0 || control_send(control->socket, message, descriptor))
+    if (control->watch.descriptor < 0 ||
+        control_send(control->watch.descriptor, message, descriptor))
         return true;
     if (errno == EAGAIN)
         return false;
@@ -316,7 +334,7 @@ static bool send_servers(const struct control_end *control, uint32_t backend)
     return send_message(control, &message, -1);
 }
 
-/* All that is owed, as far as there is room; what is sent is as it is by now. */
+/* Sends what is owed, in its present state, as far as the socket has room. */
 static void pay(struct control_end *control)
 {
     control->owes_drain = control->owes_drain && !send_drain(control);
@@ -325,14 +343,11 @@ static void pay(struct control_end *control)
     while (control->servers_from < control->servers_to &&
            send_servers(control, control->servers_from))
         control->servers_from++;
-    bool waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
-                 control->servers_from < control->servers_to;
-    if (waits == control->waits || control->socket < 0)
-        return;
-    struct epoll_event event = {.events = EPOLLIN | (waits ? EPOLLOUT : 0), .data.ptr = control};
-    if (epoll_ctl(control->generation->setup->epoll, EPOLL_CTL_MOD, control->socket, &event) != 0)
-        log_error("epoll_ctl: %s", strerror(errno));
-    control->waits = waits;
+    control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
+                     control->servers_from < control->servers_to;
+    if (control->watch.descriptor >= 0)
+        watch_want(control->generation->setup->loop, &control->watch,
+                   EPOLLIN | (control->waits ? EPOLLOUT : 0));
 }
 
 static void hand_over_goes_on(struct generation *generation)
@@ -342,7 +357,7 @@ static void hand_over_goes_on(struct generation *generation)
     if (state == HAND_OVER_GOES_ON)
         return;
     end_hand_over(generation);
-    /* EPIPE: immured ends, has said why, and SIGCHLD will tell */
+    /* EPIPE: immured ends, has logged the reason, and SIGCHLD will report it */
     if (state == HAND_OVER_BROKEN && reason != EPIPE && generation->state == GENERATION_STARTING)
         fail(generation, "the hand-over of key files: %s", strerror(reason));
 }
@@ -354,7 +369,7 @@ static void fail_for_name(struct generation *generation, const struct backend_co
     fail(generation, "%s", text);
 }
 
-/* In a generation that waits for its names: on, or not at all. */
+/* A generation that waited for its host names starts its worker, or fails. */
 static void go_on(struct generation *generation)
 {
     struct conf_error error;
@@ -363,44 +378,55 @@ static void go_on(struct generation *generation)
         return;
     if (missing != NULL && missing->trouble[0] != '\0')
         fail_for_name(generation, missing);
-    else if (missing == NULL && !begin_worker(generation, clock_now(), &error))
+    else if (missing == NULL && !begin_worker(generation, &error))
         fail(generation, "%s", error.text);
 }
 
-void generation_control_ready(struct control_end *control)
+static void hand_over_readable(struct watch *watch, uint32_t events)
 {
-    struct generation *generation = control->generation;
+    (void)events;
+    hand_over_goes_on(list_entry(watch, struct generation, keyd_hand_over_watch));
+}
+
+static void names_answered(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct generation *generation = list_entry(watch, struct generation, names);
+    names_ready(generation);
+    go_on(generation);
+}
+
+static void worker_ready(struct generation *generation)
+{
+    if (generation->state == GENERATION_STARTING) {
+        if (generation->keyd_hand_over_watch.descriptor >= 0)
+            hand_over_goes_on(generation); /* the worker, which is ready, knows that it is done */
+        generation->state = GENERATION_RUNNING;
+        timer_stop(generation->setup->loop, &generation->deadline);
+    } else if (generation->state == GENERATION_RUNNING) {
+        log_info("worker (pid %d) is ready", (int)generation->worker.pid);
+    }
+}
+
+static void control_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct control_end *control = list_entry(watch, struct control_end, watch);
     struct control_message message;
     int descriptor = -1;
-    if (control->socket < 0)
-        return; /* closed since */
-    if (control == &generation->keyd_control) {
-        hand_over_goes_on(generation);
-        return;
-    }
-    if (control == &generation->names) {
-        names_ready(generation);
-        go_on(generation);
-        return;
-    }
     if (control->waits)
         pay(control);
-    int got = control_receive(control->socket, &message, &descriptor);
-    descriptor_close(&descriptor); /* a worker has none to give */
+    int got = control_receive(watch->descriptor, &message, &descriptor);
+    descriptor_close(&descriptor); /* a worker has no reason to send one */
     if (got < 0 && errno == EAGAIN)
         return;
-    if (got <= 0) { /* its process ends, which SIGCHLD tells */
-        control_close(control);
+    if (got <= 0) { /* the process ends, which SIGCHLD reports */
+        watch_close_shared(control->generation->setup->loop, watch);
     } else if (message.type == CONTROL_KEYD_WANTED) {
         control->owes_keyd = true;
         pay(control);
-    } else if (message.type == CONTROL_READY && generation->state == GENERATION_STARTING) {
-        if (generation->keyd_control.socket >= 0)
-            hand_over_goes_on(generation); /* the worker has heard that it is done */
-        generation->state = GENERATION_RUNNING;
-        generation->deadline = UINT64_MAX;
-    } else if (message.type == CONTROL_READY && generation->state == GENERATION_RUNNING) {
-        log_info("worker (pid %d) is ready", (int)generation->worker.pid);
+    } else if (message.type == CONTROL_READY) {
+        worker_ready(control->generation);
     }
 }
 
@@ -427,12 +453,12 @@ void generation_send_servers(struct generation *generation, uint32_t backend)
 
 /* ---- going down ---- */
 
-/* With its worker gone, immured has nobody to sign for. */
+/* immured has nobody to sign for when the worker is gone. */
 static void stop_keyd(struct generation *generation)
 {
-    generation->keyd.back_off.restart_at = UINT64_MAX;
+    child_leave(&generation->keyd);
     child_signal(&generation->keyd, SIGTERM);
-    generation->deadline = clock_now() + GRACE;
+    set_deadline(generation, clock_now() + GRACE);
     if (generation->keyd.pid == 0)
         generation->state = GENERATION_ENDED;
 }
@@ -441,14 +467,14 @@ void generation_drain(struct generation *generation, uint64_t deadline)
 {
     generation->state = GENERATION_DRAINING;
     generation->drain_deadline = deadline;
-    generation->deadline = deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX;
+    set_deadline(generation, deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX);
     for (size_t i = 0; i < generation->control_count; i++) {
         generation->controls[i].owes_drain = true;
         pay(&generation->controls[i]);
     }
     names_stop(generation);
     release_sockets(generation);
-    generation->worker.back_off.restart_at = UINT64_MAX;
+    child_leave(&generation->worker);
     if (generation->worker.pid > 0)
         generation_metrics_drain(generation->metrics);
     else
@@ -457,17 +483,18 @@ void generation_drain(struct generation *generation, uint64_t deadline)
 
 bool generation_has_time(const struct generation *generation, uint64_t now)
 {
-    return generation->state == GENERATION_DRAINING && generation->deadline > now + GRACE;
+    return generation->state == GENERATION_DRAINING &&
+           generation_deadline(generation) > now + GRACE;
 }
 
 void generation_discard(struct generation *generation)
 {
     generation->state = GENERATION_DRAINING;
-    generation->deadline = clock_now() + GRACE;
+    set_deadline(generation, clock_now() + GRACE);
     names_stop(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
-    generation->worker.back_off.restart_at = UINT64_MAX;
+    child_leave(&generation->worker);
     if (generation->worker.pid == 0)
         stop_keyd(generation);
 }
@@ -511,7 +538,7 @@ static void keyd_ended(struct generation *generation, int status)
 
 static void resolver_ended(struct generation *generation, int status)
 {
-    if (generation->names.socket >= 0)
+    if (generation->names.descriptor >= 0)
         child_restart_later(&generation->resolver, status, clock_now());
     else
         child_ended(&generation->resolver);
@@ -532,38 +559,9 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
 
 /* ---- time ---- */
 
-uint64_t generation_next_deadline(const struct generation *generation)
+static void deadline_expired(struct timer *timer)
 {
-    uint64_t next = generation->deadline;
-    if (generation->keyd.back_off.restart_at < next)
-        next = generation->keyd.back_off.restart_at;
-    if (generation->worker.back_off.restart_at < next)
-        next = generation->worker.back_off.restart_at;
-    if (generation->resolver.back_off.restart_at < next)
-        next = generation->resolver.back_off.restart_at;
-    return next;
-}
-
-static void restart(struct generation *generation, struct child *child,
-                    bool (*start_child)(struct generation *, uint64_t), uint64_t now)
-{
-    if (now < child->back_off.restart_at)
-        return;
-    if (start_child(generation, now)) {
-        log_info("%s (pid %d) is started", child->name, (int)child->pid);
-    } else {
-        log_error("cannot start %s: %s", child->name, strerror(errno));
-        child->back_off.restart_at = now + NS_PER_S;
-    }
-}
-
-void generation_tick(struct generation *generation, uint64_t now)
-{
-    restart(generation, &generation->keyd, start_keyd, now);
-    restart(generation, &generation->worker, start_worker, now);
-    restart(generation, &generation->resolver, names_start, now);
-    if (now < generation->deadline)
-        return;
+    struct generation *generation = list_entry(timer, struct generation, deadline);
     const struct backend_config *missing = names_missing(generation);
     if (generation->state == GENERATION_STARTING && missing != NULL) {
         fail_for_name(generation, missing);
@@ -574,6 +572,6 @@ void generation_tick(struct generation *generation, uint64_t now)
             generation->worker.pid > 0 ? &generation->worker : &generation->keyd;
         log_warning("%s (pid %d) does not end; it is killed", late->name, (int)late->pid);
         child_signal(late, SIGKILL);
-        generation->deadline = now + GRACE;
+        set_deadline(generation, clock_now() + GRACE);
     }
 }

@@ -25,7 +25,7 @@ static void put_key(FILE *out, const struct config *config,
     fprintf(out, "}\n");
 }
 
-/* Each where it is used first. */
+/* Each key with the location where it is used first. */
 static bool put_keys(FILE *out, const struct config *config)
 {
     struct name_table keys = NAME_TABLE_INIT;
@@ -60,7 +60,7 @@ char *keyd_text(const struct config *config)
     return NULL;
 }
 
-/* Those that the directives of a section pass on. */
+/* Adds the files that directives of this section pass on. */
 static bool add_files(unsigned section, const void *base, struct name_table *names)
 {
     char room[CONF_SHOW_SIZE];

@@ -19,7 +19,7 @@ static bool is_unix(const struct address *address)
     return address->socket.ss_family == AF_UNIX;
 }
 
-/* libconfuse drops the star of a "*:443" without quotes. */
+/* libconfuse removes the star from "*:443" if it has no quotes. */
 static bool wants_both_families(const struct address *address)
 {
     return address->socket.ss_family == AF_INET6 &&
@@ -53,7 +53,7 @@ static bool bind_socket(int socket, const struct address *address, bool reuse_po
     return bind(socket, (const struct sockaddr *)&address->socket, address->length) == 0;
 }
 
-/* With SO_REUSEPORT a second master of the same user would share the port without a word. */
+/* With SO_REUSEPORT a second master of the same user would silently share the port. */
 static bool port_is_free(const struct address *address)
 {
     int probe = open_socket(address);
@@ -64,8 +64,8 @@ static bool port_is_free(const struct address *address)
     return free;
 }
 
-/* A socket that nobody serves any more is removed; anything else stays, and is in the way as a port
- * would be that is taken. */
+/* A socket that no process serves any more is removed. Any other file stays, and is reported as a
+ * taken port is. */
 static bool path_is_free(const struct address *address)
 {
     bool free = unix_socket_clear(path_of(address), 0);
@@ -80,7 +80,8 @@ static bool can_be_reached(const struct listening *listening)
            unix_socket_is_there(path_of(&listening->address), &listening->file);
 }
 
-/* A unix socket whose file is gone is left to the generations that have it. */
+/* A unix socket whose file is gone is not found: only the generations that have it go on with it.
+ */
 static struct listening *find(const struct list *all, const struct address *address,
                               unsigned thread)
 {
@@ -94,8 +95,7 @@ static struct listening *find(const struct list *all, const struct address *addr
     return NULL;
 }
 
-/* All threads share one unix socket, each by a descriptor of its own, as there is no SO_REUSEPORT
- * for them. */
+/* Unix sockets have no SO_REUSEPORT, so all threads share one, each with its own descriptor. */
 static int open_bound(const struct list *all, const struct address *address)
 {
     const struct listening *first = find(all, address, 0);
@@ -112,7 +112,7 @@ static int open_bound(const struct list *all, const struct address *address)
     return -1;
 }
 
-/* All threads share the one socket of the service manager, each by a descriptor of its own. */
+/* All threads share the socket of the service manager, each with its own descriptor. */
 static int open_activated(const struct activation *activation, const char *name)
 {
     int socket = activation_find(activation, name);
@@ -228,7 +228,7 @@ bool listening_begin(struct listening *listening, const struct config *config,
                      const struct frontend_config *frontend, const struct address *address,
                      struct conf_error *error)
 {
-    /* Also for one that listens already: the backlog may be another. */
+    /* It may listen already, but with another backlog. */
     if (begin_file(listening, frontend) &&
         listen(listening->socket, (int)config->listen_backlog) == 0)
         return true;
@@ -244,7 +244,7 @@ void listening_release(struct listening *listening)
                   (is_unix(&listening->address) && listening->thread > 0);
     if (listening->bound && is_unix(&listening->address) && !shared)
         unix_socket_remove(path_of(&listening->address), &listening->file);
-    /* A worker that drains may have it open still, and would leave clients in its queue. */
+    /* A draining worker may still have it open, and would leave clients in its queue. */
     if (!shared)
         shutdown(listening->socket, SHUT_RDWR);
     list_remove(&listening->node);

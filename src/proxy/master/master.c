@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,17 +18,17 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "daemon/own_process.h"
+#include "loop/signal_watch.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/memory.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/upgrade.h"
 
 #define TICKETS_LIFE (3600 * NS_PER_S)
-#define EVENTS_AT_ONCE 64
 
 struct master {
     const char *file;
-    char program[PATH_MAX]; /* this very one, by its path: an upgrade may put a new one there */
+    char program[PATH_MAX]; /* the path of this one, where an upgrade may put a new one */
     struct generation_setup setup;
     struct notify notify;
     struct list listening; /* struct listening, of all generations */
@@ -37,8 +36,12 @@ struct master {
     struct heritage heritage;
     struct metrics_history history;
     struct upgrade upgrade; /* to the master after this one, or before it */
-    int signals;
-    bool ending; /* TERM has come, or the next master serves */
+    struct loop loop;
+    struct signal_watch signals;
+    struct watch link;           /* of the upgrade */
+    struct timer upgrade_limit;  /* at upgrade.deadline */
+    struct timer ticket_renewal; /* at heritage.tickets_end */
+    bool ending;                 /* TERM has come, or the next master serves */
     int status;
 
     struct generation *current, *pending; /* NULL: none */
@@ -46,20 +49,6 @@ struct master {
 };
 
 /* ---- the process ---- */
-
-static bool open_signals(struct master *master)
-{
-    sigset_t set;
-    const int taken[] = {SIGHUP, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGCHLD};
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        sigaddset(&set, taken[i]);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return false;
-    master->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return master->signals >= 0;
-}
 
 static void check_descriptor_limit(const struct config *config)
 {
@@ -70,15 +59,15 @@ static void check_descriptor_limit(const struct config *config)
                     config->max_connections, room);
 }
 
-/* At start: later the memory that is available is less by the connections that there are. A number
- * that the operator has not asked for is no mistake of theirs. */
+/* Only at the start: later the connections have taken some of the available memory. A number that
+ * the operator has not set is not their mistake, so it is no warning. */
 static void check_memory(const struct config *config)
 {
     uint64_t allowed = memory_allowed();
     if (config->max_connections <= allowed / MEMORY_IDLE_CONNECTION)
         return;
     log_write(config->max_connections_given ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-              "max-connections = %u%s, but the memory that there is for it (%" PRIu64
+              "max-connections = %u%s, but the available memory (%" PRIu64
               " MiB) has room for %" PRIu64 ", at %d KiB for an idle one",
               config->max_connections, config->max_connections_given ? "" : " (auto)",
               allowed >> 20, allowed / MEMORY_IDLE_CONNECTION, MEMORY_IDLE_CONNECTION / 1024);
@@ -147,7 +136,7 @@ static bool takes_over_from_another(const struct master *master)
     return master->upgrade.link >= 0 && master->upgrade.pid == 0;
 }
 
-/* A service manager hears only the main process, which the master before this one still is. */
+/* The service manager listens only to the main process, which is the previous master until then. */
 static void say_ready(const struct master *master)
 {
     if (master->current != NULL && !takes_over_from_another(master))
@@ -156,7 +145,7 @@ static void say_ready(const struct master *master)
                     signing_mode_name(master->current->config->signing));
 }
 
-/* What exactly is wrong with it, its worker or its immured has logged. */
+/* The worker or immured has logged what exactly is wrong. */
 static void refuse_pending(struct master *master, const char *reason)
 {
     if (master->current != NULL) {
@@ -249,7 +238,7 @@ static void advance(struct master *master)
     }
 }
 
-/* Open connections have their time, in old workers too; no others come. */
+/* Open connections may go on for a time, in old workers too; no new ones are accepted. */
 static void drain(struct master *master, const char *why)
 {
     uint64_t time = master->current->config->drain_timeout, deadline = clock_now() + time;
@@ -259,7 +248,7 @@ static void drain(struct master *master, const char *why)
     list_for_each(node, &master->leaving)
     {
         struct generation *generation = list_entry(node, struct generation, node);
-        if (generation->deadline > deadline)
+        if (generation_deadline(generation) > deadline)
             generation_drain(generation, deadline);
     }
 }
@@ -268,8 +257,15 @@ static void drain(struct master *master, const char *why)
 
 static bool watch_link(struct master *master)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &master->upgrade};
-    return epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->upgrade.link, &event) == 0;
+    watch_open(&master->link, master->upgrade.link, WATCH_LEVEL);
+    return watch_want(&master->loop, &master->link, EPOLLIN);
+}
+
+static void forget_upgrade(struct master *master)
+{
+    watch_release(&master->loop, &master->link);
+    timer_stop(&master->loop, &master->upgrade_limit);
+    upgrade_finish(&master->upgrade);
 }
 
 static void upgrade(struct master *master)
@@ -290,10 +286,11 @@ static void upgrade(struct master *master)
                        &master->activation, &master->heritage, &master->notify)) {
         log_error("the upgrade failed: %s; this master goes on", strerror(errno));
         say_ready(master);
-    } else if (!watch_link(master)) {
-        log_error("epoll_ctl: %s", strerror(errno));
-        master->upgrade.deadline = 0; /* nobody would hear it */
+        return;
     }
+    if (!watch_link(master))
+        master->upgrade.deadline = 0; /* nobody would hear it */
+    timer_start_at(&master->loop, &master->upgrade_limit, master->upgrade.deadline);
 }
 
 static void upgrade_failed(struct master *master, int status)
@@ -301,15 +298,15 @@ static void upgrade_failed(struct master *master, int status)
     char how[64];
     log_error("the upgrade failed: the new master (pid %d) %s; this one goes on",
               (int)master->upgrade.pid, child_describe(status, how, sizeof how));
-    upgrade_finish(&master->upgrade);
+    forget_upgrade(master);
     say_ready(master);
 }
 
-/* The new master serves: the sockets are its own now. */
+/* The new master serves, and the sockets belong to it now. */
 static void give_way(struct master *master)
 {
     notify_send(&master->notify, "READY=1\nMAINPID=%d", (int)master->upgrade.pid);
-    upgrade_finish(&master->upgrade);
+    forget_upgrade(master);
     if (master->ending)
         return;
     master->ending = true;
@@ -318,22 +315,25 @@ static void give_way(struct master *master)
     drain(master, "the new master serves");
 }
 
-static void link_ready(struct master *master)
+static void link_ready(struct watch *watch, uint32_t events)
 {
+    (void)events;
+    struct master *master = list_entry(watch, struct master, link);
+    watch_release(&master->loop, watch); /* at its end it is closed */
     bool serves = upgrade_heard(&master->upgrade);
     if (serves && master->upgrade.pid != 0)
         give_way(master);
     else if (master->upgrade.link < 0 && master->upgrade.pid == 0)
         say_ready(master);
+    else if (master->upgrade.link >= 0)
+        watch_link(master);
 }
 
-static void upgrade_tick(struct master *master, uint64_t now)
+static void upgrade_late(struct timer *timer)
 {
-    if (now < master->upgrade.deadline)
-        return;
+    struct master *master = list_entry(timer, struct master, upgrade_limit);
     log_warning("the new master (pid %d) does not come up; it is killed", (int)master->upgrade.pid);
     kill(master->upgrade.pid, SIGKILL);
-    master->upgrade.deadline = UINT64_MAX;
 }
 
 /* ---- signals ---- */
@@ -400,67 +400,44 @@ static void reap(struct master *master)
     }
 }
 
-static void take_signals(struct master *master)
+static void take_signal(struct signal_watch *signals, int number)
 {
-    struct signalfd_siginfo info;
-    while (read(master->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            reap(master);
-        else if (info.ssi_signo == SIGHUP)
-            reload(master);
-        else if (info.ssi_signo == SIGUSR2)
-            upgrade(master);
-        else
-            end(master);
-    }
+    struct master *master = list_entry(signals, struct master, signals);
+    if (number == SIGCHLD)
+        reap(master);
+    else if (number == SIGHUP)
+        reload(master);
+    else if (number == SIGUSR2)
+        upgrade(master);
+    else
+        end(master);
+}
+
+static bool open_signals(struct master *master)
+{
+    sigset_t set;
+    const int taken[] = {SIGHUP, SIGUSR2, SIGTERM, SIGINT, SIGQUIT, SIGCHLD};
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        sigaddset(&set, taken[i]);
+    signal(SIGPIPE, SIG_IGN);
+    return signal_watch_open(&master->loop, &master->signals, &set);
 }
 
 /* ---- the loop ---- */
 
-/* Calls back for each generation there is; the call may end it, but not free it. */
-static void for_each_generation(struct master *master,
-                                void (*visit)(struct generation *generation, void *arg), void *arg)
+static void renew_and_send_tickets(struct timer *timer)
 {
+    struct master *master = list_entry(timer, struct master, ticket_renewal);
+    if (!renew_tickets(master))
+        master->heritage.tickets_end = clock_now() + NS_PER_S;
+    timer_start_at(&master->loop, timer, master->heritage.tickets_end);
     if (master->current != NULL)
-        visit(master->current, arg);
+        generation_send_tickets(master->current);
     if (master->pending != NULL)
-        visit(master->pending, arg);
-    list_for_each(node, &master->leaving) visit(list_entry(node, struct generation, node), arg);
-}
-
-static void tick(struct generation *generation, void *arg)
-{
-    generation_tick(generation, *(uint64_t *)arg);
-}
-
-static void find_deadline(struct generation *generation, void *arg)
-{
-    uint64_t *deadline = arg, next = generation_next_deadline(generation);
-    *deadline = next < *deadline ? next : *deadline;
-}
-
-static void send_tickets(struct generation *generation, void *arg)
-{
-    (void)arg;
-    generation_send_tickets(generation);
-}
-
-static void wait_for_events(struct master *master)
-{
-    struct epoll_event events[EVENTS_AT_ONCE];
-    uint64_t deadline = master->heritage.tickets_end;
-    if (master->upgrade.deadline < deadline)
-        deadline = master->upgrade.deadline;
-    for_each_generation(master, find_deadline, &deadline);
-    int count = epoll_wait(master->setup.epoll, events, EVENTS_AT_ONCE,
-                           clock_poll_timeout(deadline, clock_now()));
-    for (int i = 0; i < count; i++)
-        if (events[i].data.ptr == NULL)
-            take_signals(master);
-        else if (events[i].data.ptr == &master->upgrade)
-            link_ready(master);
-        else
-            generation_control_ready(events[i].data.ptr);
+        generation_send_tickets(master->pending);
+    list_for_each(node, &master->leaving)
+        generation_send_tickets(list_entry(node, struct generation, node));
 }
 
 static bool has_work(const struct master *master)
@@ -471,17 +448,11 @@ static bool has_work(const struct master *master)
 
 static void run(struct master *master)
 {
+    timer_start_at(&master->loop, &master->ticket_renewal, master->heritage.tickets_end);
     while (has_work(master)) {
-        wait_for_events(master);
-        uint64_t now = clock_now();
-        if (now >= master->heritage.tickets_end) {
-            if (!renew_tickets(master))
-                master->heritage.tickets_end = now + NS_PER_S;
-            for_each_generation(master, send_tickets, NULL);
-        }
-        for_each_generation(master, tick, &now);
-        upgrade_tick(master, now);
-        advance(master);
+        loop_look(&master->loop, loop_deadline(&master->loop));
+        loop_run_timers(&master->loop);
+        advance(master); /* frees generations, which no event of this turn names any more */
     }
 }
 
@@ -494,21 +465,22 @@ static bool inherit(struct master *master)
 
 static bool set_up(struct master *master)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     list_init(&master->listening);
     list_init(&master->leaving);
     metrics_history_init(&master->history);
-    master->setup.epoll = epoll_create1(EPOLL_CLOEXEC);
-    return master->setup.epoll >= 0 && own_process_find_program(master->program) &&
+    signal_watch_init(&master->signals, take_signal);
+    watch_init(&master->link, link_ready);
+    timer_init(&master->upgrade_limit, upgrade_late);
+    timer_init(&master->ticket_renewal, renew_and_send_tickets);
+    return loop_open(&master->loop) && own_process_find_program(master->program) &&
            open_signals(master) &&
-           epoll_ctl(master->setup.epoll, EPOLL_CTL_ADD, master->signals, &event) == 0 &&
            (takes_over_from_another(master) ? inherit(master) : renew_tickets(master));
 }
 
 int master_run(const char *file, bool test, int link)
 {
     struct master master = {
-        .file = file, .signals = -1, .upgrade = UPGRADE_INIT, .setup = {.epoll = -1, .test = test}};
+        .file = file, .upgrade = UPGRADE_INIT, .setup = {.loop = &master.loop, .test = test}};
     char reason[128];
     master.upgrade.link = link;
     master.setup.listening = (struct listening_setup){
@@ -533,9 +505,9 @@ int master_run(const char *file, bool test, int link)
     run(&master);
     listening_end_loan(&master.listening, false);
     activation_close(&master.activation);
-    upgrade_finish(&master.upgrade);
-    descriptor_close(&master.signals);
-    descriptor_close(&master.setup.epoll);
+    forget_upgrade(&master);
+    signal_watch_close(&master.loop, &master.signals);
+    loop_close(&master.loop);
     metrics_sum_release(&master.history.past);
     OPENSSL_cleanse(&master.heritage, sizeof master.heritage);
     return master.status;

@@ -10,9 +10,9 @@
 
 #include <stdbool.h>
 
-/* Returns the exit status: 0 after TERM, 1 if it could not start. With `test` the configuration is
- * tried out as far as a worker that is ready, and nothing is listened on. `link`: to the master
- * that this one takes over from; -1: none. */
+/* Returns the exit status: 0 after TERM, 1 if it could not start. With `test` it starts a worker to
+ * try the configuration out, but does not listen. `link` leads to the master that this one takes
+ * over from; -1: there is none. */
 int master_run(const char *file, bool test, int link);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "proxy/master/processes.h"
@@ -36,17 +37,17 @@ void names_inherit(struct generation *generation, const struct generation *befor
     }
 }
 
-bool names_start(struct generation *generation, uint64_t now)
+bool names_start(struct generation *generation)
 {
     int pair[2];
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &generation->names};
     if (!has_names(generation->config))
         return true;
     names_stop(generation);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
+    watch_open(&generation->names, pair[0], WATCH_LEVEL);
     bool watched = descriptor_set_nonblocking(pair[0], true) &&
-                   epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, pair[0], &event) == 0;
+                   watch_want(generation->setup->loop, &generation->names, EPOLLIN);
     pid_t pid = watched ? fork() : -1;
     if (pid == 0) {
         child_begin(generation->config, "immure-proxy: resolver");
@@ -56,9 +57,8 @@ bool names_start(struct generation *generation, uint64_t now)
     }
     int reason = errno;
     close(pair[1]);
-    generation->names.socket = pair[0];
     if (pid > 0)
-        child_started(&generation->resolver, pid, now);
+        child_started(&generation->resolver, pid, clock_now());
     else
         names_stop(generation);
     errno = reason;
@@ -68,10 +68,8 @@ bool names_start(struct generation *generation, uint64_t now)
 /* It ends when its socket does. */
 void names_stop(struct generation *generation)
 {
-    if (generation->names.socket >= 0)
-        epoll_ctl(generation->setup->epoll, EPOLL_CTL_DEL, generation->names.socket, NULL);
-    descriptor_close(&generation->names.socket);
-    generation->resolver.back_off.restart_at = UINT64_MAX;
+    watch_close_shared(generation->setup->loop, &generation->names);
+    child_leave(&generation->resolver);
 }
 
 const struct backend_config *names_missing(const struct generation *generation)
@@ -92,7 +90,7 @@ void names_describe(const struct generation *generation, const struct backend_co
                                          : "the name servers do not answer in time");
 }
 
-/* Said when it changes. */
+/* Logs trouble only when it changes. */
 static void note_trouble(const struct config *config, struct backend_config *backend,
                          const char *trouble)
 {
@@ -100,7 +98,7 @@ static void note_trouble(const struct config *config, struct backend_config *bac
         return;
     snprintf(backend->trouble, sizeof backend->trouble, "%s", trouble);
     if (backend->addresses.count == 0)
-        return; /* the generation does not come up, and says why */
+        return; /* the generation does not come up, and logs the reason itself */
     if (trouble[0] != '\0')
         log_warning("%s:%d: backend \"%s\": address: '%s': %s; its last addresses hold",
                     config->file, backend->address.line, backend->name, backend->address.host,
@@ -117,7 +115,7 @@ static void take_answer(struct generation *generation, struct resolver_answer *a
     if (answer->backend >= config->backend_count)
         return;
     struct backend_config *backend = &config->backends[answer->backend];
-    /* whoever takes the resolver over is not to send clients anywhere but to another host */
+    /* an attacker in the resolver could name another host, but no unix socket and no other port */
     if (backend->address.host == NULL ||
         !server_addresses_are_hosts(&answer->addresses, backend->address.port))
         return;
@@ -138,9 +136,9 @@ void names_ready(struct generation *generation)
 {
     struct resolver_answer answer;
     ssize_t length;
-    while ((length = recv(generation->names.socket, &answer, sizeof answer, MSG_TRUNC)) ==
+    while ((length = recv(generation->names.descriptor, &answer, sizeof answer, MSG_TRUNC)) ==
            (ssize_t)sizeof answer)
         take_answer(generation, &answer);
-    if (length >= 0 || errno != EAGAIN) /* its end, which SIGCHLD tells */
-        epoll_ctl(generation->setup->epoll, EPOLL_CTL_DEL, generation->names.socket, NULL);
+    if (length >= 0 || errno != EAGAIN) /* the resolver ends, which SIGCHLD reports */
+        watch_want(generation->setup->loop, &generation->names, 0);
 }

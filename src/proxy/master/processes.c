@@ -48,7 +48,7 @@ bool keyd_listen(struct generation *generation)
     return true;
 }
 
-/* Where this very program is, there immured is too. */
+/* immured lies beside this program. */
 static char *keyd_path(const struct config *config)
 {
     char self[PATH_MAX];
@@ -62,11 +62,11 @@ static char *keyd_path(const struct config *config)
 
 static bool watch_hand_over(struct generation *generation)
 {
-    struct control_end *control = &generation->keyd_control;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = control};
-    control->socket = generation->keyd_hand_over.socket;
-    return control->socket < 0 ||
-           epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, control->socket, &event) == 0;
+    struct watch *watch = &generation->keyd_hand_over_watch;
+    if (generation->keyd_hand_over.socket < 0)
+        return true;
+    watch_open(watch, generation->keyd_hand_over.socket, WATCH_LEVEL);
+    return watch_want(generation->setup->loop, watch, EPOLLIN);
 }
 
 pid_t keyd_start(struct generation *generation)
@@ -84,15 +84,14 @@ pid_t keyd_start(struct generation *generation)
     int reason = errno;
     free(program);
     if (pid > 0 && !watch_hand_over(generation)) {
-        log_error("epoll_ctl: %s", strerror(errno));
+        watch_release(generation->setup->loop, &generation->keyd_hand_over_watch);
         hand_over_end(&generation->keyd_hand_over); /* immured ends for want of its files */
-        generation->keyd_control.socket = -1;
     }
     errno = reason;
     return pid;
 }
 
-/* Of our own immured the master itself listens. False with errno. */
+/* For our own immured the master itself listens. False with errno. */
 static bool listens_there(const struct config *config, int connection)
 {
     struct ucred peer;
@@ -128,7 +127,8 @@ int keyd_connect(const struct generation *generation)
 
 /* ---- the worker ---- */
 
-/* The terminal's signals are for the master, which drains; a worker that died of them would not. */
+/* A terminal sends its signals to all processes, but only the master is to act on them: it drains.
+ */
 static void set_signals(void)
 {
     sigset_t none;
@@ -186,13 +186,13 @@ static bool open_controls(struct generation *generation, int *ends)
 {
     for (size_t i = 0; i < generation->control_count; i++) {
         struct control_end *control = &generation->controls[i];
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = control};
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
             return false;
-        *control = (struct control_end){.generation = generation, .socket = pair[0]};
+        *control = (struct control_end){.generation = generation, .watch = control->watch};
+        watch_open(&control->watch, pair[0], WATCH_LEVEL);
         ends[i] = pair[1];
-        if (epoll_ctl(generation->setup->epoll, EPOLL_CTL_ADD, pair[0], &event) != 0)
+        if (!watch_want(generation->setup->loop, &control->watch, EPOLLIN))
             return false;
     }
     return true;

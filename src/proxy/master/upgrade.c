@@ -44,7 +44,7 @@ static void message_free(struct message *message, size_t size)
 
 /* ---- the old master ---- */
 
-/* What the threads have of the service manager's sockets are mere copies. */
+/* The threads have only copies of the service manager's sockets, which are left out. */
 static struct message *make_message(const struct list *listening,
                                     const struct activation *activation,
                                     const struct heritage *heritage, size_t *size)
@@ -149,7 +149,7 @@ void upgrade_finish(struct upgrade *upgrade)
 
 /* ---- the new master ---- */
 
-/* Its size is known when it is there. */
+/* The size is known once the message is there. */
 static struct message *receive_message(int link, size_t *size)
 {
     char first;

@@ -1,12 +1,12 @@
 /*
- * USR2: a master starts the program again, which may be a newer one by now, as a master of its own
- * beside it, and gives it its listening sockets and ticket keys. When that one serves, this one
- * drains and ends; if it does not come to that, this one goes on as if nothing had been asked.
+ * After USR2 a master starts the program, which may be a newer version by now, as another master,
+ * and gives it the listening sockets and the ticket keys. When the new master serves, the old one
+ * drains and ends. If the new one fails, the old one goes on as before.
  *
- * Both are on one link, a SOCK_SEQPACKET socket pair. The old master's first and only message is
- * what it hands over; the sockets themselves are inherited. The new one's only message says that it
- * serves. Then the old one closes the link, when it has told the service manager who is the main
- * process now.
+ * A link, a SOCK_SEQPACKET socket pair, connects both. The old master sends one message with what
+ * it hands over; the sockets themselves are inherited. The new one sends one message when it
+ * serves. Then the old one tells the service manager which process is the main one now, and closes
+ * the link.
  */
 #ifndef PROXY_MASTER_UPGRADE_H
 #define PROXY_MASTER_UPGRADE_H
@@ -18,18 +18,18 @@
 #include "base/activation.h"
 #include "base/list.h"
 #include "base/notify.h"
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 /* One end of the link. */
 struct upgrade {
     int link;          /* -1: no upgrade is under way */
-    pid_t pid;         /* the new master; 0 in itself */
-    uint64_t deadline; /* when it is killed, CLOCK_MONOTONIC, ns; UINT64_MAX: no upgrade */
+    pid_t pid;         /* of the new master; 0 in the new master itself */
+    uint64_t deadline; /* when it is killed if it does not serve (CLOCK_MONOTONIC, ns) */
 };
 
 #define UPGRADE_INIT ((struct upgrade){.link = -1, .deadline = UINT64_MAX})
 
-/* What one master leaves to the next, besides its sockets. */
+/* What one master leaves to the next besides the sockets. */
 struct heritage {
     struct ticket_keys tickets;
     uint64_t tickets_end; /* CLOCK_MONOTONIC, ns */
@@ -40,17 +40,18 @@ struct heritage {
 bool upgrade_start(struct upgrade *upgrade, const char *program, const char *file,
                    const struct list *listening, const struct activation *activation,
                    const struct heritage *heritage, const struct notify *notify);
-/* The link is readable: whether the new master says that it serves. At its end it is closed. */
+/* To be called when the link is readable. Returns whether the new master says that it serves.
+ * Closes the link when the other end is closed. */
 bool upgrade_heard(struct upgrade *upgrade);
-/* Forgets the new master, which has ended, or serves. */
+/* Forgets the other master, which has ended or serves. */
 void upgrade_finish(struct upgrade *upgrade);
 
-/* In the new master: takes what was left to it; the sockets come into the empty list `listening`
- * and the empty *activation. False with errno: EPROTO if the old master is one that it does not
- * understand. */
+/* In the new master: takes over what the old one has left. The sockets go into `listening` and
+ * *activation, which must be empty. False with errno: EPROTO if the old master sends another
+ * layout. */
 bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct activation *activation,
                   struct heritage *heritage);
-/* Tells the old one that this one serves. */
+/* Tells the old master that this one serves. */
 void upgrade_report(const struct upgrade *upgrade);
 
 #endif

@@ -7,13 +7,13 @@
 
 #include "base/clock.h"
 
-#define QUERY_TIMEOUT_MS 1000 /* of a server; the next try has twice as long */
+#define QUERY_TIMEOUT_MS 1000 /* for each server; doubled for each further try */
 #define QUERY_TRIES 3
-/* What a server says is kept for at least and at most so long; a file's entries say nothing. */
+/* Bounds of an answer's time to live. Entries of the hosts file have none. */
 #define LIFE_LEAST NS_PER_S
 #define LIFE_MOST (3600 * NS_PER_S)
 #define LIFE_UNKNOWN (30 * NS_PER_S)
-#define PAUSE_LEAST NS_PER_S /* after a look that failed, doubled each time */
+#define PAUSE_LEAST NS_PER_S /* after a failed lookup, doubled each time */
 #define PAUSE_MOST (30 * NS_PER_S)
 
 void lookup_init(struct lookup *lookup, const char *host, uint16_t port)
@@ -37,7 +37,7 @@ static void note_answer(struct lookup *lookup, const struct ares_addrinfo *found
     struct server_addresses addresses = {0};
     for (const struct ares_addrinfo_node *node = found->nodes; node != NULL; node = node->ai_next)
         server_addresses_add(&addresses, node->ai_addr, node->ai_addrlen);
-    /* name servers turn the order; that alone is no change */
+    /* name servers rotate the order, which alone is not a change */
     if (!server_addresses_same(&addresses, &lookup->addresses)) {
         lookup->addresses = addresses;
         lookup->changed = true;
@@ -48,7 +48,7 @@ static void note_answer(struct lookup *lookup, const struct ares_addrinfo *found
     lookup->at = now + life_of(found);
 }
 
-/* Addresses that were good once are kept: to have none is worse than to have old ones. */
+/* The last good addresses are kept, because old addresses are better than none. */
 static void note_failure(struct lookup *lookup, int status, uint64_t now)
 {
     lookup->changed |= lookup->status != status;
@@ -75,7 +75,8 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
         ares_freeaddrinfo(found);
 }
 
-/* c-ares waits for this at the socket from now on; neither: the socket is about to be closed. */
+/* c-ares calls this when the events change that it waits for on a socket. Neither: it will be
+ * closed. */
 static void socket_changed(void *arg, ares_socket_t socket, int readable, int writable)
 {
     struct lookup *lookup = arg;
@@ -100,11 +101,11 @@ static void close_channel(struct lookup *lookup)
 
 void lookup_release(struct lookup *lookup)
 {
-    lookup->under_way = false; /* answered() is called once more */
+    lookup->under_way = false; /* closing the channel calls answered() once more */
     close_channel(lookup);
 }
 
-/* A new channel each time, which reads the system's settings as they are by now. */
+/* Each lookup uses a new channel, which reads the current system settings. */
 static void begin(struct lookup *lookup, uint64_t now)
 {
     struct ares_options options = {.timeout = QUERY_TIMEOUT_MS,

@@ -19,7 +19,7 @@
 struct resolver {
     const struct config *config;
     int socket;
-    struct lookup *lookups; /* of each backend; those without a name are empty */
+    struct lookup *lookups; /* one per backend; empty for backends without a name */
     struct pollfd *polls;   /* the socket first */
 };
 
@@ -54,7 +54,7 @@ static bool tick(struct resolver *resolver, uint64_t now, uint64_t *deadline)
     return true;
 }
 
-/* The sockets of all looks, that of the first in front; false: the master is gone. */
+/* Polls the master's socket and those of all lookups. False: the master is gone. */
 static bool wait_for_answers(struct resolver *resolver, uint64_t deadline, uint64_t now)
 {
     size_t count = 1, at = 1;

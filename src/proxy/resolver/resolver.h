@@ -1,22 +1,23 @@
 /*
- * The names of backends: a process of its own asks for their addresses, and asks again when they
- * expire, so that neither the master nor a worker ever waits for a name server, or reads what one
- * sends. Each generation has one, if its configuration has names.
+ * Resolves the names of backends. A separate process asks for their addresses, and asks again when
+ * they expire, so that neither the master nor a worker ever waits for a name server, or parses its
+ * replies. Each generation has one, if its configuration has names.
  */
 #ifndef PROXY_RESOLVER_RESOLVER_H
 #define PROXY_RESOLVER_RESOLVER_H
 
 #include "proxy/config/config.h"
 
-/* What it says over its SOCK_SEQPACKET socket: first of each name, then of each change. */
+/* The message that it sends over its SOCK_SEQPACKET socket: first for each name, then for each
+ * change. */
 struct resolver_answer {
     uint32_t backend;                  /* index in the configuration */
-    char reason[64];                   /* why the last look has failed; "": it has not */
-    struct server_addresses addresses; /* those that were found last; none: never any */
+    char reason[64];                   /* why the last lookup failed; "": it succeeded */
+    struct server_addresses addresses; /* the last good ones; none: there never were any */
 };
 
-/* In the child, without rights: runs until the socket's other end is closed. Returns the exit
- * status. */
+/* Runs in the child, as an unprivileged user, until the socket's other end is closed. Returns the
+ * exit status. */
 int resolver_run(const struct config *config, int socket);
 
 #endif

@@ -1,4 +1,4 @@
-/* immure check: what the file is, decides what is checked. */
+/* immure check: the kind of the file decides what is checked. */
 #include "operator/check.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #define FILE_MAX (1u << 20) /* a reference with its certificate chain, or a configuration */
 
-/* The whole file, terminated, to be freed; NULL with errno. */
+/* The whole file, zero-terminated; the caller frees it. NULL with errno. */
 static char *read_file(const char *path, size_t *length)
 {
     FILE *file = fopen(path, "re");

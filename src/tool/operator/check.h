@@ -1,10 +1,10 @@
-/* immure check, by what the file is. */
+/* immure check, for each kind of file. */
 #ifndef OPERATOR_CHECK_H
 #define OPERATOR_CHECK_H
 
 #include "operator/command.h"
 
-/* `text` is the file's. */
+/* `text` is the content of the file. */
 enum exit_status check_reference(const struct options *options, const char *text, size_t length);
 enum exit_status check_config(const struct options *options);
 

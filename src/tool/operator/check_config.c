@@ -1,4 +1,4 @@
-/* A configuration: immured itself says what is wrong with it. */
+/* Checks a configuration by running immured --test. */
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -13,7 +13,8 @@
 
 extern char **environ;
 
-/* From this program's folder: beside it, or where it is installed, which only root has in PATH. */
+/* Relative to this program's directory: in the build tree, and installed (/usr/sbin is in root's
+ * PATH only). */
 static const char *const places[] = {"immured", "../sbin/immured"};
 
 static bool find_immured(char path[PATH_MAX])
@@ -30,7 +31,7 @@ static bool find_immured(char path[PATH_MAX])
     return false;
 }
 
-/* The status that immured ended with; -1: it could not be run. */
+/* The exit status of immured; -1: it could not be run. */
 static int run_immured(char *file)
 {
     char path[PATH_MAX];

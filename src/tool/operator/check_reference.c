@@ -1,5 +1,5 @@
-/* A key reference: what is in it, whether its immured has the key, and whether a certificate fits.
- */
+/* Checks a key reference: its content, whether its immured has the key, and whether a certificate
+ * matches. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -9,10 +9,10 @@
 #include "operator/json.h"
 #include "operator/keys.h"
 
-/* The checks so far; each is told as soon as it is made. */
+/* The checks so far; each is reported as soon as it is made. */
 struct report {
     const struct options *options;
-    enum exit_status status; /* of the first that was not good */
+    enum exit_status status; /* of the first failed check */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -35,7 +35,8 @@ finding(struct report *report, enum exit_status status, const char *format, ...)
     }
 }
 
-/* The certificate that was named, or the one that stands in the same file, as HAProxy wants it. */
+/* Checks the certificate given by --certificate, or the one in the same file, as HAProxy wants
+ * it. */
 static void check_certificate(struct report *report, const struct public_key *key, const char *text)
 {
     const struct options *options = report->options;

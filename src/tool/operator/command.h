@@ -1,7 +1,7 @@
 /*
- * The commands of immure: one table, from which come dispatch, help, and what a command may be
- * told. A command writes its result to standard output, complains in one line on standard error,
- * and returns an enum exit_status.
+ * The commands of immure. One table defines dispatch, help, and the options that each command
+ * takes. A command writes its result to standard output, reports errors in one line on standard
+ * error, and returns an enum exit_status.
  */
 #ifndef OPERATOR_COMMAND_H
 #define OPERATOR_COMMAND_H
@@ -10,16 +10,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Part of the interface: docs/immure.md has the same list. */
+/* Part of the public interface: docs/immure.md has the same list. */
 enum exit_status {
     EXIT_GOOD = 0,
-    EXIT_FAILED = 1,      /* what was asked for went wrong, or was found to be wrong */
-    EXIT_USAGE = 2,       /* the command line */
-    EXIT_UNREACHABLE = 3, /* no immured, not in time, or none that talks to this user */
+    EXIT_FAILED = 1,      /* the operation failed, or the check found a fault */
+    EXIT_USAGE = 2,       /* error in the command line */
+    EXIT_UNREACHABLE = 3, /* no immured, a timeout, or immured does not serve this user */
     EXIT_NO_KEY = 4       /* immured has no such key */
 };
 
-/* Bits: those that a command takes, and those that were given. */
+/* A bit mask: the options that a command takes, or that were given. */
 enum option_bit {
     OPTION_SOCKET = 1 << 0,
     OPTION_TIMEOUT = 1 << 1,
@@ -35,18 +35,18 @@ struct options {
     const char *operand; /* NAME or FILE; NULL: none */
     const char *socket;
     const char *certificate; /* file; NULL: not given */
-    const char *module;      /* path of the provider; NULL: where libcrypto looks for it */
+    const char *module;      /* path of the provider; NULL: in libcrypto's directory of modules */
     const char *into;        /* configuration; NULL: not given */
-    const char *name;        /* by which a program looks into openssl.cnf; NULL: not given */
+    const char *name;        /* the program's section name in openssl.cnf; NULL: not given */
     uint64_t timeout;        /* ns */
     uint64_t count;          /* 0: not given */
     bool json;
 };
 
 struct command {
-    const char *name;    /* one word, or two with one space between them */
-    const char *operand; /* "NAME", "[NAME]" if it may be left out; NULL: none */
-    unsigned options;    /* of enum option_bit */
+    const char *name;    /* one word, or two separated by a space */
+    const char *operand; /* "NAME", or "[NAME]" if it is optional; NULL: none */
+    unsigned options;    /* a mask of enum option_bit */
     enum exit_status (*run)(const struct options *options);
     const char *summary; /* a line without a full stop */
     const char *text;    /* sentences */

@@ -10,24 +10,24 @@
 #include <strings.h>
 
 #define NAME_MAX_LENGTH 128
-#define TOP "default" /* the name of the section that a configuration begins with */
+#define TOP "default" /* OpenSSL's name of the section at the beginning of a configuration */
 #define STANDARD_NAME "openssl_conf"
 #define OURS "immure"
-#define OWN_SECTION "immure_sect" /* settings that stand in one already are for the provider */
+#define OWN_SECTION "immure_sect" /* may already exist, with settings for the provider */
 #define PROPERTY "?provider!=immure"
 
-/* The names of the sections that matter, and which of the lines that lead to them are missing. */
+/* The names of the relevant sections, and which of the lines that refer to them are missing. */
 struct plan {
     const char *init, *providers, *standard, *ours, *algorithms;
-    char own[4][NAME_MAX_LENGTH]; /* room for those that are new */
+    char own[4][NAME_MAX_LENGTH]; /* buffers for new names */
     size_t own_count;
-    const char *properties; /* that hold so far; NULL: none */
+    const char *properties; /* already in force; NULL: none */
     bool adds_init, adds_providers, adds_standard, activates_standard;
     bool adds_ours, adds_module, activates_ours;
     bool adds_algorithms, adds_properties;
 };
 
-/* In this section itself: NCONF_get_string() would look in the first section, too. */
+/* Looks in this section only. NCONF_get_string() would fall back to the first section. */
 static const char *value_of(const CONF *conf, const char *section, const char *name)
 {
     const STACK_OF(CONF_VALUE) *values = NCONF_get_section(conf, section);
@@ -68,7 +68,7 @@ static bool is_activated(const CONF *conf, const char *provider)
     return activate != NULL && !is_off(activate);
 }
 
-/* As long as no provider is, OpenSSL activates `default` by itself. */
+/* If none is, OpenSSL activates `default` by itself. */
 static bool any_is_activated(const CONF *conf, const char *providers)
 {
     const STACK_OF(CONF_VALUE) *values = NCONF_get_section(conf, providers);
@@ -78,7 +78,7 @@ static bool any_is_activated(const CONF *conf, const char *providers)
     return false;
 }
 
-/* The name of a section that there is not yet. */
+/* Makes a section name that is not in use yet. */
 static const char *new_section(struct plan *plan, const CONF *conf, const char *name)
 {
     char *own = plan->own[plan->own_count++];
@@ -132,8 +132,9 @@ static void write_own_section(const struct plan *plan, const struct config_merge
 }
 
 /*
- * The provider `default` comes first and is activated by name, and ours stands behind a property
- * query: otherwise OpenSSL might fetch our EC keys for a key exchange, which they cannot do.
+ * `default` comes first and is activated explicitly, and a property query prefers it to ours.
+ * Otherwise OpenSSL might fetch our EC key management for a key exchange, which it does not
+ * support.
  */
 static void write_provider(const struct plan *plan, const struct config_merge *merge, FILE *out)
 {
@@ -176,8 +177,8 @@ static char *plan_write(const struct plan *plan, const struct config_merge *merg
     return text;
 }
 
-/* Whether the whole says what it shall: names may have been written in ways that do not come back
- * when they are written out again. */
+/* Parses the result to verify that it has the intended effect: quoted or escaped names in the
+ * original may not survive being written again. */
 static bool is_in_force(struct config_merge *merge, const struct plan *plan, const char *added)
 {
     char *whole = NULL;

@@ -1,4 +1,4 @@
-/* What an openssl.cnf lacks to load the provider, with all that it says left in force. */
+/* Completes an openssl.cnf so that it loads the provider, and leaves all its settings in force. */
 #ifndef OPERATOR_CONFIG_MERGE_H
 #define OPERATOR_CONFIG_MERGE_H
 
@@ -7,18 +7,18 @@
 #define CONFIG_PROBLEM_SIZE 512
 
 struct config_merge {
-    const char *file;   /* what `text` was read from, for problems */
-    const char *text;   /* the configuration so far; empty: there is none */
-    size_t length;      /* of the text */
-    const char *name;   /* by which the program looks for its section, as "openssl_conf" */
-    const char *module; /* path of the provider */
-    char problem[CONFIG_PROBLEM_SIZE]; /* one line, after something has failed */
+    const char *file;                  /* the source of `text`, for `problem` */
+    const char *text;                  /* the existing configuration; may be empty */
+    size_t length;                     /* of the text */
+    const char *name;                  /* the program's section name, such as "openssl_conf" */
+    const char *module;                /* path of the provider */
+    char problem[CONFIG_PROBLEM_SIZE]; /* one line, after a failure */
 };
 
 /*
- * What is to be added to the end of the text, to be freed; empty, if it loads the provider already.
- * Sections of the same name are one section, and the last value of a name holds, so nothing in the
- * text need be changed. NULL: `problem` says why.
+ * The text to append, which the caller frees; empty if the configuration already loads the
+ * provider. OpenSSL merges sections of the same name, and the last value of a name wins, so the
+ * existing text need not change. NULL: `problem` says why.
  */
 char *config_merge(struct config_merge *merge);
 

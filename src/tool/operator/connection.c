@@ -31,14 +31,15 @@ enum exit_status connection_explain(struct connection *connection, enum immure_e
     return EXIT_UNREACHABLE;
 }
 
-/* Refused connections are tried again by libimmure, so the first wait is a short one. */
+/* libimmure retries refused connections, so the first wait is kept short. */
 static enum immure_error greet(struct connection *connection)
 {
     uint64_t first = connection->timeout < GRACE ? connection->timeout : GRACE;
     uint64_t rest = connection->timeout - first;
-    enum immure_error error = immure_blocking_ping(connection->blocking, first);
+    const struct immure_request ping = {.operation = IMMURE_PING};
+    enum immure_error error = immure_blocking_request(connection->blocking, &ping, first);
     if (error == IMMURE_E_TIMEOUT && rest > 0)
-        error = immure_blocking_ping(connection->blocking, rest);
+        error = immure_blocking_request(connection->blocking, &ping, rest);
     return error;
 }
 

@@ -5,24 +5,24 @@
 
 #include "base/clock.h"
 
-static void take(void *arg, const struct immure_stat *stats, size_t count, enum immure_error error)
+static void take(void *arg, const struct immure_reply *reply)
 {
     struct figures *figures = arg;
-    if (error != IMMURE_OK)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        if (stats[i].name == NULL || figures->count == WIRE_STATS_MAX)
+    for (size_t i = 0; i < reply->stat_count; i++) {
+        if (reply->stats[i].name == NULL || figures->count == WIRE_STATS_MAX)
             figures->unknown++;
         else
-            figures->list[figures->count++] = stats[i];
+            figures->list[figures->count++] = reply->stats[i];
     }
 }
 
 enum immure_error figures_ask(struct figures *figures, struct connection *connection)
 {
     *figures = (struct figures){0};
+    const struct immure_request request = {
+        .operation = IMMURE_STATS, .callback = take, .arg = figures};
     enum immure_error error =
-        immure_blocking_stats(connection->blocking, connection->timeout, take, figures);
+        immure_blocking_request(connection->blocking, &request, connection->timeout);
     figures->at = clock_now();
     return error;
 }

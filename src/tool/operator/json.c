@@ -6,10 +6,10 @@
 
 #include "base/escape.h"
 
-/* What is being written; a process has one standard output. */
+/* The writer's state. It is global because a process has one standard output. */
 static struct {
     unsigned depth;
-    bool more; /* a member stands before the next one */
+    bool more; /* the next member needs a comma */
 } state;
 
 static void begin_value(const char *name)

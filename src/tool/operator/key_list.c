@@ -27,7 +27,7 @@ static void write_json(const struct keys *keys)
 
 enum { COLUMNS = 5, LANES_TEXT_SIZE = 64 };
 
-/* The table's row of this number, 0 being the headings. `lanes` is room for one of the texts. */
+/* Row `number` of the table; row 0 is the headings. `lanes` is a buffer for one of the texts. */
 static void row_of(const struct keys *keys, size_t number, const char *row[COLUMNS],
                    char lanes[LANES_TEXT_SIZE])
 {

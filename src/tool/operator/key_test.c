@@ -6,48 +6,68 @@
 #include "operator/keys.h"
 #include "operator/messages.h"
 
+#define ERROR_TEXT_SIZE 257 /* of what immured says about a request, at most, and its end */
+
 enum verdict { VERDICT_VERIFIED, VERDICT_REFUSED, VERDICT_WRONG, VERDICT_FAILED };
 
 static const char *const verdict_names[] = {"verified", "refused", "wrong", "failed"};
 
-/* How a scheme went. */
+/* The result for one scheme. */
 struct trial {
     const char *scheme, *shape;
+    const struct key *key;
+    struct immure_request request;
     enum verdict verdict;
-    struct immure_signature reply;
-    uint64_t round_trip; /* ns */
+    enum immure_error error;
+    char reason[ERROR_TEXT_SIZE]; /* of the error */
+    const char *backend;
+    uint64_t queue, work, round_trip; /* ns */
 };
 
-static enum verdict judge(const struct key *key, uint16_t scheme, const uint8_t *message,
-                          size_t length, const struct immure_signature *reply)
+static enum verdict judge(const struct trial *trial, const struct immure_reply *reply)
 {
     if (reply->error != IMMURE_OK)
         return reply->error == IMMURE_E_POLICY ? VERDICT_REFUSED : VERDICT_FAILED;
-    return public_key_verifies(&key->public_key, scheme, message, length, reply->signature,
-                               reply->signature_length)
+    return public_key_verifies(&trial->key->public_key, trial->request.scheme, trial->request.input,
+                               trial->request.input_length, reply->output, reply->output_length)
                ? VERDICT_VERIFIED
                : VERDICT_WRONG;
 }
 
-/* With the first message that the key's policy allows, or the last one if it allows none. */
+static void note(void *arg, const struct immure_reply *reply)
+{
+    struct trial *trial = arg;
+    trial->verdict = judge(trial, reply);
+    trial->error = reply->error;
+    snprintf(trial->reason, sizeof trial->reason, "%s", reply->error_text);
+    trial->backend = reply->backend;
+    trial->queue = reply->queue_ns;
+    trial->work = reply->work_ns;
+}
+
+/* Uses the first message that the key's policy allows, or the last one if it allows none. */
 static void try_scheme(struct connection *connection, const struct key *key, uint16_t scheme,
                        struct trial *trial)
 {
-    uint8_t message[MESSAGE_SIZE], signature[IMMURE_SIGNATURE_MAX];
-    struct immure_sign_request request = {.scheme = scheme, .message = message};
-    memcpy(request.key_id, key->public_key.id, sizeof request.key_id);
+    uint8_t message[MESSAGE_SIZE];
     bool tls13 = public_key_takes_tls13(&key->public_key, scheme);
-    *trial = (struct trial){.scheme = immure_scheme_name(scheme), .verdict = VERDICT_REFUSED};
+    *trial = (struct trial){.scheme = immure_scheme_name(scheme),
+                            .key = key,
+                            .request = {.operation = IMMURE_SIGN,
+                                        .scheme = scheme,
+                                        .input = message,
+                                        .callback = note,
+                                        .arg = trial},
+                            .verdict = VERDICT_REFUSED};
+    memcpy(trial->request.key_id, key->public_key.id, sizeof trial->request.key_id);
     for (size_t i = 0; i < message_shape_count && trial->verdict == VERDICT_REFUSED; i++) {
         if (message_shapes[i].tls13 && !tls13)
             continue;
-        request.message_length = message_make(&message_shapes[i], &key->public_key, message);
-        uint64_t asked = clock_now();
-        immure_blocking_sign(connection->blocking, &request, connection->timeout, signature,
-                             &trial->reply);
-        trial->round_trip = clock_now() - asked;
+        trial->request.input_length = message_make(&message_shapes[i], &key->public_key, message);
         trial->shape = message_shapes[i].name;
-        trial->verdict = judge(key, scheme, message, request.message_length, &trial->reply);
+        uint64_t asked = clock_now();
+        immure_blocking_request(connection->blocking, &trial->request, connection->timeout);
+        trial->round_trip = clock_now() - asked;
     }
 }
 
@@ -58,7 +78,7 @@ static double seconds(uint64_t ns)
 
 static void write_json(const struct key *key, const struct trial *trial)
 {
-    bool done = trial->reply.error == IMMURE_OK;
+    bool done = trial->error == IMMURE_OK;
     json_open(NULL, '{');
     json_text("key", key->name);
     json_text("key_id", key->id);
@@ -66,12 +86,12 @@ static void write_json(const struct key *key, const struct trial *trial)
     json_text("result", verdict_names[trial->verdict]);
     if (done) {
         json_text("message", trial->shape);
-        json_text("backend", trial->reply.backend);
-        json_number("queue_seconds", seconds(trial->reply.queue_ns));
-        json_number("sign_seconds", seconds(trial->reply.sign_ns));
+        json_text("backend", trial->backend);
+        json_number("queue_seconds", seconds(trial->queue));
+        json_number("sign_seconds", seconds(trial->work));
         json_number("answer_seconds", seconds(trial->round_trip));
     } else {
-        json_text("reason", trial->reply.error_text);
+        json_text("reason", trial->reason);
     }
     json_close('}');
 }
@@ -86,12 +106,12 @@ static void write_heading(const struct key *key)
 static void write_row(const struct trial *trial)
 {
     printf("%-22s  %-8s  ", trial->scheme, verdict_names[trial->verdict]);
-    if (trial->reply.error == IMMURE_OK)
-        printf("%-14s  %-11s  %10.3f  %10.3f  %10.3f\n", trial->shape, trial->reply.backend,
-               1000 * seconds(trial->reply.queue_ns), 1000 * seconds(trial->reply.sign_ns),
+    if (trial->error == IMMURE_OK)
+        printf("%-14s  %-11s  %10.3f  %10.3f  %10.3f\n", trial->shape, trial->backend,
+               1000 * seconds(trial->queue), 1000 * seconds(trial->work),
                1000 * seconds(trial->round_trip));
     else
-        printf("%s\n", trial->reply.error_text);
+        printf("%s\n", trial->reason);
 }
 
 static enum exit_status try_all(struct connection *connection, const struct options *options,
@@ -104,7 +124,7 @@ static enum exit_status try_all(struct connection *connection, const struct opti
         struct trial trial;
         try_scheme(connection, key, key->schemes[i], &trial);
         if (trial.verdict == VERDICT_FAILED) {
-            enum exit_status status = connection_explain(connection, trial.reply.error);
+            enum exit_status status = connection_explain(connection, trial.error);
             if (status == EXIT_UNREACHABLE) {
                 complain("%s", connection->problem);
                 return status;

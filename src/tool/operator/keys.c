@@ -42,11 +42,11 @@ static bool key_copy(struct key *key, const struct immure_key *listed)
     return false;
 }
 
-static void take_key(void *arg, const struct immure_key *listed, enum immure_error error)
+static void take_key(void *arg, const struct immure_reply *reply)
 {
     struct listing *listing = arg;
     struct keys *keys = listing->keys;
-    (void)error;
+    const struct immure_key *listed = reply->key;
     if (listed == NULL || listing->failed)
         return;
     struct key *list = realloc(keys->list, (keys->count + 1) * sizeof *list);
@@ -62,8 +62,10 @@ enum exit_status keys_ask(struct keys *keys, struct connection *connection)
 {
     *keys = (struct keys){0};
     struct listing listing = {.keys = keys};
+    const struct immure_request request = {
+        .operation = IMMURE_LIST, .callback = take_key, .arg = &listing};
     enum immure_error error =
-        immure_blocking_list(connection->blocking, connection->timeout, take_key, &listing);
+        immure_blocking_request(connection->blocking, &request, connection->timeout);
     if (error == IMMURE_OK && listing.failed)
         error = IMMURE_E_MEMORY;
     if (error == IMMURE_OK)

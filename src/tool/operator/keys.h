@@ -1,4 +1,4 @@
-/* The keys that an immured has, as it listed them. */
+/* The list of keys of an immured. */
 #ifndef OPERATOR_KEYS_H
 #define OPERATOR_KEYS_H
 
@@ -24,19 +24,19 @@ struct keys {
     size_t count;
 };
 
-/* EXIT_GOOD; or the status, with connection->problem, and nothing to free. */
+/* EXIT_GOOD, or another status with connection->problem and nothing to free. */
 enum exit_status keys_ask(struct keys *keys, struct connection *connection);
 void keys_free(struct keys *keys);
 
 /*
- * The one key of this name, or whose id begins with it: 8 hexadecimal digits at least. NULL if
- * there is none or more than one: connection->problem says which.
+ * The key with this name, or whose id begins with it (at least 8 hexadecimal digits). NULL with
+ * connection->problem if there is none or more than one.
  */
 const struct key *keys_find(const struct keys *keys, const char *name,
                             struct connection *connection);
 
-/* The same, asked in one go: connects, asks, finds, complains. The caller frees keys and closes the
- * connection only if it gets EXIT_GOOD. */
+/* Connects, asks for the keys, finds the one in the options, and reports errors. The caller frees
+ * the keys and closes the connection only after EXIT_GOOD. */
 enum exit_status key_ask(struct connection *connection, const struct options *options,
                          struct keys *keys, const struct key **key);
 

@@ -13,11 +13,12 @@ static void write_random(struct writer *writer, size_t length)
 {
     uint8_t bytes[64];
     if (getrandom(bytes, length, 0) != (ssize_t)length)
-        abort(); /* not for so few bytes: getrandom(2) */
+        abort(); /* cannot fail for so few bytes, see getrandom(2) */
     write_bytes(writer, bytes, length);
 }
 
-/* RFC 8446, section 4.4.3; the 0 behind the context string is the literal's own. */
+/* RFC 8446, section 4.4.3. The literal's terminating zero is the separator after the context
+ * string. */
 static void write_tls13(struct writer *writer, const char *context)
 {
     for (unsigned i = 0; i < 64; i++)
@@ -38,7 +39,7 @@ static void write_tls13_client(struct writer *writer, const struct public_key *k
     write_tls13(writer, "TLS 1.3, client CertificateVerify");
 }
 
-/* Any value below 2^255 - 19 that is not tiny is one (RFC 7748). */
+/* Any value below 2^255 - 19 that is not tiny is valid (RFC 7748). */
 static void write_public_value(struct writer *writer)
 {
     write_u8(writer, 32);
@@ -53,8 +54,8 @@ static void write_ecdh_params(struct writer *writer)
     write_public_value(writer);
 }
 
-/* Both randoms, of which a server that has TLS 1.3 ends its own like this (RFC 8446,
- * section 4.1.3), and ServerECDHParams: RFC 8422, section 5.4. */
+/* Both randoms and ServerECDHParams: RFC 8422, section 5.4. The end of the server's random is the
+ * downgrade sentinel of a server that supports TLS 1.3: RFC 8446, section 4.1.3. */
 static void write_tls12_server(struct writer *writer, const struct public_key *key)
 {
     (void)key;
@@ -80,7 +81,7 @@ static void write_client_hello(struct writer *writer)
     write_u8(writer, 0);  /* session id */
     write_u16(writer, 2); /* length of the cipher suites */
     write_u16(writer, ECDHE_ECDSA_AES128_GCM);
-    write_u16(writer, 0x0100); /* one compression: none */
+    write_u16(writer, 0x0100); /* one compression method: none */
 }
 
 static void write_server_hello(struct writer *writer)
@@ -93,7 +94,7 @@ static void write_server_hello(struct writer *writer)
     write_u8(writer, 0); /* compression */
 }
 
-/* One certificate: what a policy looks for in it. */
+/* One certificate, reduced to what a policy looks for: the SubjectPublicKeyInfo. */
 static void write_certificate(struct writer *writer, const struct public_key *key)
 {
     size_t length = 4 + key->spki_length;

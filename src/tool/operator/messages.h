@@ -1,4 +1,4 @@
-/* Messages as TLS signs them, with random content in place of a handshake's. */
+/* Makes the messages that TLS signs, with random content. */
 #ifndef OPERATOR_MESSAGES_H
 #define OPERATOR_MESSAGES_H
 
@@ -20,8 +20,8 @@ struct message_shape {
 extern const struct message_shape message_shapes[];
 extern const size_t message_shape_count;
 
-/* One that a handshake of this key's owner could have. Returns its length; 0: the key is too long.
- */
+/* Makes a message that a handshake with this key could have. Returns its length, or 0 if the key is
+ * too long. */
 size_t message_make(const struct message_shape *shape, const struct public_key *key,
                     uint8_t message[MESSAGE_SIZE]);
 

@@ -1,9 +1,8 @@
 /*
  * immure openssl-config
  *
- * What is printed is for the end of a configuration, and made for that one: it goes into the
- * sections that are in force there, so that the system's TLS policy, which stands in one of them,
- * stays in force too.
+ * The output is made for the end of one particular configuration: it extends the sections that are
+ * in force there, so that everything in them, such as the system's TLS policy, stays in force.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,12 +21,12 @@
 #define FILE_MAX (1 << 20) /* bytes */
 
 struct file {
-    char name[PATH_MAX]; /* zeroed at first */
+    char name[PATH_MAX]; /* initially zero */
     char *text;
     size_t length;
 };
 
-/* NULL, or what is wrong. */
+/* NULL, or what is wrong with the file. */
 static const char *file_read(struct file *file)
 {
     FILE *in = fopen(file->name, "re");
@@ -46,7 +45,8 @@ static const char *file_read(struct file *file)
     return problem;
 }
 
-/* Standard output is added to the end of a file that has something in it: `>> openssl.cnf`. */
+/* Whether standard output appends to a file that is not empty (`>> openssl.cnf`). Reads the
+ * file. */
 static bool output_is_file(struct file *file)
 {
     struct stat status;
@@ -57,7 +57,8 @@ static bool output_is_file(struct file *file)
     return true;
 }
 
-/* Whoever wants the file changed in its place has it cut to nothing by the shell, or doubled. */
+/* Detects `--into FILE > FILE`, where the shell truncates the file first, and `>> FILE`, which
+ * would duplicate its content. */
 static bool output_is(const char *name)
 {
     struct stat output, file;

@@ -70,7 +70,7 @@ static void print_help(FILE *out)
           out);
 }
 
-/* The text in lines of at most 80 characters. */
+/* Prints the text in lines of at most 80 characters. */
 static void print_wrapped(FILE *out, const char *text)
 {
     for (size_t column = 0; *text != '\0'; text += strspn(text, " ")) {
@@ -95,7 +95,7 @@ static void print_command_help(FILE *out, const struct command *command,
     command_line_print(line, command->options, out);
 }
 
-/* The command that the words begin with; *used of them are its name. */
+/* Finds the command at the beginning of the words; its name consists of *used words. */
 static const struct command *find_command(char *const *words, int count, int *used)
 {
     for (size_t i = 0; i < command_count; i++) {
@@ -113,7 +113,7 @@ static void complain_of_command(char *const *words, int count)
 {
     char list[256];
     size_t length = 0;
-    bool family = false; /* the first word begins the name of a command */
+    bool family = false; /* the first word is the first word of a command's name */
     for (size_t i = 0; i < command_count; i++) {
         length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i > 0 ? ", " : "",
                                    commands[i].name);

@@ -4,7 +4,7 @@
 
 #include "operator/command.h"
 
-/* False: there is nothing to run, and *status is what the program ends with. */
+/* False if there is nothing to run; the program then exits with *status. */
 bool options_parse(int argc, char **argv, const struct command **command, struct options *options,
                    enum exit_status *status);
 

@@ -95,7 +95,8 @@ const char *public_key_read(struct public_key *key, const char *file)
     ERR_clear_error();
     if (pkey == NULL)
         return "there is no certificate and no public key in it";
-    /* As immured does it, so that the id is the same whatever form the certificate has it in. */
+    /* Encodes the key again, as immured does, so that the id does not depend on the encoding in the
+     * certificate. */
     int length = i2d_PUBKEY(pkey, &spki);
     EVP_PKEY_free(pkey);
     if (length <= 0 || length > IMMURE_SPKI_MAX) {

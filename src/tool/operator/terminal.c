@@ -17,7 +17,7 @@
 #define CTRL_C 3
 #define CTRL_D 4
 
-/* Second screen, no cursor, no wrapped lines; and back. */
+/* Alternate screen, no cursor, no line wrapping; and back. */
 #define ENTER "\033[?1049h\033[?25l\033[?7l"
 #define LEAVE "\033[?7h\033[?25h\033[?1049l"
 
@@ -35,7 +35,7 @@ bool terminal_enter(void)
     if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
     struct termios raw = before;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG); /* Ctrl-C comes as a character */
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG); /* Ctrl-C arrives as a character */
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
     struct sigaction action = {.sa_handler = end};

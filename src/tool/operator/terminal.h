@@ -1,20 +1,20 @@
-/* A terminal that one program has to itself for a while: a second screen, no cursor, no echo. */
+/* Full-screen mode: the alternate screen, without cursor and echo. */
 #ifndef OPERATOR_TERMINAL_H
 #define OPERATOR_TERMINAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* False: standard input and output are no terminal, and nothing was changed. */
+/* False if standard input or output is not a terminal; then nothing was changed. */
 bool terminal_enter(void);
-/* As it was before. */
+/* Restores the terminal. */
 void terminal_leave(void);
-/* Lines of the screen. */
+/* The height of the screen in lines. */
 unsigned terminal_height(void);
-/* Whether it shows UTF-8, by the locale. */
+/* Whether the locale uses UTF-8. */
 bool terminal_utf8(void);
-/* Waits until a moment (CLOCK_MONOTONIC, ns). True: the user (q, Ctrl-C) or a signal wants an end.
- */
+/* Waits until a time (CLOCK_MONOTONIC, ns). True if the user (q, Ctrl-C) or a signal asks to
+ * quit. */
 bool terminal_wait_for_end(uint64_t until);
 
 #endif

@@ -1,4 +1,4 @@
-/* immure top: a screen that is drawn again each second, or a line each second. */
+/* immure top: a screen that is redrawn each second, or one line per second. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -14,14 +14,14 @@
 
 #define INTERVAL NS_PER_S
 #define HISTORY 60         /* samples */
-#define LINES_A_HEADING 20 /* of lines, not of a screen */
+#define LINES_A_HEADING 20 /* in line mode */
 
 struct top {
     const struct options *options;
     struct connection connection;
     struct figures figures, before;
-    enum exit_status status; /* of the last time asked */
-    double history[HISTORY]; /* of the first column, the latest last */
+    enum exit_status status; /* of the last request */
+    double history[HISTORY]; /* of the first column, newest last */
 };
 
 static bool ask(struct top *top)
@@ -31,7 +31,7 @@ static bool ask(struct top *top)
     enum immure_error error = figures_ask(&top->figures, &top->connection);
     top->status = error == IMMURE_OK ? EXIT_GOOD : connection_explain(&top->connection, error);
     if (!asked_before)
-        top->before = top->figures; /* nothing to compare with */
+        top->before = top->figures; /* there is nothing to compare with */
     return top->status == EXIT_GOOD;
 }
 
@@ -43,7 +43,7 @@ static void format_value(char *text, size_t size, double value, unsigned decimal
         snprintf(text, size, "-");
 }
 
-/* Lines. */
+/* ---- line mode ---- */
 
 static void write_json(const struct top *top)
 {
@@ -103,7 +103,7 @@ static enum exit_status run_lines(struct top *top)
     return top->status;
 }
 
-/* The screen: written as a whole, so that it does not flicker. */
+/* ---- screen mode: each frame is one write, so that it does not flicker ---- */
 
 static void draw_history(FILE *screen, const struct top *top)
 {
@@ -118,7 +118,7 @@ static void draw_history(FILE *screen, const struct top *top)
     fprintf(screen, "  at most %.0f a second in the last minute\033[K\n\033[K\n", most);
 }
 
-/* Two columns beside each other; returns the lines. */
+/* Draws the columns in pairs, side by side. Returns the number of lines. */
 static unsigned draw_columns(FILE *screen, const struct top *top)
 {
     char text[32];
@@ -194,7 +194,8 @@ enum exit_status top_run(const struct options *options)
         return EXIT_FAILED;
     }
     top->options = options;
-    /* A screen waits no longer than it is to stand, and goes on when immured comes back. */
+    /* In screen mode a request waits at most one interval, and top continues when immured comes
+     * back. */
     if (!connection_open(&top->connection, options->socket, options->timeout)) {
         complain("%s", top->connection.problem);
     } else if (options->count == 0 && !options->json && terminal_enter()) {

@@ -16,7 +16,7 @@ static uint64_t ns_of_ticks(uint64_t ticks)
     return ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* proc(5) numbers the fields so. */
+/* Field numbers as in proc(5). */
 enum {
     FIELD_PARENT = 4,
     FIELD_USER = 14,
@@ -29,7 +29,7 @@ enum {
 
 bool process_parse(const char *line, struct process *process)
 {
-    /* A name may contain anything, parentheses and spaces too: it ends at the last ')'. */
+    /* A process name may contain parentheses and spaces, so it ends at the last ')'. */
     const char *open = strchr(line, '('), *close = strrchr(line, ')');
     long long fields[FIELD_COUNT] = {0};
     long pid = strtol(line, NULL, 10);
@@ -57,7 +57,7 @@ bool process_parse(const char *line, struct process *process)
     return true;
 }
 
-/* The same time without the ticks; not to be had of a zombie. */
+/* Reads the CPU time in ns instead of clock ticks, which is not available for a zombie. */
 static void process_refine(struct process *process)
 {
     clockid_t clock;
@@ -83,7 +83,7 @@ static bool process_read(int proc, const char *pid, struct process *process)
 
 static bool append(struct cost_sample *sample, const struct process *process)
 {
-    /* Doubled when the count is a power of two. */
+    /* The array doubles whenever the count is a power of two. */
     if ((sample->count & (sample->count - 1)) == 0) {
         size_t capacity = sample->count ? sample->count * 2 : 1;
         void *grown = reallocarray(sample->processes, capacity, sizeof *process);
@@ -143,7 +143,7 @@ bool cost_take(struct cost_sample *sample, const pid_t *roots, size_t root_count
     for (size_t i = 0; good && i < all.count; i++)
         if (is_root(&all.processes[i], roots, root_count, before))
             good = append(sample, &all.processes[i]);
-    /* Children of those found are found in turn, as the list grows. */
+    /* The loop also visits the processes that it appends, so it finds all descendants. */
     for (size_t i = 0; good && i < sample->count; i++)
         for (size_t j = 0; good && j < all.count; j++)
             if (all.processes[j].parent == sample->processes[i].pid &&
@@ -190,7 +190,7 @@ static void add_time(struct cost_line *line, unsigned processes, uint64_t ns)
     line->ns += ns;
 }
 
-/* The sources differ in resolution (ticks of a zombie), so a time may seem to have run back. */
+/* A zombie's time is only known in clock ticks, so it may seem to be less than before. */
 static uint64_t since(uint64_t now, uint64_t before)
 {
     return now > before ? now - before : 0;
@@ -208,8 +208,8 @@ size_t cost_between(const struct cost_sample *before, const struct cost_sample *
         living += own;
         ended += since(now->children, then ? then->children : 0);
     }
-    /* A parent's cutime has the whole life of its child: what it used before is not of this time.
-     */
+    /* A parent's cutime covers the whole life of its child, so what the child used before is
+     * subtracted. */
     unsigned gone = 0;
     for (size_t i = 0; i < before->count; i++) {
         if (find_same(after, &before->processes[i]))

@@ -71,7 +71,7 @@ enum failure failure_of_ssl(const SSL *ssl, int result)
         return FAILURE_CLOSED;
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
         return FAILURE_VERIFY;
-    /* OpenSSL numbers the reasons of received alerts so. */
+    /* OpenSSL's reason codes of received alerts. */
     if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
         return FAILURE_ALERT + (unsigned)(reason - SSL_AD_REASON_OFFSET);
     return FAILURE_TLS;

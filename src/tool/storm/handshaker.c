@@ -14,9 +14,9 @@
 #include "storm/schedule.h"
 
 #define EVENTS_MAX 1024
-/* The server's turn to close; one that keeps its side open is not waited for longer. */
+/* The longest that we wait for the server to close its side. */
 #define CLOSE_TIMEOUT NS_PER_S
-/* In a closed loop, after connections that failed at once. */
+/* The delay in a closed loop after connections that failed at once. */
 #define PAUSE NS_PER_MS
 #define NICE_BESIDE_PROBES 5
 
@@ -44,11 +44,11 @@ struct handshaker {
     unsigned open, most_open;
     double rate; /* of this thread; 0: closed loop */
     struct schedule schedule;
-    uint64_t held_up; /* the arrival that waits because too many connections are open */
+    uint64_t held_up; /* the arrival that is waiting because too many connections are open */
     uint64_t number;  /* of the next connection, for target_connect */
-    /* In each list one time limit holds, so the first is due first. */
+    /* All connections in a list have the same timeout, so the first is due first. */
     struct list connecting, working, closing, unused;
-    struct connection *made; /* the last one; all of them are freed at the end */
+    struct connection *made; /* the last one allocated; all are freed at the end */
     char request[1024];
     int request_length;
     unsigned seed;
@@ -56,7 +56,7 @@ struct handshaker {
     char room[16384];
 };
 
-/* Its part of a number that all threads share; the first ones take what is left over. */
+/* The thread's part of a total; the first threads take the remainder. */
 static unsigned share(unsigned total, unsigned threads, unsigned index)
 {
     return total / threads + (index < total % threads ? 1 : 0);
@@ -179,8 +179,8 @@ static void step_closing(struct handshaker *handshaker, struct connection *conne
 }
 
 /*
- * close_notify and FIN, and then the server's end is awaited: closing at once would make a reset
- * of it while session tickets are on their way, and the server might count a failure.
+ * Sends close_notify and FIN, then waits for the server to close. Closing at once would send a
+ * reset if session tickets are still in flight, and the server might count a failure.
  */
 static void connection_close(struct handshaker *handshaker, struct connection *connection,
                              uint64_t now)
@@ -197,7 +197,7 @@ static void connection_close(struct handshaker *handshaker, struct connection *c
     shutdown(connection->fd, SHUT_WR);
     connection->state = STATE_CLOSING;
     wait_in(connection, &handshaker->closing, now + CLOSE_TIMEOUT);
-    step_closing(handshaker, connection); /* the event for what is there already has been */
+    step_closing(handshaker, connection); /* earlier data causes no further event */
 }
 
 static void reply_done(struct handshaker *handshaker, struct connection *connection, uint64_t now)
@@ -276,8 +276,8 @@ static void step_handshaking(struct handshaker *handshaker, struct connection *c
         connection_fail(handshaker, connection, failure_of_ssl(connection->ssl, result));
 }
 
-/* The first event says that the connection is there, or that it failed: the handshake's first
- * write tells which. */
+/* The first event means that connect() succeeded or failed. The handshake's first write tells
+ * which. */
 static void step_connecting(struct handshaker *handshaker, struct connection *connection)
 {
     connection->state = STATE_HANDSHAKING;
@@ -364,8 +364,8 @@ static void launch_scheduled(struct handshaker *handshaker)
     }
 }
 
-/* At most as many starts as there are connections: when all are refused at once, events and time
- * limits still have their turn. */
+/* Starts each connection at most once per call, so that events and timeouts are still handled when
+ * all connections are refused at once. */
 static void launch_closed_loop(struct handshaker *handshaker)
 {
     for (unsigned i = handshaker->open; i < handshaker->most_open; i++) {
@@ -408,7 +408,7 @@ static uint64_t earliest_of(uint64_t earliest, const struct list *list)
     return deadline < earliest ? deadline : earliest;
 }
 
-/* When there is something to do even if no connection stirs. */
+/* When the loop must run next even without an event. */
 static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
 {
     const struct timetable *timetable = handshaker->timetable;
@@ -442,7 +442,7 @@ void handshaker_run(struct handshaker *handshaker, const struct timetable *timet
 {
     struct cpu_watch watch = {0};
     handshaker->timetable = timetable;
-    if (handshaker->target->options->probes > 0) /* the probes' clock goes first */
+    if (handshaker->target->options->probes > 0) /* the thread that times the probes goes first */
         setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_BESIDE_PROBES);
     if (handshaker->rate > 0)
         handshaker->schedule =
@@ -457,8 +457,8 @@ void handshaker_run(struct handshaker *handshaker, const struct timetable *timet
             if (handshaker->rate > 0)
                 launch_scheduled(handshaker); /* a batch of events must not delay an arrival */
         }
-        /* By the clock before the wait: what has happened is looked at first, however long this
-         * thread was without a core. */
+        /* Timeouts are checked against the clock before the wait, so that events are handled first
+         * even if this thread had no core for a long time. */
         expire_list(handshaker, &handshaker->connecting, now);
         expire_list(handshaker, &handshaker->working, now);
         expire_list(handshaker, &handshaker->closing, now);

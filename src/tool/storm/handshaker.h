@@ -12,16 +12,16 @@
 
 struct handshaker;
 
-/* Thread `index` of options->threads. With --resume it gets its session here, from the server.
- * NULL, with target->error. `target` and `tally` outlive it. */
+/* Thread `index` of options->threads. With --resume, this fetches a session from the server. NULL
+ * with target->error. `target` and `tally` must outlive it. */
 struct handshaker *handshaker_new(struct target *target, unsigned index,
                                   struct thread_tally *tally);
 void handshaker_free(struct handshaker *handshaker);
 
-/* Runs until the timetable's end and until what was begun has ended, by the time limits at last. */
+/* Runs until the timetable's end, and then until all connections have ended or timed out. */
 void handshaker_run(struct handshaker *handshaker, const struct timetable *timetable);
 
-/* What the first good handshake agreed upon, or "". After the run. */
+/* What the first successful handshake negotiated, or "". Call it after the run. */
 const char *handshaker_description(const struct handshaker *handshaker);
 
 #endif

@@ -13,7 +13,7 @@ static bool parse_status_line(struct http_reply *reply)
     return reply->status >= 100 && reply->status <= 599;
 }
 
-/* The value of the header line if its name is `name`, else NULL. */
+/* The value of the header line if its name is `name`, otherwise NULL. */
 static const char *header_value(const struct http_reply *reply, const char *name)
 {
     size_t length = strlen(name);
@@ -35,7 +35,7 @@ static void parse_header(struct http_reply *reply)
     }
 }
 
-/* What follows the empty line after the headers (RFC 9112, section 6.3). */
+/* The state after the empty line that ends the headers (RFC 9112, section 6.3). */
 static enum http_state body_state(struct http_reply *reply)
 {
     if (reply->status < 200) {
@@ -58,7 +58,7 @@ static enum http_state chunk_state(struct http_reply *reply)
     uint64_t size = strtoull(reply->line, &end, 16);
     if (end == reply->line || size > UINT64_MAX - 2)
         return HTTP_BAD;
-    reply->left = size + 2; /* its line end */
+    reply->left = size + 2; /* including its CRLF */
     return size == 0 ? HTTP_TRAILER : HTTP_CHUNK;
 }
 
@@ -81,7 +81,7 @@ static enum http_state line_done(struct http_reply *reply)
     }
 }
 
-/* Returns how many bytes were taken: up to the end of the line, or all. */
+/* Returns how many bytes were consumed: up to the end of the line, or all. */
 static size_t read_line(struct http_reply *reply, const char *bytes, size_t length)
 {
     const char *end = memchr(bytes, '\n', length);

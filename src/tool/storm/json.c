@@ -1,4 +1,4 @@
-/* The report as JSON lines; docs/immure-storm.md says what is in them. */
+/* The report as JSON lines, which docs/immure-storm.md describes. */
 #include <stdlib.h>
 
 #include "base/clock.h"

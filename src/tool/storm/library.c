@@ -12,13 +12,13 @@
 #define ALGORITHMS_MAX 128
 
 /*
- * The storm's provider lends the functions of a `default` that is loaded in a context of its own;
- * both are made once, and stay.
+ * The storm's provider borrows the functions of OpenSSL's default provider, which is loaded in a
+ * separate context, the lender's. Both are created once and never freed.
  */
 static OSSL_PROVIDER *lender;
 static OSSL_ALGORITHM decoders[ALGORITHMS_MAX + 1], signatures[ALGORITHMS_MAX + 1];
 
-/* Copies those that `change` takes, and may change. */
+/* Copies the algorithms for which `change`, which may modify them, returns true. */
 static void copy_algorithms(OSSL_ALGORITHM *copies, int operation,
                             bool (*change)(OSSL_ALGORITHM *algorithm))
 {
@@ -39,7 +39,7 @@ static bool only_public_keys(OSSL_ALGORITHM *decoder)
            strstr(decoder->property_definition, "structure=SubjectPublicKeyInfo") != NULL;
 }
 
-/* MACs, which pass as signatures too, verify nothing and stay what they are. */
+/* MACs, which OpenSSL also lists as signatures, verify nothing and stay unchanged. */
 static bool without_check(OSSL_ALGORITHM *signature)
 {
     for (const OSSL_DISPATCH *each = signature->implementation; each->function_id != 0; each++)
@@ -74,7 +74,7 @@ static int capabilities(void *context, const char *capability, OSSL_CALLBACK *ca
     return OSSL_PROVIDER_get_capabilities(lender, capability, callback, arg);
 }
 
-/* The lent functions want their lender's context. */
+/* The borrowed functions need the lender's provider context. */
 static int init(const OSSL_DISPATCH *functions, const OSSL_DISPATCH **out, void **context)
 {
     *out = functions;
@@ -106,8 +106,8 @@ static int init_unchecked(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
     return init(functions, out, context);
 }
 
-/* From OpenSSL 3.5 on a random number generator asks the lender's context for a cipher of the
- * provider that the generator is from, by name: there must be one. */
+/* Since OpenSSL 3.5, a random number generator fetches its cipher from the lender's context, by the
+ * name of the provider that the generator came from. So a provider of our name must exist there. */
 static void find_lender(void)
 {
     OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();

@@ -1,13 +1,13 @@
 /*
- * A library context of a storm thread's own, in which a client's handshake costs less than in
- * OpenSSL's default one, so that a core of storm makes more of them:
+ * A library context for one storm thread, in which a client's handshake costs less than in
+ * OpenSSL's default one, so that each core makes more of them:
  *
- *   - the key schedule and X25519 key pairs are src/handshake's, as in immure-proxy;
- *   - of the decoders only those of public keys are there: for each certificate OpenSSL 3.0 tries
- *     which of all the others might lead to one;
+ *   - the key schedule and X25519 key pairs come from src/handshake, as in immure-proxy;
+ *   - only the decoders of public keys are present, because OpenSSL 3.0 tries all decoders for each
+ * certificate;
  *   - if wanted, the server's signatures are not checked (unchecked.h).
  *
- * Everything else is the `default` provider's. One thread uses it.
+ * Everything else comes from the default provider. Only one thread may use it.
  */
 #ifndef STORM_LIBRARY_H
 #define STORM_LIBRARY_H
@@ -21,11 +21,11 @@ struct library {
     struct fast_handshake *fast;
 };
 
-/* False: no memory. To be closed in any case. */
+/* False: out of memory. Call library_close() in any case. */
 bool library_open(struct library *library, bool unchecked);
-/* After all that was made from it. */
+/* Call it after freeing everything that was made from the library. */
 void library_close(struct library *library);
-/* As SSL_CTX_new(TLS_client_method()), in it. */
+/* Like SSL_CTX_new(TLS_client_method()), in this library. */
 SSL_CTX *library_client(const struct library *library);
 
 #endif

@@ -1,4 +1,4 @@
-/* immure-storm: sets the threads going, samples what they count each second, and reports. */
+/* immure-storm: starts the threads, samples their counters each second, and reports. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #include "storm/report.h"
 
 #define EXIT_USAGE 2
-/* From the decision to start to the start, so that all threads are there. */
+/* The time that the threads get to start before the run begins. */
 #define START_DELAY (20 * NS_PER_MS)
 
 struct storm_thread {
@@ -32,15 +32,15 @@ struct run {
     struct target target;
     struct timetable timetable;
     struct prober *prober;
-    unsigned probes; /* that were there at the start */
+    unsigned probes; /* connected at the start */
     struct storm_thread *threads;
     unsigned thread_count;
     FILE *json;
     bool live;
 
-    struct tally *sum, *previous; /* of all threads and phases: now, and a second ago */
+    struct tally *sum, *previous; /* over all threads and phases: now, and a second ago */
     struct cost_sample cost_before, cost_after;
-    uint64_t handshakes_before, handshakes_after; /* at the moments of the two */
+    uint64_t handshakes_before, handshakes_after; /* at the times of these samples */
     const char *cost_unknown;
 };
 
@@ -140,7 +140,7 @@ static void run_take_cost(struct run *run, struct cost_sample *sample,
                                        : "there is no such process as --cost names";
 }
 
-/* What came since the last second, to the screen and the file. */
+/* Reports the last second to the screen and the file. */
 static void run_report_second(struct run *run, uint64_t now)
 {
     struct second second = {
@@ -172,7 +172,7 @@ static void sleep_until(uint64_t moment)
         continue;
 }
 
-/* Seconds are counted from the beginning of the measured part, in both directions. */
+/* Seconds are counted from the beginning of the measured part; the warm-up has negative ones. */
 static void run_watch(struct run *run)
 {
     const struct timetable *timetable = &run->timetable;
@@ -297,7 +297,7 @@ static void run_free(struct run *run)
         fclose(run->json);
 }
 
-/* As many descriptors as are allowed, and timers as exact as the kernel makes them. */
+/* Raises the limit of descriptors, and makes timers as precise as the kernel can. */
 static void prepare_process(void)
 {
     signals_reset(false);

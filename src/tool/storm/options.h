@@ -17,22 +17,23 @@ struct options {
 
     double rate;          /* open loop: handshakes started per second; 0: closed loop */
     unsigned concurrency; /* closed loop: connections at a time; 0: no storm */
-    unsigned max_open;    /* open loop: connections at a time; arrivals above wait, on the clock */
+    unsigned max_open; /* open loop: connections at a time; further arrivals wait, and the wait is
+                          measured */
     unsigned threads;
     const char *request; /* path of a GET after each handshake; NULL: none */
     bool resume;
-    bool close_by_reset; /* RST after the handshake, in place of close_notify and FIN */
+    bool close_by_reset; /* RST after the handshake instead of close_notify and FIN */
 
     unsigned probes;
     double probe_rate;         /* of each connection */
     const char *probe_request; /* path */
-    unsigned probe_plain;      /* bytes sent to, and wanted back from, an echo server; 0: HTTP */
+    unsigned probe_plain;      /* bytes sent to and expected back from an echo server; 0: HTTP */
     uint64_t probe_timeout;
 
     int tls_min, tls_max;
     const char *groups, *sigalgs, *ciphersuites, *ciphers, *alpn, *server_name;
     const char *verify; /* file of CA certificates; NULL: no verification */
-    bool unchecked;     /* nor of the handshake's signature */
+    bool unchecked;     /* do not verify the handshake's signature either */
     uint64_t connect_timeout, handshake_timeout;
 
     uint64_t duration, warmup;
@@ -44,7 +45,7 @@ struct options {
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 
-/* DONE: --help or --version was answered on `out`. BAD: one line about it on `err`. */
+/* DONE: --help or --version was answered on `out`. BAD: one line on `err` says why. */
 enum options_result options_parse(struct options *options, int argc, char **argv, FILE *out,
                                   FILE *err);
 

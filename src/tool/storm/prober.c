@@ -14,35 +14,35 @@
 
 #define EVENTS_MAX 1024
 #define RETRY_PAUSE (100 * NS_PER_MS)
-/* target_connect's numbers: far from those of the storm's threads. */
+/* For target_connect(): far from the numbers of the storm threads. */
 #define FIRST_NUMBER (UINT64_C(240) * 250 * 256)
 
 enum state { STATE_DOWN, STATE_CONNECTING, STATE_HANDSHAKING, STATE_IDLE, STATE_ASKED };
 
 struct probe {
-    struct list wait; /* in the prober's list for its state; idle: in none */
+    struct list wait; /* in the prober's list for its state; in no list when idle */
     uint64_t deadline;
     enum state state;
     int fd;
     SSL *ssl;
     struct http_reply reply;
     size_t echoed;
-    uint64_t next;    /* the tick of its oldest request that is not dealt with */
-    uint64_t free_at; /* since when it could have asked */
+    uint64_t next;    /* the tick of its oldest pending request */
+    uint64_t free_at; /* when it last became able to send a request */
 };
 
 struct prober {
     const struct target *target;
-    const struct timetable *timetable; /* NULL before the run */
+    const struct timetable *timetable; /* NULL until the run begins */
     struct thread_tally *tally;
     SSL_CTX *context;
     int epoll;
     unsigned count, established;
-    struct schedule schedule; /* of all probes together: its ticks go round among them */
-    uint64_t ticks;           /* that are past */
+    struct schedule schedule; /* shared by all probes: its ticks go to them in turn */
+    uint64_t ticks;           /* past ticks */
     double phase;             /* of tick 0, ns after the start */
     uint64_t number;
-    struct list down, connecting, handshaking, asked; /* in each list the first is due first */
+    struct list down, connecting, handshaking, asked; /* each sorted by deadline */
     char request[1024];
     int request_length;
     char room[16384];
@@ -131,7 +131,7 @@ static uint64_t moment_of(const struct prober *prober, uint64_t tick)
     return schedule->origin + (uint64_t)(prober->phase + schedule->interval * (double)tick);
 }
 
-/* The oldest request of the probe is over: answered, or not. */
+/* The probe's oldest request is finished, answered or not. */
 static void request_over(struct prober *prober, struct probe *probe, uint64_t now, bool answered)
 {
     uint64_t moment = moment_of(prober, probe->next);
@@ -158,7 +158,7 @@ static void probe_ask(struct prober *prober, struct probe *probe)
 {
     const struct options *options = prober->target->options;
     uint64_t now = clock_now(), moment = moment_of(prober, probe->next);
-    /* With SSL_write a probe is a record of its own; the kernel has room for it. */
+    /* Each SSL_write() makes one record, for which the kernel has room. */
     int result = options->probe_plain > 0
                      ? SSL_write(probe->ssl, prober->room, (int)options->probe_plain)
                      : SSL_write(probe->ssl, prober->request, prober->request_length);
@@ -184,7 +184,7 @@ static void probe_idle(struct prober *prober, struct probe *probe)
         probe_ask(prober, probe);
 }
 
-/* Takes part of the answer. DONE when it is whole. */
+/* Takes a part of the reply. HTTP_DONE when it is complete. */
 static enum http_state take_answer(struct prober *prober, struct probe *probe, size_t length)
 {
     unsigned plain = prober->target->options->probe_plain;
@@ -230,7 +230,7 @@ static void answer_done(struct prober *prober, struct probe *probe)
     }
 }
 
-/* Idle or asked: an answer, a session ticket, or the end of the connection. */
+/* An event while idle or asked: a reply, a session ticket, or the end of the connection. */
 static void step_established(struct prober *prober, struct probe *probe)
 {
     for (;;) {
@@ -270,7 +270,7 @@ static void step_handshaking(struct prober *prober, struct probe *probe)
 
 static void step(struct prober *prober, struct probe *probe)
 {
-    if (probe->state == STATE_DOWN) /* it failed after this event was fetched */
+    if (probe->state == STATE_DOWN) /* it failed after epoll_wait() returned this event */
         return;
     if (probe->state == STATE_CONNECTING) {
         probe->state = STATE_HANDSHAKING;
@@ -298,7 +298,7 @@ static void expire_list(struct prober *prober, struct list *list, uint64_t now,
     }
 }
 
-/* Each probe whose moment has come asks, if it can. */
+/* Sends a request on each probe that is due and idle. */
 static void ask_due(struct prober *prober)
 {
     if (prober->timetable == NULL)
@@ -321,7 +321,7 @@ static uint64_t earliest_of(uint64_t earliest, const struct list *list)
     return deadline < earliest ? deadline : earliest;
 }
 
-/* Waits for events, at most until `deadline`, and does what there is to do. */
+/* Waits for events, at most until `deadline`, and handles events and timeouts. */
 static void prober_turn(struct prober *prober, uint64_t deadline)
 {
     if (prober->timetable && schedule_next(&prober->schedule) < deadline &&
@@ -342,8 +342,8 @@ static void prober_turn(struct prober *prober, uint64_t deadline)
         ask_due(prober);
     }
     ask_due(prober);
-    /* By the clock before the wait: an answer that is there is read, however late this thread
-     * comes. */
+    /* Timeouts are checked against the clock before the wait, so that a reply that has arrived is
+     * read, however late this thread runs. */
     expire_list(prober, &prober->asked, now, FAILURE_REPLY_TIMEOUT);
     expire_list(prober, &prober->handshaking, now, FAILURE_HANDSHAKE_TIMEOUT);
     expire_list(prober, &prober->connecting, now, FAILURE_CONNECT_TIMEOUT);

@@ -10,7 +10,7 @@ const char *const report_quantile_names[REPORT_QUANTILES] = {"P50",   "P90",    
 
 bool quantile_stands(uint64_t count, double quantile)
 {
-    /* A little slack, because 1 - 0.999999 is not exact in binary. */
+    /* The slack is needed because 1 - 0.999999 is not exact in binary. */
     return (double)count * (1 - quantile) > QUANTILE_SAMPLES_BEYOND - 0.001;
 }
 
@@ -30,7 +30,7 @@ warn(struct warnings *warnings, const char *format, ...)
     va_end(arguments);
 }
 
-/* By the tail as far as it stands: P99, or P90 of a short run. */
+/* Judges by P99, or by P90 if the run is too short for that. */
 static void warn_late(struct warnings *warnings, const char *what, const struct histogram *lateness)
 {
     double quantile = quantile_stands(histogram_count(lateness), 0.99) ? 0.99 : 0.9;

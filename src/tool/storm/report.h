@@ -1,6 +1,6 @@
 /*
- * What is said about a run: a live line, a table at the end, and the same as JSON lines. No figure
- * is printed that the run does not support.
+ * Reports a run: a live line, a table at the end, and the same as JSON lines. Figures without
+ * enough samples are not printed.
  */
 #ifndef STORM_REPORT_H
 #define STORM_REPORT_H
@@ -20,18 +20,18 @@ extern const double report_quantiles[];
 extern const char *const report_quantile_names[]; /* "P50" ... */
 #define REPORT_QUANTILES 6
 
-/* Whether so many samples support the quantile. */
+/* Whether `count` samples are enough for the quantile. */
 bool quantile_stands(uint64_t count, double quantile);
 
-/* A thread that for so much of the time uses a core, or waits for one, is called the limit of the
- * run. */
+/* The share of the time that a thread may run, or wait for a core, before a warning calls it the
+ * limit of the run. */
 #define BUSY_SHARE 0.85
-/* More lateness than this in the tail is told. */
+/* More lateness than this in the tail causes a warning. */
 #define LATENESS_LIMIT NS_PER_MS
-/* Less CPU time is no base for a cost: the moments of the two samples matter too much. */
+/* With less CPU time no cost is reported: the times of the two samples would matter too much. */
 #define COST_MIN (50 * NS_PER_MS)
 
-/* Of the measured time, what a thread had of a core, and what it waited for one. */
+/* The shares of the measured time in which a thread ran on a core, and waited for one. */
 struct core_share {
     double used, waited;
 };
@@ -45,15 +45,15 @@ struct run_result {
     unsigned share_count;
     uint64_t own_cpu;               /* ns of the storm threads */
     uint64_t held_up;               /* arrivals that waited because of --max-open */
-    unsigned probes;                /* connections that were there at the start */
-    bool cost_known;                /* the next four are filled */
+    unsigned probes;                /* connected at the start */
+    bool cost_known;                /* the next four are set */
     uint64_t cost, cost_handshakes; /* ns, and handshakes in the same time */
     const struct cost_line *cost_lines;
     size_t cost_line_count;
-    const char *cost_unknown; /* why not, or NULL: not asked for */
+    const char *cost_unknown; /* why the cost is unknown; NULL: not asked for */
 };
 
-/* One second's worth. */
+/* The counts of one second. */
 struct second {
     double at, left; /* seconds since the start and to the end */
     bool warmup;
@@ -61,7 +61,7 @@ struct second {
     uint64_t open;
 };
 
-/* What is to be said about the run itself. */
+/* Warnings about the run itself. */
 #define WARNINGS_MAX 8
 struct warnings {
     char text[WARNINGS_MAX][200];

@@ -4,7 +4,8 @@
 
 #include "base/clock.h"
 
-/* SplitMix64 (Steele, Lea, Flood 2014): any seed will do, and neighbouring ones are independent. */
+/* SplitMix64 (Steele, Lea, Flood 2014): any seed will do, and the streams of adjacent seeds are
+ * independent. */
 static uint64_t random_next(uint64_t *state)
 {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -13,7 +14,7 @@ static uint64_t random_next(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* In (0, 1]: its logarithm is finite. */
+/* A number in (0, 1], so that its logarithm is finite. */
 static double random_unit(uint64_t *state)
 {
     return (double)((random_next(state) >> 11) + 1) * 0x1p-53;

@@ -1,6 +1,6 @@
 /*
- * When things shall happen: a Poisson process, or every so often. The moments are fixed before the
- * server answers anything, so a slow server cannot delay the measuring of how slow it is.
+ * When to start what: a Poisson process, or regular intervals. The schedule does not depend on the
+ * server's replies, so a slow server cannot hide its slowness by delaying the requests.
  */
 #ifndef STORM_SCHEDULE_H
 #define STORM_SCHEDULE_H
@@ -16,17 +16,17 @@ struct schedule {
 
 /* `rate` per second; different seeds give independent schedules. */
 struct schedule schedule_poisson(uint64_t origin, double rate, uint64_t seed);
-/* The first after a part of the interval that the seed chooses, so that many do not march in step.
- */
+/* The first comes after a fraction of the interval that depends on the seed, so that many schedules
+ * do not run in step. */
 struct schedule schedule_regular(uint64_t origin, double rate, uint64_t seed);
 
-/* The next moment, CLOCK_MONOTONIC. */
+/* The next time, CLOCK_MONOTONIC. */
 static inline uint64_t schedule_next(const struct schedule *schedule)
 {
     return schedule->origin + (uint64_t)schedule->next;
 }
 
-/* The next moment is dealt with: on to the one after it. */
+/* Moves on to the time after that. */
 void schedule_advance(struct schedule *schedule);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* What a tally holds beside histograms, in one place for both directions. */
+/* Adds (`factor` 1) or subtracts (-1) all counters that are not histograms. */
 static void add_counters(struct tally *into, const struct tally *from, uint64_t factor)
 {
     counter *const to[] = {&into->started,         &into->full,     &into->resumed, &into->failed,
@@ -49,7 +49,8 @@ void tally_subtract(struct tally *from, const struct tally *earlier)
     subtract_histogram(&from->probe_lateness, &earlier->probe_lateness);
 }
 
-/* Documentation/scheduler/sched-stats.rst: ns on the core, ns waiting for one, time slices. */
+/* The file holds ns on a core, ns waiting for one, and time slices (sched-stats.rst of the
+ * kernel). */
 static uint64_t thread_waited(void)
 {
     char line[128] = "", *waited = line;

@@ -1,6 +1,6 @@
 /*
- * What one thread counts. It alone writes; the reporting thread reads at any time (relaxed atomics,
- * as in base/histogram.h).
+ * The counters of one thread. Only that thread writes; the reporting thread may read at any time
+ * (relaxed atomics, as in base/histogram.h).
  */
 #ifndef STORM_TALLY_H
 #define STORM_TALLY_H
@@ -25,38 +25,38 @@ static inline void counter_add(counter *value, uint64_t amount)
 }
 
 struct tally {
-    counter started, full, resumed, failed; /* handshakes: when all is over, the first is the sum */
-    counter requests_failed;                /* after a handshake that was good */
+    counter started, full, resumed, failed; /* handshakes; at the end, started is the sum */
+    counter requests_failed;                /* after a successful handshake */
     counter failures[FAILURE_COUNT];        /* of either kind */
     struct histogram handshake;             /* scheduled start to Finished sent */
     struct histogram reply;                 /* scheduled start to the end of the reply */
-    struct histogram lateness;              /* of our own starts behind the schedule */
+    struct histogram lateness;              /* of our own starts, relative to the schedule */
 
     counter answered, lost; /* probes */
-    struct histogram probe; /* scheduled moment to answer; lost ones with the time they waited */
-    struct histogram probe_lateness; /* of sending on a free connection: our own doing */
+    struct histogram probe; /* scheduled time to reply; for a lost one, until it was lost */
+    struct histogram probe_lateness; /* of sending on an idle connection: our own delay */
     counter probe_failures[FAILURE_COUNT];
 };
 
-/* What began in the warm-up is counted apart from what is measured. */
+/* Whatever starts in the warm-up is counted separately. */
 enum phase { PHASE_WARMUP, PHASE_MEASURED, PHASE_COUNT };
 
 struct thread_tally {
     struct tally phase[PHASE_COUNT];
-    counter open;     /* gauge: connections */
-    counter held_up;  /* arrivals that waited because --max-open connections were open */
-    counter cpu;      /* ns of this thread, measured part; written when it is over, as the next */
-    counter waited;   /* ns that it could have run and had no core; 0 if the kernel does not tell */
-    counter measured; /* ns of wall time that both are about */
+    counter open;    /* gauge: connections */
+    counter held_up; /* arrivals that waited because --max-open connections were open */
+    counter cpu; /* ns of this thread in the measured part; this and the next two set at its end */
+    counter waited;   /* ns that it was runnable without a core; 0 if the kernel does not tell */
+    counter measured; /* ns of wall time for the two above */
 };
 
-/* Adds `from` to `into`, which no other thread uses. */
+/* Adds `from` to `into`, which no other thread may use. */
 void tally_merge(struct tally *into, const struct tally *from);
-/* Takes away what `earlier` held: leaves what came since. Maxima become those of the buckets left.
- */
+/* Subtracts `earlier`, which leaves what came since. Maxima become those of the remaining
+ * buckets. */
 void tally_subtract(struct tally *from, const struct tally *earlier);
 
-/* When the run begins, is measured and starts nothing new: CLOCK_MONOTONIC, ns. */
+/* When the run begins, when measuring begins, and when starts end: CLOCK_MONOTONIC, ns. */
 struct timetable {
     uint64_t start, measured, end;
 };
@@ -66,7 +66,7 @@ static inline enum phase timetable_phase(const struct timetable *timetable, uint
     return moment < timetable->measured ? PHASE_WARMUP : PHASE_MEASURED;
 }
 
-/* Watches the CPU time of the thread that calls it over the measured part. Zeroed at first. */
+/* Measures the calling thread's CPU time during the measured part. Initially all zero. */
 struct cpu_watch {
     uint64_t began, cpu, waited;
     bool done;

@@ -52,7 +52,7 @@ static bool set_alpn(SSL_CTX *context, const char *name)
     return SSL_CTX_set_alpn_protos(context, list, list[0] + 1u) == 0;
 }
 
-/* The name of the option that OpenSSL refuses, or NULL. */
+/* The name of the option that OpenSSL rejects, or NULL. */
 static const char *set_parameters(SSL_CTX *context, const struct options *options)
 {
     if (!SSL_CTX_set_min_proto_version(context, options->tls_min) ||
@@ -87,18 +87,19 @@ bool target_prepare(struct target *target, SSL_CTX *context)
         ERR_clear_error();
         return false;
     }
-    /* Without verification OpenSSL would still build the chain, at the cost of each handshake. */
+    /* Without verification OpenSSL would still build the chain, which makes each handshake more
+     * expensive. */
     if (options->verify)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     else
         SSL_CTX_set_cert_verify_callback(context, accept_any, NULL);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_read_ahead(context, 1); /* one read a flight, not two a record */
+    SSL_CTX_set_read_ahead(context, 1); /* one read per flight instead of two per record */
     return true;
 }
 
-/* 127.1.0.1 to 127.250.255.250 in turn: each has local ports of its own. */
+/* Uses 127.1.0.1 to 127.250.255.250 in turn, because each address has its own range of ports. */
 static bool bind_source(int socket, uint64_t number)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
@@ -148,7 +149,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-/* Handshake, then reading until the ticket is there or `deadline`. */
+/* Does a handshake, then reads until a ticket arrives or `deadline` passes. */
 static bool wait_for_session(SSL *ssl, int fd, uint64_t deadline, SSL_SESSION **session,
                              enum failure *failure)
 {

@@ -1,4 +1,4 @@
-/* The server under test: its address, and connections and TLS objects as the options want them. */
+/* The server under test: its address, and connections and TLS objects according to the options. */
 #ifndef STORM_TARGET_H
 #define STORM_TARGET_H
 
@@ -13,26 +13,26 @@ struct target {
     const struct options *options;
     struct sockaddr_storage address;
     socklen_t length;
-    bool loopback;           /* IPv4: then the whole of 127/8 can be used as source addresses */
+    bool loopback;           /* IPv4 loopback, so all of 127/8 can be used as source addresses */
     const char *server_name; /* NULL: no SNI */
-    char error[256];         /* of the functions that say so */
+    char error[256];         /* set by the functions that say so */
 };
 
-/* False, with target->error. */
+/* False with target->error. */
 bool target_init(struct target *target, const struct options *options);
-/* Gives a new SSL_CTX (NULL: no memory) what the options want. One for each thread. False, with
- * target->error. */
+/* Configures a new SSL_CTX (NULL: out of memory) according to the options. Each thread has its own.
+ * False with target->error. */
 bool target_prepare(struct target *target, SSL_CTX *context);
 /*
- * A non-blocking socket that connects; `number` counts the connections of the process (or of one
- * part of it) and spreads them over the source addresses, so that local ports do not run out.
- * -1, with *failure.
+ * A non-blocking socket that is connecting. `number` counts the connections of the process (or of
+ * one part of it) and spreads them over the source addresses, so that local ports do not run out.
+ * -1 with *failure.
  */
 int target_connect(const struct target *target, uint64_t number, enum failure *failure);
-/* The client side of a handshake on the socket, which stays the caller's. NULL: no memory. */
+/* The client side of a handshake on the socket, which the caller still owns. NULL: out of
+ * memory. */
 SSL *target_tls(const struct target *target, SSL_CTX *context, int socket);
-/* A session to resume, got by a connection of its own that waits for it. NULL, with target->error.
- */
+/* Fetches a session to resume over a separate, blocking connection. NULL with target->error. */
 SSL_SESSION *target_session(struct target *target, SSL_CTX *context);
 
 /* "TLSv1.3, TLS_AES_256_GCM_SHA384, x25519, RSA-2048" of a finished handshake. */

@@ -4,7 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
-/* There is nothing to remember, but it must not be NULL. */
+/* There is no state, but the context must not be NULL. */
 static void *new_context(void *provider, const char *properties)
 {
     static char unused;
@@ -61,7 +61,7 @@ static int set_params(void *context, const OSSL_PARAM params[])
     return 1;
 }
 
-/* What libssl sets for RSASSA-PSS. */
+/* The parameters that libssl sets for RSASSA-PSS. */
 static const OSSL_PARAM *settable_params(void *context, void *provider)
 {
     static const OSSL_PARAM settable[] = {

@@ -1,11 +1,11 @@
-/* A signature algorithm that finds every signature good: for a client that measures, and that would
- * spend more on one check than its server on the whole handshake (P-384, OpenSSL 3.0). */
+/* A signature algorithm that accepts every signature, for a load generator: one verification can
+ * cost more than the server's whole handshake (P-384, OpenSSL 3.0). */
 #ifndef STORM_UNCHECKED_H
 #define STORM_UNCHECKED_H
 
 #include <openssl/core.h>
 
-/* As a provider's functions; see provider-signature(7). */
+/* A provider's dispatch table, see provider-signature(7). */
 extern const OSSL_DISPATCH unchecked_signature[];
 
 #endif

@@ -1,18 +1,230 @@
 #include "proxy/worker/core/connection.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
-#include "proxy/worker/core/handshake.h"
-#include "proxy/worker/core/thread.h"
-#include "proxy/worker/relay/relay.h"
+#include "proxy/worker/route/server_name.h"
+
+/* Who has been served so often is no short request and close; those are not worth two system calls
+ * more. */
+#define STEPS_TO_STAY 5
+
+/* ---- the end ---- */
+
+/* The struct is freed at the end of the turn. */
+static void connection_close(struct connection *connection)
+{
+    struct connections *connections = connection->connections;
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    if (connection->state < CONNECTION_CONNECT)
+        metric_add(&connections->metrics->handshaking, (uint64_t)-1);
+    PROBE(immure_proxy, closed, connection, connection->state);
+    connection->state = CONNECTION_CLOSED;
+    handshake_release(&connection->handshake);
+    watch_close(connections->loop, &connection->client.watch);
+    connect_close(&connection->server, connections->loop);
+    client_bio_release(&connection->bio);
+    relay_release(&connection->relay);
+    timer_stop(connections->loop, &connection->timer);
+    step_drop(&connection->step);
+    list_remove(&connection->node);
+    work_queue(connections->loop, &connection->freed);
+    metric_add(&connections->metrics->connections, (uint64_t)-1);
+    places_give(connections->places);
+}
+
+/* Of one whose handshake is not over, or has failed. */
+static void connection_fail(struct connection *connection, enum handshake_result result)
+{
+    enum handshake_version version = handshake_version_of(connection->handshake.ssl);
+    metric_add(&connection->connections->metrics->handshakes[version][result], 1);
+    PROBE(immure_proxy, failed, connection, version, result);
+    log_debug("frontend \"%s\": handshake %s (%s)", connection->route->name,
+              handshake_result_names[result], handshake_version_names[version]);
+    connection_close(connection);
+}
+
+static void log_end(const struct connection *connection, enum connection_end end)
+{
+    struct connections *connections = connection->connections;
+    const char *name = connection->route->name;
+    log_debug("frontend \"%s\": connection ended: %s%s", name, connection_end_names[end],
+              connection->relay.up.unclean && end != END_CLIENT_UNCLEAN ? ", client-unclean" : "");
+    if (end == END_NO_DATA && log_due(&connections->no_data_logged, connections->loop->now))
+        log_warning("frontend \"%s\": a client is cut off: too many records without data (key "
+                    "updates, renegotiation, warnings)",
+                    name);
+}
+
+/* Of an established one. */
+static void connection_end(struct connection *connection, enum connection_end end)
+{
+    metric_add(&connection->connections->metrics->ends[end], 1);
+    log_end(connection, end);
+    relay_end(&connection->relay, end);
+    connection_close(connection);
+}
+
+/* ---- established ---- */
+
+/* A connection that stays is looked at between handshakes' steps. */
+static void look_often(struct connection *connection)
+{
+    struct loop *loop = connection->connections->loop;
+    if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
+        watch_between(loop, &connection->client.watch);
+        watch_between(loop, &connection->server.watch);
+    }
+}
+
+static void end_silent(struct timer *timer, enum connection_end end)
+{
+    struct connection *connection = list_entry(timer, struct connection, timer);
+    metric_add(&connection->connections->metrics->idle_timeouts_total, 1);
+    connection_end(connection, end);
+}
+
+static void idle_expired(struct timer *timer)
+{
+    end_silent(timer, END_IDLE);
+}
+
+static void half_close_expired(struct timer *timer)
+{
+    end_silent(timer, END_HALF_CLOSE);
+}
+
+static void restart_timer(struct connection *connection)
+{
+    const struct connections *connections = connection->connections;
+    bool half_closed = relay_half_closed(&connection->relay);
+    connection->timer.expired = half_closed ? half_close_expired : idle_expired;
+    timer_start(connections->loop, &connection->timer,
+                half_closed ? connections->half_close_timeout : connections->idle_timeout);
+}
+
+static void serve(struct connection *connection)
+{
+    enum relay_progress progress = relay_serve(&connection->relay);
+    if (progress == RELAY_OVER) {
+        connection_end(connection, connection->relay.end);
+        return;
+    }
+    look_often(connection);
+    restart_timer(connection);
+    if (progress == RELAY_MORE)
+        step_queue(connection->connections->turn, STEP_BEHIND, &connection->step);
+}
+
+/* The flow to the server has the TLVs that go on, and now the header that they are in. */
+static bool put_proxy_header(struct connection *connection, enum proxy_protocol version)
+{
+    static_assert(RELAY_SCRATCH >= PROXY_HEADER_MADE_MAX, "the header is made there");
+    struct buffer *pending = &connection->relay.up.pending;
+    uint8_t *header = connection->connections->relays.scratch;
+    SSL *ssl = connection->handshake.ssl;
+    const struct proxy_tlvs passed = {buffer_bytes(pending), buffer_length(pending)};
+    size_t length = proxy_header_make(header, version, &connection->addresses, ssl,
+                                      server_name_of(ssl), &passed);
+    buffer_release(pending);
+    return buffer_append(pending, header, length);
+}
+
+static void connected(struct server_connection *server, int cause)
+{
+    struct connection *connection = list_entry(server, struct connection, server);
+    enum proxy_protocol version = server->pool->proxy_protocol;
+    if (cause == 0 && version != PROXY_PROTOCOL_NONE && !put_proxy_header(connection, version)) {
+        cause = ENOMEM;
+        pool_failed(server->pool, server->server, cause);
+    }
+    if (cause != 0) {
+        connection_end(connection, END_BACKEND_FAILED);
+        return;
+    }
+    connection->state = CONNECTION_RELAY;
+    serve(connection);
+    if (connection->state == CONNECTION_RELAY && !connection->relay.up.begun)
+        connect_acknowledge(server);
+}
+
+static void established(struct connection *connection)
+{
+    struct proxy_addresses *addresses = &connection->addresses;
+    struct pool *pool = connection->route->pool;
+    metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
+    connection->state = CONNECTION_CONNECT;
+    relay_begin(&connection->relay, connection->handshake.ssl, &connection->bio,
+                &connection->server);
+    /* The header says which address the client connected to; who is before us may have told it. */
+    if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
+        addresses->destination.ss_family == AF_UNSPEC)
+        connection->client.kind->local_address(&connection->client, &addresses->destination);
+    connect_begin(&connection->server, pool);
+    if (connection->state == CONNECTION_CONNECT)
+        timer_stop(connection->connections->loop, &connection->timer);
+}
+
+/* ---- before that ---- */
+
+/* The client has gone; all that it has said may be an alert. */
+static void give_up(struct connection *connection)
+{
+    uint8_t type;
+    bool alert = connection->handshake.ssl == NULL &&
+                 connection->client.kind->peek(&connection->client, &type, 1) == 1 &&
+                 type == SSL3_RT_ALERT;
+    connection_fail(connection, alert ? HANDSHAKE_FAILED : HANDSHAKE_ABORTED);
+}
+
+static void read_proxy_header(struct connection *connection)
+{
+    struct connections *connections = connection->connections;
+    switch (accept_proxy_read(&connections->accept_proxy, &connection->client, connection->route,
+                              &connection->relay.up.pending, &connection->addresses,
+                              connections->loop->now)) {
+    case ACCEPT_PROXY_DONE:
+        connection->state = CONNECTION_HANDSHAKE;
+        step_queue(connections->turn, STEP_BEGIN, &connection->step);
+        break;
+    case ACCEPT_PROXY_MORE:
+        break;
+    case ACCEPT_PROXY_GONE:
+        connection_fail(connection, HANDSHAKE_ABORTED);
+        break;
+    case ACCEPT_PROXY_BAD:
+        connection_fail(connection, HANDSHAKE_FAILED);
+        break;
+    }
+}
+
+static void go_on_with_handshake(struct connection *connection)
+{
+    struct connections *connections = connection->connections;
+    struct handshake *handshake = &connection->handshake;
+    if (!handshake_step(handshake)) {
+        if (handshake->wants_write)
+            watch_want(connections->loop, &connection->client.watch,
+                       EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+        return;
+    }
+    if (handshake->result == HANDSHAKE_FULL || handshake->result == HANDSHAKE_RESUMED) {
+        established(connection);
+        return;
+    }
+    if (connection->bio.proxy_header != PROXY_PROTOCOL_NONE)
+        accept_proxy_unwanted(&connections->accept_proxy, connection->route, &connection->addresses,
+                              connection->bio.proxy_header, connections->loop->now);
+    connection_fail(connection, handshake->result);
+}
+
+/* ---- events ---- */
 
 static void connection_step(struct step *step)
 {
@@ -20,20 +232,18 @@ static void connection_step(struct step *step)
     switch (connection->state) {
     case CONNECTION_PROXY_HEADER:
     case CONNECTION_HANDSHAKE:
-    case CONNECTION_DERIVING:
-    case CONNECTION_SIGNING:
         if (connection->gone)
-            handshake_give_up(connection);
+            give_up(connection);
         else if (connection->state == CONNECTION_PROXY_HEADER)
-            handshake_read_proxy_header(connection);
+            read_proxy_header(connection);
         else
-            handshake_step(connection);
+            go_on_with_handshake(connection);
         break;
     case CONNECTION_CONNECT:
-        relay_connected(connection);
+        connect_step(&connection->server);
         break;
     case CONNECTION_RELAY:
-        relay_serve(connection);
+        serve(connection);
         break;
     case CONNECTION_CLOSED:
         break;
@@ -48,57 +258,40 @@ static void connection_step(struct step *step)
 static bool has_gone(const struct connection *connection, uint32_t events)
 {
     return (events & (EPOLLHUP | EPOLLERR)) ||
-           ((events & EPOLLRDHUP) && !connection->input.flight_sent);
+           ((events & EPOLLRDHUP) && !connection->bio.flight_sent);
 }
 
 static void handshake_ready(struct connection *connection, uint32_t events)
 {
-    connection->input.hung_up |= (events & EPOLLRDHUP) != 0;
+    struct turn *turn = connection->connections->turn;
+    connection->bio.hung_up |= (events & EPOLLRDHUP) != 0;
     connection->gone |= has_gone(connection, events);
     if (connection->gone) {
         step_drop(&connection->step); /* it may wait among those that begin */
-        step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
-    } else if (connection->state == CONNECTION_PROXY_HEADER ||
-               connection->state == CONNECTION_HANDSHAKE) {
-        step_queue(&connection->thread->turn, STEP_BEGIN, &connection->step);
+        step_queue(turn, STEP_FINISH, &connection->step);
+    } else if (!wait_pending(&connection->handshake.wait)) {
+        step_queue(turn, STEP_BEGIN, &connection->step);
     }
 }
 
 static void client_ready(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = list_entry(watch, struct connection, client);
-    connection->input.dry = false;
+    struct connection *connection = list_entry(watch, struct connection, client.watch);
+    connection->bio.dry = false;
     if (connection->state < CONNECTION_CONNECT) {
         handshake_ready(connection, events);
     } else if (connection->state == CONNECTION_RELAY) {
-        connection->client_event |=
-            (events & ~(uint32_t)EPOLLOUT) != 0 || connection->read_wants_write;
-        step_queue_established(&connection->thread->turn, &connection->step);
+        relay_note_client(&connection->relay, events);
+        step_queue_established(connection->connections->turn, &connection->step);
     }
-    /* Nothing is wanted of the client until the backend is there. */
+    /* Nothing is wanted of the client until the server is there. */
 }
 
-static void backend_ready(struct watch *watch, uint32_t events)
+static void server_ready(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = list_entry(watch, struct connection, backend);
-    connection->backend_event |= (events & ~(uint32_t)EPOLLOUT) != 0;
-    step_queue_established(&connection->thread->turn, &connection->step);
-}
-
-static void wake(struct immure_waiter *waiter)
-{
-    struct connection *connection = list_entry(waiter, struct connection, waiter);
-    PROBE(immure_proxy, signature_answered, connection, waiter->error,
-          waiter->answered_at - waiter->asked_at);
-    connection->state = CONNECTION_HANDSHAKE;
-    step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
-}
-
-static void wake_derived(struct derivation_waiter *waiter)
-{
-    struct connection *connection = list_entry(waiter, struct connection, derivation);
-    connection->state = CONNECTION_HANDSHAKE;
-    step_queue(&connection->thread->turn, STEP_FINISH, &connection->step);
+    struct connection *connection = list_entry(watch, struct connection, server.watch);
+    relay_note_server(&connection->relay, events);
+    step_queue_established(connection->connections->turn, &connection->step);
 }
 
 static void handshake_expired(struct timer *timer)
@@ -106,144 +299,83 @@ static void handshake_expired(struct timer *timer)
     connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
 }
 
+/* ---- the beginning ---- */
+
+static void count_in(struct connection *connection)
+{
+    struct connections *connections = connection->connections;
+    list_append(&connections->open, &connection->node);
+    metric_add(&connections->metrics->accepted_total, 1);
+    metric_add(&connections->metrics->handshaking, 1);
+    metric_add(&connections->metrics->connections, 1);
+}
+
 static void free_closed(struct work *work)
 {
     free(list_entry(work, struct connection, freed));
 }
 
-void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
+void connection_open(struct connections *connections, const struct route *route,
+                     const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer)
 {
+    struct loop *loop = connections->loop;
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) {
         log_warning("no memory for a connection; it is closed");
         (void)close(descriptor);
-        thread_give_place(thread);
+        places_give(connections->places);
         return;
     }
-    connection->thread = thread;
-    connection->frontend = frontend;
+    connection->connections = connections;
+    connection->route = route;
+    connection->state =
+        route->accept_proxy != PROXY_PROTOCOL_NONE ? CONNECTION_PROXY_HEADER : CONNECTION_HANDSHAKE;
     connection->addresses.source = *peer;
-    connection->accepted_at = thread->loop.now;
-    connection->up.pending = connection->down.pending = BUFFER_INIT(RELAY_PENDING_MAX);
-    connection->input.ahead = BUFFER_INIT(CLIENT_AHEAD);
-    list_init(&connection->starved);
+    connection->client.kind = transport;
+    watch_init(&connection->client.watch, client_ready);
+    step_init(&connection->step, connection_step);
     timer_init(&connection->timer, handshake_expired);
     work_init(&connection->freed, free_closed);
-    step_init(&connection->step, connection_step);
-    watch_init(&connection->client, client_ready);
-    watch_init(&connection->backend, backend_ready);
-    connection->waiter.client = thread->keys.client;
-    connection->waiter.blocking = thread->keys.blocking;
-    connection->waiter.wake = wake;
-    connection->derivation.wake = wake_derived;
-    connection->waiter.deadline = thread->loop.now + thread->config->handshake_timeout;
-    connection->state = frontend->config->accept_proxy != PROXY_PROTOCOL_NONE
-                            ? CONNECTION_PROXY_HEADER
-                            : CONNECTION_HANDSHAKE;
-
-    list_append(&thread->connections, &connection->node);
-    watch_open(&connection->client, descriptor, WATCH_EDGE);
-    watch_want(&thread->loop, &connection->client, EPOLLIN | EPOLLRDHUP);
-    timer_start(&thread->loop, &connection->timer, thread->config->handshake_timeout);
-    metric_add(&thread->metrics->accepted_total, 1);
-    metric_add(&thread->metrics->handshaking, 1);
-    metric_add(&thread->metrics->connections, 1);
+    client_bio_init(&connection->bio, &connection->client, &connections->spare_ahead);
+    handshake_init(&connection->handshake, &connections->handshakes, route->tls, &connection->bio,
+                   &connection->step, connection, loop->now + connections->handshake_timeout);
+    connect_init(&connection->server, server_ready, connected);
+    relay_init(&connection->relay, &connections->relays);
+    count_in(connection);
+    watch_open(&connection->client.watch, descriptor, WATCH_EDGE);
+    watch_want(loop, &connection->client.watch, EPOLLIN | EPOLLRDHUP);
+    timer_start(loop, &connection->timer, connections->handshake_timeout);
     PROBE(immure_proxy, accepted, connection, descriptor);
 }
 
-const struct backend_config *connection_backend(const struct connection *connection)
+void connections_init(struct connections *connections, const BIO_METHOD *client_bio)
 {
-    return &connection->thread->config->backends[connection->frontend->config->backend];
+    list_init(&connections->open);
+    connections->loop = connections->turn->loop;
+    connections->handshakes.waits.turn = connections->turn;
+    waits_init(&connections->handshakes.waits, &connections->places->heap);
+    connections->handshakes.metrics = connections->metrics;
+    connections->handshakes.client_bio = client_bio;
+    connections->relays.loop = connections->loop;
+    connections->relays.metrics = connections->metrics;
+    connections->accept_proxy.scratch = connections->relays.scratch;
+    connections->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
 }
 
-/* Before libssl may free a connection whose fiber is paused the fiber must have ended: one more
- * call does that, without a descriptor to write an alert to. */
-static void end_fiber(struct connection *connection)
+void connections_release(struct connections *connections)
 {
-    immure_waiter_cancel(&connection->waiter);
-    fast_handshake_cancel(&connection->derivation);
-    BIO *nowhere = BIO_new(BIO_s_null());
-    SSL_set_bio(connection->ssl, nowhere, nowhere);
-    immure_waiter_enter(&connection->waiter);
-    SSL_do_handshake(connection->ssl);
-    immure_waiter_leave();
-    ERR_clear_error();
-    fibers_note(&connection->thread->fibers, &connection->has_fiber, false);
-    handshake_feed_starved(connection->thread);
+    buffer_release(&connections->spare_ahead);
 }
 
-void connection_close(struct connection *connection)
+bool connections_cut(struct connections *connections, size_t most)
 {
-    struct thread *thread = connection->thread;
-    if (connection->state == CONNECTION_CLOSED)
-        return;
-    if (connection->waiter.operation != NULL || connection->derivation.waits_for != NULL)
-        end_fiber(connection);
-    if (connection->state < CONNECTION_CONNECT)
-        metric_add(&thread->metrics->handshaking, (uint64_t)-1);
-    PROBE(immure_proxy, closed, connection, connection->state);
-    connection->state = CONNECTION_CLOSED;
-    /* else libssl would end the session, too, for want of a close_notify (RFC 5246, 7.2.1) */
-    if (connection->ssl != NULL)
-        SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    SSL_free(connection->ssl);
-    connection->ssl = NULL;
-    watch_close(&thread->loop, &connection->client);
-    watch_close(&thread->loop, &connection->backend);
-    client_bio_release(connection);
-    buffer_release(&connection->up.pending);
-    buffer_release(&connection->down.pending);
-    timer_stop(&thread->loop, &connection->timer);
-    step_drop(&connection->step);
-    list_remove(&connection->starved);
-    if (connection->fed)
-        handshake_feed_starved(thread); /* another may use what was kept for this one */
-    list_remove(&connection->node);
-    work_queue(&thread->loop, &connection->freed);
-    metric_add(&thread->metrics->connections, (uint64_t)-1);
-    thread_give_place(thread);
-}
-
-/* What is still on its way to the backend, and that there is more to come, would look whole. */
-static void reset_backend(const struct connection *connection)
-{
-    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(connection->backend.descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-}
-
-static void log_end(const struct connection *connection, enum connection_end end)
-{
-    struct thread *thread = connection->thread;
-    const char *name = connection->frontend->config->name;
-    log_debug("frontend \"%s\": connection ended: %s%s", name, connection_end_names[end],
-              connection->up.unclean && end != END_CLIENT_UNCLEAN ? ", client-unclean" : "");
-    if (end == END_NO_DATA && thread_may_log(thread, LINE_NO_DATA))
-        log_warning("frontend \"%s\": a client is cut off: too many records without data (key "
-                    "updates, renegotiation, warnings)",
-                    name);
-}
-
-void connection_end(struct connection *connection, enum connection_end end)
-{
-    bool complete = end == END_IDLE && buffer_length(&connection->up.pending) == 0 &&
-                    buffer_length(&connection->down.pending) == 0;
-    metric_add(&connection->thread->metrics->ends[end], 1);
-    log_end(connection, end);
-    if (complete && !connection->down.passed_on)
-        SSL_shutdown(connection->ssl);
-    else if (!complete && !connection->up.passed_on)
-        reset_backend(connection);
-    ERR_clear_error();
-    connection_close(connection);
-}
-
-void connection_fail(struct connection *connection, enum handshake_result result)
-{
-    enum handshake_version version = handshake_version_of(connection->ssl);
-    metric_add(&connection->thread->metrics->handshakes[version][result], 1);
-    PROBE(immure_proxy, failed, connection, version, result);
-    log_debug("frontend \"%s\": handshake %s (%s)", connection->frontend->config->name,
-              handshake_result_names[result], handshake_version_names[version]);
-    connection_close(connection);
+    for (size_t i = 0; i < most && !list_empty(&connections->open); i++) {
+        struct connection *connection = list_entry(connections->open.next, struct connection, node);
+        if (connection->state < CONNECTION_CONNECT)
+            connection_close(connection);
+        else
+            connection_end(connection, END_DRAIN);
+    }
+    return !list_empty(&connections->open);
 }

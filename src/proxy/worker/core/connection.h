@@ -1,95 +1,76 @@
 /*
  * One client connection: from accept to the end of both directions.
  *
- *     PROXY_HEADER -> HANDSHAKE <-> DERIVING, SIGNING -> CONNECT -> RELAY -> CLOSED
+ *     PROXY_HEADER -> HANDSHAKE -> CONNECT -> RELAY -> CLOSED
  *
- * Up to SIGNING all work is done in steps, in the loop's budget; from CONNECT on the connection is
- * established and served as its events come. connection_close() frees everything in any state, the
- * pending derivation or signature and its fiber included.
+ * Up to HANDSHAKE all work is done in steps, in the loop's budget; from CONNECT on the connection
+ * is established and served as its events come. The connection owns its parts and passes on what
+ * happens from one to the next; none of them knows of it. connection_close() frees everything in
+ * any state, a pending derivation or signature and its fiber included.
  */
 #ifndef PROXY_WORKER_CORE_CONNECTION_H
 #define PROXY_WORKER_CORE_CONNECTION_H
 
-#include <openssl/ssl.h>
-
-#include "base/buffer.h"
-#include "handshake/fast_handshake.h"
-#include "immure/openssl.h"
-#include "proxy/metrics.h"
-#include "proxy/worker/core/turn.h"
-#include "proxy/worker/route/tls.h"
-#include "proxy/worker/transport/client_bio.h"
-#include "proxy/worker/transport/proxy_protocol.h"
-
-struct thread;
+#include "proxy/worker/backend/connect.h"
+#include "proxy/worker/core/accept_proxy.h"
+#include "proxy/worker/core/handshake.h"
+#include "proxy/worker/core/places.h"
+#include "proxy/worker/relay/relay.h"
+#include "proxy/worker/route/route.h"
 
 enum connection_state {
     CONNECTION_PROXY_HEADER, /* what a load balancer before us says comes first */
     CONNECTION_HANDSHAKE,
-    CONNECTION_DERIVING, /* the fiber is paused until the end of this turn */
-    CONNECTION_SIGNING,  /* the fiber is paused until immured has answered */
-    CONNECTION_CONNECT,  /* to the backend */
+    CONNECTION_CONNECT, /* to a server */
     CONNECTION_RELAY,
     CONNECTION_CLOSED
 };
 
-/* One direction of the relay. */
-struct flow {
-    /* Taken from the source, not yet by the destination; mostly empty. Before there is a backend
-     * the flow to it holds what of a PROXY header has come, then the TLVs that go on. */
-    struct buffer pending;
-    bool begun;     /* the destination has got a byte */
-    bool ended;     /* the source has sent its last byte */
-    bool passed_on; /* and the destination has been told */
-    bool refused;   /* the destination takes no more: what comes is dropped */
-    bool unclean;   /* it ended without close_notify: bytes may be missing */
-    bool failed;    /* the source was reset: its end is none */
+/* All connections of a thread, and what they share. */
+struct connections {
+    struct turn *turn;
+    struct loop *loop; /* the turn's */
+    struct thread_metrics *metrics;
+    struct places *places;
+    uint64_t handshake_timeout, idle_timeout, half_close_timeout; /* ns */
+
+    struct list open;
+    uint64_t no_data_logged;
+    struct handshakes handshakes;
+    struct accept_proxy accept_proxy;
+    struct buffer spare_ahead; /* see client_bio.h; idle connections hold none */
+    struct relays relays;
 };
 
 struct connection {
-    struct list node; /* in thread->connections */
-    struct list starved;
-    struct thread *thread;
-    const struct tls_frontend *frontend;
+    struct list node; /* in connections->open */
+    struct connections *connections;
+    const struct route *route;
     enum connection_state state;
-    struct watch client, backend;
+    bool gone; /* the client, before its handshake was over: nothing more is done for it */
+    struct transport client;
+    struct client_bio bio;
     struct step step;
-    struct timer timer; /* of its state */
-    struct work freed;  /* at the end of the turn in which it is closed */
-    SSL *ssl;           /* from the first byte of the handshake on */
-    struct immure_waiter waiter;
-    struct derivation_waiter derivation;
-    bool has_fiber; /* paused for one of the two */
-    uint64_t accepted_at;
-    struct flow up, down;                    /* client to backend, backend to client */
-    bool read_wants_write, write_wants_read; /* of libssl: a key update in the way */
+    struct timer timer; /* of its state, but for CONNECT */
+    struct work freed;  /* at the end of the turn in which it is closed: its events may name it */
     struct proxy_addresses addresses;
-    struct client_input input;
-    unsigned served;       /* steps of the relay, up to those that make it one that stays */
-    unsigned idle_records; /* more records without data than with data: see relay.c */
-    uint64_t connect_deadline;
-    unsigned server; /* the next address of the backend's that is tried */
-    bool backend_is_tcp;
-    bool client_event, backend_event; /* something has come since the last step */
-    bool more_up;                     /* the last step has left something of it */
-    bool more_down; /* another record follows the one that is written: they go together */
-    bool gone;      /* the client, before its handshake was over: nothing more is done for it */
-    bool fed;       /* it has waited for a fiber, and one was kept for its next step */
-    enum connection_end end;
+    struct handshake handshake;
+    struct server_connection server;
+    struct relay relay;
+    unsigned served; /* steps of the relay, up to those that make it one that stays */
 };
 
-/* Takes over the descriptor and the place that thread_take_place() has given; gives both back if
- * there is no memory. */
-void connection_open(struct thread *thread, const struct tls_frontend *frontend, int descriptor,
+/* The caller has set the first group, and the clients and the derivations of handshakes.waits. */
+void connections_init(struct connections *connections, const BIO_METHOD *client_bio);
+/* When all have been closed. */
+void connections_release(struct connections *connections);
+/* Closes up to `most` open ones: the drain time is over. Whether there are others. */
+bool connections_cut(struct connections *connections, size_t most);
+
+/* Takes over the descriptor and the place that was taken for it; gives both back if there is no
+ * memory. */
+void connection_open(struct connections *connections, const struct route *route,
+                     const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer);
-const struct backend_config *connection_backend(const struct connection *connection);
-/* Any state. The struct is freed at the end of the turn. */
-void connection_close(struct connection *connection);
-/* The same, for an established one: says how it ended, to those who see it and to the client and
- * the backend. The end of a direction that is complete is told as one: close_notify, then FIN. What
- * is cut off looks so: the client gets no close_notify, the backend a reset. */
-void connection_end(struct connection *connection, enum connection_end end);
-/* The same, for one whose handshake is not over. */
-void connection_fail(struct connection *connection, enum handshake_result result);
 
 #endif

@@ -39,10 +39,9 @@ void fibers_close(void)
     ASYNC_cleanup_thread();
 }
 
-void fibers_note(struct fibers *fibers, bool *was, bool is)
+void fibers_note(struct fibers *fibers, bool was, bool is)
 {
-    fibers->paused += (size_t)is - (size_t)*was;
-    *was = is;
+    fibers->paused += (size_t)is - (size_t)was;
     if (fibers->paused > fibers->most)
         fibers->most = fibers->paused;
     if (is)

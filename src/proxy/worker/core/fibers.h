@@ -24,8 +24,7 @@ void fibers_init(struct fibers *fibers, struct loop *loop, struct heap_trim *hea
 bool fibers_open(void);
 void fibers_close(void);
 
-/* A handshake step has ended: whether it left a fiber paused, and *was, whether it had found one.
- */
-void fibers_note(struct fibers *fibers, bool *was, bool is);
+/* A handshake step has ended: whether it found a fiber paused, and whether it left one so. */
+void fibers_note(struct fibers *fibers, bool was, bool is);
 
 #endif

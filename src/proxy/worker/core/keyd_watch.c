@@ -35,17 +35,16 @@ void keyd_watch_close(struct keyd_watch *watch)
     keylink_close(&watch->link);
 }
 
-static void note_key(void *arg, const struct immure_key *key, enum immure_error error)
+static void note_key(void *arg, const struct immure_reply *reply)
 {
     struct held_keys *held = arg;
-    (void)error;
-    if (key == NULL)
+    if (reply->key == NULL)
         return;
     void *ids = reallocarray(held->ids, held->count + 1, IMMURE_KEY_ID_SIZE);
     held->short_of_memory |= ids == NULL;
     if (ids != NULL) {
         held->ids = ids;
-        memcpy(held->ids[held->count++], key->id, IMMURE_KEY_ID_SIZE);
+        memcpy(held->ids[held->count++], reply->key->id, IMMURE_KEY_ID_SIZE);
     }
 }
 
@@ -101,7 +100,9 @@ static enum immure_error ask_for_keys(struct keyd_watch *watch, uint64_t timeout
                                       struct held_keys *held)
 {
     *held = (struct held_keys){0};
-    enum immure_error result = immure_blocking_list(watch->link.blocking, timeout, note_key, held);
+    const struct immure_request request = {
+        .operation = IMMURE_LIST, .callback = note_key, .arg = held};
+    enum immure_error result = immure_blocking_request(watch->link.blocking, &request, timeout);
     return held->short_of_memory ? IMMURE_E_MEMORY : result;
 }
 
@@ -138,25 +139,27 @@ struct first_tickets {
     uint64_t *at;
 };
 
-static void note_tickets(void *arg, const struct immure_ticket_keys *given)
+static void note_tickets(void *arg, const struct immure_reply *reply)
 {
     const struct first_tickets *first = arg;
-    if (given->error == IMMURE_OK) {
+    const struct immure_ticket_keys *given = reply->ticket_keys;
+    if (reply->error == IMMURE_OK) {
         ticket_renewal_convert(given, first->keys);
         *first->at = clock_now() + given->time_left_ns;
         log_info("session tickets: keys from immured, of epochs of %" PRIu64 " s",
                  given->epoch_ns / NS_PER_S);
-    } else if (given->error != IMMURE_E_NO_TICKETS) {
+    } else if (reply->error != IMMURE_E_NO_TICKETS) {
         log_warning("session tickets: keys of the master's own, as immured gives none: %s",
-                    given->error_text);
+                    reply->error_text);
     }
 }
 
 bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint64_t *at)
 {
     struct first_tickets first = {.keys = keys, .at = at};
-    return immure_blocking_ticket_keys(watch->link.blocking, KEYS_TIMEOUT, note_tickets, &first) ==
-           IMMURE_OK;
+    const struct immure_request request = {
+        .operation = IMMURE_TICKET_KEYS, .callback = note_tickets, .arg = &first};
+    return immure_blocking_request(watch->link.blocking, &request, KEYS_TIMEOUT) == IMMURE_OK;
 }
 
 struct figures_asked {
@@ -164,24 +167,26 @@ struct figures_asked {
     bool another;
 };
 
-static void note_figures(void *arg, const struct immure_stat *stats, size_t count,
-                         enum immure_error error)
+static void note_figures(void *arg, const struct immure_reply *reply)
 {
     struct figures_asked *asked = arg;
-    if (error != IMMURE_OK)
+    if (reply->error != IMMURE_OK)
         return;
-    keyd_figures_set(&asked->watch->figures, stats, count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(stats[i].name, "uptime_seconds") != 0)
+    keyd_figures_set(&asked->watch->figures, reply->stats, reply->stat_count);
+    for (size_t i = 0; i < reply->stat_count; i++) {
+        const struct immure_stat *stat = &reply->stats[i];
+        if (stat->name == NULL || strcmp(stat->name, "uptime_seconds") != 0)
             continue;
-        asked->another = stats[i].value <= asked->watch->uptime;
-        asked->watch->uptime = stats[i].value;
+        asked->another = stat->value <= asked->watch->uptime;
+        asked->watch->uptime = stat->value;
     }
 }
 
 bool keyd_watch_ask(struct keyd_watch *watch)
 {
     struct figures_asked asked = {.watch = watch};
-    immure_blocking_stats(watch->link.blocking, FIGURES_TIMEOUT, note_figures, &asked);
+    const struct immure_request request = {
+        .operation = IMMURE_STATS, .callback = note_figures, .arg = &asked};
+    immure_blocking_request(watch->link.blocking, &request, FIGURES_TIMEOUT);
     return asked.another;
 }

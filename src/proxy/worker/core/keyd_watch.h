@@ -5,7 +5,7 @@
 #ifndef PROXY_WORKER_CORE_KEYD_WATCH_H
 #define PROXY_WORKER_CORE_KEYD_WATCH_H
 
-#include "proxy/keyd_figures.h"
+#include "proxy/shared/keyd_figures.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/route/tls.h"
 

@@ -44,8 +44,7 @@ static bool receive(struct keylink *link)
         lose_connection(link, length == 0 ? "end of file" : "receive error");
         return false;
     }
-    enum immure_error error =
-        immure_client_receive(link->client, bytes, (size_t)length, link->loop->now);
+    enum immure_error error = immure_client_receive(link->client, bytes, (size_t)length);
     if (error != IMMURE_OK) {
         lose_connection(link, immure_error_text(error));
         return false;

@@ -9,8 +9,8 @@
 #include "immure/client.h"
 #include "loop/loop.h"
 #include "proxy/config/config.h"
-#include "proxy/control.h"
-#include "proxy/metrics.h"
+#include "proxy/shared/control.h"
+#include "proxy/shared/metrics.h"
 
 struct keylink {
     struct loop *loop; /* NULL: without a loop; only `blocking` is used */

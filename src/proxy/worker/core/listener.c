@@ -1,102 +1,129 @@
 #include "proxy/worker/core/listener.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/worker/core/connection.h"
-#include "proxy/worker/core/thread.h"
+#include "proxy/worker/transport/transports.h"
 
+/* At the connection limit, or without descriptors or memory. */
 #define REST_PAUSE (20 * NS_PER_MS)
+/* Until the master listens. */
 #define LISTEN_PAUSE NS_PER_MS
+
+static struct loop *loop_of(const struct listener *listener)
+{
+    return listener->listeners->turn->loop;
+}
 
 /* The master listens when the whole worker is ready, which is after this loop runs. Until then
  * epoll says EPOLLHUP, again and again. */
 static void wait_for_master(struct listener *listener)
 {
-    struct loop *loop = &listener->thread->loop;
-    watch_want(loop, &listener->watch, 0);
-    timer_start(loop, &listener->rest, LISTEN_PAUSE);
+    watch_want(loop_of(listener), &listener->watch, 0);
+    timer_start(loop_of(listener), &listener->rest, LISTEN_PAUSE);
 }
 
 static void listener_ready(struct watch *watch, uint32_t events)
 {
     struct listener *listener = list_entry(watch, struct listener, watch);
-    if (listener->stopped)
+    if (listener->listeners->stopped)
         return; /* earlier in this turn */
     if (events & EPOLLHUP)
         wait_for_master(listener);
     else
-        step_queue(&listener->thread->turn, STEP_ACCEPT, &listener->step);
+        step_queue(listener->listeners->turn, STEP_ACCEPT, &listener->step);
 }
 
 /* The clients that cannot be accepted stay in the backlog. */
 static void rest(struct listener *listener, const char *why)
 {
-    struct thread *thread = listener->thread;
-    watch_want(&thread->loop, &listener->watch, 0);
-    timer_start(&thread->loop, &listener->rest, REST_PAUSE);
-    if (thread_may_log(thread, LINE_CLIENTS_WAIT))
+    struct listeners *listeners = listener->listeners;
+    struct loop *loop = loop_of(listener);
+    watch_want(loop, &listener->watch, 0);
+    timer_start(loop, &listener->rest, REST_PAUSE);
+    if (log_due(&listeners->wait_logged, loop->now))
         log_warning("frontend \"%s\": clients wait in the backlog: %s (thread %u has %zu)",
-                    listener->frontend->config->name, why, thread->number,
-                    thread->connection_count);
+                    listener->route->name, why, listeners->thread, listeners->places->count);
 }
 
 /* It looks again whether something has become free, in this thread or in another. */
 static void rested(struct timer *timer)
 {
     struct listener *listener = list_entry(timer, struct listener, rest);
-    if (!listener->stopped)
-        watch_want(&listener->thread->loop, &listener->watch, EPOLLIN);
+    if (!listener->listeners->stopped)
+        watch_want(loop_of(listener), &listener->watch, EPOLLIN);
 }
 
 static void accept_one(struct step *step)
 {
     struct listener *listener = list_entry(step, struct listener, step);
-    struct thread *thread = listener->thread;
-    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    socklen_t length = sizeof peer;
-    if (!thread_take_place(thread)) {
+    struct listeners *listeners = listener->listeners;
+    struct sockaddr_storage peer;
+    if (!places_take(listeners->places)) {
         rest(listener, "max-connections are open");
         return;
     }
-    int descriptor = accept4(listener->watch.descriptor, (struct sockaddr *)&peer, &length,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int descriptor = listener->transport->accept(listener->watch.descriptor, &peer);
     if (descriptor < 0) {
-        thread_give_place(thread);
+        places_give(listeners->places);
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             rest(listener, strerror(errno));
         return;
     }
-    connection_open(thread, listener->frontend, descriptor, &peer);
-    step_queue(&thread->turn, STEP_ACCEPT, step);
+    connection_open(listeners->connections, listener->route, listener->transport, descriptor,
+                    &peer);
+    step_queue(listeners->turn, STEP_ACCEPT, step);
 }
 
-void listener_open(struct listener *listener, struct thread *thread, int descriptor,
-                   const struct tls_frontend *frontend)
+static void listener_open(struct listener *listener, struct listeners *listeners, int descriptor,
+                          const struct route *route, const struct transport_kind *transport)
 {
-    int on = 1;
-    listener->thread = thread;
-    listener->frontend = frontend;
+    *listener = (struct listener){.listeners = listeners, .route = route, .transport = transport};
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
     timer_init(&listener->rest, rested);
-    /* Accepted sockets inherit it, so no handshake pays for the call. Not for unix sockets. */
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (transport->prepare != NULL)
+        transport->prepare(descriptor);
     watch_open(&listener->watch, descriptor, WATCH_LEVEL);
-    watch_want(&thread->loop, &listener->watch, EPOLLIN);
+    watch_want(listeners->turn->loop, &listener->watch, EPOLLIN);
 }
 
-void listener_stop(struct listener *listener)
+bool listeners_open(struct listeners *listeners, const struct config *config,
+                    const int *descriptors, const struct route *routes)
 {
-    listener->stopped = true;
-    timer_stop(&listener->thread->loop, &listener->rest);
-    step_drop(&listener->step);
-    /* clients come to whoever else has the socket, and nobody keeps it from the next master */
-    watch_close(&listener->thread->loop, &listener->watch);
+    size_t count = 0;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        count += config->frontends[i].listen_count;
+    listeners->of = calloc(count, sizeof *listeners->of);
+    if (listeners->of == NULL)
+        return false;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
+            sa_family_t family = config->frontends[i].listen[j].socket.ss_family;
+            size_t at = listeners->count++;
+            listener_open(&listeners->of[at], listeners, descriptors[at], &routes[i],
+                          transport_of(family));
+        }
+    return true;
+}
+
+void listeners_stop(struct listeners *listeners)
+{
+    listeners->stopped = true;
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *listener = &listeners->of[i];
+        timer_stop(loop_of(listener), &listener->rest);
+        step_drop(&listener->step);
+        /* clients come to whoever else has the socket, and nobody keeps it from the next master */
+        watch_close(loop_of(listener), &listener->watch);
+    }
+}
+
+void listeners_free(struct listeners *listeners)
+{
+    free(listeners->of);
 }

@@ -1,24 +1,37 @@
-/* A listening socket of one thread: accepting is a step like any other, one connection each. */
+/* The listening sockets of a thread: accepting is a step like any other, one connection each. */
 #ifndef PROXY_WORKER_CORE_LISTENER_H
 #define PROXY_WORKER_CORE_LISTENER_H
 
-#include "proxy/worker/core/turn.h"
-#include "proxy/worker/route/tls.h"
-
-struct thread;
+#include "proxy/worker/core/connection.h"
 
 struct listener {
-    struct thread *thread;
-    const struct tls_frontend *frontend;
+    struct listeners *listeners;
+    const struct route *route; /* of those that come here */
+    const struct transport_kind *transport;
     struct watch watch;
     struct step step;
     struct timer rest;
-    bool stopped; /* for good */
 };
 
-void listener_open(struct listener *listener, struct thread *thread, int descriptor,
-                   const struct tls_frontend *frontend);
+/* The owner sets the first group. */
+struct listeners {
+    struct turn *turn;
+    struct places *places;
+    struct connections *connections; /* where they go */
+    unsigned thread;                 /* its number, for the log */
+
+    struct listener *of;
+    size_t count;
+    bool stopped; /* for good */
+    uint64_t wait_logged;
+};
+
+/* `descriptors`: one for each address of each frontend, in the order of the configuration; one of
+ * `routes` for each frontend. False: out of memory. */
+bool listeners_open(struct listeners *listeners, const struct config *config,
+                    const int *descriptors, const struct route *routes);
 /* Nothing more is accepted: the thread drains. */
-void listener_stop(struct listener *listener);
+void listeners_stop(struct listeners *listeners);
+void listeners_free(struct listeners *listeners);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
-#include "proxy/worker/core/connection.h"
 
 #define CUT_PER_TURN 64
 /* Of established connections in one turn: more than handshakes get, who wait for them. */
@@ -19,16 +18,20 @@
 
 static void stop_if_drained(struct thread *thread)
 {
-    if (thread->draining && thread->connection_count == 0)
+    if (thread->draining && thread->places.count == 0)
         loop_stop(&thread->loop);
+}
+
+static void places_emptied(struct places *places)
+{
+    stop_if_drained(list_entry(places, struct thread, places));
 }
 
 static void drain(struct thread *thread, uint64_t deadline)
 {
     thread->draining = true;
     timer_start_at(&thread->loop, &thread->drain_time, deadline);
-    for (size_t i = 0; i < thread->listener_count; i++)
-        listener_stop(&thread->listeners[i]);
+    listeners_stop(&thread->listeners);
     stop_if_drained(thread);
 }
 
@@ -39,8 +42,7 @@ static void command(void *owner, const struct control_message *message)
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_SERVERS) {
-        if (message->servers.backend < thread->config->backend_count)
-            thread->servers[message->servers.backend] = message->servers.addresses;
+        pools_set_addresses(&thread->pools, message->servers.backend, &message->servers.addresses);
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
     } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
@@ -64,44 +66,10 @@ static void cut_connections(struct timer *timer)
     struct thread *thread = list_entry(timer, struct thread, drain_time);
     if (!thread->cutting)
         log_warning("thread %u: %zu connections are closed at the end of the drain time",
-                    thread->number, thread->connection_count);
+                    thread->number, thread->places.count);
     thread->cutting = true;
-    for (int i = 0; i < CUT_PER_TURN && !list_empty(&thread->connections); i++) {
-        struct connection *connection =
-            list_entry(thread->connections.next, struct connection, node);
-        if (connection->state < CONNECTION_CONNECT)
-            connection_close(connection);
-        else
-            connection_end(connection, END_DRAIN);
-    }
-    if (!list_empty(&thread->connections))
+    if (connections_cut(&thread->connections, CUT_PER_TURN))
         timer_start(&thread->loop, timer, 0);
-}
-
-bool thread_take_place(struct thread *thread)
-{
-    if (atomic_fetch_add_explicit(&thread->limit->taken, 1, memory_order_relaxed) >=
-        thread->limit->most) {
-        atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
-        return false;
-    }
-    heap_trim_note(&thread->heap, ++thread->connection_count);
-    return true;
-}
-
-bool thread_may_log(struct thread *thread, enum thread_line line)
-{
-    if (thread->logged[line] != 0 && thread->loop.now - thread->logged[line] < NS_PER_S)
-        return false;
-    thread->logged[line] = thread->loop.now;
-    return true;
-}
-
-void thread_give_place(struct thread *thread)
-{
-    heap_trim_note(&thread->heap, --thread->connection_count);
-    atomic_fetch_sub_explicit(&thread->limit->taken, 1, memory_order_relaxed);
-    stop_if_drained(thread);
 }
 
 static void init_turn(struct thread *thread)
@@ -115,35 +83,49 @@ static void init_turn(struct thread *thread)
                                  .flush = flush};
     turn_init(&thread->turn);
     timer_init(&thread->drain_time, cut_connections);
-    heap_trim_init(&thread->heap, &thread->loop, &thread->limit->taken);
-    fibers_init(&thread->fibers, &thread->loop, &thread->heap);
 }
 
-static bool take_servers(struct thread *thread)
+static void init_connections(struct thread *thread)
 {
-    const struct config *config = thread->config;
-    thread->servers = calloc(config->backend_count, sizeof *thread->servers);
-    for (size_t i = 0; thread->servers != NULL && i < config->backend_count; i++)
-        thread->servers[i] = config->backends[i].addresses;
-    return thread->servers != NULL;
+    struct connections *connections = &thread->connections;
+    connections->turn = &thread->turn;
+    connections->metrics = thread->metrics;
+    connections->places = &thread->places;
+    connections->handshake_timeout = thread->config->handshake_timeout;
+    connections->idle_timeout = thread->config->idle_timeout;
+    connections->half_close_timeout = thread->config->half_close_timeout;
+    connections->handshakes.waits.fast = thread->tls->fast;
+    connections->handshakes.waits.client = thread->keys.client;
+    connections->handshakes.waits.blocking = thread->keys.blocking;
+    connections_init(connections, thread->tls->client_bio);
 }
 
 static bool open_listeners(struct thread *thread, const int *descriptors)
 {
-    const struct config *config = thread->config;
-    size_t count = 0;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        count += config->frontends[i].listen_count;
-    thread->listeners = calloc(count, sizeof *thread->listeners);
-    if (thread->listeners == NULL)
+    thread->listeners.turn = &thread->turn;
+    thread->listeners.places = &thread->places;
+    thread->listeners.connections = &thread->connections;
+    thread->listeners.thread = thread->number;
+    return listeners_open(&thread->listeners, thread->config, descriptors, thread->routes);
+}
+
+static bool open_keys(struct thread *thread, const struct thread_setup *setup)
+{
+    size_t most = setup->limit->most;
+    thread->keys.loop = &thread->loop;
+    thread->keys.metrics = setup->metrics;
+    thread->keys.owner = thread;
+    thread->keys.command = command;
+    return keylink_open(&thread->keys, setup->control, setup->config->signing,
+                        most < REQUESTS_MAX ? most : REQUESTS_MAX);
+}
+
+static bool open_routes(struct thread *thread)
+{
+    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics))
         return false;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
-            size_t at = thread->listener_count++;
-            listener_open(&thread->listeners[at], thread, descriptors[at],
-                          &thread->tls->frontends[i]);
-        }
-    return true;
+    thread->routes = routes_make(thread->tls, &thread->pools);
+    return thread->routes != NULL;
 }
 
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error)
@@ -156,23 +138,17 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     thread->config = config;
     thread->number = setup->number;
     thread->metrics = setup->metrics;
-    thread->limit = setup->limit;
-    thread->spare_ahead = BUFFER_INIT(CLIENT_AHEAD);
-    list_init(&thread->connections);
-    list_init(&thread->starved);
+    places_init(&thread->places, setup->limit, &thread->loop, places_emptied);
     init_turn(thread);
     watch_init(&thread->keys.control, NULL);
     watch_init(&thread->keys.connection, NULL);
-    thread->keys.loop = &thread->loop;
-    thread->keys.metrics = setup->metrics;
-    thread->keys.owner = thread;
-    thread->keys.command = command;
-    size_t requests = setup->limit->most < REQUESTS_MAX ? setup->limit->most : REQUESTS_MAX;
     if (loop_open(&thread->loop) &&
         (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
-        keylink_open(&thread->keys, setup->control, config->signing, requests) &&
-        take_servers(thread) && open_listeners(thread, setup->listeners))
-        return thread;
+        open_keys(thread, setup) && open_routes(thread)) {
+        init_connections(thread);
+        if (open_listeners(thread, setup->listeners))
+            return thread;
+    }
     thread_free(thread);
     return NULL;
 }
@@ -184,10 +160,27 @@ void thread_free(struct thread *thread)
     keylink_close(&thread->keys);
     loop_close(&thread->loop);
     tls_close(thread->tls);
-    free(thread->listeners);
-    free(thread->servers);
-    buffer_release(&thread->spare_ahead);
+    listeners_free(&thread->listeners);
+    free(thread->routes);
+    pools_close(&thread->pools);
+    connections_release(&thread->connections);
     free(thread);
+}
+
+/* What is asked when a timer expires comes after the turn's flush. */
+static void send_question(struct ticket_renewal *renewal)
+{
+    keylink_flush(&list_entry(renewal, struct thread, tickets)->keys);
+}
+
+void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at)
+{
+    thread->tickets = (struct ticket_renewal){.tickets = &thread->tls->sessions.tickets,
+                                              .loop = &thread->loop,
+                                              .client = thread->keys.client,
+                                              .blocking = thread->keys.blocking,
+                                              .send = send_question};
+    ticket_renewal_begin(&thread->tickets, keys, at);
 }
 
 void thread_run(struct thread *thread)

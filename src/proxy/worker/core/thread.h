@@ -1,6 +1,7 @@
 /*
  * A loop thread of the worker and all that is its own. Nothing here is shared with another thread
- * but the metrics, which others read.
+ * but the metrics, which others read. The parts do not know the thread: it gives each what it
+ * needs.
  */
 #ifndef PROXY_WORKER_CORE_THREAD_H
 #define PROXY_WORKER_CORE_THREAD_H
@@ -9,32 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
 #include "proxy/config/config.h"
-#include "proxy/metrics.h"
-#include "proxy/worker/core/fibers.h"
-#include "proxy/worker/core/heap_trim.h"
+#include "proxy/shared/metrics.h"
+#include "proxy/worker/core/connection.h"
 #include "proxy/worker/core/keylink.h"
 #include "proxy/worker/core/listener.h"
 #include "proxy/worker/core/turn.h"
 #include "proxy/worker/route/ticket_renewal.h"
 #include "proxy/worker/route/tls.h"
-
-#define SCRATCH_SIZE 65536
-
-struct connection_limit {
-    size_t most;
-    _Atomic size_t taken;
-};
-
-/* Lines of the log that others can cause as often as they like: each at most once a second. */
-enum thread_line {
-    LINE_CLIENTS_WAIT,
-    LINE_BACKEND_ERROR,
-    LINE_NO_DATA,
-    LINE_PROXY_HEADER,
-    THREAD_LINES
-};
 
 struct thread {
     pthread_t handle;
@@ -46,21 +29,14 @@ struct thread {
     struct turn turn;
     struct keylink keys;
     struct ticket_renewal tickets;
-    struct fibers fibers;
-    struct heap_trim heap;
+    struct pools pools;
+    struct route *routes; /* of each frontend */
+    struct places places;
+    struct listeners listeners;
+    struct connections connections;
     struct thread_metrics *metrics;
-    struct listener *listeners;
-    size_t listener_count;
-    struct server_addresses *servers; /* of each backend of the configuration, as of now */
-    struct list connections;
-    struct list starved; /* connections that wait for a free fiber */
-    size_t connection_count;
-    struct connection_limit *limit;
     bool draining, cutting; /* cutting: the drain time is over */
     struct timer drain_time;
-    uint64_t logged[THREAD_LINES]; /* ns: when each was, the last time */
-    struct buffer spare_ahead;     /* room for a client_input's; idle connections hold none */
-    uint8_t scratch[SCRATCH_SIZE]; /* relayed bytes on their way; idle connections hold none */
 };
 
 struct thread_setup {
@@ -76,14 +52,10 @@ struct thread_setup {
 /* Loads certificates; starts nothing. NULL: *error says why. */
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error);
 void thread_free(struct thread *thread);
+/* Before it runs: from now on immured derives the keys of its session tickets, these first, and the
+ * next ones at the time `at` (CLOCK_MONOTONIC, ns). */
+void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at);
 /* Runs until it has drained. */
 void thread_run(struct thread *thread);
-
-/* A connection may be opened; false at the limit. Every place taken is given back. */
-bool thread_take_place(struct thread *thread);
-void thread_give_place(struct thread *thread);
-
-/* Whether a second has passed since the line was logged; if so, it is to be logged now. */
-bool thread_may_log(struct thread *thread, enum thread_line line);
 
 #endif

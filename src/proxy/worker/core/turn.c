@@ -1,3 +1,19 @@
+/*
+ * Why handshakes and established connections have budgets of their own: in one queue a flood of
+ * ClientHellos would stand before every request, and with strict priority for what is established a
+ * few bulk transfers would keep everybody else from connecting. With two budgets each side is sure
+ * of its part of every turn, whatever the other has to do.
+ *
+ * Why the loop looks at established connections between the steps of handshakes: a turn full of
+ * handshakes takes milliseconds, and a request that comes at its beginning is not to wait until its
+ * end. Only connections that stay are looked at so, as the look is a system call.
+ *
+ * Why finishing goes before beginning, and beginning before accepting: work that has been begun is
+ * lost if its client gives up. What is not accepted costs nothing yet, and waits in the kernel.
+ *
+ * Why the deficit is measured in time and not in bytes: a small record costs libssl nearly as much
+ * as a full one, and clients choose how small theirs are.
+ */
 #include "proxy/worker/core/turn.h"
 
 #include "base/clock.h"

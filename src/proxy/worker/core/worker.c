@@ -103,9 +103,7 @@ static void take_tickets(struct worker *worker)
     if (!worker->watching || !keyd_watch_tickets(&worker->keyd, &keys, &at))
         return;
     for (unsigned i = 0; i < worker->thread_count; i++) {
-        struct thread *thread = worker->threads[i];
-        ticket_renewal_begin(&thread->tickets, &thread->tls->sessions.tickets, &thread->keys, &keys,
-                             at);
+        thread_take_tickets(worker->threads[i], &keys, at);
     }
     OPENSSL_cleanse(&keys, sizeof keys);
 }

@@ -7,8 +7,8 @@
 #define PROXY_WORKER_CORE_WORKER_H
 
 #include "proxy/config/config.h"
-#include "proxy/control.h"
-#include "proxy/metrics_history.h"
+#include "proxy/shared/control.h"
+#include "proxy/shared/metrics_history.h"
 
 struct worker_setup {
     const struct config *config;

@@ -5,20 +5,25 @@
 #ifndef PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
 #define PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
 
+#include "immure/blocking.h"
 #include "immure/client.h"
-#include "proxy/worker/core/keylink.h"
+#include "loop/loop.h"
 #include "proxy/worker/route/tickets.h"
 
 struct ticket_renewal {
     struct tickets *tickets; /* NULL: the keys come from the master */
-    struct keylink *link;
+    struct loop *loop;
+    struct immure_client *client;     /* who asks immured: this one, */
+    struct immure_blocking *blocking; /* or this one, if it is not NULL */
+    /* The client has something to send, and no other work of this turn may come to send it. */
+    void (*send)(struct ticket_renewal *renewal);
     struct timer timer; /* when to ask */
 };
 
-/* From now on the keys come from immured, these first, and the next ones at the time `at`
- * (CLOCK_MONOTONIC, ns). */
-void ticket_renewal_begin(struct ticket_renewal *renewal, struct tickets *tickets,
-                          struct keylink *link, const struct ticket_keys *keys, uint64_t at);
+/* The caller has filled all but the timer. From now on the keys come from immured, these first, and
+ * the next ones at the time `at` (CLOCK_MONOTONIC, ns). */
+void ticket_renewal_begin(struct ticket_renewal *renewal, const struct ticket_keys *keys,
+                          uint64_t at);
 /* Whether it has begun. */
 bool ticket_renewal_active(const struct ticket_renewal *renewal);
 

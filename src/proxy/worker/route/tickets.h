@@ -7,7 +7,7 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 #define TICKET_IV_SIZE 16
 #define TICKET_IVS 32 /* drawn at a time: a call of the random number generator costs more */

@@ -1,5 +1,5 @@
 /*
- * libssl's way to a client's socket, in both directions.
+ * libssl's way to a client, in both directions.
  *
  * To libssl: a record at a time and so many of them a step, whatever has come: libssl may use all
  * that it can get within one call (20,000 records without data, for instance), so it must not get
@@ -21,6 +21,7 @@
 #include "base/buffer.h"
 #include "proxy/config/config.h"
 #include "proxy/worker/transport/announced.h"
+#include "proxy/worker/transport/transport.h"
 
 /* Of one connection in one step: four full records, so that a bulk transfer does not keep the
  * others waiting, or so many small ones. */
@@ -29,35 +30,38 @@
 /* Read at once beyond what libssl asks for. */
 #define CLIENT_AHEAD 4096
 
-struct connection;
-
-/* What has come from one client and gone to libssl. */
-struct client_input {
+/* Of one connection: what has come from its client and gone to libssl. */
+struct client_bio {
+    SSL *ssl; /* NULL before client_bio_use() */
+    struct transport *transport;
+    struct buffer *spare;             /* room for `ahead`, of all connections of the thread */
     struct buffer ahead;              /* taken from the socket, not yet by libssl */
     struct announced announced;       /* until flight_sent */
     size_t bytes_left;                /* of this step */
     unsigned records;                 /* of this step: libssl has begun to read them */
     unsigned long records_total;      /* of the connection */
     enum proxy_protocol proxy_header; /* what it begins with, in place of TLS; mostly none */
-    bool dry;         /* the socket had no more when it was last read, and no event since */
-    bool stopped;     /* libssl has got all that it gets in this step */
-    bool hung_up;     /* the socket has a FIN, before it or behind what it has */
-    bool ended;       /* the FIN was read */
-    bool too_long;    /* a message was announced that libssl is not to hear of */
-    bool flight_sent; /* the handshake goes on when the client has answered */
+    bool dry;           /* the socket had no more when it was last read, and no event since */
+    bool stopped;       /* libssl has got all that it gets in this step */
+    bool hung_up;       /* the socket has a FIN, before it or behind what it has */
+    bool ended;         /* the FIN was read */
+    bool too_long;      /* a message was announced that libssl is not to hear of */
+    bool flight_sent;   /* the handshake goes on when the client has answered */
+    bool more_to_write; /* another record follows the one that is written: they go together */
 };
 
 /* To be freed with BIO_meth_free(), after its BIOs. NULL: out of memory. */
 BIO_METHOD *client_bio_method(void);
 
-/* For both ways of the connection's SSL. The descriptor stays the connection's. False: out of
- * memory. */
-bool client_bio_use(struct connection *connection, const BIO_METHOD *method);
+/* The transport and the spare room, which is initialized with CLIENT_AHEAD, outlive it. */
+void client_bio_init(struct client_bio *client, struct transport *transport, struct buffer *spare);
+/* Becomes both ways of the SSL, which is freed before it. False: out of memory. */
+bool client_bio_use(struct client_bio *client, SSL *ssl, const BIO_METHOD *method);
 
 /* Around the calls to libssl of one step. After the second: whether more has come than a step may
  * use, of which no event tells. */
-void client_bio_enter(struct connection *connection);
-bool client_bio_leave(struct connection *connection);
-void client_bio_release(struct connection *connection);
+void client_bio_enter(struct client_bio *client);
+bool client_bio_leave(struct client_bio *client);
+void client_bio_release(struct client_bio *client);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/un.h>
 
 #include "base/bytes.h"
-#include "proxy/worker/route/server_name.h"
 
 #define V1_SIGNATURE "PROXY "
 #define V1_LENGTH_MAX 107 /* with CR LF; section 2.1 */
@@ -411,14 +410,14 @@ static void write_certificate_tlvs(struct writer *writer, X509 *certificate)
     write_tlv_text(writer, TLV_SSL_KEY_ALGORITHM, text);
 }
 
-static void write_ssl_tlvs(struct writer *writer, SSL *ssl)
+static void write_ssl_tlvs(struct writer *writer, SSL *ssl, const char *name)
 {
     const unsigned char *alpn;
     unsigned alpn_length;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     if (alpn_length > 0)
         write_tlv(writer, TLV_ALPN, alpn, alpn_length);
-    write_tlv_text(writer, TLV_AUTHORITY, server_name_of(ssl));
+    write_tlv_text(writer, TLV_AUTHORITY, name);
 
     uint8_t room[PROXY_HEADER_OWN_MAX / 2];
     struct writer inner = writer_of(room, sizeof room);
@@ -469,13 +468,13 @@ size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs)
 }
 
 static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses,
-                      SSL *ssl, const struct proxy_tlvs *passed)
+                      SSL *ssl, const char *name, const struct proxy_tlvs *passed)
 {
     static_assert(PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH <= UINT16_MAX, "the header has 16 bits");
     struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH);
     write_v2_addresses(&body, family, addresses);
     if (ssl != NULL)
-        write_ssl_tlvs(&body, ssl);
+        write_ssl_tlvs(&body, ssl, name);
     if (passed != NULL && passed->length > 0)
         write_bytes(&body, passed->bytes, passed->length);
     size_t length = (size_t)(body.next - room);
@@ -492,7 +491,7 @@ static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addr
 }
 
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
-                         const struct proxy_addresses *addresses, SSL *ssl,
+                         const struct proxy_addresses *addresses, SSL *ssl, const char *name,
                          const struct proxy_tlvs *passed)
 {
     struct proxy_addresses told = {address_unmapped(&addresses->source),
@@ -503,5 +502,5 @@ size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
         (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
         family = AF_UNSPEC;
     return version == PROXY_PROTOCOL_V1 ? make_v1(room, family, &told)
-                                        : make_v2(room, family, &told, ssl, passed);
+                                        : make_v2(room, family, &told, ssl, name, passed);
 }

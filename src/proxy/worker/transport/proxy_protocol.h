@@ -56,12 +56,13 @@ size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs);
 
 /*
  * Writes the header for a backend: `room` has PROXY_HEADER_MADE_MAX bytes. Version 2 carries, from
- * `ssl` (after the handshake; NULL: none of these), PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY (SNI) and
- * PP2_TYPE_SSL with version, cipher and key algorithm, and behind them `passed`, of at most
- * PROXY_HEADER_MAX bytes (NULL: none). Returns the length.
+ * `ssl` (after the handshake; NULL: none of these), PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY
+ * (`name`, which the client asked for by SNI; NULL: none) and PP2_TYPE_SSL with version, cipher and
+ * key algorithm, and behind them `passed`, of at most PROXY_HEADER_MAX bytes (NULL: none). Returns
+ * the length.
  */
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
-                         const struct proxy_addresses *addresses, SSL *ssl,
+                         const struct proxy_addresses *addresses, SSL *ssl, const char *name,
                          const struct proxy_tlvs *passed);
 
 #endif

@@ -1,4 +1,4 @@
-#include "proxy/metrics_history.h"
+#include "proxy/shared/metrics_history.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +6,10 @@
 
 #include "base/log.h"
 
-/* What processes share. */
+/* The memory that processes share. */
 struct metrics_memory {
-    atomic_bool draining; /* the master says so */
-    atomic_bool shown;    /* the worker says so, or the master when it has ended */
+    atomic_bool draining; /* set by the master */
+    atomic_bool shown;    /* set by the worker, or by the master after the worker has ended */
     struct thread_metrics threads[];
 };
 
@@ -129,8 +129,8 @@ void generation_metrics_free(struct metrics_history *history, struct generation_
         return;
     generation_metrics_worker_ended(metrics);
     if (!add_generation(&history->past, metrics))
-        log_error("out of memory: the figures lack signatures of a worker that has ended");
-    memset(history->past.gauges, 0, sizeof history->past.gauges); /* whatever others have written */
+        log_error("out of memory: the figures lack the signatures of a worker that has ended");
+    memset(history->past.gauges, 0, sizeof history->past.gauges); /* whatever workers wrote there */
     list_remove(&metrics->node);
     munmap(metrics->memory, memory_size(metrics->thread_count));
     free(metrics);

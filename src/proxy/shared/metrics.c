@@ -1,4 +1,4 @@
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
 #include <string.h>
 
@@ -45,7 +45,7 @@ struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t schem
     struct sign_metrics *row = &metrics->sign[count];
     row->scheme = scheme;
     memcpy(row->backend, backend, strnlen(backend, sizeof row->backend));
-    /* A reader that finds the row finds its scheme and backend, too. */
+    /* The release order makes scheme and backend visible to every reader that sees the row. */
     atomic_store_explicit(&metrics->sign_count, (uint32_t)count + 1, memory_order_release);
     return row;
 }

@@ -1,4 +1,4 @@
-#include "proxy/control.h"
+#include "proxy/shared/control.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,8 @@ bool control_send(int socket, const struct control_message *message, int descrip
 
 int control_receive(int socket, struct control_message *message, int *descriptor)
 {
-    /* One byte more than a message, or one that is too long would look whole. */
+    /* The buffer is one byte longer than a message, so that a message that is too long is
+     * detected. */
     struct {
         struct control_message message;
         char excess;

@@ -1,7 +1,7 @@
-/* immured's own figures (STATS), which the worker's main thread asks for and the admin pages show.
- */
-#ifndef PROXY_KEYD_FIGURES_H
-#define PROXY_KEYD_FIGURES_H
+/* immured's own figures (STATS), which the worker's main thread requests and the admin pages
+ * show. */
+#ifndef PROXY_SHARED_KEYD_FIGURES_H
+#define PROXY_SHARED_KEYD_FIGURES_H
 
 #include <pthread.h>
 
@@ -21,10 +21,10 @@ struct keyd_figures {
         .mutex = PTHREAD_MUTEX_INITIALIZER                                                         \
     }
 
-/* Those without a name, which are from an immured newer than this program, are left out. */
+/* Figures without a name, which come from a newer immured, are left out. */
 void keyd_figures_set(struct keyd_figures *figures, const struct immure_stat *stats, size_t count);
-/* `stats` has room for KEYD_FIGURES_MAX. Returns how many; 0 if they are older than a few seconds.
- */
+/* `stats` has room for KEYD_FIGURES_MAX. Returns their number, or 0 if they are older than a few
+ * seconds. */
 size_t keyd_figures_get(struct keyd_figures *figures, struct immure_stat *stats);
 
 #endif

@@ -1,15 +1,15 @@
 /*
- * The metrics of many threads, added up. A sum is the caller's own, in ordinary memory; whatever
- * the shared memory of the threads says, a sum holds bounded texts and a bounded number of rows.
+ * Sums of the metrics of many threads. A sum lies in the caller's own memory. Its texts and the
+ * number of its rows are bounded, whatever the threads' shared memory contains.
  */
-#ifndef PROXY_METRICS_SUM_H
-#define PROXY_METRICS_SUM_H
+#ifndef PROXY_SHARED_METRICS_SUM_H
+#define PROXY_SHARED_METRICS_SUM_H
 
 #include <stdbool.h>
 
-#include "proxy/metrics.h"
+#include "proxy/shared/metrics.h"
 
-/* What there is now. */
+/* Current values. */
 enum metrics_gauge {
     GAUGE_CONNECTIONS,
     GAUGE_HANDSHAKING,
@@ -18,7 +18,7 @@ enum metrics_gauge {
     GAUGE_COUNT
 };
 
-/* What has been counted so far, besides handshakes and ends. */
+/* Totals, besides handshakes and ends. */
 enum metrics_counter {
     COUNTER_ACCEPTED,
     COUNTER_BACKEND_ERRORS,
@@ -37,7 +37,7 @@ struct sign_sum {
     uint64_t last_sign, last_at; /* ns */
     uint64_t errors;
 };
-/* More than there are algorithms and backends: others are left out. */
+/* More than there are combinations of algorithms and backends. Further ones are left out. */
 #define SIGN_SUMS_MAX 128
 
 struct metrics_sum {
@@ -50,15 +50,16 @@ struct metrics_sum {
     size_t sign_count;
 };
 
-/* An empty sum is all zeros. False: no memory for a row of signatures; the rest is added. */
+/* An all-zero struct is an empty sum. False: out of memory for a row of signatures; the rest was
+ * added. */
 bool metrics_sum_add_thread(struct metrics_sum *sum, const struct thread_metrics *thread);
-/* `sum`, which holds nothing, becomes equal to `from`. False: no memory for the signatures. */
+/* Copies `from` to an empty `sum`. False: out of memory for the signatures. */
 bool metrics_sum_copy(struct metrics_sum *sum, const struct metrics_sum *from);
-/* Frees what it holds. */
+/* Frees its rows. */
 void metrics_sum_release(struct metrics_sum *sum);
 
 uint64_t metrics_gauge(const struct thread_metrics *thread, enum metrics_gauge gauge);
-/* All gauges to zero: of a thread that is no more. */
+/* Sets all gauges of a thread that has ended to zero. */
 void metrics_clear_gauges(struct thread_metrics *thread);
 
 #endif

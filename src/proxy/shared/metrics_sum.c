@@ -1,4 +1,4 @@
-#include "proxy/metrics_sum.h"
+#include "proxy/shared/metrics_sum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +40,8 @@ void metrics_clear_gauges(struct thread_metrics *thread)
 
 /* ---- signatures ---- */
 
-/* The row of this algorithm and backend, made when it is not there; NULL: no memory, or too many.
- */
+/* The row of this algorithm and backend, created if necessary. NULL: out of memory, or too many
+ * rows. */
 static struct sign_sum *sign_row(struct metrics_sum *sum, const char *algorithm,
                                  const char *backend)
 {
@@ -63,7 +63,7 @@ static struct sign_sum *sign_row(struct metrics_sum *sum, const char *algorithm,
     return row;
 }
 
-/* Names are of letters, digits and '-'; whatever else stands there is not passed on. */
+/* Copies only lower-case letters, digits and '-', because the shared memory is not trusted. */
 static void copy_backend(char *name, const struct sign_metrics *from)
 {
     size_t length = 0;
@@ -81,7 +81,7 @@ static bool add_sign(struct metrics_sum *sum, const struct sign_metrics *from)
     copy_backend(backend, from);
     struct sign_sum *row = sign_row(sum, immure_scheme_name(from->scheme), backend);
     if (row == NULL)
-        return sum->sign_count == SIGN_SUMS_MAX; /* no honest thread has made these up */
+        return sum->sign_count == SIGN_SUMS_MAX; /* only a compromised worker has this many */
     histogram_merge(&row->sign, &from->sign);
     histogram_merge(&row->queue, &from->queue);
     histogram_merge(&row->round_trip, &from->round_trip);

@@ -1,13 +1,13 @@
 /*
- * What a loop thread counts. Each thread writes only its own struct; admin threads, of this worker
- * and of later ones, read it at any time. Counters are relaxed atomics with a single writer: no
- * locks on the hot path.
+ * The metrics of a loop thread. Each thread writes only its own struct; admin threads, of this
+ * worker and of later ones, may read it at any time. Counters are relaxed atomics with a single
+ * writer, so there are no locks on the hot path.
  *
  * The struct lies in memory that processes share (metrics_history.h). So it holds no pointers, and
- * its readers take nothing in it for granted.
+ * readers must not trust its contents.
  */
-#ifndef PROXY_METRICS_H
-#define PROXY_METRICS_H
+#ifndef PROXY_SHARED_METRICS_H
+#define PROXY_SHARED_METRICS_H
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -30,9 +30,9 @@ static inline uint64_t metric_read(const metric *value)
 
 enum handshake_version { VERSION_NONE, VERSION_TLS12, VERSION_TLS13, VERSION_COUNT };
 enum handshake_result {
-    HANDSHAKE_FULL,    /* done, with a signature */
-    HANDSHAKE_RESUMED, /* done, by a session ticket */
-    HANDSHAKE_FAILED,  /* an alert, sent or received; or no signature */
+    HANDSHAKE_FULL,    /* succeeded, with a signature */
+    HANDSHAKE_RESUMED, /* succeeded, by a session ticket */
+    HANDSHAKE_FAILED,  /* an alert was sent or received, or signing failed */
     HANDSHAKE_TIMEOUT,
     HANDSHAKE_ABORTED, /* the client closed or reset */
     HANDSHAKE_RESULT_COUNT
@@ -42,13 +42,13 @@ extern const char *const handshake_result_names[HANDSHAKE_RESULT_COUNT]; /* "ful
 
 /* How established connections end. */
 enum connection_end {
-    END_CLEAN,          /* both sides have said their end */
-    END_CLIENT_UNCLEAN, /* the client by a FIN without close_notify */
-    END_CLIENT_FAILED,  /* it was reset, or what it sent is no TLS */
-    END_BACKEND_FAILED, /* it was reset, or could not be reached */
+    END_CLEAN,          /* both sides closed their end */
+    END_CLIENT_UNCLEAN, /* the client sent a FIN without close_notify */
+    END_CLIENT_FAILED,  /* the client reset it, or sent something other than TLS */
+    END_BACKEND_FAILED, /* the backend reset it, or could not be reached */
     END_IDLE,           /* idle-timeout */
     END_HALF_CLOSE,     /* half-close-timeout */
-    END_NO_DATA,        /* the client has sent too many records without data */
+    END_NO_DATA,        /* the client sent too many records without data */
     END_NO_MEMORY,
     END_DRAIN, /* drain-timeout */
     CONNECTION_END_COUNT
@@ -58,45 +58,46 @@ extern const char *const connection_end_names[CONNECTION_END_COUNT]; /* "clean" 
 #define SIGN_METRICS_MAX 24
 #define SIGN_BACKEND_SIZE 16
 
-/* Signatures of one algorithm by one signing backend, as immured reported them. */
+/* Signatures of one algorithm by one signing backend, as reported by immured. */
 struct sign_metrics {
     uint16_t scheme;
-    char backend[SIGN_BACKEND_SIZE]; /* its name, padded with 0; without one at the end if full */
+    char backend[SIGN_BACKEND_SIZE]; /* its name, padded with zeros, not terminated if it fills the
+                                        array */
     struct histogram sign;           /* time in the backend */
     struct histogram queue;          /* time in immured's queue */
-    struct histogram round_trip;     /* from the request to its answer, as the loop saw it */
+    struct histogram round_trip;     /* from the request to its reply, as the loop saw it */
     metric last_sign;                /* ns */
-    metric last_at;                  /* when that was: CLOCK_MONOTONIC, ns */
+    metric last_at;                  /* the time of that signature: CLOCK_MONOTONIC, ns */
     metric errors;
 };
 
 struct thread_metrics {
     struct histogram turn;      /* busy time of each loop turn */
-    struct histogram turn_cpu;  /* the thread's CPU time in it */
-    struct histogram handshake; /* from accept to done, full and resumed */
+    struct histogram turn_cpu;  /* CPU time of each loop turn */
+    struct histogram handshake; /* from accept to the end of the handshake, full and resumed */
     metric handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
     metric ends[CONNECTION_END_COUNT];
     metric connections;        /* gauge: client connections now */
     metric handshaking;        /* gauge: of those, not yet established */
-    metric signatures_pending; /* gauge: requests to immured without an answer */
+    metric signatures_pending; /* gauge: requests to immured without a reply */
     metric accepted_total;
     metric backend_errors_total; /* backend refused, unreachable or too slow */
-    metric idle_timeouts_total;  /* of them, those by idle-timeout and half-close-timeout */
+    metric idle_timeouts_total;  /* connections ended by idle-timeout and half-close-timeout */
     metric bytes_in_total, bytes_out_total; /* relayed: client to backend, backend to client */
     metric keyd_connected;                  /* gauge: 1 or 0 */
     metric keyd_reconnects_total;           /* connections to immured lost */
-    /* Most of the memory, and last: of what is shared only the pages that somebody touches count,
-     * so readers go no further than sign_count. */
+    /* These rows are most of the memory, and come last: shared pages that nobody touches cost
+     * nothing, so readers go no further than sign_count. */
     _Atomic uint32_t sign_count;
     struct sign_metrics sign[SIGN_METRICS_MAX];
 };
 
-/* The row for this algorithm and backend, made when it is not there. NULL: no row left.
- * Only by the thread that owns the metrics. */
+/* The row for this algorithm and backend, created if necessary. NULL: no row is left. Only for the
+ * thread that owns the metrics. */
 struct sign_metrics *metrics_sign(struct thread_metrics *metrics, uint16_t scheme,
                                   const char *backend);
-/* One signature made: times in ns, `now` is CLOCK_MONOTONIC. Only by the thread that owns the row.
- */
+/* Counts one signature; times in ns, `now` is CLOCK_MONOTONIC. Only for the thread that owns the
+ * row. */
 void metrics_signed(struct sign_metrics *row, uint64_t sign, uint64_t queue, uint64_t round_trip,
                     uint64_t now);
 /* Row i, for any reader; NULL after the last one. */

@@ -1,4 +1,4 @@
-#include "proxy/keyd_figures.h"
+#include "proxy/shared/keyd_figures.h"
 
 #include <string.h>
 

@@ -1,0 +1,58 @@
+/*
+ * The protocol between master and worker: messages of fixed size over SOCK_SEQPACKET socket pairs,
+ * one pair for each loop thread and one for the worker's main thread.
+ *
+ * Only the master can connect to immured: a thread that needs a connection asks for one and gets a
+ * descriptor. So the worker needs neither the file system nor addresses.
+ */
+#ifndef PROXY_SHARED_CONTROL_H
+#define PROXY_SHARED_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proxy/config/server_addresses.h"
+
+enum control_type {
+    CONTROL_READY = 1,   /* worker main to master: configuration, keys and threads are ready */
+    CONTROL_KEYD_WANTED, /* thread to master: asks for a connection to immured */
+    CONTROL_KEYD,    /* master to thread: the connection (an attached descriptor), or none yet: ask
+                        again after a pause */
+    CONTROL_TICKETS, /* master to thread: new session ticket keys */
+    CONTROL_SERVERS, /* master to thread: the addresses of a backend's servers have changed */
+    CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
+};
+
+/* Keys of session tickets (RFC 5077), for when immured provides none. The master makes them, so
+ * that they outlive a worker, and renews them every hour; the previous one still decrypts. They are
+ * not private keys, but as secret as the sessions. */
+struct ticket_key {
+    uint8_t name[16];
+    uint8_t aes[32];
+    uint8_t hmac[32];
+};
+struct ticket_keys {
+    struct ticket_key current, previous;
+};
+
+struct control_message {
+    enum control_type type;
+    union {
+        struct ticket_keys tickets;
+        struct {
+            uint32_t backend; /* index in the configuration */
+            struct server_addresses addresses;
+        } servers;
+        uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
+    };
+};
+
+/* Sends a message with a descriptor attached (-1: none), which the sender still owns. False with
+ * errno. */
+bool control_send(int socket, const struct control_message *message, int descriptor);
+/* 1: received a message (*descriptor is the attached one, or -1). 0: the other end is closed. -1
+ * with errno: EAGAIN on a non-blocking socket, EPROTO for a message of the wrong size. */
+int control_receive(int socket, struct control_message *message, int *descriptor);
+
+#endif

@@ -1,0 +1,179 @@
+#include "proxy/worker/backend/connect.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+
+#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
+/* Until a unix socket whose backlog was full is tried again. */
+#define AGAIN_PAUSE (10 * NS_PER_MS)
+
+void connect_init(struct server_connection *connection,
+                  void (*ready)(struct watch *watch, uint32_t events),
+                  void (*done)(struct server_connection *connection, int cause))
+{
+    *connection = (struct server_connection){.done = done};
+    watch_init(&connection->watch, ready);
+    timer_init(&connection->timer, NULL);
+}
+
+static struct loop *loop_of(const struct server_connection *connection)
+{
+    return connection->pool->pools->loop;
+}
+
+static void finish(struct server_connection *connection, int cause)
+{
+    timer_stop(loop_of(connection), &connection->timer);
+    if (cause != 0)
+        pool_failed(connection->pool, connection->server, cause);
+    connection->done(connection, cause);
+}
+
+static void set_tcp_option(const struct server_connection *connection, int option, int value)
+{
+    if (connection->tcp)
+        setsockopt(connection->watch.descriptor, IPPROTO_TCP, option, &value, sizeof value);
+}
+
+/* On the loopback the connection is there (or refused) before connect() returns, though it says
+ * EINPROGRESS; asking once more saves four epoll_ctl() and a turn. False with errno. */
+static bool connected(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    if (connect(descriptor, address, length) == 0)
+        return true;
+    return errno == EINPROGRESS && (connect(descriptor, address, length) == 0 || errno == EISCONN);
+}
+
+static void try_next(struct server_connection *connection, int cause);
+static void try_again(struct timer *timer);
+
+static void expired(struct timer *timer)
+{
+    finish(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
+}
+
+/* The server at one address does not answer, and there are others. */
+static void expired_before_next(struct timer *timer)
+{
+    try_next(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
+}
+
+static void start_timer(struct server_connection *connection, void (*over)(struct timer *timer),
+                        uint64_t duration)
+{
+    connection->timer.expired = over;
+    timer_start(loop_of(connection), &connection->timer, duration);
+}
+
+static void wait_for_answer(struct server_connection *connection)
+{
+    bool last = connection->tried >= connection->server->addresses.count;
+    uint64_t limit = connection->pool->connect_timeout;
+    watch_want(loop_of(connection), &connection->watch, EPOLLOUT);
+    if (last)
+        start_timer(connection, expired, limit);
+    else
+        start_timer(connection, expired_before_next, limit < CONNECT_NEXT ? limit : CONNECT_NEXT);
+}
+
+/* To the address that `tried` has been counted to. False with errno. */
+static bool try_address(struct server_connection *connection)
+{
+    const struct server_address *address = &connection->server->addresses.of[connection->tried - 1];
+    if (connected(connection->watch.descriptor, (const struct sockaddr *)&address->socket,
+                  address->length)) {
+        finish(connection, 0);
+    } else if (errno == EINPROGRESS || errno == EALREADY) {
+        wait_for_answer(connection);
+    } else if (errno == EAGAIN && !connection->tcp &&
+               loop_of(connection)->now < connection->deadline) {
+        /* the backlog of a unix socket is full, and no event tells of room in it */
+        start_timer(connection, try_again, AGAIN_PAUSE);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool open_socket(struct server_connection *connection, const struct server_address *address)
+{
+    int descriptor =
+        socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return false;
+    watch_open(&connection->watch, descriptor, WATCH_LEVEL);
+    connection->tcp = address->socket.ss_family != AF_UNIX;
+    set_tcp_option(connection, TCP_NODELAY, 1);
+    /* The last of the three segments that open the connection waits for what the client has sent,
+     * which mostly is there: HAProxy has it as tcp-smart-connect. */
+    set_tcp_option(connection, TCP_QUICKACK, 0);
+    return true;
+}
+
+/* A full backlog is told as EAGAIN, at the end of the time for it. */
+static int cause_of(int error)
+{
+    return error == EAGAIN ? ETIMEDOUT : error;
+}
+
+/* All addresses in order, until one is there or under way. `cause`: why the one before is not. */
+static void try_next(struct server_connection *connection, int cause)
+{
+    const struct server_addresses *addresses = &connection->server->addresses;
+    while (connection->tried < addresses->count) {
+        watch_close(loop_of(connection), &connection->watch);
+        if (open_socket(connection, &addresses->of[connection->tried++]) && try_address(connection))
+            return;
+        cause = cause_of(errno);
+    }
+    finish(connection, cause);
+}
+
+static void try_again(struct timer *timer)
+{
+    struct server_connection *connection = list_entry(timer, struct server_connection, timer);
+    if (!try_address(connection))
+        try_next(connection, cause_of(errno));
+}
+
+void connect_begin(struct server_connection *connection, struct pool *pool)
+{
+    connection->pool = pool;
+    connection->server = pool_choose(pool);
+    connection->tried = 0;
+    connection->deadline = pool->pools->loop->now + pool->connect_timeout;
+    try_next(connection, EHOSTUNREACH);
+}
+
+void connect_step(struct server_connection *connection)
+{
+    int cause = 0;
+    socklen_t length = sizeof cause;
+    getsockopt(connection->watch.descriptor, SOL_SOCKET, SO_ERROR, &cause, &length);
+    if (cause != 0)
+        try_next(connection, cause);
+    else
+        finish(connection, 0);
+}
+
+void connect_acknowledge(const struct server_connection *connection)
+{
+    set_tcp_option(connection, TCP_QUICKACK, 1);
+}
+
+void connect_reset_at_close(const struct server_connection *connection)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection->watch.descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+void connect_close(struct server_connection *connection, struct loop *loop)
+{
+    timer_stop(loop, &connection->timer);
+    watch_close(loop, &connection->watch);
+}

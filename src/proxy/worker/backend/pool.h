@@ -1,0 +1,56 @@
+/*
+ * A backend of the configuration at run time. Each loop thread has its own pools, and nothing in
+ * them is shared.
+ */
+#ifndef PROXY_WORKER_BACKEND_POOL_H
+#define PROXY_WORKER_BACKEND_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "proxy/config/config.h"
+#include "proxy/shared/metrics.h"
+
+/* One server behind the proxy. */
+struct server {
+    const char *name;                  /* as configured: an address or a host name */
+    struct server_addresses addresses; /* as of now; none: its name has not been resolved yet */
+};
+
+struct pool {
+    struct pools *pools;
+    const char *name;
+    struct server *servers;
+    size_t server_count;
+    uint64_t connect_timeout;           /* ns */
+    enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
+    bool proxy_tlvs;                    /* with V2: those of an accepted header go on in it */
+};
+
+/* All pools of a thread, in the order of the configuration. */
+struct pools {
+    struct loop *loop;
+    struct thread_metrics *metrics;
+    struct pool *of;
+    size_t count;
+    uint64_t failure_logged; /* ns: when a failure was logged last */
+};
+
+/* The configuration, loop and metrics outlive them. False: out of memory; to be closed all the
+ * same. */
+bool pools_open(struct pools *pools, const struct config *config, struct loop *loop,
+                struct thread_metrics *metrics);
+void pools_close(struct pools *pools);
+/* What the resolver has found for the server of pool number `pool`, if there is such a pool. */
+void pools_set_addresses(struct pools *pools, size_t pool,
+                         const struct server_addresses *addresses);
+
+/* Which server the next connection goes to. */
+const struct server *pool_choose(const struct pool *pool);
+/* Counts a failure to reach the server, and logs it, but at most once a second. `cause` is an
+ * errno. */
+void pool_failed(struct pool *pool, const struct server *server, int cause);
+
+#endif
