@@ -1,4 +1,4 @@
-/* The backend `multibuffer` with every crypto_mb that is there, and with the stand-in: each
+/* The driver `multibuffer` with every crypto_mb that is there, and with the stand-in: each
  * algorithm with each number of jobs, keys and schemes mixed. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-#include "keyd/backend/multibuffer/lanes.h"
+#include "keyd/driver/multibuffer/lanes.h"
 #include "multibuffer_fixture.h"
 
 #define STACK_SEARCHED (64 * 1024)
@@ -68,7 +68,7 @@ static void assert_all_good(const struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         assert_int_equal(batch->jobs[i]->error, IMMURE_OK);
         assert_false(batch->jobs[i]->signed_again);
-        assert_ptr_equal(batch->jobs[i]->backend, &fixture.multibuffer);
+        assert_ptr_equal(batch->jobs[i]->driver, &fixture.multibuffer);
         assert_true(signature_good(batch->jobs[i]));
     }
 }
@@ -157,7 +157,7 @@ static void test_no_nonce_twice(void **state)
         BN_free(seen[i]);
 }
 
-/* A digest that is larger than the group's order; straight to the backend, since no message is
+/* A digest that is larger than the group's order; straight to the driver, since no message is
  * known that has it. */
 static void test_largest_digest(void **state)
 {

@@ -28,7 +28,7 @@ struct key_config {
     char *file;     /* PEM; NULL: the key is in a device, where `uri` says */
     char *uri;
     char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
-    char *backend;          /* NULL: as for all */
+    char *driver;           /* NULL: as for all */
     enum policy policy;
     bool every_group; /* of TLS 1.2, not only the common ones */
     bool decrypt;     /* TLS's RSA key exchange */
@@ -95,7 +95,7 @@ void key_free(struct key *key);
  * it signs and for whom. */
 const char *key_difference(const struct key *a, const struct key *b);
 
-/* Gives back what a backend has made of it; part of key_free(). */
+/* Gives back what a driver has made of it; part of key_free(). */
 void key_release(struct key *key);
 /* Sets spki and public from the pair. False: libcrypto cannot. */
 bool key_copy_public(struct key *key);
