@@ -5,6 +5,10 @@
  *
  *     open, [key_prepare...], start, [thread_new, sign..., thread_free], stop, close
  *
+ * In the code this is a driver; the configuration, the log and the wire have always called it a
+ * backend. That word means a server behind the proxy, and an engine means one of OpenSSL's
+ * (keyd/driver/provider/engine.h).
+ *
  * A batch holds jobs of one kind (keyd/sign/kind.h); the keys and schemes in it may differ. Each
  * thread that signs has a state of its own, which is never used by two threads at once. All
  * functions but `width` and `sign` may be NULL: there is nothing to do.

@@ -15,7 +15,7 @@ static const struct {
     /* a daemon at the other end of a socket, as swtpm and many a network device */
     {"sockets", "socket connect shutdown sendmsg recvmsg getsockopt setsockopt getsockname "
                 "getpeername fcntl"},
-    /* a device file and a driver of its own in the process, as QAT's */
+    /* a device file and the library of its maker in the process, as QAT's */
     {"devices", "ioctl openat fstat newfstatat lseek fcntl eventfd2 clock_nanosleep nanosleep "
                 "sched_yield epoll_create1"},
 };

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/regular_file.h"
 #include "keyd/driver/provider/inside.h"
+#include "keyd/driver/provider/trial.h"
 #include "keyd/keys/files.h"
 
 /* Of one thread's jobs there can be many under way. */

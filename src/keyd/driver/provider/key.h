@@ -27,10 +27,6 @@ void device_key_free(struct device_key *key);
 
 /* Asks the module for it. NULL: libcrypto's error queue says why. */
 EVP_PKEY *device_key_find(const struct device_key *key, const struct module *module);
-/* Signs once under each scheme, and verifies with the copy of the public half. Returns bits as in
- * `serves`; with none, one line in `reason`. */
-uint64_t device_key_try(struct device_key *key, struct module *module, EVP_PKEY *handle,
-                        char *reason, size_t size);
 uint64_t device_key_bit(const struct wire_scheme *scheme);
 
 #endif

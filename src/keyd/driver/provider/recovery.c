@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keyd/driver/provider/inside.h"
+#include "keyd/driver/provider/trial.h"
 
 #define TRY_DOWN (NS_PER_S)       /* from one look at a device that is down to the next */
 #define TRY_ABSENT (5 * NS_PER_S) /* the same, when only some keys are away: it interrupts */
