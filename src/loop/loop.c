@@ -171,11 +171,27 @@ static void shrink(struct loop *loop, const struct epoll_event *events, int coun
     }
 }
 
+static int wait_exactly(const struct loop *loop, struct epoll_event *events, uint64_t until)
+{
+    uint64_t now = clock_now(), left = until > now ? until - now : 0;
+    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
+                               .tv_nsec = (long)(left % NS_PER_S)};
+    return epoll_pwait2(loop->epoll, events, LOOP_EVENTS, until != UINT64_MAX ? &timeout : NULL,
+                        NULL);
+}
+
+static int wait_events(const struct loop *loop, struct epoll_event *events, uint64_t until)
+{
+    if (loop->exact)
+        return wait_exactly(loop, events, until);
+    int timeout = until > 0 ? clock_poll_timeout(until, clock_now()) : 0;
+    return epoll_wait(loop->epoll, events, LOOP_EVENTS, timeout);
+}
+
 int loop_look(struct loop *loop, uint64_t until)
 {
     struct epoll_event events[LOOP_EVENTS];
-    int timeout = until > 0 ? clock_poll_timeout(until, clock_now()) : 0;
-    int count = epoll_wait(loop->epoll, events, LOOP_EVENTS, timeout);
+    int count = wait_events(loop, events, until);
     loop->now = clock_now();
     tell(events, count);
     shrink(loop, events, count);
@@ -211,7 +227,9 @@ void timer_stop(struct loop *loop, struct timer *timer)
 
 void loop_run_timers(struct loop *loop)
 {
-    uint64_t end = loop->now + TIMERS_BUDGET;
+    if (timers_next(&loop->timers) > loop->now)
+        return;
+    uint64_t end = clock_now() + TIMERS_BUDGET;
     while (timers_run(&loop->timers, loop->now) && clock_now() < end)
         continue;
 }

@@ -23,6 +23,7 @@ struct loop {
     uint64_t now;         /* CLOCK_MONOTONIC, ns: of the last look, or as its owner has set it */
     struct timers timers;
     struct list work;
+    bool exact; /* waits end to the nanosecond, which takes epoll_pwait2(2), not the millisecond */
     bool stopped;
 };
 

@@ -145,6 +145,30 @@ static void test_wishes_shrink_lazily(void **state)
     pair_close(&pair);
 }
 
+static void note_end(struct watch *watch, uint32_t events)
+{
+    note(events & EPOLLHUP ? 'H' : '?');
+    watch_close(&run.loop, watch);
+}
+
+/* Whoever reads nothing for now may still hear that the peer has gone. */
+static void test_only_the_end_may_be_wanted(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, note_end);
+    watch_want(&run.loop, &pair.watch, EPOLLIN | EPOLLHUP);
+    watch_want(&run.loop, &pair.watch, EPOLLHUP);
+    pair_say(&pair, "E", 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_int_equal(loop_look(&run.loop, 0), 0);
+    assert_string_equal(run.order, "");
+    close(pair.other);
+    assert_int_equal(loop_look(&run.loop, 0), 1);
+    assert_string_equal(run.order, "H");
+}
+
 static struct pair *victim;
 
 static void close_victim(struct watch *watch, uint32_t events)
@@ -275,6 +299,20 @@ static void test_timers_expire_in_time(void **state)
     assert_true(run.loop.now - begun >= 30 * NS_PER_MS);
 }
 
+static void test_exact_waits(void **state)
+{
+    (void)state;
+    uint64_t earliest = UINT64_MAX;
+    run.loop.exact = true;
+    for (int i = 0; i < 20; i++) { /* the machine may be busy */
+        uint64_t begun = clock_now();
+        assert_int_equal(loop_look(&run.loop, begun + 50 * NS_PER_US), 0);
+        assert_true(run.loop.now - begun >= 50 * NS_PER_US);
+        earliest = run.loop.now - begun < earliest ? run.loop.now - begun : earliest;
+    }
+    assert_true(earliest < NS_PER_MS);
+}
+
 static void test_a_timer_of_no_end(void **state)
 {
     (void)state;
@@ -337,6 +375,27 @@ static void test_timers_have_a_budget(void **state)
     loop_look(&run.loop, loop_deadline(&run.loop));
     loop_run_timers(&run.loop);
     assert_string_equal(run.order, "TT");
+}
+
+/* An owner may set the loop's time back to before it waited. The budget counts from now on. */
+static void test_the_budget_begins_now(void **state)
+{
+    (void)state;
+    struct named timers[3];
+    for (int i = 0; i < 20 && run.count < 3; i++) { /* the machine may be busy */
+        run.count = 0;
+        for (int j = 0; j < 3; j++) {
+            named_init(&timers[j], 'T', false);
+            timer_start(&run.loop, &timers[j].timer, 0);
+        }
+        usleep(2000);
+        loop_look(&run.loop, 0);
+        run.loop.now -= NS_PER_MS;
+        loop_run_timers(&run.loop);
+        for (int j = 0; j < 3; j++)
+            timer_stop(&run.loop, &timers[j].timer);
+    }
+    assert_int_equal(run.count, 3);
 }
 
 /* ---- signals ---- */
@@ -420,6 +479,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_event_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_level_is_told_again_and_edge_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wishes_shrink_lazily, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_end_may_be_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_closed_watch_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_few_are_looked_at_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_released_descriptor_is_open_and_not_watched, setup,
@@ -428,9 +488,11 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_watched_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_expire_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exact_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_timer_of_no_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_expiry_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_budget_begins_now, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signals_are_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_work_comes_last_in_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dropped_work_is_not_done, setup, teardown),

@@ -26,34 +26,27 @@ struct audit_line {
     FILE *out;
 };
 
-void audit_init(struct audit *audit, bool all)
-{
-    *audit = (struct audit){.all = all, .report_at = UINT64_MAX};
-    list_init(&audit->untold);
-}
-
 /* A line was not written. */
-static void count_line(struct audit *audit, struct account *account, enum account_line kind,
-                       uint64_t now)
+static void count_line(struct audit *audit, struct account *account, enum account_line kind)
 {
     account->lines[kind].more++;
     if (list_linked(&account->untold_node))
         return;
     if (list_empty(&audit->untold))
-        audit->report_at = now + REPORT_PAUSE;
+        timer_start(audit->loop, &audit->report, REPORT_PAUSE);
     list_append(&audit->untold, &account->untold_node);
 }
 
-bool audit_admits(struct audit *audit, struct account *account, enum account_line kind,
-                  uint64_t now)
+bool audit_admits(struct audit *audit, struct account *account, enum account_line kind)
 {
+    uint64_t now = audit->loop->now;
     uint64_t *bucket = &account->lines[kind].bucket;
     bool kept_back = kind == ACCOUNT_LINE_ALARM; /* there is room for it whatever others do */
     if (kind == ACCOUNT_LINE_SIGNED)
         return true;
     if (!rate_admits(&of_account, *bucket, 1, now) ||
         (!kept_back && !rate_admits(&of_all, audit->lines, 1, now))) {
-        count_line(audit, account, kind, now);
+        count_line(audit, account, kind);
         return false;
     }
     account_take(account, &of_account, bucket, 1, now);
@@ -118,15 +111,10 @@ static bool line_write(struct audit_line *line)
 }
 
 static void line_end(struct audit *audit, struct audit_line *line, struct account *account,
-                     enum account_line kind, uint64_t now)
+                     enum account_line kind)
 {
     if (!line_write(line))
-        count_line(audit, account, kind, now);
-}
-
-uint64_t audit_deadline(const struct audit *audit)
-{
-    return audit->report_at;
+        count_line(audit, account, kind);
 }
 
 static bool report_line(const struct account *account, enum account_line kind)
@@ -147,8 +135,9 @@ static bool report_line(const struct account *account, enum account_line kind)
 }
 
 /* Whether all is told. */
-static bool report_account(struct audit *audit, struct account *account, uint64_t now)
+static bool report_account(struct audit *audit, struct account *account)
 {
+    uint64_t now = audit->loop->now;
     bool told = true;
     for (size_t kind = 0; kind < ACCOUNT_LINES; kind++) {
         bool due = account->lines[kind].more > 0;
@@ -162,35 +151,42 @@ static bool report_account(struct audit *audit, struct account *account, uint64_
     return told;
 }
 
-void audit_report(struct audit *audit, uint64_t now)
+/* Says how many lines were not written. */
+static void report(struct timer *timer)
 {
-    if (now < audit->report_at)
-        return;
+    struct audit *audit = list_entry(timer, struct audit, report);
     list_for_each(node, &audit->untold)
     {
-        if (report_account(audit, list_entry(node, struct account, untold_node), now))
+        if (report_account(audit, list_entry(node, struct account, untold_node)))
             list_remove(node);
     }
-    audit->report_at = list_empty(&audit->untold) ? UINT64_MAX : now + REPORT_PAUSE;
+    if (!list_empty(&audit->untold))
+        timer_start(audit->loop, timer, REPORT_PAUSE);
+}
+
+void audit_init(struct audit *audit, struct loop *loop, bool all)
+{
+    *audit = (struct audit){.all = all, .loop = loop};
+    list_init(&audit->untold);
+    timer_init(&audit->report, report);
 }
 
 void audit_refused(struct audit *audit, struct account *account, const struct peer *peer,
-                   const struct audit_request *request, enum immure_error error, const char *reason,
-                   uint64_t now)
+                   const struct audit_request *request, enum immure_error error, const char *reason)
 {
     struct audit_line line;
     enum account_line kind = request->alarm ? ACCOUNT_LINE_ALARM : ACCOUNT_LINE_REFUSED;
-    if (!audit_admits(audit, account, kind, now) ||
+    if (!audit_admits(audit, account, kind) ||
         !line_begin(&line, request->alarm ? "alarm" : "refused"))
         return;
     line_put_request(&line, peer, request->key, request->key_id, request->scheme);
     fprintf(line.out, ",\"error\":%d", (int)error);
     line_put_text(&line, "reason", reason != NULL ? reason : immure_error_text(error));
-    line_end(audit, &line, account, kind, now);
+    line_end(audit, &line, account, kind);
 }
 
 void audit_signed(struct audit *audit, struct account *account, const struct peer *peer,
-                  const struct job *job, uint64_t now)
+                  const struct job *job)
 {
     struct audit_line line;
     uint8_t digest[SHA256_SIZE];
@@ -199,5 +195,5 @@ void audit_signed(struct audit *audit, struct account *account, const struct pee
     bool hashed = EVP_Digest(job->message, job->message_length, digest, NULL, EVP_sha256(), NULL);
     line_put_request(&line, peer, job->key, NULL, job->scheme != NULL ? job->scheme->code : 0);
     line_put_hex(&line, "message_sha256", hashed ? digest : NULL, sizeof digest);
-    line_end(audit, &line, account, ACCOUNT_LINE_SIGNED, now);
+    line_end(audit, &line, account, ACCOUNT_LINE_SIGNED);
 }

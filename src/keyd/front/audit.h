@@ -13,15 +13,17 @@
 #include "keyd/rules/account.h"
 #include "keyd/rules/allow.h"
 #include "keyd/sign/job.h"
+#include "loop/loop.h"
 
 struct audit {
-    bool all;           /* signatures too */
-    uint64_t lines;     /* bucket of all lines but alarms and signatures */
-    struct list untold; /* accounts of which lines were counted and not written */
-    uint64_t report_at; /* when these counts are offered: CLOCK_MONOTONIC, ns; UINT64_MAX: none */
+    bool all;       /* signatures too */
+    uint64_t lines; /* bucket of all lines but alarms and signatures */
+    struct loop *loop;
+    struct list untold;  /* accounts of which lines were counted and not written */
+    struct timer report; /* when these counts are offered */
 };
 
-void audit_init(struct audit *audit, bool all);
+void audit_init(struct audit *audit, struct loop *loop, bool all);
 
 /* What a refused request asked for; NULL, 0: nothing, or nothing that immured has. */
 struct audit_request {
@@ -32,18 +34,12 @@ struct audit_request {
 };
 
 void audit_refused(struct audit *audit, struct account *account, const struct peer *peer,
-                   const struct audit_request *request, enum immure_error error, const char *reason,
-                   uint64_t now);
+                   const struct audit_request *request, enum immure_error error,
+                   const char *reason);
 /* Where all is audited: the signature (or the premaster secret) was released to the peer. */
 void audit_signed(struct audit *audit, struct account *account, const struct peer *peer,
-                  const struct job *job, uint64_t now);
+                  const struct job *job);
 /* Whether a line of the log that the account has caused may be written; if not, it is counted. */
-bool audit_admits(struct audit *audit, struct account *account, enum account_line kind,
-                  uint64_t now);
-
-/* When to call audit_report() though nothing has happened; UINT64_MAX: never. */
-uint64_t audit_deadline(const struct audit *audit);
-/* Says how many lines were not written, if any and if it is time. */
-void audit_report(struct audit *audit, uint64_t now);
+bool audit_admits(struct audit *audit, struct account *account, enum account_line kind);
 
 #endif

@@ -126,8 +126,7 @@ static void refuse(struct session *session, const struct key *key,
     struct server *server = session->server;
     const struct audit_request asked = {
         .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
-    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason,
-                  server->now);
+    audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason);
     ++*(error == IMMURE_E_BUSY ? &server->stats.busy : &server->stats.refused);
     session_error(session, request->id, error, error == IMMURE_E_PEER ? NULL : refusal->reason);
 }
@@ -149,7 +148,7 @@ static const struct key *key_for(struct session *session, const struct wire_requ
     bool may = key != NULL && server_allows(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
-    if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->now)) {
+    if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->loop.now)) {
         refusal.reason = "the client asks more often than its rate allows";
         refuse(session, key, request, IMMURE_E_BUSY, &refusal);
         return NULL;
@@ -158,7 +157,7 @@ static const struct key *key_for(struct session *session, const struct wire_requ
     if (error == IMMURE_OK)
         return key;
     account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->count,
-                   server->now);
+                   server->loop.now);
     refuse(session, key, request, error, &refusal);
     return NULL;
 }
@@ -184,8 +183,8 @@ static bool submit(struct session *session, const struct key *key,
     if (job == NULL)
         return false;
     if (request->time_left != 0)
-        job->deadline = server->now + request->time_left * NS_PER_US;
-    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->now)) {
+        job->deadline = server->loop.now + request->time_left * NS_PER_US;
+    if (!queue_submit(&server->scheduler->queue, job, &session->queue, server->loop.now)) {
         job_free(job);
         return false;
     }
@@ -208,7 +207,7 @@ static enum immure_error admit(struct session *session, const struct wire_reques
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
         account_charge(session->account, &server->config->rate, limit_of(key),
-                       server->keyring->count, server->now);
+                       server->keyring->count, server->loop.now);
         return IMMURE_OK;
     }
     server->stats.busy++;
@@ -247,7 +246,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
     struct wire_figure figures[WIRE_STATS_MAX] = {
-        {WIRE_STAT_UPTIME_SECONDS, (server->now - server->started) / NS_PER_S},
+        {WIRE_STAT_UPTIME_SECONDS, (server->loop.now - server->started) / NS_PER_S},
         {WIRE_STAT_KEYS, server->keyring->count},
         {WIRE_STAT_SESSIONS, server->session_count},
         {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
@@ -262,7 +261,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
         {WIRE_STAT_FAILED_TOTAL, stats->failed},
         {WIRE_STAT_QUEUED, scheduler->queue.share.jobs},
         {WIRE_STAT_BATCHES_TOTAL, scheduler->batches},
-        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->now) / NS_PER_US},
+        {WIRE_STAT_QUEUE_AGE_US, queue_age(&scheduler->queue, server->loop.now) / NS_PER_US},
         {WIRE_STAT_LANE_BATCHES_TOTAL, scheduler->lane_batches},
         {WIRE_STAT_LANES_FILLED_TOTAL, scheduler->lanes_filled},
         {WIRE_STAT_SIGNED_AGAIN_TOTAL, stats->signed_again},
@@ -343,7 +342,7 @@ enum immure_error dispatch(struct session *session, const struct wire_frame *fra
     if (i == sizeof requests / sizeof requests[0])
         return IMMURE_E_FRAME_TYPE;
     if (!requests[i].aside ||
-        account_take_aside(session->account, price(session, frame), session->server->now))
+        account_take_aside(session->account, price(session, frame), session->server->loop.now))
         return requests[i].handle(session, frame);
     /* a CANCEL that is not heard has come too late, as any may */
     if (frame->type != WIRE_CANCEL)
@@ -376,9 +375,9 @@ void dispatch_done(struct server *server, struct job *job)
         server->stats.by_driver[job->driver->number]++;
     if (job->error == IMMURE_E_BUSY)
         account_give_back(session->account, &server->config->rate, limit_of(job->key));
-    bool waited_for = session->socket >= 0 && !session->ending;
+    bool waited_for = session->watch.descriptor >= 0 && !session->ending;
     if (waited_for && job->error == IMMURE_OK) {
-        audit_signed(&server->audit, session->account, &session->peer, job, server->now);
+        audit_signed(&server->audit, session->account, &session->peer, job);
         session_answer(session, job);
     } else if (waited_for) {
         session_error(session, job->id, job->error, NULL);

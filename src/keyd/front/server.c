@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +15,6 @@
 #include "keyd/front/session.h"
 #include "wire/message.h"
 
-#define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 8   /* who connects again and again is not to hold up the others */
 #define GIVERS_LOOKED_AT 16 /* sessions, when one has to give way */
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
@@ -25,28 +23,35 @@
 /* While anything has to be done in time there is a turn at least so often. */
 #define HEARTBEAT (100 * NS_PER_MS)
 
-#define server_of(pointer, member)                                                                 \
-    ((struct server *)((char *)(pointer)-offsetof(struct server, member)))
-
-bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
-                  struct source *source)
-{
-    struct epoll_event event = {.events = events, .data.ptr = source};
-    return epoll_ctl(server->epoll, operation, descriptor, &event) == 0;
-}
-
 bool server_stopping(const struct server *server)
 {
-    return server->stop_deadline != UINT64_MAX;
+    return server->stopping;
 }
 
-static void listeners_watch(struct server *server, bool on)
+static void pause_accepting(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++)
-        if (!server_watch(server, EPOLL_CTL_MOD, server->listeners[i].socket, on ? EPOLLIN : 0,
-                          &server->listeners[i].source))
-            log_error("epoll_ctl: %s", strerror(errno));
-    server->accept_again = on ? UINT64_MAX : server->now + ACCEPT_PAUSE;
+        watch_want(&server->loop, &server->listeners[i].watch, 0);
+    timer_start(&server->loop, &server->accept_pause, ACCEPT_PAUSE);
+}
+
+static void listeners_watch(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        watch_want(&server->loop, &server->listeners[i].watch, EPOLLIN);
+}
+
+void server_resume_accepting(struct server *server)
+{
+    if (!timer_is_running(&server->accept_pause))
+        return;
+    timer_stop(&server->loop, &server->accept_pause);
+    listeners_watch(server);
+}
+
+static void accept_pause_over(struct timer *timer)
+{
+    listeners_watch(list_entry(timer, struct server, accept_pause));
 }
 
 /* Who started immured may, and root. */
@@ -79,9 +84,8 @@ static void peer_refuse(struct server *server, int socket, const struct peer *pe
     const char *text = immure_error_text(IMMURE_E_PEER);
     struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
     server->stats.sessions_refused++;
-    audit_refused(&server->audit, account_of(&server->strangers, peer->uid, server->now), peer,
-                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names it",
-                  server->now);
+    audit_refused(&server->audit, account_of(&server->strangers, peer->uid, server->loop.now), peer,
+                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names it");
     if (wire_put_error(&output, 0, &error) &&
         send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
             0)
@@ -143,34 +147,32 @@ static void peer_greet(struct server *server, int socket)
         peer_free(&peer);
         return;
     }
-    struct account *account = account_of(&server->clients, peer.uid, server->now);
+    struct account *account = account_of(&server->clients, peer.uid, server->loop.now);
     if (make_room(server, account)) {
         session_begin(server, socket, &peer, account);
         return;
     }
     server->stats.sessions_refused++;
-    if (audit_admits(&server->audit, account, ACCOUNT_LINE_SESSION, server->now))
+    if (audit_admits(&server->audit, account, ACCOUNT_LINE_SESSION))
         log_warning("a session of uid %u is refused: there are %zu, of it %zu", (unsigned)peer.uid,
                     server->session_count, account->session_count);
     peer_free(&peer);
     close(socket);
 }
 
-static void listener_ready(struct source *source, uint32_t events)
+static void listener_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    struct listener *listener = (struct listener *)source;
-    struct server *server = listener->server;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && listener->socket >= 0; i++) {
-        int socket = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct server *server = list_entry(watch, struct listener, watch)->server;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && watch->descriptor >= 0; i++) {
+        int socket = accept4(watch->descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (socket >= 0) {
             peer_greet(server, socket);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            if (audit_admits(&server->audit, &server->clients.shared, ACCOUNT_LINE_SESSION,
-                             server->now))
+            if (audit_admits(&server->audit, &server->clients.shared, ACCOUNT_LINE_SESSION))
                 log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
                             server->session_count);
-            listeners_watch(server, false);
+            pause_accepting(server);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return; /* EAGAIN: another immured on the same socket may have been quicker */
@@ -182,11 +184,11 @@ static void listener_ready(struct source *source, uint32_t events)
 static void listeners_close(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
-        epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->listeners[i].socket, NULL);
-        descriptor_close(&server->listeners[i].socket);
+        int socket = watch_release(&server->loop, &server->listeners[i].watch);
+        descriptor_close(&socket);
     }
     server->listener_count = 0;
-    server->accept_again = UINT64_MAX;
+    timer_stop(&server->loop, &server->accept_pause);
 }
 
 void server_add_input(struct server *server, struct session *session)
@@ -221,17 +223,17 @@ static void take_input(struct server *server)
         take_input_of(server, list_entry(node, struct account, input_node));
 }
 
-static void signer_ready(struct source *source, uint32_t events)
+static void signer_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    crew_woken(server_of(source, wake)->scheduler->crew);
+    crew_woken(list_entry(watch, struct server, wake)->scheduler->crew);
 }
 
 static void schedule(struct server *server)
 {
     struct list done;
     list_init(&done);
-    scheduler_run(server->scheduler, server->now, &done);
+    scheduler_run(server->scheduler, server->loop.now, &done);
     for (struct list *node; (node = list_take(&done)) != NULL;)
         dispatch_done(server, list_entry(node, struct job, queue_node));
 }
@@ -244,7 +246,8 @@ static void stop(struct server *server)
     }
     log_info("stopping: %zu sessions, %zu requests waiting", server->session_count,
              server->scheduler->queue.share.jobs);
-    server->stop_deadline = server->now + STOP_TIME;
+    server->stopping = true;
+    timer_start(&server->loop, &server->stop_time, STOP_TIME);
     listeners_close(server);
     for (struct list *node; (node = list_take(&server->input)) != NULL;)
         list_init(node);
@@ -252,17 +255,19 @@ static void stop(struct server *server)
         session_end_or_watch(list_entry(node, struct session, node));
 }
 
-static void signal_ready(struct source *source, uint32_t events)
+static void stop_time_over(struct timer *timer)
 {
-    (void)events;
-    struct server *server = server_of(source, signals);
-    struct signalfd_siginfo info;
-    if (read(server->signal_descriptor, &info, sizeof info) == sizeof info)
-        stop(server);
+    list_entry(timer, struct server, stop_time)->stop_now = true;
 }
 
-/* Signals come as data, so no thread may be interrupted by them. */
-static int open_signals(bool supervised)
+static void signal_caught(struct signal_watch *signals, int number)
+{
+    (void)number;
+    stop(list_entry(signals, struct server, signals));
+}
+
+/* Signals come as events, so no thread may be interrupted by them. */
+static bool open_signals(struct server *server, bool supervised)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -274,8 +279,7 @@ static int open_signals(bool supervised)
         sigaddset(&set, SIGINT);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signal_watch_open(&server->loop, &server->signals, &set);
 }
 
 /* How many sessions there can be. */
@@ -296,32 +300,27 @@ bool server_init(struct server *server, const struct server_config *config,
                               .scheduler = scheduler,
                               .starter = starter,
                               .started_wall = clock_wall(),
-                              .started = clock_now(),
-                              .epoll = epoll_create1(EPOLL_CLOEXEC),
-                              .wake = {signer_ready},
-                              .signals = {signal_ready},
-                              .accept_again = UINT64_MAX,
-                              .stop_deadline = UINT64_MAX};
-    server->now = server->started;
-    struct list *lists[] = {&server->sessions,  &server->input,   &server->ungreeted,
-                            &server->unflushed, &server->blocked, &server->leaving,
-                            &server->dead};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        list_init(lists[i]);
+                              .started = clock_now()};
+    list_init(&server->sessions);
+    list_init(&server->input);
+    list_init(&server->unflushed);
+    list_init(&server->leaving);
+    timer_init(&server->accept_pause, accept_pause_over);
+    timer_init(&server->stop_time, stop_time_over);
+    signal_watch_init(&server->signals, signal_caught);
+    watch_init(&server->wake, signer_ready);
     accounts_init(&server->clients, &scheduler->queue.share, SERVER_ACCOUNTS);
     accounts_init(&server->strangers, &scheduler->queue.share, SERVER_STRANGERS);
     server->session_max = count_descriptors();
-    if (!ecdhe_open(&server->ecdhe)) {
+    bool open = loop_open(&server->loop) && open_signals(server, supervised) &&
+                in_flight_init(&server->in_flight);
+    if (!open)
+        log_error("event loop: %s", strerror(errno));
+    bool curves = open && ecdhe_open(&server->ecdhe);
+    if (open && !curves)
         log_error("libcrypto has no memory, or none of the curves of ECDHE");
-        server_destroy(server);
-        return false;
-    }
-    server->signal_descriptor = open_signals(supervised);
-    if (server->epoll >= 0 && server->signal_descriptor >= 0 &&
-        in_flight_init(&server->in_flight) &&
-        server_watch(server, EPOLL_CTL_ADD, server->signal_descriptor, EPOLLIN, &server->signals))
+    if (curves)
         return true;
-    log_error("event loop: %s", strerror(errno));
     server_destroy(server);
     return false;
 }
@@ -329,9 +328,11 @@ bool server_init(struct server *server, const struct server_config *config,
 bool server_listen(struct server *server, int socket)
 {
     struct listener *listener = &server->listeners[server->listener_count];
-    *listener = (struct listener){.source = {listener_ready}, .server = server, .socket = socket};
+    *listener = (struct listener){.server = server};
+    watch_init(&listener->watch, listener_ready);
+    watch_open(&listener->watch, socket, WATCH_LEVEL);
     if (descriptor_set_nonblocking(socket, true) &&
-        server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &listener->source)) {
+        watch_want(&server->loop, &listener->watch, EPOLLIN)) {
         server->listener_count++;
         return true;
     }
@@ -354,35 +355,26 @@ bool server_add_session(struct server *server, int socket)
     }
     peer.uid = server->starter;
     return session_begin(server, socket, &peer,
-                         account_of(&server->clients, peer.uid, server->now));
+                         account_of(&server->clients, peer.uid, server->loop.now));
 }
 
 static bool has_deadlines(const struct server *server)
 {
-    return server->scheduler->queue.share.jobs > 0 || !list_empty(&server->ungreeted);
+    return server->scheduler->queue.share.jobs > 0 || server->ungreeted > 0;
 }
 
+/* When there is to be a turn though nothing happens; not before now. */
 static uint64_t next_time(const struct server *server)
 {
-    uint64_t next = scheduler_deadline(server->scheduler, server->now);
-    if (has_deadlines(server) && server->now + HEARTBEAT < next)
-        next = server->now + HEARTBEAT;
-    if (server->stop_deadline < next)
-        next = server->stop_deadline;
-    if (server->accept_again < next)
-        next = server->accept_again;
-    if (audit_deadline(&server->audit) < next)
-        next = audit_deadline(&server->audit);
-    if (!list_empty(&server->blocked)) {
-        uint64_t give_up = list_entry(server->blocked.next, struct session, blocked_node)->give_up;
-        next = give_up < next ? give_up : next;
-    }
-    if (!list_empty(&server->ungreeted)) {
-        const struct list *first = server->ungreeted.next;
-        uint64_t greet_by = list_entry(first, struct session, greeting_node)->greet_by;
-        next = greet_by < next ? greet_by : next;
-    }
-    return list_empty(&server->unflushed) && list_empty(&server->input) ? next : server->now;
+    uint64_t now = server->loop.now;
+    uint64_t next = scheduler_deadline(server->scheduler, now);
+    if (!list_empty(&server->unflushed) || !list_empty(&server->input))
+        next = now;
+    if (has_deadlines(server) && now + HEARTBEAT < next)
+        next = now + HEARTBEAT;
+    if (loop_deadline(&server->loop) < next)
+        next = loop_deadline(&server->loop);
+    return next > now ? next : now;
 }
 
 static void flush_all(struct server *server)
@@ -394,48 +386,11 @@ static void flush_all(struct server *server)
         session_flush(list_entry(node, struct session, unflushed_node));
 }
 
-static void end_stalled(struct server *server)
-{
-    while (!list_empty(&server->blocked)) {
-        struct session *session = list_entry(server->blocked.next, struct session, blocked_node);
-        if (session->give_up > server->now)
-            return;
-        session_stalled(session);
-    }
-}
-
-static void end_ungreeted(struct server *server)
-{
-    while (!list_empty(&server->ungreeted)) {
-        struct session *session = list_entry(server->ungreeted.next, struct session, greeting_node);
-        if (session->greet_by > server->now)
-            return;
-        session_greeted(session); /* it had its time */
-        session_refuse(session, IMMURE_E_STALLED, "no HELLO has come");
-    }
-}
-
-void server_free_later(struct server *server, struct session *session)
-{
-    list_remove(&session->node);
-    list_append(&server->dead, &session->node);
-}
-
-static void free_sessions(struct server *server)
-{
-    bool freed = !list_empty(&server->dead);
-    for (struct list *node; (node = list_take(&server->dead)) != NULL;)
-        session_free(list_entry(node, struct session, node));
-    bool again = freed || server->now >= server->accept_again;
-    if (again && server->accept_again != UINT64_MAX)
-        listeners_watch(server, true);
-}
-
 static void forgive(struct server *server, uint64_t ns)
 {
     queue_forgive(&server->scheduler->queue, ns);
-    list_for_each(node, &server->ungreeted) list_entry(node, struct session, greeting_node)
-        ->greet_by += ns;
+    list_for_each(node, &server->sessions)
+        session_forgive(list_entry(node, struct session, node), ns);
 }
 
 /* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too,
@@ -445,51 +400,39 @@ static void forgive_standstill(struct server *server, uint64_t due)
 {
     uint64_t before = server->worked;
     server->worked = clock_thread();
-    uint64_t late = server->now > due ? server->now - due : 0;
+    uint64_t late = server->loop.now > due ? server->loop.now - due : 0;
     uint64_t worked = server->worked - before;
     if (late > worked + HEARTBEAT)
         forgive(server, late - worked);
 }
 
 /* Level-triggered events come by turns when there are more than fit: all are asked for. */
-static void take_events(struct server *server, int timeout)
+static void take_events(struct server *server, uint64_t until)
 {
-    struct epoll_event events[EVENTS_AT_ONCE];
-    size_t rounds = server->session_count / EVENTS_AT_ONCE + 1;
-    int count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, timeout);
-    server->now = clock_now();
-    for (;;) {
-        for (int i = 0; i < count; i++) {
-            struct source *source = events[i].data.ptr;
-            source->ready(source, events[i].events);
-        }
-        if (count < EVENTS_AT_ONCE || --rounds == 0)
-            return;
-        count = epoll_wait(server->epoll, events, EVENTS_AT_ONCE, 0);
-    }
+    size_t rounds = server->session_count / LOOP_EVENTS + 1;
+    int count = loop_look(&server->loop, until);
+    while (count == LOOP_EVENTS && --rounds > 0)
+        count = loop_look(&server->loop, 0);
 }
 
 bool server_run(struct server *server)
 {
     if (!open_door(server))
         return false;
-    if (!server_watch(server, EPOLL_CTL_ADD, crew_wake(server->scheduler->crew), EPOLLIN,
-                      &server->wake)) {
+    watch_open(&server->wake, crew_wake(server->scheduler->crew), WATCH_LEVEL);
+    if (!watch_want(&server->loop, &server->wake, EPOLLIN)) {
         log_error("event loop: %s", strerror(errno));
         return false;
     }
     while (!server->stop_now && (server->listener_count > 0 || server->session_count > 0)) {
         uint64_t due = next_time(server);
-        take_events(server, clock_poll_timeout(due, server->now));
+        take_events(server, due);
         forgive_standstill(server, due);
         take_input(server);
         schedule(server);
         flush_all(server);
-        end_stalled(server);
-        end_ungreeted(server);
-        free_sessions(server);
-        audit_report(&server->audit, server->now);
-        server->stop_now |= server->now >= server->stop_deadline;
+        loop_run_timers(&server->loop);
+        loop_run_work(&server->loop);
     }
     return server->session_count == 0;
 }
@@ -497,13 +440,13 @@ bool server_run(struct server *server)
 void server_destroy(struct server *server)
 {
     list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
-    free_sessions(server);
+    loop_run_work(&server->loop);
     /* the jobs of these are the crew's */
-    list_move_all(&server->dead, &server->leaving);
-    free_sessions(server);
+    for (struct list *node; (node = list_take(&server->leaving)) != NULL;)
+        session_free(list_entry(node, struct session, node));
     listeners_close(server);
-    descriptor_close(&server->signal_descriptor);
-    descriptor_close(&server->epoll);
+    signal_watch_close(&server->loop, &server->signals);
+    loop_close(&server->loop);
     accounts_free(&server->clients);
     accounts_free(&server->strangers);
     in_flight_release(&server->in_flight);

@@ -1,9 +1,9 @@
 /*
- * The event loop: one thread, level-triggered epoll. Clients come from listening sockets or over a
- * connected one; signals arrive as data.
+ * What the event loop's one thread does. Clients come from listening sockets or over a connected
+ * one; signals arrive as events.
  *
  * A turn takes all events, then input, then what is signed; then it writes the replies of every
- * session at once, and looks after the sessions that do not read or do not greet. Each part has its
+ * session at once, and ends the sessions that do not read or do not greet. Each part has its
  * bound, so that no turn is long because of what somebody sent. Input is taken for
  * SERVER_INPUT_TIME: account after account, of each one session, of that SESSION_FRAMES_AT_ONCE
  * frames. What is left waits for the next turn, behind the others.
@@ -11,19 +11,14 @@
 #ifndef KEYD_FRONT_SERVER_H
 #define KEYD_FRONT_SERVER_H
 
-#include <signal.h>
-
 #include "keyd/front/audit.h"
 #include "keyd/front/tickets.h"
 #include "keyd/keys/keyring.h"
 #include "keyd/rules/account.h"
 #include "keyd/sign/in_flight.h"
 #include "keyd/sign/scheduler.h"
-
-/* What epoll reports on; the first member of whatever it is. */
-struct source {
-    void (*ready)(struct source *source, uint32_t events);
-};
+#include "loop/loop.h"
+#include "loop/signal_watch.h"
 
 struct session;
 
@@ -53,8 +48,7 @@ struct server {
     const struct driver *const *prototypes; /* whose figures are told; ended by NULL */
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
-    uint64_t now;                   /* CLOCK_MONOTONIC, ns: when this turn began */
-    uint64_t worked;                /* CLOCK_THREAD_CPUTIME_ID then, ns */
+    uint64_t worked;                /* CLOCK_THREAD_CPUTIME_ID when this turn began, ns */
     uid_t starter;                  /* who started immured may use it */
     struct allow allow;             /* as may these */
     struct allow door;              /* whoever may use any key */
@@ -63,30 +57,25 @@ struct server {
     struct tickets tickets;
     struct ecdhe ecdhe; /* what the policies look at public values with */
 
-    int epoll;
-    struct source wake; /* a signer thread is done */
+    struct loop loop;
+    struct watch wake; /* a signer thread is done; the descriptor is the crew's */
     struct listener {
-        struct source source;
+        struct watch watch;
         struct server *server;
-        int socket; /* -1: none */
     } listeners[SERVER_LISTENERS];
     size_t listener_count;
-    uint64_t
-        accept_again; /* accepting pauses until then, for want of descriptors; UINT64_MAX: no */
-    struct source signals;
-    int signal_descriptor;
-    uint64_t stop_deadline; /* UINT64_MAX: nobody has asked to stop */
-    bool stop_now;
+    struct timer accept_pause; /* while accepting pauses, for want of descriptors */
+    struct signal_watch signals;
+    struct timer stop_time; /* once somebody has asked to stop, until it stops in any case */
+    bool stopping, stop_now;
 
     struct list sessions;
     size_t session_count, session_max;
     struct in_flight in_flight; /* the requests of all sessions */
     struct list input;          /* accounts with sessions that have input, by turns */
-    struct list ungreeted;      /* sessions without HELLO, the oldest in front */
+    size_t ungreeted;           /* sessions without HELLO */
     struct list unflushed;      /* sessions with replies to write at the end of this turn */
-    struct list blocked;        /* whose socket is full, the one to be given up first in front */
     struct list leaving;        /* that have ended, with jobs that are being signed */
-    struct list dead;           /* to be freed at the end of this turn */
 };
 
 /* Sets up all but clients. Blocks the signals that are taken as data: call it before threads start.
@@ -102,9 +91,6 @@ bool server_add_session(struct server *server, int socket);
 bool server_run(struct server *server);
 void server_destroy(struct server *server);
 
-/* Changes or begins what epoll reports. False with errno. */
-bool server_watch(struct server *server, int operation, int descriptor, uint32_t events,
-                  struct source *source);
 bool server_stopping(const struct server *server);
 /* Whether the peer may use this key. */
 bool server_allows(const struct server *server, const struct peer *peer, const struct key *key);
@@ -112,7 +98,7 @@ bool server_allows(const struct server *server, const struct peer *peer, const s
 void server_add_input(struct server *server, struct session *session);
 /* The account has fewer unread replies: its input may have waited for that. */
 void server_resume_input(struct server *server, struct account *account);
-/* The session has ended and its last job is done: it is freed at the end of the turn. */
-void server_free_later(struct server *server, struct session *session);
+/* A descriptor is free again: accepting goes on if it has paused. */
+void server_resume_accepting(struct server *server);
 
 #endif

@@ -20,41 +20,85 @@
 #define OUTPUT_LIMIT                                                                               \
     (SESSION_OUTPUT_PAUSE + WIRE_FRAME_MAX + (size_t)WIRE_IN_FLIGHT_MAX * SIGNED_FRAME_MAX)
 
-static void session_ready(struct source *source, uint32_t events);
-
 /* A line in the log about a session, which its peer has caused. */
 #define session_log(session, ...)                                                                  \
     do {                                                                                           \
-        if (audit_admits(&(session)->server->audit, (session)->account, ACCOUNT_LINE_SESSION,      \
-                         (session)->server->now))                                                  \
+        if (audit_admits(&(session)->server->audit, (session)->account, ACCOUNT_LINE_SESSION))     \
             log_warning(__VA_ARGS__);                                                              \
     } while (0)
 
-static bool session_watch(struct session *session, uint32_t events)
-{
-    if (events == session->watched)
-        return true;
-    session->watched = events;
-    return server_watch(session->server, EPOLL_CTL_MOD, session->socket, events, &session->source);
-}
-
-/* What epoll shall report follows from the session's state: nothing that is known already. */
+/* What epoll shall report follows from the session's state: nothing that is known already. That the
+ * client has gone is always to be heard. */
 static void session_rewatch(struct session *session)
 {
     bool reading = !session->paused && !session->ending && !list_linked(&session->input_node) &&
                    !server_stopping(session->server);
-    bool blocked = list_linked(&session->blocked_node);
-    if (!session_watch(session, (reading ? EPOLLIN : 0u) | (blocked ? EPOLLOUT : 0u)))
+    uint32_t events =
+        EPOLLHUP | (reading ? EPOLLIN : 0u) | (timer_is_running(&session->stall) ? EPOLLOUT : 0u);
+    if (!watch_want(&session->server->loop, &session->watch, events))
         session_end(session);
+}
+
+static void session_ready(struct watch *watch, uint32_t events)
+{
+    struct session *session = list_entry(watch, struct session, watch);
+    events &= watch->wanted | EPOLLHUP | EPOLLERR;
+    if (events & EPOLLIN) {
+        if (list_linked(&session->input_node))
+            session_rewatch(session); /* known already: its account waits for its turn */
+        else
+            server_add_input(session->server, session);
+    } else if (events & (EPOLLHUP | EPOLLERR)) {
+        session_end(session);
+    }
+    if (watch->descriptor >= 0 && (events & EPOLLOUT))
+        session_schedule_flush(session, true);
+}
+
+static void greeting_expired(struct timer *timer)
+{
+    struct session *session = list_entry(timer, struct session, greeting);
+    session->server->ungreeted--;
+    session_refuse(session, IMMURE_E_STALLED, "no HELLO has come");
+}
+
+static void stall_expired(struct timer *timer)
+{
+    struct session *session = list_entry(timer, struct session, stall);
+    session_log(session,
+                "session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
+                (unsigned)session->peer.uid, immure_error_text(IMMURE_E_STALLED),
+                buffer_length(&session->output), session->in_flight);
+    session_end(session);
+}
+
+static void free_ended(struct work *work)
+{
+    struct session *session = list_entry(work, struct session, freed);
+    struct server *server = session->server;
+    session_free(session);
+    server_resume_accepting(server);
+}
+
+/* It has ended and its last job is done. */
+static void free_at_end_of_turn(struct session *session)
+{
+    list_remove(&session->node);
+    work_queue(&session->server->loop, &session->freed);
 }
 
 bool session_begin(struct server *server, int socket, const struct peer *peer,
                    struct account *account)
 {
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL ||
-        !queue_open_session(&server->scheduler->queue, &session->queue, &account->queue) ||
-        !server_watch(server, EPOLL_CTL_ADD, socket, EPOLLIN, &session->source)) {
+    bool good = session != NULL &&
+                queue_open_session(&server->scheduler->queue, &session->queue, &account->queue);
+    if (good) {
+        watch_init(&session->watch, session_ready);
+        watch_open(&session->watch, socket, WATCH_LEVEL);
+        good = watch_want(&server->loop, &session->watch, EPOLLIN | EPOLLHUP);
+    }
+    if (!good) {
         log_error("session refused: %s", strerror(errno));
         if (session != NULL)
             queue_close_session(&session->queue);
@@ -63,22 +107,21 @@ bool session_begin(struct server *server, int socket, const struct peer *peer,
         close(socket);
         return false;
     }
-    session->source.ready = session_ready;
     session->server = server;
     session->number = server->stats.sessions_total++;
-    session->socket = socket;
     session->peer = *peer;
     session->account = account;
-    session->watched = EPOLLIN;
-    session->greet_by = server->now + SESSION_GREETING;
     session->output = BUFFER_INIT_SECRET(OUTPUT_LIMIT);
     wire_decoder_init(&session->decoder, WIRE_CLIENT);
-    struct list *lists[] = {&session->input_node, &session->unflushed_node, &session->blocked_node,
-                            &session->jobs};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        list_init(lists[i]);
+    list_init(&session->input_node);
+    list_init(&session->unflushed_node);
+    list_init(&session->jobs);
+    timer_init(&session->greeting, greeting_expired);
+    timer_init(&session->stall, stall_expired);
+    work_init(&session->freed, free_ended);
+    timer_start(&server->loop, &session->greeting, SESSION_GREETING);
+    server->ungreeted++;
     list_append(&server->sessions, &session->node);
-    list_append(&server->ungreeted, &session->greeting_node);
     list_append(&account->sessions, &session->account_node);
     account->session_count++;
     server->session_count++;
@@ -118,12 +161,13 @@ static void drop_jobs(struct session *session)
 void session_end(struct session *session)
 {
     struct server *server = session->server;
-    if (session->socket < 0)
+    if (session->watch.descriptor < 0)
         return;
-    descriptor_close(&session->socket);
-    struct list *nodes[] = {&session->node,           &session->account_node,
-                            &session->input_node,     &session->greeting_node,
-                            &session->unflushed_node, &session->blocked_node};
+    watch_close(&server->loop, &session->watch);
+    session_greeted(session);
+    timer_stop(&server->loop, &session->stall);
+    struct list *nodes[] = {&session->node, &session->account_node, &session->input_node,
+                            &session->unflushed_node};
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_remove(nodes[i]);
     list_append(&server->leaving, &session->node);
@@ -132,7 +176,7 @@ void session_end(struct session *session)
     wire_decoder_release(&session->decoder);
     count_unread(session);
     if (session->in_flight == 0)
-        server_free_later(server, session);
+        free_at_end_of_turn(session);
     session->account->session_count--;
     server->session_count--;
     log_debug("session of uid %u ends", (unsigned)session->peer.uid);
@@ -147,7 +191,16 @@ void session_free(struct session *session)
 
 void session_greeted(struct session *session)
 {
-    list_remove(&session->greeting_node);
+    if (!timer_is_running(&session->greeting))
+        return;
+    timer_stop(&session->server->loop, &session->greeting);
+    session->server->ungreeted--;
+}
+
+void session_forgive(struct session *session, uint64_t ns)
+{
+    if (timer_is_running(&session->greeting))
+        timer_start_at(&session->server->loop, &session->greeting, session->greeting.expires + ns);
 }
 
 bool session_has_room(const struct session *session, size_t bytes)
@@ -170,13 +223,13 @@ void session_remove_job(struct session *session, struct job *job)
     in_flight_remove(&session->server->in_flight, job, session->number);
     session->in_flight--;
     account_let_go(session->account, &session->held, job_cost(job->key, job->message_length));
-    if (session->socket < 0 && session->in_flight == 0)
-        server_free_later(session->server, session);
+    if (session->watch.descriptor < 0 && session->in_flight == 0)
+        free_at_end_of_turn(session);
 }
 
 void session_schedule_flush(struct session *session, bool put)
 {
-    if (session->socket < 0)
+    if (session->watch.descriptor < 0)
         return;
     if (!put) {
         log_error("session of uid %u ends: out of memory for its replies",
@@ -245,7 +298,7 @@ static bool receive(struct session *session)
         return false;
     }
     /* recv(), never recvmsg(): no descriptor can come in */
-    ssize_t got = recv(session->socket, room, size, MSG_DONTWAIT);
+    ssize_t got = recv(session->watch.descriptor, room, size, MSG_DONTWAIT);
     if (got > 0)
         wire_decoder_received(&session->decoder, (size_t)got);
     else if (got == 0 || (errno != EAGAIN && errno != EINTR))
@@ -286,7 +339,7 @@ bool session_take_input(struct session *session)
                     !(paused = is_paused(session));
          i++)
         take_frame(session);
-    if (session->socket < 0)
+    if (session->watch.descriptor < 0)
         return false;
     if (!session->whole)
         wire_decoder_rest(&session->decoder);
@@ -298,31 +351,14 @@ bool session_take_input(struct session *session)
     return false;
 }
 
-static void session_ready(struct source *source, uint32_t events)
-{
-    struct session *session = (struct session *)source;
-    if (session->socket < 0)
-        return; /* it ended earlier in this turn */
-    if (events & session->watched & EPOLLIN) {
-        if (list_linked(&session->input_node))
-            session_rewatch(session); /* known already: its account waits for its turn */
-        else
-            server_add_input(session->server, session);
-    } else if (events & (EPOLLHUP | EPOLLERR)) {
-        session_end(session);
-    }
-    if (session->socket >= 0 && (events & EPOLLOUT))
-        session_schedule_flush(session, true);
-}
-
-/* Progress starts the stall time anew, so the list stays in order of it. */
+/* Progress starts the stall time anew. */
 static void note_progress(struct session *session)
 {
-    list_remove(&session->blocked_node);
+    struct server *server = session->server;
     if (buffer_length(&session->output) > 0) {
-        session->give_up = session->server->now + session->server->config->stall_timeout;
-        list_append(&session->server->blocked, &session->blocked_node);
+        timer_start(&server->loop, &session->stall, server->config->stall_timeout);
     } else {
+        timer_stop(&server->loop, &session->stall);
         buffer_release(&session->output);
     }
     count_unread(session);
@@ -332,7 +368,7 @@ void session_flush(struct session *session)
 {
     size_t length = buffer_length(&session->output);
     if (length > 0) {
-        ssize_t sent = send(session->socket, buffer_bytes(&session->output), length,
+        ssize_t sent = send(session->watch.descriptor, buffer_bytes(&session->output), length,
                             MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno != EAGAIN && errno != EINTR) {
             session_end(session);
@@ -340,7 +376,7 @@ void session_flush(struct session *session)
         }
         if (sent > 0)
             buffer_consume(&session->output, (size_t)sent);
-        if (sent > 0 || !list_linked(&session->blocked_node))
+        if (sent > 0 || !timer_is_running(&session->stall))
             note_progress(session);
     }
     if (session->paused && buffer_length(&session->output) < SESSION_OUTPUT_PAUSE) {
@@ -352,7 +388,7 @@ void session_flush(struct session *session)
 
 void session_end_or_watch(struct session *session)
 {
-    if (session->socket < 0)
+    if (session->watch.descriptor < 0)
         return;
     bool answered =
         session->ending || (server_stopping(session->server) && session->in_flight == 0);
@@ -360,15 +396,6 @@ void session_end_or_watch(struct session *session)
         session_end(session);
     else
         session_rewatch(session);
-}
-
-void session_stalled(struct session *session)
-{
-    session_log(session,
-                "session of uid %u ends: %s: %zu bytes of replies unread, %zu requests in flight",
-                (unsigned)session->peer.uid, immure_error_text(IMMURE_E_STALLED),
-                buffer_length(&session->output), session->in_flight);
-    session_end(session);
 }
 
 bool session_is_idle(const struct session *session)

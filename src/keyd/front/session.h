@@ -17,29 +17,28 @@
 #define SESSION_FRAMES_AT_ONCE 8 /* then it is the others' turn */
 
 struct session {
-    struct source source; /* first: epoll hands it out */
+    struct watch watch; /* no descriptor: it has ended, and its last jobs are waited for */
     struct server *server;
     uint64_t number; /* no other session has it, before or after */
-    int socket;      /* -1: it has ended, and its last jobs are waited for */
     struct peer peer;
     struct account *account;
-    struct list node;         /* in the server's list, of those that have ended in another */
-    struct list account_node; /* in the account's list, the one silent for longest in front */
-    struct list input_node;   /* in the account's list of those with input */
-    struct list greeting_node, unflushed_node, blocked_node; /* in the server's lists */
+    struct list node;           /* in the server's list, of those that have ended in another */
+    struct list account_node;   /* in the account's list, the one silent for longest in front */
+    struct list input_node;     /* in the account's list of those with input */
+    struct list unflushed_node; /* in the server's list */
+    struct timer greeting;      /* until HELLO is answered */
+    struct timer stall;         /* while its socket is full: the client reads nothing */
+    struct work freed;          /* when the last job of a session that has ended is done */
     struct wire_decoder decoder;
     struct buffer output;
     struct list jobs; /* in flight */
     size_t in_flight;
     struct queue_session queue;
-    size_t held;       /* bytes that its account is charged for it */
-    size_t unread;     /* of these, what `output` takes */
-    uint32_t watched;  /* epoll events */
-    uint64_t greet_by; /* CLOCK_MONOTONIC, ns */
-    uint64_t give_up;  /* while blocked: when the client will have stalled for too long; ns */
-    bool whole;        /* frames were left in the decoder */
-    bool paused;       /* too many unread replies */
-    bool ending;       /* an error was said: flush, then close */
+    size_t held;   /* bytes that its account is charged for it */
+    size_t unread; /* of these, what `output` takes */
+    bool whole;    /* frames were left in the decoder */
+    bool paused;   /* too many unread replies */
+    bool ending;   /* an error was said: flush, then close */
 };
 
 /* Takes over the socket and what the peer owns. False: it was closed, reason logged. */
@@ -68,9 +67,11 @@ bool session_has_room(const struct session *session, size_t bytes);
 void session_add_job(struct session *session, struct job *job);
 void session_remove_job(struct session *session, struct job *job);
 
+/* The whole process stood still for so long: that is not held against a client that is to greet. */
+void session_forgive(struct session *session, uint64_t ns);
+
 /* The server's, at the end of a turn. */
 void session_flush(struct session *session);
-void session_stalled(struct session *session);
 /* It has nothing under way. */
 bool session_is_idle(const struct session *session);
 /* There is no room for another: it ends. */

@@ -406,7 +406,7 @@ static void run(void *arg)
         return;
     }
     keyd->server.prototypes = keyd->prototypes;
-    audit_init(&keyd->server.audit, keyd->config.audit_all);
+    audit_init(&keyd->server.audit, &keyd->server.loop, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
         end(keyd, drivers_stop(&keyd->drivers));
         return;

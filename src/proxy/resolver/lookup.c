@@ -1,7 +1,7 @@
 #include "proxy/resolver/lookup.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -15,12 +15,6 @@
 #define LIFE_UNKNOWN (30 * NS_PER_S)
 #define PAUSE_LEAST NS_PER_S /* after a failed lookup, doubled each time */
 #define PAUSE_MOST (30 * NS_PER_S)
-
-void lookup_init(struct lookup *lookup, const char *host, uint16_t port)
-{
-    *lookup = (struct lookup){.host = host, .status = -1};
-    snprintf(lookup->service, sizeof lookup->service, "%u", port);
-}
 
 static uint64_t life_of(const struct ares_addrinfo *found)
 {
@@ -75,21 +69,29 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
         ares_freeaddrinfo(found);
 }
 
-/* c-ares calls this when the events change that it waits for on a socket. Neither: it will be
- * closed. */
-static void socket_changed(void *arg, ares_socket_t socket, int readable, int writable)
+/* The one with this descriptor, or (-1) one without; NULL: there is none. */
+static struct lookup_socket *socket_of(struct lookup *lookup, int descriptor)
+{
+    for (size_t i = 0; i < LOOKUP_SOCKETS; i++)
+        if (lookup->sockets[i].watch.descriptor == descriptor)
+            return &lookup->sockets[i];
+    return NULL;
+}
+
+/* c-ares waits for this at the socket from now on; neither: the socket is about to be closed. */
+static void socket_changed(void *arg, ares_socket_t descriptor, int readable, int writable)
 {
     struct lookup *lookup = arg;
-    short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
-    size_t i = 0;
-    while (i < lookup->socket_count && lookup->sockets[i].fd != socket)
-        i++;
-    if (events == 0 && i < lookup->socket_count)
-        lookup->sockets[i] = lookup->sockets[--lookup->socket_count];
-    else if (events != 0 && i < LOOKUP_SOCKETS) {
-        lookup->sockets[i] = (struct pollfd){.fd = socket, .events = events};
-        lookup->socket_count += i == lookup->socket_count;
-    }
+    uint32_t events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u);
+    struct lookup_socket *socket = socket_of(lookup, descriptor);
+    if (socket == NULL && events != 0 && (socket = socket_of(lookup, -1)) != NULL)
+        watch_open(&socket->watch, descriptor, WATCH_LEVEL);
+    if (socket == NULL)
+        return;
+    if (events != 0)
+        watch_want(lookup->loop, &socket->watch, events);
+    else
+        watch_release(lookup->loop, &socket->watch);
 }
 
 static void close_channel(struct lookup *lookup)
@@ -99,14 +101,8 @@ static void close_channel(struct lookup *lookup)
     lookup->channel = NULL;
 }
 
-void lookup_release(struct lookup *lookup)
-{
-    lookup->under_way = false; /* closing the channel calls answered() once more */
-    close_channel(lookup);
-}
-
-/* Each lookup uses a new channel, which reads the current system settings. */
-static void begin(struct lookup *lookup, uint64_t now)
+/* A new channel each time, which reads the system's settings as they are by now. */
+static void look(struct lookup *lookup)
 {
     struct ares_options options = {.timeout = QUERY_TIMEOUT_MS,
                                    .tries = QUERY_TRIES,
@@ -118,51 +114,73 @@ static void begin(struct lookup *lookup, uint64_t now)
     int status = ares_init_options(&lookup->channel, &options, given);
     if (status != ARES_SUCCESS) {
         lookup->channel = NULL;
-        note_failure(lookup, status, now);
+        note_failure(lookup, status, lookup->loop->now);
         return;
     }
     lookup->under_way = true;
     ares_getaddrinfo(lookup->channel, lookup->host, lookup->service, &hints, answered, lookup);
 }
 
-void lookup_tick(struct lookup *lookup, uint64_t now)
-{
-    if (lookup->under_way)
-        ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    if (lookup->under_way)
-        return;
-    close_channel(lookup);
-    if (now >= lookup->at)
-        begin(lookup, now);
-}
-
-size_t lookup_sockets(const struct lookup *lookup, struct pollfd *polls)
-{
-    if (!lookup->under_way)
-        return 0;
-    memcpy(polls, lookup->sockets, lookup->socket_count * sizeof *polls);
-    return lookup->socket_count;
-}
-
-void lookup_ready(struct lookup *lookup, const struct pollfd *poll)
-{
-    if (!lookup->under_way || poll->revents == 0)
-        return;
-    bool writable = (poll->revents & POLLOUT) != 0;
-    bool readable = (poll->revents & ~POLLOUT) != 0;
-    ares_process_fd(lookup->channel, readable ? poll->fd : ARES_SOCKET_BAD,
-                    writable ? poll->fd : ARES_SOCKET_BAD);
-}
-
-uint64_t lookup_deadline(const struct lookup *lookup, uint64_t now)
+/* When c-ares gives up waiting for what it waits for now. */
+static uint64_t next_limit(const struct lookup *lookup)
 {
     struct timeval room;
-    if (!lookup->under_way)
-        return lookup->at;
     const struct timeval *left = ares_timeout(lookup->channel, NULL, &room);
     if (left == NULL)
         return UINT64_MAX;
-    return now + (uint64_t)left->tv_sec * NS_PER_S + (uint64_t)left->tv_usec * NS_PER_US;
+    return clock_now() + (uint64_t)left->tv_sec * NS_PER_S + (uint64_t)left->tv_usec * NS_PER_US;
+}
+
+/* After c-ares has been called, which may have answered. */
+static void go_on(struct lookup *lookup)
+{
+    if (!lookup->under_way)
+        close_channel(lookup);
+    timer_start_at(lookup->loop, &lookup->timer,
+                   lookup->under_way ? next_limit(lookup) : lookup->at);
+    if (lookup->changed)
+        lookup->found(lookup);
+    lookup->changed = false;
+}
+
+static void timer_expired(struct timer *timer)
+{
+    struct lookup *lookup = list_entry(timer, struct lookup, timer);
+    if (lookup->under_way)
+        ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    else
+        look(lookup);
+    go_on(lookup);
+}
+
+static void socket_ready(struct watch *watch, uint32_t events)
+{
+    struct lookup *lookup = list_entry(watch, struct lookup_socket, watch)->lookup;
+    int descriptor = watch->descriptor;
+    bool writable = (events & EPOLLOUT) != 0;
+    bool readable = (events & ~(uint32_t)EPOLLOUT) != 0;
+    ares_process_fd(lookup->channel, readable ? descriptor : ARES_SOCKET_BAD,
+                    writable ? descriptor : ARES_SOCKET_BAD);
+    go_on(lookup);
+}
+
+void lookup_begin(struct lookup *lookup, struct loop *loop, const char *host, uint16_t port,
+                  void (*found)(struct lookup *lookup))
+{
+    *lookup = (struct lookup){.loop = loop, .host = host, .status = -1, .found = found};
+    snprintf(lookup->service, sizeof lookup->service, "%u", port);
+    for (size_t i = 0; i < LOOKUP_SOCKETS; i++) {
+        lookup->sockets[i].lookup = lookup;
+        watch_init(&lookup->sockets[i].watch, socket_ready);
+    }
+    timer_init(&lookup->timer, timer_expired);
+    timer_start(loop, &lookup->timer, 0);
+}
+
+void lookup_end(struct lookup *lookup)
+{
+    lookup->under_way = false; /* answered() is called once more */
+    close_channel(lookup);
 }
 
 const char *lookup_reason(int status)

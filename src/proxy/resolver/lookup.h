@@ -6,42 +6,44 @@
 #define PROXY_RESOLVER_LOOKUP_H
 
 #include <ares.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loop/loop.h"
 #include "proxy/config/server_addresses.h"
 
 #define LOOKUP_SOCKETS 16 /* further ones are not polled, and their tries time out */
 
+struct lookup;
+
+struct lookup_socket {
+    struct lookup *lookup;
+    struct watch watch; /* the descriptor is the channel's */
+};
+
 struct lookup {
+    struct loop *loop;
     const char *host;
     char service[sizeof "65535"]; /* the port */
-    uint64_t at;                  /* the next lookup: CLOCK_MONOTONIC, ns */
-    uint64_t pause;               /* the last pause after a failure, ns */
+    struct timer timer;           /* the next look; of one that is under way, its next time limit */
+    uint64_t at;                  /* the next look: CLOCK_MONOTONIC, ns */
+    uint64_t pause;               /* before the last look that failed, ns */
     bool under_way;
     ares_channel channel;
-    struct pollfd sockets[LOOKUP_SOCKETS]; /* of the channel, with the events that each waits for */
-    size_t socket_count;
+    struct lookup_socket sockets[LOOKUP_SOCKETS]; /* of the channel */
 
-    /* The last result. `changed` is set when it differs from the one before; the owner clears
-     * it. */
+    /* What was found last. */
     struct server_addresses addresses; /* none: `status` says why */
     int status;                        /* of c-ares; -1: no lookup has ended yet */
     bool changed;
+    void (*found)(struct lookup *lookup); /* another than before */
 };
 
-/* `host` is not copied. */
-void lookup_init(struct lookup *lookup, const char *host, uint16_t port);
-void lookup_release(struct lookup *lookup);
-/* Starts a lookup that is due, and lets c-ares handle timeouts. */
-void lookup_tick(struct lookup *lookup, uint64_t now);
-/* Fills in `polls` (room for LOOKUP_SOCKETS). Returns their number. */
-size_t lookup_sockets(const struct lookup *lookup, struct pollfd *polls);
-/* Handles an event on one of these sockets. */
-void lookup_ready(struct lookup *lookup, const struct pollfd *poll);
-/* When to call lookup_tick() again. */
-uint64_t lookup_deadline(const struct lookup *lookup, uint64_t now);
+/* Begins the first look at once, in the loop. The text stays the caller's. */
+void lookup_begin(struct lookup *lookup, struct loop *loop, const char *host, uint16_t port,
+                  void (*found)(struct lookup *lookup));
+/* Whether or not it has begun; all zero else. */
+void lookup_end(struct lookup *lookup);
 /* "no such host" ... */
 const char *lookup_reason(int status);
 

@@ -9,12 +9,16 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "loop/loop.h"
 #include "storm/http.h"
 #include "storm/library.h"
 #include "storm/schedule.h"
 
-#define EVENTS_MAX 1024
-/* The longest that we wait for the server to close its side. */
+/* Of a connection: told once of whatever happens, and never changed. */
+#define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+/* In a row, while each is full. */
+#define LOOKS_MAX 8
+/* The server's turn to close; one that keeps its side open is not waited for longer. */
 #define CLOSE_TIMEOUT NS_PER_S
 /* The delay in a closed loop after connections that failed at once. */
 #define PAUSE NS_PER_MS
@@ -23,11 +27,12 @@
 enum state { STATE_CONNECTING, STATE_HANDSHAKING, STATE_SENDING, STATE_REPLY, STATE_CLOSING };
 
 struct connection {
-    struct list wait; /* in the handshaker's list for its state, or in `unused` */
-    uint64_t deadline;
+    struct handshaker *handshaker;
+    struct watch watch;
+    struct timer limit; /* of its state */
+    struct list unused;
     uint64_t scheduled;
     enum state state;
-    int fd;
     SSL *ssl;
     struct http_reply reply;
     struct connection *made_before;
@@ -40,15 +45,14 @@ struct handshaker {
     struct library library;
     SSL_CTX *context;
     SSL_SESSION *session; /* to resume, or NULL */
-    int epoll;
+    struct loop loop;
     unsigned open, most_open;
     double rate; /* of this thread; 0: closed loop */
     struct schedule schedule;
     uint64_t held_up; /* the arrival that is waiting because too many connections are open */
     uint64_t number;  /* of the next connection, for target_connect */
-    /* All connections in a list have the same timeout, so the first is due first. */
-    struct list connecting, working, closing, unused;
-    struct connection *made; /* the last one allocated; all are freed at the end */
+    struct list unused;
+    struct connection *made; /* the last one; all of them are freed at the end */
     char request[1024];
     int request_length;
     unsigned seed;
@@ -99,15 +103,12 @@ struct handshaker *handshaker_new(struct target *target, unsigned index, struct 
     /* Far apart, so that threads seldom use the same source address. */
     handshaker->number = (uint64_t)index * 250 * 256;
     handshaker->seed = options->seed + index;
-    list_init(&handshaker->connecting);
-    list_init(&handshaker->working);
-    list_init(&handshaker->closing);
     list_init(&handshaker->unused);
-    handshaker->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (handshaker->epoll == -1)
+    bool open = loop_open(&handshaker->loop);
+    handshaker->loop.exact = true;
+    if (!open)
         snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
-    if (handshaker->epoll == -1 || !format_request(handshaker, target) ||
-        !open_context(handshaker, target) ||
+    if (!open || !format_request(handshaker, target) || !open_context(handshaker, target) ||
         (options->resume &&
          (handshaker->session = target_session(target, handshaker->context)) == NULL)) {
         handshaker_free(handshaker);
@@ -126,8 +127,7 @@ void handshaker_free(struct handshaker *handshaker)
     SSL_SESSION_free(handshaker->session);
     SSL_CTX_free(handshaker->context);
     library_close(&handshaker->library);
-    if (handshaker->epoll != -1)
-        close(handshaker->epoll);
+    loop_close(&handshaker->loop);
     free(handshaker);
 }
 
@@ -136,19 +136,19 @@ static struct tally *tally_of(struct handshaker *handshaker, uint64_t scheduled)
     return &handshaker->tally->phase[timetable_phase(handshaker->timetable, scheduled)];
 }
 
-static void wait_in(struct connection *connection, struct list *list, uint64_t deadline)
+/* The state may last so long. */
+static void limit(struct connection *connection, uint64_t from, uint64_t duration)
 {
-    list_remove(&connection->wait);
-    list_append(list, &connection->wait);
-    connection->deadline = deadline;
+    timer_start_at(&connection->handshaker->loop, &connection->limit, from + duration);
 }
 
 static void connection_end(struct handshaker *handshaker, struct connection *connection)
 {
     SSL_free(connection->ssl);
     connection->ssl = NULL;
-    close(connection->fd);
-    wait_in(connection, &handshaker->unused, 0);
+    watch_close(&handshaker->loop, &connection->watch);
+    timer_stop(&handshaker->loop, &connection->limit);
+    list_append(&handshaker->unused, &connection->unused);
     counter_add(&handshaker->tally->open, (uint64_t)-1);
     handshaker->open--;
 }
@@ -172,7 +172,7 @@ static void step_closing(struct handshaker *handshaker, struct connection *conne
 {
     ssize_t length;
     do
-        length = read(connection->fd, handshaker->room, sizeof handshaker->room);
+        length = read(connection->watch.descriptor, handshaker->room, sizeof handshaker->room);
     while (length > 0);
     if (length == 0 || errno != EAGAIN)
         connection_end(handshaker, connection);
@@ -187,17 +187,17 @@ static void connection_close(struct handshaker *handshaker, struct connection *c
 {
     if (handshaker->target->options->close_by_reset) {
         struct linger reset = {.l_onoff = 1};
-        setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        setsockopt(connection->watch.descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         connection_end(handshaker, connection);
         return;
     }
     SSL_shutdown(connection->ssl);
     SSL_free(connection->ssl);
     connection->ssl = NULL;
-    shutdown(connection->fd, SHUT_WR);
+    shutdown(connection->watch.descriptor, SHUT_WR);
     connection->state = STATE_CLOSING;
-    wait_in(connection, &handshaker->closing, now + CLOSE_TIMEOUT);
-    step_closing(handshaker, connection); /* earlier data causes no further event */
+    limit(connection, now, CLOSE_TIMEOUT);
+    step_closing(handshaker, connection); /* the event for what is there already has been */
 }
 
 static void reply_done(struct handshaker *handshaker, struct connection *connection, uint64_t now)
@@ -260,7 +260,7 @@ static void handshake_done(struct handshaker *handshaker, struct connection *con
         return;
     }
     connection->state = STATE_SENDING;
-    wait_in(connection, &handshaker->working, now + handshaker->target->options->handshake_timeout);
+    limit(connection, now, handshaker->target->options->handshake_timeout);
     step_sending(handshaker, connection);
 }
 
@@ -281,8 +281,7 @@ static void step_handshaking(struct handshaker *handshaker, struct connection *c
 static void step_connecting(struct handshaker *handshaker, struct connection *connection)
 {
     connection->state = STATE_HANDSHAKING;
-    wait_in(connection, &handshaker->working,
-            clock_now() + handshaker->target->options->handshake_timeout);
+    limit(connection, clock_now(), handshaker->target->options->handshake_timeout);
     step_handshaking(handshaker, connection);
 }
 
@@ -292,14 +291,41 @@ static void (*const steps[])(struct handshaker *handshaker, struct connection *c
     [STATE_CLOSING] = step_closing,
 };
 
+static void launch_scheduled(struct handshaker *handshaker);
+
+static void connection_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct connection *connection = list_entry(watch, struct connection, watch);
+    struct handshaker *handshaker = connection->handshaker;
+    steps[connection->state](handshaker, connection);
+    if (handshaker->rate > 0)
+        launch_scheduled(handshaker); /* many events in a row must not delay an arrival */
+}
+
+static void limit_passed(struct timer *timer)
+{
+    struct connection *connection = list_entry(timer, struct connection, limit);
+    if (connection->state == STATE_CLOSING)
+        connection_end(connection->handshaker, connection);
+    else
+        connection_fail(connection->handshaker, connection,
+                        connection->state == STATE_CONNECTING    ? FAILURE_CONNECT_TIMEOUT
+                        : connection->state == STATE_HANDSHAKING ? FAILURE_HANDSHAKE_TIMEOUT
+                                                                 : FAILURE_REPLY_TIMEOUT);
+}
+
 static struct connection *connection_take(struct handshaker *handshaker)
 {
     struct list *node = list_take(&handshaker->unused);
     if (node)
-        return list_entry(node, struct connection, wait);
+        return list_entry(node, struct connection, unused);
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection) {
-        list_init(&connection->wait);
+        connection->handshaker = handshaker;
+        watch_init(&connection->watch, connection_ready);
+        timer_init(&connection->limit, limit_passed);
+        list_init(&connection->unused);
         connection->made_before = handshaker->made;
         handshaker->made = connection;
     }
@@ -317,26 +343,24 @@ static void launch(struct handshaker *handshaker, uint64_t scheduled, uint64_t n
     struct connection *connection = connection_take(handshaker);
     int fd = connection ? target_connect(handshaker->target, handshaker->number++, &failure) : -1;
     SSL *ssl = fd == -1 ? NULL : target_tls(handshaker->target, handshaker->context, fd);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = connection};
-    if (ssl == NULL || epoll_ctl(handshaker->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (connection)
+        watch_open(&connection->watch, fd, WATCH_EDGE);
+    if (ssl == NULL || !watch_want(&handshaker->loop, &connection->watch, EVENTS)) {
         count_failure(handshaker, scheduled, STATE_CONNECTING, failure);
         SSL_free(ssl);
-        if (fd != -1)
-            close(fd);
-        if (connection)
-            list_append(&handshaker->unused, &connection->wait);
+        if (connection) {
+            watch_close(&handshaker->loop, &connection->watch);
+            list_append(&handshaker->unused, &connection->unused);
+        }
         return;
     }
     if (handshaker->session)
         SSL_set_session(ssl, handshaker->session);
     connection->scheduled = scheduled;
     connection->state = STATE_CONNECTING;
-    connection->fd = fd;
     connection->ssl = ssl;
     connection->reply = (struct http_reply){0};
-    wait_in(connection, &handshaker->connecting,
-            now + handshaker->target->options->connect_timeout);
+    limit(connection, now, handshaker->target->options->connect_timeout);
     counter_add(&handshaker->tally->open, 1);
     handshaker->open++;
 }
@@ -383,32 +407,7 @@ static void launch_due(struct handshaker *handshaker)
         launch_closed_loop(handshaker);
 }
 
-static void expire_list(struct handshaker *handshaker, struct list *list, uint64_t now)
-{
-    list_for_each(node, list)
-    {
-        struct connection *connection = list_entry(node, struct connection, wait);
-        if (connection->deadline > now)
-            return;
-        if (connection->state == STATE_CLOSING)
-            connection_end(handshaker, connection);
-        else
-            connection_fail(handshaker, connection,
-                            connection->state == STATE_CONNECTING    ? FAILURE_CONNECT_TIMEOUT
-                            : connection->state == STATE_HANDSHAKING ? FAILURE_HANDSHAKE_TIMEOUT
-                                                                     : FAILURE_REPLY_TIMEOUT);
-    }
-}
-
-static uint64_t earliest_of(uint64_t earliest, const struct list *list)
-{
-    if (list_empty(list))
-        return earliest;
-    uint64_t deadline = list_entry(list->next, struct connection, wait)->deadline;
-    return deadline < earliest ? deadline : earliest;
-}
-
-/* When the loop must run next even without an event. */
+/* When there is something to do even if no connection stirs. */
 static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
 {
     const struct timetable *timetable = handshaker->timetable;
@@ -423,24 +422,14 @@ static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
     if (handshaker->rate == 0 && handshaker->open < handshaker->most_open &&
         now >= timetable->start && now + PAUSE < deadline)
         deadline = now + PAUSE;
-    deadline = earliest_of(deadline, &handshaker->connecting);
-    deadline = earliest_of(deadline, &handshaker->working);
-    return earliest_of(deadline, &handshaker->closing);
-}
-
-static int wait_for_events(struct handshaker *handshaker, struct epoll_event *events, uint64_t now)
-{
-    uint64_t deadline = next_deadline(handshaker, now);
-    uint64_t left = deadline > now ? deadline - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
-                               .tv_nsec = (long)(left % NS_PER_S)};
-    return epoll_pwait2(handshaker->epoll, events, EVENTS_MAX,
-                        deadline == UINT64_MAX ? NULL : &timeout, NULL);
+    uint64_t first_limit = loop_deadline(&handshaker->loop);
+    return first_limit < deadline ? first_limit : deadline;
 }
 
 void handshaker_run(struct handshaker *handshaker, const struct timetable *timetable)
 {
     struct cpu_watch watch = {0};
+    struct loop *loop = &handshaker->loop;
     handshaker->timetable = timetable;
     if (handshaker->target->options->probes > 0) /* the thread that times the probes goes first */
         setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_BESIDE_PROBES);
@@ -448,20 +437,13 @@ void handshaker_run(struct handshaker *handshaker, const struct timetable *timet
         handshaker->schedule =
             schedule_poisson(timetable->start, handshaker->rate, handshaker->seed);
     do {
-        struct epoll_event events[EVENTS_MAX];
-        uint64_t now = clock_now();
-        int count = wait_for_events(handshaker, events, now);
-        for (int i = 0; i < count; i++) {
-            struct connection *connection = events[i].data.ptr;
-            steps[connection->state](handshaker, connection);
-            if (handshaker->rate > 0)
-                launch_scheduled(handshaker); /* a batch of events must not delay an arrival */
-        }
-        /* Timeouts are checked against the clock before the wait, so that events are handled first
-         * even if this thread had no core for a long time. */
-        expire_list(handshaker, &handshaker->connecting, now);
-        expire_list(handshaker, &handshaker->working, now);
-        expire_list(handshaker, &handshaker->closing, now);
+        uint64_t now = clock_now(), until = next_deadline(handshaker, now);
+        for (int i = 0; i < LOOKS_MAX && loop_look(loop, until) == LOOP_EVENTS; i++)
+            until = now;
+        /* By the clock before the wait: what has happened is looked at first, however long this
+         * thread was without a core. */
+        loop->now = now;
+        loop_run_timers(loop);
         now = clock_now();
         cpu_watch_step(&watch, timetable, now, handshaker->tally);
         launch_due(handshaker);

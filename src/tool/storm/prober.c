@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/slice.h"
+#include "loop/loop.h"
 #include "storm/http.h"
 #include "storm/schedule.h"
 
-#define EVENTS_MAX 1024
+/* Of a connection: told once of whatever happens, and never changed. */
+#define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+/* In a row, while each is full. */
+#define LOOKS_MAX 8
 #define RETRY_PAUSE (100 * NS_PER_MS)
 /* For target_connect(): far from the numbers of the storm threads. */
 #define FIRST_NUMBER (UINT64_C(240) * 250 * 256)
@@ -20,10 +23,10 @@
 enum state { STATE_DOWN, STATE_CONNECTING, STATE_HANDSHAKING, STATE_IDLE, STATE_ASKED };
 
 struct probe {
-    struct list wait; /* in the prober's list for its state; in no list when idle */
-    uint64_t deadline;
+    struct prober *prober;
+    struct watch watch;
+    struct timer limit; /* of its state; idle: none */
     enum state state;
-    int fd;
     SSL *ssl;
     struct http_reply reply;
     size_t echoed;
@@ -36,13 +39,12 @@ struct prober {
     const struct timetable *timetable; /* NULL until the run begins */
     struct thread_tally *tally;
     SSL_CTX *context;
-    int epoll;
+    struct loop loop;
     unsigned count, established;
     struct schedule schedule; /* shared by all probes: its ticks go to them in turn */
     uint64_t ticks;           /* past ticks */
     double phase;             /* of tick 0, ns after the start */
     uint64_t number;
-    struct list down, connecting, handshaking, asked; /* each sorted by deadline */
     char request[1024];
     int request_length;
     char room[16384];
@@ -63,55 +65,16 @@ static bool format_request(struct prober *prober, struct target *target)
     return false;
 }
 
-static void wait_in(struct probe *probe, struct list *list, uint64_t deadline)
-{
-    list_remove(&probe->wait);
-    list_append(list, &probe->wait);
-    probe->deadline = deadline;
-}
-
-struct prober *prober_new(struct target *target, struct thread_tally *tally)
-{
-    unsigned count = target->options->probes;
-    struct prober *prober = calloc(1, sizeof *prober + count * sizeof prober->probes[0]);
-    if (prober == NULL) {
-        snprintf(target->error, sizeof target->error, "out of memory");
-        return NULL;
-    }
-    prober->target = target;
-    prober->tally = tally;
-    prober->count = count;
-    prober->number = FIRST_NUMBER;
-    list_init(&prober->down);
-    list_init(&prober->connecting);
-    list_init(&prober->handshaking);
-    list_init(&prober->asked);
-    for (unsigned i = 0; i < count; i++) {
-        list_init(&prober->probes[i].wait);
-        prober->probes[i].next = i;
-        wait_in(&prober->probes[i], &prober->down, 0);
-    }
-    prober->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (prober->epoll == -1)
-        snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
-    if (prober->epoll == -1 || !format_request(prober, target) ||
-        !target_prepare(target, prober->context = SSL_CTX_new(TLS_client_method()))) {
-        prober_free(prober);
-        return NULL;
-    }
-    return prober;
-}
-
 static void probe_close(struct prober *prober, struct probe *probe, uint64_t retry_at)
 {
     if (probe->state >= STATE_IDLE)
         prober->established--;
     SSL_free(probe->ssl);
     probe->ssl = NULL;
-    close(probe->fd);
+    watch_close(&prober->loop, &probe->watch);
     counter_add(&prober->tally->open, (uint64_t)-1);
     probe->state = STATE_DOWN;
-    wait_in(probe, &prober->down, retry_at);
+    timer_start_at(&prober->loop, &probe->limit, retry_at);
 }
 
 void prober_free(struct prober *prober)
@@ -120,8 +83,7 @@ void prober_free(struct prober *prober)
         if (prober->probes[i].state != STATE_DOWN)
             probe_close(prober, &prober->probes[i], 0);
     SSL_CTX_free(prober->context);
-    if (prober->epoll != -1)
-        close(prober->epoll);
+    loop_close(&prober->loop);
     free(prober);
 }
 
@@ -169,7 +131,7 @@ static void probe_ask(struct prober *prober, struct probe *probe)
         probe_fail(prober, probe, failure_of_ssl(probe->ssl, result));
         return;
     }
-    wait_in(probe, &prober->asked, now + options->probe_timeout);
+    timer_start_at(&prober->loop, &probe->limit, now + options->probe_timeout);
     if (probe->free_at <= moment) {
         enum phase phase = timetable_phase(prober->timetable, moment);
         histogram_record(&prober->tally->phase[phase].probe_lateness, now - moment);
@@ -178,7 +140,7 @@ static void probe_ask(struct prober *prober, struct probe *probe)
 
 static void probe_idle(struct prober *prober, struct probe *probe)
 {
-    list_remove(&probe->wait);
+    timer_stop(&prober->loop, &probe->limit);
     probe->state = STATE_IDLE;
     if (probe->next < prober->ticks)
         probe_ask(prober, probe);
@@ -199,20 +161,17 @@ static void probe_connect(struct prober *prober, struct probe *probe, uint64_t n
     enum failure failure = FAILURE_SYSTEM;
     int fd = target_connect(prober->target, prober->number++, &failure);
     SSL *ssl = fd == -1 ? NULL : target_tls(prober->target, prober->context, fd);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = probe};
-    if (ssl == NULL || epoll_ctl(prober->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    watch_open(&probe->watch, fd, WATCH_EDGE);
+    if (ssl == NULL || !watch_want(&prober->loop, &probe->watch, EVENTS)) {
         SSL_free(ssl);
-        if (fd != -1)
-            close(fd);
-        wait_in(probe, &prober->down, now + RETRY_PAUSE);
+        watch_close(&prober->loop, &probe->watch);
+        timer_start_at(&prober->loop, &probe->limit, now + RETRY_PAUSE);
         return;
     }
-    probe->fd = fd;
     probe->ssl = ssl;
     probe->state = STATE_CONNECTING;
     counter_add(&prober->tally->open, 1);
-    wait_in(probe, &prober->connecting, now + prober->target->options->connect_timeout);
+    timer_start_at(&prober->loop, &probe->limit, now + prober->target->options->connect_timeout);
 }
 
 static void answer_done(struct prober *prober, struct probe *probe)
@@ -270,12 +229,10 @@ static void step_handshaking(struct prober *prober, struct probe *probe)
 
 static void step(struct prober *prober, struct probe *probe)
 {
-    if (probe->state == STATE_DOWN) /* it failed after epoll_wait() returned this event */
-        return;
     if (probe->state == STATE_CONNECTING) {
         probe->state = STATE_HANDSHAKING;
-        wait_in(probe, &prober->handshaking,
-                clock_now() + prober->target->options->handshake_timeout);
+        timer_start_at(&prober->loop, &probe->limit,
+                       clock_now() + prober->target->options->handshake_timeout);
     }
     if (probe->state == STATE_HANDSHAKING)
         step_handshaking(prober, probe);
@@ -283,22 +240,7 @@ static void step(struct prober *prober, struct probe *probe)
         step_established(prober, probe);
 }
 
-static void expire_list(struct prober *prober, struct list *list, uint64_t now,
-                        enum failure failure)
-{
-    list_for_each(node, list)
-    {
-        struct probe *probe = list_entry(node, struct probe, wait);
-        if (probe->deadline > now)
-            return;
-        if (probe->state == STATE_DOWN)
-            probe_connect(prober, probe, now);
-        else
-            probe_fail(prober, probe, failure);
-    }
-}
-
-/* Sends a request on each probe that is due and idle. */
+/* Each probe whose moment has come asks, if it can. */
 static void ask_due(struct prober *prober)
 {
     if (prober->timetable == NULL)
@@ -313,41 +255,78 @@ static void ask_due(struct prober *prober)
     }
 }
 
-static uint64_t earliest_of(uint64_t earliest, const struct list *list)
+static void probe_ready(struct watch *watch, uint32_t events)
 {
-    if (list_empty(list))
-        return earliest;
-    uint64_t deadline = list_entry(list->next, struct probe, wait)->deadline;
-    return deadline < earliest ? deadline : earliest;
+    (void)events;
+    struct probe *probe = list_entry(watch, struct probe, watch);
+    step(probe->prober, probe);
+    ask_due(probe->prober);
+}
+
+static void limit_passed(struct timer *timer)
+{
+    static const enum failure failures[] = {[STATE_CONNECTING] = FAILURE_CONNECT_TIMEOUT,
+                                            [STATE_HANDSHAKING] = FAILURE_HANDSHAKE_TIMEOUT,
+                                            [STATE_ASKED] = FAILURE_REPLY_TIMEOUT};
+    struct probe *probe = list_entry(timer, struct probe, limit);
+    if (probe->state == STATE_DOWN)
+        probe_connect(probe->prober, probe, clock_now());
+    else
+        probe_fail(probe->prober, probe, failures[probe->state]);
+}
+
+static void probe_init(struct probe *probe, struct prober *prober, unsigned index)
+{
+    probe->prober = prober;
+    probe->next = index;
+    watch_init(&probe->watch, probe_ready);
+    timer_init(&probe->limit, limit_passed);
+    timer_start(&prober->loop, &probe->limit, 0);
+}
+
+struct prober *prober_new(struct target *target, struct thread_tally *tally)
+{
+    unsigned count = target->options->probes;
+    struct prober *prober = calloc(1, sizeof *prober + count * sizeof prober->probes[0]);
+    if (prober == NULL) {
+        snprintf(target->error, sizeof target->error, "out of memory");
+        return NULL;
+    }
+    prober->target = target;
+    prober->tally = tally;
+    prober->count = count;
+    prober->number = FIRST_NUMBER;
+    bool open = loop_open(&prober->loop);
+    prober->loop.exact = true;
+    for (unsigned i = 0; i < count; i++)
+        probe_init(&prober->probes[i], prober, i);
+    if (!open)
+        snprintf(target->error, sizeof target->error, "epoll_create1: %s", strerror(errno));
+    if (!open || !format_request(prober, target) ||
+        !target_prepare(target, prober->context = SSL_CTX_new(TLS_client_method()))) {
+        prober_free(prober);
+        return NULL;
+    }
+    return prober;
 }
 
 /* Waits for events, at most until `deadline`, and handles events and timeouts. */
 static void prober_turn(struct prober *prober, uint64_t deadline)
 {
+    struct loop *loop = &prober->loop;
     if (prober->timetable && schedule_next(&prober->schedule) < deadline &&
         schedule_next(&prober->schedule) < prober->timetable->end)
         deadline = schedule_next(&prober->schedule);
-    deadline = earliest_of(deadline, &prober->down);
-    deadline = earliest_of(deadline, &prober->connecting);
-    deadline = earliest_of(deadline, &prober->handshaking);
-    deadline = earliest_of(deadline, &prober->asked);
-
-    uint64_t now = clock_now(), left = deadline > now ? deadline - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / NS_PER_S),
-                               .tv_nsec = (long)(left % NS_PER_S)};
-    struct epoll_event events[EVENTS_MAX];
-    int count = epoll_pwait2(prober->epoll, events, EVENTS_MAX, &timeout, NULL);
-    for (int i = 0; i < count; i++) {
-        step(prober, events[i].data.ptr);
-        ask_due(prober);
-    }
+    if (loop_deadline(loop) < deadline)
+        deadline = loop_deadline(loop);
+    uint64_t now = clock_now();
+    for (int i = 0; i < LOOKS_MAX && loop_look(loop, deadline) == LOOP_EVENTS; i++)
+        deadline = now;
     ask_due(prober);
-    /* Timeouts are checked against the clock before the wait, so that a reply that has arrived is
-     * read, however late this thread runs. */
-    expire_list(prober, &prober->asked, now, FAILURE_REPLY_TIMEOUT);
-    expire_list(prober, &prober->handshaking, now, FAILURE_HANDSHAKE_TIMEOUT);
-    expire_list(prober, &prober->connecting, now, FAILURE_CONNECT_TIMEOUT);
-    expire_list(prober, &prober->down, now, FAILURE_SYSTEM);
+    /* By the clock before the wait: an answer that is there is read, however late this thread
+     * comes. */
+    loop->now = now;
+    loop_run_timers(loop);
 }
 
 unsigned prober_connect(struct prober *prober)
