@@ -1,5 +1,5 @@
 /*
- * immured with a signing backend that repeats the last signature if the message is the same. So its
+ * immured with a signing driver that repeats the last signature if the message is the same. So its
  * requests cost everything but the signature, and yet each signature is valid. For EC keys, whose
  * signatures immured does not verify again.
  */
@@ -11,7 +11,7 @@
 #define SIGNATURE_MAX 160 /* ECDSA with P-521, DER */
 
 struct replay_thread {
-    void *openssl; /* the thread state of the real backend */
+    void *openssl; /* the thread state of the real driver */
     const struct key *key;
     uint8_t digest[JOB_DIGEST_MAX];
     size_t digest_length;
@@ -19,10 +19,10 @@ struct replay_thread {
     size_t signature_length; /* 0: none yet */
 };
 
-static void *replay_thread_new(const struct backend *backend)
+static void *replay_thread_new(const struct driver *driver)
 {
     struct replay_thread *thread = calloc(1, sizeof *thread);
-    if (thread && (thread->openssl = backend_openssl.thread_new(backend)) == NULL) {
+    if (thread && (thread->openssl = driver_openssl.thread_new(driver)) == NULL) {
         free(thread);
         return NULL;
     }
@@ -33,7 +33,7 @@ static void replay_thread_free(void *arg)
 {
     struct replay_thread *thread = arg;
     if (thread)
-        backend_openssl.thread_free(thread->openssl);
+        driver_openssl.thread_free(thread->openssl);
     free(thread);
 }
 
@@ -55,7 +55,7 @@ static void keep(struct replay_thread *thread, const struct job *job)
     thread->signature_length = job->result_length;
 }
 
-static void replay_sign(const struct backend *backend, void *arg, struct job *const *batch,
+static void replay_sign(const struct driver *driver, void *arg, struct job *const *batch,
                         size_t count)
 {
     struct replay_thread *thread = arg;
@@ -64,7 +64,7 @@ static void replay_sign(const struct backend *backend, void *arg, struct job *co
             memcpy(batch[i]->result, thread->signature, thread->signature_length);
             batch[i]->result_length = thread->signature_length;
         } else {
-            backend_openssl.sign(backend, thread->openssl, &batch[i], 1);
+            driver_openssl.sign(driver, thread->openssl, &batch[i], 1);
             keep(thread, batch[i]);
         }
     }
@@ -72,12 +72,12 @@ static void replay_sign(const struct backend *backend, void *arg, struct job *co
 
 int main(int argc, char **argv)
 {
-    struct backend replay = backend_openssl;
+    struct driver replay = driver_openssl;
     replay.name = "replay";
     replay.figure = 0; /* libcrypto tells it */
     replay.thread_new = replay_thread_new;
     replay.thread_free = replay_thread_free;
     replay.sign = replay_sign;
-    const struct backend *const backends[] = {&backend_openssl, &replay, NULL};
-    return keyd_main(argc, argv, backends);
+    const struct driver *const drivers[] = {&driver_openssl, &replay, NULL};
+    return keyd_main(argc, argv, drivers);
 }

@@ -4,7 +4,7 @@
 
 int main(int argc, char **argv)
 {
-    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer,
-                                                     &backend_provider, NULL};
-    return keyd_main(argc, argv, backends);
+    static const struct driver *const drivers[] = {&driver_openssl, &driver_multibuffer,
+                                                   &driver_provider, NULL};
+    return keyd_main(argc, argv, drivers);
 }

@@ -9,13 +9,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct backend *const backends[] = {&backend_openssl, &backend_multibuffer,
-                                                     &backend_provider, NULL};
+    static const struct driver *const drivers[] = {&driver_openssl, &driver_multibuffer,
+                                                   &driver_provider, NULL};
     struct config config;
     const char *file = config_input(data, size);
     char *text = conf_text_read(file);
     struct conf_error error = {""};
-    bool good = config_load(&config, file, text, backends, &error);
+    bool good = config_load(&config, file, text, drivers, &error);
     free(text);
     if (good) {
         if (config.key_count == 0 || config.threads == 0)

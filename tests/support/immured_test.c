@@ -1,5 +1,5 @@
 /*
- * immured-test: immured with signing backends that misbehave on purpose. Built for tests, never
+ * immured-test: immured with signing drivers that misbehave on purpose. Built for tests, never
  * installed.
  *
  *     backend = "delay"    every batch takes 50 ms more, without using a CPU
@@ -23,45 +23,45 @@
 
 #define DELAY_MS 50
 
-static void *thread_new(const struct backend *backend)
+static void *thread_new(const struct driver *driver)
 {
-    return backend_openssl.thread_new(backend);
+    return driver_openssl.thread_new(driver);
 }
 
 static void thread_free(void *thread)
 {
-    backend_openssl.thread_free(thread);
+    driver_openssl.thread_free(thread);
 }
 
-static size_t delay_width(const struct backend *backend, const struct key *key)
+static size_t delay_width(const struct driver *driver, const struct key *key)
 {
-    (void)backend, (void)key;
-    return BACKEND_BATCH_MAX;
+    (void)driver, (void)key;
+    return DRIVER_BATCH_MAX;
 }
 
-static void delay_sign(const struct backend *backend, void *thread, struct job *const *batch,
+static void delay_sign(const struct driver *driver, void *thread, struct job *const *batch,
                        size_t count)
 {
     struct timespec delay = {.tv_nsec = DELAY_MS * 1000000L};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &delay, NULL);
-    backend_openssl.sign(backend, thread, batch, count);
+    driver_openssl.sign(driver, thread, batch, count);
 }
 
-static size_t corrupt_width(const struct backend *backend, const struct key *key)
+static size_t corrupt_width(const struct driver *driver, const struct key *key)
 {
-    return backend_openssl.width(backend, key);
+    return driver_openssl.width(driver, key);
 }
 
-static void corrupt_sign(const struct backend *backend, void *thread, struct job *const *batch,
+static void corrupt_sign(const struct driver *driver, void *thread, struct job *const *batch,
                          size_t count)
 {
-    backend_openssl.sign(backend, thread, batch, count);
+    driver_openssl.sign(driver, thread, batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->key->type == WIRE_KEY_RSA && batch[i]->id != 0) /* the warm-up has id 0 */
             batch[i]->result[batch[i]->result_length / 2] ^= 0x10;
 }
 
-static void trespass_sign(const struct backend *backend, void *thread, struct job *const *batch,
+static void trespass_sign(const struct driver *driver, void *thread, struct job *const *batch,
                           size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -72,33 +72,33 @@ static void trespass_sign(const struct backend *backend, void *thread, struct jo
         if (sscanf(text, "trespass %u", &number) == 1)
             trespass(number);
     }
-    backend_openssl.sign(backend, thread, batch, count);
+    driver_openssl.sign(driver, thread, batch, count);
 }
 
 static const int delay_calls[] = {SCMP_SYS(clock_nanosleep), -1};
 
-static const struct backend delay = {.name = "delay",
-                                     .number = WIRE_BACKEND_TEST,
-                                     .calls = delay_calls,
-                                     .waits = true,
-                                     .width = delay_width,
-                                     .thread_new = thread_new,
-                                     .thread_free = thread_free,
-                                     .sign = delay_sign};
+static const struct driver delay = {.name = "delay",
+                                    .number = WIRE_BACKEND_TEST,
+                                    .calls = delay_calls,
+                                    .waits = true,
+                                    .width = delay_width,
+                                    .thread_new = thread_new,
+                                    .thread_free = thread_free,
+                                    .sign = delay_sign};
 
-static const struct backend corrupt = {.name = "corrupt",
-                                       .number = WIRE_BACKEND_TEST,
-                                       .width = corrupt_width,
-                                       .thread_new = thread_new,
-                                       .thread_free = thread_free,
-                                       .sign = corrupt_sign};
+static const struct driver corrupt = {.name = "corrupt",
+                                      .number = WIRE_BACKEND_TEST,
+                                      .width = corrupt_width,
+                                      .thread_new = thread_new,
+                                      .thread_free = thread_free,
+                                      .sign = corrupt_sign};
 
-static const struct backend trespassing = {.name = "trespass",
-                                           .number = WIRE_BACKEND_TEST,
-                                           .width = corrupt_width,
-                                           .thread_new = thread_new,
-                                           .thread_free = thread_free,
-                                           .sign = trespass_sign};
+static const struct driver trespassing = {.name = "trespass",
+                                          .number = WIRE_BACKEND_TEST,
+                                          .width = corrupt_width,
+                                          .thread_new = thread_new,
+                                          .thread_free = thread_free,
+                                          .sign = trespass_sign};
 
 /* The linker puts the second in the place of files_add() (--wrap). */
 bool __real_files_add(struct files *files, const char *name, int descriptor);
@@ -112,12 +112,12 @@ bool __wrap_files_add(struct files *files, const char *name, int descriptor)
 
 int main(int argc, char **argv)
 {
-    static const struct backend *const backends[] = {&backend_openssl,
-                                                     &backend_multibuffer,
-                                                     &backend_provider,
-                                                     &delay,
-                                                     &corrupt,
-                                                     &trespassing,
-                                                     NULL};
-    return keyd_main(argc, argv, backends);
+    static const struct driver *const drivers[] = {&driver_openssl,
+                                                   &driver_multibuffer,
+                                                   &driver_provider,
+                                                   &delay,
+                                                   &corrupt,
+                                                   &trespassing,
+                                                   NULL};
+    return keyd_main(argc, argv, drivers);
 }

@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "keyd/backend/multibuffer/config.h"
+#include "keyd/driver/multibuffer/config.h"
 #include "keyd/sign/kind.h"
 
 #include "arena_fixture.h"
@@ -80,10 +80,10 @@ bool fixture_serves(const struct fixture *fixture, enum algorithm algorithm)
 bool fixture_open(struct fixture *fixture, const char *library)
 {
     struct multibuffer_config config = {.library = (char *)library};
-    fixture->multibuffer = backend_multibuffer;
+    fixture->multibuffer = driver_multibuffer;
     fixture->multibuffer.settings = &config;
-    fixture->backends[0] = &backend_openssl;
-    fixture->backends[1] = &fixture->multibuffer;
+    fixture->drivers[0] = &driver_openssl;
+    fixture->drivers[1] = &fixture->multibuffer;
     fixture->opened = fixture->multibuffer.open(&fixture->multibuffer, NULL, fixture->reason,
                                                 sizeof fixture->reason);
     if (!fixture->opened)
@@ -92,7 +92,7 @@ bool fixture_open(struct fixture *fixture, const char *library)
         for (size_t i = 0; i < KEYS_EACH && fixture_serves(fixture, algorithm); i++)
             assert_true(fixture->multibuffer.key_prepare(&fixture->multibuffer,
                                                          &fixture->keys[algorithm][i]));
-    assert_true(signer_init(&fixture->signer, fixture->backends));
+    assert_true(signer_init(&fixture->signer, fixture->drivers));
     return true;
 }
 

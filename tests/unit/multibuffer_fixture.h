@@ -1,9 +1,9 @@
-/* For the tests of the backend `multibuffer`: keys of each algorithm, batches, and what libcrypto
+/* For the tests of the driver `multibuffer`: keys of each algorithm, batches, and what libcrypto
  * says about the signatures. */
 #ifndef MULTIBUFFER_FIXTURE_H
 #define MULTIBUFFER_FIXTURE_H
 
-#include "keyd/sign/backend.h"
+#include "keyd/sign/driver.h"
 #include "keyd/sign/signer.h"
 
 #define LANES_WIDTH 8
@@ -13,8 +13,8 @@ enum algorithm { RSA_2048, RSA_3072, RSA_4096, P256, P384, ED25519, ALGORITHMS }
 
 struct fixture {
     struct key keys[ALGORITHMS][KEYS_EACH];
-    struct backend multibuffer; /* an instance */
-    const struct backend *backends[3];
+    struct driver multibuffer; /* an instance */
+    const struct driver *drivers[3];
     struct signer signer; /* while a library is open */
     bool opened;
     char reason[256]; /* why the library could not be opened */
@@ -28,7 +28,7 @@ struct batch {
 void fixture_make(struct fixture *fixture);
 void fixture_free(struct fixture *fixture);
 
-/* `library` NULL: the default. Keys that the backend serves are prepared. */
+/* `library` NULL: the default. Keys that the driver serves are prepared. */
 bool fixture_open(struct fixture *fixture, const char *library);
 void fixture_close(struct fixture *fixture);
 

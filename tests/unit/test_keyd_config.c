@@ -19,7 +19,7 @@
 
 #include "file_fixture.h"
 
-static const struct backend *const backends[] = {&backend_openssl, &backend_provider, NULL};
+static const struct driver *const drivers[] = {&driver_openssl, &driver_provider, NULL};
 
 static struct conf_error error;
 
@@ -27,7 +27,7 @@ static bool load(struct config *config, const char *text)
 {
     file_write(text, strlen(text));
     char *read = conf_text_read(file);
-    bool good = config_load(config, file, read, backends, &error);
+    bool good = config_load(config, file, read, drivers, &error);
     free(read);
     return good;
 }
@@ -79,7 +79,7 @@ static void everything(void **state)
     assert_int_equal(config.server.rate.interval, NS_PER_MS);
     assert_int_equal(config.server.rate.burst, NS_PER_S);
     assert_true(config.audit_all);
-    assert_string_equal(config.backend, "openssl");
+    assert_string_equal(config.driver, "openssl");
     assert_int_equal(config.queue_age, 5 * NS_PER_S);
     assert_int_equal(config.hold, 300 * NS_PER_US);
     assert_true(config.log_json);
@@ -88,7 +88,7 @@ static void everything(void **state)
     assert_int_equal(config.key_count, 2);
     assert_string_equal(config.keys[0].name, "one");
     assert_string_equal(config.keys[0].file, "one.pem");
-    assert_string_equal(config.keys[0].backend, "auto");
+    assert_string_equal(config.keys[0].driver, "auto");
     assert_string_equal(config.keys[0].pass_phrase_file, "one.txt");
     assert_int_equal(config.keys[0].policy, POLICY_TLS13_SERVER);
     assert_true(config.keys[0].every_group);
@@ -148,7 +148,7 @@ static void providers(void **state)
                               "  properties = \"provider=qatprovider\" }\n"));
     assert_null(config.keys[0].file);
     assert_string_equal(config.keys[0].uri, "pkcs11:object=one");
-    assert_string_equal(config.keys[0].backend, "provider:hsm");
+    assert_string_equal(config.keys[0].driver, "provider:hsm");
     assert_int_equal(config.provider_count, 2);
     const struct provider_config *hsm = &config.providers[0], *card = &config.providers[1];
     snprintf(location, sizeof location, "%s:4", file);
@@ -183,10 +183,10 @@ static void defaults(void **state)
     assert_int_equal(config.allow.users.count + config.allow.groups.count, 0);
     assert_int_equal(config.server.rate.interval, 0);
     assert_false(config.audit_all);
-    assert_string_equal(config.backend, "auto");
+    assert_string_equal(config.driver, "auto");
     assert_int_equal(config.queue_age, 2 * NS_PER_S);
     assert_int_equal(config.hold, 0);
-    assert_null(config.keys[0].backend);
+    assert_null(config.keys[0].driver);
     assert_false(config.log_json);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_int_equal(config.server.stall_timeout, 10 * NS_PER_S);

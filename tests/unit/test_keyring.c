@@ -68,27 +68,28 @@ static void write_key(EVP_PKEY *pair, const char *phrase)
 
 static char error[512];
 
-static struct key *load_source(struct key_source *source)
+static struct key *load_config(const struct key_config *config)
 {
     struct files files;
-    const char *phrase = source->pass_phrase_file;
+    const char *phrase = config->pass_phrase_file;
     assert_true(files_begin(&files));
-    assert_true(files_add(&files, source->file, regular_file_open(source->file)));
+    assert_true(files_add(&files, config->file, regular_file_open(config->file)));
     if (phrase != NULL)
         assert_true(files_add(&files, phrase, regular_file_open(phrase)));
-    source->files = &files;
-    source->reader = reader;
-    struct key *key = key_load(source, error, sizeof error);
+    const struct key_source source = {.config = config, .files = &files, .reader = reader};
+    struct key *key = key_load(&source, error, sizeof error);
     files_close(&files);
     return key;
 }
 
 static struct key *load(const char *pass_phrase_file)
 {
-    struct key_source source = {
-        .name = "name", .location = "here:1", .file = file, .pass_phrase_file = pass_phrase_file};
+    const struct key_config config = {.name = (char *)"name",
+                                      .location = (char *)"here:1",
+                                      .file = (char *)file,
+                                      .pass_phrase_file = (char *)pass_phrase_file};
     error[0] = '\0';
-    return load_source(&source);
+    return load_config(&config);
 }
 
 static void assert_refused(const char *pass_phrase_file, const char *reason)
@@ -167,9 +168,11 @@ static void only_rsa_keys_decrypt(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         EVP_PKEY *pair = make(cases[i].kind);
         write_key(pair, NULL);
-        struct key_source source = {
-            .name = "name", .location = "here:1", .file = file, .decrypt = true};
-        struct key *key = load_source(&source);
+        const struct key_config config = {.name = (char *)"name",
+                                          .location = (char *)"here:1",
+                                          .file = (char *)file,
+                                          .decrypt = true};
+        struct key *key = load_config(&config);
         assert_int_equal(key != NULL, cases[i].can);
         if (key == NULL)
             assert_string_equal(error, "only RSA keys can decrypt");

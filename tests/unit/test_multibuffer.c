@@ -1,4 +1,4 @@
-/* The backend `multibuffer` with every crypto_mb that is there, and with the stand-in: each
+/* The driver `multibuffer` with every crypto_mb that is there, and with the stand-in: each
  * algorithm with each number of jobs, keys and schemes mixed. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-#include "keyd/backend/multibuffer/lanes.h"
+#include "keyd/driver/multibuffer/lanes.h"
 #include "multibuffer_fixture.h"
 
 #define STACK_SEARCHED (64 * 1024)
@@ -68,7 +68,7 @@ static void assert_all_good(const struct batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         assert_int_equal(batch->jobs[i]->error, IMMURE_OK);
         assert_false(batch->jobs[i]->signed_again);
-        assert_ptr_equal(batch->jobs[i]->backend, &fixture.multibuffer);
+        assert_ptr_equal(batch->jobs[i]->driver, &fixture.multibuffer);
         assert_true(signature_good(batch->jobs[i]));
     }
 }
@@ -158,7 +158,7 @@ static void test_no_nonce_twice(void **state)
         BN_free(seen[i]);
 }
 
-/* A digest larger than the group's order. It goes directly to the backend, because no message with
+/* A digest larger than the group's order. It goes directly to the driver, because no message with
  * such a digest is known. */
 static void test_largest_digest(void **state)
 {

@@ -1,4 +1,4 @@
-/* The backend `multibuffer` when crypto_mb is not there, is something else, or fails in a lane: no
+/* The driver `multibuffer` when crypto_mb is not there, is something else, or fails in a lane: no
  * wrong signature is released, and libcrypto repeats the failed ones. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <dlfcn.h>
 
 #include "crypto_mb_stand_in.h"
-#include "keyd/backend/multibuffer/lanes.h"
+#include "keyd/driver/multibuffer/lanes.h"
 #include "multibuffer_fixture.h"
 
 static struct fixture fixture;
@@ -63,7 +63,7 @@ static void assert_signed_again(const struct batch *batch, size_t expected)
         const struct job *job = batch->jobs[i];
         assert_int_equal(job->error, IMMURE_OK);
         assert_true(signature_good(job));
-        assert_ptr_equal(job->backend, job->signed_again ? &backend_openssl : &fixture.multibuffer);
+        assert_ptr_equal(job->driver, job->signed_again ? &driver_openssl : &fixture.multibuffer);
         again += job->signed_again;
     }
     assert_int_equal(again, expected);

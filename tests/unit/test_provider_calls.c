@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <sys/syscall.h>
 
-#include "keyd/backend/provider/calls.h"
+#include "keyd/driver/provider/calls.h"
 
 struct outcome {
     bool good;

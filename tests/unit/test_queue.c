@@ -21,8 +21,8 @@ enum { FIRST, SECOND, THIRD, OTHER };
 
 enum { P256, P384, RSA2048, RSA4096, KINDS };
 
-static const struct backend lanes = {.name = "lanes", .lanes = true};
-static const struct backend alone = {.name = "alone"};
+static const struct driver lanes = {.name = "lanes", .lanes = true};
+static const struct driver alone = {.name = "alone"};
 
 static struct kinds kinds;
 static const struct key keys[KINDS] = {{.kind = &kinds.kinds[P256]},
@@ -34,7 +34,7 @@ struct fixture {
     struct queue queue;
     struct account_share accounts[ACCOUNTS];
     struct queue_session sessions[CLIENTS];
-    struct job *batch[BACKEND_BATCH_MAX];
+    struct job *batch[DRIVER_BATCH_MAX];
     struct list late;
     uint64_t now;
 };

@@ -1,5 +1,5 @@
 /* Who signs what: kinds, the crew of threads, and the scheduler between them and the queue, with
- * fake backends. */
+ * fake drivers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,79 +24,79 @@
 static sem_t gate;    /* what signs on a thread waits for it */
 static uint64_t spin; /* ns for one signature of `cheap` */
 
-static void *thread_new(const struct backend *backend)
+static void *thread_new(const struct driver *driver)
 {
-    (void)backend;
+    (void)driver;
     return malloc(1);
 }
 
-static size_t width_one(const struct backend *backend, const struct key *key)
+static size_t width_one(const struct driver *driver, const struct key *key)
 {
-    (void)backend;
+    (void)driver;
     return key->type == WIRE_KEY_EC ? LANES : 1;
 }
 
-static size_t width_lanes(const struct backend *backend, const struct key *key)
+static size_t width_lanes(const struct driver *driver, const struct key *key)
 {
-    (void)backend;
+    (void)driver;
     return key->bits == 2048 ? LANES : 0;
 }
 
-static void sign_now(const struct backend *backend, void *thread, struct job *const *batch,
+static void sign_now(const struct driver *driver, void *thread, struct job *const *batch,
                      size_t count)
 {
-    (void)backend, (void)thread;
+    (void)driver, (void)thread;
     for (size_t i = 0; i < count; i++) {
         batch[i]->result_length = batch[i]->key->signature_max;
         batch[i]->verified = true;
     }
 }
 
-static void sign_through_gate(const struct backend *backend, void *thread, struct job *const *batch,
+static void sign_through_gate(const struct driver *driver, void *thread, struct job *const *batch,
                               size_t count)
 {
     while (sem_wait(&gate) != 0)
         continue;
-    sign_now(backend, thread, batch, count);
+    sign_now(driver, thread, batch, count);
 }
 
 /* It is quick, if it is not told to take its time. */
-static void sign_quickly(const struct backend *backend, void *thread, struct job *const *batch,
+static void sign_quickly(const struct driver *driver, void *thread, struct job *const *batch,
                          size_t count)
 {
     for (uint64_t until = clock_now() + count * spin; clock_now() < until;)
         continue;
-    sign_now(backend, thread, batch, count);
+    sign_now(driver, thread, batch, count);
 }
 
-static bool prepare(const struct backend *backend, struct key *key)
+static bool prepare(const struct driver *driver, struct key *key)
 {
-    (void)backend;
+    (void)driver;
     return key->name == NULL; /* one with a name is not to its taste */
 }
 
-static const struct backend cheap = {.name = "cheap",
-                                     .number = 1,
-                                     .width = width_one,
-                                     .thread_new = thread_new,
-                                     .thread_free = free,
-                                     .sign = sign_quickly};
-static const struct backend gated = {.name = "gated",
-                                     .number = 2,
-                                     .waits = true,
-                                     .width = width_one,
-                                     .thread_new = thread_new,
-                                     .thread_free = free,
-                                     .sign = sign_through_gate};
-static const struct backend lanes = {.name = "lanes",
-                                     .number = 3,
-                                     .lanes = true,
-                                     .width = width_lanes,
-                                     .key_prepare = prepare,
-                                     .thread_new = thread_new,
-                                     .thread_free = free,
-                                     .sign = sign_through_gate};
-static const struct backend *const backends[] = {&backend_openssl, &cheap, &gated, &lanes, NULL};
+static const struct driver cheap = {.name = "cheap",
+                                    .number = 1,
+                                    .width = width_one,
+                                    .thread_new = thread_new,
+                                    .thread_free = free,
+                                    .sign = sign_quickly};
+static const struct driver gated = {.name = "gated",
+                                    .number = 2,
+                                    .waits = true,
+                                    .width = width_one,
+                                    .thread_new = thread_new,
+                                    .thread_free = free,
+                                    .sign = sign_through_gate};
+static const struct driver lanes = {.name = "lanes",
+                                    .number = 3,
+                                    .lanes = true,
+                                    .width = width_lanes,
+                                    .key_prepare = prepare,
+                                    .thread_new = thread_new,
+                                    .thread_free = free,
+                                    .sign = sign_through_gate};
+static const struct driver *const drivers[] = {&driver_openssl, &cheap, &gated, &lanes, NULL};
 
 struct fixture {
     struct kinds kinds;
@@ -109,7 +109,7 @@ struct fixture {
     uint64_t now;
 };
 
-static void add(struct fixture *fixture, struct key *key, const struct backend *wanted,
+static void add(struct fixture *fixture, struct key *key, const struct driver *wanted,
                 uint64_t single_ns)
 {
     char reason[128] = "";
@@ -127,16 +127,16 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     *state = fixture;
     sem_init(&gate, 0, 0);
-    fixture->kinds.backends = backends;
+    fixture->kinds.drivers = drivers;
     fixture->p256 = (struct key){.type = WIRE_KEY_EC, .bits = 256, .signature_max = 80};
     fixture->waiting = fixture->p256;
     fixture->rsa = (struct key){.type = WIRE_KEY_RSA, .bits = 2048, .signature_max = 256};
     add(fixture, &fixture->p256, &cheap, QUICK);
     add(fixture, &fixture->waiting, &gated, QUICK);
     add(fixture, &fixture->rsa, &lanes, NS_PER_MS);
-    assert_true(signer_init(&fixture->signer, backends));
+    assert_true(signer_init(&fixture->signer, drivers));
     fixture->scheduler.signer = &fixture->signer;
-    fixture->scheduler.crew = crew_start(backends, THREADS, true);
+    fixture->scheduler.crew = crew_start(drivers, THREADS, true);
     assert_non_null(fixture->scheduler.crew);
     queue_init(&fixture->scheduler.queue, &fixture->kinds, 10 * NS_PER_S, THREADS, 0);
     account_share_open(&fixture->account, &fixture->scheduler.queue.share);
@@ -211,7 +211,7 @@ static void kinds_are_shared_and_chosen(void **state)
     assert_true(kinds_add_key(&fixture->kinds, &second, &lanes, reason, sizeof reason));
     assert_ptr_equal(second.kind, fixture->rsa.kind);
     assert_ptr_equal(second.kind->batch, &lanes);
-    assert_ptr_equal(second.kind->single, &backend_openssl);
+    assert_ptr_equal(second.kind->single, &driver_openssl);
     assert_ptr_equal(fixture->waiting.kind->single, &gated);
     assert_int_equal(fixture->p256.kind->cost, COST_QUICK);
     assert_int_equal(fixture->waiting.kind->cost, COST_CHEAP); /* not on the event loop */

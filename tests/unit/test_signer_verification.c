@@ -42,7 +42,7 @@ static struct {
     EVP_PKEY *pair; /* that signs */
 } broken;
 
-static const struct backend *const backends[] = {&backend_openssl, NULL};
+static const struct driver *const drivers[] = {&driver_openssl, NULL};
 static struct signer signer;
 
 static const struct row {
@@ -88,7 +88,7 @@ static int set_up(void **state)
         keys[i] = fixture_key(pair, rows[i].key_type, 2 * i);
         others[i] = fixture_key(other, rows[i].key_type, 2 * i + 1);
     }
-    return signer_init(&signer, backends) ? 0 : -1;
+    return signer_init(&signer, drivers) ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -208,7 +208,7 @@ static struct job *sign(const struct key *key, const struct wire_scheme *scheme,
 {
     struct job *job = job_new(key, scheme, (const uint8_t *)message, strlen(message));
     assert_non_null(job);
-    signer_sign_by(&signer, &backend_openssl, &job, 1);
+    signer_sign_by(&signer, &driver_openssl, &job, 1);
     assert_int_equal(ERR_peek_error(), 0);
     return job;
 }
@@ -269,7 +269,7 @@ static const struct wire_scheme *scheme_of(const struct key *key)
 static void start_afresh(void)
 {
     signer_release(&signer);
-    assert_true(signer_init(&signer, backends));
+    assert_true(signer_init(&signer, drivers));
 }
 
 /* A pair with the private half of one key and the public half of another. */

@@ -269,11 +269,11 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     size_t count = 0;
     while (figures[count].number != 0)
         count++;
-    for (const struct backend *const *backend = server->prototypes;
-         *backend != NULL && count + 1 < WIRE_STATS_MAX; backend++)
-        if ((*backend)->figure != 0)
+    for (const struct driver *const *driver = server->prototypes;
+         *driver != NULL && count + 1 < WIRE_STATS_MAX; driver++)
+        if ((*driver)->figure != 0)
             figures[count++] =
-                (struct wire_figure){(*backend)->figure, stats->by_backend[(*backend)->number]};
+                (struct wire_figure){(*driver)->figure, stats->by_driver[(*driver)->number]};
     figures[count++] = (struct wire_figure){WIRE_STAT_DECRYPTIONS_TOTAL, stats->decryptions};
     session_schedule_flush(session, wire_put_figures(&session->output, frame->id, figures, count));
     return IMMURE_OK;
@@ -372,7 +372,7 @@ void dispatch_done(struct server *server, struct job *job)
     ++*outcome_counter(&server->stats, job);
     server->stats.signed_again += job->signed_again;
     if (job->error == IMMURE_OK && job->operation == JOB_SIGN)
-        server->stats.by_backend[job->backend->number]++;
+        server->stats.by_driver[job->driver->number]++;
     if (job->error == IMMURE_E_BUSY)
         account_give_back(session->account, &server->config->rate, limit_of(job->key));
     bool waited_for = session->watch.descriptor >= 0 && !session->ending;

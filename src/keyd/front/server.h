@@ -26,7 +26,7 @@ struct stats {
     uint64_t sessions_total, sessions_refused, protocol_errors;
     uint64_t sign_requests, signatures, refused, busy, expired, cancelled, failed, signed_again;
     uint64_t decryptions;
-    uint64_t by_backend[UINT8_MAX + 1]; /* signatures, by enum wire_backend */
+    uint64_t by_driver[UINT8_MAX + 1]; /* signatures, by enum wire_backend */
 };
 
 struct server_config {
@@ -45,7 +45,7 @@ struct server {
     const struct server_config *config;
     const struct keyring *keyring;
     struct scheduler *scheduler;
-    const struct backend *const *prototypes; /* whose figures are told; ended by NULL */
+    const struct driver *const *prototypes; /* whose figures are told; ended by NULL */
     struct stats stats;
     uint64_t started_wall, started; /* ns: CLOCK_REALTIME, CLOCK_MONOTONIC */
     uint64_t worked;                /* CLOCK_THREAD_CPUTIME_ID when this turn began, ns */

@@ -245,7 +245,7 @@ void session_schedule_flush(struct session *session, bool put)
 /* Nobody is told how long a decryption took, nor how long others took that it waited for. */
 static bool put_decrypted(struct session *session, const struct job *job)
 {
-    struct wire_decrypted answer = {.backend = job->backend->number, .premaster = job->result};
+    struct wire_decrypted answer = {.backend = job->driver->number, .premaster = job->result};
     return wire_put_decrypted(&session->output, job->id, &answer);
 }
 
@@ -257,7 +257,7 @@ static uint64_t coarse(uint64_t ns)
 
 static bool put_signed(struct session *session, const struct job *job)
 {
-    struct wire_signed answer = {.backend = job->backend->number,
+    struct wire_signed answer = {.backend = job->driver->number,
                                  .queue_ns = coarse(job->queue_ns),
                                  .sign_ns = coarse(job->sign_ns),
                                  .signature = job->result,

@@ -49,29 +49,30 @@ static bool refuse(char *error, size_t size, const char *format, ...)
 
 static bool read_pair(struct key *key, const struct key_source *source, char *error, size_t size)
 {
+    const struct key_config *config = source->config;
     struct secret pem = SECRET_INIT;
     struct pass_phrase phrase = {.secret = SECRET_INIT};
     bool good = false;
-    if (!files_read(source->files, source->file, FILES_LONGEST, &pem)) {
-        refuse(error, size, "%s: %s", source->file, regular_file_reason(errno));
+    if (!files_read(source->files, config->file, FILES_LONGEST, &pem)) {
+        refuse(error, size, "%s: %s", config->file, regular_file_reason(errno));
         goto out;
     }
-    if (source->pass_phrase_file != NULL &&
-        !files_read_line(source->files, source->pass_phrase_file, PASS_PHRASE_MAX,
+    if (config->pass_phrase_file != NULL &&
+        !files_read_line(source->files, config->pass_phrase_file, PASS_PHRASE_MAX,
                          &phrase.secret)) {
-        refuse(error, size, "%s: %s", source->pass_phrase_file, regular_file_reason(errno));
+        refuse(error, size, "%s: %s", config->pass_phrase_file, regular_file_reason(errno));
         goto out;
     }
     key->pair = pem_read_key(source->reader, &pem, pass_phrase_give, &phrase);
     good = key->pair != NULL;
-    if (!good && phrase.wanted && source->pass_phrase_file == NULL)
+    if (!good && phrase.wanted && config->pass_phrase_file == NULL)
         refuse(error, size, "%s: the key is encrypted, and no pass-phrase-file is given",
-               source->file);
+               config->file);
     else if (!good && phrase.wanted)
         refuse(error, size, "%s: the key cannot be decrypted with the pass phrase in %s",
-               source->file, source->pass_phrase_file);
+               config->file, config->pass_phrase_file);
     else if (!good)
-        refuse(error, size, "%s: holds no private key in PEM form", source->file);
+        refuse(error, size, "%s: holds no private key in PEM form", config->file);
 out:
     secret_free(&pem);
     secret_free(&phrase.secret);
@@ -83,7 +84,8 @@ static bool find_in_device(struct key *key, const struct key_source *source, cha
 {
     if (source->device == NULL)
         return refuse(error, size, "uri needs a backend that is a provider:NAME");
-    return source->device->find(source->device_state, key, source->uri, source->files, error, size);
+    return source->device->find(source->device_state, key, source->config->uri, source->files,
+                                error, size);
 }
 
 static bool identify_rsa(struct key *key, enum wire_key_type type, char *error, size_t size)
@@ -187,16 +189,17 @@ static bool name_by_public_half(struct key *key, char *error, size_t size)
 
 struct key *key_load(const struct key_source *source, char *error, size_t size)
 {
+    const struct key_config *config = source->config;
     struct key *key = calloc(1, sizeof *key);
-    if (key == NULL || (key->name = strdup(source->name)) == NULL ||
-        (key->location = strdup(source->location)) == NULL) {
+    if (key == NULL || (key->name = strdup(config->name)) == NULL ||
+        (key->location = strdup(config->location)) == NULL) {
         refuse(error, size, "out of memory");
         goto failed;
     }
-    key->policy = source->policy;
-    key->every_group = source->every_group;
-    key->decrypt = source->decrypt;
-    key->in_device = source->uri != NULL;
+    key->policy = config->policy;
+    key->every_group = config->every_group;
+    key->decrypt = config->decrypt;
+    key->in_device = config->uri != NULL;
     if (!(key->in_device ? find_in_device(key, source, error, size)
                          : read_pair(key, source, error, size)) ||
         !identify(key, error, size) || !name_by_public_half(key, error, size) ||

@@ -21,6 +21,21 @@ struct files;
 struct kind;
 struct pem_reader;
 
+/* What an operator says of a key. */
+struct key_config {
+    char *name;
+    char *location; /* "immured.conf:7" */
+    char *file;     /* PEM; NULL: the key is in a device, where `uri` says */
+    char *uri;
+    char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
+    char *driver;           /* NULL: as for all */
+    enum policy policy;
+    bool every_group; /* of TLS 1.2, not only the common ones */
+    bool decrypt;     /* TLS's RSA key exchange */
+    struct access_config allow;
+    struct rate rate; /* of each client */
+};
+
 struct key {
     uint8_t id[WIRE_KEY_ID_SIZE]; /* SHA-256 of spki */
     char *name;
@@ -64,17 +79,11 @@ struct key_device {
 };
 
 struct key_source {
-    const char *name, *location;
-    const struct files *files;       /* which has those below */
-    struct pem_reader *reader;       /* of the next */
-    const char *file;                /* PEM; NULL: the key is in a device */
-    const char *uri;                 /* where it is there */
+    const struct key_config *config;
+    const struct files *files;       /* which has those that it names */
+    struct pem_reader *reader;       /* of PEM files */
     const struct key_device *device; /* that uses it; NULL: none does */
     void *device_state;
-    const char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
-    enum policy policy;
-    bool every_group;
-    bool decrypt;
     bool unverified; /* ECDSA signatures of libcrypto and of crypto_mb */
 };
 
@@ -86,7 +95,7 @@ void key_free(struct key *key);
  * it signs and for whom. */
 const char *key_difference(const struct key *a, const struct key *b);
 
-/* Gives back what a backend has made of it; part of key_free(). */
+/* Gives back what a driver has made of it; part of key_free(). */
 void key_release(struct key *key);
 /* Sets spki and public from the pair. False: libcrypto cannot. */
 bool key_copy_public(struct key *key);

@@ -1,6 +1,6 @@
 /*
  * Secret bytes outside libcrypto: key files and pass phrases while they are read, numbers on their
- * way to a backend. In the arena, and wiped when given back. Made and destroyed here only.
+ * way to a driver. In the arena, and wiped when given back. Made and destroyed here only.
  */
 #ifndef KEYD_KEYS_SECRET_H
 #define KEYD_KEYS_SECRET_H

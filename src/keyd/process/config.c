@@ -12,7 +12,7 @@
 
 struct load {
     struct config *config;
-    const struct backend *const *backends;
+    const struct driver *const *drivers;
     struct conf_error *error;
 };
 
@@ -55,25 +55,25 @@ static bool check_one_of(struct load *load, const struct conf_section *section, 
 
 /* What names a provider names one that has a section. */
 static bool check_provider(struct load *load, const struct conf_section *section,
-                           const char *backend)
+                           const char *driver)
 {
     const struct config *config = load->config;
     const size_t length = strlen(PROVIDER_PREFIX);
-    if (backend == NULL || strncmp(backend, PROVIDER_PREFIX, length) != 0)
+    if (driver == NULL || strncmp(driver, PROVIDER_PREFIX, length) != 0)
         return true;
     for (size_t i = 0; i < config->provider_count; i++)
         if (config->providers[i].name != NULL && /* else memory was short, and that is the error */
-            strcmp(config->providers[i].name, backend + length) == 0)
+            strcmp(config->providers[i].name, driver + length) == 0)
             return true;
     return conf_refuse(section, value_of(section, "backend").line, load->error,
-                       "there is no provider '%s'", backend + length);
+                       "there is no provider '%s'", driver + length);
 }
 
 static bool fill_provider(struct load *load, const struct conf_section *section,
                           struct provider_config *provider)
 {
     provider->name = strdup(conf_name(section));
-    return conf_fill(section, provider, load->backends, load->error) &&
+    return conf_fill(section, provider, load->drivers, load->error) &&
            check_one_of(load, section, "module", "engine") &&
            ((locate(section, "module", "engine", &provider->location) && provider->name != NULL) ||
             conf_refuse(section, conf_line(section), load->error, "out of memory"));
@@ -102,9 +102,9 @@ static bool fill_key(struct load *load, const struct conf_section *section, stru
         return conf_refuse(section, conf_line(section), load->error,
                            "the name of a key has 1 to %d bytes", WIRE_KEY_NAME_MAX);
     key->name = strdup(name);
-    return conf_fill(section, key, load->backends, load->error) &&
+    return conf_fill(section, key, load->drivers, load->error) &&
            check_one_of(load, section, "file", "uri") &&
-           check_provider(load, section, key->backend) &&
+           check_provider(load, section, key->driver) &&
            ((locate(section, "file", "uri", &key->location) && key->name != NULL) ||
             conf_refuse(section, conf_line(section), load->error, "out of memory"));
 }
@@ -129,8 +129,8 @@ static bool fill_keys(struct load *load, const struct conf_section *top)
 static bool fill_all(struct load *load, const struct conf_section *top)
 {
     struct config *config = load->config;
-    if (!conf_fill(top, config, load->backends, load->error) || !fill_providers(load, top) ||
-        !fill_keys(load, top) || !check_provider(load, top, config->backend))
+    if (!conf_fill(top, config, load->drivers, load->error) || !fill_providers(load, top) ||
+        !fill_keys(load, top) || !check_provider(load, top, config->driver))
         return false;
     if (config->threads == 0)
         config->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -138,10 +138,10 @@ static bool fill_all(struct load *load, const struct conf_section *top)
 }
 
 bool config_load(struct config *config, const char *file, const char *text,
-                 const struct backend *const *backends, struct conf_error *error)
+                 const struct driver *const *drivers, struct conf_error *error)
 {
     struct conf_section top;
-    struct load load = {.config = config, .backends = backends, .error = error};
+    struct load load = {.config = config, .drivers = drivers, .error = error};
     *config = (struct config){0};
     bool good = conf_parse(&immured_grammar, file, text, &top, error);
     if (good) {
@@ -176,14 +176,14 @@ bool config_name_files(const struct config *config, struct name_table *names)
     return good;
 }
 
-const void *config_settings(const struct config *config, const char *backend)
+const void *config_settings(const struct config *config, const char *driver)
 {
     static const struct {
-        const char *backend;
+        const char *driver;
         size_t offset;
     } settings[] = {{"multibuffer", offsetof(struct config, multibuffer)}};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-        if (strcmp(settings[i].backend, backend) == 0)
+        if (strcmp(settings[i].driver, driver) == 0)
             return (const char *)config + settings[i].offset;
     return NULL;
 }

@@ -11,30 +11,17 @@
 #include <stdio.h>
 
 #include "base/name_table.h"
-#include "keyd/backend/multibuffer/config.h"
-#include "keyd/backend/provider/config.h"
+#include "keyd/driver/multibuffer/config.h"
+#include "keyd/driver/provider/config.h"
 #include "keyd/front/server.h"
 #include "keyd/front/tickets.h"
+#include "keyd/keys/key.h"
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
-#include "keyd/sign/backend.h"
+#include "keyd/sign/driver.h"
 
 struct conf_error; /* conf/error.h */
-
-struct key_config {
-    char *name;
-    char *location; /* "immured.conf:7" */
-    char *file;     /* NULL: the key is in a device, where `uri` says */
-    char *uri;
-    char *pass_phrase_file; /* NULL: not encrypted */
-    char *backend;          /* NULL: as for all */
-    enum policy policy;
-    bool every_group; /* of TLS 1.2, not only the common ones */
-    bool decrypt;     /* TLS's RSA key exchange */
-    struct access_config allow;
-    struct rate rate; /* of each client */
-};
 
 struct config {
     uint64_t threads;
@@ -44,7 +31,7 @@ struct config {
     char *user;   /* NULL: the default */
     struct access_config allow;
     bool audit_all; /* signatures too */
-    char *backend;  /* "auto", or the name of one */
+    char *driver;   /* "auto", or the name of one */
     struct multibuffer_config multibuffer;
     bool ecdsa_unverified;    /* but for keys that a device serves */
     uint64_t queue_age, hold; /* ns */
@@ -59,14 +46,14 @@ struct config {
 };
 
 /* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays belong
- * to *config; `backends` (ended by NULL) is what may be named. False with *error filled, and there
+ * to *config; `drivers` (ended by NULL) is what may be named. False with *error filled, and there
  * is nothing to free. */
 bool config_load(struct config *config, const char *file, const char *text,
-                 const struct backend *const *backends, struct conf_error *error);
+                 const struct driver *const *drivers, struct conf_error *error);
 /* Adds all files that it names and that this program reads. False: out of memory. */
 bool config_name_files(const struct config *config, struct name_table *names);
-/* The settings of the backend so named, of which there is one; NULL: it has none. */
-const void *config_settings(const struct config *config, const char *backend);
+/* The settings of the driver so named, of which there is one; NULL: it has none. */
+const void *config_settings(const struct config *config, const char *driver);
 void config_free(struct config *config);
 
 /* The tables of directives as Markdown, for docs/immured.conf.md. */

@@ -23,14 +23,14 @@ static bool store_rate(struct conf_store *store)
 }
 
 /* Whether there is the provider section that is named shows when all has been read. */
-static bool store_backend(struct conf_store *store)
+static bool store_driver(struct conf_store *store)
 {
     const char *name = store->values[0].text;
     bool known = strcmp(name, "auto") == 0;
-    for (const struct backend *const *backend = store->context; *backend != NULL; backend++) {
-        size_t length = strlen((*backend)->name);
-        known |= strncmp((*backend)->name, name, length) == 0 &&
-                 name[length] == ((*backend)->sections ? ':' : '\0');
+    for (const struct driver *const *driver = store->context; *driver != NULL; driver++) {
+        size_t length = strlen((*driver)->name);
+        known |= strncmp((*driver)->name, name, length) == 0 &&
+                 name[length] == ((*driver)->sections ? ':' : '\0');
     }
     return known ? conf_text.store(store) : conf_store_refuse_value(store);
 }
@@ -56,10 +56,10 @@ static const struct conf_type type_policy = {
     .values = "tls-server, tls13-server, tls12-server, tls-client or any", .store = store_policy};
 static const struct conf_type type_rate = {.values = "\"1000/s\", \"90/m\" or \"1000/s burst 50\"",
                                            .store = store_rate};
-static const struct conf_type type_backend = {.values =
-                                                  "auto, openssl, multibuffer or provider:NAME",
-                                              .store = store_backend,
-                                              .clear = conf_clear_text};
+static const struct conf_type type_driver = {.values =
+                                                 "auto, openssl, multibuffer or provider:NAME",
+                                             .store = store_driver,
+                                             .clear = conf_clear_text};
 static const struct conf_type type_socket = {
     .values = "path", .store = store_socket, .clear = conf_clear_text};
 static const struct conf_type type_file = {
@@ -139,7 +139,7 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct config, audit_all),
      .text = "What is written to standard error as a JSON object a line: each request that was "
              "refused, or `all`, each signature besides."},
-    {SECTION_TOP, "backend", &type_backend, .standard = "auto", CONF_FIELD(struct config, backend),
+    {SECTION_TOP, "backend", &type_driver, .standard = "auto", CONF_FIELD(struct config, driver),
      .text = "What makes the signatures, of keys that do not say otherwise. `openssl`: libcrypto, "
              "one by one. `auto`: libcrypto, and whatever was measured at the start to sign many "
              "at once in less time."},
@@ -208,7 +208,7 @@ static const struct conf_directive directives[] = {
      .text = "Whether an RSA key also decrypts for TLS 1.2 with RSA key exchange, which has no "
              "forward secrecy. Clients get premaster secrets only, and never learn whether a "
              "ciphertext was good."},
-    {SECTION_KEY, "backend", &type_backend, CONF_FIELD(struct key_config, backend),
+    {SECTION_KEY, "backend", &type_driver, CONF_FIELD(struct key_config, driver),
      .text = "What signs with this key. Default: the `backend` of all."},
     {SECTION_KEY, "allow-users", &conf_texts,
      CONF_LIST(struct key_config, allow.users.texts, allow.users.count),

@@ -6,7 +6,7 @@
 
 enum section { SECTION_TOP = CONF_TOP, SECTION_KEY, SECTION_PROVIDER, SECTION_COUNT };
 
-/* The context of its types (conf/value.h) is the list of backends, ended by NULL. */
+/* The context of its types (conf/value.h) is the list of drivers, ended by NULL. */
 extern const struct conf_grammar immured_grammar;
 
 /* The file to be read that this directive names in the struct of its section; NULL: none. */

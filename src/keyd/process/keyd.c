@@ -29,8 +29,8 @@
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"
-#include "keyd/sign/backends.h"
 #include "keyd/sign/calibrate.h"
+#include "keyd/sign/drivers.h"
 #include "keyd/sign/warm_up.h"
 
 #define SHORT_SLICE (100 * NS_PER_US)
@@ -39,7 +39,7 @@
 /* What the process has one of. */
 struct keyd {
     struct options options;
-    const struct backend *const *prototypes; /* of what may sign */
+    const struct driver *const *prototypes; /* of what may sign */
     struct report walls;
     struct arena arena;
     struct config config;
@@ -47,7 +47,7 @@ struct keyd {
     int hand_over;            /* the socket over which it comes; -1: none */
     pid_t opener;             /* the child at its other end; 0: it is the supervisor */
     struct files files;       /* the same, until it has been used */
-    struct backends backends;
+    struct drivers drivers;
     struct kinds kinds;
     struct keyring keyring;
     struct signer signer; /* the event loop's */
@@ -91,26 +91,19 @@ static void warn_of_policy(const struct key_config *config)
 
 static bool load_key(struct keyd *keyd, const struct key_config *config, struct pem_reader *reader)
 {
-    struct key_source source = {.name = config->name,
-                                .location = config->location,
+    struct key_source source = {.config = config,
                                 .files = &keyd->files,
                                 .reader = reader,
-                                .file = config->file,
-                                .uri = config->uri,
-                                .pass_phrase_file = config->pass_phrase_file,
-                                .policy = config->policy,
-                                .every_group = config->every_group,
-                                .decrypt = config->decrypt,
                                 .unverified = keyd->config.ecdsa_unverified};
     char reason[512];
-    const char *name = config->backend != NULL ? config->backend : keyd->config.backend;
-    const struct backend *backend = backends_find(&keyd->backends, name); /* NULL: auto */
-    if (backend != NULL) {
-        source.device = backend->device;
-        source.device_state = backend->state;
+    const char *name = config->driver != NULL ? config->driver : keyd->config.driver;
+    const struct driver *driver = drivers_find(&keyd->drivers, name); /* NULL: auto */
+    if (driver != NULL) {
+        source.device = driver->device;
+        source.device_state = driver->state;
     }
     struct key *key = key_load(&source, reason, sizeof reason);
-    if (key == NULL || !kinds_add_key(&keyd->kinds, key, backend, reason, sizeof reason)) {
+    if (key == NULL || !kinds_add_key(&keyd->kinds, key, driver, reason, sizeof reason)) {
         key_free(key);
         log_error("%s: key \"%s\": %s", config->location, config->name, reason);
         return false;
@@ -241,32 +234,32 @@ static bool keep_given(struct keyd *keyd)
     return good;
 }
 
-static bool make_backends(struct keyd *keyd)
+static bool make_drivers(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
     size_t most = config->provider_count;
     for (size_t i = 0; keyd->prototypes[i] != NULL; i++)
         most++;
-    bool good = backends_init(&keyd->backends, most);
-    for (const struct backend *const *place = keyd->prototypes; good && *place != NULL; place++) {
+    bool good = drivers_init(&keyd->drivers, most);
+    for (const struct driver *const *place = keyd->prototypes; good && *place != NULL; place++) {
         size_t sections = (*place)->sections ? config->provider_count : 0;
         for (size_t i = 0; good && i < sections; i++)
-            good = backends_add(&keyd->backends, *place, config->providers[i].name,
-                                &config->providers[i]);
+            good = drivers_add(&keyd->drivers, *place, config->providers[i].name,
+                               &config->providers[i]);
         if (!(*place)->sections)
-            good = good && backends_add(&keyd->backends, *place, NULL,
-                                        config_settings(config, (*place)->name));
+            good = good && drivers_add(&keyd->drivers, *place, NULL,
+                                       config_settings(config, (*place)->name));
     }
     if (!good)
         log_error("out of memory");
-    keyd->kinds.backends = keyd->backends.list;
+    keyd->kinds.drivers = keyd->drivers.list;
     return good;
 }
 
 /* A module may need root to open its device: then root is given up when it has. */
 static bool needs_root(const struct keyd *keyd)
 {
-    return backends_privileged(&keyd->backends);
+    return drivers_privileged(&keyd->drivers);
 }
 
 static bool become_user(struct keyd *keyd)
@@ -292,7 +285,7 @@ static bool open_secret_memory(struct keyd *keyd)
 static bool begin(struct keyd *keyd)
 {
     static const int no_calls[] = {-1};
-    if (!find_files(keyd) || !make_backends(keyd))
+    if (!find_files(keyd) || !make_drivers(keyd))
         return false;
     const struct config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
@@ -325,7 +318,7 @@ static bool start(struct keyd *keyd)
         return false;
     if (needs_root(keyd))
         block_signals();
-    if (!backends_open(&keyd->backends, &keyd->files))
+    if (!drivers_open(&keyd->drivers, &keyd->files))
         return false;
     bool loaded = load_keys(keyd);
     queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
@@ -339,44 +332,24 @@ static bool start(struct keyd *keyd)
     return good;
 }
 
-static bool listed(const int *calls, size_t count, int call)
-{
-    while (count > 0 && calls[count - 1] != call)
-        count--;
-    return count > 0;
-}
-
-/* The system calls of the backends that keys use. */
-static void gather_calls(const struct kinds *kinds, int *calls, size_t room)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < kinds->count; i++) {
-        const int *more = kinds->kinds[i].single->calls;
-        for (; more != NULL && *more != -1 && count + 1 < room; more++)
-            if (!listed(calls, count, *more))
-                calls[count++] = *more;
-    }
-    calls[count] = -1;
-}
-
 static bool prepare_signing(struct keyd *keyd)
 {
     const struct config *config = &keyd->config;
-    const struct backend *const *backends = keyd->backends.list;
+    const struct driver *const *drivers = keyd->drivers.list;
     struct scheduler *scheduler = &keyd->scheduler;
     unsigned threads = (unsigned)config->threads;
-    if (!signer_init(&keyd->signer, backends) || !backends_start(&keyd->backends) ||
+    if (!signer_init(&keyd->signer, drivers) || !drivers_start(&keyd->drivers) ||
         !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
         return false;
     scheduler->signer = &keyd->signer;
-    scheduler->crew = crew_start(backends, threads, config->yield);
+    scheduler->crew = crew_start(drivers, threads, config->yield);
     return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
 }
 
 static bool close_doors(struct keyd *keyd)
 {
     int more_calls[MORE_CALLS_MAX];
-    gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
+    kinds_gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
     unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
     if (needs_root(keyd))
         sandbox_enter_namespaces(more_calls, &keyd->walls);
@@ -391,10 +364,10 @@ static bool finish(struct keyd *keyd)
 {
     server_destroy(&keyd->server); /* takes back what signers have not begun */
     scheduler_stop(&keyd->scheduler);
-    if (!backends_stop(&keyd->backends))
+    if (!drivers_stop(&keyd->drivers))
         return false;
     keyring_free(&keyd->keyring);
-    backends_close(&keyd->backends);
+    drivers_close(&keyd->drivers);
     config_free(&keyd->config);
     return true;
 }
@@ -435,7 +408,7 @@ static void run(void *arg)
     keyd->server.prototypes = keyd->prototypes;
     audit_init(&keyd->server.audit, &keyd->server.loop, keyd->config.audit_all);
     if (!open_clients(keyd) || !close_doors(keyd)) {
-        end(keyd, backends_stop(&keyd->backends));
+        end(keyd, drivers_stop(&keyd->drivers));
         return;
     }
     report_log(&keyd->walls);
@@ -454,7 +427,7 @@ static void forget_environment(char **argv)
         execve("/proc/self/exe", argv, no_environment);
 }
 
-int keyd_main(int argc, char **argv, const struct backend *const *prototypes)
+int keyd_main(int argc, char **argv, const struct driver *const *prototypes)
 {
     static struct keyd keyd;
     log_setup("immured", LOG_LEVEL_INFO, false);

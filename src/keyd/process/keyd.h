@@ -2,10 +2,10 @@
 #ifndef KEYD_PROCESS_KEYD_H
 #define KEYD_PROCESS_KEYD_H
 
-#include "keyd/sign/backend.h"
+#include "keyd/sign/driver.h"
 
-/* The program, with the prototypes (ended by NULL) of the backends that may be configured; the
+/* The program, with the prototypes (ended by NULL) of the drivers that may be configured; the
  * first is libcrypto's. */
-int keyd_main(int argc, char **argv, const struct backend *const *prototypes);
+int keyd_main(int argc, char **argv, const struct driver *const *prototypes);
 
 #endif

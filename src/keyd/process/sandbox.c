@@ -168,7 +168,7 @@ static const int allowed_calls[] = {
     /* libcrypto's random generator: a fork shows by another pid */
     SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), -1};
 
-/* What a library that a backend brings tries and can do without: the system's log, a file of
+/* What a library that a driver brings tries and can do without: the system's log, a file of
  * settings, a plug-in by another name. It is told so. */
 static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS(newfstatat), -1};
 

@@ -26,7 +26,7 @@ bool sandbox_begin(int *keep, size_t count, bool accepts, struct report *report)
 bool sandbox_find_user(const char *user, struct identity *identity);
 
 /* Namespaces of its own: as root, and before there are more threads, since they are each thread's.
- * Sockets that are there stay where they were made. `more`: system calls that backends need, ended
+ * Sockets that are there stay where they were made. `more`: system calls that drivers need, ended
  * by -1. */
 void sandbox_enter_namespaces(const int *more, struct report *report);
 /* Another user, not dumpable: with all threads, also those that are there. `supervisor`: end when

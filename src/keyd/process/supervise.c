@@ -34,7 +34,7 @@ struct supervisor {
     struct loop loop;
     struct key_process_owner owner; /* of all key processes */
     const char *file;
-    const struct backend *const *backends;
+    const struct driver *const *drivers;
     char program[PATH_MAX];
     struct notify notify;
     int listener;
@@ -61,7 +61,7 @@ static bool read_config(struct supervisor *supervisor, char **listen, struct con
 {
     struct config config;
     char *text = conf_text_read(supervisor->file);
-    bool good = config_load(&config, supervisor->file, text, supervisor->backends, error);
+    bool good = config_load(&config, supervisor->file, text, supervisor->drivers, error);
     if (good) {
         good = edition_make(&supervisor->editions[NEXT], supervisor->file, &config, text, error);
         if (good) {
@@ -453,10 +453,10 @@ static bool set_up(struct supervisor *supervisor)
     return good;
 }
 
-int supervise(const char *config, const struct backend *const *backends)
+int supervise(const char *config, const struct driver *const *drivers)
 {
     struct supervisor supervisor = {.file = config,
-                                    .backends = backends,
+                                    .drivers = drivers,
                                     .listener = -1,
                                     .next_listener = -1,
                                     .editions = {EDITION_INIT, EDITION_INIT},

@@ -16,9 +16,9 @@
 #ifndef KEYD_PROCESS_SUPERVISE_H
 #define KEYD_PROCESS_SUPERVISE_H
 
-#include "keyd/sign/backend.h"
+#include "keyd/sign/driver.h"
 
 /* Runs until TERM or INT. Returns the exit status; the reason for a failure was logged. */
-int supervise(const char *config, const struct backend *const *backends);
+int supervise(const char *config, const struct driver *const *drivers);
 
 #endif

@@ -28,13 +28,13 @@
 #define RUNS 3           /* of which the quickest counts: whatever disturbs makes it slower */
 
 /* A device is waited for; everything else computes. */
-static uint64_t now_for(const struct backend *backend)
+static uint64_t now_for(const struct driver *driver)
 {
-    return backend->waits ? clock_now() : clock_thread();
+    return driver->waits ? clock_now() : clock_thread();
 }
 
 /* 0: it failed. */
-static uint64_t measure(struct signer *signer, const struct backend *backend, const struct key *key,
+static uint64_t measure(struct signer *signer, const struct driver *driver, const struct key *key,
                         size_t count)
 {
     struct sample sample;
@@ -44,9 +44,9 @@ static uint64_t measure(struct signer *signer, const struct backend *backend, co
     }
     uint64_t best = UINT64_MAX;
     for (int run = 0; run < RUNS; run++) {
-        uint64_t begun = now_for(backend);
-        signer_sign_by(signer, backend, sample.jobs, count);
-        uint64_t took = now_for(backend) - begun;
+        uint64_t begun = now_for(driver);
+        signer_sign_by(signer, driver, sample.jobs, count);
+        uint64_t took = now_for(driver) - begun;
         best = took < best ? took : best;
     }
     bool good = sample_good(&sample);

@@ -1,6 +1,6 @@
 /*
  * What signs what, by measurement: before the doors close, a key of each kind signs alone, in a
- * full batch, and in a small batch where the backend has one (small_width). A batch is worth while
+ * full batch, and in a small batch where the driver has one (small_width). A batch is worth while
  * from the count of jobs on that would take as long one by one; where that is never, the kind is
  * signed one by one.
  */

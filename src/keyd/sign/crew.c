@@ -40,7 +40,7 @@ struct crew_member {
     atomic_bool leave;       /* instead of work */
     uint64_t expected, took; /* ns */
     size_t count;
-    struct job *batch[BACKEND_BATCH_MAX];
+    struct job *batch[DRIVER_BATCH_MAX];
 };
 
 struct crew {
@@ -95,12 +95,12 @@ static void *member_run(void *arg)
 }
 
 static bool member_start(struct crew *crew, struct crew_member *member,
-                         const struct backend *const *backends)
+                         const struct driver *const *drivers)
 {
     member->crew = crew;
     sem_init(&member->given, 0, 0);
     sem_init(&member->running, 0, 0);
-    if (!signer_init(&member->signer, backends))
+    if (!signer_init(&member->signer, drivers))
         return false;
     int reason = pthread_create(&member->thread, NULL, member_run, member);
     if (reason != 0) {
@@ -113,7 +113,7 @@ static bool member_start(struct crew *crew, struct crew_member *member,
     return !member->failed;
 }
 
-struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield)
+struct crew *crew_start(const struct driver *const *drivers, unsigned threads, bool yield)
 {
     size_t count = (size_t)threads + 1;
     struct crew *crew = calloc(1, sizeof *crew + count * sizeof crew->members[0]);
@@ -126,7 +126,7 @@ struct crew *crew_start(const struct backend *const *backends, unsigned threads,
     for (size_t i = 0; i < count; i++) {
         crew->members[i].yield = yield;
         crew->members[i].express = i == threads;
-        if (!member_start(crew, &crew->members[i], backends)) {
+        if (!member_start(crew, &crew->members[i], drivers)) {
             crew_stop(crew);
             return NULL;
         }
@@ -214,7 +214,7 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
     sem_post(&member->given);
 }
 
-size_t crew_collect(struct crew *crew, struct job *batch[static BACKEND_BATCH_MAX], uint64_t *ns,
+size_t crew_collect(struct crew *crew, struct job *batch[static DRIVER_BATCH_MAX], uint64_t *ns,
                     uint64_t now)
 {
     for (size_t i = 0; i < crew->count; i++) {

@@ -20,7 +20,7 @@ struct crew;
 
 /* NULL: reason logged. Returns when the threads have made the system calls that they begin with:
  * the doors may close. */
-struct crew *crew_start(const struct backend *const *backends, unsigned threads, bool yield);
+struct crew *crew_start(const struct driver *const *drivers, unsigned threads, bool yield);
 /* Waits for what is being signed and frees all. */
 void crew_stop(struct crew *crew);
 
@@ -39,7 +39,7 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
                size_t count, uint64_t now);
 /* The next batch that is done; returns its jobs' count and how long it took, 0: there is no more.
  */
-size_t crew_collect(struct crew *crew, struct job *batch[static BACKEND_BATCH_MAX], uint64_t *ns,
+size_t crew_collect(struct crew *crew, struct job *batch[static DRIVER_BATCH_MAX], uint64_t *ns,
                     uint64_t now);
 /* From when on the others are held up, if no batch is done until then, and the express is to take
  * any work; UINT64_MAX: never, because one is free, or the express is busy. */

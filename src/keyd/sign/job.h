@@ -16,7 +16,7 @@
 
 #define JOB_DIGEST_MAX 64 /* SHA-512 */
 
-struct backend;
+struct driver;
 struct flow;
 struct session;
 
@@ -49,9 +49,9 @@ struct job {
 
     /* The outcome */
     enum immure_error error;
-    const struct backend *backend; /* that signed */
-    bool signed_again;             /* another had failed at it */
-    bool verified;                 /* the backend did, with what it took from key->spki */
+    const struct driver *driver; /* that signed */
+    bool signed_again;           /* another had failed at it */
+    bool verified;               /* the driver did, with what it took from key->spki */
     uint64_t queue_ns, sign_ns;
     uint8_t *result; /* a signature, or a premaster secret; room for key->signature_max bytes */
     size_t result_length;

@@ -5,7 +5,7 @@
 
 /* What shall sign such keys. */
 struct choice {
-    const struct backend *single, *batch;
+    const struct driver *single, *batch;
 };
 
 static bool refuse(char *reason, size_t size, const char *format, ...)
@@ -19,18 +19,18 @@ static bool refuse(char *reason, size_t size, const char *format, ...)
     return false;
 }
 
-static const struct backend *find_lanes(const struct kinds *kinds, const struct key *key)
+static const struct driver *find_lanes(const struct kinds *kinds, const struct key *key)
 {
-    for (size_t i = 0; kinds->backends[i] != NULL; i++)
-        if (kinds->backends[i]->lanes && kinds->backends[i]->width(kinds->backends[i], key) > 1)
-            return kinds->backends[i];
+    for (size_t i = 0; kinds->drivers[i] != NULL; i++)
+        if (kinds->drivers[i]->lanes && kinds->drivers[i]->width(kinds->drivers[i], key) > 1)
+            return kinds->drivers[i];
     return NULL;
 }
 
 static struct choice choose(const struct kinds *kinds, const struct key *key,
-                            const struct backend *wanted)
+                            const struct driver *wanted)
 {
-    const struct backend *libcrypto = kinds->backends[0];
+    const struct driver *libcrypto = kinds->drivers[0];
     if (wanted == NULL)
         return (struct choice){libcrypto, find_lanes(kinds, key)};
     if (wanted->lanes)
@@ -39,7 +39,7 @@ static struct choice choose(const struct kinds *kinds, const struct key *key,
 }
 
 static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
-                                 const struct backend *wanted, const struct choice *choice)
+                                 const struct driver *wanted, const struct choice *choice)
 {
     for (size_t i = 0; i < kinds->count; i++) {
         struct kind *kind = &kinds->kinds[i];
@@ -65,21 +65,42 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
     return kind;
 }
 
-bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *wanted, char *reason,
+bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wanted, char *reason,
                    size_t size)
 {
     struct choice choice = choose(kinds, key, wanted);
-    const struct backend *keeper = choice.batch != NULL ? choice.batch : choice.single;
+    const struct driver *keeper = choice.batch != NULL ? choice.batch : choice.single;
     if (keeper->width(keeper, key) == 0)
         return refuse(reason, size, "the backend %s does not serve such keys here", keeper->name);
     if (keeper->key_prepare != NULL && !keeper->key_prepare(keeper, key)) {
         if (wanted == NULL)
-            return kinds_add_key(kinds, key, kinds->backends[0], reason, size);
+            return kinds_add_key(kinds, key, kinds->drivers[0], reason, size);
         return refuse(reason, size, "the backend %s does not serve this key", keeper->name);
     }
     key->kind = find_or_make(kinds, key, wanted, &choice);
     return key->kind != NULL ||
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
+}
+
+static bool listed(const int *calls, size_t count, int call)
+{
+    while (count > 0 && calls[count - 1] != call)
+        count--;
+    return count > 0;
+}
+
+void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < 2 * kinds->count; i++) {
+        const struct kind *kind = &kinds->kinds[i / 2];
+        const struct driver *driver = i % 2 == 0 ? kind->single : kind->batch;
+        const int *call = driver != NULL ? driver->calls : NULL;
+        for (; call != NULL && *call != -1 && count + 1 < room; call++)
+            if (!listed(calls, count, *call))
+                calls[count++] = *call;
+    }
+    calls[count] = -1;
 }
 
 void kind_measured(struct kind *kind, uint64_t single_ns)
@@ -97,22 +118,22 @@ void kind_measured(struct kind *kind, uint64_t single_ns)
     kind->single_width = width < kind->single_width ? width : kind->single_width;
 }
 
-const struct backend *kind_backend(const struct kind *kind, size_t count)
+const struct driver *kind_driver(const struct kind *kind, size_t count)
 {
     return kind->batch != NULL && count >= kind->threshold ? kind->batch : kind->single;
 }
 
 size_t kind_take(const struct kind *kind, size_t waiting)
 {
-    size_t width = kind_backend(kind, waiting) == kind->single ? kind->single_width
-                   : waiting < kind->full_from                 ? kind->small_width
-                                                               : kind->width;
+    size_t width = kind_driver(kind, waiting) == kind->single ? kind->single_width
+                   : waiting < kind->full_from                ? kind->small_width
+                                                              : kind->width;
     return waiting < width ? waiting : width;
 }
 
 uint64_t kind_time(const struct kind *kind, size_t count)
 {
-    if (kind_backend(kind, count) == kind->single)
+    if (kind_driver(kind, count) == kind->single)
         return count * kind->single_ns;
     return count <= kind->small_width ? kind->small_ns : kind->batch_ns;
 }

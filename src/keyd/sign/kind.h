@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "keyd/keys/key.h"
 #include "keyd/rules/share.h"
-#include "keyd/sign/backend.h"
+#include "keyd/sign/driver.h"
 
 #define KINDS_MAX SHARE_LINES_MAX
 
@@ -27,36 +27,40 @@ struct kind {
     size_t index;
     enum wire_key_type type;
     int bits;
-    const struct backend *wanted; /* as configured; NULL: auto */
+    const struct driver *wanted; /* as configured; NULL: auto */
 
-    const struct backend *single; /* signs what is too little for a batch */
-    const struct backend *batch;  /* NULL: nothing is better than `single` */
-    size_t threshold, width;      /* `batch` takes so many jobs at once, from .. to */
-    size_t small_width;           /* a batch of up to so many takes small_ns, of more batch_ns */
-    size_t full_from;             /* when fewer wait, a batch takes no more than small_width */
-    size_t hold_for;              /* jobs: to wait for more makes none of them cheaper */
-    size_t single_width;          /* so many `single` takes */
-    uint64_t single_ns;           /* CPU or waiting time: of one signature */
-    enum cost cost;               /* by single_ns */
-    uint64_t small_ns, batch_ns;  /* of a batch */
+    const struct driver *single; /* signs what is too little for a batch */
+    const struct driver *batch;  /* NULL: nothing is better than `single` */
+    size_t threshold, width;     /* `batch` takes so many jobs at once, from .. to */
+    size_t small_width;          /* a batch of up to so many takes small_ns, of more batch_ns */
+    size_t full_from;            /* when fewer wait, a batch takes no more than small_width */
+    size_t hold_for;             /* jobs: to wait for more makes none of them cheaper */
+    size_t single_width;         /* so many `single` takes */
+    uint64_t single_ns;          /* CPU or waiting time: of one signature */
+    enum cost cost;              /* by single_ns */
+    uint64_t small_ns, batch_ns; /* of a batch */
 };
 
 struct kinds {
     struct kind kinds[KINDS_MAX];
     size_t count;
-    const struct backend *const *backends; /* ended by NULL; the first is libcrypto */
+    const struct driver *const *drivers; /* ended by NULL; the first is libcrypto */
 };
 
 /* Finds or makes the key's kind and prepares the key for what may sign it; `wanted` NULL: auto.
  * False: one line in `reason`. */
-bool kinds_add_key(struct kinds *kinds, struct key *key, const struct backend *wanted, char *reason,
+bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wanted, char *reason,
                    size_t size);
+
+/* The system calls of all that sign keys of these kinds, each once, ended by -1; room for so many.
+ */
+void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room);
 
 /* One signature by `single` takes so long: what follows from that. */
 void kind_measured(struct kind *kind, uint64_t single_ns);
 
 /* What signs a batch of so many. */
-const struct backend *kind_backend(const struct kind *kind, size_t count);
+const struct driver *kind_driver(const struct kind *kind, size_t count);
 /* How many of so many waiting jobs one signer takes at once. */
 size_t kind_take(const struct kind *kind, size_t waiting);
 /* What a batch of so many takes, ns. */

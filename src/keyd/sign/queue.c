@@ -260,7 +260,7 @@ bool queue_owes(const struct line *line)
 }
 
 size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
-                  uint64_t now, struct job *batch[static BACKEND_BATCH_MAX], struct list *late)
+                  uint64_t now, struct job *batch[static DRIVER_BATCH_MAX], struct list *late)
 {
     size_t count = 0;
     uint64_t each = kind_time(line->kind, most) / most;

@@ -98,7 +98,7 @@ bool queue_owes(const struct line *line);
 /* Takes a batch of at most so many off a line, charges its owners what it is expected to take, and
  * moves what it finds past its deadline to `late`. Returns how many are in the batch. */
 size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
-                  uint64_t now, struct job *batch[static BACKEND_BATCH_MAX], struct list *late);
+                  uint64_t now, struct job *batch[static DRIVER_BATCH_MAX], struct list *late);
 /* The batch took `ns`: its owners are charged that, in place of what was expected. */
 void queue_charge(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns);
 

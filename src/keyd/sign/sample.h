@@ -6,7 +6,7 @@
 #include "keyd/sign/kind.h"
 
 struct sample {
-    struct job *jobs[BACKEND_BATCH_MAX];
+    struct job *jobs[DRIVER_BATCH_MAX];
     size_t count;
 };
 

@@ -28,7 +28,7 @@ static void append(struct list *done, struct job *const *batch, size_t count)
 static void note_batch(struct scheduler *scheduler, const struct kind *kind, size_t count)
 {
     scheduler->batches++;
-    if (kind_backend(kind, count)->lanes) {
+    if (kind_driver(kind, count)->lanes) {
         scheduler->lane_batches++;
         scheduler->lanes_filled += count;
     }
@@ -36,7 +36,7 @@ static void note_batch(struct scheduler *scheduler, const struct kind *kind, siz
 
 static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
 {
-    struct job *batch[BACKEND_BATCH_MAX];
+    struct job *batch[DRIVER_BATCH_MAX];
     uint64_t ns;
     for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
         note_batch(scheduler, batch[0]->key->kind, count);
@@ -48,7 +48,7 @@ static void collect(struct scheduler *scheduler, uint64_t now, struct list *done
 static void give_to(struct scheduler *scheduler, struct crew_member *member, struct line *line,
                     size_t most, uint64_t now, struct list *done)
 {
-    struct job *batch[BACKEND_BATCH_MAX];
+    struct job *batch[DRIVER_BATCH_MAX];
     size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_THREADS, most, now, batch, done);
     if (count > 0)
         crew_give(scheduler->crew, member, batch, count, now);
@@ -98,7 +98,7 @@ static size_t fit(const struct line *line, uint64_t ns)
 
 static void sign_quick(struct scheduler *scheduler, uint64_t now, struct list *done)
 {
-    struct job *batch[BACKEND_BATCH_MAX];
+    struct job *batch[DRIVER_BATCH_MAX];
     struct line *line;
     size_t most;
     uint64_t left = QUEUE_LOOP_TIME;

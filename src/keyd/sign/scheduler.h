@@ -1,7 +1,7 @@
 /*
  * Who signs what when: between the queue and the threads that sign, on the event loop's thread.
  *
- * A thread that becomes free takes what waits, up to the width of its backend for that kind of key,
+ * A thread that becomes free takes what waits, up to the width of its driver for that kind of key,
  * and never waits for a fuller batch unless `hold` says so. Quick signatures are made by the event
  * loop itself while they are few: a few microseconds' work is not worth waking a thread for, and so
  * they never wait for RSA. Which are quick was measured, and the event loop signs for
@@ -18,7 +18,7 @@ struct scheduler {
     struct crew *crew;
     struct signer *signer; /* the event loop's own */
     uint64_t batches;      /* ever signed */
-    uint64_t lane_batches; /* of them, for a backend with lanes */
+    uint64_t lane_batches; /* of them, for a driver with lanes */
     uint64_t lanes_filled; /* jobs in these */
 };
 

@@ -15,13 +15,12 @@
 static bool make_states(struct signer *signer)
 {
     size_t count = 0;
-    while (signer->backends[count] != NULL)
+    while (signer->drivers[count] != NULL)
         count++;
     signer->states = calloc(count + 1, sizeof(void *));
     for (size_t i = 0; signer->states != NULL && i < count; i++) {
-        const struct backend *backend = signer->backends[i];
-        if (backend->thread_new != NULL &&
-            (signer->states[i] = backend->thread_new(backend)) == NULL)
+        const struct driver *driver = signer->drivers[i];
+        if (driver->thread_new != NULL && (signer->states[i] = driver->thread_new(driver)) == NULL)
             return false;
     }
     return signer->states != NULL;
@@ -38,9 +37,9 @@ static bool fetch_digests(struct signer *signer)
     return signer->digests != NULL;
 }
 
-bool signer_init(struct signer *signer, const struct backend *const *backends)
+bool signer_init(struct signer *signer, const struct driver *const *drivers)
 {
-    *signer = (struct signer){.backends = backends,
+    *signer = (struct signer){.drivers = drivers,
                               .verifier = contexts_new(CONTEXTS_VERIFY),
                               .hash = EVP_MD_CTX_new(),
                               .whole = EVP_MD_CTX_new()};
@@ -53,9 +52,9 @@ bool signer_init(struct signer *signer, const struct backend *const *backends)
 
 void signer_release(struct signer *signer)
 {
-    for (size_t i = 0; signer->states != NULL && signer->backends[i] != NULL; i++)
+    for (size_t i = 0; signer->states != NULL && signer->drivers[i] != NULL; i++)
         if (signer->states[i] != NULL)
-            signer->backends[i]->thread_free(signer->states[i]);
+            signer->drivers[i]->thread_free(signer->states[i]);
     for (size_t i = 0; signer->digests != NULL && i < wire_scheme_count; i++)
         EVP_MD_free(signer->digests[i]);
     free(signer->states);
@@ -121,17 +120,17 @@ static bool may_leave(struct signer *signer, const struct job *job)
     return digest_good(signer, job) && (job->verified || verify_digest(signer, job));
 }
 
-static void sign_and_verify(struct signer *signer, const struct backend *backend,
+static void sign_and_verify(struct signer *signer, const struct driver *driver,
                             struct job *const *batch, size_t count)
 {
     size_t place = 0;
-    while (signer->backends[place] != backend)
+    while (signer->drivers[place] != driver)
         place++;
     for (size_t i = 0; i < count; i++) {
-        batch[i]->backend = backend;
+        batch[i]->driver = driver;
         batch[i]->verified = false;
     }
-    backend->sign(backend, signer->states[place], batch, count);
+    driver->sign(driver, signer->states[place], batch, count);
     for (size_t i = 0; i < count; i++)
         if (batch[i]->error == IMMURE_OK && !may_leave(signer, batch[i]))
             batch[i]->error = IMMURE_E_SIGNING;
@@ -144,7 +143,7 @@ static void withhold(struct job *job, const char *consequence)
     job->result_length = 0;
     if (job->error != IMMURE_E_DEVICE) /* that was logged when it went away */
         log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
-                  job->key->location, job->key->name, job->scheme->name, job->backend->name,
+                  job->key->location, job->key->name, job->scheme->name, job->driver->name,
                   consequence);
     ERR_clear_error();
 }
@@ -154,17 +153,17 @@ static void sign_again(struct signer *signer, struct job *job)
     withhold(job, "made again by libcrypto");
     job->error = IMMURE_OK;
     job->signed_again = true;
-    sign_and_verify(signer, signer->backends[0], &job, 1);
+    sign_and_verify(signer, signer->drivers[0], &job, 1);
 }
 
 /* The device is away, which is no fault of this signature and was logged: libcrypto makes it. */
 static void sign_in_its_place(struct signer *signer, struct job *job)
 {
     job->error = IMMURE_OK;
-    sign_and_verify(signer, signer->backends[0], &job, 1);
+    sign_and_verify(signer, signer->drivers[0], &job, 1);
 }
 
-/* Decryptions are rare, and no backend but libcrypto makes them. The rest goes to `left`. */
+/* Decryptions are rare, and no driver but libcrypto makes them. The rest goes to `left`. */
 static size_t decrypt_apart(const struct signer *signer, struct job *const *batch, size_t count,
                             struct job **left)
 {
@@ -174,39 +173,39 @@ static size_t decrypt_apart(const struct signer *signer, struct job *const *batc
             left[signatures++] = batch[i];
             continue;
         }
-        batch[i]->backend = signer->backends[0];
+        batch[i]->driver = signer->drivers[0];
         decrypt_run(batch[i]);
     }
     return signatures;
 }
 
-static void sign_checked(struct signer *signer, const struct backend *backend,
+static void sign_checked(struct signer *signer, const struct driver *driver,
                          struct job *const *batch, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (batch[i]->scheme->digest != NULL &&
             !hash(signer, batch[i], batch[i]->digest, &batch[i]->digest_length))
             batch[i]->error = IMMURE_E_SIGNING;
-    sign_and_verify(signer, backend, batch, count);
+    sign_and_verify(signer, driver, batch, count);
     for (size_t i = 0; i < count; i++) {
         if (batch[i]->error == IMMURE_E_DEVICE && !batch[i]->key->in_device)
             sign_in_its_place(signer, batch[i]);
-        if (batch[i]->error != IMMURE_OK && backend->fallback && !batch[i]->key->in_device)
+        if (batch[i]->error != IMMURE_OK && driver->fallback && !batch[i]->key->in_device)
             sign_again(signer, batch[i]);
         if (batch[i]->error != IMMURE_OK)
             withhold(batch[i], "withheld");
     }
 }
 
-uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
+uint64_t signer_sign_by(struct signer *signer, const struct driver *driver,
                         struct job *const *batch, size_t count)
 {
     uint64_t begun = clock_now();
     PROBE(immured, batch_taken, count, batch[0]->key->kind->cost, batch[0]->queue_ns);
-    struct job *signatures[BACKEND_BATCH_MAX];
+    struct job *signatures[DRIVER_BATCH_MAX];
     size_t left = decrypt_apart(signer, batch, count, signatures);
     if (left > 0)
-        sign_checked(signer, backend, signatures, left);
+        sign_checked(signer, driver, signatures, left);
     uint64_t took = clock_now() - begun;
     PROBE(immured, batch_signed, count, batch[0]->key->kind->cost, took);
     for (size_t i = 0; i < count; i++)
@@ -216,5 +215,5 @@ uint64_t signer_sign_by(struct signer *signer, const struct backend *backend,
 
 uint64_t signer_sign(struct signer *signer, struct job *const *batch, size_t count)
 {
-    return signer_sign_by(signer, kind_backend(batch[0]->key->kind, count), batch, count);
+    return signer_sign_by(signer, kind_driver(batch[0]->key->kind, count), batch, count);
 }

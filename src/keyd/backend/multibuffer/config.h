@@ -1,9 +1,0 @@
-/* What an operator says of crypto_mb. */
-#ifndef KEYD_BACKEND_MULTIBUFFER_CONFIG_H
-#define KEYD_BACKEND_MULTIBUFFER_CONFIG_H
-
-struct multibuffer_config {
-    char *library; /* path; NULL: where the system has it */
-};
-
-#endif
