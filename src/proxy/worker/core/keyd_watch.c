@@ -65,7 +65,7 @@ static void describe(const struct tls *tls, const struct tls_certificate *certif
              certificate->config->chain, hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
 }
 
-/* Told when it changes. */
+/* With `tell`, logs a change. */
 static void note_keyless(const struct held_keys *held, const struct tls *tls,
                          struct tls_certificate *certificate, bool tell)
 {
@@ -129,7 +129,7 @@ bool keyd_watch_look(struct keyd_watch *watch, const struct tls *tls)
     if (known)
         note_all(&held, tls, true);
     else
-        watch->uptime = UINT64_MAX; /* the next answer is another immured's, then */
+        watch->uptime = UINT64_MAX; /* so that keyd_watch_ask() reports another immured */
     free(held.ids);
     return known;
 }
