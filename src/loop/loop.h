@@ -79,8 +79,7 @@ void watch_open(struct watch *watch, int descriptor, enum watch_trigger trigger)
 /* Makes the watch level-triggered; no events are wanted until the next watch_want(). */
 void watch_level(struct watch *watch);
 /* Lets loop_look_between() see the watch's events, too. This costs a system call, so it is meant
- * for long-lived connections. An event that is not served then is reported again in the next turn.
- */
+ * for long-lived connections. An event that is not served is reported again in the next turn. */
 void watch_between(struct loop *loop, struct watch *watch);
 /* Sets which epoll events lead to ready(). EPOLLERR and EPOLLHUP always do, unless `events` is 0.
  * False with errno, logged: the kernel has no memory for another watch. */

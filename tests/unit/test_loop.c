@@ -1,6 +1,4 @@
-/* The event loop: which events are reported, when timers expire, signals, work at the end of a
- * turn.
- */
+/* The event loop: events, the expiry of timers, signals, work at the end of a turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -428,8 +428,7 @@ static void tls_pair_free(struct tls_pair *pair)
     SSL_CTX_free(pair->server_context);
 }
 
-/* Returns the value of the first TLV of this type, or NULL. Checks the lengths of those before it.
- */
+/* Returns the value of the first TLV of this type, or NULL. Checks the lengths of all before it. */
 static const uint8_t *tlv_find(const uint8_t *tlvs, size_t length, uint8_t type, size_t *found)
 {
     while (length > 0) {

@@ -163,7 +163,8 @@ static void established(struct connection *connection)
     connection->state = CONNECTION_CONNECT;
     relay_begin(&connection->relay, connection->handshake.ssl, &connection->bio,
                 &connection->server);
-    /* The header says which address the client connected to; who is before us may have told it. */
+    /* The header names the address that the client connected to. It is asked for only if no header
+     * from a load balancer has given it. */
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
         addresses->destination.ss_family == AF_UNSPEC)
         connection->client.kind->local_address(&connection->client, &addresses->destination);
@@ -174,7 +175,8 @@ static void established(struct connection *connection)
 
 /* ---- before that ---- */
 
-/* The client has gone; all that it has said may be an alert. */
+/* Fails a client that has gone. If all that it has sent is an alert, it counts as a failed
+ * handshake and not as an aborted one. */
 static void give_up(struct connection *connection)
 {
     uint8_t type;

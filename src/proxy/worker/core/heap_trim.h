@@ -1,7 +1,7 @@
 /*
  * Gives back to the kernel what a thread's heap keeps of connections that have ended. This happens
- * only when no client has been connected to the worker for a while: malloc_trim() takes the longer
- * the more it finds, without a bound, and blocks every thread that allocates meanwhile.
+ * only when no client has been connected to the worker for a while: the time of malloc_trim() grows
+ * without a bound with what it finds, and it blocks every thread that allocates meanwhile.
  */
 #ifndef PROXY_WORKER_CORE_HEAP_TRIM_H
 #define PROXY_WORKER_CORE_HEAP_TRIM_H

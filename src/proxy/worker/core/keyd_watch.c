@@ -146,10 +146,10 @@ static void note_tickets(void *arg, const struct immure_reply *reply)
     if (reply->error == IMMURE_OK) {
         ticket_renewal_convert(given, first->keys);
         *first->at = clock_now() + given->time_left_ns;
-        log_info("session tickets: keys from immured, of epochs of %" PRIu64 " s",
+        log_info("session tickets: keys from immured, for epochs of %" PRIu64 " s",
                  given->epoch_ns / NS_PER_S);
     } else if (reply->error != IMMURE_E_NO_TICKETS) {
-        log_warning("session tickets: keys of the master's own, as immured gives none: %s",
+        log_warning("session tickets: the master's own keys, because immured gives none: %s",
                     reply->error_text);
     }
 }

@@ -186,7 +186,7 @@ void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, 
 void thread_run(struct thread *thread)
 {
     if (!fibers_open())
-        log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
+        log_error("thread %u: no fibers: handshakes cannot pause for signatures", thread->number);
     turn_run(&thread->turn);
     fibers_close();
     OPENSSL_thread_stop();

@@ -188,7 +188,7 @@ static void take_real_time(void)
 {
     const struct sched_param least = {.sched_priority = 1};
     if (sched_setscheduler(0, SCHED_RR, &least) != 0)
-        log_warning("priority = real-time: %s; the event loops run as with normal",
+        log_warning("priority = real-time: %s; the event loops run with priority = normal",
                     strerror(errno));
 }
 
@@ -340,7 +340,7 @@ int worker_run(const struct worker_setup *setup)
     if (!prepare(&worker, &error)) {
         log_error("%s", error.text);
     } else if (!confine(&worker) || !start_threads(&worker)) {
-        log_error("%s: out of memory or threads, or a wall that cannot be raised",
+        log_error("%s: out of memory or threads, or a wall could not be raised",
                   setup->config->file);
         _exit(1); /* some threads may run */
     } else {

@@ -145,7 +145,7 @@ static void pass_on_end_up(struct relay *relay)
 {
     struct flow *up = &relay->up;
     if (up->ended && !up->passed_on && buffer_length(&up->pending) == 0) {
-        if (!relay->down.passed_on) /* otherwise the connection is closed now */
+        if (!relay->down.passed_on) /* otherwise close() follows and sends the FIN */
             shutdown(relay->server->watch.descriptor, SHUT_WR);
         up->passed_on = true;
     }
@@ -232,7 +232,7 @@ static void pass_on_end_down(struct relay *relay)
     if (result < 0 && SSL_get_error(relay->ssl, result) == SSL_ERROR_WANT_WRITE)
         return;
     ERR_clear_error();
-    if (!relay->up.passed_on) /* otherwise the connection is closed now */
+    if (!relay->up.passed_on) /* otherwise close() follows and sends the FIN */
         relay->client_bio->transport->kind->end_writing(relay->client_bio->transport);
     down->passed_on = true;
 }

@@ -90,8 +90,7 @@ static SSL_SESSION *fetch(SSL *ssl, const unsigned char *id, int length, int *co
 }
 
 /* A session must not be resumed after a fatal alert (RFC 5246, section 7.2.2). libssl treats an end
- * without close_notify in the same way, although that is no reason since TLS 1.1 (section 7.2.1).
- */
+ * without close_notify in the same way, which TLS no longer requires since 1.1 (section 7.2.1). */
 static void forget(SSL_CTX *context, SSL_SESSION *session)
 {
     const uint8_t *id = id_of(session);

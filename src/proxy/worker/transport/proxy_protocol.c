@@ -333,9 +333,9 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
     return version->parse(bytes, length, addresses, header);
 }
 
-/* Making */
+/* Making headers */
 
-/* An IPv4 client of an IPv6 socket is told as what it is. */
+/* An IPv4 client of an IPv6 socket is named by its IPv4 address. */
 static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address)
 {
     if (address->ss_family != AF_INET6)
@@ -347,7 +347,7 @@ static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *a
     return address_inet(&in.sin6_addr.s6_addr[12], ntohs(in.sin6_port));
 }
 
-/* The parts of an address that go into a header: where they are, and the port in host order. */
+/* Returns the bytes of the IP address; *port is in host order. */
 static const void *address_ip(const struct sockaddr_storage *address, uint16_t *port)
 {
     if (address->ss_family == AF_INET) {
