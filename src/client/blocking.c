@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "client/exchange.h"
 
-/* The request that is waited for. */
+/* The request that immure_blocking_request() waits for. */
 struct call {
     const struct immure_request *request; /* the caller's */
     bool done;
@@ -21,7 +21,7 @@ static uint64_t limit_of(uint64_t timeout)
 static void answered(void *arg, const struct immure_reply *reply)
 {
     struct call *call = arg;
-    call->done = reply->key == NULL; /* otherwise more keys follow, and the end of the list */
+    call->done = reply->key == NULL; /* otherwise other keys or the end of the list follow */
     call->error = reply->error;
     if (call->request->callback != NULL)
         call->request->callback(call->request->arg, reply);

@@ -110,7 +110,7 @@ static void put_requests(struct immure_client *client, uint64_t now)
         if (request->asked.deadline <= now)
             continue; /* immure_client_expire() will end it */
         if (!client_speaks(client, request->asked.operation))
-            continue; /* WELCOME decides whether it goes out or ends */
+            continue; /* WELCOME decides whether it is sent or ends with an error */
         if (client->in_flight >= client->in_flight_limit ||
             !request->operation->put(client, request, now))
             break;
@@ -171,7 +171,7 @@ void immure_client_expire(struct immure_client *client, uint64_t now)
     take_due(client, &client->unsent, &due, now);
     take_due(client, &client->sent, &due, now);
 
-    /* A callback may cancel any other of them, which takes it out of the list. */
+    /* A callback may cancel any other of these requests, which takes it out of the list. */
     struct request *request;
     while ((request = first_of(&due)) != NULL) {
         immure_callback *callback = request->asked.callback;

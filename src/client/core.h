@@ -2,10 +2,10 @@
  * The state of a client, shared by the files of the sans-I/O core.
  *
  * The life of a request: it begins UNSENT, is SENT when its frame is in the output, and is freed
- * when its reply has come. A request that is given up (cancelled, or past its deadline) is freed at
- * once if it is UNSENT. If it is SENT, it remains as ABANDONED until immured has answered it or the
- * connection is gone, and keeps its slot and its bytes: so however fast requests are made and
- * cancelled, neither this client nor immured holds more than the bounds allow.
+ * when its reply arrives. A request that is given up (cancelled, or past its deadline) is freed at
+ * once if it is UNSENT. If it is SENT, it becomes ABANDONED and keeps its slot and its bytes until
+ * immured has answered it or the connection is lost: however fast requests are made and cancelled,
+ * neither this client nor immured then holds more than the bounds allow.
  */
 #ifndef CLIENT_CORE_H
 #define CLIENT_CORE_H
@@ -22,8 +22,8 @@ struct request {
     immure_request_id id;
     enum request_state state;
     const struct operation *operation;
-    struct immure_request asked; /* as the caller filled it, but that its input is the one below,
-                                    and its deadline UINT64_MAX if there is none */
+    struct immure_request asked; /* the caller's, except that `input` points to the copy below, and
+                                    `deadline` is UINT64_MAX if there is none */
     size_t bytes;                /* its share of the client's max_bytes */
 
     struct list pages; /* LIST: the KEYS frames so far */
@@ -32,7 +32,7 @@ struct request {
     uint8_t input[];
 };
 
-/* The request of an id, whose low part is the index of the slot. */
+/* A slot holds one request; the low part of the request's id is the index of the slot. */
 struct slot {
     struct request *request; /* NULL: free */
     uint16_t next_free;
@@ -42,7 +42,7 @@ struct immure_client {
     size_t max_requests, max_bytes;
     size_t bytes;   /* of all requests that hold a slot */
     size_t held;    /* requests that hold a slot */
-    size_t pending; /* those of them that are not given up */
+    size_t pending; /* requests that hold a slot and are not given up */
     bool closing;   /* being freed: accepts no more requests */
 
     struct slot *slots;
@@ -57,7 +57,7 @@ struct immure_client {
 
     uint64_t next_deadline; /* no pending request has an earlier deadline */
 
-    struct wire_hello versions; /* that it offers */
+    struct wire_hello versions; /* the range that it offers */
 
     /* The connection. */
     bool greeted; /* HELLO is in the output */
@@ -69,12 +69,12 @@ struct immure_client {
 
 /* reply.c */
 
-/* Whether everything that was received is processed: there is no part of a frame. */
+/* Whether everything that was received has been processed, and no part of a frame is left. */
 bool client_between_frames(const struct immure_client *client);
 
 /* request.c */
 
-/* Whether the agreed version of the protocol has this operation; before WELCOME, whether every
+/* Whether the agreed version of the protocol has this operation, or before WELCOME, whether every
  * version has it. */
 bool client_speaks(const struct immure_client *client, enum immure_operation operation);
 
@@ -87,7 +87,7 @@ void request_give_up(struct immure_client *client, struct request *request);
 /* Frees it, then calls back. */
 void request_answer(struct immure_client *client, struct request *request,
                     const struct immure_reply *reply);
-/* The same, with a reply that has an error and its text only. */
+/* The same, with a reply that only has an error and its text. */
 void request_end(struct immure_client *client, struct request *request, enum immure_error error);
 
 /* listing.c */
@@ -95,7 +95,7 @@ void request_end(struct immure_client *client, struct request *request, enum imm
 /* Keeps one KEYS frame, and calls back if it is the last one. An error is about the stream. */
 enum immure_error listing_take(struct immure_client *client, struct request *request,
                                const struct wire_frame *frame);
-/* Drops the pages that have come, because the listing begins again. */
+/* Drops the pages that have arrived, because the listing begins again. */
 void listing_restart(struct immure_client *client, struct request *request);
 
 #endif

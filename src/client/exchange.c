@@ -31,7 +31,8 @@ struct immure_blocking *immure_blocking_new(immure_connect *connect, void *arg)
     return exchange;
 }
 
-/* Non-blocking: if the backlog is full, try again instead of waiting without a limit. */
+/* The socket is non-blocking: connecting to one with a full backlog fails at once and is tried
+ * again, where a blocking socket would wait without a limit. */
 static int connect_unix(void *arg)
 {
     struct immure_blocking *exchange = arg;
@@ -82,7 +83,7 @@ const char *exchange_error_text(const struct immure_blocking *exchange, enum imm
                                                           : immure_error_text(error);
 }
 
-/* Whether its descriptor still is the socket that was connected. */
+/* Whether the descriptor is still the socket that was connected. */
 static bool socket_is_ours(const struct immure_blocking *exchange)
 {
     struct stat now;
@@ -90,7 +91,7 @@ static bool socket_is_ours(const struct immure_blocking *exchange)
            file_identity_is(&exchange->identity, &now);
 }
 
-/* With close() only: a process that inherited it over fork() may be using it. */
+/* Only closes the socket, without shutdown(): a process that inherited it by fork() may use it. */
 static void let_go(struct immure_blocking *exchange)
 {
     if (socket_is_ours(exchange))
@@ -113,7 +114,7 @@ void immure_blocking_free(struct immure_blocking *exchange)
     free(exchange);
 }
 
-/* Whether waiting will not help. Other reasons may pass: immured starts, or accepts from its
+/* Whether a failure to connect is permanent. Others pass when immured starts, or accepts from its
  * backlog. */
 static bool stays_so(int reason)
 {
@@ -126,7 +127,7 @@ static bool stays_so(int reason)
     return false;
 }
 
-/* unix(7): SO_PEERCRED tells the user that called listen(). */
+/* unix(7): on a connected socket SO_PEERCRED is the user that called listen(). */
 static bool user_listens(int socket, uid_t user)
 {
     struct ucred peer;
@@ -211,8 +212,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
         exchange->socket >= 0 && (exchange->pid != getpid() || !socket_is_ours(exchange));
     bool lost = strange || (exchange->socket >= 0 && ready && !receive_input(exchange, &error));
     if (error != IMMURE_OK && exchange->used) {
-        /* It may have followed the last reply: send the request once more, over a connection of its
-         * own. */
+        /* The bad bytes may have been sent after the last reply: the request is sent once more,
+         * over a new connection. */
         error = IMMURE_OK;
         lost = true;
     }
@@ -225,8 +226,7 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     if (error != IMMURE_OK)
         return error;
     if (exchange->socket >= 0 && !send_output(exchange, &wait->events)) {
-        /* An immured that refuses us has closed the connection; the reason is still in the socket.
-         */
+        /* An immured that refuses us has closed the connection; its reason may still be unread. */
         (void)receive_input(exchange, &error);
         if (error != IMMURE_OK)
             return error;
@@ -237,8 +237,8 @@ enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, 
     return IMMURE_OK;
 }
 
-/* A late reply, or the rest of a broken one, would be taken for the reply to the next request: so
- * the connection ends with the request, and immured drops what it has not begun. */
+/* A late reply, or the rest of a broken one, could be mistaken for the reply to the next request.
+ * So the connection ends with the request, and immured drops the request if it has not begun. */
 static void give_up(struct immure_blocking *exchange, immure_request_id id)
 {
     immure_request_cancel(exchange->client, id);
@@ -246,7 +246,7 @@ static void give_up(struct immure_blocking *exchange, immure_request_id id)
     errno = exchange->refused;
 }
 
-/* The reply has come. Whatever follows it in the stream belongs to no request. */
+/* Called when the reply has arrived. What follows it in the stream belongs to no request. */
 static void finish(struct immure_blocking *exchange, enum immure_error error)
 {
     exchange->used = true;

@@ -20,11 +20,11 @@ struct immure_blocking {
     void *arg;
     struct immure_client *client;
     int socket; /* -1: none */
-    /* The application may have closed the socket behind our back, and its descriptor may be that of
+    /* The application may have closed the socket behind our back, and the descriptor may belong to
      * another file by now. */
     struct file_identity identity;
     pid_t pid;         /* the process that the connection belongs to */
-    bool demands_user; /* `user` must be the one who listens */
+    bool demands_user; /* the listening process must be of `user` */
     uid_t user;
     bool used;             /* the connection has answered a request */
     int refused;           /* errno of the last attempt to connect; 0: it succeeded */
@@ -38,16 +38,16 @@ struct immure_blocking {
 struct exchange_wait {
     int descriptor; /* -1: none */
     short events;   /* POLLIN, POLLOUT */
-    uint64_t until; /* absolute, ns; UINT64_MAX: as long as it takes */
+    uint64_t until; /* absolute, ns; UINT64_MAX: no limit */
 };
 
 /*
  * Connects if there is no connection and the time has come, sends, and receives if the descriptor
  * may be `ready`. A connection that no longer belongs to this process is left alone and replaced:
- * after fork() the other process uses it, and after closefrom() its descriptor may be that of
- * another file. It is no error if a connection is lost, if one that has answered before sends
- * nonsense, or if connecting fails for a reason that may pass. An error means that the peer is no
- * immured, that it refuses this client, or that waiting will not help.
+ * after fork() the other process uses it, and after closefrom() its descriptor may belong to
+ * another file. A lost connection is no error, nor is nonsense on a connection that has answered
+ * before, nor a failure to connect that may pass. An error means that the peer is no immured, that
+ * it refuses this client, or that waiting will not help.
  */
 enum immure_error exchange_step(struct immure_blocking *exchange, uint64_t now, bool ready,
                                 struct exchange_wait *wait);

@@ -1,6 +1,6 @@
 /*
  * The reply to LIST comes in pages, and immured may be replaced between two of them. So the pages
- * are kept until the last one has come; then there is one callback for each key. The pages count
+ * are kept until the last one has arrived; then there is one callback for each key. The pages count
  * towards max_bytes.
  */
 #include <stdlib.h>
@@ -83,8 +83,8 @@ static bool call_back_page(struct immure_client *client, immure_request_id id,
 
 static void deliver(struct immure_client *client, struct request *request)
 {
-    /* immured has answered: so a cancellation frees the request at once, and the pages are held
-     * here. */
+    /* immured has answered completely, so a callback that cancels the listing frees the request at
+     * once. The pages are therefore moved here. */
     immure_request_id id = request->id;
     struct list pages, *node;
     bool wanted = true;

@@ -5,7 +5,8 @@
 #include "base/clock.h"
 #include "wire/stats.h"
 
-/* For the wire, where 0 is no deadline. One that does not fit is kept on this side only. */
+/* The time left in us, as SIGN and DECRYPT send it; 0: no deadline. Only this side keeps a deadline
+ * that does not fit into the field. */
 static uint32_t time_left(const struct request *request, uint64_t now)
 {
     if (request->asked.deadline == UINT64_MAX)

@@ -1,5 +1,4 @@
-/* What immured can be asked for, one row each: how the request is written, and what its reply does.
- */
+/* What immured can be asked for, one row each: how to write the request and take the reply. */
 #ifndef CLIENT_OPERATION_H
 #define CLIENT_OPERATION_H
 
@@ -8,10 +7,11 @@
 struct operation {
     enum immure_operation operation; /* also the type of the frame that asks */
     enum wire_type reply;
-    size_t input_max; /* the most bytes of input, the least being 1; 0: it has no input */
-    /* Appends the frame that asks. False: there is no room for it. */
+    size_t input_max; /* the input has 1 to this many bytes; 0: it has no input */
+    /* Appends the request's frame. False: there is no room for it. */
     bool (*put)(struct immure_client *client, const struct request *request, uint64_t now);
-    /* Ends the request with what the frame says. An error is about the stream. */
+    /* Takes a frame of the reply, and ends the request if it is the last one. An error is about the
+     * stream. */
     enum immure_error (*take)(struct immure_client *client, struct request *request,
                               const struct wire_frame *frame);
 };

@@ -33,7 +33,7 @@ const char *immure_reference_error_text(enum immure_reference_error error)
     return error < sizeof texts / sizeof texts[0] ? texts[error] : "unknown error";
 }
 
-/* A length in its shortest form, of at most two bytes, which is enough for any key reference. */
+/* Reads a length in its shortest form. Two bytes are enough for the length of any key reference. */
 static size_t read_length(struct reader *reader)
 {
     uint8_t first = read_u8(reader);
@@ -49,7 +49,7 @@ static size_t read_length(struct reader *reader)
     return length;
 }
 
-/* The content of the next element. `reader` fails if the element has another type. */
+/* Returns the content of the next element. `reader` fails if the element has another type. */
 static struct reader read_element(struct reader *reader, enum tag tag)
 {
     if (read_u8(reader) != tag)

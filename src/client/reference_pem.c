@@ -1,4 +1,4 @@
-/* The text of a key reference (RFC 7468), with base64, which libc lacks. */
+/* The text form of a key reference (RFC 7468). libc has no base64, so it is here. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static bool is_blank(char character)
     return character == ' ' || character == '\t' || character == '\r';
 }
 
-/* The next line, without its newline; NULL if there is none. */
+/* Takes the next line, without its newline; NULL if there is none. */
 static const char *next_line(const char **text, const char *end, size_t *length)
 {
     const char *line = *text;
@@ -39,7 +39,8 @@ static bool skip_to_line(const char **text, const char *end, const char *wanted)
     return false;
 }
 
-/* Four characters at a time. Characters behind the padding, or left over, are an error. */
+/* Decodes four characters, a quantum, at a time. Characters after the padding are an error, and so
+ * is an incomplete quantum. */
 struct base64 {
     struct writer output;
     uint32_t bits;

@@ -26,8 +26,7 @@ static enum immure_error take_error(struct immure_client *client, struct request
     return IMMURE_OK;
 }
 
-/* A request that this immured does not know would end the stream, and all other requests with it.
- */
+/* Ends the requests that this immured does not know: sent, they would end the stream for all. */
 static void end_unknown(struct immure_client *client)
 {
     struct list unknown, *node;
@@ -39,7 +38,7 @@ static void end_unknown(struct immure_client *client)
         list_remove(at);
         list_append(&unknown, at);
     }
-    /* A callback may cancel any other of them, which takes it out of the list. */
+    /* A callback may cancel any other of these requests, which takes it out of the list. */
     while ((node = list_take(&unknown)) != NULL)
         request_end(client, list_entry(node, struct request, order), IMMURE_E_UNSUPPORTED);
 }
@@ -78,7 +77,7 @@ static enum immure_error take_frame(struct immure_client *client, const struct w
         return frame->type == WIRE_ERROR ? take_stream_error(frame) : IMMURE_E_UNEXPECTED;
     struct request *request = request_find(client, frame->id);
     if (request == NULL)
-        return IMMURE_OK; /* the reply to a request that was given up: nobody waits for it */
+        return IMMURE_OK; /* the request was given up, and nobody waits for this reply */
     bool refused = frame->type == WIRE_ERROR;
     if ((!refused && frame->type != request->operation->reply) || request->state == REQUEST_UNSENT)
         return IMMURE_E_UNEXPECTED;

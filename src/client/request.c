@@ -44,7 +44,7 @@ bool client_speaks(const struct immure_client *client, enum immure_operation ope
     return wire_frame_type_find(operation)->since <= client->decoder.version;
 }
 
-/* A copy of the request, with a slot; *error says why it is NULL. */
+/* Copies the request and gives it a slot. NULL: *error says why. */
 static struct request *request_new(struct immure_client *client, const struct immure_request *asked,
                                    enum immure_error *error)
 {

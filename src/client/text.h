@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* At most size - 1 bytes; control characters become '?'. */
+/* Copies at most size - 1 bytes; control characters become '?'. */
 static inline void text_copy(char *text, size_t size, const char *bytes, size_t length)
 {
     size_t end = length < size ? length : size - 1;

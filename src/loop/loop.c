@@ -8,7 +8,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 
-/* Of a turn, for timers that have expired. */
+/* The time for expired timers in one turn. */
 #define TIMERS_BUDGET (200 * NS_PER_US)
 
 bool loop_open(struct loop *loop)
@@ -68,7 +68,8 @@ static bool control(int set, int operation, struct watch *watch, uint32_t events
     return false;
 }
 
-/* A descriptor that wants nothing must leave the set: EPOLLHUP cannot be masked and would spin. */
+/* A descriptor of which nothing is wanted has to leave the set: EPOLLHUP cannot be masked, and
+ * would make the loop spin. */
 static bool watch_register(struct loop *loop, struct watch *watch, uint32_t events)
 {
     int operation = watch->registered == 0 ? EPOLL_CTL_ADD
@@ -89,8 +90,8 @@ void watch_level(struct watch *watch)
     watch->wanted = 0;
 }
 
-/* Edge-triggered, for all that may ever be wanted: so it is never changed, and what has been told
- * there costs nothing more. */
+/* Registered once, edge-triggered and for all events that may ever be wanted: the registration
+ * never has to change, and an event that has been reported costs nothing more. */
 void watch_between(struct loop *loop, struct watch *watch)
 {
     if (watch->between)
@@ -119,7 +120,7 @@ static void forget(struct loop *loop, struct watch *watch)
 
 void watch_close(struct loop *loop, struct watch *watch)
 {
-    descriptor_close(&watch->descriptor); /* leaves the epoll sets by itself */
+    descriptor_close(&watch->descriptor); /* closing it removes it from the epoll sets */
     forget(loop, watch);
 }
 
@@ -141,13 +142,13 @@ void watch_close_shared(struct loop *loop, struct watch *watch)
     descriptor_close(&descriptor);
 }
 
-/* Leaves in `events` what was not wanted. */
+/* Leaves the unwanted events in `events`. */
 static void tell(struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         struct watch *watch = events[i].data.ptr;
         if (watch->descriptor < 0)
-            continue; /* closed by an event before it; freed only at the end of the turn */
+            continue; /* an earlier event closed it; it is freed at the end of the turn */
         uint32_t wanted = watch->wanted != 0 ? watch->wanted | EPOLLERR | EPOLLHUP : 0;
         if (events[i].events & wanted)
             watch->ready(watch, events[i].events);
@@ -155,9 +156,9 @@ static void tell(struct epoll_event *events, int count)
     }
 }
 
-/* After all have been told: of those that had an event too many, many are closed by then, and many
- * at the next look, so the first such event changes nothing. What is edge-triggered comes once and
- * may stay. */
+/* Tells the kernel of events that are no longer wanted. It runs after all ready() functions, and
+ * ignores the first unwanted event of a watch, because many such watches are closed by then or at
+ * the next look. Edge-triggered events need no change: they are reported only once. */
 static void shrink(struct loop *loop, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 /*
- * The event loop of one thread: descriptors that are watched, timers, and work for the end of a
- * turn. loop_run() is all that most programs need. A program whose turns have phases of its own
- * makes them of the functions below it, and a budget for each.
+ * The event loop of one thread: watched descriptors, timers, and work for the end of a turn. Most
+ * programs only need loop_run(). A program whose turns have other phases, each with a budget,
+ * builds its turns from the functions that follow it.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -13,93 +13,97 @@
 #include "base/list.h"
 #include "loop/timers.h"
 
-/* The most events of one look. */
+/* The most events that one look returns. */
 #define LOOP_EVENTS 128
 
 struct loop {
-    int epoll;            /* all watches */
-    int between;          /* the epoll set of those that are also looked at within a turn */
-    size_t between_count; /* of these; none: that look can be left out */
-    uint64_t now;         /* CLOCK_MONOTONIC, ns: of the last look, or as its owner has set it */
+    int epoll;            /* the epoll set of all watches */
+    int between;          /* the epoll set for loop_look_between() */
+    size_t between_count; /* watches in it; with 0 that look can be skipped */
+    uint64_t now;         /* CLOCK_MONOTONIC, ns: at the last look, or as the owner has set it */
     struct timers timers;
     struct list work;
-    bool exact; /* waits end to the nanosecond, which takes epoll_pwait2(2), not the millisecond */
+    bool exact; /* waits with the precision of epoll_pwait2(2): nanoseconds, not milliseconds */
     bool stopped;
 };
 
 /* False with errno. */
 bool loop_open(struct loop *loop);
-/* What is in it must not be used any more. */
+/* Watches and timers of the loop must not be used afterwards. */
 void loop_close(struct loop *loop);
-/* Turns until loop_stop(): one look, then timers that have expired, then work. */
+/* Runs turns until loop_stop(): one look for events, then expired timers, then work. */
 void loop_run(struct loop *loop);
-/* After this turn. */
+/* Ends loop_run() after this turn. */
 void loop_stop(struct loop *loop);
 
-/* ---- for turns of one's own ---- */
+/* ---- for programs that build their own turns ---- */
 
-/* When the loop has something to do even if no event comes: the next timer, or 0 if work waits. */
+/* Returns when the loop must run next even without an event: at the next timer, or at once (0) if
+ * work is queued. */
 uint64_t loop_deadline(const struct loop *loop);
-/* Waits until then for events, unless there are some already, and tells the watches of them.
- * Returns how many there were; when it is LOOP_EVENTS there may be more. */
+/* Waits for events, at most until `until`, and calls ready() of their watches. Returns the number
+ * of events; if it is LOOP_EVENTS there may be more. */
 int loop_look(struct loop *loop, uint64_t until);
-/* The same for those of watch_between(), without waiting. */
+/* The same for the watches of watch_between(), without waiting. */
 int loop_look_between(struct loop *loop);
-/* Timers that have expired, up to a budget; what is left comes in the next turn. */
+/* Runs timers that have expired, within a budget; the others run in the next turn. */
 void loop_run_timers(struct loop *loop);
 void loop_run_work(struct loop *loop);
 
 /* ---- watches ---- */
 
-/* How the loop looks at a descriptor, once a turn. */
+/* How a descriptor's events are reported. */
 enum watch_trigger {
-    WATCH_LEVEL, /* what is not served yet is told again */
-    /* Told once, so whoever is told must read until nothing is left. Many may wait to be served,
-     * and none of them costs anything meanwhile. */
+    WATCH_LEVEL, /* an event is reported in each turn until it has been served */
+    /* An event is reported once, so ready() has to read until nothing is left. Descriptors that
+     * wait to be served cost nothing meanwhile, however many there are. */
     WATCH_EDGE
 };
 
-/* A descriptor in the loop. What is wanted grows at once, and shrinks only when unwanted events
- * really come, and a second time, so that a short connection does not pay for it. */
+/* A descriptor in the loop. The kernel is told of additional wanted events at once, but of fewer
+ * only after an unwanted event has arrived for the second time: a short connection saves that
+ * system call. */
 struct watch {
     int descriptor; /* -1: none */
     enum watch_trigger trigger;
-    bool between;  /* it is looked at within a turn, too */
-    bool changed;  /* its trigger, which the kernel does not know yet */
-    bool unwanted; /* an event has come that is not wanted any more */
+    bool between;  /* it is in the loop's `between` set, too */
+    bool changed;  /* the kernel has not been told of the new trigger yet */
+    bool unwanted; /* an event that is no longer wanted has arrived once */
     uint32_t registered, wanted;
     void (*ready)(struct watch *watch, uint32_t events);
 };
 
 void watch_init(struct watch *watch, void (*ready)(struct watch *watch, uint32_t events));
-/* Takes the descriptor over; the first watch_want() registers it. */
+/* Takes over the descriptor; the first watch_want() registers it. */
 void watch_open(struct watch *watch, int descriptor, enum watch_trigger trigger);
-/* From now on it is level-triggered, and nothing is wanted of it. */
+/* Makes the watch level-triggered; no events are wanted until the next watch_want(). */
 void watch_level(struct watch *watch);
-/* From now on loop_look_between() sees its events, too. That costs a system call, so it is for
- * those that stay. What is not served then is told again at the next turn. */
+/* Lets loop_look_between() see the watch's events, too. This costs a system call, so it is meant
+ * for long-lived connections. An event that is not served is reported again in the next turn. */
 void watch_between(struct loop *loop, struct watch *watch);
-/* Which epoll events lead to ready(); EPOLLERR and EPOLLHUP always do unless events is 0. False
- * with errno, logged: the kernel has no room for another watch. */
+/* Sets which epoll events lead to ready(). EPOLLERR and EPOLLHUP always do, unless `events` is 0.
+ * False with errno, logged: the kernel has no memory for another watch. */
 bool watch_want(struct loop *loop, struct watch *watch, uint32_t events);
-/* Events of this look may still name it: the struct is freed at the end of the turn, not before. */
+/* Events of this look may still refer to the watch, so its struct must not be freed before the end
+ * of the turn. */
 void watch_close(struct loop *loop, struct watch *watch);
-/* The same in a program that forks. Another process may have a copy of the descriptor for a moment,
- * and would keep the watch in the loop. */
+/* The same in a program that forks: a copy of the descriptor in a child, which may exist for a
+ * moment, would otherwise keep the watch in the epoll set. */
 void watch_close_shared(struct loop *loop, struct watch *watch);
-/* The same, but the descriptor stays open and is the caller's. */
+/* The same, but returns the descriptor, which stays open and belongs to the caller. */
 int watch_release(struct loop *loop, struct watch *watch);
 
 /* ---- timers ---- */
 
-/* Starts the timer, or starts it anew; timer_init() is in loop/timers.h. Durations count from
- * loop->now. One that is over already expires in the next turn, whoever starts it. */
+/* Starts or restarts the timer; timer_init() is in loop/timers.h. Durations count from loop->now. A
+ * timer that is started with a time in the past expires after loop->now has moved on, so a timer
+ * that restarts itself cannot keep the loop busy within one turn. */
 void timer_start(struct loop *loop, struct timer *timer, uint64_t duration);
-/* The same at a time of CLOCK_MONOTONIC; UINT64_MAX: never. */
+/* The same with a time of CLOCK_MONOTONIC; UINT64_MAX: never. */
 void timer_start_at(struct loop *loop, struct timer *timer, uint64_t expires);
 void timer_stop(struct loop *loop, struct timer *timer);
 
-/* ---- work for the end of a turn, when no event names what is freed ---- */
+/* ---- work for the end of a turn, when no event refers to what it frees ---- */
 
 struct work {
     struct list node;
@@ -107,7 +111,8 @@ struct work {
 };
 
 void work_init(struct work *work, void (*run)(struct work *work));
-/* Once, however often it is called. Work that is queued by work waits for the next turn's end. */
+/* Queues the work, unless it is queued already. What other work queues waits for the end of the
+ * next turn. */
 void work_queue(struct loop *loop, struct work *work);
 void work_drop(struct work *work);
 

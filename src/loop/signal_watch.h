@@ -1,4 +1,4 @@
-/* Signals as events of a loop: they interrupt nothing, and come in turn with all else. */
+/* Signals as events of a loop: they interrupt nothing, and arrive like all other events. */
 #ifndef LOOP_SIGNAL_WATCH_H
 #define LOOP_SIGNAL_WATCH_H
 
@@ -11,13 +11,13 @@ struct signal_watch {
     void (*caught)(struct signal_watch *signals, int number);
 };
 
-/* Before signal_watch_close() may be called. */
+/* Has to be called before signal_watch_close(). */
 void signal_watch_init(struct signal_watch *signals,
                        void (*caught)(struct signal_watch *signals, int number));
-/* Blocks the signals in this thread and those that it starts from then on, so it comes before they
- * do. False with errno. */
+/* Blocks the signals in this thread and in all that it starts later, so it has to be called before
+ * other threads are started. False with errno. */
 bool signal_watch_open(struct loop *loop, struct signal_watch *signals, const sigset_t *set);
-/* They stay blocked. */
+/* The signals stay blocked. */
 void signal_watch_close(struct loop *loop, struct signal_watch *signals);
 
 #endif

@@ -31,7 +31,7 @@ static const struct {
     {IMMURE_E_TIMEOUT, "no reply in time"},
     {IMMURE_E_IO, "a system call failed"},
     {IMMURE_E_UNEXPECTED, "the reply does not fit its request"},
-    {IMMURE_E_LISTENER, "the socket is listened on by another user than the one that is required"},
+    {IMMURE_E_LISTENER, "the process that listens on the socket does not run as the required user"},
     {IMMURE_E_UNSUPPORTED, "the protocol version of this immured does not have this request"},
 };
 

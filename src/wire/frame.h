@@ -29,8 +29,8 @@ struct wire_frame {
 struct wire_decoder {
     enum wire_end reads; /* whose frames these are */
     bool greeted;        /* the first frame was HELLO or WELCOME */
-    uint16_t version;    /* that both ends agreed on, for its owner to set; until then the lowest,
-                            which has all that may be sent before */
+    uint16_t version;    /* the owner sets the agreed one; until then it is the lowest, which has
+                            every frame that may be sent before WELCOME */
     struct buffer input;
     size_t taken; /* bytes of the frame that was returned last; the next call consumes them */
 };
@@ -42,14 +42,14 @@ void wire_decoder_release(struct wire_decoder *decoder);
 /* Releases its memory until more is received, unless a part of a frame is left in it. */
 void wire_decoder_rest(struct wire_decoder *decoder);
 
-/* Room for at least WIRE_HEADER_SIZE more bytes, for the caller to receive into; *size is how many.
- * NULL: out of memory. All complete frames must have been taken first. */
+/* Returns room for the caller to receive into; *size is at least WIRE_HEADER_SIZE. NULL: out of
+ * memory. All complete frames must have been taken first. */
 uint8_t *wire_decoder_room(struct wire_decoder *decoder, size_t *size);
 void wire_decoder_received(struct wire_decoder *decoder, size_t length);
 
 /*
- * The next frame. IMMURE_OK and *more false: here it is. IMMURE_OK and *more true: it is not
- * complete yet. Any error is final, and the stream must be ended.
+ * Takes the next frame. IMMURE_OK and *more false: *frame is it. IMMURE_OK and *more true: it is
+ * not complete yet. Any error is final, and the stream must be ended.
  */
 enum immure_error wire_decoder_next(struct wire_decoder *decoder, struct wire_frame *frame,
                                     bool *more);

@@ -1,5 +1,5 @@
 /*
- * The frame types, one row each: whatever reads, writes or checks a frame goes by its row.
+ * The frame types, one row each: everything that reads, writes or checks a frame uses its row.
  * docs/protocol.md has the same table in words.
  */
 #ifndef WIRE_FRAME_TYPE_H
@@ -15,8 +15,8 @@ enum wire_end { WIRE_CLIENT, WIRE_SERVER };
 /*
  * Name, number, sender, the protocol version since which it exists, and the least and the greatest
  * size of its payload in bytes. A reply has the number of its request with bit 0x80 set, except for
- * ERROR, which may answer any of them. CANCEL has no reply: the request that it names ends as if
- * nothing had been said, or with IMMURE_E_CANCELLED.
+ * ERROR, which may answer any of them. CANCEL has no reply: the request that it names ends with its
+ * ordinary reply or with IMMURE_E_CANCELLED.
  */
 #define WIRE_FRAME_TYPES(ROW)                                                                      \
     ROW(HELLO, 0x01, CLIENT, 1, 8, 8)                                                              \

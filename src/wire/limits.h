@@ -3,8 +3,8 @@
 #define WIRE_LIMITS_H
 
 #define WIRE_MAGIC 0x494d4d55u /* "IMMU" */
-#define WIRE_VERSION_LOWEST 1  /* that this build speaks */
-#define WIRE_VERSION 2         /* the highest */
+#define WIRE_VERSION_LOWEST 1  /* the lowest version that this build speaks */
+#define WIRE_VERSION 2         /* the highest version that this build speaks */
 
 #define WIRE_FRAME_MAX 65536 /* header and payload */
 #define WIRE_HEADER_SIZE 12
@@ -16,7 +16,7 @@
 #define WIRE_RSA_BITS_MIN 2048  /* of the modulus of a key that immured accepts */
 #define WIRE_RSA_BITS_MAX 8192
 #define WIRE_CIPHERTEXT_MAX 1024 /* RSA-8192 */
-#define WIRE_PREMASTER_SIZE 48   /* in TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
+#define WIRE_PREMASTER_SIZE 48   /* of TLS with RSA key exchange (RFC 5246, section 7.4.7.1) */
 #define WIRE_TICKET_NAME_SIZE 16
 #define WIRE_TICKET_CIPHER_SIZE 32
 #define WIRE_TICKET_MAC_SIZE 32

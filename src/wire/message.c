@@ -14,7 +14,7 @@ static enum immure_error parsed(const struct reader *reader)
     return reader_done(reader) ? IMMURE_OK : IMMURE_E_MALFORMED;
 }
 
-/* Begins a frame, with a writer over its payload. False: the type cannot have this length, or there
+/* Begins a frame and sets *writer to its payload. False: the type cannot have this length, or there
  * is no room. */
 static bool begin(struct buffer *output, enum wire_type type, uint64_t id, size_t length,
                   struct writer *writer)

@@ -1,6 +1,6 @@
 /*
  * The payloads, field by field. put: appends a whole frame to `output`; false if the limit of the
- * buffer or of the frame type would be exceeded, or if memory is short. get: parses a frame of that
+ * buffer or of the frame type would be exceeded, or out of memory. get: parses a frame of that
  * type; pointers lead into the frame. All sizes are checked.
  */
 #ifndef WIRE_MESSAGE_H
@@ -62,12 +62,13 @@ struct wire_decrypted {
     const uint8_t *premaster;
 };
 
-/* KEYS: index of the next LIST, 0 at the end (4), count (2), then for each key: key id (32), length
- * of its name (1), name, length of its SubjectPublicKeyInfo (2), SubjectPublicKeyInfo, signing
- * backend (1), signing backend with lanes (1; 0: none), number of waiting requests from which on
- * the latter signs (1), number of its lanes (1), number of schemes (1), schemes (2 each) */
+/* KEYS: index for the next LIST, 0 at the end (4), count (2), then for each key: key id (32),
+ * length of its name (1), name, length of its SubjectPublicKeyInfo (2), SubjectPublicKeyInfo,
+ * signing backend (1), signing backend with lanes (1; 0: none), the least number of waiting
+ * requests that the latter signs (1), number of its lanes (1), number of schemes (1), schemes (2
+ * each) */
 struct wire_key {
-    const uint8_t *id; /* sent, because a client without libcrypto cannot compute it */
+    const uint8_t *id; /* it is sent because a client without libcrypto cannot compute it */
     const char *name;  /* not terminated */
     size_t name_length;
     const uint8_t *spki;
@@ -84,17 +85,17 @@ struct wire_figure {
     uint64_t value;
 };
 
-/* TICKET_KEYS: length of an epoch in s (4), ms that are left of the current epoch (4), its number
- * (8), the keys of the current and of the previous epoch, each: name (16), cipher key (32), MAC key
- * (32) */
+/* TICKET_KEYS: length of an epoch in s (4), ms left of the current epoch (4), its number (8), then
+ * the keys of the current and of the previous epoch, each: name (16), cipher key (32), MAC key (32)
+ */
 struct wire_ticket_keys {
     uint32_t epoch_seconds, time_left;
     uint64_t epoch;
     const uint8_t *current, *previous; /* WIRE_TICKET_KEY_SIZE bytes */
 };
 
-/* ERROR: enum immure_error (2), one line of text (rest). With id 0 it is about the stream, which
- * ends. */
+/* ERROR: enum immure_error (2), one line of text (rest). With id 0 it is about the stream, and ends
+ * it. */
 struct wire_error {
     enum immure_error error;
     const char *text; /* not terminated */
@@ -114,8 +115,8 @@ bool wire_put_ticket_keys(struct buffer *output, uint64_t id, const struct wire_
 /* CANCEL, STATS, TICKETS, PING and PONG, whose payload is empty or bytes without meaning. */
 bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
                     size_t length);
-/* As many of `keys` as fit into one frame, from the first one on; *put is how many. `first` is the
- * index of the first one among all keys, of which there are `total`. */
+/* Writes as many of `keys` as fit into one frame; *put is how many. `first` is the index of keys[0]
+ * among all keys, of which there are `total`. */
 bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *keys, size_t count,
                    uint32_t first, uint32_t total, size_t *put);
 
@@ -130,7 +131,7 @@ enum immure_error wire_get_error(const struct wire_frame *frame, struct wire_err
 enum immure_error wire_get_figures(const struct wire_frame *frame, struct wire_figure *figures,
                                    size_t *count);
 
-/* An epoch without length, or with more time left than its length, is malformed. */
+/* An epoch of length 0, or with more time left than its length, is malformed. */
 enum immure_error wire_get_ticket_keys(const struct wire_frame *frame,
                                        struct wire_ticket_keys *keys);
 

@@ -24,10 +24,9 @@ struct wire_scheme {
     enum wire_key_type key_type;
     const char *digest; /* OpenSSL's name; NULL: the algorithm hashes the message itself */
     bool pss;
-    const char
-        *tls13_group; /* ECDSA in TLS 1.3 is bound to this curve (OpenSSL's name); else NULL */
-    bool tls13;       /* allowed in a TLS 1.3 CertificateVerify */
-    bool tls12;       /* allowed in the signatures of TLS 1.2 */
+    const char *tls13_group; /* OpenSSL's name of the only curve for ECDSA in TLS 1.3, or NULL */
+    bool tls13;              /* allowed in a TLS 1.3 CertificateVerify */
+    bool tls12;              /* allowed in the signatures of TLS 1.2 */
 };
 
 extern const struct wire_scheme wire_schemes[];

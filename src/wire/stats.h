@@ -53,7 +53,7 @@ enum wire_backend {
     WIRE_BACKEND_TEST = 255
 };
 
-/* "openssl" and so on; "unknown" for one of a later version. */
+/* "openssl" and so on; "unknown" for a backend of a later version. */
 const char *wire_backend_name(uint8_t backend);
 
 #endif

@@ -131,7 +131,7 @@ class NewClient(harness.SystemTest):
         for version in (clients.TLS12, clients.TLS13):
             with clients.connect(proxy.port, clients.context(version, trusted=served)) as connection:
                 clients.echo_once(connection)
-        self.assertIn("session tickets: keys of the master's own, as immured gives none: "
+        self.assertIn("session tickets: the master's own keys, because immured gives none: "
                       "the protocol version of this immured does not have this request",
                       proxy.log())
         self.assertIn(wire.SIGN, old.types)

@@ -20,7 +20,7 @@ struct fake_immured {
 };
 
 void fake_immured_begin(struct fake_immured *immured, const struct fake_key *keys, size_t count);
-/* Ends it and removes its socket. */
+/* Ends the thread and removes the socket. */
 void fake_immured_end(struct fake_immured *immured);
 
 #endif

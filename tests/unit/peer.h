@@ -37,14 +37,14 @@ void peer_init(struct peer *peer, uint16_t in_flight);
 void peer_release(struct peer *peer);
 /* A new connection. The requests so far are forgotten. */
 void peer_reset(struct peer *peer);
-/* Bytes from the client. */
+/* Takes bytes from the client. */
 void peer_receive(struct peer *peer, const void *data, size_t length);
 /* Takes all of the client's output, `chunk` bytes at a time. */
 void peer_take(struct peer *peer, struct immure_client *client, size_t chunk, uint64_t now);
-/* Everything that the peer has said, `chunk` bytes at a time; ends at the first error. */
+/* Gives the client all that the peer has sent, `chunk` bytes at a time, up to the first error. */
 enum immure_error peer_give(struct peer *peer, struct immure_client *client, size_t chunk);
 
-/* A frame that may have a length that its type cannot have. */
+/* Sends a frame, even one of a length that its type cannot have. */
 void peer_say_raw(struct peer *peer, enum wire_type type, uint64_t id, const void *payload,
                   size_t length);
 void peer_say_signed(struct peer *peer, uint64_t id, const void *signature, size_t length);

@@ -1,5 +1,4 @@
-/* Handshake messages that a client announces: how long they may be, in whatever pieces they come.
- */
+/* The limit for handshake messages that a client announces, however the stream is cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +28,7 @@ static void add_record(struct stream *stream, uint8_t type, const void *front, s
     stream->length += sizeof header + front_length + length;
 }
 
-/* `had` bytes of a ClientHello of this length, in a record of their own. */
+/* The first `had` bytes of a ClientHello of this length, in one record. */
 static void add_hello(struct stream *stream, size_t length, size_t had)
 {
     const uint8_t header[] = {CLIENT_HELLO, (uint8_t)(length >> 16), (uint8_t)(length >> 8),
@@ -71,7 +70,7 @@ static void test_length(void **state)
     }
 }
 
-/* The length stands in four records. */
+/* The four bytes of the message header are in four records. */
 static void test_header_in_pieces(void **state)
 {
     (void)state;
@@ -82,7 +81,7 @@ static void test_header_in_pieces(void **state)
     assert_taken(&stream, false);
 }
 
-/* As after a HelloRetryRequest; the record between them is no message. */
+/* Two ClientHellos, as with a HelloRetryRequest. The record between them is not of a handshake. */
 static void test_second_hello(void **state)
 {
     (void)state;

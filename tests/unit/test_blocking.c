@@ -25,22 +25,22 @@
 #include "wire/stats.h"
 
 enum habit {
-    ANSWER,       /* every request */
-    HANG_UP,      /* as soon as a request has come */
-    HANG_UP_HALF, /* in the middle of the reply */
-    SILENT,       /* reads and says nothing */
-    REFUSE,       /* an error about the stream */
-    CUT,          /* the reply's frame says one byte less than there are */
-    STRETCHED,    /* or one byte more */
-    DOUBLED,      /* the reply twice */
-    TALKATIVE,    /* junk behind the reply */
-    LATE,         /* junk, a moment after the reply */
+    ANSWER,       /* answers every request */
+    HANG_UP,      /* closes as soon as a request has arrived */
+    HANG_UP_HALF, /* closes in the middle of the reply */
+    SILENT,       /* reads and sends nothing */
+    REFUSE,       /* sends an error about the stream */
+    CUT,          /* sends a frame whose length is one byte too small */
+    STRETCHED,    /* sends a frame whose length is one byte too large */
+    DOUBLED,      /* sends the reply twice */
+    TALKATIVE,    /* sends junk after the reply */
+    LATE,         /* sends junk a moment after the reply */
 };
 
 #define LENGTH_LOW 3 /* the low byte of the payload's length in a frame */
 
-/* A server on a unix socket with one habit for each connection, the last of them for all further
- * ones. */
+/* A server on a unix socket with one habit for each connection; the last habit is also that of all
+ * further connections. */
 struct server {
     char path[64];
     int listener;
@@ -402,8 +402,8 @@ static void test_broken_streams(void **state)
     (void)state;
     static const struct {
         enum habit habit;
-        enum immure_error error; /* of the request that met it */
-        size_t connections;      /* when the next has been answered */
+        enum immure_error error; /* the result of the request that met this habit */
+        size_t connections;      /* their number when the next request has been answered */
     } cases[] = {
         {CUT, IMMURE_OK, 2},           {STRETCHED, IMMURE_E_TIMEOUT, 2},
         {SILENT, IMMURE_E_TIMEOUT, 2}, {TALKATIVE, IMMURE_OK, 2},
@@ -415,7 +415,7 @@ static void test_broken_streams(void **state)
         server_begin(&server, habits, 2);
         struct immure_blocking *blocking = immure_blocking_unix(server.path);
         assert_int_equal(ask(blocking, IMMURE_PING, 200 * NS_PER_MS, NULL, NULL), cases[i].error);
-        poll(NULL, 0, 50); /* what comes late has come */
+        poll(NULL, 0, 50); /* by now the late junk has arrived */
         assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
         assert_int_equal(sign(blocking, 5 * NS_PER_S), IMMURE_OK);
         assert_int_equal(server.connections, cases[i].connections);
@@ -509,8 +509,8 @@ static void test_fork(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        /* The parent's thread serves one connection at a time, so this one is not answered; on the
-         * parent's own it would be. */
+        /* The parent's thread serves one connection at a time, so a request on a new connection
+         * gets no answer; one on the parent's connection would. */
         _exit(ask(blocking, IMMURE_PING, 100 * NS_PER_MS, NULL, NULL) == IMMURE_E_TIMEOUT ? 0 : 1);
     }
     int status;
@@ -546,8 +546,8 @@ static void test_no_number_of_a_stream(void **state)
     server_end(&server);
 }
 
-/* The application closes descriptors that it does not know, and their numbers are reused for its
- * own files. */
+/* The application closes descriptors that it does not know, and reuses their numbers for its own
+ * files. */
 static void test_number_that_others_have(void **state)
 {
     (void)state;

@@ -227,7 +227,7 @@ static void test_false_peer(void **state)
             peer_say_error(&link->peer, id, IMMURE_OK, "");
             wanted = IMMURE_E_MALFORMED;
             break;
-        case 10: /* a reply to what was never sent */
+        case 10: /* a reply to a request that was never sent */
             id = link_ask(link, &told, 0);
             peer_say_signed(&link->peer, id, "x", 1);
             break;

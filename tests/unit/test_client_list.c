@@ -52,7 +52,7 @@ static void on_stats(void *arg, const struct immure_reply *reply)
 
 #define KEYS 100
 
-/* The page that begins with the key that the last LIST asked for. */
+/* Sends the page that begins with the key that the last LIST asked for. */
 static void say_page(struct link *link)
 {
     static const uint8_t spki[2000];

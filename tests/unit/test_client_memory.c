@@ -1,6 +1,6 @@
 /*
- * A whole life of a client in which one allocation fails: the first, the second, and so on. Linked
- * with --wrap for malloc and realloc.
+ * The whole life of a client in which one allocation fails: the first, the second, and so on. This
+ * program is linked with --wrap for malloc and realloc.
  */
 #include <setjmp.h>
 #include <stdarg.h>

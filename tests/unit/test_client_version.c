@@ -1,4 +1,4 @@
-/* A client and an immured of which one is a version of the protocol behind the other. */
+/* A client and an immured, one of which is a version of the protocol behind the other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ static enum immure_error ask_ticket_keys(struct link *link, struct told *told,
     return link_submit(link, IMMURE_TICKET_KEYS, on_reply, told, id);
 }
 
-/* What immured may not know waits for its WELCOME, and what comes later does not wait for it. */
+/* A request that immured may not know waits for WELCOME, and does not hold up those after it. */
 static void test_both_new(void **state)
 {
     struct link *link = *state;
@@ -43,7 +43,7 @@ static void test_both_new(void **state)
     assert_int_equal(tickets.error, IMMURE_OK);
 }
 
-/* The request that an old immured does not know is not sent. All others go on. */
+/* A request that an old immured does not know is not sent; all others are. */
 static void test_new_client_old_immured(void **state)
 {
     struct link *link = *state;
@@ -99,7 +99,7 @@ static void test_old_client_new_immured(void **state)
     link_end(link);
 }
 
-/* What would be pending is moved to an older immured with the connection. */
+/* The next connection leads to an older immured, and pending requests move there. */
 static void test_upgrade_taken_back(void **state)
 {
     struct link *link = *state;

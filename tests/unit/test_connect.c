@@ -47,7 +47,7 @@ static void ready(struct watch *watch, uint32_t events)
 static void done(struct server_connection *connection, int cause)
 {
     struct fixture *fixture = fixture_of(connection);
-    assert_int_equal(fixture->cause, NOT_DONE); /* once */
+    assert_int_equal(fixture->cause, NOT_DONE); /* done() is called only once */
     fixture->cause = cause;
     loop_stop(&fixture->loop);
 }
@@ -83,7 +83,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A port of the loopback, and one that listens if there is a backlog for it (-1: none). */
+/* Opens a port of the loopback, which listens unless `backlog` is -1. */
 static struct sockaddr_in bind_port(int *descriptor, int backlog)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -157,7 +157,7 @@ static void test_all_refuse(void **state)
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, ECONNREFUSED);
     assert_int_equal(fixture->connection.tried, 2);
-    assert_int_equal(failures(fixture), 1); /* of the server, not of an address */
+    assert_int_equal(failures(fixture), 1); /* servers that fail are counted, not addresses */
     close(silent);
 }
 
@@ -169,7 +169,7 @@ static void test_no_address_yet(void **state)
     assert_int_equal(failures(fixture), 1);
 }
 
-/* No event tells that a unix socket has room in its backlog again. */
+/* No event says that the backlog of a unix socket has room again, so it is tried after a pause. */
 static void fill(struct sockaddr_un *address, int *descriptors, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -209,7 +209,7 @@ static void test_addresses_of_a_pool_that_is_not_there(void **state)
 {
     struct fixture *fixture = *state;
     const struct server_addresses none = {.count = 0};
-    pools_set_addresses(&fixture->pools, 1, &none); /* another process may say so */
+    pools_set_addresses(&fixture->pools, 1, &none); /* the index comes from another process */
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* The event loop: who is told of what, when timers expire, signals, work at the end of a turn. */
+/* The event loop: events, the expiry of timers, signals, work at the end of a turn. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,7 +123,7 @@ static void test_level_is_told_again_and_edge_once(void **state)
     pair_close(&edge);
 }
 
-/* The kernel hears that less is wanted only at the second event that nobody wants. */
+/* The kernel is told of fewer wanted events only after the second unwanted event. */
 static void test_wishes_shrink_lazily(void **state)
 {
     (void)state;
@@ -151,7 +151,7 @@ static void note_end(struct watch *watch, uint32_t events)
     watch_close(&run.loop, watch);
 }
 
-/* Whoever reads nothing for now may still hear that the peer has gone. */
+/* A watch that wants no bytes for now can still report that the peer has gone. */
 static void test_only_the_end_may_be_wanted(void **state)
 {
     (void)state;
@@ -209,7 +209,7 @@ static void test_few_are_looked_at_in_between(void **state)
     assert_int_equal(loop_look_between(&run.loop), 1);
     assert_int_equal(loop_look_between(&run.loop), 0);
     assert_string_equal(run.order, "f");
-    assert_int_equal(loop_look(&run.loop, 0), 2); /* what is left is told again */
+    assert_int_equal(loop_look(&run.loop, 0), 2); /* what is left is reported again */
     assert_int_equal(run.count, 3);
     pair_close(&few);
     assert_int_equal(run.loop.between_count, 0);
@@ -240,12 +240,12 @@ static void test_a_copy_elsewhere_keeps_no_closed_watch(void **state)
     struct pair pair;
     pair_open(&pair, read_one);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
-    int copy = dup(pair.watch.descriptor); /* as a child that is being forked has it */
+    int copy = dup(pair.watch.descriptor); /* like that of a child between fork and exec */
     watch_close_shared(&run.loop, &pair.watch);
     assert_int_equal(pair.watch.descriptor, -1);
     pair_say(&pair, "E", 1);
     assert_int_equal(loop_look(&run.loop, 0), 0);
-    watch_close_shared(&run.loop, &pair.watch); /* harmless */
+    watch_close_shared(&run.loop, &pair.watch); /* a second call has no effect */
     close(copy);
     pair_close(&pair);
 }
@@ -292,7 +292,7 @@ static void test_timers_expire_in_time(void **state)
     timer_start(&run.loop, &timers[2].timer, 30 * NS_PER_MS);
     timer_start(&run.loop, &timers[1].timer, 1);
     timer_start(&run.loop, &timers[0].timer, 500 * NS_PER_S);
-    timer_start_at(&run.loop, &timers[0].timer, begun - NS_PER_S); /* over already */
+    timer_start_at(&run.loop, &timers[0].timer, begun - NS_PER_S); /* in the past */
     loop_run(&run.loop);
     assert_int_equal(run.count, 3);
     assert_int_equal(run.order[2], '3');
@@ -335,7 +335,7 @@ static void restart_at_once(struct timer *timer)
     timer_start(&run.loop, timer, 0);
 }
 
-/* A timer that starts itself again without a pause has one call a turn. */
+/* A timer that restarts itself without a pause expires once a turn. */
 static void test_one_expiry_a_turn(void **state)
 {
     (void)state;
@@ -371,13 +371,14 @@ static void test_timers_have_a_budget(void **state)
     loop_look(&run.loop, 0);
     loop_run_timers(&run.loop);
     assert_string_equal(run.order, "T");
-    assert_true(loop_deadline(&run.loop) <= run.loop.now); /* what is left does not wait */
+    assert_true(loop_deadline(&run.loop) <= run.loop.now); /* the second timer is due at once */
     loop_look(&run.loop, loop_deadline(&run.loop));
     loop_run_timers(&run.loop);
     assert_string_equal(run.order, "TT");
 }
 
-/* An owner may set the loop's time back to before it waited. The budget counts from now on. */
+/* The owner may set the loop's time back to the time before the wait. The budget of timers counts
+ * from the present all the same. */
 static void test_the_budget_begins_now(void **state)
 {
     (void)state;
@@ -426,7 +427,7 @@ static void test_signals_are_events(void **state)
     assert_int_equal(raise(SIGUSR2), 0);
     loop_run(&run.loop);
     assert_string_equal(run.order, "112");
-    signal_watch_close(&run.loop, &signals); /* once more does no harm */
+    signal_watch_close(&run.loop, &signals); /* a second call has no effect */
 }
 
 /* ---- work ---- */

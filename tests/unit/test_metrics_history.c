@@ -1,4 +1,4 @@
-/* What generations of workers have counted stays counted, and is counted once. */
+/* Whatever generations of workers have counted stays in the sums, and is in them once. */
 #include "proxy/shared/metrics_history.h"
 
 #include <setjmp.h>
@@ -30,7 +30,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Counts one of every counter. */
+/* Adds one to every counter. */
 static void count_one(struct thread_metrics *thread)
 {
     metric_add(&thread->bytes_in_total, 1);
@@ -42,7 +42,7 @@ static void count_one(struct thread_metrics *thread)
     metrics_signed(metrics_sign(thread, IMMURE_ED25519, "openssl"), 1000, 1000, 1000, 1);
 }
 
-/* A generation of two threads, each with `count` connections and as many of every counter. */
+/* A generation of two threads; each has `count` connections, and `count` in every counter. */
 static struct generation_metrics *generation(struct metrics_history *history, unsigned count)
 {
     struct generation_metrics *metrics = generation_metrics_new(history, 2);
@@ -112,7 +112,7 @@ static void test_gauges_end_with_the_worker(void **state)
     assert_int_equal(connections(history), 0);
 }
 
-/* In a child; `go` is readable when it is to look again. */
+/* Runs in a child, which looks again when `go` is readable. */
 static void watch(const struct metrics_history *history, const struct generation_metrics *own,
                   int go)
 {
@@ -132,8 +132,8 @@ static void look(int watcher)
     assert_int_equal(read(watcher, &byte, 1), 1);
 }
 
-/* A worker that is forked while another generation is alive sees its counts, and keeps them when it
- * has ended. */
+/* A worker that is forked while another generation is alive sees that generation's counts, and
+ * still has them when that generation has ended. */
 static void test_a_fork_sees_what_others_count(void **state)
 {
     struct metrics_history *history = *state;
@@ -161,8 +161,8 @@ static void test_a_fork_sees_what_others_count(void **state)
     generation_metrics_free(history, second);
 }
 
-/* Two workers show the same while the older one, which cannot see the newer one's counts, still
- * answers. */
+/* Two workers show the same sums as long as the older one answers, which cannot see the counts of
+ * the newer one. */
 static void test_two_that_answer_agree(void **state)
 {
     struct metrics_history *history = *state;
@@ -172,11 +172,11 @@ static void test_two_that_answer_agree(void **state)
     struct generation_metrics *second = generation(history, 10);
     generation_metrics_shown(second, true);
     assert_int_equal(shown(history, second), 2);
-    assert_int_equal(shown(history, first), 2); /* of a worker that is started again meanwhile */
+    assert_int_equal(shown(history, first), 2); /* as a restarted worker of `first` shows it */
     generation_metrics_shown(first, false);
     assert_int_equal(shown(history, second), 22);
     generation_metrics_shown(first, true);
-    generation_metrics_worker_ended(first); /* killed */
+    generation_metrics_worker_ended(first); /* the worker was killed */
     assert_int_equal(shown(history, second), 22);
     generation_metrics_free(history, first);
     generation_metrics_free(history, second);

@@ -1,4 +1,4 @@
-/* The limit of connections, which threads share. */
+/* The limit of connections that all threads share. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ static void test_limit_of_all_threads(void **state)
     assert_true(places_take(&b.places));
     assert_false(places_take(&a.places));
     places_give(&a.places);
-    assert_int_equal(a.emptied, 1); /* of this thread, whatever others have */
+    assert_int_equal(a.emptied, 1); /* it does not matter what other threads have */
     places_give(&b.places);
     places_give(&b.places);
     assert_int_equal(b.emptied, 1);

@@ -1,4 +1,4 @@
-/* PROXY headers, read and written: v1, v2 and its TLVs. */
+/* Reading and writing PROXY headers: version 1, version 2 and its TLVs. */
 #include "proxy/worker/route/server_name.h"
 #include "proxy/worker/transport/proxy_protocol.h"
 
@@ -25,7 +25,7 @@ struct text {
         literal, sizeof(literal) - 1                                                               \
     }
 
-/* Parses a copy that ends where its memory ends, so that the sanitizer sees a byte too far. */
+/* Parses a copy of exactly this size, so that a sanitizer detects a read beyond its end. */
 static enum proxy_header_result parse(const void *bytes, size_t length, enum proxy_protocol accept,
                                       struct proxy_addresses *addresses, size_t *used)
 {
@@ -75,7 +75,7 @@ static const struct accepted {
     enum proxy_protocol version;
     uint16_t source_port, destination_port;
 } accepted[] = {
-    /* The longest of each kind, as the specification has them, and its example. */
+    /* The longest line of each kind, from the specification, and its example. */
     {TEXT("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"), "255.255.255.255",
      "255.255.255.255", PROXY_PROTOCOL_V1, 65535, 65535},
     {TEXT("PROXY TCP6 " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535\r\n"), IPV6_LONGEST,
@@ -93,11 +93,11 @@ static const struct accepted {
                        "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02"
                        "\x9c\x40\x01\xbb"),
      "2001:db8::1", "2001:db8::2", PROXY_PROTOCOL_V2, 40000, 443},
-    /* TLVs, an unknown one and an empty one too, are passed over. */
+    /* TLVs are skipped, including an unknown one and an empty one. */
     {TEXT(V2_SIGNATURE "\x21\x11\x00\x17\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                        "\x01\x00\x02h2\xe0\x00\x00\x04\x00\x00"),
      "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
-    /* A right checksum, between other TLVs. */
+    /* A correct checksum between other TLVs. */
     {TEXT(V2_SIGNATURE "\x21\x11\x00\x1c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                        "\xea\x00\x01x\x03\x00\x04\x04\x77\x76\x71\xe0\x00\x02yz"),
      "192.0.2.1", "192.0.2.2", PROXY_PROTOCOL_V2, 40000, 443},
@@ -154,8 +154,8 @@ static void test_cut_at_every_byte(void **state)
         }
 }
 
-/* Whatever one wrong byte makes of a header: the answer never reaches beyond the input, and a
- * header is never taken for more than there is. */
+/* Whatever a single wrong byte does to a header: the result never points beyond the input, and the
+ * header is never longer than the input. */
 static void test_every_byte_corrupted(void **state)
 {
     (void)state;
@@ -204,10 +204,10 @@ static void test_refused(void **state)
         TEXT("PROXY TCP4 192.0.2 192.0.2.2 1 2\r\n"),
         TEXT("PROXY TCP4 ::1 ::2 1 2\r\n"),
         TEXT("PROXY TCP6 192.0.2.1 192.0.2.2 1 2\r\n"),
-        /* 108 bytes are one too many; 107 without an end cannot get one. */
+        /* 108 bytes are one too many. 107 bytes without CR LF leave no room for it. */
         TEXT("PROXY UNKNOWN " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535 \r\n"),
         TEXT("PROXY UNKNOWN " IPV6_LONGEST " " IPV6_LONGEST " 65535 65535  "),
-        /* Versions 1 and 3, command 2, families and protocols that are not ours to have. */
+        /* Versions 1 and 3, command 2, families and protocols that do not exist. */
         TEXT(V2_SIGNATURE "\x11\x11\x00\x00"),
         TEXT(V2_SIGNATURE "\x31\x11\x00\x00"),
         TEXT(V2_SIGNATURE "\x22\x11\x00\x00"),
@@ -215,14 +215,14 @@ static void test_refused(void **state)
         TEXT(V2_SIGNATURE "\x21\x10\x00\x00"),
         TEXT(V2_SIGNATURE "\x21\x13\x00\x00"),
         TEXT(V2_SIGNATURE "\x21\x01\x00\x00"),
-        /* A wrong checksum, one of three bytes, and one beside a right one. */
+        /* A wrong checksum, one of three bytes, and a second one beside a correct one. */
         TEXT(V2_SIGNATURE "\x21\x11\x00\x1c\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                           "\xea\x00\x01x\x03\x00\x04\x04\x77\x76\x71\xe0\x00\x02yy"),
         TEXT(V2_SIGNATURE "\x21\x11\x00\x12\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                           "\x03\x00\x03\x00\x00\x00"),
         TEXT(V2_SIGNATURE "\x21\x11\x00\x1a\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb"
                           "\x03\x00\x04\x3e\xc0\x44\xfc\x03\x00\x04\x00\x00\x00\x00"),
-        /* An address block, a TLV header and a TLV value that are longer than the length says. */
+        /* An address block, a TLV header and a TLV value that go beyond the header's length. */
         TEXT(V2_SIGNATURE "\x21\x11\x00\x0b\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01"),
         TEXT(V2_SIGNATURE "\x21\x11\x00\x0e\xc0\x00\x02\x01\xc0\x00\x02\x02\x9c\x40\x01\xbb\x01"
                           "\x00"),
@@ -256,7 +256,7 @@ static void test_only_the_version_asked_for(void **state)
     }
 }
 
-/* As soon as a byte tells them apart, and whatever follows the signature. */
+/* The version is known as soon as one byte distinguishes it, whatever follows the signature. */
 static void test_version_of_a_beginning(void **state)
 {
     (void)state;
@@ -284,7 +284,7 @@ static void test_longest_v2(void **state)
                      PROXY_HEADER_MORE);
 }
 
-/* What is made is what the specification shows, and reads back as what it was made from. */
+/* A header that is made is as in the specification, and parsing it gives what it was made from. */
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -428,7 +428,7 @@ static void tls_pair_free(struct tls_pair *pair)
     SSL_CTX_free(pair->server_context);
 }
 
-/* The value of the first TLV of this type; NULL if there is none. Checks the lengths on its way. */
+/* Returns the value of the first TLV of this type, or NULL. Checks the lengths of all before it. */
 static const uint8_t *tlv_find(const uint8_t *tlvs, size_t length, uint8_t type, size_t *found)
 {
     while (length > 0) {
@@ -496,8 +496,8 @@ static void test_tlvs(void **state)
                "ED25519");
 }
 
-/* A header of version 2 with these TLVs behind two IPv4 addresses; what the made one has of them.
- */
+/* Parses a header of version 2 with two IPv4 addresses and these TLVs, and makes one that passes
+ * them on. */
 static size_t pass(const struct text *tlvs, uint8_t *made, SSL *ssl)
 {
     static const char fixed[] = V2_SIGNATURE "\x21\x11";
@@ -528,10 +528,10 @@ static void test_tlvs_passed_on(void **state)
         struct text came, went;
     } cases[] = {
         {TEXT(""), TEXT("")},
-        /* UNIQUE_ID, NETNS, one of a cloud's, an experimental one and an empty one, in order. */
+        /* UNIQUE_ID, NETNS, a cloud provider's, an experimental and an empty one, in order. */
         {TEXT("\x05\0\4uniq\x30\0\3net\xea\0\5\1vpce\xe0\0\0\xee\0\1\0"),
          TEXT("\x05\0\4uniq\x30\0\3net\xea\0\5\1vpce\xe0\0\0\xee\0\1\0")},
-        /* The same one twice. */
+        /* The same TLV twice. */
         {TEXT("\xe1\0\1a\xe1\0\1b"), TEXT("\xe1\0\1a\xe1\0\1b")},
         /* ALPN, AUTHORITY, SSL and NOOP between others. */
         {TEXT("\x01\0\2h2\xe1\0\1a\x02\0\1x\x20\0\5\1\0\0\0\0\x04\0\2..\xe2\0\1b"),
@@ -549,7 +549,7 @@ static void test_tlvs_passed_on(void **state)
     }
 }
 
-/* All that the longest header can carry, behind all that we say ourselves. */
+/* Our own part of the header, followed by as many TLVs as the longest header can contain. */
 static void test_longest_passed_on(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Addresses of servers as the resolver sends them: which the master takes. */
+/* Addresses of servers from the resolver: which of them the master accepts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static void test_what_is_no_host(void **state)
 {
     (void)state;
     struct server_addresses addresses = two_hosts();
-    addresses.of[1].length = 1 << 20; /* more than there is of it */
+    addresses.of[1].length = 1 << 20; /* longer than the struct */
     assert_false(server_addresses_are_hosts(&addresses, PORT));
     addresses.of[1].length = sizeof(struct sockaddr_in);
     assert_false(server_addresses_are_hosts(&addresses, PORT));

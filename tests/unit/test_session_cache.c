@@ -1,4 +1,4 @@
-/* The cache of TLS 1.2 sessions: what it keeps, what gives way, and threads beside each other. */
+/* The cache of TLS 1.2 sessions: what it keeps, what it replaces, and several threads at once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +11,9 @@
 
 #include "proxy/worker/route/session_cache.h"
 
-#define WAYS 8 /* entries of a set; the least that a cache has */
+#define WAYS 8 /* the entries of a set, which are those of the smallest cache */
 
-/* The first bytes say which set it is, the last ones make it another id. */
+/* The first bytes of an id choose the set; the last ones make ids differ. */
 static void make_id(uint8_t id[SESSION_ID_SIZE], uint64_t set, uint32_t number)
 {
     memset(id, 0, SESSION_ID_SIZE);
@@ -82,7 +82,7 @@ static void too_long(void **state)
 #define THREADS 4
 #define ROUNDS 20000
 
-/* A session that is found is whole, whatever other threads do with its set. */
+/* A session that is found is complete, whatever other threads do with its set meanwhile. */
 static void *use(void *arg)
 {
     struct session_cache *cache = arg;

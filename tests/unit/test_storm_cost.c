@@ -27,7 +27,7 @@ static void test_line(void **state)
     assert_int_equal(process.parent, 7);
     assert_string_equal(process.name, "nginx");
     assert_int_equal(ticks(process.own), 100);
-    assert_int_equal(ticks(process.children), 8); /* -1: as the kernel prints what wrapped */
+    assert_int_equal(ticks(process.children), 8); /* -1 is how the kernel prints a wrapped value */
     assert_int_equal(process.started, 5555);
     assert_false(process.ended);
     assert_true(process_parse("42 (nginx) Z 7 42 42 0 -1 " REST, &process));

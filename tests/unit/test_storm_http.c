@@ -1,4 +1,4 @@
-/* When an HTTP/1.1 reply is whole: each framing, whole and byte by byte. */
+/* When an HTTP/1.1 reply is complete: every kind of framing, at once and byte by byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Timers: order, moving, stopping, that one may stop or start another while expiring, that many
- * cost little, and what becomes of those for which there is no memory. */
+/* Timers: their order, restarting and stopping, that one may stop or start another when it expires,
+ * that many cost little, and what happens to timers for which there is no memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -184,8 +184,8 @@ static void test_many_of_any_duration(void **state)
     assert_int_equal(timers_next(&running), UINT64_MAX);
 }
 
-/* Whoever postpones a timer moves nothing, and each timer is moved once when its old time comes,
- * however often it was postponed. */
+/* Postponing a timer does not move it in the heap. Each timer is moved once, when its old time
+ * comes, however often it was postponed. */
 static void test_postponing_moves_once(void **state)
 {
     (void)state;
@@ -205,7 +205,6 @@ static void test_postponing_moves_once(void **state)
     assert_int_equal(many_expired, MANY);
 }
 
-/* Better early than never. */
 static void test_without_memory_they_expire_at_once(void **state)
 {
     (void)state;
@@ -217,7 +216,7 @@ static void test_without_memory_they_expire_at_once(void **state)
     assert_true(timer_is_running(&timers[0]));
     assert_int_equal(timers_next(&running), 0);
     timers_stop(&running, &timers[0]);
-    timers_start(&running, &timers[2], 1000); /* there is memory again */
+    timers_start(&running, &timers[2], 1000); /* now there is memory for it */
     run_all(1);
     assert_int_equal(expired_count, 1);
     assert_int_equal(expired[0], 1);

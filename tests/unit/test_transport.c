@@ -1,4 +1,4 @@
-/* What a connection reads from its client and writes to it by. */
+/* The transports: how a connection reads from its client and writes to it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ struct pair {
     int client;
 };
 
-/* Over the loopback, accepted as a listener does it. */
+/* Connects over the loopback, and accepts as a listener does. */
 static struct pair pair_open(void)
 {
     struct pair pair = {.transport.kind = transport_of(AF_INET)};
@@ -64,7 +64,7 @@ static void test_accepted_does_not_block_and_sends_at_once(void **state)
     char byte;
     assert_true((fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(getsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, &length), 0);
-    assert_int_equal(on, 1); /* inherited */
+    assert_int_equal(on, 1); /* inherited from the listening socket */
     assert_int_equal(pair.transport.kind->peek(&pair.transport, &byte, 1), -1);
     assert_int_equal(errno, EAGAIN);
     pair_close(&pair);

@@ -1,5 +1,4 @@
-/* A turn of the worker: who is served before whom, what waits for the next turn, what is counted.
- */
+/* A turn of the worker: the order of steps, what waits for the next turn, what is counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +23,7 @@ static struct {
     char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
     size_t count;
     unsigned turns_left;
-    struct work end; /* of each turn */
+    struct work end; /* runs at the end of each turn */
     struct timer limit;
 } run;
 
@@ -56,7 +55,7 @@ static void timer_expired(struct timer *timer)
     note('T');
 }
 
-/* It only ends the wait for events. */
+/* The timer only has to end the wait for events. */
 static void nothing_expired(struct timer *timer)
 {
     (void)timer;
@@ -115,7 +114,7 @@ static void queue_all(struct step steps[3])
     step_queue(&run.turn, STEP_ACCEPT, &steps[0]);
     step_queue(&run.turn, STEP_BEGIN, &steps[1]);
     step_queue(&run.turn, STEP_FINISH, &steps[2]);
-    step_queue(&run.turn, STEP_FINISH, &steps[2]); /* is queued already */
+    step_queue(&run.turn, STEP_FINISH, &steps[2]); /* no effect: it is queued already */
 }
 
 static void test_steps_finish_before_they_begin(void **state)
@@ -183,8 +182,8 @@ static void test_events_come_before_steps(void **state)
     pair_close(&pair);
 }
 
-/* Nobody wants the event: it is not delivered. It may be that of a connection that is about to end,
- * so it is switched off only when it is told again; the loop does not spin. */
+/* An unwanted event is not delivered. The connection may be about to end, so the kernel is told
+ * only when the event is reported for the second time; after that the loop does not spin. */
 static void test_unwanted_events_are_switched_off_when_they_come(void **state)
 {
     (void)state;
@@ -192,7 +191,7 @@ static void test_unwanted_events_are_switched_off_when_they_come(void **state)
     pair_open(&pair, ready);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     watch_want(&run.loop, &pair.watch, 0);
-    assert_int_equal(pair.watch.registered, EPOLLIN); /* lazily */
+    assert_int_equal(pair.watch.registered, EPOLLIN); /* the kernel has not been told yet */
     assert_int_equal(write(pair.other, "E", 1), 1);
     run.turns_left = 3;
     uint64_t deadline = clock_now() + 20 * NS_PER_MS;
@@ -218,7 +217,7 @@ static void close_victim(struct watch *watch, uint32_t events)
     watch_close(&run.loop, &victim->watch);
 }
 
-/* An event in the same batch for what an event before it has closed. */
+/* The first event of a batch closes the watch of the second one. */
 static void test_closed_watch_is_passed_over(void **state)
 {
     (void)state;
@@ -254,8 +253,8 @@ struct busy {
     struct step step;
     char name;
     uint64_t takes;      /* ns of each step */
-    unsigned more;       /* steps that it asks for itself */
-    struct pair *speaks; /* to the loop, in its first step */
+    unsigned more;       /* how often it queues itself again */
+    struct pair *speaks; /* its first step writes to this pair, which causes an event */
 };
 
 static void run_busy(struct step *step)
@@ -294,7 +293,7 @@ static void test_who_has_more_waits_behind_the_others(void **state)
     assert_string_equal(run.order, "B12BBF|");
 }
 
-/* A step of 2 ms is paid for: the next one comes after those that have used less. */
+/* A connection pays for a step of 2 ms: its next step comes after those that have used less. */
 static void test_who_has_used_much_waits_behind_the_others(void **state)
 {
     (void)state;
@@ -303,7 +302,7 @@ static void test_who_has_used_much_waits_behind_the_others(void **state)
     busy_init(&modest, 'm', 0, 0);
     step_queue_established(&run.turn, &greedy.step);
     turn_run(&run.turn);
-    run.loop.now = greedy.step.credited_at; /* time that passes would give it back */
+    run.loop.now = greedy.step.credited_at; /* passing time would give credit back */
     step_queue_established(&run.turn, &greedy.step);
     step_queue_established(&run.turn, &modest.step);
     run.loop.stopped = false;
@@ -317,17 +316,18 @@ static void nothing(struct step *step)
     (void)step;
 }
 
-/* To find the next of those behind costs the same, however many there are and whatever they owe. */
+/* Finding the next STEP_BEHIND takes constant time, however many there are and whatever they owe
+ * the others. */
 static void test_many_behind_make_no_long_turn(void **state)
 {
     (void)state;
     struct {
         struct step step;
-        char rest[960]; /* of a connection */
+        char rest[960]; /* the size of a connection's other fields */
     } *connections = calloc(MANY_BEHIND, sizeof *connections);
     assert_non_null(connections);
     for (size_t i = 0; i < MANY_BEHIND; i++) {
-        struct step *step = &connections[i * 7919 % MANY_BEHIND].step; /* as they come, all about */
+        struct step *step = &connections[i * 7919 % MANY_BEHIND].step; /* scattered in memory */
         step_init(step, nothing);
         step->credit = -300 * (int64_t)NS_PER_US;
         step_queue(&run.turn, STEP_BEHIND, step);
@@ -355,7 +355,7 @@ static void test_established_have_a_budget(void **state)
     assert_string_equal(run.order, "1fbaF|2F|3F|");
 }
 
-/* An event that comes while handshakes have their time. */
+/* An event arrives while steps of handshakes run. */
 static void test_established_are_served_between_steps(void **state)
 {
     (void)state;
@@ -374,7 +374,7 @@ static void test_established_are_served_between_steps(void **state)
     pair_close(&pair);
 }
 
-/* Which costs system calls, so only those that have asked for it. */
+/* The look between steps costs system calls, so it is only for watches that have asked for it. */
 static void test_others_wait_for_the_next_turn(void **state)
 {
     (void)state;
@@ -393,7 +393,8 @@ static void test_others_wait_for_the_next_turn(void **state)
     pair_close(&pair);
 }
 
-/* What was told between steps and not served is told again, and what is not wanted is not told. */
+/* An event that was reported between steps and not served is reported again; an unwanted one is not
+ * reported. */
 static void test_nothing_told_between_steps_is_lost(void **state)
 {
     (void)state;
@@ -402,7 +403,7 @@ static void test_nothing_told_between_steps_is_lost(void **state)
     pair_open(&pair, ready);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     watch_between(&run.loop, &pair.watch);
-    watch_between(&run.loop, &pair.watch); /* once is enough */
+    watch_between(&run.loop, &pair.watch); /* a second call has no effect */
     assert_int_equal(run.loop.between_count, 1);
     watch_want(&run.loop, &pair.watch, 0);
     for (int i = 0; i < 2; i++) {
@@ -421,7 +422,7 @@ static void test_nothing_told_between_steps_is_lost(void **state)
     assert_int_equal(run.loop.between_count, 0);
 }
 
-/* Turns that were long are measured by the clock of the CPU: a step that sleeps is not in it. */
+/* Long turns are measured by the CPU clock, so the time that a step sleeps does not count. */
 static void sleep_step(struct step *step)
 {
     (void)step;
@@ -439,7 +440,7 @@ static void test_long_turns_count_with_their_cpu_time(void **state)
     assert_true(histogram_quantile(&run.turns_cpu, 1.0) < 3 * NS_PER_MS);
 }
 
-/* Of a descriptor that is edge-triggered, what is not read is not told again. */
+/* An edge-triggered watch does not report unread bytes again. */
 static void test_handshakes_are_told_once(void **state)
 {
     (void)state;
@@ -453,7 +454,7 @@ static void test_handshakes_are_told_once(void **state)
     turn_run(&run.turn);
     assert_string_equal(run.order, "EF|F|");
 
-    /* established, it is */
+    /* A level-triggered one, as for established connections, does. */
     watch_level(&pair.watch);
     watch_want(&run.loop, &pair.watch, EPOLLIN);
     run.turns_left = 1;

@@ -1,4 +1,4 @@
-/* What handshakes wait for. Signatures and derivations themselves are in system tests. */
+/* What handshakes wait for. System tests cover signatures and derivations themselves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +79,7 @@ static void test_fibers_go_to_who_waits_longest(void **state)
     assert_true(wait_pending(&of[0].wait));
     assert_true(wait_pending(&of[1].wait));
 
-    wait_note(&of[2].wait, SSL_ERROR_NONE); /* its fiber is free */
+    wait_note(&of[2].wait, SSL_ERROR_NONE); /* this frees its fiber */
     assert_int_equal(of[0].wait.what, AWAITS_FIBER);
     assert_true(of[0].wait.over);
     assert_false(wait_pending(&of[0].wait));
@@ -127,7 +127,7 @@ static void test_paused_for_a_signature(void **state)
     of[0].wait.signature.wake(&of[0].wait.signature);
     assert_false(wait_pending(&of[0].wait));
     assert_true(queued(&of[0]));
-    assert_int_equal(fixture->waits.fibers.paused, 1); /* until libssl has taken it */
+    assert_int_equal(fixture->waits.fibers.paused, 1); /* until libssl has taken the result */
     wait_note(&of[0].wait, SSL_ERROR_WANT_READ);
     assert_int_equal(of[0].wait.what, AWAITS_NOTHING);
 }

@@ -1,6 +1,6 @@
 /*
- * What a decoder takes for a frame, and what it refuses before it has seen the payload. That the
- * rows by which it does so are right is for test_wire_names.c, which compares them with the
+ * Which frames a decoder accepts, and which it refuses before it has seen the payload. Whether the
+ * rows that it uses are correct is tested by test_wire_names.c, which compares them with the
  * document.
  */
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static void test_every_length_of_every_type(void **state)
     }
 }
 
-/* What no decoder would take is not written either. */
+/* A frame that no decoder would accept is not written either. */
 static void test_every_length_that_is_written(void **state)
 {
     (void)state;
@@ -78,7 +78,7 @@ static void test_unknown_types(void **state)
     }
 }
 
-/* A frame of a later version than the agreed one is told apart from one that nobody knows. */
+/* A frame of a later version than the agreed one has another error than an unknown frame. */
 static void test_frames_of_later_versions(void **state)
 {
     (void)state;
@@ -99,7 +99,7 @@ static void test_frames_of_later_versions(void **state)
             later = later || wanted != IMMURE_OK;
         }
     assert_true(later);
-    wire_decoder_init(&decoder, WIRE_CLIENT); /* before the greeting it is all the same */
+    wire_decoder_init(&decoder, WIRE_CLIENT); /* before the greeting there is only one error */
     assert_int_equal(
         decode("\x08\0\0\0\0\0\0\0\0\0\0\1", WIRE_HEADER_SIZE, SIZE_MAX, &frame, &more),
         IMMURE_E_MAGIC);

@@ -1,4 +1,4 @@
-/* Every message, from the bytes that one end writes to what the other reads. */
+/* Every message: what one end writes, the other reads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,7 +142,7 @@ static void test_error(void **state)
     assert_int_equal(got.text_length, 2);
     assert_memory_equal(got.text, "no", 2);
 
-    /* A longer text is cut, an error that is none is malformed. */
+    /* A text that is too long is cut. IMMURE_OK as an error is malformed. */
     buffer_clear(&output);
     said.text = (const char *)some;
     said.text_length = WIRE_ERROR_TEXT_MAX + 1;
@@ -305,7 +305,7 @@ static void test_keys_in_pages(void **state)
     assert_true(pages > 1);
 }
 
-/* Cut anywhere, a KEYS payload is malformed, and never read beyond its end. */
+/* A KEYS payload that is cut anywhere is malformed, and is never read beyond its end. */
 static void test_keys_cut_short(void **state)
 {
     (void)state;

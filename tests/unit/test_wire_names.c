@@ -54,8 +54,7 @@ static void test_figures_are_documented(void **state)
     }
 }
 
-/* ... and a row for each frame type, and no other, with the same number, sender, version and sizes.
- */
+/* It also has exactly one row for each frame type, with its number, sender, version and sizes. */
 static void test_frame_types_are_documented(void **state)
 {
     (void)state;
@@ -83,7 +82,7 @@ static void test_frame_types_are_documented(void **state)
     assert_null(wire_frame_type_find(0));
 }
 
-/* Whoever may ask may be answered: each reply is as old as the request with its number. */
+/* A reply exists since the same version as its request: whoever can ask can be answered. */
 static void test_replies_are_as_old_as_requests(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* A decoder that is given what was encoded, in pieces of every size. */
+/* A decoder that gets what was encoded in pieces of every size. */
 #ifndef TESTS_WIRE_FIXTURE_H
 #define TESTS_WIRE_FIXTURE_H
 
@@ -15,7 +15,7 @@ void some_fill(void);
 void decoder_begin(enum wire_end reads);
 /* Group tear-down. */
 int decoder_end(void **state);
-/* One frame, given `chunk` bytes at a time. */
+/* Decodes one frame from pieces of `chunk` bytes. */
 enum immure_error decode(const void *data, size_t length, size_t chunk, struct wire_frame *frame,
                          bool *more);
 /* Decodes the frame in `output`, and checks that the result is the same for every size of piece. */

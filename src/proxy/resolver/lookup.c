@@ -9,7 +9,7 @@
 
 #define QUERY_TIMEOUT_MS 1000 /* for each server; doubled for each further try */
 #define QUERY_TRIES 3
-/* Bounds of an answer's time to live. Entries of the hosts file have none. */
+/* Bounds for the time to live of an answer. Entries of the hosts file have none. */
 #define LIFE_LEAST NS_PER_S
 #define LIFE_MOST (3600 * NS_PER_S)
 #define LIFE_UNKNOWN (30 * NS_PER_S)
@@ -31,7 +31,7 @@ static void note_answer(struct lookup *lookup, const struct ares_addrinfo *found
     struct server_addresses addresses = {0};
     for (const struct ares_addrinfo_node *node = found->nodes; node != NULL; node = node->ai_next)
         server_addresses_add(&addresses, node->ai_addr, node->ai_addrlen);
-    /* name servers rotate the order, which alone is not a change */
+    /* Name servers rotate the order of addresses; a new order alone is not a change. */
     if (!server_addresses_same(&addresses, &lookup->addresses)) {
         lookup->addresses = addresses;
         lookup->changed = true;
@@ -69,7 +69,7 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
         ares_freeaddrinfo(found);
 }
 
-/* The one with this descriptor, or (-1) one without; NULL: there is none. */
+/* Returns the socket with this descriptor, or for -1 an unused one. NULL: there is none. */
 static struct lookup_socket *socket_of(struct lookup *lookup, int descriptor)
 {
     for (size_t i = 0; i < LOOKUP_SOCKETS; i++)
@@ -78,7 +78,8 @@ static struct lookup_socket *socket_of(struct lookup *lookup, int descriptor)
     return NULL;
 }
 
-/* c-ares waits for this at the socket from now on; neither: the socket is about to be closed. */
+/* c-ares calls this with what it waits for from now on; with neither it is about to close the
+ * socket. */
 static void socket_changed(void *arg, ares_socket_t descriptor, int readable, int writable)
 {
     struct lookup *lookup = arg;
@@ -101,7 +102,7 @@ static void close_channel(struct lookup *lookup)
     lookup->channel = NULL;
 }
 
-/* A new channel each time, which reads the system's settings as they are by now. */
+/* Each lookup has a new channel, because only a new one reads the system's current settings. */
 static void look(struct lookup *lookup)
 {
     struct ares_options options = {.timeout = QUERY_TIMEOUT_MS,
@@ -121,7 +122,7 @@ static void look(struct lookup *lookup)
     ares_getaddrinfo(lookup->channel, lookup->host, lookup->service, &hints, answered, lookup);
 }
 
-/* When c-ares gives up waiting for what it waits for now. */
+/* Returns when the next timeout of c-ares expires. */
 static uint64_t next_limit(const struct lookup *lookup)
 {
     struct timeval room;
@@ -131,7 +132,7 @@ static uint64_t next_limit(const struct lookup *lookup)
     return clock_now() + (uint64_t)left->tv_sec * NS_PER_S + (uint64_t)left->tv_usec * NS_PER_US;
 }
 
-/* After c-ares has been called, which may have answered. */
+/* Called after each call of c-ares, which may have answered within it. */
 static void go_on(struct lookup *lookup)
 {
     if (!lookup->under_way)

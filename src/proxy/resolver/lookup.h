@@ -18,33 +18,34 @@ struct lookup;
 
 struct lookup_socket {
     struct lookup *lookup;
-    struct watch watch; /* the descriptor is the channel's */
+    struct watch watch; /* the channel owns the descriptor */
 };
 
 struct lookup {
     struct loop *loop;
     const char *host;
     char service[sizeof "65535"]; /* the port */
-    struct timer timer;           /* the next look; of one that is under way, its next time limit */
-    uint64_t at;                  /* the next look: CLOCK_MONOTONIC, ns */
-    uint64_t pause;               /* before the last look that failed, ns */
+    struct timer timer; /* to the next lookup, or to the next timeout of the present one */
+    uint64_t at;        /* when the next lookup begins: CLOCK_MONOTONIC, ns */
+    uint64_t pause;     /* the back-off after the last failed lookup; ns */
     bool under_way;
     ares_channel channel;
     struct lookup_socket sockets[LOOKUP_SOCKETS]; /* of the channel */
 
-    /* What was found last. */
-    struct server_addresses addresses; /* none: `status` says why */
+    /* The result of the last lookup. */
+    struct server_addresses addresses; /* the last good ones; if none, `status` says why */
     int status;                        /* of c-ares; -1: no lookup has ended yet */
     bool changed;
-    void (*found)(struct lookup *lookup); /* another than before */
+    void (*found)(struct lookup *lookup); /* called when `addresses` or `status` has changed */
 };
 
-/* Begins the first look at once, in the loop. The text stays the caller's. */
+/* The loop begins the first lookup in its next turn. The caller keeps `host`, which must outlive
+ * *lookup. */
 void lookup_begin(struct lookup *lookup, struct loop *loop, const char *host, uint16_t port,
                   void (*found)(struct lookup *lookup));
-/* Whether or not it has begun; all zero else. */
+/* Also allowed for a struct that is all zero, because lookup_begin() was never called. */
 void lookup_end(struct lookup *lookup);
-/* "no such host" ... */
+/* Returns the status as text, such as "there is no such name". */
 const char *lookup_reason(int status);
 
 #endif

@@ -18,10 +18,10 @@ struct resolver {
     struct loop loop;
     struct watch master;
     struct backend_lookup {
-        struct lookup lookup; /* of a backend without a name: empty */
+        struct lookup lookup; /* all zero if the backend has no name to resolve */
         struct resolver *resolver;
         uint32_t backend;
-    } * lookups; /* of each backend */
+    } * lookups; /* one for each backend */
 };
 
 static void tell_master(struct lookup *lookup)
@@ -36,7 +36,7 @@ static void tell_master(struct lookup *lookup)
         loop_stop(&resolver->loop);
 }
 
-/* It says nothing; this is its end. */
+/* The master never sends anything, so an event means that it has closed its end. */
 static void master_ready(struct watch *watch, uint32_t events)
 {
     (void)events;

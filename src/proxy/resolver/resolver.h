@@ -8,8 +8,8 @@
 
 #include "proxy/config/config.h"
 
-/* The message that it sends over its SOCK_SEQPACKET socket: first for each name, then for each
- * change. */
+/* The message that the resolver sends over its SOCK_SEQPACKET socket: first for each name, then for
+ * each change. */
 struct resolver_answer {
     uint32_t backend;                  /* index in the configuration */
     char reason[64];                   /* why the last lookup failed; "": it succeeded */

@@ -130,7 +130,8 @@ void generation_metrics_free(struct metrics_history *history, struct generation_
     generation_metrics_worker_ended(metrics);
     if (!add_generation(&history->past, metrics))
         log_error("out of memory: the figures lack the signatures of a worker that has ended");
-    memset(history->past.gauges, 0, sizeof history->past.gauges); /* whatever workers wrote there */
+    /* A compromised worker may have written to these gauges. */
+    memset(history->past.gauges, 0, sizeof history->past.gauges);
     list_remove(&metrics->node);
     munmap(metrics->memory, memory_size(metrics->thread_count));
     free(metrics);

@@ -60,9 +60,9 @@ struct thread_metrics *generation_metrics_thread(const struct generation_metrics
 /* The functions from here on are for the master only. NULL with errno. */
 struct generation_metrics *generation_metrics_new(struct metrics_history *history,
                                                   unsigned thread_count);
-/* Its worker is draining. */
+/* Notes that the generation's worker is draining. */
 void generation_metrics_drain(struct generation_metrics *metrics);
-/* Its worker has ended, and its connections with it; another may follow. */
+/* Notes that the generation's worker and its connections have ended; another may follow. */
 void generation_metrics_worker_ended(struct generation_metrics *metrics);
 /* Adds the metrics to the past, after the generation's last worker has ended. NULL is allowed. */
 void generation_metrics_free(struct metrics_history *history, struct generation_metrics *metrics);

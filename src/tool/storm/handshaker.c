@@ -14,11 +14,11 @@
 #include "storm/library.h"
 #include "storm/schedule.h"
 
-/* Of a connection: told once of whatever happens, and never changed. */
+/* Registered once for each connection, edge-triggered, and never changed. */
 #define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
-/* In a row, while each is full. */
+/* The most looks in a row; another follows only one that returned LOOP_EVENTS events. */
 #define LOOKS_MAX 8
-/* The server's turn to close; one that keeps its side open is not waited for longer. */
+/* The longest that we wait for the server to close its side. */
 #define CLOSE_TIMEOUT NS_PER_S
 /* The delay in a closed loop after connections that failed at once. */
 #define PAUSE NS_PER_MS
@@ -29,7 +29,7 @@ enum state { STATE_CONNECTING, STATE_HANDSHAKING, STATE_SENDING, STATE_REPLY, ST
 struct connection {
     struct handshaker *handshaker;
     struct watch watch;
-    struct timer limit; /* of its state */
+    struct timer limit; /* the timeout of the present state */
     struct list unused;
     uint64_t scheduled;
     enum state state;
@@ -52,7 +52,7 @@ struct handshaker {
     uint64_t held_up; /* the arrival that is waiting because too many connections are open */
     uint64_t number;  /* of the next connection, for target_connect */
     struct list unused;
-    struct connection *made; /* the last one; all of them are freed at the end */
+    struct connection *made; /* the last one allocated; all are freed at the end */
     char request[1024];
     int request_length;
     unsigned seed;
@@ -136,7 +136,7 @@ static struct tally *tally_of(struct handshaker *handshaker, uint64_t scheduled)
     return &handshaker->tally->phase[timetable_phase(handshaker->timetable, scheduled)];
 }
 
-/* The state may last so long. */
+/* Starts the timeout of the present state. */
 static void limit(struct connection *connection, uint64_t from, uint64_t duration)
 {
     timer_start_at(&connection->handshaker->loop, &connection->limit, from + duration);
@@ -197,7 +197,7 @@ static void connection_close(struct handshaker *handshaker, struct connection *c
     shutdown(connection->watch.descriptor, SHUT_WR);
     connection->state = STATE_CLOSING;
     limit(connection, now, CLOSE_TIMEOUT);
-    step_closing(handshaker, connection); /* the event for what is there already has been */
+    step_closing(handshaker, connection); /* earlier data causes no further event */
 }
 
 static void reply_done(struct handshaker *handshaker, struct connection *connection, uint64_t now)
@@ -407,7 +407,7 @@ static void launch_due(struct handshaker *handshaker)
         launch_closed_loop(handshaker);
 }
 
-/* When there is something to do even if no connection stirs. */
+/* Returns when the loop must run next even without an event. */
 static uint64_t next_deadline(const struct handshaker *handshaker, uint64_t now)
 {
     const struct timetable *timetable = handshaker->timetable;
@@ -440,8 +440,8 @@ void handshaker_run(struct handshaker *handshaker, const struct timetable *timet
         uint64_t now = clock_now(), until = next_deadline(handshaker, now);
         for (int i = 0; i < LOOKS_MAX && loop_look(loop, until) == LOOP_EVENTS; i++)
             until = now;
-        /* By the clock before the wait: what has happened is looked at first, however long this
-         * thread was without a core. */
+        /* Timeouts are checked against the clock before the wait, so that events are handled first
+         * even if this thread had no core for a long time. */
         loop->now = now;
         loop_run_timers(loop);
         now = clock_now();

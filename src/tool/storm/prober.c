@@ -12,9 +12,9 @@
 #include "storm/http.h"
 #include "storm/schedule.h"
 
-/* Of a connection: told once of whatever happens, and never changed. */
+/* Registered once for each connection, edge-triggered, and never changed. */
 #define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
-/* In a row, while each is full. */
+/* The most looks in a row; another follows only one that returned LOOP_EVENTS events. */
 #define LOOKS_MAX 8
 #define RETRY_PAUSE (100 * NS_PER_MS)
 /* For target_connect(): far from the numbers of the storm threads. */
@@ -25,7 +25,7 @@ enum state { STATE_DOWN, STATE_CONNECTING, STATE_HANDSHAKING, STATE_IDLE, STATE_
 struct probe {
     struct prober *prober;
     struct watch watch;
-    struct timer limit; /* of its state; idle: none */
+    struct timer limit; /* the timeout of the present state; stopped while idle */
     enum state state;
     SSL *ssl;
     struct http_reply reply;
@@ -240,7 +240,7 @@ static void step(struct prober *prober, struct probe *probe)
         step_established(prober, probe);
 }
 
-/* Each probe whose moment has come asks, if it can. */
+/* Sends a request on each probe that is due and idle. */
 static void ask_due(struct prober *prober)
 {
     if (prober->timetable == NULL)
@@ -323,8 +323,8 @@ static void prober_turn(struct prober *prober, uint64_t deadline)
     for (int i = 0; i < LOOKS_MAX && loop_look(loop, deadline) == LOOP_EVENTS; i++)
         deadline = now;
     ask_due(prober);
-    /* By the clock before the wait: an answer that is there is read, however late this thread
-     * comes. */
+    /* Timeouts are checked against the clock before the wait, so that a reply that has arrived is
+     * read, however late this thread runs. */
     loop->now = now;
     loop_run_timers(loop);
 }

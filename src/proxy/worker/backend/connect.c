@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 
-#define CONNECT_NEXT NS_PER_S /* for an address behind which there are others */
-/* Until a unix socket whose backlog was full is tried again. */
+#define CONNECT_NEXT NS_PER_S /* the time limit of an address that is not the last */
+/* The pause before a unix socket with a full backlog is tried again. */
 #define AGAIN_PAUSE (10 * NS_PER_MS)
 
 void connect_init(struct server_connection *connection,
@@ -40,8 +40,8 @@ static void set_tcp_option(const struct server_connection *connection, int optio
         setsockopt(connection->watch.descriptor, IPPROTO_TCP, option, &value, sizeof value);
 }
 
-/* On the loopback the connection is there (or refused) before connect() returns, though it says
- * EINPROGRESS; asking once more saves four epoll_ctl() and a turn. False with errno. */
+/* On the loopback the connection is made or refused before connect() returns, although it says
+ * EINPROGRESS; a second call saves four calls of epoll_ctl() and a turn. False with errno. */
 static bool connected(int descriptor, const struct sockaddr *address, socklen_t length)
 {
     if (connect(descriptor, address, length) == 0)
@@ -57,7 +57,7 @@ static void expired(struct timer *timer)
     finish(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
 }
 
-/* The server at one address does not answer, and there are others. */
+/* An address has not answered within its time limit, and another one follows. */
 static void expired_before_next(struct timer *timer)
 {
     try_next(list_entry(timer, struct server_connection, timer), ETIMEDOUT);
@@ -81,7 +81,7 @@ static void wait_for_answer(struct server_connection *connection)
         start_timer(connection, expired_before_next, limit < CONNECT_NEXT ? limit : CONNECT_NEXT);
 }
 
-/* To the address that `tried` has been counted to. False with errno. */
+/* Tries the last of the addresses that `tried` counts. False with errno. */
 static bool try_address(struct server_connection *connection)
 {
     const struct server_address *address = &connection->server->addresses.of[connection->tried - 1];
@@ -92,7 +92,7 @@ static bool try_address(struct server_connection *connection)
         wait_for_answer(connection);
     } else if (errno == EAGAIN && !connection->tcp &&
                loop_of(connection)->now < connection->deadline) {
-        /* the backlog of a unix socket is full, and no event tells of room in it */
+        /* The backlog of a unix socket is full, and no event says when it has room again. */
         start_timer(connection, try_again, AGAIN_PAUSE);
     } else {
         return false;
@@ -109,19 +109,20 @@ static bool open_socket(struct server_connection *connection, const struct serve
     watch_open(&connection->watch, descriptor, WATCH_LEVEL);
     connection->tcp = address->socket.ss_family != AF_UNIX;
     set_tcp_option(connection, TCP_NODELAY, 1);
-    /* The last of the three segments that open the connection waits for what the client has sent,
-     * which mostly is there: HAProxy has it as tcp-smart-connect. */
+    /* The last segment of TCP's handshake is held back to carry the client's first bytes, which
+     * have usually arrived by now; HAProxy calls this tcp-smart-connect. */
     set_tcp_option(connection, TCP_QUICKACK, 0);
     return true;
 }
 
-/* A full backlog is told as EAGAIN, at the end of the time for it. */
+/* A backlog that stayed full until the deadline is reported as EAGAIN. */
 static int cause_of(int error)
 {
     return error == EAGAIN ? ETIMEDOUT : error;
 }
 
-/* All addresses in order, until one is there or under way. `cause`: why the one before is not. */
+/* Tries the remaining addresses in order, until one is connected or in progress. `cause`: why the
+ * previous one failed. */
 static void try_next(struct server_connection *connection, int cause)
 {
     const struct server_addresses *addresses = &connection->server->addresses;

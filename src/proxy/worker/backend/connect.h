@@ -1,9 +1,8 @@
 /*
- * A connection to a server of a pool: chooses the server, tries its addresses in their order until
- * one answers, and is then the socket that a relay reads and writes.
+ * A connection to a server of a pool. It chooses the server, tries its addresses in order until one
+ * answers, and is then the socket that a relay reads and writes.
  *
- * An address behind which there are others is given a second at most; the last one has the pool's
- * connect timeout.
+ * The last address has the pool's connect timeout; each one before it has a second at most.
  */
 #ifndef PROXY_WORKER_BACKEND_CONNECT_H
 #define PROXY_WORKER_BACKEND_CONNECT_H
@@ -13,30 +12,30 @@
 struct server_connection {
     struct pool *pool;
     const struct server *server;
-    struct watch watch; /* an event while it is being made: call connect_step() */
+    struct watch watch; /* on an event before done(): call connect_step() */
     struct timer timer;
     uint64_t deadline; /* ns */
-    unsigned tried;    /* so many of the server's addresses, the one under way included */
+    unsigned tried;    /* how many of the server's addresses, including the one in progress */
     bool tcp;
-    /* It is made, or (`cause`, an errno) cannot be, which has been counted and logged. */
+    /* The connection is made, or it failed with `cause`, an errno, which has been counted and
+     * logged. */
     void (*done)(struct server_connection *connection, int cause);
 };
 
-/* Both functions are the owner's. */
 void connect_init(struct server_connection *connection,
                   void (*ready)(struct watch *watch, uint32_t events),
                   void (*done)(struct server_connection *connection, int cause));
-/* Mostly done() is called before this returns. */
+/* done() is usually called before this returns. */
 void connect_begin(struct server_connection *connection, struct pool *pool);
-/* Looks what has become of the attempt that is under way. */
+/* Checks the attempt that is in progress. */
 void connect_step(struct server_connection *connection);
-/* Nothing was sent yet, and the server may be the one to begin: it is to know that the connection
- * is there. Until then that waits for the first bytes. */
+/* Completes TCP's handshake, of which the last segment is held back until the first bytes are sent.
+ * To be called when there are none to send, because the server may be the one to speak first. */
 void connect_acknowledge(const struct server_connection *connection);
-/* Makes the next close a reset: what is still on its way to the server, and that there is more to
- * come, would look whole. */
+/* Makes the next close a reset. An ordinary close would make a stream that is cut off look
+ * complete to the server. */
 void connect_reset_at_close(const struct server_connection *connection);
-/* At any time; `pool` may be NULL, if it was never begun. */
+/* Allowed at any time, also before connect_begin(). */
 void connect_close(struct server_connection *connection, struct loop *loop);
 
 #endif

@@ -25,8 +25,8 @@ struct pool {
     struct server *servers;
     size_t server_count;
     uint64_t connect_timeout;           /* ns */
-    enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
-    bool proxy_tlvs;                    /* with V2: those of an accepted header go on in it */
+    enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: the header that is sent first */
+    bool proxy_tlvs;                    /* with V2: pass on the TLVs of the header that came in */
 };
 
 /* All pools of a thread, in the order of the configuration. */
@@ -38,16 +38,16 @@ struct pools {
     uint64_t failure_logged; /* ns: when a failure was logged last */
 };
 
-/* The configuration, loop and metrics outlive them. False: out of memory; to be closed all the
- * same. */
+/* The configuration, loop and metrics outlive the pools. False: out of memory; pools_close() has to
+ * be called all the same. */
 bool pools_open(struct pools *pools, const struct config *config, struct loop *loop,
                 struct thread_metrics *metrics);
 void pools_close(struct pools *pools);
-/* What the resolver has found for the server of pool number `pool`, if there is such a pool. */
+/* Sets what the resolver found for the server of pool number `pool`, if there is such a pool. */
 void pools_set_addresses(struct pools *pools, size_t pool,
                          const struct server_addresses *addresses);
 
-/* Which server the next connection goes to. */
+/* Returns the server for the next connection. */
 const struct server *pool_choose(const struct pool *pool);
 /* Counts a failure to reach the server, and logs it, but at most once a second. `cause` is an
  * errno. */

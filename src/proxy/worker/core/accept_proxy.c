@@ -6,7 +6,8 @@
 #include "base/log.h"
 #include "proxy/config/address.h"
 
-/* A listener and what stands before it do not agree about PROXY headers, which is to be mended. */
+/* The load balancer and the listener disagree about PROXY headers: the operator has to mend one of
+ * the two configurations. */
 static void log_header(struct accept_proxy *shared, const struct route *route,
                        const struct proxy_addresses *addresses, const char *came, uint64_t now)
 {
@@ -24,7 +25,7 @@ static const char *unwanted_header(enum proxy_protocol version)
                                         : "a PROXY header of version 2";
 }
 
-/* What has come in place of a header that is accepted. */
+/* Describes what arrived in place of an acceptable header. */
 static const char *refused_header(const uint8_t *bytes, size_t length, enum proxy_protocol accept)
 {
     enum proxy_protocol version = proxy_header_version(bytes, length);
@@ -49,7 +50,7 @@ static bool keep_tlvs(struct buffer *kept, const struct proxy_tlvs *tlvs, const 
     return true;
 }
 
-/* Takes what was peeked at. */
+/* Consumes bytes that have been peeked at. */
 static bool take(const struct transport *client, uint8_t *bytes, size_t length)
 {
     struct iovec part = {.iov_base = bytes, .iov_len = length};
@@ -57,8 +58,8 @@ static bool take(const struct transport *client, uint8_t *bytes, size_t length)
 }
 
 /*
- * Peeked at, so that not a byte of what follows is taken from libssl. While it is not whole all
- * that came is its beginning, and is kept.
+ * The header is peeked at, so that no byte behind it is taken away from libssl. As long as it is
+ * incomplete, everything that has arrived belongs to it, and is kept.
  */
 enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared,
                                            const struct transport *client,

@@ -9,26 +9,27 @@
 
 enum accept_proxy_result {
     ACCEPT_PROXY_DONE,
-    ACCEPT_PROXY_MORE, /* it is not all there */
-    ACCEPT_PROXY_GONE, /* there was an end, or an error, before it was */
-    ACCEPT_PROXY_BAD   /* it is none that is accepted, or there is no memory */
+    ACCEPT_PROXY_MORE, /* the header is not complete yet */
+    ACCEPT_PROXY_GONE, /* the connection ended or failed before the header was complete */
+    ACCEPT_PROXY_BAD   /* not a header that is accepted, or out of memory */
 };
 
-/* Of one thread. */
+/* What all connections of a thread share. */
 struct accept_proxy {
     uint8_t *scratch; /* PROXY_HEADER_MAX bytes */
-    uint64_t logged;  /* ns: when a header was last complained of */
+    uint64_t logged;  /* ns: when a warning about a header was last logged */
 };
 
 /*
- * Takes what has come. `kept` is empty at first, and belongs to this until the header is there.
- * Then *addresses are the header's, and `kept` has those of its TLVs that go on to a server.
+ * Reads what has arrived. `kept` is empty at first, and the caller leaves it alone until the header
+ * is complete. Then *addresses are those of the header, and `kept` holds those of its TLVs that are
+ * passed on to a server.
  */
 enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared,
                                            const struct transport *client,
                                            const struct route *route, struct buffer *kept,
                                            struct proxy_addresses *addresses, uint64_t now);
-/* A client of a route that accepts no header has sent one, of this version. */
+/* Warns that a client of a route that accepts no header has sent one of this version. */
 void accept_proxy_unwanted(struct accept_proxy *shared, const struct route *route,
                            const struct proxy_addresses *addresses, enum proxy_protocol version,
                            uint64_t now);

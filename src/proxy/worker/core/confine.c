@@ -46,7 +46,7 @@ static bool failed(const char *what)
     return false;
 }
 
-/* 0: it is reached by a path. */
+/* 0: the address is a path. */
 static uint16_t port_of(const struct address *address)
 {
     const struct sockaddr *any = (const struct sockaddr *)&address->socket;
@@ -77,7 +77,7 @@ static bool give_up_files(const struct config *config, struct report *report)
 
 bool confine_process(const struct config *config, struct report *report)
 {
-    tzset(); /* gmtime_r() of the log reads the time zone file at its first use, whatever for */
+    tzset(); /* the log's gmtime_r() would read the time zone file at its first call */
     if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) != 0)
         return failed("RLIMIT_CORE");
     report_note(report, "core files", true, "none: RLIMIT_CORE is 0");
@@ -87,15 +87,15 @@ bool confine_process(const struct config *config, struct report *report)
     bool refused = prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
     report_note(report, "code", refused, "%s",
                 refused ? "memory once written is never run: MDWE" : strerror(errno));
-    if (!allocator_settle(config->workers + 2)) /* the main and the admin page's too */
+    if (!allocator_settle(config->workers + 2)) /* two more: the main and the admin thread */
         return failed("threads");
     seal_code(report);
     return give_up_files(config, report);
 }
 
-/* What the C library, libcrypto, libssl and libmicrohttpd need while they serve, besides memory. */
+/* What the C library, libcrypto, libssl and libmicrohttpd need to serve, apart from memory. */
 static const int allowed_calls[] = {
-    /* the event loops, the admin page, the log, figures of itself */
+    /* the event loops, the admin page, the log, the worker's figures about itself */
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(poll),
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(pread64),
     SCMP_SYS(lseek), SCMP_SYS(getdents64), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
@@ -108,9 +108,9 @@ static const int allowed_calls[] = {
     SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall),
     SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(sched_getaffinity), SCMP_SYS(exit),
     SCMP_SYS(exit_group),
-    /* the first of a thread */
+    /* the first calls of a new thread */
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
-    /* libcrypto's random generator: a fork shows by another pid */
+    /* libcrypto's random generator, which recognizes a fork by the new pid */
     SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), -1};
 
 static int fill(scmp_filter_ctx filter, const void *arg)
@@ -120,7 +120,7 @@ static int fill(scmp_filter_ctx filter, const void *arg)
     int result = filter_allow(filter, allowed_calls);
     if (result == 0)
         result = filter_allow_memory(filter);
-    /* libmicrohttpd's thread may still be about to say its name */
+    /* libmicrohttpd's thread may not have set its name yet */
     if (result == 0)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
                                   SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));

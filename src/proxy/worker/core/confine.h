@@ -1,7 +1,7 @@
 /*
- * The worker's walls. It touches everything that strangers send, so it gives up what it does not
- * need: files, TCP but to its backends, other processes, most system calls. In a build with a
- * sanitizer they stay open, because its run time needs them, and the log says so.
+ * The worker's walls. It handles everything that strangers send, so it gives up what it does not
+ * need: files, TCP to anything but its backends, other processes, most system calls. A build with a
+ * sanitizer has no walls, because the sanitizer's run time needs all of this; the log says so.
  */
 #ifndef PROXY_WORKER_CORE_CONFINE_H
 #define PROXY_WORKER_CORE_CONFINE_H
@@ -13,10 +13,11 @@
 
 /* Both return false with the reason logged; the worker must then end. */
 
-/* With all files read, as its final user, before there are other threads: no core files, not
- * dumpable, its code sealed, no files any more. */
+/* To be called when all files have been read and the final user is set, before there are other
+ * threads. From here on there are no core files and no access to files, the process is not
+ * dumpable, and its code is sealed. */
 bool confine_process(const struct config *config, struct report *report);
-/* When all threads run: from here on only the system calls on the list, in every one of them. */
+/* To be called when all threads run: each of them is limited to the system calls on the list. */
 bool confine_calls(struct report *report);
 
 #endif

@@ -10,8 +10,8 @@
 #include "base/probe.h"
 #include "proxy/worker/route/server_name.h"
 
-/* Who has been served so often is no short request and close; those are not worth two system calls
- * more. */
+/* A connection that has been served this often is not one of those that carry a single short
+ * request, for which two more system calls would not pay. */
 #define STEPS_TO_STAY 5
 
 /* ---- the end ---- */
@@ -39,7 +39,7 @@ static void connection_close(struct connection *connection)
     places_give(connections->places);
 }
 
-/* Of one whose handshake is not over, or has failed. */
+/* Ends a connection that is not established. */
 static void connection_fail(struct connection *connection, enum handshake_result result)
 {
     enum handshake_version version = handshake_version_of(connection->handshake.ssl);
@@ -62,7 +62,7 @@ static void log_end(const struct connection *connection, enum connection_end end
                     name);
 }
 
-/* Of an established one. */
+/* Ends an established connection. */
 static void connection_end(struct connection *connection, enum connection_end end)
 {
     metric_add(&connection->connections->metrics->ends[end], 1);
@@ -73,7 +73,7 @@ static void connection_end(struct connection *connection, enum connection_end en
 
 /* ---- established ---- */
 
-/* A connection that stays is looked at between handshakes' steps. */
+/* From now on the loop looks at a long-lived connection between the steps of handshakes, too. */
 static void look_often(struct connection *connection)
 {
     struct loop *loop = connection->connections->loop;
@@ -122,7 +122,8 @@ static void serve(struct connection *connection)
         step_queue(connection->connections->turn, STEP_BEHIND, &connection->step);
 }
 
-/* The flow to the server has the TLVs that go on, and now the header that they are in. */
+/* Until now the flow to the server holds the TLVs that are passed on; the header replaces them and
+ * contains them. */
 static bool put_proxy_header(struct connection *connection, enum proxy_protocol version)
 {
     static_assert(RELAY_SCRATCH >= PROXY_HEADER_MADE_MAX, "the header is made there");
@@ -162,7 +163,8 @@ static void established(struct connection *connection)
     connection->state = CONNECTION_CONNECT;
     relay_begin(&connection->relay, connection->handshake.ssl, &connection->bio,
                 &connection->server);
-    /* The header says which address the client connected to; who is before us may have told it. */
+    /* The header names the address that the client connected to. It is asked for only if no header
+     * from a load balancer has given it. */
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
         addresses->destination.ss_family == AF_UNSPEC)
         connection->client.kind->local_address(&connection->client, &addresses->destination);
@@ -173,7 +175,8 @@ static void established(struct connection *connection)
 
 /* ---- before that ---- */
 
-/* The client has gone; all that it has said may be an alert. */
+/* Fails a client that has gone. If all that it has sent is an alert, it counts as a failed
+ * handshake and not as an aborted one. */
 static void give_up(struct connection *connection)
 {
     uint8_t type;
@@ -251,9 +254,9 @@ static void connection_step(struct step *step)
 }
 
 /*
- * A client that has gone needs no signature and no key exchange. One that has only sent a FIN has
- * gone, too, as long as the handshake has something to send; later the FIN may stand behind the
- * client's last flight, and a request and its close_notify before it.
+ * A client that has gone needs no signature and no key exchange. A FIN alone means that it has
+ * gone, too, as long as the server's flight has not been sent. After that the FIN may follow the
+ * client's last flight, with a request and a close_notify in between.
  */
 static bool has_gone(const struct connection *connection, uint32_t events)
 {
@@ -267,7 +270,7 @@ static void handshake_ready(struct connection *connection, uint32_t events)
     connection->bio.hung_up |= (events & EPOLLRDHUP) != 0;
     connection->gone |= has_gone(connection, events);
     if (connection->gone) {
-        step_drop(&connection->step); /* it may wait among those that begin */
+        step_drop(&connection->step); /* it may be queued as STEP_BEGIN */
         step_queue(turn, STEP_FINISH, &connection->step);
     } else if (!wait_pending(&connection->handshake.wait)) {
         step_queue(turn, STEP_BEGIN, &connection->step);
@@ -284,7 +287,7 @@ static void client_ready(struct watch *watch, uint32_t events)
         relay_note_client(&connection->relay, events);
         step_queue_established(connection->connections->turn, &connection->step);
     }
-    /* Nothing is wanted of the client until the server is there. */
+    /* In CONNECT nothing is read from the client until the server is connected. */
 }
 
 static void server_ready(struct watch *watch, uint32_t events)

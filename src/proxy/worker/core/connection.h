@@ -3,10 +3,10 @@
  *
  *     PROXY_HEADER -> HANDSHAKE -> CONNECT -> RELAY -> CLOSED
  *
- * Up to HANDSHAKE all work is done in steps, in the loop's budget; from CONNECT on the connection
- * is established and served as its events come. The connection owns its parts and passes on what
- * happens from one to the next; none of them knows of it. connection_close() frees everything in
- * any state, a pending derivation or signature and its fiber included.
+ * Up to HANDSHAKE the work is done in steps within the loop's budget for handshakes; from CONNECT
+ * on the connection is established and served when events arrive. The connection owns its parts and
+ * passes events from one to the next; the parts do not know the connection. connection_close()
+ * frees everything in any state, including a pending derivation or signature and its fiber.
  */
 #ifndef PROXY_WORKER_CORE_CONNECTION_H
 #define PROXY_WORKER_CORE_CONNECTION_H
@@ -19,9 +19,9 @@
 #include "proxy/worker/route/route.h"
 
 enum connection_state {
-    CONNECTION_PROXY_HEADER, /* what a load balancer before us says comes first */
+    CONNECTION_PROXY_HEADER, /* a load balancer in front of us sends its header first */
     CONNECTION_HANDSHAKE,
-    CONNECTION_CONNECT, /* to a server */
+    CONNECTION_CONNECT, /* connecting to a server */
     CONNECTION_RELAY,
     CONNECTION_CLOSED
 };
@@ -47,28 +47,28 @@ struct connection {
     struct connections *connections;
     const struct route *route;
     enum connection_state state;
-    bool gone; /* the client, before its handshake was over: nothing more is done for it */
+    bool gone; /* the client left before the end of its handshake: no more work is done for it */
     struct transport client;
     struct client_bio bio;
     struct step step;
-    struct timer timer; /* of its state, but for CONNECT */
-    struct work freed;  /* at the end of the turn in which it is closed: its events may name it */
+    struct timer timer; /* of the present state, except CONNECT */
+    struct work freed;  /* frees it at the end of the turn: events of this turn may refer to it */
     struct proxy_addresses addresses;
     struct handshake handshake;
     struct server_connection server;
     struct relay relay;
-    unsigned served; /* steps of the relay, up to those that make it one that stays */
+    unsigned served; /* steps of the relay; counted up to STEPS_TO_STAY */
 };
 
-/* The caller has set the first group, and the clients and the derivations of handshakes.waits. */
+/* The caller has set the first group, and `fast`, `client` and `blocking` of handshakes.waits. */
 void connections_init(struct connections *connections, const BIO_METHOD *client_bio);
-/* When all have been closed. */
+/* To be called when all connections have been closed. */
 void connections_release(struct connections *connections);
-/* Closes up to `most` open ones: the drain time is over. Whether there are others. */
+/* Closes up to `most` connections at the end of the drain time. Returns whether others are open. */
 bool connections_cut(struct connections *connections, size_t most);
 
-/* Takes over the descriptor and the place that was taken for it; gives both back if there is no
- * memory. */
+/* Takes over the descriptor and the place that was taken for it; closes the one and gives back the
+ * other if there is no memory. */
 void connection_open(struct connections *connections, const struct route *route,
                      const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer);

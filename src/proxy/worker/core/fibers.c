@@ -4,20 +4,20 @@
 
 #include "base/clock.h"
 
-/* One is 32 KiB; connections beyond that wait for one. */
+/* A fiber takes 32 KiB. When all are in use, further handshakes wait for one. */
 #define FIBERS_MAX 4096
-/* So many are kept for ever. */
+/* A thread that never used more than this many keeps them. */
 #define FIBERS_KEPT 128
 #define QUIET_TIME (5 * NS_PER_S)
 
-/* A storm has been over for a while: what it has left goes back to the heap. */
+/* A storm has been over for a while: the memory of its fibers goes back to the heap. */
 static void quiet(struct timer *timer)
 {
     struct fibers *fibers = list_entry(timer, struct fibers, quiet);
     if (fibers->paused > 0)
-        return; /* when none is paused any more it starts again */
+        return; /* the timer starts again when no fiber is paused */
     fibers->most = 0;
-    /* libcrypto gives back all or none. */
+    /* libcrypto can only free all of them at once. */
     fibers_close();
     fibers_open();
     heap_trim_note_freed(fibers->heap);

@@ -1,17 +1,18 @@
 /*
  * Why steps: a handshake costs from 100 us to a few milliseconds of CPU time, and clients decide
- * how many of them begin at once. The turn chooses what is next between two steps and never within
- * one, so an established connection waits for one step of somebody's handshake and not for all of
- * it. For the same reason libssl does not read the client's socket: within one call it would use
- * all that has come (see client_bio.h).
+ * how many of them begin at once. The turn chooses what runs next between two steps and never
+ * within one, so an established connection waits for one step of another's handshake and not for
+ * all of it. For the same reason libssl does not read the client's socket: within one call it would
+ * process everything that has arrived (see client_bio.h).
  *
  * Why a fiber: libssl asks for a signature by a function call in the middle of SSL_do_handshake(),
- * and waiting there for the answer would hold up all connections of the thread. A fiber is 32 KiB
- * and costs two switches of stacks, so a handshake leaves it as soon as nothing more can pause;
- * when all fibers are in use the others wait for one, in their order (see wait.h).
+ * and waiting there for the answer would hold up all connections of the thread. A fiber takes
+ * 32 KiB and costs two switches of stacks, so a handshake stops using one as soon as nothing more
+ * can pause. When all fibers are in use, further handshakes wait for one, first come, first served
+ * (see wait.h).
  *
- * Why nothing is done for a client that has gone: in a flood most have given up by the time that it
- * is their turn. The owner of the handshake drops those before their next step.
+ * Why nothing is done for a client that has gone: in a flood most clients have given up before
+ * their turn comes. The owner of the handshake drops them before their next step.
  */
 #include "proxy/worker/core/handshake.h"
 
@@ -21,8 +22,9 @@
 #include "base/log.h"
 #include "base/probe.h"
 
-/* Of one handshake, so that nobody makes libssl work on a ClientHello in thousands of pieces. One
- * of 2 KB whose every byte is a record has fewer. */
+/* The limit for one handshake: it keeps a client from cutting a ClientHello into thousands of
+ * pieces for libssl to work on. Even a ClientHello of 2 KB with each byte in a record of its own
+ * stays below it. */
 #define HANDSHAKE_RECORDS_MAX 2048
 
 enum handshake_version handshake_version_of(const SSL *ssl)
@@ -43,8 +45,8 @@ void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
     wait_init(&handshake->wait, &handshakes->waits, step, tracer, deadline);
 }
 
-/* Made with the first bytes of the handshake: a connection that sends none costs none of libssl's
- * memory. */
+/* Called when the first bytes of the handshake arrive, so that a connection that sends nothing
+ * costs no memory of libssl. */
 static bool open_ssl(struct handshake *handshake)
 {
     handshake->ssl = tls_accept(handshake->tls);
@@ -102,7 +104,7 @@ static bool established(struct handshake *handshake)
     return over(handshake, result);
 }
 
-/* An alert that tells why is libssl's to send; it has done so when this is called. */
+/* libssl has already sent the alert that says why. */
 static bool failed(struct handshake *handshake, int error)
 {
     bool too_long = handshake->client->too_long;
@@ -117,7 +119,7 @@ static bool failed(struct handshake *handshake, int error)
     return over(handshake, peer_gone ? HANDSHAKE_ABORTED : HANDSHAKE_FAILED);
 }
 
-/* libssl wants what has not been given to it. `more`: it has come, and waits for another step. */
+/* libssl needs more bytes. `more`: they have arrived already, and the next step may read them. */
 static bool wants_read(struct handshake *handshake, bool more)
 {
     if (handshake->client->records_total > HANDSHAKE_RECORDS_MAX) {
@@ -129,7 +131,7 @@ static bool wants_read(struct handshake *handshake, bool more)
     return false;
 }
 
-/* Returns the error of libssl. *more: bytes have come that no event tells of. */
+/* Returns libssl's error code. *more: bytes have arrived that no event will announce. */
 static int do_handshake(struct handshake *handshake, bool *more)
 {
     ERR_clear_error();
@@ -148,7 +150,7 @@ bool handshake_step(struct handshake *handshake)
 {
     bool more;
     if (wait_pending(&handshake->wait))
-        return false; /* a byte of the client's queued the step; what is awaited still is */
+        return false; /* bytes of the client queued the step, but the wait is not over */
     if (handshake->ssl == NULL && !open_ssl(handshake))
         return over(handshake, HANDSHAKE_FAILED);
     int error = do_handshake(handshake, &more);
@@ -174,7 +176,7 @@ void handshake_release(struct handshake *handshake)
 {
     SSL *ssl = handshake->ssl;
     wait_cancel(&handshake->wait, ssl);
-    /* else libssl would end the session, too, for want of a close_notify (RFC 5246, 7.2.1) */
+    /* otherwise libssl discards the session because close_notify is missing (RFC 5246, 7.2.1) */
     if (ssl != NULL)
         SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(ssl);

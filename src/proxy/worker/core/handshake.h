@@ -1,6 +1,6 @@
 /*
- * The TLS handshake of a connection, in steps. Each step goes as far as libssl gets with what there
- * is: to the client's next message, to a signature or a derivation, to the end.
+ * The TLS handshake of a connection, in steps. Each step goes as far as libssl gets with what has
+ * arrived: until it needs the client's next message, a signature or a derivation, or is finished.
  */
 #ifndef PROXY_WORKER_CORE_HANDSHAKE_H
 #define PROXY_WORKER_CORE_HANDSHAKE_H
@@ -26,19 +26,19 @@ struct handshake {
     SSL *ssl; /* from the first byte of the handshake on */
     struct wait wait;
     uint64_t begun_at; /* ns */
-    bool wants_write;  /* it goes on when the client takes more */
+    bool wants_write;  /* it goes on when the client's socket is writable */
     enum handshake_result result;
 };
 
-/* `step` runs handshake_step(). `deadline` (ns) is that of signatures; ending the handshake in time
- * is the owner's. `tracer`: the connection, as trace points name it. */
+/* `step` runs handshake_step(). `deadline` (ns) applies to signatures; the owner has to end a
+ * handshake that takes too long. `tracer` is the connection's address, as trace points show it. */
 void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
                     const struct tls_frontend *tls, struct client_bio *client, struct step *step,
                     const void *tracer, uint64_t deadline);
-/* Whether it is over: then `result` says how. Otherwise the step queues itself when there is more
- * to do, unless that depends on the client. */
+/* Returns whether the handshake is over; then `result` says how it ended. Otherwise the step is
+ * queued again when there is more to do; an event of the client has to be queued by the owner. */
 bool handshake_step(struct handshake *handshake);
-/* Frees what is libssl's, at any time. */
+/* Frees the SSL; allowed at any time. */
 void handshake_release(struct handshake *handshake);
 
 /* VERSION_NONE before anything was negotiated; ssl may be NULL. */

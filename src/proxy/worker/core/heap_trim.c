@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-/* What so many leave is not worth a system call. */
+/* What this many connections leave behind is not worth a system call. */
 #define CONNECTIONS_KEPT 64
 #define QUIET_TIME NS_PER_S
 
@@ -13,9 +13,9 @@ static void quiet(struct timer *timer)
 {
     struct heap_trim *trim = list_entry(timer, struct heap_trim, quiet);
     if (trim->connections > 0)
-        return; /* when the last of them has ended it starts again */
+        return; /* the timer starts again when the last of them has ended */
     if (atomic_load_explicit(trim->connected, memory_order_relaxed) > 0) {
-        timer_start(trim->loop, timer, QUIET_TIME); /* they are other threads' */
+        timer_start(trim->loop, timer, QUIET_TIME); /* other threads have connections */
         return;
     }
     trim->most = 0;

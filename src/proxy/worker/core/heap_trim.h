@@ -1,7 +1,7 @@
 /*
- * What a thread's heap keeps of connections that have ended. It is given back when nobody has been
- * connected to the worker for a while, and not before: malloc_trim() has no bound on its time,
- * which grows with what it finds, and holds up every thread that allocates.
+ * Gives back to the kernel what a thread's heap keeps of connections that have ended. This happens
+ * only when no client has been connected to the worker for a while: the time of malloc_trim() grows
+ * without a bound with what it finds, and it blocks every thread that allocates meanwhile.
  */
 #ifndef PROXY_WORKER_CORE_HEAP_TRIM_H
 #define PROXY_WORKER_CORE_HEAP_TRIM_H
@@ -13,14 +13,14 @@
 struct heap_trim {
     struct loop *loop;
     const _Atomic size_t *connected; /* connections of all threads */
-    size_t connections, most;        /* now; at once since it was given back */
+    size_t connections, most;        /* of this thread: now; the most since the last trim */
     struct timer quiet;
 };
 
 void heap_trim_init(struct heap_trim *trim, struct loop *loop, const _Atomic size_t *connected);
-/* So many connections has this thread now. */
+/* Notes how many connections the thread has now. */
 void heap_trim_note(struct heap_trim *trim, size_t connections);
-/* It holds more that was freed than its connections tell. */
+/* Notes that more memory has been freed than the number of connections suggests. */
 void heap_trim_note_freed(struct heap_trim *trim);
 
 #endif

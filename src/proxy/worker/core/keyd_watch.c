@@ -65,7 +65,7 @@ static void describe(const struct tls *tls, const struct tls_certificate *certif
              certificate->config->chain, hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
 }
 
-/* Told when it changes. */
+/* With `tell`, logs a change. */
 static void note_keyless(const struct held_keys *held, const struct tls *tls,
                          struct tls_certificate *certificate, bool tell)
 {
@@ -129,7 +129,7 @@ bool keyd_watch_look(struct keyd_watch *watch, const struct tls *tls)
     if (known)
         note_all(&held, tls, true);
     else
-        watch->uptime = UINT64_MAX; /* the next answer is another immured's, then */
+        watch->uptime = UINT64_MAX; /* so that keyd_watch_ask() reports another immured */
     free(held.ids);
     return known;
 }
@@ -146,10 +146,10 @@ static void note_tickets(void *arg, const struct immure_reply *reply)
     if (reply->error == IMMURE_OK) {
         ticket_renewal_convert(given, first->keys);
         *first->at = clock_now() + given->time_left_ns;
-        log_info("session tickets: keys from immured, of epochs of %" PRIu64 " s",
+        log_info("session tickets: keys from immured, for epochs of %" PRIu64 " s",
                  given->epoch_ns / NS_PER_S);
     } else if (reply->error != IMMURE_E_NO_TICKETS) {
-        log_warning("session tickets: keys of the master's own, as immured gives none: %s",
+        log_warning("session tickets: the master's own keys, because immured gives none: %s",
                     reply->error_text);
     }
 }

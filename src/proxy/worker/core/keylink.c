@@ -33,7 +33,7 @@ static void lose_connection(struct keylink *link, const char *why)
     ask_master(link);
 }
 
-/* False: there is nothing more now, or the connection is lost. */
+/* False: nothing more has arrived, or the connection is lost. */
 static bool receive(struct keylink *link)
 {
     static _Thread_local uint8_t bytes[RECEIVE_SIZE];
@@ -58,7 +58,7 @@ static void connection_ready(struct watch *watch, uint32_t events)
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         for (int i = 0; i < RECEIVES_PER_TURN && receive(link); i++)
             ;
-    /* EPOLLOUT: the flush at the end of this turn sends */
+    /* EPOLLOUT needs no action: the flush at the end of this turn sends. */
 }
 
 static void attach(struct keylink *link, int descriptor)
@@ -84,7 +84,7 @@ static void restart_deadline(struct keylink *link)
         timer_start_at(link->loop, &link->deadline, deadline);
 }
 
-/* The request may have been answered since. */
+/* The request that the timer was started for may have been answered in the meantime. */
 static void deadline_passed(struct timer *timer)
 {
     struct keylink *link = list_entry(timer, struct keylink, deadline);
@@ -109,7 +109,7 @@ static void control_ready(struct watch *watch, uint32_t events)
         link->command(link->owner, got > 0 ? &message : NULL);
 }
 
-/* For immure_blocking: a round trip to the master, during which it may say other things as well. */
+/* For immure_blocking: a round trip to the master, which may send other messages first. */
 static int connect_blocking(void *arg)
 {
     struct keylink *link = arg;

@@ -1,6 +1,7 @@
 /*
- * A loop thread's way to its master and, through it, to immured: one connection, and the client on
- * it. When the connection is lost another is asked for, and what was pending is sent again.
+ * A loop thread's link to its master and, through it, to immured: one connection and the client
+ * that uses it. When the connection is lost the master is asked for another one, and pending
+ * requests are sent again.
  */
 #ifndef PROXY_WORKER_CORE_KEYLINK_H
 #define PROXY_WORKER_CORE_KEYLINK_H
@@ -15,25 +16,25 @@
 struct keylink {
     struct loop *loop; /* NULL: without a loop; only `blocking` is used */
     struct thread_metrics *metrics;
-    struct watch control;             /* to the master; the descriptor is the owner's */
+    struct watch control;             /* to the master; the owner closes the descriptor */
     struct watch connection;          /* to immured */
-    struct timer retry;               /* to ask the master for a connection */
-    struct timer deadline;            /* of the request that ends first */
+    struct timer retry;               /* until the master is asked for a connection again */
+    struct timer deadline;            /* of the pending request with the earliest deadline */
     struct immure_client *client;     /* signing = async */
     struct immure_blocking *blocking; /* signing = sync */
     void *owner;
-    /* What the master says that is not about the link: TICKETS, DRAIN, and (message NULL) that it
-     * is gone. */
+    /* Gets the master's messages that are not about the link, such as TICKETS and DRAIN. `message`
+     * is NULL when the master has gone. */
     void (*command)(void *owner, const struct control_message *message);
 };
 
 /*
- * `control`: socket to the master. `requests`: how many may be pending. The caller has zeroed *link
- * and set loop, metrics, owner and command. False: out of memory.
+ * `control` is the socket to the master, `requests` the number of requests that may be pending. The
+ * caller has zeroed *link and set loop, metrics, owner and command. False: out of memory.
  */
 bool keylink_open(struct keylink *link, int control, enum signing_mode mode, size_t requests);
 void keylink_close(struct keylink *link);
-/* Sends all that was asked since the last turn: one write. */
+/* Sends all requests that were made since the last turn, with one write. */
 void keylink_flush(struct keylink *link);
 
 #endif

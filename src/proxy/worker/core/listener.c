@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "proxy/worker/transport/transports.h"
 
-/* At the connection limit, or without descriptors or memory. */
+/* How long a listener rests at the connection limit, or when descriptors or memory have run out. */
 #define REST_PAUSE (20 * NS_PER_MS)
-/* Until the master listens. */
+/* How often a listener checks whether the master has called listen(). */
 #define LISTEN_PAUSE NS_PER_MS
 
 static struct loop *loop_of(const struct listener *listener)
@@ -19,8 +19,8 @@ static struct loop *loop_of(const struct listener *listener)
     return listener->listeners->turn->loop;
 }
 
-/* The master listens when the whole worker is ready, which is after this loop runs. Until then
- * epoll says EPOLLHUP, again and again. */
+/* The master calls listen() only when the whole worker is ready, so this loop runs before that.
+ * Until then epoll reports EPOLLHUP again and again. */
 static void wait_for_master(struct listener *listener)
 {
     watch_want(loop_of(listener), &listener->watch, 0);
@@ -31,14 +31,14 @@ static void listener_ready(struct watch *watch, uint32_t events)
 {
     struct listener *listener = list_entry(watch, struct listener, watch);
     if (listener->listeners->stopped)
-        return; /* earlier in this turn */
+        return; /* it was stopped earlier in this turn */
     if (events & EPOLLHUP)
         wait_for_master(listener);
     else
         step_queue(listener->listeners->turn, STEP_ACCEPT, &listener->step);
 }
 
-/* The clients that cannot be accepted stay in the backlog. */
+/* Clients that cannot be accepted stay in the backlog. */
 static void rest(struct listener *listener, const char *why)
 {
     struct listeners *listeners = listener->listeners;
@@ -50,7 +50,7 @@ static void rest(struct listener *listener, const char *why)
                     listener->route->name, why, listeners->thread, listeners->places->count);
 }
 
-/* It looks again whether something has become free, in this thread or in another. */
+/* Tries again: this thread or another may have freed something. */
 static void rested(struct timer *timer)
 {
     struct listener *listener = list_entry(timer, struct listener, rest);
@@ -118,7 +118,8 @@ void listeners_stop(struct listeners *listeners)
         struct listener *listener = &listeners->of[i];
         timer_stop(loop_of(listener), &listener->rest);
         step_drop(&listener->step);
-        /* clients come to whoever else has the socket, and nobody keeps it from the next master */
+        /* The kernel then gives clients to other processes that hold the socket, and the next
+         * master can take it over. */
         watch_close(loop_of(listener), &listener->watch);
     }
 }

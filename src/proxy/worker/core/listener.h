@@ -1,4 +1,4 @@
-/* The listening sockets of a thread: accepting is a step like any other, one connection each. */
+/* The listening sockets of a thread. Accepting one connection is one step. */
 #ifndef PROXY_WORKER_CORE_LISTENER_H
 #define PROXY_WORKER_CORE_LISTENER_H
 
@@ -6,7 +6,7 @@
 
 struct listener {
     struct listeners *listeners;
-    const struct route *route; /* of those that come here */
+    const struct route *route; /* of the connections that are accepted here */
     const struct transport_kind *transport;
     struct watch watch;
     struct step step;
@@ -17,7 +17,7 @@ struct listener {
 struct listeners {
     struct turn *turn;
     struct places *places;
-    struct connections *connections; /* where they go */
+    struct connections *connections; /* what accepted connections are added to */
     unsigned thread;                 /* its number, for the log */
 
     struct listener *of;
@@ -26,11 +26,11 @@ struct listeners {
     uint64_t wait_logged;
 };
 
-/* `descriptors`: one for each address of each frontend, in the order of the configuration; one of
- * `routes` for each frontend. False: out of memory. */
+/* `descriptors` has one entry for each address of each frontend, `routes` one for each frontend,
+ * both in the order of the configuration. False: out of memory. */
 bool listeners_open(struct listeners *listeners, const struct config *config,
                     const int *descriptors, const struct route *routes);
-/* Nothing more is accepted: the thread drains. */
+/* Stops accepting because the thread drains. */
 void listeners_stop(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);
 

@@ -1,6 +1,6 @@
 /*
- * How many connections may be open: a limit that all threads share, and what each thread has of it.
- * The thread's heap is told, which is trimmed by that number.
+ * How many connections may be open: one limit that all threads share, and each thread's part of it.
+ * The number is also passed to heap_trim, which decides by it when to trim the heap.
  */
 #ifndef PROXY_WORKER_CORE_PLACES_H
 #define PROXY_WORKER_CORE_PLACES_H
@@ -11,7 +11,7 @@
 
 #include "proxy/worker/core/heap_trim.h"
 
-/* Of all threads together. */
+/* Shared by all threads. */
 struct connection_limit {
     size_t most;
     _Atomic size_t taken;
@@ -24,10 +24,9 @@ struct places {
     void (*emptied)(struct places *places); /* the last connection of this thread has gone */
 };
 
-/* `emptied` is the owner's. */
 void places_init(struct places *places, struct connection_limit *limit, struct loop *loop,
                  void (*emptied)(struct places *places));
-/* Whether a connection may be opened. Every place that is taken is given back. */
+/* Returns whether a connection may be opened. Each place that is taken has to be given back. */
 bool places_take(struct places *places);
 void places_give(struct places *places);
 

@@ -11,7 +11,7 @@
 #include "handshake/fast_handshake.h"
 
 #define CUT_PER_TURN 64
-/* Of established connections in one turn: more than handshakes get, who wait for them. */
+/* For established connections in one turn: more than handshakes get, which can wait. */
 #define ESTABLISHED_BUDGET NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
 #define REQUESTS_MAX 65535
@@ -50,17 +50,17 @@ static void command(void *owner, const struct control_message *message)
     }
 }
 
-/* What the steps have asked for: secrets here, signatures of immured. */
+/* Serves what the steps have asked for: secrets are derived here, signatures come from immured. */
 static void flush(void *owner)
 {
     struct thread *thread = owner;
-    /* While handshakes wait to begin, others come for a batch that is not full. */
+    /* While handshakes wait to begin, a batch that is not full waits for what they will add. */
     if (thread->tls->fast != NULL && !step_waiting(&thread->turn, STEP_BEGIN))
         fast_handshake_run(thread->tls->fast);
     keylink_flush(&thread->keylink);
 }
 
-/* At the end of the drain time; so many a turn. */
+/* At the end of the drain time. One turn closes a limited number. */
 static void cut_connections(struct timer *timer)
 {
     struct thread *thread = list_entry(timer, struct thread, drain_time);
@@ -167,7 +167,7 @@ void thread_free(struct thread *thread)
     free(thread);
 }
 
-/* What is asked when a timer expires comes after the turn's flush. */
+/* Timers run after the turn's flush, so a request that a timer makes needs a flush of its own. */
 static void send_question(struct ticket_renewal *renewal)
 {
     keylink_flush(&list_entry(renewal, struct thread, tickets)->keylink);
@@ -186,7 +186,7 @@ void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, 
 void thread_run(struct thread *thread)
 {
     if (!fibers_open())
-        log_error("thread %u: no fibers; handshakes wait for signatures", thread->number);
+        log_error("thread %u: no fibers: handshakes cannot pause for signatures", thread->number);
     turn_run(&thread->turn);
     fibers_close();
     OPENSSL_thread_stop();

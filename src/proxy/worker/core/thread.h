@@ -1,7 +1,7 @@
 /*
- * A loop thread of the worker and all that is its own. Nothing here is shared with another thread
- * but the metrics, which others read. The parts do not know the thread: it gives each what it
- * needs.
+ * A loop thread of the worker and everything that belongs to it. The only thing that it shares with
+ * other threads is the metrics, which others read. The parts do not know the thread: it gives each
+ * of them what it needs.
  */
 #ifndef PROXY_WORKER_CORE_THREAD_H
 #define PROXY_WORKER_CORE_THREAD_H
@@ -22,7 +22,7 @@
 
 struct thread {
     pthread_t handle;
-    pthread_barrier_t *gate; /* it serves when this has opened twice; see worker.c */
+    pthread_barrier_t *gate; /* the thread passes it twice before it serves; see worker.c */
     unsigned number;
     const struct config *config;
     struct tls *tls;
@@ -31,7 +31,7 @@ struct thread {
     struct keylink keylink;
     struct ticket_renewal tickets;
     struct pools pools;
-    struct route *routes; /* of each frontend */
+    struct route *routes; /* one for each frontend */
     struct places places;
     struct listeners listeners;
     struct connections connections;
@@ -46,15 +46,15 @@ struct thread_setup {
     const struct tls_setup *tls;
     const int *listeners; /* in the order of the configuration's addresses */
     int control;
-    struct thread_metrics *metrics; /* where it counts; outlives it */
+    struct thread_metrics *metrics; /* outlive the thread */
     unsigned number;
 };
 
 /* Loads certificates; starts nothing. NULL: *error says why. */
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error);
 void thread_free(struct thread *thread);
-/* Before it runs: from now on immured derives the keys of its session tickets, these first, and the
- * next ones at the time `at` (CLOCK_MONOTONIC, ns). */
+/* To be called before the thread runs: immured derives the keys of its session tickets. `keys` are
+ * the first ones; the thread asks for the next ones at the time `at` (CLOCK_MONOTONIC, ns). */
 void thread_take_tickets(struct thread *thread, const struct ticket_keys *keys, uint64_t at);
 /* Runs until it has drained. */
 void thread_run(struct thread *thread);

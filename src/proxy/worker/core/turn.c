@@ -1,15 +1,16 @@
 /*
- * Why handshakes and established connections have budgets of their own: in one queue a flood of
- * ClientHellos would stand before every request, and with strict priority for what is established a
- * few bulk transfers would keep everybody else from connecting. With two budgets each side is sure
- * of its part of every turn, whatever the other has to do.
+ * Why handshakes and established connections have budgets of their own: in a single queue every
+ * request would wait behind a flood of ClientHellos, and with strict priority for established
+ * connections a few bulk transfers would keep everybody else from connecting. With two budgets each
+ * side is sure of its part of every turn, whatever the other has to do.
  *
  * Why the loop looks at established connections between the steps of handshakes: a turn full of
- * handshakes takes milliseconds, and a request that comes at its beginning is not to wait until its
- * end. Only connections that stay are looked at so, as the look is a system call.
+ * handshakes takes milliseconds, and a request that arrives at its beginning must not wait until
+ * its end. Only long-lived connections are watched in this way, because the look is a system call.
  *
  * Why finishing goes before beginning, and beginning before accepting: work that has been begun is
- * lost if its client gives up. What is not accepted costs nothing yet, and waits in the kernel.
+ * lost if its client gives up. A client that is not accepted yet costs nothing and waits in the
+ * kernel.
  *
  * Why the deficit is measured in time and not in bytes: a small record costs libssl nearly as much
  * as a full one, and clients choose how small theirs are.
@@ -19,19 +20,19 @@
 #include "base/clock.h"
 #include "base/probe.h"
 
-/* So many looks a turn, while each is full. */
+/* The most looks in one turn; another look follows only one that returned LOOP_EVENTS events. */
 #define LOOKS_PER_TURN 8
-/* Between handshake steps: how long established connections go without being looked at. */
+/* How long the steps of handshakes may run before the loop looks at established connections. */
 #define LOOK_INTERVAL (50 * NS_PER_US)
-/* The time that an established connection may use before it goes behind the others, and how much
- * of the time that passes it gets back: so it stays in front with a 32nd of the thread's. */
+/* The time that an established connection may use before it goes behind the others, and the part of
+ * the passing time that it gets back: with up to a 32nd of the thread's time it stays in front. */
 #define CREDIT_MOST ((int64_t)(100 * NS_PER_US))
 #define CREDIT_LEAST (-(TURN_ROUNDS - 2) * CREDIT_MOST)
 #define CREDIT_SHARE 32
-/* One of those behind is served after so many of those in front. */
+/* After this many steps of STEP_NEXT in a row, one of STEP_BEHIND is served. */
 #define NEXT_IN_A_ROW 8
-/* A turn is measured by the CPU's clock from this wall time on, against a reading of it that is at
- * most so old. */
+/* The CPU time of a turn is measured only if its wall time reaches CPU_MEASURED. The reading of the
+ * CPU clock that it is measured from is at most CPU_MARK_AGE older than the turn. */
 #define CPU_MEASURED (500 * NS_PER_US)
 #define CPU_MARK_AGE (250 * NS_PER_US)
 
@@ -53,9 +54,10 @@ void step_init(struct step *step, void (*run)(struct step *step))
     step->run = run;
 }
 
-/* Each round would bring it CREDIT_MOST nearer to the one in which it is served. To look at all of
- * them in each round would be work without a bound: so it gets that credit now, and waits for the
- * right round. What a step costs that queues itself again counts when it does so the next time. */
+/* In textbook deficit round robin each round gives every step CREDIT_MOST until its deficit is made
+ * up. Visiting all steps in each round would be work without a bound, so a step gets the credit of
+ * all those rounds now, and waits in the round in which it will be served. A step that queues
+ * itself again while it runs pays for this run when it does so the next time. */
 static void queue_behind(struct turn *turn, struct step *step)
 {
     unsigned rounds = step->credit > 0 ? 0 : (unsigned)(-step->credit / CREDIT_MOST) + 1;
@@ -167,7 +169,7 @@ static void serve_established(struct turn *turn)
     }
 }
 
-/* What had more events than one look takes is looked at again. */
+/* A look that returned as many events as it can is followed by another. */
 static int collect_and_serve(struct turn *turn, int count)
 {
     int total = count;
@@ -180,7 +182,7 @@ static int collect_and_serve(struct turn *turn, int count)
     return total;
 }
 
-/* Established connections' time is not the handshakes'. */
+/* Returns the time that this took, which the handshakes' budget does not pay for. */
 static uint64_t look_between_steps(struct turn *turn)
 {
     uint64_t begun = turn->loop->now;

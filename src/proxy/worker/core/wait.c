@@ -17,7 +17,7 @@ static void await(struct wait *wait, enum awaited what)
     fibers_note(&wait->waits->fibers, had, has_fiber(wait));
 }
 
-/* A fiber is free: the handshake that has waited longest for one goes on. */
+/* A fiber is free: the handshake that has waited longest for one continues. */
 static void feed_starved(struct waits *waits)
 {
     struct list *node = list_take(&waits->starved);
@@ -85,7 +85,7 @@ bool wait_pending(const struct wait *wait)
     return wait->what != AWAITS_NOTHING && !wait->over;
 }
 
-/* Whether a derivation would have others beside it at the end of this turn. */
+/* Whether a derivation that waits would share its batch with others. */
 static bool has_company(const struct waits *waits)
 {
     return fast_handshake_waiting(waits->fast) || step_waiting(waits->turn, STEP_BEGIN);
@@ -137,13 +137,13 @@ void wait_note(struct wait *wait, int ssl_error)
     }
 }
 
-/* Whoever asks sets `asked_at`, and has no operation left when libssl has taken the answer. */
+/* A request sets `asked_at`; `operation` is NULL again when libssl has taken the answer. */
 bool wait_signed(const struct wait *wait)
 {
     return wait->signature.asked_at != 0 && wait->signature.operation == NULL;
 }
 
-/* One more call lets a paused fiber end, without a descriptor to write an alert to. */
+/* A paused fiber ends in one more call of libssl. The null BIO keeps it from sending an alert. */
 static void end_fiber(struct wait *wait, SSL *ssl)
 {
     immure_waiter_cancel(&wait->signature);

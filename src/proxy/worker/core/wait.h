@@ -1,18 +1,18 @@
 /*
- * What a handshake waits for that is not its client.
+ * What a handshake waits for, apart from its client.
  *
  * libssl asks for a derivation or a signature in the middle of SSL_do_handshake(). It runs on a
- * fiber, which then pauses: the loop goes on, and calls libssl again when there is an answer. There
- * are only so many fibers, so a handshake may have to wait for one, too.
+ * fiber, which then pauses: the loop goes on, and calls libssl again when there is an answer. The
+ * number of fibers is limited, so a handshake may have to wait for one, too.
  *
  *     wait_enter(wait);
  *     result = SSL_do_handshake(ssl);
  *     wait_leave(wait);
  *     wait_note(wait, SSL_get_error(ssl, result));
  *
- * `what` and `over` say all that there is to know. A handshake waits for nothing but its client, or
- * for something that has not come yet, or that something has come (`over`) and the next call of
- * libssl takes it. A paused fiber stays paused until that call.
+ * `what` and `over` are the whole state. Either the handshake waits for nothing but its client, or
+ * it waits for something that is not there yet, or that something is there (`over`) and the next
+ * call of libssl takes it. A paused fiber stays paused until that call.
  */
 #ifndef PROXY_WORKER_CORE_WAIT_H
 #define PROXY_WORKER_CORE_WAIT_H
@@ -28,27 +28,27 @@
 /* What all handshakes of a thread use. The owner sets the first group. */
 struct waits {
     struct turn *turn;
-    struct fast_handshake *fast;      /* NULL: nothing is derived together */
+    struct fast_handshake *fast;      /* NULL: derivations are not batched */
     struct immure_client *client;     /* NULL: no fiber pauses for a signature */
-    struct immure_blocking *blocking; /* for signatures without a fiber, if not NULL */
+    struct immure_blocking *blocking; /* if not NULL: signs without a fiber */
 
     struct fibers fibers;
-    struct list starved; /* waits that await a fiber, the longest first */
+    struct list starved; /* waits that await a fiber; the one that has waited longest is first */
 };
 
 enum awaited {
     AWAITS_NOTHING,
-    AWAITS_FIBER,      /* all are in use; over: one is kept for it */
-    AWAITS_DERIVATION, /* to be made at the end of this turn */
+    AWAITS_FIBER,      /* all are in use; once it is over, a fiber is free for it */
+    AWAITS_DERIVATION, /* made together with others by fast_handshake_run() */
     AWAITS_SIGNATURE   /* from immured */
 };
 
 struct wait {
     struct waits *waits;
-    struct step *step;  /* queued when what is awaited is there */
-    const void *tracer; /* the connection, by the address that trace points show */
+    struct step *step;  /* queued when the wait is over */
+    const void *tracer; /* the connection's address, as trace points show it */
     enum awaited what;
-    bool over; /* it has come, and libssl has not taken it yet */
+    bool over; /* what is awaited is there, and libssl has not taken it yet */
     struct list starved;
     struct immure_waiter signature;
     struct derivation_waiter derivation;
@@ -56,10 +56,10 @@ struct wait {
 
 void waits_init(struct waits *waits, struct heap_trim *heap);
 
-/* A signature that has not come by `deadline` (ns) fails. */
+/* A signature that has not arrived by `deadline` (ns) fails. */
 void wait_init(struct wait *wait, struct waits *waits, struct step *step, const void *tracer,
                uint64_t deadline);
-/* Whether libssl is to run on a fiber, because it may have to wait. */
+/* Whether libssl has to run on a fiber, because it may pause. */
 bool wait_needs_fiber(const struct wait *wait);
 bool wait_derives_together(const struct wait *wait);
 
@@ -67,12 +67,12 @@ bool wait_derives_together(const struct wait *wait);
 bool wait_pending(const struct wait *wait);
 void wait_enter(struct wait *wait);
 void wait_leave(struct wait *wait);
-/* What libssl has returned: from now on it waits for that. */
+/* Sets what the handshake waits for, according to libssl's error code. */
 void wait_note(struct wait *wait, int ssl_error);
-/* Whether the last call of libssl got a signature, or an error in its place: `signature` says how
- * that went. */
+/* Whether the last call of libssl got a signature or an error in its place; `signature` has the
+ * details. */
 bool wait_signed(const struct wait *wait);
-/* Waits for nothing any more. A paused fiber goes on to its end, so that libssl may be freed. */
+/* Cancels the wait. A paused fiber runs to its end, so that the SSL can be freed. */
 void wait_cancel(struct wait *wait, SSL *ssl);
 
 #endif

@@ -30,15 +30,15 @@
 
 struct worker {
     const struct worker_setup *setup;
-    struct connection_limit limit; /* of all threads together */
-    struct tls_setup tls;          /* the same */
+    struct connection_limit limit; /* shared by all threads */
+    struct tls_setup tls;          /* shared by all threads */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
     struct keyd_watch keyd;
-    bool watching; /* keyd is open */
+    bool watching; /* `keyd` is open */
     struct report walls;
-    pthread_barrier_t gate; /* for all threads: they have begun; the walls stand */
+    pthread_barrier_t gate; /* passed when all threads have begun, and when the walls stand */
     struct admin *admin;
     struct certificate_info *certificates;
     size_t certificate_count;
@@ -95,7 +95,6 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
     return worker->watching && keyd_watch_check(&worker->keyd, worker->threads[0]->tls, error);
 }
 
-/* Before the threads run. */
 static void take_tickets(struct worker *worker)
 {
     struct ticket_keys keys;
@@ -108,7 +107,7 @@ static void take_tickets(struct worker *worker)
     OPENSSL_cleanse(&keys, sizeof keys);
 }
 
-/* ---- what the admin page says of the certificates ---- */
+/* ---- what the admin page says about the certificates ---- */
 
 static void join_names(const struct tls_certificate *certificate, char *text, size_t size)
 {
@@ -184,16 +183,16 @@ static bool prepare_admin(struct worker *worker)
 
 /* ---- life ---- */
 
-/* For the threads to inherit, while there are the rights to. */
+/* Called before privileges are dropped; the threads inherit the policy. */
 static void take_real_time(void)
 {
     const struct sched_param least = {.sched_priority = 1};
     if (sched_setscheduler(0, SCHED_RR, &least) != 0)
-        log_warning("priority = real-time: %s; the event loops run as with normal",
+        log_warning("priority = real-time: %s; the event loops run with priority = normal",
                     strerror(errno));
 }
 
-/* What this thread does, and the admin page, can wait. */
+/* The work of this thread and of the admin thread can wait. */
 static void give_back_real_time(void)
 {
     if (sched_getscheduler(0) == SCHED_RR)
@@ -203,10 +202,10 @@ static void give_back_real_time(void)
 static void *thread_main(void *arg)
 {
     struct thread *thread = arg;
-    /* An event that comes while a signer has the core does not wait for the end of its slice. */
+    /* With a short slice of its own, a loop does not wait for the end of a signer's slice. */
     if (sched_getscheduler(0) == SCHED_OTHER)
         slice_set(LOOP_SLICE);
-    pthread_barrier_wait(thread->gate); /* begun */
+    pthread_barrier_wait(thread->gate); /* all threads have begun */
     pthread_barrier_wait(thread->gate);
     thread_run(thread);
     return NULL;
@@ -240,7 +239,7 @@ static void take_command(struct worker *worker)
         note_drain(worker, got > 0 ? &message : NULL);
 }
 
-/* Its figures; and, if it is another one by now, whether it has the keys. */
+/* Asks immured for its figures and, if it has been replaced, for the keys that it holds. */
 static void watch_keyd(struct worker *worker)
 {
     const struct tls *tls = worker->threads[0]->tls;
@@ -252,8 +251,8 @@ static void watch_keyd(struct worker *worker)
             note_key(&worker->certificates[number++], &tls->frontends[i].certificates[j]);
 }
 
-/* The threads hear of a drain by themselves; the admin page ends when it begins, for the next
- * worker's to take over. */
+/* The master tells each thread of a drain itself. The admin page ends when the drain begins, and
+ * the next worker's takes over. */
 static void wait_for_drain(struct worker *worker)
 {
     struct pollfd master = {.fd = main_control(worker), .events = POLLIN};
@@ -268,7 +267,7 @@ static void wait_for_drain(struct worker *worker)
         admin_stop(worker->admin);
     generation_metrics_shown(worker->setup->metrics, false);
     if (worker->setup->admin_listener >= 0)
-        close(worker->setup->admin_listener); /* nobody is to be kept from it */
+        close(worker->setup->admin_listener); /* so that another process can take the address */
     for (unsigned i = 0; i < worker->thread_count; i++)
         pthread_join(worker->threads[i]->handle, NULL);
 }
@@ -288,7 +287,7 @@ static void unload(struct worker *worker)
     session_cache_free(worker->tls.sessions);
 }
 
-/* The same for all threads. */
+/* All threads have the same; the first stands for all. */
 static void tell_fast_handshake(const struct worker *worker)
 {
     const struct fast_handshake *fast = worker->threads[0]->tls->fast;
@@ -298,7 +297,7 @@ static void tell_fast_handshake(const struct worker *worker)
     log_info("fast-handshake: %s", text);
 }
 
-/* Only the master speaks to a worker; a signal to the whole group is meant for the master. */
+/* Only the master controls a worker; a signal to the process group is meant for the master. */
 static void ignore_signals(void)
 {
     static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
@@ -326,7 +325,7 @@ static bool prepare(struct worker *worker, struct conf_error *error)
     return true;
 }
 
-/* Opens the last files. */
+/* The admin page opens its files before the walls go up. */
 static bool confine(struct worker *worker)
 {
     return prepare_admin(worker) && confine_process(worker->setup->config, &worker->walls);
@@ -341,7 +340,7 @@ int worker_run(const struct worker_setup *setup)
     if (!prepare(&worker, &error)) {
         log_error("%s", error.text);
     } else if (!confine(&worker) || !start_threads(&worker)) {
-        log_error("%s: out of memory or threads, or a wall that cannot be raised",
+        log_error("%s: out of memory or threads, or a wall could not be raised",
                   setup->config->file);
         _exit(1); /* some threads may run */
     } else {

@@ -12,17 +12,17 @@
 
 struct worker_setup {
     const struct config *config;
-    /* Listening sockets, non-blocking: those of thread t are listeners[t], one for each address of
-     * each frontend, in the order of the configuration. They stay open in the master, so that none
-     * of their queued connections is lost when a worker ends. */
+    /* Non-blocking listening sockets: listeners[t] are those of thread t, one for each address of
+     * each frontend, in the order of the configuration. The master keeps them open, so that no
+     * queued connection is lost when a worker ends. */
     int *const *listeners;
     int admin_listener;  /* -1: none */
     const int *controls; /* config->workers sockets for the threads, then one for the main thread */
     struct ticket_keys tickets;
-    bool again; /* the configuration is in force: it takes the place of one that has ended */
+    bool again; /* it replaces a worker that has ended: the configuration is in force already */
     const struct metrics_history *history;
-    const struct generation_metrics *metrics; /* of the history: where this worker counts */
-    uint64_t started;                         /* of the master; seconds since 1970 */
+    const struct generation_metrics *metrics; /* of this worker, within the history */
+    uint64_t started;                         /* when the master started; seconds since 1970 */
 };
 
 /* Returns the exit status: 0 after a drain; 1 if the configuration cannot be used (logged). */

@@ -7,15 +7,15 @@
 
 #define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
 /*
- * Records without data (key updates, attempts to renegotiate, warnings, empty ones) that a client
- * may send beyond those with data. They are work for libssl and nobody else: who needs a key update
- * needs one in gigabytes.
+ * By how many a client's records without data (key updates, attempts to renegotiate, warnings,
+ * empty records) may exceed those with data. They only make work for libssl: an honest client needs
+ * one key update in gigabytes.
  */
 #define IDLE_RECORDS_MAX 32
 
-/* What became of an attempt to move bytes. */
+/* The result of an attempt to move bytes. */
 enum moved {
-    MOVED_ALL,     /* as far as there was anything */
+    MOVED_ALL,     /* all that there was, or there was nothing */
     MOVED_BLOCKED, /* the destination takes no more for now */
     MOVED_BROKEN   /* the connection cannot go on: relay->end says why */
 };
@@ -39,7 +39,7 @@ static enum moved send_up(struct relay *relay, const uint8_t *bytes, size_t leng
         if (count < 0 && errno == EAGAIN)
             return MOVED_BLOCKED;
         if (count < 0) {
-            /* It reads no more, but what it has said so far is still to be carried down. */
+            /* The server reads no more, but the client still gets what the server has sent. */
             relay->up.refused = true;
             relay->down.failed = errno != EPIPE;
             *sent = length;
@@ -52,14 +52,14 @@ static enum moved send_up(struct relay *relay, const uint8_t *bytes, size_t leng
     return MOVED_ALL;
 }
 
-/* How the client's direction has ended: with close_notify, or with a FIN alone. */
+/* Notes whether the client's direction ended with close_notify or with a FIN alone. */
 static void note_end(struct relay *relay)
 {
     relay->up.ended = true;
     relay->up.unclean = relay->client_bio->ended;
 }
 
-/* One record at most. */
+/* Reads one record at most. */
 static enum moved read_client(struct relay *relay, uint8_t *bytes, size_t *length)
 {
     struct client_bio *client = relay->client_bio;
@@ -70,7 +70,7 @@ static enum moved read_client(struct relay *relay, uint8_t *bytes, size_t *lengt
     int result = SSL_read_ex(relay->ssl, bytes, RECORD_SIZE, length);
     records = client->records - records;
     if (result == 1) {
-        /* The record with data; there is none if its header was read in the step before. */
+        /* One of `records` is the record with data, unless the last step read its header. */
         relay->idle_records += records;
         relay->idle_records -= relay->idle_records > 1 ? 2 : relay->idle_records;
         return MOVED_ALL;
@@ -102,7 +102,7 @@ static enum moved flush_up(struct relay *relay)
     return moved;
 }
 
-/* As much as a step may use and the scratch buffer takes, records of whatever size together. */
+/* Fills the scratch buffer with records of any size, as far as one step may read. */
 static enum moved gather(struct relay *relay, size_t *gathered)
 {
     struct client_bio *client = relay->client_bio;
@@ -145,7 +145,7 @@ static void pass_on_end_up(struct relay *relay)
 {
     struct flow *up = &relay->up;
     if (up->ended && !up->passed_on && buffer_length(&up->pending) == 0) {
-        if (!relay->down.passed_on) /* else close() says it */
+        if (!relay->down.passed_on) /* otherwise close() follows and sends the FIN */
             shutdown(relay->server->watch.descriptor, SHUT_WR);
         up->passed_on = true;
     }
@@ -232,7 +232,7 @@ static void pass_on_end_down(struct relay *relay)
     if (result < 0 && SSL_get_error(relay->ssl, result) == SSL_ERROR_WANT_WRITE)
         return;
     ERR_clear_error();
-    if (!relay->up.passed_on) /* else close() says it */
+    if (!relay->up.passed_on) /* otherwise close() follows and sends the FIN */
         relay->client_bio->transport->kind->end_writing(relay->client_bio->transport);
     down->passed_on = true;
 }
@@ -292,7 +292,7 @@ void relay_begin(struct relay *relay, SSL *ssl, struct client_bio *client_bio,
     relay->client_bio = client_bio;
     relay->server = server;
     relay->more_up = buffer_length(&client_bio->ahead) > 0;
-    SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() tells it apart */
+    SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() looks for a lone FIN */
     watch_level(&client_bio->transport->watch);
 }
 

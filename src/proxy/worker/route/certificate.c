@@ -35,7 +35,7 @@ static X509 *read_certificate(BIO *file, OSSL_LIB_CTX *library)
     return NULL;
 }
 
-/* The end of a PEM file shows as PEM_R_NO_START_LINE. */
+/* OpenSSL reports the end of a PEM file as PEM_R_NO_START_LINE. */
 static bool at_end_of_file(void)
 {
     bool end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
@@ -70,7 +70,7 @@ static bool read_chain(struct tls_certificate *certificate, const char *config_f
 static bool set_kind(struct tls_certificate *certificate)
 {
     static const struct {
-        const char *name; /* OpenSSL's of the key type */
+        const char *name; /* OpenSSL's name of the key type */
         enum certificate_kind kind;
     } kinds[] = {{"RSA", CERTIFICATE_RSA},
                  {"RSA-PSS", CERTIFICATE_RSA_PSS},

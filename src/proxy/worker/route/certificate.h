@@ -1,6 +1,6 @@
 /*
- * A certificate of the configuration as loaded: the chain, a key (in immured, or its own copy in
- * `in-process` mode), the names it is for.
+ * A loaded certificate of the configuration: the chain, the key (a reference to one in immured, or
+ * a copy in `in-process` mode) and the names that it is for.
  */
 #ifndef PROXY_WORKER_ROUTE_CERTIFICATE_H
 #define PROXY_WORKER_ROUTE_CERTIFICATE_H
@@ -27,21 +27,21 @@ struct tls_certificate {
     EVP_PKEY *key;
     enum certificate_kind kind;
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
-    bool keyless; /* immured holds no key for it: known to the worker's main thread */
+    bool keyless; /* immured holds no key for it; set by the worker's main thread only */
     char **names; /* DNS names in lower case: subjectAltName, else the common name */
     size_t name_count;
 };
 
-/* False: *error says what is wrong with which file. */
+/* False: *error names the file and says what is wrong with it. */
 bool certificate_load(struct tls_certificate *certificate, const struct certificate_config *config,
                       const char *config_file, enum signing_mode mode, OSSL_LIB_CTX *library,
                       struct conf_error *error);
 void certificate_unload(struct tls_certificate *certificate);
 
-/* Gives it to an SSL_CTX. False: *error says why OpenSSL refuses it. */
+/* Adds the certificate to an SSL_CTX. False: *error says why OpenSSL refuses it. */
 bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
                      const char *config_file, struct conf_error *error);
-/* Says in the log what is odd about the chain (chain_check.h). */
+/* Logs the problems of the chain (chain_check.h). */
 void certificate_warn(const struct tls_certificate *certificate, const char *config_file);
 
 /* "RSA-2048", "RSA-PSS-2048", "P-256", "Ed25519" */

@@ -62,11 +62,12 @@ void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, 
     switch (problem) {
     case CHAIN_EXPIRED:
         print_time(X509_get0_notAfter(leaf), when, sizeof when);
-        snprintf(text, size, "it, or one above it, has expired; its own end is %s", when);
+        snprintf(text, size, "it, or one above it, has expired; its own validity ends on %s", when);
         break;
     case CHAIN_NOT_YET_VALID:
         print_time(X509_get0_notBefore(leaf), when, sizeof when);
-        snprintf(text, size, "it, or one above it, is not valid yet; its own begin is %s", when);
+        snprintf(text, size, "it, or one above it, is not valid yet; its own validity begins on %s",
+                 when);
         break;
     case CHAIN_MISORDERED:
         snprintf(text, size,

@@ -1,4 +1,4 @@
-/* What is wrong with a certificate of a configuration that is in force all the same. */
+/* The problems of a certificate that do not keep its configuration from being used. */
 #ifndef PROXY_WORKER_ROUTE_CHAIN_CHECK_H
 #define PROXY_WORKER_ROUTE_CHAIN_CHECK_H
 
@@ -16,9 +16,9 @@ enum chain_problem {
 /* "expired" ... */
 extern const char *const chain_problem_names[CHAIN_PROBLEM_COUNT];
 
-/* A bit for each problem now, but for CHAIN_NO_KEY. `chain`: what follows the leaf. */
+/* Returns one bit for each present problem, except CHAIN_NO_KEY. `chain`: what follows the leaf. */
 unsigned chain_check(X509 *leaf, STACK_OF(X509) * chain);
-/* A sentence for the log, into `text`. */
+/* Writes a sentence for the log to `text`. */
 void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, size_t size);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-#define RUNS 2 /* of which the quicker counts: the first fetches */
+#define RUNS 2 /* the quicker one counts: the first fetches algorithms */
 
 static EVP_PKEY *make_pair(OSSL_LIB_CTX *library, const char *type, const char *group)
 {
@@ -19,7 +19,7 @@ static EVP_PKEY *make_pair(OSSL_LIB_CTX *library, const char *type, const char *
     return pair;
 }
 
-/* With itself as the peer, which costs the same. */
+/* Uses the key itself as the peer's, which costs the same. */
 static bool derive(OSSL_LIB_CTX *library, EVP_PKEY *pair)
 {
     unsigned char secret[1024]; /* ffdhe8192 */

@@ -1,8 +1,9 @@
 /*
- * What a connection is served by: who the proxy is to the client, and which servers are behind it.
+ * How a connection is served: as whom the proxy presents itself to the client, and which servers
+ * are behind it.
  *
- * Today there is one route for each frontend, and a connection has it from the time when it is
- * accepted.
+ * At present each frontend has one route, and a connection has that of the frontend that accepted
+ * it.
  */
 #ifndef PROXY_WORKER_ROUTE_ROUTE_H
 #define PROXY_WORKER_ROUTE_ROUTE_H
@@ -18,8 +19,8 @@ struct route {
     struct pool *pool;
 };
 
-/* One for each frontend, in the order of the configuration; to be freed. The TLS side and the pools
- * outlive them. NULL: out of memory. */
+/* Returns one route for each frontend, in the order of the configuration; the caller frees the
+ * array. The TLS side and the pools outlive it. NULL: out of memory. */
 struct route *routes_make(const struct tls *tls, const struct pools *pools);
 
 #endif

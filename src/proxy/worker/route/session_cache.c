@@ -7,11 +7,11 @@
 #include <string.h>
 
 #define WAYS 8
-#define TRIES 64 /* to get a set that another thread copies a session from or to */
+#define TRIES 64 /* to get a set while another thread copies a session from or to it */
 
 struct entry {
     uint8_t id[SESSION_ID_SIZE];
-    uint64_t age; /* the set's `puts` when it came; 0: empty */
+    uint64_t age; /* the set's `puts` when the session was stored; 0: empty */
     size_t length;
     uint8_t bytes[SESSION_BYTES_MAX];
 };
@@ -33,7 +33,7 @@ struct session_cache *session_cache_new(size_t sessions)
     size_t sets = 1;
     while (sets * WAYS < sessions)
         sets *= 2;
-    /* all zero: pages that hold no session yet cost nothing */
+    /* With calloc() pages that hold no session yet take no memory. */
     struct set *set = calloc(sets, sizeof *set);
     if (cache == NULL || set == NULL) {
         free(cache);
@@ -55,7 +55,7 @@ void session_cache_free(struct session_cache *cache)
     free(cache);
 }
 
-/* NULL: another thread keeps it. */
+/* NULL: another thread holds the set. */
 static struct set *take(struct session_cache *cache, const uint8_t *id)
 {
     uint64_t number;
@@ -80,7 +80,7 @@ static struct entry *find(struct set *set, const uint8_t *id)
     return NULL;
 }
 
-/* An empty one, as its age is 0, or the oldest. */
+/* Returns an empty entry, whose age is 0, or else the oldest. */
 static struct entry *find_place(struct set *set)
 {
     struct entry *oldest = &set->entries[0];

@@ -1,10 +1,10 @@
 /*
- * Sessions of TLS 1.2 clients that take no tickets, by session id (RFC 5246, section 7.4.1.2), for
- * all threads of a worker.
+ * Sessions of TLS 1.2 clients that support no tickets, by session id (RFC 5246, section 7.4.1.2),
+ * shared by all threads of a worker.
  *
- * Of a fixed size: an id has its place in one small set of entries, and the oldest entry of a full
- * set gives way. No thread waits for another: a set that another thread uses at this moment is
- * passed over, and a client then makes a full handshake.
+ * The cache has a fixed size and is set-associative: an id belongs to one small set of entries, and
+ * the oldest entry of a full set is replaced. No thread waits for another: a set that another
+ * thread is using is skipped, and the client then makes a full handshake.
  */
 #ifndef PROXY_WORKER_ROUTE_SESSION_CACHE_H
 #define PROXY_WORKER_ROUTE_SESSION_CACHE_H
@@ -13,19 +13,19 @@
 #include <stdint.h>
 
 #define SESSION_ID_SIZE 32
-#define SESSION_BYTES_MAX 456 /* as i2d_SSL_SESSION() writes it; a longer one is not kept */
+#define SESSION_BYTES_MAX 456 /* as i2d_SSL_SESSION() writes it; longer ones are not stored */
 
 struct session_cache;
 
-/* Room for at least so many sessions. NULL: out of memory. */
+/* The cache has room for at least this many sessions. NULL: out of memory. */
 struct session_cache *session_cache_new(size_t sessions);
-/* Wipes what it holds. */
+/* Wipes all sessions. */
 void session_cache_free(struct session_cache *cache);
 
-/* Ids are random numbers that this server has made. */
+/* Ids have to be random: their first bytes choose the set. */
 void session_cache_put(struct session_cache *cache, const uint8_t id[static SESSION_ID_SIZE],
                        const uint8_t *bytes, size_t length);
-/* Copies it. Returns its length; 0: there is none. */
+/* Copies the session. Returns its length; 0: not found. */
 size_t session_cache_get(struct session_cache *cache, const uint8_t id[static SESSION_ID_SIZE],
                          uint8_t bytes[static SESSION_BYTES_MAX]);
 void session_cache_remove(struct session_cache *cache, const uint8_t id[static SESSION_ID_SIZE]);

@@ -24,7 +24,7 @@ void sessions_release(struct sessions *sessions)
     EVP_MD_free(sessions->sha256);
 }
 
-/* Where an SSL_CTX keeps its sessions; the same number for all, taken before threads start. */
+/* The index of an SSL_CTX's ex_data; drawn once for all, before threads start. */
 static int sessions_index(void)
 {
     static int index = -1;
@@ -38,8 +38,8 @@ static struct sessions *sessions_of(const SSL_CTX *context)
     return SSL_CTX_get_ex_data(context, sessions_index());
 }
 
-/* A TLS 1.3 session is in its ticket and nowhere else: libssl wants an id for it, but random bytes
- * would be drawn for each ticket, and no client would see them. */
+/* A TLS 1.3 session is in its ticket and nowhere else. libssl wants an id for it all the same; one
+ * zero byte saves drawing random bytes for each ticket that no client would ever see. */
 static int make_id(SSL *ssl, unsigned char *id, unsigned *length)
 {
     const struct sessions *sessions = sessions_of(SSL_get_SSL_CTX(ssl));
@@ -52,7 +52,7 @@ static int make_id(SSL *ssl, unsigned char *id, unsigned *length)
     return RAND_bytes_ex(sessions->library, id, SESSION_ID_SIZE, 0) == 1;
 }
 
-/* The id, if the session is of a kind that the cache holds. */
+/* Returns the id, or NULL if the session is not of a kind that the cache holds. */
 static const uint8_t *id_of(const SSL_SESSION *session)
 {
     unsigned length;
@@ -62,7 +62,7 @@ static const uint8_t *id_of(const SSL_SESSION *session)
                : NULL;
 }
 
-/* 0: the session stays libssl's. */
+/* Returns 0: no reference to the session is kept. */
 static int store(SSL *ssl, SSL_SESSION *session)
 {
     const uint8_t *id = id_of(session);
@@ -80,7 +80,7 @@ static SSL_SESSION *fetch(SSL *ssl, const unsigned char *id, int length, int *co
     const struct sessions *sessions = sessions_of(SSL_get_SSL_CTX(ssl));
     uint8_t bytes[SESSION_BYTES_MAX];
     const uint8_t *next = bytes;
-    *copy = 0; /* the caller's from now on */
+    *copy = 0; /* libssl takes over our reference */
     size_t found = length == SESSION_ID_SIZE ? session_cache_get(sessions->cache, id, bytes) : 0;
     if (found == 0)
         return NULL;
@@ -89,8 +89,8 @@ static SSL_SESSION *fetch(SSL *ssl, const unsigned char *id, int length, int *co
     return session;
 }
 
-/* After a fatal alert a session is not resumed (RFC 5246, section 7.2.2). libssl takes an end
- * without close_notify for one, which it has not been since TLS 1.1 (section 7.2.1). */
+/* A session must not be resumed after a fatal alert (RFC 5246, section 7.2.2). libssl treats an end
+ * without close_notify in the same way, which TLS no longer requires since 1.1 (section 7.2.1). */
 static void forget(SSL_CTX *context, SSL_SESSION *session)
 {
     const uint8_t *id = id_of(session);

@@ -1,6 +1,6 @@
 /*
  * Which session may be resumed where, and by which means: tickets (tickets.h), or for TLS 1.2
- * clients that take none, the cache of session ids (session_cache.h).
+ * clients that support none, the cache of session ids (session_cache.h).
  *
  * The scope of a session is its frontend, its set of certificates and the name that its client
  * asked for. A session is not resumed in another scope, in TLS 1.2 or 1.3 (RFC 6066, section 3; RFC
@@ -17,26 +17,26 @@
 
 #define SESSION_SCOPE_SIZE SSL_MAX_SID_CTX_LENGTH
 
-/* Of one thread. */
+/* Each thread has its own. */
 struct sessions {
     struct tickets tickets;
-    struct session_cache *cache; /* of all threads; NULL: none */
+    struct session_cache *cache; /* shared by all threads; NULL: none */
     OSSL_LIB_CTX *library;
     EVP_MD *sha256;
     EVP_MD_CTX *hash;
 };
 
-/* Takes over nothing. False: OpenSSL refused; sessions_release() is to be called all the same. */
+/* The cache outlives *sessions. False: OpenSSL refused; call sessions_release() all the same. */
 bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struct ticket_keys *keys,
                    struct session_cache *cache);
 void sessions_release(struct sessions *sessions);
 
-/* Sessions of this SSL_CTX are resumed by *sessions; `tickets` go out in a TLS 1.3 handshake. 0: no
- * resumption at all. */
+/* Makes an SSL_CTX resume its sessions by *sessions. `tickets` is the number of tickets in a
+ * TLS 1.3 handshake; 0: no resumption at all. */
 bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets);
 
-/* In a client_hello callback: the scope of this connection. `of` is that of the frontend and its
- * certificates, SESSION_SCOPE_SIZE bytes; `name`: what the client asked for, or NULL. */
+/* For a client_hello callback: sets the scope of this connection. `of` is the scope of the frontend
+ * and the certificates, SESSION_SCOPE_SIZE bytes; `name` is what the client asked for, or NULL. */
 bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of, const char *name);
 
 #endif

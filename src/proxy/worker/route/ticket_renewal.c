@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* When immured had none to give. Until then the last ones hold. */
+/* The pause after immured could give no keys. The last ones stay in use. */
 #define ASK_AGAIN (10 * NS_PER_S)
 #define BLOCKING_LIMIT NS_PER_S
 
@@ -35,7 +35,7 @@ static void answered(void *arg, const struct immure_reply *reply)
                        clock_now() + reply->ticket_keys->time_left_ns);
     } else {
         timer_start_at(renewal->loop, &renewal->timer, clock_now() + ASK_AGAIN);
-        if (reply->error != IMMURE_E_CLOSED) /* else this is the end of the thread */
+        if (reply->error != IMMURE_E_CLOSED) /* which is no failure: the thread ends */
             log_warning("session ticket keys are not renewed: %s", reply->error_text);
     }
 }
@@ -48,7 +48,7 @@ static void ask(struct timer *timer)
     if (renewal->blocking != NULL) {
         immure_blocking_request(renewal->blocking, &request, BLOCKING_LIMIT);
     } else if (immure_request_submit(renewal->client, &request, NULL) == IMMURE_OK) {
-        /* The answer says when to ask again, and a lost connection does not lose it. */
+        /* The answer restarts the timer. It comes even if the connection is lost in between. */
         renewal->send(renewal);
     } else {
         timer_start(renewal->loop, timer, ASK_AGAIN);

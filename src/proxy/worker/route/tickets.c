@@ -22,7 +22,7 @@ void tickets_release(struct tickets *tickets)
     OPENSSL_cleanse(&tickets->keys, sizeof tickets->keys);
 }
 
-/* Where an SSL_CTX keeps its tickets; the same number for all, taken before threads start. */
+/* The index of an SSL_CTX's ex_data; drawn once for all, before threads start. */
 static int tickets_index(void)
 {
     static int index = -1;
@@ -60,8 +60,8 @@ static bool is_named(const struct ticket_key *key, const unsigned char *name)
 }
 
 /* Returns what SSL_CTX_set_tlsext_ticket_key_evp_cb(3) asks for: -1 error, 0 unknown key (a full
- * handshake follows), 1 good, 2 good and to be renewed. A TLS 1.3 client uses a ticket once (RFC
- * 8446, appendix C.4), so that each resumption brings it the next one. */
+ * handshake follows), 1 good, 2 good and to be renewed. A TLS 1.3 client uses a ticket only once
+ * (RFC 8446, appendix C.4), so each resumption has to bring it the next one. */
 static int use_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                           EVP_MAC_CTX *mac, int encrypt)
 {

@@ -15,7 +15,7 @@
 #define HANDSHAKE_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_WANTED
 #define DEFAULT_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_UNWANTED
 
-/* For each key type the certificate of a name, or NULL. */
+/* The certificate of a name for each key type, or NULL. */
 struct selection {
     struct tls_certificate *of[CERTIFICATE_KIND_COUNT];
 };
@@ -29,7 +29,7 @@ static bool name_matches(const struct tls_certificate *certificate, const char *
 }
 
 /* "*.example.com" for "www.example.com": a wildcard stands for exactly one label (RFC 6125, section
- * 6.4.3). False: the name has no such form. */
+ * 6.4.3). False: no wildcard can match the name. */
 static bool wildcard_for(const char *name, char wildcard[SERVER_NAME_MAX + 1])
 {
     const char *dot = strchr(name, '.');
@@ -39,7 +39,7 @@ static bool wildcard_for(const char *name, char wildcard[SERVER_NAME_MAX + 1])
     return true;
 }
 
-/* Of two certificates of one type for the same name the first in the file is served. */
+/* If two certificates of one type have the same name, the first in the file is served. */
 static void add_certificates(struct selection *selection, const struct tls_frontend *frontend,
                              const char *name)
 {
@@ -50,7 +50,7 @@ static void add_certificates(struct selection *selection, const struct tls_front
     }
 }
 
-/* A wildcard fills in for the key types that the name itself has no certificate of. */
+/* A wildcard certificate serves for the key types of which the name itself has no certificate. */
 static struct selection select_certificates(const struct tls_frontend *frontend, const char *name)
 {
     struct selection selection = {{NULL}};
@@ -84,7 +84,7 @@ static const struct tls_context *find_exactly(const struct tls_frontend *fronten
     return found != NULL ? found->context : NULL;
 }
 
-/* Exact names before wildcards. NULL: nobody has the name. */
+/* Exact names win over wildcards. NULL: no certificate has the name. */
 static const struct tls_context *find_name(const struct tls_frontend *frontend, const char *name)
 {
     char wildcard[SERVER_NAME_MAX + 1];
@@ -94,7 +94,7 @@ static const struct tls_context *find_name(const struct tls_frontend *frontend, 
     return context;
 }
 
-/* Before libssl looks for a session to resume: the certificates and the scope of sessions. */
+/* Chooses certificates and the scope of sessions before libssl looks for a session to resume. */
 static int choose(SSL *ssl, int *alert, void *arg)
 {
     const struct tls_frontend *frontend = arg;
@@ -109,7 +109,7 @@ static int choose(SSL *ssl, int *alert, void *arg)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* Tells the client whether its name is one that is served. */
+/* Tells the client whether a certificate has its name. */
 static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 {
     (void)alert;
@@ -126,8 +126,8 @@ static bool use_selection(SSL_CTX *context, const struct selection *selection,
     return true;
 }
 
-/* A set of certificates is known by its names and its types of keys, so that sessions outlive the
- * renewal of a certificate. */
+/* The scope identifies a set of certificates by its names and key types, so that sessions stay
+ * valid when a certificate is renewed. */
 static bool set_scope(struct tls_context *made, const struct tls_frontend *frontend,
                       const struct selection *selection)
 {
@@ -160,7 +160,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* a record a call: see client_bio.h */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* one record a call: see client_bio.h */
     if (!tls_settings_apply(&frontend->settings, context) ||
         !use_selection(context, selection, config_file, error) ||
         !sessions_use(&tls->sessions, context, config->tickets)) {
@@ -175,7 +175,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
     return context;
 }
 
-/* What serves this set of certificates, made when there is none. */
+/* Returns the context of this set of certificates, and makes it if there is none. */
 static const struct tls_context *context_for(struct tls *tls, struct tls_frontend *frontend,
                                              struct selection *known,
                                              const struct selection *wanted,
@@ -223,7 +223,7 @@ static bool gather_names(struct tls_frontend *frontend)
     return true;
 }
 
-/* The default: the first certificate, and with it those of other key types for its first name. */
+/* The default is the first certificate, with those of other key types for its first name. */
 static struct selection default_selection(const struct tls_frontend *frontend)
 {
     struct tls_certificate *first = &frontend->certificates[0];
@@ -268,8 +268,8 @@ static bool make_settings(struct tls *tls, struct tls_frontend *frontend, const 
     return tls_settings_make(&frontend->settings, &source, error);
 }
 
-/* What is in force has been good: whatever has become of one certificate since is not to take the
- * others down. */
+/* A configuration that is in force was valid when it was loaded: if one certificate has become
+ * unusable since then, the others are served all the same. */
 static bool add_certificate(const struct tls *tls, struct tls_frontend *frontend,
                             const struct certificate_config *from, const struct config *config,
                             struct conf_error *error)

@@ -19,7 +19,7 @@ struct tls_certificate; /* a chain, its key and the names it is for: certificate
 /* One for each distinct set of certificates (at most one of each key type) that some name has. */
 struct tls_context {
     SSL_CTX *ssl_context;
-    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, but for the name */
+    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, without the client's name */
 };
 
 struct tls_frontend {
@@ -28,7 +28,7 @@ struct tls_frontend {
     struct tls_settings settings;
     struct tls_certificate *certificates;
     size_t certificate_count;
-    struct tls_context *contexts; /* the first is the default: no SNI, or a name that nobody has */
+    struct tls_context *contexts; /* the first is the default: for no SNI or an unknown name */
     size_t context_count;
     struct tls_name {
         char *name; /* lower case; may begin with "*." */
@@ -42,7 +42,7 @@ struct tls_setup {
     const struct config *config;
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
-    bool again; /* the configuration has been served before: a worker takes the place of one */
+    bool again; /* the configuration has been served before, by a worker that has ended */
 };
 
 struct tls {
@@ -51,17 +51,17 @@ struct tls {
     struct fast_handshake *fast; /* NULL: off */
     BIO_METHOD *client_bio;
     struct sessions sessions;
-    bool tells;                     /* warns in the log of what is odd: one of the threads does */
+    bool tells;                     /* logs warnings; set for one of the threads */
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
 };
 
-/* Reads every chain (and key, in-process). `tells`: whether to warn in the log of what is odd. The
- * setup outlives it. NULL: *error says which file and why. */
+/* Reads every chain, and with `in-process` every key. `tells`: whether to log warnings. The setup
+ * outlives the result. NULL: *error says which file and why. */
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
 
-/* A server-side SSL for a connection of this frontend. NULL: out of memory. */
+/* Makes a server-side SSL for a connection of this frontend. NULL: out of memory. */
 SSL *tls_accept(const struct tls_frontend *frontend);
 
 #endif

@@ -13,9 +13,10 @@
 #define GROUP_DEAR (300 * NS_PER_US)
 #define NAME_MAX_BYTES 64
 
-/* The first that this libssl knows; "/" stands before groups that come after a HelloRetryRequest
- * for one of those before it (OpenSSL 3.5). No finite-field groups, X448 or P-521: no client needs
- * them, and one handshake with ffdhe8192 costs an event loop as much as hundreds with X25519. */
+/* The first list that this libssl understands is used. In OpenSSL 3.5 "/" separates tuples: a
+ * HelloRetryRequest asks for a group of an earlier tuple before a group of a later one is used.
+ * There are no finite-field groups, X448 or P-521: no client needs them, and one handshake with
+ * ffdhe8192 costs an event loop as much as hundreds with X25519. */
 static const char *const default_groups[] = {"X25519MLKEM768/X25519:P-256/P-384",
                                              "X25519:P-256:P-384"};
 
@@ -38,7 +39,8 @@ static bool fail(const struct tls_settings_source *source, struct conf_error *er
 
 /* ---- ciphers of TLS 1.2 ---- */
 
-/* immured signs ephemeral keys and decrypts nothing, and a worker has no Diffie-Hellman groups. */
+/* Only ECDHE works: immured signs ephemeral keys and decrypts nothing, and a worker has no
+ * parameters for finite-field Diffie-Hellman. */
 static bool is_ecdhe(const SSL_CIPHER *cipher)
 {
     return SSL_CIPHER_get_kx_nid(cipher) == NID_kx_ecdhe;
@@ -67,8 +69,8 @@ static bool any_works(const STACK_OF(SSL_CIPHER) * ciphers,
     return false;
 }
 
-/* What is configured, without those whose key exchange is not ECDHE, which are named to `others`
- * with ", " between. NULL: out of memory. */
+/* Returns the configured ciphers without those whose key exchange is not ECDHE, and lists those in
+ * `others`, separated by ", ". NULL: out of memory. */
 static char *leave_out(const char *wanted, const STACK_OF(SSL_CIPHER) * ciphers, FILE *others)
 {
     char *text = NULL;
@@ -126,8 +128,8 @@ static bool make_ciphers(struct tls_settings *settings, const struct tls_setting
 
 /* ---- groups ---- */
 
-/* The next name of a list in OpenSSL's syntax: ":" and, from 3.5 on, "/" part names, and "?", "*"
- * and "-" say something about one. False: there is none. */
+/* Takes the next name of a list in OpenSSL's syntax: ":" and, since 3.5, "/" separate names, and
+ * "?", "*" and "-" are prefixes of a name. False: the list is at its end. */
 static bool next_group(const char **list, char name[NAME_MAX_BYTES])
 {
     *list += strspn(*list, ":/?*-");

@@ -1,6 +1,6 @@
 /*
- * What libssl is told about versions, ciphers and groups of a frontend: tried out and made whole
- * once, so that every SSL_CTX of the frontend takes it.
+ * The versions, ciphers and groups of a frontend in the form that libssl takes. They are completed
+ * and checked once, so that every SSL_CTX of the frontend accepts them.
  */
 #ifndef PROXY_WORKER_ROUTE_TLS_SETTINGS_H
 #define PROXY_WORKER_ROUTE_TLS_SETTINGS_H
@@ -13,7 +13,7 @@
 
 struct tls_settings {
     int min, max;             /* TLS1_2_VERSION or TLS1_3_VERSION */
-    char *ciphers;            /* of TLS 1.2, without those that cannot work; NULL: of no use */
+    char *ciphers;            /* of TLS 1.2, without those that cannot work; NULL: no TLS 1.2 */
     const char *ciphersuites; /* of TLS 1.3 */
     const char *groups;
 };
@@ -24,10 +24,11 @@ struct tls_settings_source {
     OSSL_LIB_CTX *library;
     const char *properties;
     bool rsa, ecdsa; /* how the certificates can authenticate the server in TLS 1.2 */
-    bool tells;      /* warns in the log of what is odd: one of the threads does */
+    bool tells;      /* logs warnings; set for one of the threads */
 };
 
-/* False: *error names the directive and what is wrong with it. To be freed all the same. */
+/* False: *error names the directive and says what is wrong with it; call tls_settings_free() all
+ * the same. */
 bool tls_settings_make(struct tls_settings *settings, const struct tls_settings_source *source,
                        struct conf_error *error);
 void tls_settings_free(struct tls_settings *settings);

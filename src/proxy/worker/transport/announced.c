@@ -9,7 +9,7 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Adds the next byte to a header; whether it is whole. */
+/* Adds the next byte to a header. Returns whether the header is complete. */
 static bool collect(struct reader *input, uint8_t *header, size_t size, uint8_t *had)
 {
     header[(*had)++] = read_u8(input);

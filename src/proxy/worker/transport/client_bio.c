@@ -10,7 +10,7 @@ static bool must_try_again(ssize_t moved)
     return moved < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-/* What libssl has asked for goes where it wants it; what has come beyond that is kept. */
+/* Reads what libssl asked for into its buffer, and keeps what has arrived beyond that. */
 static ssize_t receive(struct client_bio *client, void *bytes, size_t size)
 {
     uint8_t *room = buffer_reserve(&client->ahead, CLIENT_AHEAD);
@@ -18,7 +18,7 @@ static ssize_t receive(struct client_bio *client, void *bytes, size_t size)
     ssize_t length = client->transport->kind->read(client->transport, parts, room != NULL ? 2 : 1);
     size_t most = size + (room != NULL ? CLIENT_AHEAD : 0);
     client->ended = length == 0;
-    /* That a FIN has come is told once: then it must be read, too. */
+    /* An edge-triggered watch announces a FIN only once: reading goes on until it has been read. */
     client->dry = (length < 0 && errno == EAGAIN) ||
                   (length >= 0 && (size_t)length < most && !client->hung_up);
     if (length > (ssize_t)size) {
@@ -108,7 +108,7 @@ BIO_METHOD *client_bio_method(void)
     return NULL;
 }
 
-/* SSL_CTX_set_msg_callback(3): what libssl has read and written. */
+/* libssl calls this for what it has read and written: SSL_CTX_set_msg_callback(3). */
 static void note_message(int written, int version, int type, const void *bytes, size_t length,
                          SSL *ssl, void *arg)
 {
@@ -147,7 +147,7 @@ bool client_bio_use(struct client_bio *client, SSL *ssl, const BIO_METHOD *metho
     return true;
 }
 
-/* The room is mostly free again at the end of the step: then the thread keeps it for the next. */
+/* The buffer is mostly empty again at the end of the step; then the next connection gets it. */
 void client_bio_enter(struct client_bio *client)
 {
     struct buffer *spare = client->spare;

@@ -42,7 +42,6 @@ enum tlv_type {
 };
 enum { TLV_SSL_CLIENT_SSL = 0x01, TLV_SSL_NOT_VERIFIED = 1 };
 
-/* Addresses as the header gives them, for parsing and for making. */
 static struct sockaddr_storage address_inet(const void *ip, uint16_t port)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -100,13 +99,13 @@ static bool parse_ip_and_port(int family, const char *ip, const char *port,
     return true;
 }
 
-/* `line` is what stands between "PROXY " and CR LF; it is cut into fields in place. */
+/* `line` is the text between "PROXY " and CR LF; it is cut into fields in place. */
 static bool parse_v1_line(char *line, struct proxy_addresses *addresses)
 {
     enum { PROTOCOL, SOURCE, DESTINATION, SOURCE_PORT, DESTINATION_PORT, FIELDS };
     char *field[FIELDS];
     if (strcmp(line, "UNKNOWN") == 0 || strncmp(line, "UNKNOWN ", strlen("UNKNOWN ")) == 0)
-        return true; /* the rest of the line is to be ignored */
+        return true; /* section 2.1: the rest of the line is ignored */
     for (size_t i = 0; i < FIELDS; i++)
         if ((field[i] = strsep(&line, " ")) == NULL)
             return false;
@@ -179,7 +178,7 @@ struct tlv {
     size_t length;
 };
 
-/* The next one; false at the end, and where the reader fails. */
+/* Takes the next TLV. False: the end, or the reader has failed. */
 static bool next_tlv(struct reader *tlvs, struct tlv *tlv)
 {
     if (tlvs->left == 0)
@@ -190,7 +189,7 @@ static bool next_tlv(struct reader *tlvs, struct tlv *tlv)
     return !tlvs->failed;
 }
 
-/* CRC-32C (Castagnoli), as in RFC 4960, appendix B, of four bits at a time; from 0xffffffff on. */
+/* CRC-32C (Castagnoli), as in RFC 4960, appendix B, four bits at a time; starts from 0xffffffff. */
 static uint32_t crc32c_add(uint32_t sum, const uint8_t *bytes, size_t length)
 {
     static const uint32_t table[] = {
@@ -206,7 +205,7 @@ static uint32_t crc32c_add(uint32_t sum, const uint8_t *bytes, size_t length)
     return sum;
 }
 
-/* The sum is over the whole header, with zeros in the place of the sum. */
+/* The checksum covers the whole header, with zeros in place of the checksum. */
 static bool crc32c_right(const struct tlv *tlv, const uint8_t *header, size_t length)
 {
     static const uint8_t zeros[4];
@@ -220,7 +219,7 @@ static bool crc32c_right(const struct tlv *tlv, const uint8_t *header, size_t le
     return ~sum == read_u32(&value);
 }
 
-/* Each ends within the header, and there is at most one checksum, which is right. */
+/* Whether each TLV ends within the header, and there is no wrong or second checksum. */
 static bool tlvs_good(struct reader tlvs, const uint8_t *header, size_t length)
 {
     struct tlv tlv;
@@ -251,7 +250,7 @@ static bool v2_family_known(uint8_t family)
     }
 }
 
-/* Datagrams are not what comes behind the header: their addresses say nothing of this client. */
+/* A stream follows the header, so the addresses of datagrams cannot be this client's. */
 static bool v2_tells_addresses(uint8_t command, uint8_t family)
 {
     return command == V2_PROXY && (family == V2_TCP4 || family == V2_TCP6 || family == V2_UNIX);
@@ -304,7 +303,7 @@ static const struct version {
     {PROXY_PROTOCOL_V2, V2_SIGNATURE, SIGNATURE_LENGTH(V2_SIGNATURE), parse_v2},
 };
 
-/* NULL: neither. */
+/* NULL: neither version. */
 static const struct version *version_of(const uint8_t *bytes, size_t length)
 {
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
@@ -334,9 +333,9 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
     return version->parse(bytes, length, addresses, header);
 }
 
-/* Making */
+/* Making headers */
 
-/* An IPv4 client of an IPv6 socket is told as what it is. */
+/* An IPv4 client of an IPv6 socket is named by its IPv4 address. */
 static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address)
 {
     if (address->ss_family != AF_INET6)
@@ -348,7 +347,7 @@ static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *a
     return address_inet(&in.sin6_addr.s6_addr[12], ntohs(in.sin6_port));
 }
 
-/* The parts of an address that go into a header: where they are, and the port in host order. */
+/* Returns the bytes of the IP address; *port is in host order. */
 static const void *address_ip(const struct sockaddr_storage *address, uint16_t *port)
 {
     if (address->ss_family == AF_INET) {
@@ -425,7 +424,7 @@ static void write_ssl_tlvs(struct writer *writer, SSL *ssl, const char *name)
     write_u32(&inner, TLV_SSL_NOT_VERIFIED); /* zero would mean a verified client certificate */
     write_tlv_text(&inner, TLV_SSL_VERSION, SSL_get_version(ssl));
     write_tlv_text(&inner, TLV_SSL_CIPHER, SSL_get_cipher_name(ssl));
-    /* A resumed handshake presented no certificate, and libssl would name any. */
+    /* In a resumed handshake no certificate was presented; libssl would return an arbitrary one. */
     X509 *certificate = SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
     if (certificate != NULL)
         write_certificate_tlvs(&inner, certificate);
@@ -497,7 +496,7 @@ size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
     struct proxy_addresses told = {address_unmapped(&addresses->source),
                                    address_unmapped(&addresses->destination)};
     sa_family_t family = told.source.ss_family;
-    /* One family names both, or neither: an address of another kind is not told. */
+    /* Both addresses have to be of one family that the header can carry; otherwise it has none. */
     if (family != told.destination.ss_family ||
         (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
         family = AF_UNSPEC;

@@ -1,6 +1,6 @@
 /*
- * The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt, 2020/03/05): how the
- * client's address comes from a load balancer before us and goes on to a backend behind us.
+ * The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt, 2020/03/05): it brings the
+ * client's address from a load balancer in front of us, and on to a backend behind us.
  */
 #ifndef PROXY_WORKER_TRANSPORT_PROXY_PROTOCOL_H
 #define PROXY_WORKER_TRANSPORT_PROXY_PROTOCOL_H
@@ -10,8 +10,8 @@
 
 #include "proxy/config/config.h"
 
-/* The longest header that is accepted, and the longest that is made: what we say ourselves, and the
- * TLVs of an accepted one. */
+/* The longest header that is accepted, the longest without TLVs that are passed on, and the longest
+ * that is made: our own part and the TLVs of an accepted header. */
 #define PROXY_HEADER_MAX 16384
 #define PROXY_HEADER_OWN_MAX 2048
 #define PROXY_HEADER_MADE_MAX (PROXY_HEADER_OWN_MAX + PROXY_HEADER_MAX)
@@ -28,37 +28,38 @@ struct proxy_tlvs {
 
 struct proxy_header {
     size_t length;
-    struct proxy_tlvs tlvs; /* within the bytes that were parsed; empty: none, or no version 2 */
+    struct proxy_tlvs tlvs; /* within the bytes that were parsed; empty in version 1 */
 };
 
 enum proxy_header_result { PROXY_HEADER_DONE, PROXY_HEADER_MORE, PROXY_HEADER_BAD };
 
 /*
- * Reads the header at the front of what has arrived. DONE: *header says how long it is, and
- * *addresses is replaced unless the header tells of no stream that it knows the ends of (LOCAL,
- * UNKNOWN, UNSPEC, datagrams): then its TLVs have no meaning either. MORE: not all there. BAD: not
- * such a header, not of a version that `accept` allows, or its CRC32C is wrong.
+ * Parses the header at the front of what has arrived. DONE: *header has its length, and *addresses
+ * is replaced, unless the header gives no addresses of a stream (LOCAL, UNKNOWN, UNSPEC,
+ * datagrams), in which case its TLVs mean nothing either. MORE: the header is incomplete. BAD: it
+ * is malformed, its version is not one that `accept` allows, or its CRC32C is wrong.
  */
 enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
                                             enum proxy_protocol accept,
                                             struct proxy_addresses *addresses,
                                             struct proxy_header *header);
 
-/* The version whose signature `bytes` are the beginning of, or begin with; NONE: of neither. */
+/* Returns the version whose signature `bytes` begin with, or may turn out to begin with when more
+ * arrive. NONE: neither. */
 enum proxy_protocol proxy_header_version(const uint8_t *bytes, size_t length);
 
 /*
- * Copies the TLVs of an accepted header that go on to a backend, as they are and in their order:
- * all but those that proxy_header_make() writes, the checksum of the header that they came in, and
- * padding. `room` has tlvs->length bytes. Returns how many were written.
+ * Copies the TLVs of an accepted header that are passed on to a backend, unchanged and in order:
+ * all except those that proxy_header_make() writes, the header's checksum, and padding. `room` has
+ * tlvs->length bytes. Returns how many bytes were written.
  */
 size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs);
 
 /*
- * Writes the header for a backend: `room` has PROXY_HEADER_MADE_MAX bytes. Version 2 carries, from
- * `ssl` (after the handshake; NULL: none of these), PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY
- * (`name`, which the client asked for by SNI; NULL: none) and PP2_TYPE_SSL with version, cipher and
- * key algorithm, and behind them `passed`, of at most PROXY_HEADER_MAX bytes (NULL: none). Returns
+ * Writes the header for a backend to `room`, which has PROXY_HEADER_MADE_MAX bytes. With an `ssl`
+ * after its handshake (or NULL), version 2 contains PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY (`name`,
+ * which the client asked for by SNI; NULL: none) and PP2_TYPE_SSL with version, cipher and key
+ * algorithm. They are followed by `passed`, of at most PROXY_HEADER_MAX bytes (NULL: none). Returns
  * the length.
  */
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,

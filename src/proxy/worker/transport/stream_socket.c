@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-/* Accepted sockets inherit it, so that no handshake pays for the call. */
+/* Accepted sockets inherit TCP_NODELAY, so that no connection pays for the call. */
 static void send_at_once(int listener)
 {
     int on = 1;
@@ -28,7 +28,7 @@ static ssize_t read_parts(const struct transport *transport, struct iovec *parts
     return recvmsg(transport->watch.descriptor, &message, 0);
 }
 
-/* MSG_MORE keeps the bytes in the kernel until more are written, for 200 ms at most. */
+/* MSG_MORE keeps the bytes in the kernel until more are written, but for 200 ms at most. */
 static ssize_t write_bytes(const struct transport *transport, const void *bytes, size_t length,
                            bool more)
 {

@@ -1,4 +1,4 @@
-/* Clients that come over stream sockets: TCP, and unix sockets from a proxy on this machine. */
+/* Clients on stream sockets: TCP, and unix sockets from a proxy on this machine. */
 #ifndef PROXY_WORKER_TRANSPORT_STREAM_SOCKET_H
 #define PROXY_WORKER_TRANSPORT_STREAM_SOCKET_H
 
