@@ -2,8 +2,8 @@
  * The groups of an ECDHE key exchange, and the public values in them that a TLS server or client
  * can have made (RFC 8422, section 5.4; RFC 7748).
  *
- * libcrypto's groups are made once, before the sandbox closes. Checking a value leaves nothing
- * allocated. Only one thread at a time may use a struct ecdhe.
+ * libcrypto's groups are made once, before immured enters its sandbox. Checking a value leaves
+ * nothing allocated. Only one thread at a time may use a struct ecdhe.
  */
 #ifndef KEYD_RULES_ECDHE_H
 #define KEYD_RULES_ECDHE_H
