@@ -13,8 +13,8 @@
 
 #define REPORT_PAUSE NS_PER_S
 
-/* Lines of one kind that one account may cause, and those that all may: these fit into half of a
- * pipe. */
+/* The rates for lines of one kind by one account, and for all accounts together. The latter fit
+ * into half of a pipe. */
 static const struct rate of_account = {.interval = NS_PER_S / 10, .burst = 2 * NS_PER_S};
 static const struct rate of_all = {.interval = NS_PER_S / 100, .burst = NS_PER_S};
 
@@ -26,7 +26,7 @@ struct audit_line {
     FILE *out;
 };
 
-/* A line was not written. */
+/* Counts a line that was not written. */
 static void count_line(struct audit *audit, struct account *account, enum account_line kind)
 {
     account->lines[kind].more++;
@@ -41,7 +41,7 @@ bool audit_admits(struct audit *audit, struct account *account, enum account_lin
 {
     uint64_t now = audit->loop->now;
     uint64_t *bucket = &account->lines[kind].bucket;
-    bool kept_back = kind == ACCOUNT_LINE_ALARM; /* there is room for it whatever others do */
+    bool kept_back = kind == ACCOUNT_LINE_ALARM; /* room is reserved for alarms */
     if (kind == ACCOUNT_LINE_SIGNED)
         return true;
     if (!rate_admits(&of_account, *bucket, 1, now) ||
@@ -102,7 +102,7 @@ static void line_put_request(struct audit_line *line, const struct peer *peer,
     line_put_text(line, "scheme", scheme == 0 ? NULL : known != NULL ? known->name : number);
 }
 
-/* Ends the line and writes it, or not; false: there was no room. */
+/* Ends the line and writes it. False: there was no room. */
 static bool line_write(struct audit_line *line)
 {
     fputs("}\n", line->out);
@@ -134,7 +134,7 @@ static bool report_line(const struct account *account, enum account_line kind)
     return line_write(&line);
 }
 
-/* Whether all is told. */
+/* Writes the account's counts. Returns whether none is left. */
 static bool report_account(struct audit *audit, struct account *account)
 {
     uint64_t now = audit->loop->now;
@@ -151,7 +151,7 @@ static bool report_account(struct audit *audit, struct account *account)
     return told;
 }
 
-/* Says how many lines were not written. */
+/* Writes how many lines were suppressed. */
 static void report(struct timer *timer)
 {
     struct audit *audit = list_entry(timer, struct audit, report);

@@ -29,7 +29,7 @@ static enum immure_error handle_hello(struct session *session, const struct wire
     return IMMURE_OK;
 }
 
-#define KEYS_AT_ONCE 1024 /* more never fit into a frame */
+#define KEYS_AT_ONCE 1024 /* a frame never has room for more */
 
 static enum immure_error handle_list(struct session *session, const struct wire_frame *frame)
 {
@@ -99,8 +99,8 @@ static enum immure_error check_sign(struct server *server, const struct key *key
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
-/* Whether the client may have this done with the key (NULL: there is none); if not, the reason is a
- * literal, or in `text`, or NULL where the error says it all. */
+/* Whether the client may make this request of the key (NULL: there is no such key). If not,
+ * refusal->reason is a literal, or `text`, or NULL where the error says enough. */
 static enum immure_error check(struct session *session, const struct key *key, bool may,
                                const struct wire_request *request, struct policy_refusal *refusal,
                                char text[WIRE_ERROR_TEXT_MAX])
@@ -117,8 +117,8 @@ static enum immure_error check(struct session *session, const struct key *key, b
     return IMMURE_E_PEER;
 }
 
-/* Says why not, to the client and in the audit. A key that is not for the client is named in the
- * audit only. */
+/* Tells the client and the audit why a request is refused. Only the audit names a key that the
+ * client may not use. */
 static void refuse(struct session *session, const struct key *key,
                    const struct wire_request *request, enum immure_error error,
                    const struct policy_refusal *refusal)
@@ -137,9 +137,9 @@ static struct key_limit limit_of(const struct key *key)
                        : (struct key_limit){.rate = NULL};
 }
 
-/* The key that shall do it, if it may; otherwise the request was answered. A request is charged to
- * the client's rate whether it is refused here or not; what is refused for want of room is not, and
- * so the one that may go on is charged later. */
+/* The key of a request that is allowed; NULL: the request was refused and answered. A request that
+ * is refused here counts towards the client's rate. One that is allowed is charged later, because a
+ * refusal for want of room must not count. */
 static const struct key *key_for(struct session *session, const struct wire_request *request)
 {
     struct server *server = session->server;
@@ -174,7 +174,7 @@ static struct job *make_job(const struct key *key, const struct wire_request *re
     return job;
 }
 
-/* Whether there is room for the job, which then waits. */
+/* Queues the job. False: there is no room. */
 static bool submit(struct session *session, const struct key *key,
                    const struct wire_request *request)
 {
@@ -228,7 +228,7 @@ static enum immure_error handle_request(struct session *session, const struct wi
     return admit(session, &request);
 }
 
-/* What a signer has begun is answered as if nothing had been said. */
+/* A job that a signer has begun is answered as if there had been no CANCEL. */
 static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
 {
     struct server *server = session->server;
@@ -313,7 +313,7 @@ static enum immure_error handle_ping(struct session *session, const struct wire_
 static const struct {
     enum wire_type type;
     enum immure_error (*handle)(struct session *session, const struct wire_frame *frame);
-    bool aside; /* charged apart from the rates, which are of signatures */
+    bool aside; /* charged by account_take_aside(): the rates are for signatures only */
 } requests[] = {
     {WIRE_SIGN, handle_request, false}, {WIRE_DECRYPT, handle_request, false},
     {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
@@ -321,7 +321,7 @@ static const struct {
     {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},
 };
 
-/* A LIST looks at every key. */
+/* A LIST looks at every key, so its price grows with the keyring. */
 #define KEYS_PER_TOKEN 64
 
 static unsigned price(const struct session *session, const struct wire_frame *frame)
@@ -333,7 +333,7 @@ static unsigned price(const struct session *session, const struct wire_frame *fr
 
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame)
 {
-    /* id 0 stands for the stream itself */
+    /* id 0 means the stream itself */
     if ((frame->id == 0) != (frame->type == WIRE_HELLO))
         return IMMURE_E_MALFORMED;
     size_t i = 0;
@@ -344,7 +344,7 @@ enum immure_error dispatch(struct session *session, const struct wire_frame *fra
     if (!requests[i].aside ||
         account_take_aside(session->account, price(session, frame), session->server->loop.now))
         return requests[i].handle(session, frame);
-    /* a CANCEL that is not heard has come too late, as any may */
+    /* to ignore a CANCEL is harmless: any CANCEL may come too late */
     if (frame->type != WIRE_CANCEL)
         session_error(session, frame->id, IMMURE_E_BUSY, "the client asks too often");
     return IMMURE_OK;

@@ -15,12 +15,12 @@
 #include "keyd/front/session.h"
 #include "wire/message.h"
 
-#define ACCEPTS_AT_ONCE 8   /* who connects again and again is not to hold up the others */
-#define GIVERS_LOOKED_AT 16 /* sessions, when one has to give way */
+#define ACCEPTS_AT_ONCE 8   /* so that a client that keeps connecting does not hold up others */
+#define GIVERS_LOOKED_AT 16 /* sessions that are considered when one has to give way */
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
-#define DESCRIPTORS_BESIDES 48 /* that are no sessions': immured's own, and one to accept with */
+#define DESCRIPTORS_BESIDES 48 /* not for sessions: immured's own, and one to accept with */
 #define STOP_TIME (10 * NS_PER_S)
-/* While anything has to be done in time there is a turn at least so often. */
+/* The longest time between two turns while something has a deadline. */
 #define HEARTBEAT (100 * NS_PER_MS)
 
 bool server_stopping(const struct server *server)
@@ -54,7 +54,7 @@ static void accept_pause_over(struct timer *timer)
     listeners_watch(list_entry(timer, struct server, accept_pause));
 }
 
-/* Who started immured may, and root. */
+/* The user who started immured and root may use every key. */
 static bool is_master(const struct server *server, const struct peer *peer)
 {
     return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
@@ -85,7 +85,7 @@ static void peer_refuse(struct server *server, int socket, const struct peer *pe
     struct wire_error error = {.error = IMMURE_E_PEER, .text = text, .text_length = strlen(text)};
     server->stats.sessions_refused++;
     audit_refused(&server->audit, account_of(&server->strangers, peer->uid, server->loop.now), peer,
-                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names it");
+                  &nothing, IMMURE_E_PEER, "neither allow-users nor allow-groups names this user");
     if (wire_put_error(&output, 0, &error) &&
         send(socket, buffer_bytes(&output), buffer_length(&output), MSG_NOSIGNAL | MSG_DONTWAIT) <
             0)
@@ -105,8 +105,8 @@ static struct account *largest_account(struct server *server)
     return largest;
 }
 
-/* Ends one of the account's sessions: of those that have been silent for longest the first with
- * nothing under way. Where none of these is such, `must` ends the first. */
+/* Ends one of the account's sessions: of those that have been silent for longest, the first idle
+ * one. If none of them is idle, `must` ends the first. */
 static bool give_way(struct account *giver, bool must)
 {
     size_t left = GIVERS_LOOKED_AT;
@@ -125,9 +125,9 @@ static bool give_way(struct account *giver, bool must)
     return must;
 }
 
-/* Room for a session of the account. Where there is none, the account with the most sessions gives
- * up one, whatever that has under way: or it could keep all of them by leaving a reply unread. If
- * none has many more than the newcomer, that gives up an idle one of its own. */
+/* Makes room for a session of the account. If there is none, the account with the most sessions
+ * gives up one, idle or not: else it could keep all of them by leaving replies unread. If no
+ * account has many more than the newcomer, the newcomer gives up an idle session of its own. */
 static bool make_room(struct server *server, struct account *newcomer)
 {
     if (server->session_count < server->session_max)
@@ -154,8 +154,8 @@ static void peer_greet(struct server *server, int socket)
     }
     server->stats.sessions_refused++;
     if (audit_admits(&server->audit, account, ACCOUNT_LINE_SESSION))
-        log_warning("a session of uid %u is refused: there are %zu, of it %zu", (unsigned)peer.uid,
-                    server->session_count, account->session_count);
+        log_warning("a session of uid %u is refused: of %zu sessions it already has %zu",
+                    (unsigned)peer.uid, server->session_count, account->session_count);
     peer_free(&peer);
     close(socket);
 }
@@ -180,7 +180,7 @@ static void listener_ready(struct watch *watch, uint32_t events)
     }
 }
 
-/* The sockets may be shared with the next immured: close() only. */
+/* The next immured may share the sockets, so they are closed but not shut down. */
 static void listeners_close(struct server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
@@ -205,8 +205,8 @@ void server_resume_input(struct server *server, struct account *account)
         list_append(&server->input, &account->input_node);
 }
 
-/* One session of the account that is next; then it is the next account's turn, and when it comes
- * again another session's. */
+/* Takes the input of one session of the account. Then it is the turn of the next account, and later
+ * of the account's next session. */
 static void take_input_of(struct server *server, struct account *account)
 {
     struct list *node = list_take(&account->input);
@@ -272,7 +272,7 @@ static bool open_signals(struct server *server, bool supervised)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
-    /* one from the terminal goes to the supervisor too, which says TERM when it is time */
+    /* the terminal sends SIGINT to the supervisor too, which sends SIGTERM when it is time */
     if (supervised)
         signal(SIGINT, SIG_IGN);
     else
@@ -282,7 +282,7 @@ static bool open_signals(struct server *server, bool supervised)
     return signal_watch_open(&server->loop, &server->signals, &set);
 }
 
-/* How many sessions there can be. */
+/* The number of sessions that the limit of descriptors allows. */
 static size_t count_descriptors(void)
 {
     struct rlimit limit;
@@ -318,7 +318,7 @@ bool server_init(struct server *server, const struct server_config *config,
         log_error("event loop: %s", strerror(errno));
     bool curves = open && ecdhe_open(&server->ecdhe);
     if (open && !curves)
-        log_error("libcrypto has no memory, or none of the curves of ECDHE");
+        log_error("libcrypto is out of memory, or lacks a curve of ECDHE");
     if (curves)
         return true;
     server_destroy(server);
@@ -340,7 +340,7 @@ bool server_listen(struct server *server, int socket)
     return false;
 }
 
-/* Whoever started immured made the pair and vouches for its other end. */
+/* The user who started immured made the socket pair, and vouches for its other end. */
 bool server_add_session(struct server *server, int socket)
 {
     if (!descriptor_set_nonblocking(socket, true)) {
@@ -363,7 +363,7 @@ static bool has_deadlines(const struct server *server)
     return server->scheduler->queue.share.jobs > 0 || server->ungreeted > 0;
 }
 
-/* When there is to be a turn though nothing happens; not before now. */
+/* When the next turn comes even if nothing happens; not before now. */
 static uint64_t next_time(const struct server *server)
 {
     uint64_t now = server->loop.now;
@@ -393,9 +393,9 @@ static void forgive(struct server *server, uint64_t ns)
         session_forgive(list_entry(node, struct session, node), ns);
 }
 
-/* When the whole process stood still (SIGSTOP, a frozen container or machine), its signers did too,
- * and it heard nobody: that time is not held against the requests that wait, nor against clients
- * that are to greet. Time in which this thread has worked is no such time. */
+/* When the whole process stood still (SIGSTOP, a frozen container or machine), it neither signed
+ * nor read. That time does not count against waiting requests, nor against clients that have to
+ * send HELLO. Time in which this thread has worked is not such a time. */
 static void forgive_standstill(struct server *server, uint64_t due)
 {
     uint64_t before = server->worked;
@@ -406,7 +406,8 @@ static void forgive_standstill(struct server *server, uint64_t due)
         forgive(server, late - worked);
 }
 
-/* Level-triggered events come by turns when there are more than fit: all are asked for. */
+/* Looks until all events are taken: epoll returns level-triggered events round robin when there are
+ * more than fit. */
 static void take_events(struct server *server, uint64_t until)
 {
     size_t rounds = server->session_count / LOOP_EVENTS + 1;
@@ -441,7 +442,7 @@ void server_destroy(struct server *server)
 {
     list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
     loop_run_work(&server->loop);
-    /* the jobs of these are the crew's */
+    /* the crew frees the jobs of these sessions */
     for (struct list *node; (node = list_take(&server->leaving)) != NULL;)
         session_free(list_entry(node, struct session, node));
     listeners_close(server);

@@ -14,21 +14,22 @@
 #include "keyd/front/dispatch.h"
 #include "wire/message.h"
 
-/* What is in flight when input pauses can still be answered: SIGNED frames of the longest kind. */
+/* The output has room for the answers to all requests that are in flight when input pauses: SIGNED
+ * frames of the longest kind. */
 #define SIGNED_FRAME_MAX (WIRE_HEADER_SIZE + 1 + 8 + 8 + WIRE_SIGNATURE_MAX)
-#define TOLD_STEP (50 * NS_PER_US) /* of the times in replies */
+#define TOLD_STEP (50 * NS_PER_US) /* the resolution of the times in replies */
 #define OUTPUT_LIMIT                                                                               \
     (SESSION_OUTPUT_PAUSE + WIRE_FRAME_MAX + (size_t)WIRE_IN_FLIGHT_MAX * SIGNED_FRAME_MAX)
 
-/* A line in the log about a session, which its peer has caused. */
+/* Logs a line about a session that its peer has caused, within the budget of the account. */
 #define session_log(session, ...)                                                                  \
     do {                                                                                           \
         if (audit_admits(&(session)->server->audit, (session)->account, ACCOUNT_LINE_SESSION))     \
             log_warning(__VA_ARGS__);                                                              \
     } while (0)
 
-/* What epoll shall report follows from the session's state: nothing that is known already. That the
- * client has gone is always to be heard. */
+/* Asks epoll for the events that the session's state needs, and not for what is already known.
+ * EPOLLHUP is always of interest: the client has gone. */
 static void session_rewatch(struct session *session)
 {
     bool reading = !session->paused && !session->ending && !list_linked(&session->input_node) &&
@@ -45,7 +46,7 @@ static void session_ready(struct watch *watch, uint32_t events)
     events &= watch->wanted | EPOLLHUP | EPOLLERR;
     if (events & EPOLLIN) {
         if (list_linked(&session->input_node))
-            session_rewatch(session); /* known already: its account waits for its turn */
+            session_rewatch(session); /* its input is known and waits for the account's turn */
         else
             server_add_input(session->server, session);
     } else if (events & (EPOLLHUP | EPOLLERR)) {
@@ -59,7 +60,7 @@ static void greeting_expired(struct timer *timer)
 {
     struct session *session = list_entry(timer, struct session, greeting);
     session->server->ungreeted--;
-    session_refuse(session, IMMURE_E_STALLED, "no HELLO has come");
+    session_refuse(session, IMMURE_E_STALLED, "the client sent no HELLO in time");
 }
 
 static void stall_expired(struct timer *timer)
@@ -80,7 +81,7 @@ static void free_ended(struct work *work)
     server_resume_accepting(server);
 }
 
-/* It has ended and its last job is done. */
+/* Called when the session has ended and its last job is done. */
 static void free_at_end_of_turn(struct session *session)
 {
     list_remove(&session->node);
@@ -129,7 +130,7 @@ bool session_begin(struct server *server, int socket, const struct peer *peer,
     return true;
 }
 
-/* The memory of the unread replies is counted when it grows and when it shrinks. */
+/* Charges the account for the memory of the unread replies, as it has grown or shrunk. */
 static void count_unread(struct session *session)
 {
     size_t before = session->unread, now = session->output.capacity;
@@ -143,7 +144,7 @@ static void count_unread(struct session *session)
         server_resume_input(session->server, session->account);
 }
 
-/* What waits is not signed. What is being signed is waited for, and answered to nobody. */
+/* Removes the waiting jobs. Those that are being signed are finished, and not answered. */
 static void drop_jobs(struct session *session)
 {
     struct server *server = session->server;
@@ -242,14 +243,15 @@ void session_schedule_flush(struct session *session, bool put)
         list_append(&session->server->unflushed, &session->unflushed_node);
 }
 
-/* Nobody is told how long a decryption took, nor how long others took that it waited for. */
+/* A reply says neither how long a decryption took nor how long it waited for others: timing could
+ * tell whether the padding was good. */
 static bool put_decrypted(struct session *session, const struct job *job)
 {
     struct wire_decrypted answer = {.backend = job->driver->number, .premaster = job->result};
     return wire_put_decrypted(&session->output, job->id, &answer);
 }
 
-/* To the nearest step: the time of a private operation is not the client's to know exactly. */
+/* Rounds to the nearest step: clients must not know the exact time of a private operation. */
 static uint64_t coarse(uint64_t ns)
 {
     return (ns + TOLD_STEP / 2) / TOLD_STEP * TOLD_STEP;
@@ -306,7 +308,7 @@ static bool receive(struct session *session)
     return got > 0;
 }
 
-/* The next frame, if it is a whole one; if not, `whole` is false. */
+/* Handles the next frame. `whole` becomes false if the decoder has no whole frame. */
 static void take_frame(struct session *session)
 {
     struct wire_frame frame;
@@ -321,7 +323,7 @@ static void take_frame(struct session *session)
     }
 }
 
-/* Whether replies that nobody reads stop it: its own, or those of its account if it has some. */
+/* Whether unread replies pause its input: its own, or those of its account if it has some too. */
 static bool is_paused(struct session *session)
 {
     session->paused = buffer_length(&session->output) >= SESSION_OUTPUT_PAUSE;
@@ -330,7 +332,7 @@ static bool is_paused(struct session *session)
 
 bool session_take_input(struct session *session)
 {
-    list_remove(&session->account_node); /* no longer the most silent one */
+    list_remove(&session->account_node); /* to the end: it is the least silent one now */
     list_append(&session->account->sessions, &session->account_node);
     bool paused = false;
     if (!session->whole)
@@ -351,7 +353,7 @@ bool session_take_input(struct session *session)
     return false;
 }
 
-/* Progress starts the stall time anew. */
+/* The client has read something, so the stall timer starts again. */
 static void note_progress(struct session *session)
 {
     struct server *server = session->server;

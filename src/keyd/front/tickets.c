@@ -16,7 +16,7 @@
 #define SECRET_LEAST 32
 #define SECRET_MOST 4096
 
-/* What the key is for, and of which epoch: HKDF's `info`. */
+/* HKDF's `info`: the purpose of the key, and its epoch. */
 #define LABEL "immure session tickets"
 #define INFO_SIZE (sizeof LABEL - 1 + 4 + 8)
 
@@ -41,7 +41,7 @@ bool tickets_derive(const struct tickets *tickets, uint64_t epoch,
     return good;
 }
 
-/* Also so that libcrypto has fetched all it needs before the doors close. */
+/* Tests HKDF, and has libcrypto fetch all that it needs before the sandbox is entered. */
 static bool try(const struct tickets *tickets)
 {
     uint8_t key[WIRE_TICKET_KEY_SIZE];

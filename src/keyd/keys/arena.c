@@ -7,16 +7,16 @@
  * comes from pages that not even the kernel maps (memfd_secret), and the stacks on which keys are
  * used lie there, too.
  *
- * malloc() cannot be given such pages: it asks the kernel for more when it needs more, but behind
- * closed doors the kernel gives no more secret pages, and it keeps freed blocks as they were. This
- * allocator has its size from the start and wipes a block when it is given back.
+ * malloc() cannot use such pages. It asks the kernel for more when it needs more, but inside the
+ * sandbox the kernel gives no more secret pages; and it does not wipe freed blocks. This allocator
+ * has its full size from the start, and wipes a block when it is freed.
  *
- * There is no lock, because the threads have different weights: if the event loop waited for a lock
- * that a thread of the least weight holds, it would wait for that thread to get a processor, which
- * on a busy machine takes as long as others please. Each thread therefore has its own lists of free
- * blocks. A block that another thread gives back goes onto a list of its owner by one
- * compare-and-swap; the owner takes the whole list when its own is empty, so that the list has one
- * consumer and no ABA problem. Heaps of threads that have ended are used by those that begin.
+ * There is no lock, because the threads have different scheduling weights. If the event loop waited
+ * for a lock that a thread of the least weight holds, it would wait for that thread to get a
+ * processor, which has no bound on a busy machine. Each thread therefore has its own lists of free
+ * blocks. A block that another thread frees goes onto a list of its owner by one compare-and-swap.
+ * The owner takes that whole list when its own is empty, so that the list has one consumer and no
+ * ABA problem. New threads use the heaps of threads that have ended.
  *
  * Blocks are not split or joined. A process that signs allocates the same sizes again and again, so
  * its use of memory settles after the first signatures of each kind. When all is used up, a block
@@ -38,15 +38,15 @@
 
 #include "base/log.h"
 
-/* A block's size, with its header: a multiple of 16 up to 128, then a quarter, half, three quarters
- * of the way to the next power of two, and that. */
+/* The sizes of blocks, with their headers: multiples of 16 up to 128, then four steps of equal size
+ * to each next power of two. */
 #define FINE_STEP 16
 #define FINE_CLASSES 7 /* 32, 48 ... 128 */
 #define FINE_BITS 7
 #define COARSE_POWERS 15 /* 2^8 ... 2^22 */
 #define CLASS_COUNT (FINE_CLASSES + 4 * COARSE_POWERS)
 #define BLOCK_MAX ((size_t)1 << (FINE_BITS + COARSE_POWERS))
-/* A free block this many classes larger will do when all else is used up. */
+/* A free block up to this many classes larger is used when the arena is exhausted. */
 #define CLASSES_LARGER 8
 
 struct heap;
@@ -54,7 +54,7 @@ struct heap;
 struct block {
     struct heap *owner;
     uint32_t class;
-    uint32_t used; /* bytes, of what was asked for; BLOCK_FREE */
+    uint32_t used; /* bytes that were asked for, or BLOCK_FREE */
 };
 
 #define BLOCK_FREE UINT32_MAX
@@ -64,19 +64,19 @@ struct free_block {
     struct free_block *next;
 };
 
-/* Of one thread, and of another when that has ended. */
+/* A heap belongs to one thread, and to another when that one has ended. */
 struct heap {
     struct free_block *free[CLASS_COUNT];
-    _Atomic(struct free_block *) returned; /* by other threads */
-    struct heap *next;                     /* of those without a thread */
+    _Atomic(struct free_block *) returned; /* freed by other threads */
+    struct heap *next;                     /* in the list of heaps without a thread */
 };
 
 static struct {
     uintptr_t begin, end;
-    atomic_uintptr_t fresh; /* from here on nothing has been used yet */
-    atomic_bool full;       /* and it was said */
+    atomic_uintptr_t fresh; /* where the part that was never used begins */
+    atomic_bool full;       /* and this was logged */
     pthread_key_t key;
-    pthread_mutex_t lock; /* of `idle`; when threads begin and end */
+    pthread_mutex_t lock; /* of `idle`; only taken when threads begin and end */
     struct heap *idle;
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -112,7 +112,7 @@ bool arena_open(size_t size, struct arena *opened, char *reason, size_t reason_s
     return true;
 }
 
-/* The next `size` bytes, aligned; NULL: there are none. */
+/* The next `size` unused bytes, aligned; NULL: not enough are left. */
 static void *carve(size_t size, size_t alignment)
 {
     uintptr_t before = atomic_load(&arena.fresh), begin;
@@ -226,14 +226,14 @@ void *arena_alloc(size_t size)
     return NULL;
 }
 
-/* Whoever gives back what is not its own has lost its way, with keys in reach. */
+/* Code that frees what is not allocated is broken, and has keys in reach; so the process ends. */
 static struct block *block_of(void *memory)
 {
     struct block *block = (struct block *)memory - 1;
     if ((uintptr_t)block >= arena.begin && (uintptr_t)memory < arena.end &&
         block->used != BLOCK_FREE && block->class < CLASS_COUNT)
         return block;
-    log_error("secret memory is given back that is not in use: ending");
+    log_error("a block of secret memory is freed that is not in use: ending");
     abort();
 }
 
@@ -276,7 +276,7 @@ void *arena_realloc(void *memory, size_t size)
 
 #ifdef IMMURE_SANITIZE
 
-/* Its run time finds more in memory that it gave out itself. */
+/* The sanitizer finds more in memory that it has allocated itself. */
 bool arena_serve_libcrypto(void)
 {
     return true;
@@ -290,7 +290,7 @@ static void *serve_malloc(size_t size, const char *file, int line)
     return arena_alloc(size);
 }
 
-/* As libcrypto has it: a size of 0 gives back. */
+/* libcrypto expects a size of 0 to free the block. */
 static void *serve_realloc(void *memory, size_t size, const char *file, int line)
 {
     (void)file, (void)line;
@@ -305,7 +305,7 @@ static bool is_own(const void *memory)
     return (uintptr_t)memory >= arena.begin && (uintptr_t)memory < arena.end;
 }
 
-/* Modules of others have libcrypto give back what they got from malloc(), */
+/* Third-party modules have libcrypto free what they got from malloc(). */
 static void serve_free(void *memory, const char *file, int line)
 {
     (void)file, (void)line;
@@ -315,8 +315,8 @@ static void serve_free(void *memory, const char *file, int line)
         free(memory);
 }
 
-/* and give back by free() what they got from libcrypto (tpm2-openssl does). So this program has a
- * free() that knows both. */
+/* Third-party modules pass to free() what they got from libcrypto (tpm2-openssl does), so this
+ * program has a free() that handles both. */
 void __libc_free(void *memory); /* NOLINT(bugprone-reserved-identifier) */
 
 void free(void *memory)
@@ -338,7 +338,7 @@ bool arena_serve_libcrypto(void)
 
 #ifdef IMMURE_SANITIZE
 
-/* Its run time would take another stack for an overflow of the first. */
+/* The sanitizer would take another stack for an overflow of the first. */
 bool arena_call(size_t size, void (*function)(void *arg), void *arg)
 {
     (void)size;
@@ -354,7 +354,7 @@ struct call {
     void *arg;
 };
 
-/* makecontext() passes nothing but int. */
+/* makecontext() can pass only int arguments. */
 static _Thread_local struct call *own_call;
 
 static void call_enter(void)
@@ -362,8 +362,8 @@ static void call_enter(void)
     own_call->function(own_call->arg);
 }
 
-/* Not pthread_attr_setstack(): glibc keeps there what the kernel has to reach to end a thread, and
- * it does not reach into secret pages. */
+/* pthread_attr_setstack() would not do: on that stack glibc keeps data that the kernel must access
+ * to end a thread, and the kernel cannot access secret pages. */
 bool arena_call(size_t size, void (*function)(void *arg), void *arg)
 {
     size_t page = page_size();

@@ -19,14 +19,14 @@
 #define NONCE_SIZE 12
 #define TAG_SIZE 16
 
-/* Of this form, in the byte order of this machine: a later program may read what an earlier one has
- * sealed. */
-#define MAGIC UINT64_C(0x696d6d7572650001) /* "immure", and a number */
+/* Identifies the format of the vault and the byte order: a newer program may read what an older one
+ * has sealed. */
+#define MAGIC UINT64_C(0x696d6d7572650001) /* "immure" and a version */
 
 _Static_assert(FILES_KEY_SIZE == VAULT_KEY_SIZE, "a supervisor keeps the key");
 
-/* Behind it the name, then the content, encrypted, and its tag. All that is not encrypted is
- * authenticated with it. */
+/* The name follows, then the encrypted content and its tag. The header and the name are
+ * authenticated with the content. */
 struct header {
     uint32_t name_length;
     uint32_t length;
@@ -35,7 +35,7 @@ struct header {
 
 /* ---- the cipher ---- */
 
-/* The number of the record: no key seals two with the same. */
+/* The nonce is the number of the record, so no key uses one twice. */
 static void make_nonce(size_t number, uint8_t nonce[static NONCE_SIZE])
 {
     memset(nonce, 0, NONCE_SIZE);
@@ -43,7 +43,7 @@ static void make_nonce(size_t number, uint8_t nonce[static NONCE_SIZE])
         nonce[i] = (uint8_t)number;
 }
 
-/* In place; `tag` is written or compared. */
+/* Encrypts or decrypts in place; `tag` is written or compared. */
 static bool apply(const struct files *files, bool seal, size_t number, const char *name,
                   const struct header *header, uint8_t *bytes, uint8_t tag[static TAG_SIZE])
 {
@@ -88,7 +88,7 @@ static bool transfer(int descriptor, bool write, void *bytes, size_t length, off
         ssize_t more = write ? pwrite(descriptor, at, length - done, place)
                              : pread(descriptor, at, length - done, place);
         if (more == 0)
-            errno = EPROTO; /* it ends too early */
+            errno = EPROTO; /* the vault ends too early */
         if (more == 0 || (more < 0 && errno != EINTR))
             return false;
         done += more > 0 ? (size_t)more : 0;
@@ -96,7 +96,7 @@ static bool transfer(int descriptor, bool write, void *bytes, size_t length, off
     return true;
 }
 
-/* Enters the name that comes at the end, and where its record is. */
+/* Enters the name and the place of the record at the end of the vault. */
 static bool enter(struct files *files, const char *name, const struct header *header)
 {
     size_t count = files->names.count, index;
@@ -139,7 +139,7 @@ static bool write_record(struct files *files, const char *name, struct header *h
            enter(files, name, header);
 }
 
-/* ---- a new one ---- */
+/* ---- a new vault ---- */
 
 bool files_begin(struct files *files)
 {
@@ -156,8 +156,8 @@ bool files_begin(struct files *files)
            secret_new(&files->reading, FILES_LONGEST + TAG_SIZE);
 }
 
-/* At most one byte more than is allowed. The offset is that of all who have the file open, so it is
- * left alone. Returns 0 or errno. */
+/* Reads at most one byte more than is allowed. It uses pread() because others who have the file
+ * open may share its offset. Returns 0 or errno. */
 static int read_file(int descriptor, struct secret *content)
 {
     while (content->length <= FILES_LONGEST) {
@@ -209,7 +209,7 @@ bool files_seal(struct files *files)
                  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
 }
 
-/* ---- one that is there ---- */
+/* ---- an existing vault ---- */
 
 static bool read_record(struct files *files)
 {

@@ -1,15 +1,15 @@
 /*
- * The files that the configuration names, as they were when it was put in force: each read once,
+ * The files that the configuration names, as they were when it was put in force: each is read once
  * and sealed at once.
  *
- *     files_begin, files_add*, files_seal, files_read*    of a new configuration
+ *     files_begin, files_add*, files_seal, files_read*    for a new configuration
  *     files_open, files_read*                             when this process follows another
  *
- * What is sealed is in a file of memory without a name, which a supervisor keeps (daemon/vault.h):
- * a record for each file, with its name in the clear and its content encrypted and authenticated by
- * AES-256-GCM. The key is random and used for one vault only, whose records are its nonces' count.
- * So nothing of a key file is outside secret memory in a form that can be read, in whichever
- * process and wherever the pages of that file come to lie.
+ * The sealed files are in an anonymous memory file, the vault, which a supervisor keeps
+ * (daemon/vault.h). It has a record for each file, with the name in the clear and the content
+ * encrypted and authenticated by AES-256-GCM. The key is random and used for one vault only; the
+ * nonce is the number of the record. So outside secret memory no key file is readable, in any
+ * process, and wherever the kernel puts the pages of the vault.
  */
 #ifndef KEYD_KEYS_FILES_H
 #define KEYD_KEYS_FILES_H
@@ -24,47 +24,48 @@
 
 /* A PEM file may hold a certificate chain beside the key. */
 #define FILES_LONGEST 65536
-#define FILES_KEY_SIZE 32 /* bytes, of what they are sealed with */
+#define FILES_KEY_SIZE 32 /* bytes of the vault's key */
 
 struct files_place {
     off_t offset;    /* of its record */
-    uint32_t length; /* of the file, which is the plain text */
-    int error;       /* why it could not be read; 0: it was */
+    uint32_t length; /* of the file's content */
+    int error;       /* why the file could not be read; 0: it was read */
 };
 
 struct files {
     struct name_table names;
-    struct files_place *places; /* of the names, and of their order */
+    struct files_place *places; /* one for each name, in the same order */
     size_t room;
-    int descriptor;        /* of what is sealed */
+    int descriptor;        /* of the vault */
     off_t end;             /* of the last record */
     struct secret key;     /* FILES_KEY_SIZE bytes */
-    struct secret reading; /* while it is added to: room for one file */
+    struct secret reading; /* room for one file, until files_seal() */
     EVP_CIPHER *cipher;
 };
 
 #define FILES_INIT ((struct files){.descriptor = -1})
 
-/* All that return bool: false with errno; then files_close() is due. */
+/* The functions that return bool fail with errno; the caller then still calls files_close(). */
 
-/* An empty one, with a new key. */
+/* Makes an empty vault with a new key. */
 bool files_begin(struct files *files);
-/* Reads and seals a file that is open for reading, and closes it in any case; or notes why there is
- * none (-errno). A name that is there already is left as it is. False with errno if it cannot be
- * kept, whereas what is wrong with the file shows when it is read. */
+/* Reads and seals an open file, and closes it in any case. A descriptor of -errno records why the
+ * file could not be opened. A name that was added before keeps its content. False with errno if the
+ * vault cannot take it; an error of the file itself is reported by files_read(). */
 bool files_add(struct files *files, const char *name, int descriptor);
-/* Nobody will add to it any more, whoever has the descriptor. */
+/* Makes the vault read-only for everybody who has the descriptor. */
 bool files_seal(struct files *files);
-/* One that another process has sealed: takes the descriptor, copies the key. EPROTO: it is none. */
+/* Opens a vault that another process has sealed: takes the descriptor and copies the key. EPROTO:
+ * it is not a vault. */
 bool files_open(struct files *files, int descriptor, const uint8_t key[static FILES_KEY_SIZE]);
 
-/* The whole file, in new secret memory. False with errno: why it could not be read, EFBIG if it is
- * longer than `longest`, ENOENT if no such name was added. */
+/* Reads the whole file into new secret memory. False with errno: the reason why the file could not
+ * be read, EFBIG if it is longer than `longest`, ENOENT if no such name was added. */
 bool files_read(const struct files *files, const char *name, size_t longest, struct secret *secret);
-/* The same, and then only the first line counts. */
+/* The same, but only the first line. */
 bool files_read_line(const struct files *files, const char *name, size_t longest,
                      struct secret *secret);
-/* The name of the file that a file: URI names; NULL: the URI is another. */
+/* The name of the file in a file: URI; NULL for any other URI. */
 const char *files_name_of_uri(const char *uri);
 /* Harmless on FILES_INIT. */
 void files_close(struct files *files);

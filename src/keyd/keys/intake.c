@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "daemon/hand_over.h"
 
-/* One message, and the descriptors that no file has taken yet. */
+/* One message and its descriptors, `taken` of which belong to files already. */
 struct delivery {
     char message[HAND_OVER_MESSAGE_MAX];
     size_t length;
@@ -70,7 +70,7 @@ static bool answer_taken(int socket)
     return descriptor_send(socket, &taken, sizeof taken, -1) > 0;
 }
 
-/* A supervisor that does not want it any more has closed its end. */
+/* Not an error: a supervisor that no longer wants the vault has closed its end. */
 static bool answer_vault(int socket, const struct files *files)
 {
     uint8_t kind = HAND_OVER_VAULT;
@@ -90,7 +90,7 @@ static bool open_vault(struct files *files, struct delivery *delivery)
                       (const uint8_t *)delivery->message + 1);
 }
 
-/* Whether the message was understood; *more: another follows. */
+/* Handles a message. *more: another follows. False with errno: it failed. */
 static bool take(struct files *files, int socket, struct delivery *delivery, bool *more)
 {
     switch (delivery->message[0]) {
@@ -125,7 +125,7 @@ bool intake_receive(struct files *files, int socket)
     }
     if (!good && errno != EPIPE)
         log_error("the hand-over of files: %s", strerror(errno));
-    OPENSSL_cleanse(&delivery, sizeof delivery); /* the key to a vault */
+    OPENSSL_cleanse(&delivery, sizeof delivery); /* it may have held the key of a vault */
     close(socket);
     return good;
 }

@@ -1,5 +1,5 @@
-/* Where the files of a key process come from. All are read and sealed into `files`
- * (keyd/keys/files.h), with no more than some tens of descriptors open at once. */
+/* Where the files of a key process come from. All of them are read and sealed into `files`
+ * (keyd/keys/files.h), with only some tens of descriptors open at once. */
 #ifndef KEYD_KEYS_INTAKE_H
 #define KEYD_KEYS_INTAKE_H
 
@@ -8,18 +8,18 @@
 #include "base/file_table.h"
 #include "keyd/keys/files.h"
 
-/* Those that return bool: false with the reason logged, or that of the other side, by itself.
- * files_close() is due in any case. */
+/* When a function returns false, this process or the other side has logged the reason. The caller
+ * calls files_close() in any case. */
 
-/* From a supervisor, by daemon/hand_over.h: what it opens, which it is given back sealed; or what
- * it has kept. Closes the socket. */
+/* Receives files from a supervisor (daemon/hand_over.h): either open ones, which are sealed and
+ * given back to it, or a vault that it has kept. Closes the socket. */
 bool intake_receive(struct files *files, int socket);
-/* From who has opened them and left them to this process. Empties the table. */
+/* Takes files that are already open in this process. Empties the table. */
 bool intake_table(struct files *files, struct file_table *table);
 
-/* For a key process without either. Starts a child that opens the files, and hands them over like a
- * supervisor: as the user of now, for whoever this process will be by then. The socket for
- * intake_receive(), after which the child ends; -1: reason logged. */
+/* For a key process that has neither. Starts a child that opens the files as the current user, and
+ * hands them over like a supervisor, even if this process changes its user meanwhile. Returns the
+ * socket for intake_receive(), after which the child ends; -1: reason logged. */
 int intake_open(const struct name_table *names, pid_t *child);
 
 #endif

@@ -21,7 +21,7 @@ static const struct {
 
 struct pass_phrase {
     struct secret secret;
-    bool wanted; /* libcrypto asked for it: the key is encrypted */
+    bool wanted; /* libcrypto has asked for it, so the key is encrypted */
 };
 
 static int pass_phrase_give(char *buffer, int size, int writing, void *arg)
@@ -107,13 +107,13 @@ static bool identify_ec(struct key *key, char *error, size_t size)
     if (key->group == NULL)
         return refuse(error, size, "EC on curve %s: only P-256, P-384 and P-521 are taken", name);
     key->type = WIRE_KEY_EC;
-    /* certificates hold the point uncompressed (RFC 5480, section 2.2), and so the id is theirs */
+    /* certificates have the uncompressed point (RFC 5480, section 2.2), and the ids must match */
     return EVP_PKEY_set_utf8_string_param(key->pair, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
                                           "uncompressed") == 1 ||
            refuse(error, size, "libcrypto cannot write the public key");
 }
 
-/* Those that take a message whole. */
+/* The types that sign the whole message and not a digest. */
 static const struct {
     const char *name;
     enum wire_key_type type;
@@ -153,7 +153,7 @@ bool key_copy_public(struct key *key)
     return key->public != NULL;
 }
 
-/* Whatever is damaged in the one or the other, a signature shows it. */
+/* Signs and verifies once, which finds damage in either half. */
 static bool halves_agree(const struct key *key)
 {
     EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
@@ -175,7 +175,7 @@ static bool name_by_public_half(struct key *key, char *error, size_t size)
     if (!key_copy_public(key) ||
         EVP_Digest(key->spki, key->spki_length, key->id, NULL, EVP_sha256(), NULL) != 1)
         return refuse(error, size, "libcrypto cannot write the public key");
-    char digest[32] = ""; /* a key of type RSA-PSS may be restricted to one */
+    char digest[32] = ""; /* a key of type RSA-PSS may be restricted to one digest */
     if (key->type == WIRE_KEY_RSA_PSS)
         EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_RSA_DIGEST, digest, sizeof digest,
                                        NULL);

@@ -1,7 +1,7 @@
 /*
  * A private key: RSA or RSA-PSS of 2048 to 8192 bits, EC on P-256, P-384 or P-521, Ed25519, or,
- * where libcrypto has it, ML-DSA. Read once at
- * the start, then never changed: signer threads share it without a lock.
+ * where libcrypto has it, ML-DSA. It is read once at the start and never changed afterwards, so
+ * signer threads share it without a lock.
  */
 #ifndef KEYD_KEYS_KEY_H
 #define KEYD_KEYS_KEY_H
@@ -21,16 +21,16 @@ struct files;
 struct kind;
 struct pem_reader;
 
-/* What an operator says of a key. */
+/* A key as the operator configures it. */
 struct key_config {
     char *name;
     char *location; /* "immured.conf:7" */
-    char *file;     /* PEM; NULL: the key is in a device, where `uri` says */
+    char *file;     /* PEM; NULL: the key is in a device, and `uri` names it */
     char *uri;
     char *pass_phrase_file; /* its first line is the pass phrase; NULL: not encrypted */
-    char *driver;           /* NULL: as for all */
+    char *driver;           /* NULL: the general setting */
     enum policy policy;
-    bool every_group; /* of TLS 1.2, not only the common ones */
+    bool every_group; /* allow all groups of TLS 1.2, not only the common ones */
     bool decrypt;     /* TLS's RSA key exchange */
     struct access_config allow;
     struct rate rate; /* of each client */
@@ -41,15 +41,16 @@ struct key {
     char *name;
     char *location; /* where it is configured: "immured.conf:7" */
     enum policy policy;
-    bool every_group;   /* of TLS 1.2, not only the common ones */
+    bool every_group;   /* allow all groups of TLS 1.2, not only the common ones */
     bool decrypt;       /* TLS's RSA key exchange, too */
-    struct allow allow; /* who may use it; if it is not given: who may use immured */
+    struct allow allow; /* who may use it; not given: the general list applies */
     struct rate rate;   /* of each client */
 
-    EVP_PKEY *pair; /* of a key in a device the public half only */
-    EVP_PKEY
-    *public; /* read from `spki`: no private operation touches it; it verifies what leaves */
-    bool unverified; /* its signatures leave without that (`verify`) */
+    EVP_PKEY *pair; /* only the public half if the key is in a device */
+    /* Verifies signatures before they are released. Read from `spki`, so that no private operation
+     * touches it. */
+    EVP_PKEY *public;
+    bool unverified; /* signatures are released without verification (`verify`) */
     enum wire_key_type type;
     int bits;
     const char *group;    /* OpenSSL's name of the curve ("P-256"); NULL if it has none */
@@ -61,28 +62,28 @@ struct key {
     size_t scheme_count;
     size_t index; /* in the keyring */
 
-    const struct kind *kind; /* keys that share its line in the queue; of kinds_add_key() */
+    const struct kind *kind; /* the keys that share its line in the queue; see kinds_add_key() */
     bool in_device;          /* and nowhere else */
-    void *prepared;          /* the form that what signs has of the key; NULL: it needs none */
-    void (*release)(struct key *key); /* of `prepared` */
+    void *prepared;          /* the driver's own form of the key; NULL: it needs none */
+    void (*release)(struct key *key); /* frees `prepared` */
 };
 
-/* A device that holds keys, which do not leave it. `state` is its own. */
+/* A device that holds keys that never leave it. `state` belongs to its driver. */
 struct key_device {
-    /* The key that `uri` names, with what it needs of `files`: sets key->pair to its public half,
-     * and key->prepared and key->release. False: one line in `reason`. */
+    /* Finds the key that `uri` names, and reads what it needs from `files`: sets key->pair to the
+     * public half, and key->prepared and key->release. False: one line in `reason`. */
     bool (*find)(void *state, struct key *key, const char *uri, const struct files *files,
                  char *reason, size_t size);
-    /* Of a key that was found, with all of it known: leaves it the schemes that the device signs.
-     * False: there is none, one line in `reason`. */
+    /* Tests a key that was found and is complete: keeps only the schemes that the device signs.
+     * False: there is none; one line in `reason`. */
     bool (*test)(void *state, struct key *key, char *reason, size_t size);
 };
 
 struct key_source {
     const struct key_config *config;
-    const struct files *files;       /* which has those that it names */
+    const struct files *files;       /* the files that it names */
     struct pem_reader *reader;       /* of PEM files */
-    const struct key_device *device; /* that uses it; NULL: none does */
+    const struct key_device *device; /* the device that holds or uses it; NULL: none */
     void *device_state;
     bool unverified; /* ECDSA signatures of libcrypto and of crypto_mb */
 };
@@ -91,11 +92,11 @@ struct key_source {
 struct key *key_load(const struct key_source *source, char *error, size_t size);
 void key_free(struct key *key);
 
-/* The directive on which two configurations of the same key do not agree; NULL: none that says what
- * it signs and for whom. */
+/* The directive in which two configurations of the same key differ, of those that say what it signs
+ * and for whom; NULL: they agree. */
 const char *key_difference(const struct key *a, const struct key *b);
 
-/* Gives back what a driver has made of it; part of key_free(). */
+/* Frees what a driver has prepared; part of key_free(). */
 void key_release(struct key *key);
 /* Sets spki and public from the pair. False: libcrypto cannot. */
 bool key_copy_public(struct key *key);

@@ -5,7 +5,7 @@
 
 #define ROOM_FIRST 16
 
-/* An id is the output of SHA-256: any part of it is as good as a hash. */
+/* An id is the output of SHA-256, so any part of it serves as a hash. */
 static struct key **place_of(const struct keyring *keyring, const uint8_t *id)
 {
     size_t hash;

@@ -1,4 +1,4 @@
-/* All keys, found by id in constant time. Filled at the start, then only read, by any thread. */
+/* All keys, in a hash table by id. It is filled at the start; then any thread may read it. */
 #ifndef KEYD_KEYS_KEYRING_H
 #define KEYD_KEYS_KEYRING_H
 

@@ -8,7 +8,7 @@
 
 struct pem_reader {
     OSSL_DECODER_CTX *decoder;
-    EVP_PKEY *pair; /* where it puts what it has decoded */
+    EVP_PKEY *pair; /* where the decoder puts its result */
 };
 
 struct pem_reader *pem_reader_new(void)
@@ -31,7 +31,7 @@ void pem_reader_free(struct pem_reader *reader)
     free(reader);
 }
 
-/* A text that begins with a key, as nearly all do. */
+/* Works for texts that begin with a key, as nearly all do. */
 static EVP_PKEY *read_first(struct pem_reader *reader, BIO *text, pem_password_cb *give, void *arg)
 {
     EVP_PKEY *pair = NULL;

@@ -11,13 +11,13 @@
 
 #define KIB ((size_t)1024)
 
-/* What was seen, and about half as much again; pages that are never used cost nothing. */
+/* What was measured, and about half as much again; unused pages cost nothing. */
 #define OF_LIBRARY (1024 * KIB)
 #define OF_KEY (48 * KIB)       /* of any kind up to RSA-4096, and ML-DSA */
 #define OF_KEY_LEAST (12 * KIB) /* of RSA-2048, EC or Ed25519 */
 #define OF_THREAD (256 * KIB)   /* without its stack; with the lanes of a batch */
 #define OF_CONTEXT (4 * KIB)    /* one to sign and one to verify; keyd/sign/contexts.h */
-#define CONTEXTS_MAX 256        /* that a thread keeps */
+#define CONTEXTS_MAX 256        /* the cache of a thread */
 #define OF_PROVIDER (4096 * KIB)
 
 static size_t size_for(const struct secret_memory_need *need, size_t of_key)
@@ -30,7 +30,7 @@ static size_t size_for(const struct secret_memory_need *need, size_t of_key)
            need->device_threads * (OF_PROVIDER + ARENA_STACK_LARGE);
 }
 
-/* As far as it may. What is lacking then shows. */
+/* Raises RLIMIT_MEMLOCK as far as possible. Whether that is enough shows later. */
 static void raise_limit(size_t size)
 {
     struct rlimit limit;
@@ -44,7 +44,7 @@ static void raise_limit(size_t size)
     setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
-/* Whether so much of it can be had; what is not touched costs nothing. */
+/* Whether so much secret memory is available. Pages that are not touched cost nothing. */
 static bool there_is(size_t size)
 {
     enum secret_pages kind;
@@ -55,8 +55,8 @@ static bool there_is(size_t size)
     return pages != NULL && kind == PAGES_SECRET;
 }
 
-/* What the limit leaves, if that is enough for keys of the usual kinds; else all, and what is
- * lacking shows. */
+/* The size for keys of any kind if it is available, else what the limit allows if that is enough
+ * for the usual kinds. Otherwise the former, so that secret_memory_open() reports the lack. */
 static size_t choose_size(const struct secret_memory_need *need)
 {
     struct rlimit limit;

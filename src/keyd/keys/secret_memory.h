@@ -1,20 +1,20 @@
-/* How much secret memory is needed, and getting it. */
+/* Computes how much secret memory the process needs, and allocates it. */
 #ifndef KEYD_KEYS_SECRET_MEMORY_H
 #define KEYD_KEYS_SECRET_MEMORY_H
 
 #include "keyd/keys/arena.h"
 #include "walls/report.h"
 
-/* What it is needed for. */
+/* What determines the size. */
 struct secret_memory_need {
     size_t keys;
     size_t signers;        /* threads, the event loop included */
-    size_t device_threads; /* on which the modules of others run */
-    bool required;         /* without it, immured does not start */
+    size_t device_threads; /* on which third-party modules run */
+    bool required;         /* immured does not start without secret memory */
 };
 
-/* Opens the arena, and has libcrypto allocate there: before its first use and before other threads
- * run. False: the reason was logged. */
+/* Opens the arena, and makes libcrypto allocate there. Call it before libcrypto's first use and
+ * before other threads run. False: reason logged. */
 bool secret_memory_open(const struct secret_memory_need *need, struct arena *arena,
                         struct report *report);
 

@@ -47,7 +47,7 @@ void accounts_free(struct accounts *accounts)
     close_account(&accounts->shared);
 }
 
-/* To forget it makes no difference. */
+/* Whether freeing the account loses nothing. */
 static bool is_at_rest(const struct account *account, uint64_t now)
 {
     return account->session_count == 0 && account->bytes == 0 && account->rest <= now &&
@@ -85,13 +85,13 @@ struct account *account_of(struct accounts *accounts, uint64_t id, uint64_t now)
         open_account(accounts, account, id);
         accounts->count++;
     }
-    /* who comes again and again is found at once */
+    /* so that a user who connects again and again is found at once */
     list_remove(&account->node);
     list_prepend(&accounts->list, &account->node);
     return account;
 }
 
-/* What an account may hold, bytes. */
+/* The bytes that an account may hold. */
 static size_t threshold(const struct accounts *accounts)
 {
     return accounts->bytes < ACCOUNTS_BYTES_MAX ? (ACCOUNTS_BYTES_MAX - accounts->bytes) / SHARE

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-#define GROUPS_FIRST 32 /* room for so many; more than most processes have */
+#define GROUPS_FIRST 32 /* initial room; most processes have fewer */
 
 static bool read_groups(struct peer *peer, int socket)
 {
@@ -18,7 +18,7 @@ static bool read_groups(struct peer *peer, int socket)
         if (groups == NULL)
             return false;
         peer->groups = groups;
-        /* when there is not enough room, it says how much there must be */
+        /* with too little room, the kernel sets `size` to what it needs */
         if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups, &size) == 0) {
             peer->group_count = size / sizeof(gid_t);
             return true;
@@ -48,7 +48,7 @@ void peer_free(struct peer *peer)
     peer->group_count = 0;
 }
 
-/* uid_t and gid_t are the same type; -1 is nobody's number. */
+/* One function treats both as id_t; -1 is no valid number. */
 _Static_assert((uid_t)-1 == (gid_t)-1 && sizeof(uid_t) == sizeof(gid_t), "ids of one type");
 
 static bool find_user(const char *name, uid_t *uid)
@@ -88,7 +88,8 @@ struct database {
 static const struct database users = {"allow-users", "user", find_user};
 static const struct database groups = {"allow-groups", "group", find_group};
 
-/* A name that the database has not, or not any more, allows nobody, and is no reason to end. */
+/* A name that is not, or no longer, in the database allows nobody but is not an error: an account
+ * that was deleted must not keep immured from starting. */
 static bool resolve(const struct database *database, const struct text_list *names, id_t **ids,
                     size_t *count, const char *where)
 {

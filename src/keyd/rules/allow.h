@@ -1,6 +1,6 @@
 /*
- * Who may use a key: users and groups, by their numbers, as the kernel names the process at the
- * other end of a socket.
+ * Who may use a key: users and groups, by the numbers that the kernel reports for the process at
+ * the other end of a socket.
  */
 #ifndef KEYD_RULES_ALLOW_H
 #define KEYD_RULES_ALLOW_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* As they are configured: names or numbers. */
+/* Names or numbers, as configured. */
 struct text_list {
     char **texts;
     size_t count;
@@ -18,39 +18,39 @@ struct access_config {
     struct text_list users, groups;
 };
 
-/* The process that connected, as it was then. */
+/* The process that connected, with the credentials that it had at that time. */
 struct peer {
-    pid_t pid; /* 0: in a PID namespace that is not seen from here */
+    pid_t pid; /* 0: its PID namespace is not visible from here */
     uid_t uid;
     gid_t gid;
-    gid_t *groups; /* supplementary ones; the peer's memory */
+    gid_t *groups; /* supplementary groups; owned by this struct */
     size_t group_count;
 };
 
-/* Of a connected unix socket. False with errno. */
+/* Reads the peer of a connected unix socket. False with errno. */
 bool peer_read(struct peer *peer, int socket);
 void peer_free(struct peer *peer);
 
-/* What the kernel says of users and groups that have no number here, in a user namespace that does
- * not map them. It is nobody's: no peer is let in by it. */
+/* The kernel reports this number for every user and group that our user namespace does not map. It
+ * identifies nobody, so it never lets a peer in. */
 #define ALLOW_UNMAPPED 65534
 
 struct allow {
-    bool given; /* somebody is named, be it that there is no such user; else it says nothing */
+    bool given; /* somebody is named, even if no such user exists; else there is no restriction */
     uid_t *users;
     size_t user_count;
     gid_t *groups;
     size_t group_count;
 };
 
-/* Names to numbers: call it while there are a password and a group database. What these do not have
- * is left out with a warning, which begins with `where` as the reason does that is logged for
- * false. What there is of *allow then is to be freed as ever. */
+/* Translates names to numbers; call it while the password and group databases are readable. Unknown
+ * names are left out with a warning. False: the reason is logged, and the caller still frees
+ * *allow. Each log line begins with `where`. */
 bool allow_resolve(struct allow *allow, const struct access_config *config, const char *where);
 void allow_free(struct allow *allow);
 
 bool allow_equal(const struct allow *a, const struct allow *b);
-/* Makes `allow` name whom `more` names, too. False: out of memory. */
+/* Adds everybody that `more` names to `allow`. False: out of memory. */
 bool allow_add(struct allow *allow, const struct allow *more);
 bool allow_has(const struct allow *allow, const struct peer *peer);
 

@@ -64,9 +64,9 @@ static bool is_on_curve(struct ecdhe *ecdhe, const struct ecdhe_group *group, co
 }
 
 /*
- * The values u of RFC 7748, little-endian, that are no public key: all that are not reduced modulo
- * the prime, and those of low order, with which the shared secret is zero whoever computes it (RFC
- * 7748, section 6).
+ * The values u of RFC 7748, little-endian, that are not accepted as public keys: those that are not
+ * reduced modulo the prime, and those of low order, which make the shared secret zero for any
+ * private key (RFC 7748, section 6).
  */
 static const uint8_t x25519_prime[X25519_SIZE] = {
     0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -76,7 +76,7 @@ static const uint8_t x448_prime[X448_SIZE] = {
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-/* The two of order 8. Of both curves 0, 1 and the prime less 1 are of low order, too. */
+/* The two values of order 8. On both curves 0, 1 and the prime less 1 have a low order, too. */
 static const uint8_t x25519_order_8[2][X25519_SIZE] = {
     {0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
      0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
@@ -93,7 +93,7 @@ static bool is_less(const uint8_t *value, const uint8_t *bound, size_t size)
     return false;
 }
 
-/* Whether it is 0, 1 or, of a prime that ends in no zero bits, the prime less 1. */
+/* Whether it is 0, 1 or the prime less 1; the prime is odd. */
 static bool is_of_order_4(const uint8_t *value, const uint8_t *prime, size_t size)
 {
     uint8_t rest = 0;

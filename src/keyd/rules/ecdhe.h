@@ -1,9 +1,9 @@
 /*
- * The groups of an ECDHE key exchange, and which public values in them a TLS server or client can
- * have made (RFC 8422, section 5.4; RFC 7748).
+ * The groups of an ECDHE key exchange, and the public values in them that a TLS server or client
+ * can have made (RFC 8422, section 5.4; RFC 7748).
  *
- * libcrypto's groups are made once, before the doors close. Nothing is allocated for a value that
- * stays allocated. One thread at a time uses a struct ecdhe.
+ * libcrypto's groups are made once, before immured enters its sandbox. Checking a value leaves
+ * nothing allocated. Only one thread at a time may use a struct ecdhe.
  */
 #ifndef KEYD_RULES_ECDHE_H
 #define KEYD_RULES_ECDHE_H
@@ -16,11 +16,11 @@
 #define ECDHE_GROUPS 5
 #define ECDHE_VALUE_MAX 133
 
-/* What ServerECDHParams say of a group: its number, and how long a public value in it is. */
+/* A group as it appears in ServerECDHParams. */
 struct ecdhe_group {
     uint16_t number; /* TLS NamedGroup */
     uint8_t size;    /* bytes of a public value; a point is uncompressed */
-    bool common;     /* clients need it; of the others no client has only those */
+    bool common;     /* some client needs it; every client has at least one such group */
     int curve;       /* libcrypto's number of the NIST curve; 0: X25519 or X448 */
 };
 
@@ -32,17 +32,17 @@ struct ecdhe {
     BN_CTX *numbers; /* scratch */
 };
 
-/* False: libcrypto has no memory or not these curves, and there is nothing to close. */
+/* False: libcrypto is out of memory or lacks a curve; there is nothing to close then. */
 bool ecdhe_open(struct ecdhe *ecdhe);
 /* All zeros is allowed. */
 void ecdhe_close(struct ecdhe *ecdhe);
 
-/* NULL: none that a key signs for. */
+/* NULL: no key signs for this group. */
 const struct ecdhe_group *ecdhe_group_find(uint16_t number);
 
-/* Whether the value, of the group's size, is one that a key pair of this group can have: a point
- * on the NIST curve, uncompressed, by libcrypto's judgement; for X25519 and X448 reduced modulo the
- * field's prime, as every implementation writes it, and not of low order. */
+/* Whether the value, which has the group's size, is a public key of this group: for a NIST curve an
+ * uncompressed point that libcrypto finds on the curve; for X25519 and X448 a number that is
+ * reduced modulo the field's prime, as every implementation writes it, and not of low order. */
 bool ecdhe_value_is_good(struct ecdhe *ecdhe, const struct ecdhe_group *group,
                          const uint8_t *value);
 

@@ -29,8 +29,8 @@ static bool contains_any(const uint8_t *message, size_t length, const struct oct
 #define DER_SET 0x31
 
 /*
- * The tag and the length of an element as openssl reads them (X.690, sections 8.1.2 and 8.1.3):
- * both may have more octets than they need, with zeros in front.
+ * Reads a tag as OpenSSL does (X.690, section 8.1.2): like the length, it may have more octets than
+ * it needs, with zeros in front.
  */
 static uint8_t read_tag(struct reader *reader)
 {
@@ -45,13 +45,13 @@ static uint8_t read_tag(struct reader *reader)
     return number < NUMBER ? (uint8_t)((first & ~NUMBER) | number) : first;
 }
 
-/* More than is left: the element does not end in what there is. */
+/* X.690, section 8.1.3. A result above reader->left means that the element is cut off. */
 static size_t read_length(struct reader *reader)
 {
     uint8_t first = read_u8(reader);
     if (first < 0x80)
         return first;
-    if (first == 0x80) /* its end is open */
+    if (first == 0x80) /* the indefinite form */
         return reader->left;
     size_t length = 0;
     for (unsigned octets = first & 0x7f; octets > 0 && length <= reader->left; octets--)
@@ -59,12 +59,12 @@ static size_t read_length(struct reader *reader)
     return length;
 }
 
-/* An OBJECT IDENTIFIER of the algorithms, names and extensions of X.509. */
+/* Whether it is an OBJECT IDENTIFIER of an algorithm, name or extension of X.509. */
 static bool is_identifier(const uint8_t *value, size_t length)
 {
     static const struct {
         struct octets start;
-        size_t length; /* of the whole; 0: any */
+        size_t length; /* of the whole identifier; 0: any */
     } identifiers[] = {
         {OCTETS("\x2a\x86\x48\x86\xf7\x0d"), 0},             /* 1.2.840.113549: RSA, PKCS, MD5 */
         {OCTETS("\x2a\x86\x48\xce\x3d"), 0},                 /* 1.2.840.10045: EC, ECDSA */
@@ -99,9 +99,10 @@ static bool holds_identifier(const uint8_t *message, size_t length)
 }
 
 /*
- * A SEQUENCE or SET as long as the message that holds such an OBJECT IDENTIFIER. A certificate and
- * a CRL name the algorithm they are signed by, a request that of the key it is for, an OCSP
- * response that of its hashes, and the signed attributes of CMS are attributes of PKCS #9.
+ * A SEQUENCE or SET that is as long as the message and holds such an OBJECT IDENTIFIER. Each signed
+ * structure has one: a certificate and a CRL name the signature algorithm, a certificate request
+ * names the key's algorithm, an OCSP response names its hash algorithm, and the signed attributes
+ * of CMS are attributes of PKCS #9.
  */
 static bool is_asn1(const uint8_t *message, size_t length)
 {
@@ -112,7 +113,8 @@ static bool is_asn1(const uint8_t *message, size_t length)
            holds_identifier(reader.next, reader.left);
 }
 
-/* RFC 4252, PROTOCOL.certkeys, PROTOCOL: a short string first, and one of these words. */
+/* RFC 4252 and OpenSSH's PROTOCOL.certkeys and PROTOCOL: the message begins with a short string and
+ * contains one of these words. */
 static bool is_ssh(const uint8_t *message, size_t length)
 {
     static const struct octets words[] = {OCTETS("publickey"), OCTETS("hostbased"),
@@ -121,9 +123,9 @@ static bool is_ssh(const uint8_t *message, size_t length)
            contains_any(message, length, words, sizeof words / sizeof words[0]);
 }
 
-/* Of the fixed text that some protocols begin with: PROTOCOL.sshsig, PROTOCOL.krl; RFC 9052,
- * section 4.4, behind the header of an array and of a text; the drafts of QUIC crypto; TPMS_ATTEST
- * of TPM 2.0, part 2, section 10.12.12. */
+/* Some protocols begin with a fixed text: OpenSSH's PROTOCOL.sshsig and PROTOCOL.krl; COSE (RFC
+ * 9052, section 4.4), after the headers of an array and a text; the drafts of QUIC crypto; and
+ * TPMS_ATTEST of TPM 2.0 (part 2, section 10.12.12). */
 static bool has_text(const uint8_t *message, size_t length)
 {
     static const struct {
@@ -139,7 +141,7 @@ static bool has_text(const uint8_t *message, size_t length)
     return false;
 }
 
-/* RFC 7797: a header in base64url that says that the payload is not, a dot, and any bytes. */
+/* RFC 7797: a header in base64url that declares an unencoded payload, a dot, and any bytes. */
 static bool is_unencoded_jws(const uint8_t *message, size_t length)
 {
     static const char base64url[] =
@@ -160,15 +162,15 @@ static bool is_ikev2(const uint8_t *message, size_t length)
            memcmp(message + VERSION_AT + 3, "\0\0\0\0", 4) == 0; /* the message ID */
 }
 
-/* RFC 1035, section 3.1; in what is signed no name is compressed. */
+/* RFC 1035, section 3.1. Signed data has no compressed names. */
 static void read_domain_name(struct reader *reader)
 {
     for (uint8_t length = read_u8(reader); length > 0 && !reader->failed; length = read_u8(reader))
         read_bytes(reader, length);
 }
 
-/* RFC 4034, section 3.1.8.1: RRSIG's RDATA, then records of the type covered and the original TTL,
- * up to the end. */
+/* RFC 4034, section 3.1.8.1: the RDATA of an RRSIG, then to the end records that have the covered
+ * type and the original TTL. */
 static bool is_rrsig(const uint8_t *message, size_t length)
 {
     struct reader reader = reader_of(message, length);
@@ -189,7 +191,7 @@ static bool is_rrsig(const uint8_t *message, size_t length)
 }
 
 /* RFC 2931, section 3.1: the RDATA of a SIG that covers no type and no labels, up to the signer's
- * name, then a message of DNS. Its ID and flags may be any, and its four counts are small. */
+ * name, then a DNS message, which may have any ID and flags but has four small counts. */
 static bool is_sig0(const uint8_t *message, size_t length)
 {
     struct reader reader = reader_of(message, length);
@@ -204,9 +206,9 @@ static bool is_sig0(const uint8_t *message, size_t length)
     return none && !reader.failed;
 }
 
-/* RFC 9580, section 5.2.4, and draft-koch-librepgp for version 5: behind the data a copy of the
- * signature's first part, which begins with the version, then version, 0xff and the length of that
- * copy. */
+/* RFC 9580, section 5.2.4, and draft-koch-librepgp for version 5: the data is followed by a copy of
+ * the signature's first part, which begins with the version, then by the version, 0xff and the
+ * length of that copy. */
 static bool has_openpgp_trailer(const uint8_t *message, size_t length, unsigned version,
                                 size_t length_size)
 {

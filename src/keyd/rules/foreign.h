@@ -1,12 +1,13 @@
 /*
- * What else a message could be. TLS 1.2 has no context string: what ServerKeyExchange and a
- * client's CertificateVerify sign begins with bytes that the asker chooses; and what TLS 1.3 signs
- * ends with such. Each structure that is signed elsewhere has bytes that it cannot do without, its
- * marks; a message that has those of any is refused, whatever else it is. docs/threat-model.md says
- * why none can do without. What signs any bytes at all has no marks.
+ * What a message could be besides a TLS handshake. TLS 1.2 has no context string: the messages of
+ * ServerKeyExchange and of a client's CertificateVerify begin with bytes that the client chooses,
+ * and those of TLS 1.3 end with such bytes. Each structure that other protocols sign has bytes that
+ * every instance must contain, its marks. A message with the marks of any such structure is
+ * refused. docs/threat-model.md says why no instance lacks them. A protocol that signs arbitrary
+ * bytes has no marks.
  *
- * The random bytes of an honest handshake have the marks of one once in 2^37 handshakes or less
- * often.
+ * The random bytes of an honest handshake have the marks of a structure by chance in at most one of
+ * 2^37 handshakes.
  */
 #ifndef KEYD_RULES_FOREIGN_H
 #define KEYD_RULES_FOREIGN_H
@@ -14,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One line that says which structure the message has the marks of; NULL: of none. */
+/* Returns one line that names the structure whose marks the message has, or NULL. */
 const char *foreign_find(const uint8_t *message, size_t length);
 
 #endif

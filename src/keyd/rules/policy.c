@@ -16,8 +16,8 @@ static const char client_context[TLS13_CONTEXT_SIZE] = "TLS 1.3, client Certific
 #define TLS12_RANDOMS 64
 #define TLS12_NAMED_CURVE 3
 #define POINT_UNCOMPRESSED 4
-#define DHE_PRIME_LEAST 64 /* bytes; no library takes fewer */
-/* RFC 8446, section 4.1.3: how the server random of TLS 1.2 ends if the server has TLS 1.3. */
+#define DHE_PRIME_LEAST 64 /* bytes; no library accepts a shorter prime */
+/* RFC 8446, section 4.1.3: the server random of TLS 1.2 ends so if the server has TLS 1.3. */
 #define SENTINEL_SIZE 8
 static const uint8_t sentinel[SENTINEL_SIZE] = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
 
@@ -25,13 +25,13 @@ enum form {
     FORM_TLS13_SERVER,
     FORM_TLS13_CLIENT,
     FORM_TLS12_SERVER,
-    FORM_TLS12_SERVER_ALONE, /* of a server that has no TLS 1.3 */
+    FORM_TLS12_SERVER_ALONE, /* the server has no TLS 1.3 */
     FORM_TLS12_CLIENT,
     FORMS
 };
 
-/* A message of each that the key's policy does not have. The configuration of who asks can cause
- * it, as can a stranger who has only TLS 1.2. */
+/* The reasons to refuse a form that the key's policy does not allow. The client's configuration can
+ * cause such a request, as can a stranger who has only TLS 1.2. */
 static const char *const excluded[FORMS] = {
     [FORM_TLS13_SERVER] = "the policy has no signature of a TLS 1.3 server",
     [FORM_TLS13_CLIENT] = "the policy has no signature of a TLS 1.3 client",
@@ -47,7 +47,7 @@ static const char *const excluded[FORMS] = {
 static const struct {
     const char *name;
     unsigned forms;
-    bool pss_only_in_tls12; /* keys of type RSA-PSS */
+    bool pss_only_in_tls12; /* keys of type RSA-PSS may sign for TLS 1.2 */
     const char *warning;
 } policies[POLICY_COUNT] = {
     [POLICY_TLS_SERVER] = {"tls-server", FORM(FORM_TLS13_SERVER) | FORM(FORM_TLS12_SERVER), false,
@@ -56,8 +56,8 @@ static const struct {
     [POLICY_TLS12_SERVER] =
         {"tls12-server",
          FORM(FORM_TLS13_SERVER) | FORM(FORM_TLS12_SERVER) | FORM(FORM_TLS12_SERVER_ALONE), true,
-         "signs for a server without TLS 1.3 (policy = tls12-server): of what it signs for TLS 1.2 "
-         "4 or 5 bytes in a row are fixed, not 12 or 13"},
+         "signs for a server without TLS 1.3 (policy = tls12-server): a message that it signs for "
+         "TLS 1.2 has only 4 or 5 fixed bytes in a row, not 12 or 13"},
     [POLICY_TLS_CLIENT] = {"tls-client", FORM(FORM_TLS13_CLIENT) | FORM(FORM_TLS12_CLIENT), true,
                            NULL},
     [POLICY_ANY] = {"any", 0, true, "signs any message (policy = any)"},
@@ -89,13 +89,13 @@ static struct policy_refusal pass(void)
     return (struct policy_refusal){.reason = NULL};
 }
 
-/* What a stranger or a configuration can cause. */
+/* For requests that a stranger or a configuration can cause. */
 static struct policy_refusal refuse(const char *reason)
 {
     return (struct policy_refusal){.reason = reason, .alarm = false};
 }
 
-/* What nobody does by mistake. NULL is no reason for it. */
+/* For requests that nobody sends by mistake. A NULL reason passes the request. */
 static struct policy_refusal alarm(const char *reason)
 {
     return (struct policy_refusal){.reason = reason, .alarm = reason != NULL};
@@ -108,7 +108,7 @@ static bool begins_with_spaces(const uint8_t *message, size_t length)
     return length >= TLS13_SPACES && memcmp(message, spaces, TLS13_SPACES) == 0;
 }
 
-/* The form of what begins with the spaces. */
+/* For a message that begins with the spaces. */
 static struct policy_refusal recognise_tls13(const struct policy_request *request, enum form *form)
 {
     struct reader reader = reader_of(request->message, request->length);
@@ -183,7 +183,8 @@ static struct policy_refusal recognise_tls12_client(const struct policy_request 
                                   request->length));
 }
 
-/* As what the policy is for, else as what it may have been mistaken for. */
+/* Tries the side that the policy is for, then the other side: if the message fits that one, the
+ * request is a mistake and not an alarm. */
 static struct policy_refusal recognise(const struct policy_request *request, struct ecdhe *ecdhe,
                                        enum form *form)
 {
@@ -237,7 +238,7 @@ struct policy_refusal policy_check(const struct policy_request *request, struct 
 struct policy_refusal policy_check_decrypt(bool allowed, size_t modulus_size,
                                            size_t ciphertext_length, uint16_t client_version)
 {
-    /* SSL 3.0 and TLS up to 1.2, then DTLS: a TLS 1.3 client says 1.2 (RFC 8446, section 4.1.2) */
+    /* SSL 3.0 to TLS 1.2, then DTLS. A TLS 1.3 client sends 1.2 (RFC 8446, section 4.1.2). */
     static const uint16_t versions[] = {0x0300, 0x0301, 0x0302, 0x0303, 0xfeff, 0xfefd};
     if (!allowed)
         return refuse("the key's configuration does not allow decryption");

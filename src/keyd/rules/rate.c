@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 
-#define RATE_MAX 1000000 /* requests in a unit of time; and of a burst */
+#define RATE_MAX 1000000 /* requests in a unit of time or in a burst */
 
-/* A number from 1 to RATE_MAX at *text, which it is moved behind. */
+/* Reads a number from 1 to RATE_MAX and moves *text behind it. */
 static bool take_number(const char **text, uint64_t *number)
 {
     char *end;

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-/* Who has received so much less than another, ns, is owed something when it comes back. */
+/* A share that comes back is owed something if it has received this much less than another, ns. */
 #define OWED (200 * NS_PER_US)
 
 void account_share_open(struct account_share *account, struct share *all)
@@ -24,7 +24,7 @@ void share_join(struct share *share, uint64_t work)
         if (share->jobs++ > 0 || parent == NULL)
             continue;
         parent->active++;
-        if (share->received < parent->now) /* who asked for nothing has saved nothing up */
+        if (share->received < parent->now) /* an idle share saves nothing up */
             share->received = parent->now;
         share->owed = share->received + OWED < parent->most;
     }

@@ -12,20 +12,20 @@
 #define NAMED_CURVE 3
 #define DER_SEQUENCE 0x30
 
-/* What modulus a finite field or an RSA key has at least and at most: bytes. */
+/* The least and the greatest size of the modulus of a finite field or an RSA key, bytes. */
 #define MODULUS_LEAST 128
 #define MODULUS_MOST 1024
 
-/* What one message settles for those after it. */
+/* What a message determines for those after it. */
 struct transcript {
     struct ecdhe *ecdhe;
     const uint8_t *spki;
     size_t spki_length;
     const struct ecdhe_group *group; /* of an ECDHE key exchange */
-    size_t prime_size;               /* of a DHE key exchange; with neither it is RSA */
+    size_t prime_size;               /* of a DHE key exchange; RSA has neither */
 };
 
-/* What a length of `size` bytes announces, as a reader of its own. */
+/* A reader of the vector whose length field has `size` bytes. */
 static struct reader read_vector(struct reader *reader, unsigned size)
 {
     size_t length = size == 1 ? read_u8(reader) : size == 2 ? read_u16(reader) : read_u24(reader);
@@ -35,7 +35,7 @@ static struct reader read_vector(struct reader *reader, unsigned size)
     return (struct reader){.next = (const uint8_t *)"", .failed = true};
 }
 
-/* Nothing, or extensions up to the end. */
+/* The rest of the body is empty or consists of extensions. */
 static bool read_extensions(struct reader *body)
 {
     if (body->left == 0)
@@ -53,7 +53,7 @@ static bool read_session_id(struct reader *body)
     return read_vector(body, 1).left <= SESSION_ID_MAX;
 }
 
-/* RFC 5246, section 7.4.1.2. Compression of TLS is gone from all libraries. */
+/* RFC 5246, section 7.4.1.2. Only null compression: no library supports another any more. */
 static bool is_client_hello(struct transcript *transcript, struct reader *body)
 {
     (void)transcript;
@@ -79,7 +79,7 @@ static bool is_server_hello(struct transcript *transcript, struct reader *body)
     return good && read_extensions(body);
 }
 
-/* A SEQUENCE that is as long as it says, in DER. */
+/* Whether it is one SEQUENCE in DER, with a length that fits. */
 static bool is_sequence(struct reader der)
 {
     uint8_t tag = read_u8(&der), first = read_u8(&der);
@@ -91,7 +91,7 @@ static bool is_sequence(struct reader der)
     return !der.failed && tag == DER_SEQUENCE && length > 0 && length == der.left;
 }
 
-/* RFC 5246, section 7.4.2. The first certificate, if `first` is not NULL, is put there. */
+/* RFC 5246, section 7.4.2. `first`, if not NULL, becomes a reader of the first certificate. */
 static bool read_certificates(struct reader *body, struct reader *first)
 {
     struct reader list = read_vector(body, 3);

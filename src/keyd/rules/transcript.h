@@ -1,5 +1,5 @@
 /*
- * What a TLS 1.2 client signs in its CertificateVerify: all handshake messages so far, from its
+ * The message that a TLS 1.2 client signs in its CertificateVerify: all handshake messages from its
  * ClientHello to its ClientKeyExchange (RFC 5246, section 7.4.8).
  */
 #ifndef KEYD_RULES_TRANSCRIPT_H
@@ -11,9 +11,9 @@
 #include "keyd/rules/ecdhe.h"
 
 /*
- * NULL if the message is the messages of one handshake in their order, each as its RFC has it, to
- * its last byte, and the client's first certificate is of the key that signs; else one line that
- * says what is not so.
+ * NULL if the message consists, to its last byte, of the messages of one handshake in order, each
+ * well formed, and the client's first certificate is that of the signing key; else one line that
+ * names the fault.
  */
 const char *transcript_fault(struct ecdhe *ecdhe, const uint8_t *spki, size_t spki_length,
                              const uint8_t *message, size_t length);

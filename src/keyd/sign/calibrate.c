@@ -6,15 +6,15 @@
  * may lose it on another. A table by processor would be wrong on the next one, and a choice by the
  * operator would be a guess. A wrong choice is not an error that anybody sees, only slower.
  *
- * The measurement is made before the doors close and not during operation, because then every
- * thread may read a kind without a lock, and because a load test cannot change what an attacker's
- * requests cost. It takes the quickest of a few runs in CPU time: the start of a service is a busy
- * moment, and whatever disturbs only makes a run slower. The time of a device is the time until its
- * answer, since its CPU is not ours.
+ * The measurement is made before the sandbox is entered and not during operation, so that every
+ * thread may read a kind without a lock, and so that load cannot change what a job is charged. It
+ * takes the quickest of a few runs in CPU time: the start of a service is a busy moment, and a
+ * disturbance can only make a run slower. The time of a device is the time until its answer, since
+ * it does not use our CPU.
  *
- * The results are used for two things: from how many jobs on a batch is worth while (a batch of
- * lanes costs the same however full), and what a job is charged before it is done (queue.c). They
- * need to be right within a factor, not exact.
+ * The results are used for two things: from how many jobs on a batch is worthwhile (a batch of
+ * lanes costs the same however full it is), and what a job is charged before it is done (queue.c).
+ * They need to be right within a factor, not exact.
  */
 #include "keyd/sign/calibrate.h"
 
@@ -24,16 +24,15 @@
 #include "base/log.h"
 #include "keyd/sign/sample.h"
 
-#define SAVED_PERCENT 10 /* of a job's price: for less it is not worth to wait for a full batch */
-#define RUNS 3           /* of which the quickest counts: whatever disturbs makes it slower */
+#define SAVED_PERCENT 10 /* of a job's time: a smaller gain is not worth waiting for */
+#define RUNS 3           /* the quickest counts */
 
-/* A device is waited for; everything else computes. */
 static uint64_t now_for(const struct driver *driver)
 {
     return driver->waits ? clock_now() : clock_thread();
 }
 
-/* 0: it failed. */
+/* The time of one batch, ns; 0: it failed. */
 static uint64_t measure(struct signer *signer, const struct driver *driver, const struct key *key,
                         size_t count)
 {
@@ -54,7 +53,7 @@ static uint64_t measure(struct signer *signer, const struct driver *driver, cons
     return good ? best : 0;
 }
 
-/* The least count that takes as long by single signatures as in a batch, or longer. */
+/* The least number of jobs that take at least as long one by one as in a batch. */
 static size_t find_threshold(const struct kind *kind)
 {
     size_t count = (size_t)((kind->small_ns + kind->single_ns - 1) / kind->single_ns);
@@ -63,8 +62,8 @@ static size_t find_threshold(const struct kind *kind)
     return count;
 }
 
-/* The least count that takes as long in two batches, the first a small one, as in one, or longer.
- */
+/* The least number of jobs that take at least as long in two batches, the first of them small, as
+ * in one. */
 static size_t find_full_from(const struct kind *kind)
 {
     size_t count = kind->small_width + 1;

@@ -45,7 +45,7 @@ bool context_set_up(EVP_PKEY_CTX *context, enum contexts_purpose purpose,
 {
     int ready =
         purpose == CONTEXTS_SIGN ? EVP_PKEY_sign_init(context) : EVP_PKEY_verify_init(context);
-    /* the digest first: providers exist that need it to take the salt's length */
+    /* the digest first: some providers need it before they accept a salt length */
     return ready > 0 &&
            EVP_PKEY_CTX_set_signature_md(context, EVP_get_digestbyname(scheme->digest)) > 0 &&
            set_padding(context, scheme);

@@ -15,29 +15,29 @@
 #include "base/slice.h"
 #include "keyd/keys/arena.h"
 
-/* The threads are held up when none has finished for so long and so many times what its batch
- * should take. */
+/* The threads count as held up when none has finished a batch for HELD_UP_AFTER plus HELD_UP_TIMES
+ * the expected time of the longest batch. */
 #define HELD_UP_AFTER (20 * NS_PER_MS)
 #define HELD_UP_TIMES 4
 
 #define LOWER_WEIGHT 5 /* nice, on top of what immured has: a third of the weight */
-/* A 68th. Not SCHED_IDLE: a thread of that class which ends does so in the time that it is given,
- * and whoever waits for its process may spin for that in the kernel, half a minute on one core, if
- * something has looked at its entries in /proc. */
+/* A 68th of the weight. SCHED_IDLE would be less, but a thread of that class gets hardly any time
+ * to exit in; a process that waits for it may spin in the kernel for half a minute if something has
+ * looked at the thread's entries in /proc. */
 #define LEAST_WEIGHT 19
-#define EXPRESS_SLICE                                                                              \
-    (100 * NS_PER_US) /* shorter than others', so that it need not wait for them */
+/* Shorter than the slice of the others, so that the express need not wait for them. */
+#define EXPRESS_SLICE (100 * NS_PER_US)
 
 struct crew_member {
     struct crew *crew;
     struct signer signer;
     pthread_t thread;
     bool started, yield, express;
-    bool failed; /* to get a stack */
+    bool failed; /* it got no stack */
     sem_t given, running;
-    bool busy;               /* the event loop's: given and not collected */
-    atomic_bool done;        /* the thread's, until it is collected */
-    atomic_bool leave;       /* instead of work */
+    bool busy;               /* given and not collected; only for the event loop */
+    atomic_bool done;        /* set by the thread, reset when the batch is collected */
+    atomic_bool leave;       /* the thread is to exit instead of signing */
     uint64_t expected, took; /* ns */
     size_t count;
     struct job *batch[DRIVER_BATCH_MAX];
@@ -46,7 +46,7 @@ struct crew_member {
 struct crew {
     int wake;          /* eventfd */
     atomic_bool told;  /* the event loop was woken and has not collected yet */
-    uint64_t progress; /* when a thread, but for the express, last got or finished a batch */
+    uint64_t progress; /* when a thread other than the express last got or finished a batch */
     size_t count;
     struct crew_member members[]; /* the express is the last */
 };
@@ -63,7 +63,7 @@ static void member_weigh(const struct crew_member *member)
 {
     if (!member->express) {
         sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-        (void)!nice(member->yield ? LEAST_WEIGHT : LOWER_WEIGHT); /* of this thread; 19 at most */
+        (void)!nice(member->yield ? LEAST_WEIGHT : LOWER_WEIGHT); /* the kernel stops at 19 */
     } else if (!member->yield) {
         slice_set(EXPRESS_SLICE);
     }
@@ -142,7 +142,7 @@ void crew_stop(struct crew *crew)
         struct crew_member *member = &crew->members[i];
         if (!member->started)
             continue;
-        /* one that is at work finds the word when it is done */
+        /* a thread that is signing sees `leave` when it has finished */
         atomic_store(&member->leave, true);
         sem_post(&member->given);
         pthread_join(member->thread, NULL);

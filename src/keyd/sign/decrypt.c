@@ -10,10 +10,10 @@
 #include <string.h>
 
 #define VERSION_SIZE 2
-#define REJECTION_DIGEST "SHA384" /* is as long as a premaster secret */
+#define REJECTION_DIGEST "SHA384" /* as long as a premaster secret */
 #define SECRET_SIZE 32            /* of SHA-256 */
 
-/* What is decrypted, and what is taken in its place. */
+/* A decrypted secret, or the one that replaces it. */
 struct premaster {
     uint8_t bytes[WIRE_PREMASTER_SIZE];
 };
@@ -34,7 +34,7 @@ static EVP_PKEY_CTX *context_new(const struct job *job)
     return NULL;
 }
 
-/* False: the ciphertext is not even a number below the modulus, which whoever sent it knows. */
+/* False: the ciphertext is not a number below the modulus, which is no secret to its sender. */
 static bool decrypt(EVP_PKEY_CTX *context, const struct job *job, struct premaster *premaster)
 {
     size_t length = sizeof premaster->bytes;
@@ -56,7 +56,8 @@ static bool derive_secret(const struct key *key, uint8_t secret[SECRET_SIZE])
     return good;
 }
 
-/* The version as in a premaster secret, then what HMAC makes of version and ciphertext. */
+/* The implicit rejection: the version, as in a premaster secret, then the HMAC of version and
+ * ciphertext. */
 static bool reject(const struct job *job, struct premaster *premaster)
 {
     uint8_t secret[SECRET_SIZE], asked[VERSION_SIZE + WIRE_CIPHERTEXT_MAX];
@@ -74,7 +75,7 @@ static bool reject(const struct job *job, struct premaster *premaster)
     return good;
 }
 
-/* `a` where `b` is the same, else `otherwise`, in a time that does not tell which. */
+/* Chooses, in constant time, `a` if `b` equals it, else `otherwise`. */
 static void choose(uint8_t *chosen, const struct premaster *a, const struct premaster *b,
                    bool comparable, const struct premaster *otherwise)
 {

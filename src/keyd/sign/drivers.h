@@ -1,4 +1,4 @@
-/* The instances of what signs, through their life (keyd/sign/driver.h). */
+/* The instances of the drivers, through their life (keyd/sign/driver.h). */
 #ifndef KEYD_SIGN_DRIVERS_H
 #define KEYD_SIGN_DRIVERS_H
 
@@ -10,22 +10,22 @@ struct drivers {
     const struct driver **list; /* the same, ended by NULL; the first is libcrypto */
 };
 
-/* Room for so many. False: out of memory. */
+/* Makes room for at most `most` instances. False: out of memory. */
 bool drivers_init(struct drivers *drivers, size_t most);
-/* One instance more, not open yet. `section` NULL: it is for none. `settings` stay the caller's.
- * False: out of memory. */
+/* Adds an instance that is not open yet. `section` is NULL if the configuration has none for it.
+ * The caller keeps `settings`. False: out of memory. */
 bool drivers_add(struct drivers *drivers, const struct driver *prototype, const char *section,
                  const void *settings);
-/* Whether one of them may need root, and threads of others. */
+/* Whether one of them is privileged (struct driver). */
 bool drivers_privileged(const struct drivers *drivers);
-/* What cannot serve here is not used, and a key that asks for it is refused; but what has a section
- * must serve. False: reason logged. */
+/* A driver that cannot work here is not used, and a key that asks for it is refused; but one that
+ * has a section in the configuration must work. False: reason logged. */
 bool drivers_open(struct drivers *drivers, const struct files *files);
-/* The one so named; NULL: there is none. */
+/* NULL: no driver has this name. */
 const struct driver *drivers_find(const struct drivers *drivers, const char *name);
 /* False: reason logged. */
 bool drivers_start(const struct drivers *drivers);
-/* False: a thread of one hangs. */
+/* False: a thread of a driver hangs. */
 bool drivers_stop(const struct drivers *drivers);
 /* Closes and frees all. */
 void drivers_close(struct drivers *drivers);

@@ -1,9 +1,9 @@
 /*
- * The requests that are in flight, of all sessions, found by session and id.
+ * A hash table of the requests in flight of all sessions, by session and id.
  *
- * The ids are the clients' choice. So the hash is one that nobody outside knows: simple tabulation
- * with random tables (Zobrist 1970; Patrascu and Thorup 2012), of which each bucket's expected
- * length is its fair part whatever ids are chosen.
+ * The clients choose the ids, so the hash function must be secret: simple tabulation with random
+ * tables (Zobrist 1970; Patrascu and Thorup 2012), which keeps the expected length of each bucket
+ * at the average whatever ids are chosen.
  */
 #ifndef KEYD_SIGN_IN_FLIGHT_H
 #define KEYD_SIGN_IN_FLIGHT_H
@@ -17,12 +17,12 @@ struct in_flight {
     struct job **buckets;
 };
 
-/* False: out of memory, or of random numbers. */
+/* False: out of memory, or no random numbers. */
 bool in_flight_init(struct in_flight *table);
-/* The jobs are the caller's. */
+/* Frees the table but not the jobs. */
 void in_flight_release(struct in_flight *table);
 
-/* `session` is a number that no other session has. */
+/* `session` is the session's unique number. */
 void in_flight_add(struct in_flight *table, struct job *job, uint64_t session);
 void in_flight_remove(struct in_flight *table, struct job *job, uint64_t session);
 /* NULL: there is none. */

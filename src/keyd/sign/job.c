@@ -24,7 +24,7 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
     return job;
 }
 
-#define OVERHEAD 64 /* of the allocator, and of a reply's frame */
+#define OVERHEAD 64 /* of the allocator and of the reply's frame */
 
 size_t job_cost(const struct key *key, size_t message_length)
 {

@@ -1,11 +1,10 @@
 /*
- * One signature to make, or one premaster secret to decrypt, which is the same work with an RSA key
- * and waits in the same line.
+ * One signature to make, or one premaster secret to decrypt. The latter is the same work for an RSA
+ * key, and waits in the same line.
  *
- * Its life: made by the session's SIGN or DECRYPT, owned by the queue while it waits, by one signer
- * while it is signed, and answered and freed by the event loop, which is also the only one that
- * looks at `session` and `flow`. A session is there until its last job is done, even if its client
- * is not.
+ * A SIGN or DECRYPT of a session makes the job. The queue owns it while it waits, then a signer
+ * while it is signed; finally the event loop answers and frees it. Only the event loop looks at
+ * `session` and `flow`. A session exists until its last job is done, even if its client is gone.
  */
 #ifndef KEYD_SIGN_JOB_H
 #define KEYD_SIGN_JOB_H
@@ -23,16 +22,18 @@ struct session;
 enum job_operation { JOB_SIGN, JOB_DECRYPT };
 
 struct job {
-    struct list queue_node; /* in its flow, and when it is done in whoever's list */
+    struct list queue_node; /* in its flow; when it is done, in a list of finished jobs */
     struct list age_node;
     struct list session_node;
     struct session *session;
-    uint64_t id;       /* of the request */
-    struct flow *flow; /* of its session and kind; the queue's */
-    bool waiting;      /* in the queue, not yet taken; the queue's */
-    uint64_t charged;  /* to its owners, ns; the queue's */
+    uint64_t id; /* of the request */
 
-    struct job *in_flight_next; /* in the table of those in flight (in_flight.h) */
+    /* Set by the queue. */
+    struct flow *flow; /* of its session and kind */
+    bool waiting;      /* in the queue, not yet taken */
+    uint64_t charged;  /* to its owners, ns */
+
+    struct job *in_flight_next; /* in the table of jobs in flight (in_flight.h) */
     uint64_t in_flight_session;
 
     const struct key *key;
@@ -43,15 +44,15 @@ struct job {
     const uint8_t *message;           /* or ciphertext */
     size_t message_length;
 
-    /* The signer's */
+    /* Set by the signer. */
     uint8_t digest[JOB_DIGEST_MAX]; /* of the message; none for Ed25519 */
     size_t digest_length;
 
-    /* The outcome */
+    /* The outcome. */
     enum immure_error error;
-    const struct driver *driver; /* that signed */
-    bool signed_again;           /* another had failed at it */
-    bool verified;               /* the driver did, with what it took from key->spki */
+    const struct driver *driver; /* the one that signed */
+    bool signed_again;           /* by libcrypto, after another driver had failed */
+    bool verified;               /* by the driver, with a public key that it took from key->spki */
     uint64_t queue_ns, sign_ns;
     uint8_t *result; /* a signature, or a premaster secret; room for key->signature_max bytes */
     size_t result_length;
@@ -60,9 +61,9 @@ struct job {
 /* Copies the message. `scheme` NULL: a decryption. NULL: out of memory. */
 struct job *job_new(const struct key *key, const struct wire_scheme *scheme, const uint8_t *message,
                     size_t message_length);
-/* Wipes all of it: a premaster secret, or a signature that was withheld, may be there. */
+/* Wipes the whole job: it may hold a premaster secret or a withheld signature. */
 void job_free(struct job *job);
-/* The memory that such a job takes, with the reply that it will have; bytes. */
+/* The memory of such a job and its reply, bytes. */
 size_t job_cost(const struct key *key, size_t message_length);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* What shall sign such keys. */
+/* The drivers that sign with such keys. */
 struct choice {
     const struct driver *single, *batch;
 };
@@ -109,11 +109,11 @@ void kind_measured(struct kind *kind, uint64_t single_ns)
     kind->cost = single_ns <= KIND_QUICK   ? COST_QUICK
                  : single_ns <= KIND_CHEAP ? COST_CHEAP
                                            : COST_DEAR;
-    if (kind->single->waits) { /* for a device, which the event loop must not do */
+    if (kind->single->waits) { /* the event loop must not wait for a device */
         kind->cost = kind->cost == COST_QUICK ? COST_CHEAP : kind->cost;
         return;
     }
-    /* one by one they take as long in any batch, which is to be over soon */
+    /* a larger batch saves nothing when jobs are signed one by one, so it is kept short */
     size_t width = single_ns < KIND_CHEAP ? (size_t)(KIND_CHEAP / single_ns) : 1;
     kind->single_width = width < kind->single_width ? width : kind->single_width;
 }
@@ -142,7 +142,7 @@ uint64_t kind_cost(const struct kind *kind)
 {
     if (kind->batch != NULL)
         return kind->batch_ns / kind->width;
-    /* a device works on all that it takes at once */
+    /* a device works on a whole batch in parallel */
     return kind->single->waits ? kind->single_ns / kind->single_width : kind->single_ns;
 }
 

@@ -1,7 +1,8 @@
 /*
  * A kind of key: keys whose signatures cost the same and may share a batch. The queue has a line
- * for each. What signs one job alone, and what signs many together, is decided for the kind when
- * immured starts, by measurement (calibrate.h); afterwards a kind is only read, by any thread.
+ * for each. Which driver signs one job alone, and which signs many together, is decided for each
+ * kind when immured starts, by measurement (calibrate.h). Afterwards any thread may read a kind,
+ * and none changes it.
  */
 #ifndef KEYD_SIGN_KIND_H
 #define KEYD_SIGN_KIND_H
@@ -15,7 +16,7 @@
 
 /* How long one signature alone takes, as measured. */
 enum cost {
-    COST_QUICK, /* up to KIND_QUICK: the event loop makes a few itself */
+    COST_QUICK, /* up to KIND_QUICK: the event loop makes a few of these itself */
     COST_CHEAP, /* up to KIND_CHEAP */
     COST_DEAR,
     COST_CLASSES
@@ -31,14 +32,14 @@ struct kind {
 
     const struct driver *single; /* signs what is too little for a batch */
     const struct driver *batch;  /* NULL: nothing is better than `single` */
-    size_t threshold, width;     /* `batch` takes so many jobs at once, from .. to */
-    size_t small_width;          /* a batch of up to so many takes small_ns, of more batch_ns */
+    size_t threshold, width;     /* the least and greatest number of jobs that `batch` takes */
+    size_t small_width;          /* the greatest size of a batch that takes small_ns */
     size_t full_from;            /* when fewer wait, a batch takes no more than small_width */
-    size_t hold_for;             /* jobs: to wait for more makes none of them cheaper */
-    size_t single_width;         /* so many `single` takes */
-    uint64_t single_ns;          /* CPU or waiting time: of one signature */
+    size_t hold_for;             /* `hold` waits for so many jobs; more save too little */
+    size_t single_width;         /* the greatest number of jobs that `single` takes at once */
+    uint64_t single_ns;          /* of one signature: CPU time, or waiting time for a device */
     enum cost cost;              /* by single_ns */
-    uint64_t small_ns, batch_ns; /* of a batch */
+    uint64_t small_ns, batch_ns; /* of a batch: up to small_width, and above */
 };
 
 struct kinds {
@@ -47,27 +48,26 @@ struct kinds {
     const struct driver *const *drivers; /* ended by NULL; the first is libcrypto */
 };
 
-/* Finds or makes the key's kind and prepares the key for what may sign it; `wanted` NULL: auto.
- * False: one line in `reason`. */
+/* Finds or makes the key's kind, and prepares the key for the drivers that may sign with it.
+ * `wanted` NULL: auto. False: one line in `reason`. */
 bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wanted, char *reason,
                    size_t size);
 
-/* The system calls of all that sign keys of these kinds, each once, ended by -1; room for so many.
- */
+/* The system calls of all drivers of these kinds, each once, ended by -1; `calls` has `room`. */
 void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room);
 
-/* One signature by `single` takes so long: what follows from that. */
+/* Sets what follows from the time of one signature by `single`. */
 void kind_measured(struct kind *kind, uint64_t single_ns);
 
-/* What signs a batch of so many. */
+/* The driver that signs a batch of `count` jobs. */
 const struct driver *kind_driver(const struct kind *kind, size_t count);
-/* How many of so many waiting jobs one signer takes at once. */
+/* How many of the waiting jobs one signer takes at once. */
 size_t kind_take(const struct kind *kind, size_t waiting);
-/* What a batch of so many takes, ns. */
+/* The expected time of a batch of `count` jobs, ns. */
 uint64_t kind_time(const struct kind *kind, size_t count);
-/* An estimate for one more job when many wait, ns. */
+/* The expected time of one more job when many wait, ns. */
 uint64_t kind_cost(const struct kind *kind);
-/* "RSA-2048", "P-256", "Ed25519", into `text`. */
+/* Writes "RSA-2048", "P-256", "Ed25519" or the like into `text`. */
 void kind_describe(const struct kind *kind, char *text, size_t size);
 
 #endif

@@ -19,7 +19,7 @@
  *
  * The bound is in time, not in jobs: a number of jobs that P-256 keys sign in a moment would keep
  * RSA-4096 keys busy for minutes, and TLS clients give up after some seconds. What cannot be signed
- * in time is refused at once, so that the client can go elsewhere.
+ * in time is refused at once, so that the client can ask elsewhere.
  */
 #include "keyd/sign/queue.h"
 
@@ -79,7 +79,7 @@ static struct job *first_job(const struct line *line)
     return job_of(first_flow(line)->jobs.next, queue_node);
 }
 
-/* Where an account and a session stand follows from what they have received. */
+/* Moves an account and a session to the places in the heaps that their `received` gives them. */
 static void rank(struct queue *queue, struct queue_session *session)
 {
     for (size_t i = 0; i < queue->line_count; i++) {
@@ -91,7 +91,7 @@ static void rank(struct queue *queue, struct queue_session *session)
     }
 }
 
-/* `ns` more than was charged before; what is less comes as its complement. */
+/* Charges `ns` more; a refund comes as the two's complement. */
 static void charge(struct queue *queue, struct job *job, uint64_t ns)
 {
     struct queue_session *session = job->flow->session;
@@ -104,7 +104,7 @@ static void charge(struct queue *queue, struct job *job, uint64_t ns)
     rank(queue, session);
 }
 
-/* A flow that had no job has its first. */
+/* Called when a flow gets its first job. */
 static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
 {
     struct account_share *account = flow->session->account;
@@ -118,8 +118,8 @@ static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
     return false;
 }
 
-/* What waits is bounded in time; who has less than an equal part of it is let in still: an account
- * among accounts, or a session among the sessions of its account. */
+/* When the queue is full, a job is still accepted if its account has less than an equal share among
+ * the accounts, or its session has less than an equal share within the account. */
 static bool has_room(const struct queue *queue, const struct queue_session *session, uint64_t work)
 {
     const struct share *account = &session->account->share;
@@ -222,7 +222,7 @@ static bool is_for(const struct queue *queue, const struct line *line, enum queu
     return quick > QUEUE_LOOP_TIME || !is_quick(line);
 }
 
-/* The end of the line's hold; 0: there is none. */
+/* When the line's hold ends; 0: it has none. */
 static uint64_t held_until(const struct queue *queue, const struct line *line)
 {
     if (queue->hold == 0 || line->kind->batch == NULL || line->jobs >= line->kind->hold_for)
@@ -230,7 +230,8 @@ static uint64_t held_until(const struct queue *queue, const struct line *line)
     return first_job(line)->queued_at + queue->hold;
 }
 
-/* Whether the first job of one line comes before that of another; the cheaper among equals. */
+/* Whether the first job of one line comes before that of another. Of equals the cheaper is first.
+ */
 static bool precedes(const struct line *line, const struct line *other)
 {
     const struct share *one = &first_flow(line)->share, *two = &first_flow(other)->share;

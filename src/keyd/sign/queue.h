@@ -1,12 +1,10 @@
 /*
- * What waits to be signed. The event loop's alone: no lock, no thread looks into it.
+ * The jobs that wait to be signed. Only the event loop uses the queue, so it needs no lock.
  *
- * Who is served next is decided by what each has received already, in time of the signers:
- * start-time fair queueing (Goyal, Vin, Cheng 1996) on three levels. First come the accounts, then
- * the sessions of an account, then the kinds of key that a session asks for. On each level whoever
- * has received least comes first; whoever had nothing to ask for meanwhile has saved nothing up,
- * and starts where the others are. Cheap kinds are charged an eighth, so that a session's ECDSA
- * does not wait behind its RSA.
+ * Who is served next depends on how much of the signers' time each has received: start-time fair
+ * queueing (Goyal, Vin, Cheng 1996) on three levels. First come the accounts, then the sessions of
+ * an account, then the kinds of key that a session asks for (keyd/rules/share.h). Cheap kinds are
+ * charged an eighth, so that a session's ECDSA does not wait behind its RSA.
  *
  * Since a batch holds jobs of one kind, there is a line for each kind. The job that comes first by
  * the rule above chooses the line, and the others in the line follow it by the same rule until the
@@ -17,9 +15,9 @@
  *         session  --share         flow: a session's jobs of the kind, by what it has received
  *           kind  --share            job, job, job: first come, first served
  *
- * What waits is bounded in time: a job is refused when what waits would keep all signers busy for
- * longer than `age`, and its account, or its session within the account, has more than an equal
- * part of that; and one that has waited for longer than that in the end is given up.
+ * The queue is bounded in time. A job is refused if the waiting jobs would keep all signers busy
+ * for longer than `age`, and its account, or its session within the account, has more than an equal
+ * share of that time. A job that has waited for longer than `age` is given up.
  */
 #ifndef KEYD_SIGN_QUEUE_H
 #define KEYD_SIGN_QUEUE_H
@@ -57,18 +55,18 @@ struct queue {
     uint64_t work_max;  /* ns of one signer */
     uint64_t age_max;   /* ns */
     uint64_t hold;      /* ns that a batch waits to become full */
-    struct list by_age; /* all jobs, the oldest in front */
+    struct list by_age; /* all jobs, the oldest first */
 };
 
-/* Who asks for the next line: the event loop signs only what is quick, and the threads leave it to
- * the event loop while there is no more of it than that gets done in a turn. */
+/* Who asks for the next line: the event loop signs only quick jobs, and the threads leave those to
+ * it as long as it can do all of them in one turn. */
 enum queue_for { QUEUE_FOR_LOOP, QUEUE_FOR_THREADS };
 
-/* So long the event loop signs in one turn; a signature that it has begun is finished. */
+/* The event loop begins no signature after this time in one turn. */
 #define QUEUE_LOOP_TIME (100 * NS_PER_US)
 
-/* `age` ns of `signers` signers, and `hold` as configured. The kinds are all there; until the first
- * job comes they will have been measured. */
+/* Bounds the queue to `age` ns of `signers` signers. `kinds` is complete; its kinds are measured
+ * before the first job comes. */
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
                 uint64_t hold);
 /* Frees the jobs that are left. */
@@ -77,34 +75,34 @@ void queue_destroy(struct queue *queue);
 /* False: out of memory. */
 bool queue_open_session(struct queue *queue, struct queue_session *session,
                         struct account_share *account);
-/* It has no jobs, neither waiting nor being signed. */
+/* The session must have no jobs, neither waiting nor being signed. */
 void queue_close_session(struct queue_session *session);
 
-/* False: too much waits, or memory is short; the job stays the caller's. */
+/* False: the queue is full, or memory is short; the caller keeps the job. */
 bool queue_submit(struct queue *queue, struct job *job, struct queue_session *session,
                   uint64_t now);
-/* True: the job was still waiting and is the caller's again. */
+/* True: the job was still waiting, and the caller owns it again. */
 bool queue_withdraw(struct queue *queue, struct job *job);
-/* Moves what has waited for too long to `late`, with its error set. */
+/* Moves the jobs that have waited for too long to `late`, with their error set. */
 void queue_expire(struct queue *queue, uint64_t now, struct list *late);
-/* So much time does not count towards the age of those that wait now. */
+/* Reduces the age of all waiting jobs by `ns`. */
 void queue_forgive(struct queue *queue, uint64_t ns);
 
 /* The line whose first job comes next, or NULL. */
 struct line *queue_next(struct queue *queue, enum queue_for who, uint64_t now);
-/* Whether the first job of a line is of somebody who is owed it: who asks for less than a share of
- * the signers, and should not wait for those who ask for more. */
+/* Whether the first job of the line belongs to somebody to whom time is owed (share_is_owed): who
+ * asks for less than a share of the signers, and should not wait for those who ask for more. */
 bool queue_owes(const struct line *line);
-/* Takes a batch of at most so many off a line, charges its owners what it is expected to take, and
- * moves what it finds past its deadline to `late`. Returns how many are in the batch. */
+/* Takes a batch of at most `most` jobs off the line, charges their owners the expected time, and
+ * moves the jobs that it finds past their deadlines to `late`. Returns the size of the batch. */
 size_t queue_take(struct queue *queue, struct line *line, enum queue_for who, size_t most,
                   uint64_t now, struct job *batch[static DRIVER_BATCH_MAX], struct list *late);
-/* The batch took `ns`: its owners are charged that, in place of what was expected. */
+/* Charges the owners of a batch the time that it took, in place of the expected time. */
 void queue_charge(struct queue *queue, struct job *const *batch, size_t count, uint64_t ns);
 
-/* How long the oldest job has waited, ns; 0: none waits. */
+/* How long the oldest job has waited, ns; 0 if none waits. */
 uint64_t queue_age(const struct queue *queue, uint64_t now);
-/* When to look again though nothing has happened, ns; UINT64_MAX: never. */
+/* When to look again even if nothing has happened, ns; UINT64_MAX: never. */
 uint64_t queue_wake(const struct queue *queue, uint64_t now);
 
 #endif

@@ -11,7 +11,7 @@ static const uint8_t message[MESSAGE_SIZE] = "                                "
                                              "                                "
                                              "TLS 1.3, server CertificateVerify";
 
-/* A key that has schemes of one sort only, as RSA-PSS keys do, gives its first. */
+/* If the key has only one padding, as RSA-PSS keys do, this is its first scheme. */
 static const struct wire_scheme *find_scheme(const struct key *key, bool pss)
 {
     for (size_t i = 0; i < key->scheme_count; i++) {

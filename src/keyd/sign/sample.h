@@ -1,4 +1,4 @@
-/* Jobs that no client asked for: to measure with, and to try keys out. */
+/* Jobs that no client has requested, for measuring and for testing keys. */
 #ifndef KEYD_SIGN_SAMPLE_H
 #define KEYD_SIGN_SAMPLE_H
 
@@ -10,10 +10,11 @@ struct sample {
     size_t count;
 };
 
-/* `count` signatures of a TLS 1.3 server's message, with PSS or without, where the key has both.
- * False: out of memory, or the key has no scheme. */
+/* Makes `count` jobs that sign a TLS 1.3 server's message. `pss` chooses the padding if the key has
+ * both. False: out of memory, or the key has no scheme. */
 bool sample_make(struct sample *sample, const struct key *key, bool pss, size_t count);
-/* Verifies each with the copy of the public key, in libcrypto's simplest way. False: logged. */
+/* Verifies each signature with the public copy of the key, by libcrypto's simplest interface.
+ * False: reason logged. */
 bool sample_good(const struct sample *sample);
 void sample_free(struct sample *sample);
 

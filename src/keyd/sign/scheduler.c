@@ -1,21 +1,21 @@
 /*
  * Why the event loop signs, too, and why one thread is kept back.
  *
- * Waking a thread takes time, too, and the kernel may let a thread of less weight wait for a tick.
- * If threads signed everything, a quick signature would wait for that longer than it takes to make.
- * If the event loop signed everything, one RSA-4096 signature would hold up all
- * sessions for milliseconds. So the event loop signs what was measured to be quick, for
- * QUEUE_LOOP_TIME a turn at most, and leaves it to the threads once more waits than that.
+ * Waking a thread takes time, and the kernel may let a thread of less weight wait for a tick. If
+ * threads signed everything, a quick signature would wait for its thread longer than it takes to
+ * make. If the event loop signed everything, one RSA-4096 signature would hold up all sessions for
+ * milliseconds. So the event loop signs what was measured to be quick, for at most QUEUE_LOOP_TIME
+ * in a turn, and leaves quick jobs to the threads when there are more than fit into that time.
  *
  * A thread takes what waits and does not wait for a fuller batch: under load a batch fills by
  * itself while the one before it is being signed, and without load waiting would only add latency.
  * The directive `hold` is for those who prefer to save CPU time.
  *
- * A batch cannot be interrupted. While all threads are busy with dear batches, whoever asks for
- * little would wait for the longest of them, and where the threads yield, they may not run at all.
+ * A batch cannot be interrupted. While all threads are busy with expensive batches, a client that
+ * asks for little would wait for one of them to end, and threads that yield may not run at all.
  * Preempting by priority would need real-time scheduling, which an unprivileged process does not
  * have. So one more thread, the express, stays idle for these two cases. It takes one job of
- * somebody to whom a share is owed, or any batch if the others make no progress.
+ * somebody to whom time is owed, or any batch if the others make no progress.
  */
 #include "keyd/sign/scheduler.h"
 
@@ -54,8 +54,7 @@ static void give_to(struct scheduler *scheduler, struct crew_member *member, str
         crew_give(scheduler->crew, member, batch, count, now);
 }
 
-/* All threads are busy. The express takes one job of somebody to whom it is owed, or a whole batch
- * when the others make no progress. */
+/* Called when all threads are busy. */
 static void give_to_express(struct scheduler *scheduler, struct line *line, uint64_t now,
                             struct list *done)
 {
@@ -81,9 +80,9 @@ static void give_out(struct scheduler *scheduler, uint64_t now, struct list *don
     }
 }
 
-/* How many of a line the event loop signs in so much time; 0: there is not enough left. One at
- * least it signs in every turn. What is cheaper in a full batch does not go one by one when time
- * runs out: the next turn makes it. */
+/* How many jobs of a line the event loop signs in `ns`; 0: the time is too short. It signs at least
+ * one in every turn. Jobs that are cheaper in a batch are not signed one by one when time runs out:
+ * they wait for the next turn. */
 static size_t fit(const struct line *line, uint64_t ns)
 {
     size_t most = kind_take(line->kind, line->jobs);
@@ -129,7 +128,7 @@ uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
     if (queue_next(queue, QUEUE_FOR_LOOP, now) != NULL)
         return now;
     uint64_t wake = queue_wake(queue, now);
-    /* what `hold` keeps back is not for the express either, until queue_wake() */
+    /* the express does not take jobs that `hold` keeps back either */
     if (queue_next(queue, QUEUE_FOR_THREADS, now) == NULL)
         return wake;
     uint64_t held_up = crew_held_up(scheduler->crew);

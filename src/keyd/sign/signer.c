@@ -64,7 +64,7 @@ void signer_release(struct signer *signer)
     EVP_MD_CTX_free(signer->whole);
 }
 
-/* The job's message. False: libcrypto failed. */
+/* Hashes the job's message. False: libcrypto failed. */
 static bool hash(struct signer *signer, const struct job *job, uint8_t digest[JOB_DIGEST_MAX],
                  size_t *length)
 {
@@ -77,7 +77,7 @@ static bool hash(struct signer *signer, const struct job *job, uint8_t digest[JO
     return good;
 }
 
-/* The digest was computed and kept without a fault until the signature was made. */
+/* Whether the digest that was signed is that of the message: a fault may have hit it. */
 static bool digest_good(struct signer *signer, const struct job *job)
 {
     uint8_t again[JOB_DIGEST_MAX];
@@ -95,7 +95,7 @@ static bool verify_digest(struct signer *signer, const struct job *job)
 
 static bool verify_message(struct signer *signer, const struct job *job)
 {
-    /* without the reset the context would go on with the key that it has */
+    /* without the reset the context would keep the key of the last call */
     return EVP_MD_CTX_reset(signer->whole) == 1 &&
            EVP_DigestVerifyInit(signer->whole, NULL, NULL, NULL, job->key->public) == 1 &&
            EVP_DigestVerify(signer->whole, job->result, job->result_length, job->message,
@@ -136,12 +136,12 @@ static void sign_and_verify(struct signer *signer, const struct driver *driver,
             batch[i]->error = IMMURE_E_SIGNING;
 }
 
-/* What was computed and is not released must not be found later either. */
+/* Wipes a result that is not released, so that it cannot be found later. */
 static void withhold(struct job *job, const char *consequence)
 {
     OPENSSL_cleanse(job->result, job->key->signature_max);
     job->result_length = 0;
-    if (job->error != IMMURE_E_DEVICE) /* that was logged when it went away */
+    if (job->error != IMMURE_E_DEVICE) /* the loss of the device was logged */
         log_error("%s: key \"%s\": a %s signature by %s failed or did not verify; it is %s",
                   job->key->location, job->key->name, job->scheme->name, job->driver->name,
                   consequence);
@@ -156,14 +156,14 @@ static void sign_again(struct signer *signer, struct job *job)
     sign_and_verify(signer, signer->drivers[0], &job, 1);
 }
 
-/* The device is away, which is no fault of this signature and was logged: libcrypto makes it. */
+/* The device is away, which was logged; libcrypto signs instead, as no signature was faulty. */
 static void sign_in_its_place(struct signer *signer, struct job *job)
 {
     job->error = IMMURE_OK;
     sign_and_verify(signer, signer->drivers[0], &job, 1);
 }
 
-/* Decryptions are rare, and no driver but libcrypto makes them. The rest goes to `left`. */
+/* Decryptions are rare, and only libcrypto makes them. The other jobs go to `left`. */
 static size_t decrypt_apart(const struct signer *signer, struct job *const *batch, size_t count,
                             struct job **left)
 {

@@ -12,7 +12,7 @@ struct warm_up {
     bool good;
 };
 
-/* Verifies here what has been given out to the threads. */
+/* Waits for the batches of the threads, and verifies them here. */
 static void collect(struct warm_up *run)
 {
     while (run->given > 0) {
@@ -29,7 +29,7 @@ static void collect(struct warm_up *run)
     }
 }
 
-/* To the next thread; when each has one, all are waited for. */
+/* Gives a batch to the next thread; when each has one, waits for all of them first. */
 static void give(struct warm_up *run, const struct key *key, bool pss, size_t count)
 {
     struct sample sample;

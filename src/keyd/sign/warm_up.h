@@ -1,7 +1,7 @@
 /*
- * Before the event loop runs, every key signs on the signer threads and is verified, once for each
- * padding it has, alone and in a batch: shows a damaged key before a client does, and lets
- * libcrypto set up what it sets up lazily while it still may.
+ * Before the event loop runs, every key signs on the signer threads, once for each padding it has,
+ * alone and in a batch, and the signatures are verified. This finds a damaged key before a client
+ * does, and has libcrypto do its lazy initialisation while the sandbox still allows it.
  */
 #ifndef KEYD_SIGN_WARM_UP_H
 #define KEYD_SIGN_WARM_UP_H
@@ -12,8 +12,7 @@
 /* False: reason logged. */
 bool warm_up(struct crew *crew, const struct keyring *keyring);
 
-/* With the doors closed: every key that is in a device signs once more, by `signer`. False: reason
- * logged. */
+/* Inside the sandbox, every key in a device signs once more with `signer`. False: reason logged. */
 bool warm_up_devices(struct signer *signer, const struct keyring *keyring);
 
 #endif

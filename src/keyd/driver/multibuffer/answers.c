@@ -1,7 +1,7 @@
 /*
- * The known-answer tests of the driver `multibuffer`: each algorithm in each lane, with what was
- * published, or else against libcrypto. What verifies there must take good signatures in all lanes,
- * and refuse a bad one in its lane alone.
+ * The known-answer tests of the driver `multibuffer`: each algorithm in each lane, against
+ * published vectors where there are any, else against libcrypto. The verification in lanes must
+ * accept good signatures in all lanes, and refuse a bad one in its lane only.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -31,7 +31,7 @@ static bool lane_alone_bad(multibuffer_status status, size_t bad)
     return alone;
 }
 
-/* Primes of nobody's: what is signed with them is verified by libcrypto. */
+/* Primes that belong to nobody's key. libcrypto verifies the signatures that are made with them. */
 static const struct {
     int bits;
     const char *p, *q;
@@ -72,7 +72,7 @@ static const struct {
      "da84ca91d3129fbbe02debc72c7e09337e8bf345833b921a9b7bbd303451127f6613830cc01cb1ff1bb1"
      "2eb2655f"}};
 
-/* The rest of an RSA key, from its primes and e = 65537. */
+/* The numbers of an RSA key, computed from its primes and e = 65537. */
 struct rsa_numbers {
     BIGNUM *n, *e, *d, *p, *q, *dp, *dq, *iq;
 };
@@ -141,7 +141,7 @@ static EVP_PKEY *rsa_pair(int bits)
     return pair;
 }
 
-/* Every scheme of RSA that finds a place, and each job another digest. */
+/* Uses as many schemes of RSA as there are lanes, and a different digest for each job. */
 static bool rsa_batch(struct lanes_thread *thread, const struct lanes_algorithm *algorithm,
                       const struct key *key, struct contexts *verifier, size_t count)
 {
@@ -246,7 +246,7 @@ static bool ecdsa_decode(const struct ecdsa_answer *answer, struct ecdsa_example
            hex_decode(answer->s, example->s, sizeof example->s, &length) && length == bytes;
 }
 
-/* Lane by lane one example and the other, beginning with `first`. */
+/* The two examples alternate from lane to lane, beginning with `first`. */
 static bool ecdsa_batch(multibuffer_ecdsa_sign *sign, const struct ecdsa_example *examples,
                         size_t first, size_t bytes)
 {
@@ -271,7 +271,7 @@ static bool ecdsa_batch(multibuffer_ecdsa_sign *sign, const struct ecdsa_example
     return good;
 }
 
-/* The public key of the examples on P-384, which have one. */
+/* The public key that both examples on P-384 share. */
 static bool p384_public(const char *private_key, uint64_t *x, uint64_t *y)
 {
     BN_CTX *context = BN_CTX_new();
@@ -293,7 +293,7 @@ static bool p384_public(const char *private_key, uint64_t *x, uint64_t *y)
     return good;
 }
 
-/* In one lane after the other a bit is wrong, each time of something else. */
+/* Flips a bit in one lane after another, each time of another input. */
 static bool p384_verifies(struct lanes_thread *thread, const struct ecdsa_example *examples)
 {
     union lanes_work *work = thread->work;
@@ -387,7 +387,8 @@ static void ed25519_free(struct ed25519_example *example)
     key_free_halves(&example->key);
 }
 
-/* The same keys with messages of more than one block of SHA-512, as libcrypto signs them. */
+/* The same keys with messages of about one block of SHA-512 and more; libcrypto gives the answer.
+ */
 static bool ed25519_lengthen(struct ed25519_example *example, size_t length)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -401,7 +402,7 @@ static bool ed25519_lengthen(struct ed25519_example *example, size_t length)
     return good;
 }
 
-/* In one lane after the other a bit is wrong, of the one half of the signature or of the other. */
+/* Flips a bit in one lane after another, in either half of the signature. */
 static bool ed25519_verifies(const struct multibuffer_library *library, struct job *const *batch)
 {
     bool good = ed25519_verify(library, batch, LANES) == 0;

@@ -1,7 +1,8 @@
 /*
- * ECDSA (FIPS 186-5, section 6.4) in eight lanes. The nonces are ours: hedged, so that neither a
- * failing random generator nor a fault that makes two digests the same repeats one, and taken or
- * rejected whole, since a reduction would take a time that tells something about them.
+ * ECDSA (FIPS 186-5, section 6.4) in eight lanes. The nonces are made here. They are hedged, so
+ * that neither a failing random generator nor a fault that makes two digests the same repeats one.
+ * A candidate that is out of range is rejected and not reduced, because the time of a reduction
+ * would say something about it.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -32,7 +33,7 @@ static bool in_range(const struct curve *curve, const uint64_t *number)
     return below && any != 0;
 }
 
-/* The random generator is asked once for a whole batch: each time costs it a system call. */
+/* Asks the random generator once for a whole batch, because each call costs a system call. */
 static bool draw(const struct lanes_thread *thread, const struct curve *curve)
 {
     union lanes_work *work = thread->work;
@@ -43,7 +44,7 @@ static bool draw(const struct lanes_thread *thread, const struct curve *curve)
     return good && ecdsa_set_number(thread->ecdsa->blind, work->ecdsa.random.blind, curve);
 }
 
-/* SHA-512(private key, fresh random bytes, digest): more than a nonce needs, and cut. */
+/* The nonce is SHA-512(private key, fresh random bytes, digest), cut to the length of n. */
 static bool make_nonce(const struct lanes_thread *thread, const struct curve *curve,
                        const struct job *job, size_t lane)
 {
@@ -69,7 +70,7 @@ static bool make_nonce(const struct lanes_thread *thread, const struct curve *cu
     return taken;
 }
 
-/* What came out of the lane, as DER, into the job. */
+/* Writes the lane's signature as DER into the job. */
 static bool take(struct lanes_thread *thread, const struct curve *curve, struct job *job,
                  size_t lane)
 {

@@ -1,21 +1,22 @@
 /*
- * What ECDSA in lanes makes is verified before it leaves (FIPS 186-5, section 6.4.2), as it stands
- * in the job, against the job's digest and the public key in the SubjectPublicKeyInfo.
+ * ECDSA signatures from the lanes are verified before they are released (FIPS 186-5,
+ * section 6.4.2), as they stand in the job, against the job's digest and the public key in the
+ * SubjectPublicKeyInfo.
  *
- * Whoever knows the nonce k need not multiply the public point for that. With R = k G and Q = d G
- * by libcrypto, which has a multiplication of the base point of its own, and s k = e + r d (mod n),
+ * Whoever knows the nonce k need not multiply the public point for that. libcrypto computes
+ * R = k G and Q = d G by its own multiplication of the base point. If s k = e + r d (mod n), then
  *
  *     (e / s) G + (r / s) Q = ((e + r d) / s) G = k G = R
  *
- * so r = x(R) is all that is left to be seen, and d G = Q once for all of a batch with the same
- * key. On P-256 that takes a fifth of the time that a verification takes. On P-384 libcrypto is so
- * slow that the lanes themselves verify.
+ * so it remains to check that r = x(R), and once for each key in a batch that d G = Q. On P-256
+ * this takes a fifth of the time of a verification. On P-384 libcrypto is so slow that the lanes
+ * themselves verify.
  *
- * The equation alone is what remains for keys whose signatures are not verified: it shows every
- * fault but one in the multiplication of the base point. All its factors are multiplied by a random
- * one.
+ * For keys whose signatures are not verified only the equation s k = e + r d is checked: it detects
+ * every fault but one in the multiplication of the base point. All its factors are blinded by a
+ * random one.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED /* points as libcrypto has them, not divided by Z */
+#define OPENSSL_SUPPRESS_DEPRECATED /* the projective coordinates of points */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
@@ -135,7 +136,7 @@ bool ecdsa_set_number(BIGNUM *number, const uint64_t *limbs, const struct curve 
     return BN_lebin2bn((const uint8_t *)limbs, (int)curve->bytes, number) != NULL;
 }
 
-/* By R squared too little, as Montgomery's products leave it. */
+/* a b c / R^2: the two Montgomery multiplications leave this factor. */
 static bool product(BIGNUM *result, const BIGNUM *a, const BIGNUM *b, const BIGNUM *c,
                     BN_MONT_CTX *modulo, BN_CTX *context)
 {
@@ -143,7 +144,7 @@ static bool product(BIGNUM *result, const BIGNUM *a, const BIGNUM *b, const BIGN
            BN_mod_mul_montgomery(result, result, c, modulo, context) == 1;
 }
 
-/* s k = e + r d, each times the blind. Leaves k and d where they are. */
+/* Checks s k = e + r d, with both sides multiplied by the blind. Leaves k and d set. */
 static bool equation_holds(struct ecdsa_numbers *numbers, const struct curve *curve,
                            const uint64_t *nonce, const uint64_t *digest,
                            const uint64_t *private_key)
@@ -161,9 +162,9 @@ static bool equation_holds(struct ecdsa_numbers *numbers, const struct curve *cu
 }
 
 /*
- * libcrypto makes of the nonce what the lanes made of it: x(k G) = r, where the point is (X / Z^2,
- * Y / Z^3), and so X = r Z^2 modulo p, which saves the division. An x of n or more, which one of
- * 2^32 points has, is taken to be wrong.
+ * Checks x(k G) = r with libcrypto. The point is (X / Z^2, Y / Z^3), so it compares X with r Z^2
+ * modulo p, which saves the division. An x of n or more, which one of 2^32 points has, counts as
+ * wrong.
  */
 static bool base_point_good(struct ecdsa_numbers *numbers, const struct curve *curve)
 {
@@ -177,13 +178,13 @@ static bool base_point_good(struct ecdsa_numbers *numbers, const struct curve *c
            product(x, x, numbers->one, numbers->one, modulo, context) && BN_cmp(x, of_r) == 0;
 }
 
-/* The end of the SubjectPublicKeyInfo: the point, uncompressed, without its first byte. */
+/* The end of the SubjectPublicKeyInfo: the uncompressed point without its first byte. */
 static const uint8_t *public_point(const struct key *key, const struct curve *curve)
 {
     return key->spki + key->spki_length - 2 * curve->bytes;
 }
 
-/* The private key that signed, still in `d`, is that of the public key. */
+/* Whether the private key that signed, which is still in `d`, belongs to the public key. */
 static bool key_good(struct ecdsa_numbers *numbers, const struct curve *curve,
                      const struct key *key)
 {
@@ -196,7 +197,7 @@ static bool key_good(struct ecdsa_numbers *numbers, const struct curve *curve,
            memcmp(point + 1, public_point(key, curve), length - 1) == 0;
 }
 
-/* In the lane before it that has the same key it was the same; or there is none. */
+/* Whether an earlier lane that was verified has the same key and used the same private number. */
 static bool key_seen(const struct lanes_thread *thread, struct job *const *live, size_t lane,
                      const struct curve *curve)
 {
@@ -207,7 +208,7 @@ static bool key_seen(const struct lanes_thread *thread, struct job *const *live,
     return false;
 }
 
-/* From the job, as it would leave, and back into the lane. */
+/* Reads the signature back from the job, as it would be released, into the lane. */
 static bool read_signature(struct lanes_thread *thread, const struct curve *curve,
                            const struct job *job, size_t lane)
 {

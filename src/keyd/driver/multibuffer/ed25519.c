@@ -1,8 +1,8 @@
 /*
- * Ed25519 (RFC 8032) in eight lanes. It is deterministic, and so a faulty signature beside a good
- * one of the same message gives the key away, and so does one for which a wrong public key was
- * hashed. Each is verified in the lanes with the public key as it stands in the
- * SubjectPublicKeyInfo, which is not the copy that signs.
+ * Ed25519 (RFC 8032) in eight lanes. It is deterministic, so a faulty signature gives the key away
+ * together with a good one of the same message, and so does one that was made with a wrong public
+ * key. Each signature is verified in the lanes with the public key in the SubjectPublicKeyInfo,
+ * which is not the copy that signs.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

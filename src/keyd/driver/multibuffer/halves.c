@@ -1,8 +1,8 @@
 /*
  * RSA by halves: a private operation is one exponentiation modulo p and one modulo q, so eight
- * lanes hold those of four jobs, for half of what eight jobs take. Around the exponentiations
- * libcrypto computes, job after job (RFC 8017, section 5.1.2), without branches on secrets:
- * Montgomery's reductions only, and of the sum the one form that has no comparison.
+ * lanes hold those of four jobs, which take half the time of eight jobs. libcrypto computes the
+ * rest, job by job (RFC 8017, section 5.1.2), without branches on secrets: it uses only Montgomery
+ * reductions, and the one modular addition that makes no comparison.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -13,7 +13,7 @@
 
 struct halves {
     BIGNUM *p, *q;
-    BIGNUM *iq, *minus_iq; /* 1/q and -1/q modulo p, in Montgomery's form */
+    BIGNUM *iq, *minus_iq; /* 1/q and -1/q modulo p, in Montgomery form */
     BN_MONT_CTX *modulo_p, *modulo_q;
 };
 
@@ -123,7 +123,7 @@ multibuffer_status halves_sign(struct lanes_thread *thread, struct job *const *l
 {
     union lanes_work *work = thread->work;
     size_t bytes = (size_t)live[0]->key->bits / 8;
-    /* a new one for each batch: what is freed is wiped, what is kept would not be */
+    /* a new context for each batch, because its numbers are only wiped when it is freed */
     BN_CTX *context = BN_CTX_new();
     bool good = context != NULL;
     for (size_t job = 0; job < filled && good; job++) {

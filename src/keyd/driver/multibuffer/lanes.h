@@ -1,9 +1,9 @@
 /*
- * How the algorithms of the driver `multibuffer` work: each is a row of the table in multibuffer.c
- * and signs up to eight jobs at once on a thread's memory.
+ * The algorithms of the driver `multibuffer`: each is a row of the table in multibuffer.c and signs
+ * up to eight jobs at once in a thread's memory.
  *
- * Lanes without a job get the same work as one that has (an empty lane slows the others down, and
- * an ECDSA nonce must never meet another digest); what comes out of them is left where it is.
+ * Lanes without a job repeat the work of one that has a job, and their results are ignored: an
+ * empty lane would slow the others down, and an ECDSA nonce must never be used with another digest.
  */
 #ifndef KEYD_DRIVER_MULTIBUFFER_LANES_H
 #define KEYD_DRIVER_MULTIBUFFER_LANES_H
@@ -23,14 +23,14 @@
 #define EC_FRESH_BYTES 32 /* of randomness in a nonce */
 #define ED25519_BYTES 32
 
-/* key->prepared, in pages of its own that are wiped when they are given back. */
+/* key->prepared, in secret memory. */
 struct lanes_key {
     const struct lanes_algorithm *algorithm;
-    struct secret memory; /* where this lies */
+    struct secret memory; /* the memory of this struct */
     union {
         struct {
-            RSA *public;           /* see multibuffer_encoding.h */
-            struct halves *halves; /* where they serve */
+            RSA *public;           /* see encoding.h */
+            struct halves *halves; /* NULL: not for keys of this size */
             uint64_t p[RSA_LIMBS_MAX / 2], q[RSA_LIMBS_MAX / 2];
             uint64_t dp[RSA_LIMBS_MAX / 2], dq[RSA_LIMBS_MAX / 2], iq[RSA_LIMBS_MAX / 2];
         } rsa;
@@ -41,7 +41,7 @@ struct lanes_key {
     };
 };
 
-/* What is read and written during a batch, and wiped after it. */
+/* The working memory of a batch, which is wiped after it. */
 union lanes_work {
     struct {
         uint8_t encoded[LANES][RSA_BYTES_MAX], signature[LANES][RSA_BYTES_MAX];
@@ -67,7 +67,7 @@ struct lanes_thread {
     struct ecdsa_numbers *ecdsa;
     EVP_MD_CTX *hash;
     EVP_MD *sha256, *sha384, *sha512; /* fetched */
-    struct secret memory;             /* where `work` lies */
+    struct secret memory;             /* the memory of `work` */
     union lanes_work *work;           /* all zero between batches */
 };
 
@@ -77,34 +77,35 @@ struct lanes_algorithm {
     int bits;
     enum multibuffer_number number;
 
-    /* False: it cannot serve this key. What was made until then is released all the same. */
+    /* False: it does not support this key; release() is still called. */
     bool (*prepare)(struct lanes_key *lanes, const struct key *key);
-    void (*release)(struct lanes_key *lanes); /* NULL: nothing but the memory */
-    /* 1 to LANES jobs with keys of this algorithm; leaves `work` all zero. */
+    void (*release)(struct lanes_key *lanes); /* NULL: there is nothing but the memory */
+    /* Signs 1 to LANES jobs with keys of this algorithm; leaves `work` all zero. */
     void (*sign)(struct lanes_thread *thread, struct job *const *batch, size_t count);
-    /* Every lane makes what it should. */
+    /* Tests that every lane has the right results. */
     bool (*known_answers)(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
 };
 
-/* key->prepared and key->release. False: the algorithm cannot serve this key. */
+/* Sets key->prepared and key->release. False: the algorithm does not support this key. */
 bool lanes_key_prepare(const struct lanes_algorithm *algorithm, struct key *key);
 
 bool rsa_prepare(struct lanes_key *lanes, const struct key *key);
 void rsa_release(struct lanes_key *lanes);
 void rsa_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
 bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
-/* What the library asks for; 0: it has not all that such keys need. */
+/* The size that the library asks for; 0: it lacks something that such keys need. */
 size_t rsa_scratch_size(const struct multibuffer_library *library, int bits);
 
-/* RSA with both exponentiations of up to HALVES_MAX jobs in one run; false: not with such keys. */
+/* Whether keys of this size can use halves.c: both exponentiations of up to HALVES_MAX jobs in one
+ * run. */
 bool halves_serve(const struct key *key);
 /* False: out of memory. */
 bool halves_prepare(struct lanes_key *lanes, const struct key *key);
 void halves_release(struct lanes_key *lanes);
-/* From `encoded` to `signature`; the status has a lane for each job. */
+/* Computes `signature` from `encoded`; the status has a lane for each job. */
 multibuffer_status halves_sign(struct lanes_thread *thread, struct job *const *live, size_t filled);
 
-/* What ECDSA computes with, for a thread. NULL: out of memory. */
+/* The numbers of ECDSA for one thread. NULL: out of memory. */
 struct ecdsa_numbers *ecdsa_numbers_new(void);
 void ecdsa_numbers_free(struct ecdsa_numbers *numbers);
 bool ecdsa_prepare(struct lanes_key *lanes, const struct key *key);
@@ -113,11 +114,13 @@ bool ecdsa_known_answers(struct lanes_thread *thread, const struct lanes_algorit
 
 bool ed25519_prepare(struct lanes_key *lanes, const struct key *key);
 void ed25519_sign(struct lanes_thread *thread, struct job *const *batch, size_t count);
-/* The signatures of 1 to LANES jobs, with the public keys in key->spki: crypto_mb's status. */
+/* Verifies the signatures of 1 to LANES jobs with the public keys in key->spki. Returns crypto_mb's
+ * status. */
 multibuffer_status ed25519_verify(const struct multibuffer_library *library,
                                   struct job *const *batch, size_t count);
 bool ed25519_known_answers(struct lanes_thread *thread, const struct lanes_algorithm *algorithm);
 
-/* A number of libcrypto's key as limbs, zero-padded to `bytes`; false: it has none, or a longer. */
+/* Writes a number of the key as limbs, zero-padded to `bytes`. False: the key lacks the number, or
+ * it is longer. */
 bool lanes_number_get(const struct key *key, const char *name, uint64_t *limbs, size_t bytes);
 #endif

@@ -1,8 +1,8 @@
 /*
- * What signs and verifies in crypto_mb (multibuffer/multibuffer.h).
+ * The functions of crypto_mb that sign and verify (multibuffer/multibuffer.h).
  *
  * Numbers are little-endian 64-bit limbs, zero-padded to the full size; messages, digests and
- * signatures are bytes, most significant first. Sizes are not checked, nor are lanes compared.
+ * signatures are bytes, most significant first. The library checks no sizes.
  */
 #ifndef KEYD_DRIVER_MULTIBUFFER_LIBRARY_H
 #define KEYD_DRIVER_MULTIBUFFER_LIBRARY_H
@@ -16,7 +16,7 @@ typedef multibuffer_status multibuffer_ecdsa_sign(lanes_out r, lanes_out s, lane
                                                   uint8_t *unused);
 
 struct multibuffer_library {
-    const char *name; /* as it was asked for */
+    const char *name; /* the name by which it was loaded */
 
     multibuffer_algorithm_info *algorithm_info;
 
@@ -27,8 +27,8 @@ struct multibuffer_library {
                                       lanes_number dp, lanes_number dq, lanes_number iq, int bits,
                                       const void *method, uint8_t *scratch);
 
-    /* base^exponent mod modulus; the modulus has a top bit, the base is below it. The table for a
-     * window of the exponent is read whole for each, and so the time does not depend on it. */
+    /* base^exponent mod modulus. The top bit of the modulus is set, and the base is below it. The
+     * time does not depend on the exponent: the whole table is read for each of its windows. */
     multibuffer_status (*exponentiate)(uint64_t *const power[LANES], lanes_number base,
                                        lanes_number exponent, int exponent_bits,
                                        lanes_number modulus, int modulus_bits, uint8_t *scratch,
@@ -36,7 +36,7 @@ struct multibuffer_library {
     int (*exponentiate_scratch_size)(int modulus_bits);
 
     multibuffer_ecdsa_sign *p256_sign, *p384_sign;
-    /* The public point in affine coordinates. */
+    /* Takes the public point in affine coordinates. */
     multibuffer_status (*p384_verify)(lanes_in r, lanes_in s, lanes_in digest, lanes_number x,
                                       lanes_number y, const lanes_number *z, uint8_t *unused);
 
@@ -47,7 +47,7 @@ struct multibuffer_library {
                                          const uint32_t message_length[LANES], lanes_in public_key);
 };
 
-/* `path` NULL: where the system has it. False: one line in `reason`. */
+/* `path` NULL: the system's library. False: one line in `reason`. */
 bool multibuffer_library_open(struct multibuffer_library *library, const char *path, char *reason,
                               size_t size);
 

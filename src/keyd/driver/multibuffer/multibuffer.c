@@ -1,6 +1,6 @@
 /*
- * The signing driver that makes eight signatures at a time, in the lanes of AVX-512 IFMA: Intel's
- * crypto_mb. An algorithm whose known-answer test fails is not used.
+ * The driver that makes eight signatures at a time in the lanes of AVX-512 IFMA, with Intel's
+ * crypto_mb. An algorithm that fails its known-answer test is not used.
  */
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
@@ -16,7 +16,7 @@
 #include "keyd/sign/driver.h"
 #include "wire/stats.h"
 
-/* More than what the library uses, with what is called before it. */
+/* More stack than the library and its callers in this driver use. */
 #define STACK_TOUCHED (32 * 1024)
 
 static const struct lanes_algorithm algorithms[] = {
@@ -40,7 +40,7 @@ struct multibuffer {
     bool serves[ALGORITHMS];
 };
 
-/* NULL: none that is served. */
+/* NULL: no algorithm serves this key. */
 static const struct lanes_algorithm *find_algorithm(const struct multibuffer *multibuffer,
                                                     const struct key *key)
 {
@@ -142,7 +142,7 @@ static void *multibuffer_thread_new(const struct driver *driver)
     return thread_new(driver->state);
 }
 
-/* Not to be inlined: it has to lie where the frames of the library lay. */
+/* Must not be inlined: its frame has to cover those that the library used. */
 __attribute__((noinline, no_sanitize("address"))) static void cleanse_stack(void)
 {
     uint8_t below[STACK_TOUCHED];
@@ -169,7 +169,7 @@ static bool scratch_fits(const struct multibuffer_library *library,
     return size > 0 && size <= sizeof((union lanes_work *)NULL)->rsa.scratch;
 }
 
-/* Names what fails in a line of the log. */
+/* Tests one algorithm, and logs its name if it fails. */
 static bool try_algorithm(struct lanes_thread *thread, const struct lanes_algorithm *algorithm)
 {
     bool good =

@@ -9,7 +9,7 @@
 #include "keyd/driver/multibuffer/encoding.h"
 #include "keyd/driver/multibuffer/lanes.h"
 
-/* The public exponent is built in, and the primes are half as long as the modulus each. */
+/* crypto_mb needs e = 65537, and two primes that are half as long as the modulus. */
 static bool shape_good(const struct key *key)
 {
     BIGNUM *e = NULL, *p = NULL, *q = NULL, *third = NULL;

@@ -1,4 +1,4 @@
-/* The signing driver that is always there: libcrypto, one signature at a time. */
+/* The driver that is always available: libcrypto, one signature at a time. */
 #include <openssl/evp.h>
 #include <stdlib.h>
 
@@ -35,11 +35,11 @@ static void *openssl_thread_new(const struct driver *driver)
     return NULL;
 }
 
-/* Ed25519 hashes the message twice (RFC 8032), ML-DSA after a hash of the key (FIPS 204): they take
- * it whole. */
+/* Ed25519 and ML-DSA sign the whole message: the former hashes it twice (RFC 8032), the latter
+ * together with a hash of the key (FIPS 204). */
 static bool sign_message(struct openssl_thread *thread, struct job *job)
 {
-    /* without the reset the context would go on with the key that it has */
+    /* without the reset the context would keep the key of the last call */
     return EVP_MD_CTX_reset(thread->whole) == 1 &&
            EVP_DigestSignInit(thread->whole, NULL, NULL, NULL, job->key->pair) > 0 &&
            EVP_DigestSign(thread->whole, job->result, &job->result_length, job->message,
@@ -66,8 +66,8 @@ static void openssl_sign(const struct driver *driver, void *arg, struct job *con
     }
 }
 
-/* Alone they cost the same; but a few cheap ones share one wake-up of the event loop. Of others
- * kind_measured() takes fewer. */
+/* A batch makes no signature cheaper, but a few cheap ones share one wake-up of the event loop.
+ * kind_measured() makes batches of expensive ones smaller. */
 static size_t openssl_width(const struct driver *driver, const struct key *key)
 {
     (void)driver, (void)key;
@@ -77,7 +77,7 @@ static size_t openssl_width(const struct driver *driver, const struct key *key)
 const struct driver driver_openssl = {.name = "openssl",
                                       .number = WIRE_BACKEND_OPENSSL,
                                       .figure = WIRE_STAT_SIGNATURES_OPENSSL_TOTAL,
-                                      .fallback = true, /* a fault may pass */
+                                      .fallback = true, /* a fault may be transient */
                                       .width = openssl_width,
                                       .thread_new = openssl_thread_new,
                                       .thread_free = openssl_thread_free,

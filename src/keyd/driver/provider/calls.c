@@ -9,13 +9,13 @@
 static const struct {
     const char *name, *calls;
 } groups[] = {
-    /* tokens that are files, as SoftHSM's */
+    /* a token in files, like SoftHSM's */
     {"files", "openat newfstatat fstat lseek fcntl flock access readlink getdents64 getcwd mkdir "
               "unlink rename ftruncate fsync getuid geteuid umask"},
-    /* a daemon at the other end of a socket, as swtpm and many a network device */
+    /* a daemon behind a socket, like swtpm and many network devices */
     {"sockets", "socket connect shutdown sendmsg recvmsg getsockopt setsockopt getsockname "
                 "getpeername fcntl"},
-    /* a device file and the library of its maker in the process, as QAT's */
+    /* a device file and the vendor's library in the process, like QAT's */
     {"devices", "ioctl openat fstat newfstatat lseek fcntl eventfd2 clock_nanosleep nanosleep "
                 "sched_yield epoll_create1"},
 };
@@ -66,7 +66,7 @@ static bool add_calls(struct call_list *list, const char *names)
     return true;
 }
 
-/* A group's, or itself. */
+/* The calls of a group; any other name is itself a call. */
 static const char *calls_of(const char *name)
 {
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)

@@ -1,5 +1,5 @@
-/* What an operator says of an OpenSSL provider or engine, and of what is behind it: a `provider`
- * section. */
+/* A `provider` section: an OpenSSL provider or engine and its device, as the operator configures
+ * them. */
 #ifndef KEYD_DRIVER_PROVIDER_CONFIG_H
 #define KEYD_DRIVER_PROVIDER_CONFIG_H
 
@@ -8,14 +8,14 @@
 
 #include "keyd/rules/allow.h"
 
-#define PROVIDER_PREFIX "provider:" /* of what signs by one */
+#define PROVIDER_PREFIX "provider:" /* of the names of its drivers */
 
 struct provider_config {
     char *name;
     char *location;        /* "immured.conf:7" */
-    char *module, *engine; /* one of them */
+    char *module, *engine; /* one of them is set */
     struct text_list parameters, environment;
-    char *properties; /* NULL: "provider=" and its name */
+    char *properties; /* NULL: "provider=" and the provider's name */
     char *pin_file;
     bool asynchronous;
     uint64_t threads;

@@ -19,7 +19,7 @@
 #include "keyd/driver/provider/trial.h"
 #include "keyd/keys/files.h"
 
-/* Of one thread's jobs there can be many under way. */
+/* An asynchronous device needs one thread, which can have many jobs in flight. */
 size_t device_threads(const struct device *device)
 {
     return device->config->asynchronous ? 1 : device->config->threads;
@@ -90,14 +90,14 @@ void device_fail(struct device *device, const char *format, ...)
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
     log_error("%s: provider \"%s\": %s; until it is back, libcrypto signs with keys in memory, and "
-              "nothing with keys in the device",
+              "keys in the device cannot be used",
               device->config->location, device->config->name, reason);
     device->down = true;
     pthread_cond_broadcast(&device->changed);
     device_wake(device, 1);
 }
 
-/* With the key it goes from the device too. */
+/* key->release: removes the key from its device. */
 static void key_remove(struct key *key)
 {
     struct device_key *removed = key->prepared;
@@ -161,8 +161,8 @@ bool device_take_key(struct device *device, struct key *key)
             device_key_try(taken, &device->module, taken->handle, reason, sizeof reason);
     taken->served = taken->serves;
     if (taken->serves == 0)
-        log_warning("%s: key \"%s\": provider \"%s\" does not sign with it: %s; libcrypto does, "
-                    "until it does",
+        log_warning("%s: key \"%s\": provider \"%s\" does not sign with it: %s; libcrypto signs "
+                    "until the provider does",
                     key->location, key->name, device->config->name, reason);
     return true;
 }
@@ -205,7 +205,7 @@ void device_free(struct device *device)
     free(device);
 }
 
-/* NULL: the device does not sign this, or there is no memory. */
+/* NULL: the device does not sign this job, or memory is short. */
 static struct operation *device_give(struct device *device, const struct job *job)
 {
     const struct device_key *key = job->key->prepared;

@@ -1,4 +1,4 @@
-#define OPENSSL_SUPPRESS_DEPRECATED /* engines, and the structs of keys that they work on */
+#define OPENSSL_SUPPRESS_DEPRECATED /* engines, and the key structs that they use */
 #include "keyd/driver/provider/engine.h"
 
 #include <openssl/core_names.h>
@@ -15,7 +15,7 @@
 
 #define POINT_MAX 133 /* uncompressed, on P-521 */
 
-/* By its id, from where OpenSSL keeps engines, or by the path of its file. */
+/* Finds the engine by its id, in OpenSSL's own directory, or by the path of its file. */
 static ENGINE *find(const char *name)
 {
     OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_DYNAMIC, NULL);
@@ -29,7 +29,7 @@ static ENGINE *find(const char *name)
     return NULL;
 }
 
-/* "NAME=VALUE", or "NAME" for a command without a value. */
+/* Runs "NAME=VALUE", or "NAME" for a command without a value. */
 static bool command(ENGINE *engine, const char *parameter)
 {
     char *name = strdup(parameter), *value = name != NULL ? strchr(name, '=') : NULL;
@@ -65,7 +65,7 @@ void engine_close(ENGINE *engine)
 
 bool engine_restart(ENGINE *engine)
 {
-    /* not ENGINE_finish(): an engine may keep keys, and they keep the engine from finishing */
+    /* ENGINE_finish() would have no effect while the engine keeps keys, which hold references */
     ENGINE_GEN_INT_FUNC_PTR finish = ENGINE_get_finish_function(engine);
     ENGINE_GEN_INT_FUNC_PTR init = ENGINE_get_init_function(engine);
     return (finish == NULL || finish(engine) == 1) && (init == NULL || init(engine) == 1);
@@ -84,7 +84,7 @@ void engine_poll(ENGINE *engine, bool health)
     ENGINE_ctrl_cmd(engine, "POLL", 0, &status, NULL, 0);
 }
 
-/* Some engines start without a device, and then sign in software without a word. */
+/* Some engines start without a device, and then silently sign in software. */
 static bool has_device(ENGINE *engine)
 {
     static const char count_command[] = "GET_NUM_CRYPTO_INSTANCES";

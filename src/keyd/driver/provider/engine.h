@@ -1,4 +1,4 @@
-/* The same for an engine (OpenSSL 3; there are none in OpenSSL 4). */
+/* The parts of module.h that differ for an engine (OpenSSL 3; OpenSSL 4 has no engines). */
 #ifndef KEYD_DRIVER_PROVIDER_ENGINE_H
 #define KEYD_DRIVER_PROVIDER_ENGINE_H
 
@@ -7,17 +7,17 @@
 
 #include "keyd/driver/provider/config.h"
 
-/* NULL: libcrypto's error queue says why, or that there are no engines. */
+/* NULL: the reason is in libcrypto's error queue. */
 ENGINE *engine_open(const struct provider_config *config);
 void engine_close(ENGINE *engine);
-/* Makes it forget what it knows of its device, and initialises it again. */
+/* Finishes and initialises the engine again, so that it looks for its device. */
 bool engine_restart(ENGINE *engine);
-/* Collects what the device has done, and every now and then asks how it is, for engines that leave
- * that to their caller (ENABLE_EXTERNAL_POLLING). One thread. */
+/* For engines that their caller must poll (ENABLE_EXTERNAL_POLLING): collects the device's results,
+ * and checks its health if `health` is set. Only one thread may call it. */
 void engine_poll(ENGINE *engine, bool health);
 EVP_PKEY *engine_find_key(ENGINE *engine, const char *uri, UI_METHOD *ui, void *ui_data);
-/* A copy of an RSA or EC key that is bound to the engine, if that has a device; the engine does
- * not become the default for other keys. */
+/* A copy of an RSA or EC key that is bound to the engine, which does not become the default for
+ * other keys. NULL: the engine has no device, or cannot use the key. */
 EVP_PKEY *engine_take_key(ENGINE *engine, const EVP_PKEY *pair);
 
 #endif

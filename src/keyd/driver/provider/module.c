@@ -19,12 +19,12 @@
 #include "keyd/driver/provider/engine.h"
 #include "keyd/sign/contexts.h"
 
-/* Its name in the library context when only its file has one. */
+/* The provider's name in the library context if the configuration gives only a file. */
 #define FILE_PROVIDER "device"
 #define REASON_SIZE 256
 #define HEALTH_EVERY (500 * NS_PER_MS)
 
-/* The last error says what failed, those before it why. */
+/* The last error says what failed, and the earlier ones say why. */
 const char *module_reason(char *text, size_t size)
 {
     const char *data;
@@ -48,7 +48,8 @@ static bool is_file(const struct provider_config *config)
     return strchr(config->module, '/') != NULL;
 }
 
-/* As in openssl.cnf, which is how a provider gets parameters in every OpenSSL 3. */
+/* Writes the text of an openssl.cnf: in all versions of OpenSSL 3 a provider gets its parameters
+ * from one. */
 static BIO *write_configuration(const struct provider_config *config)
 {
     BIO *text = BIO_new(BIO_s_mem());
@@ -74,7 +75,7 @@ static bool configure(OSSL_LIB_CTX *context, const struct provider_config *confi
         text != NULL && conf != NULL && NCONF_load_bio(conf, text, &line) > 0 &&
         CONF_modules_load(conf, NULL, 0) > 0 &&
         OSSL_PROVIDER_available(context, is_file(config) ? FILE_PROVIDER : config->module) == 1;
-    CONF_modules_finish(); /* only libcrypto's note that it has been done */
+    CONF_modules_finish(); /* only clears libcrypto's record of the loading */
     NCONF_free(conf);
     BIO_free(text);
     return good;
@@ -112,7 +113,7 @@ static bool explain(const struct module *module, char *reason, size_t size)
 
 bool module_open(struct module *module, char *reason, size_t size)
 {
-    static pthread_once_t builtin = PTHREAD_ONCE_INIT; /* libcrypto has one list of them */
+    static pthread_once_t builtin = PTHREAD_ONCE_INIT; /* they are global in libcrypto */
     pthread_once(&builtin, OPENSSL_load_builtin_modules);
     ERR_clear_error();
     bool good = module->config->engine != NULL

@@ -31,7 +31,7 @@ void operation_free(struct operation *operation)
     free(operation);
 }
 
-/* Success with a signature of no length is known of an engine under RSA-PSS. */
+/* An engine is known to report success under RSA-PSS with an empty signature. */
 bool operation_run(struct operation *operation)
 {
     return module_sign(operation->module, operation->handle, operation->scheme, operation->input,

@@ -1,7 +1,7 @@
 /*
- * The signing drivers "provider:NAME", one for each `provider` section of the configuration:
- * OpenSSL providers and engines, with what is behind them. What a device does not sign is signed by
- * libcrypto at once, if the key is in memory; every signature of a device is verified.
+ * The drivers "provider:NAME", one for each `provider` section of the configuration: OpenSSL
+ * providers and engines with their devices. If a device does not sign and the key is in memory,
+ * libcrypto signs at once. Every signature of a device is verified.
  */
 #include <openssl/err.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static struct device *device_of(const struct driver *driver)
     return ((const struct provider *)driver->state)->device;
 }
 
-/* What a module starts by itself is there before the walls are (keyd/process/sandbox.c). */
+/* The threads that a module starts here run before the sandbox exists (keyd/process/sandbox.c). */
 static void tell_threads(const struct provider_config *config, size_t before)
 {
     size_t now = threads_count();
@@ -95,7 +95,7 @@ static size_t provider_width(const struct driver *driver, const struct key *key)
     return width < DRIVER_BATCH_MAX ? width : DRIVER_BATCH_MAX;
 }
 
-/* A key that was found in the device has been. */
+/* A key that was found in the device is prepared already. */
 static bool provider_key_prepare(const struct driver *driver, struct key *key)
 {
     return key->prepared != NULL || device_take_key(device_of(driver), key);

@@ -1,4 +1,4 @@
-/* How a device that is down, or keys of it that are away, come back. */
+/* How a device that is down, or that has lost some of its keys, comes back. */
 #include <openssl/evp.h>
 
 #include "base/clock.h"
@@ -6,10 +6,12 @@
 #include "keyd/driver/provider/inside.h"
 #include "keyd/driver/provider/trial.h"
 
-#define TRY_DOWN (NS_PER_S)       /* from one look at a device that is down to the next */
-#define TRY_ABSENT (5 * NS_PER_S) /* the same, when only some keys are away: it interrupts */
+#define TRY_DOWN (NS_PER_S) /* between two attempts with a device that is down */
+#define TRY_ABSENT                                                                                 \
+    (5 * NS_PER_S) /* if only some keys are absent: an attempt interrupts the rest                 \
+                    */
 
-/* Without the lock, while nobody is in the module. False: it cannot be opened now. */
+/* Called without the lock, while nobody is in the module. False: it cannot be opened now. */
 static bool device_restart(struct device *device)
 {
     char reason[REASON_SIZE];
@@ -23,7 +25,7 @@ static bool device_restart(struct device *device)
     return open;
 }
 
-/* Without the lock, which it takes to say what it found. */
+/* Called without the lock, which it takes to store the result. */
 static void device_retry_key(struct device *device, struct device_key *key, bool open)
 {
     char reason[REASON_SIZE];
@@ -63,8 +65,8 @@ bool device_hangs(const struct device *device)
     return hangs;
 }
 
-/* Keys in a device have to be found again, with the module started anew; an accelerator for keys in
- * memory comes back by itself. Where something hangs in the module, it is only tried. */
+/* Keys in a device must be found again after a restart of the module; an accelerator for keys in
+ * memory comes back by itself. A module in which an operation hangs is not restarted. */
 static bool device_may_restart(const struct device *device)
 {
     bool inside = false;
@@ -85,7 +87,7 @@ void device_try(struct device *device)
     pthread_mutex_lock(&device->lock);
     size_t absent = device_count_absent(device);
     if (absent == device->key_count)
-        device_fail(device, "none of its keys signs as it did");
+        device_fail(device, "none of its keys signs under the same schemes as before");
     else if (device->down || absent != device->absent)
         log_info("provider \"%s\": is there: it signs with %zu of %zu keys", device->config->name,
                  device->key_count - absent, device->key_count);

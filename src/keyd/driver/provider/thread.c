@@ -1,4 +1,4 @@
-/* The threads of a device: what they take, do, wait for and hand back. */
+/* The threads of a device, which take operations, run them, and wait for them. */
 #include <openssl/evp.h>
 #include <poll.h>
 #include <string.h>
@@ -9,18 +9,19 @@
 #include "keyd/driver/provider/inside.h"
 #include "keyd/keys/arena.h"
 
-#define ASK_AGAIN (NS_PER_MS)       /* for jobs that do not say when to go on */
-#define POLL_AGAIN (50 * NS_PER_US) /* for modules whose jobs say it only when they are polled */
-#define STOP_SECONDS 2              /* then a thread is taken to hang in the module */
+#define ASK_AGAIN (NS_PER_MS)       /* for paused jobs that have no descriptor to wait for */
+#define POLL_AGAIN (50 * NS_PER_US) /* for modules whose jobs continue only when polled */
+#define STOP_SECONDS 2              /* after this a thread counts as hanging in the module */
 
-/* What is under way is waited for, unless the device is down: then it may hang. */
+/* An attempt waits until no operation is in the module, unless the device is down: then one may
+ * hang there. */
 static bool device_try_due(const struct device *device)
 {
     return !device->trying && clock_now() >= device_try_time(device) &&
            (device->down || device->busy == 0);
 }
 
-/* When one of its threads must look again though nothing has happened. */
+/* When a thread must look again even if nothing has happened. */
 static uint64_t device_deadline(const struct device *device)
 {
     uint64_t time = device_try_time(device);
@@ -37,7 +38,7 @@ static void operation_done(struct device *device, struct operation *operation, b
         pthread_cond_broadcast(&device->changed);
 }
 
-/* Takes the lock. */
+/* Called without the lock, which it takes. */
 static void operation_end(struct device *device, struct operation *operation, bool good)
 {
     char reason[REASON_SIZE];
@@ -55,7 +56,7 @@ static void operation_end(struct device *device, struct operation *operation, bo
     pthread_mutex_unlock(&device->lock);
 }
 
-/* The next to be begun; none while all that is under way is waited for. */
+/* The next operation to begin; NULL while an attempt is due or in progress. */
 static struct operation *device_take(struct device *device)
 {
     if (device->trying || clock_now() >= device_try_time(device))
@@ -105,7 +106,7 @@ static void thread_resume(struct device_thread *thread, const struct pollfd *wai
     }
 }
 
-/* Until there is something to do, at most until `deadline`. */
+/* Waits until there is something to do, at most until `deadline`. */
 static void thread_wait(struct device_thread *thread, uint64_t deadline)
 {
     struct device *device = thread->device;
@@ -162,7 +163,7 @@ static void thread_serve(void *arg)
     ASYNC_cleanup_thread();
 }
 
-/* A key that is in memory too may come by this stack. */
+/* The thread runs on a stack in secret memory: a key in memory may leave traces there. */
 static void *thread_run(void *arg)
 {
     arena_call(ARENA_STACK_LARGE, thread_serve, arg);
@@ -172,7 +173,7 @@ static void *thread_run(void *arg)
 bool device_start(struct device *device)
 {
     for (size_t i = 0; i < device->key_count; i++)
-        device->keys[i]->hanging = NULL; /* it belongs to this thread, which asks no more */
+        device->keys[i]->hanging = NULL; /* this thread never resumes it */
     device->absent = device_count_absent(device);
     device->down = device->key_count > 0 && device->absent == device->key_count;
     device->tried_at = clock_now();

@@ -67,7 +67,7 @@ static bool try_scheme(struct device_key *key, struct module *module, EVP_PKEY *
     return good;
 }
 
-/* The device may have answered meanwhile. */
+/* Whether the trial is still without an answer. Frees it if the device has answered meanwhile. */
 static bool still_hanging(struct device_key *key)
 {
     bool good;
