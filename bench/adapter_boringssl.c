@@ -41,7 +41,7 @@ void adapter_begin(struct window *window, size_t size)
 {
     struct slot *slots = calloc(size, sizeof *slots);
     SSL_CTX *context = SSL_CTX_new(TLS_method());
-    struct key *key = malloc(sizeof *key);
+    struct boringssl_key *key = malloc(sizeof *key);
     if (slots == NULL || context == NULL || key == NULL)
         window_fail("adapter", "out of memory");
     pthread_once(&once, make_indices);

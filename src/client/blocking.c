@@ -6,7 +6,7 @@
 #include "client/exchange.h"
 
 /* The request that immure_blocking_request() waits for. */
-struct call {
+struct blocking_call {
     const struct immure_request *request; /* the caller's */
     bool done;
     enum immure_error error;
@@ -20,7 +20,7 @@ static uint64_t limit_of(uint64_t timeout)
 
 static void answered(void *arg, const struct immure_reply *reply)
 {
-    struct call *call = arg;
+    struct blocking_call *call = arg;
     call->done = reply->key == NULL; /* otherwise other keys or the end of the list follow */
     call->error = reply->error;
     if (call->request->callback != NULL)
@@ -30,7 +30,7 @@ static void answered(void *arg, const struct immure_reply *reply)
 enum immure_error immure_blocking_request(struct immure_blocking *blocking,
                                           const struct immure_request *request, uint64_t timeout)
 {
-    struct call call = {.request = request};
+    struct blocking_call call = {.request = request};
     struct immure_request timed = *request;
     uint64_t limit = limit_of(timeout);
     if (timed.deadline == 0 || timed.deadline > limit)

@@ -181,7 +181,7 @@ static const OSSL_PARAM *key_types(int selection)
 
 /* ---- generation ---- */
 
-struct generation {
+struct key_generation {
     struct fast_handshake *fast;
     int selection;
 };
@@ -207,19 +207,19 @@ static const OSSL_PARAM *generation_settable(void *generation, void *context)
 
 static void *generation_init(void *context, int selection, const OSSL_PARAM params[])
 {
-    struct generation *generation = calloc(1, sizeof *generation);
+    struct key_generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL || !generation_set_params(generation, params)) {
         free(generation);
         return NULL;
     }
-    *generation = (struct generation){.fast = context, .selection = selection};
+    *generation = (struct key_generation){.fast = context, .selection = selection};
     return generation;
 }
 
 /* Without a key pair in the selection, the result is an empty key for a peer's key share. */
 static void *generation_run(void *arg, OSSL_CALLBACK *callback, void *callback_arg)
 {
-    const struct generation *generation = arg;
+    const struct key_generation *generation = arg;
     struct fast_handshake *fast = generation->fast;
     struct x25519_key *key = key_new(fast);
     (void)callback;

@@ -13,7 +13,7 @@
 #include "provider/key.h"
 
 struct ask {
-    const struct key *key;
+    const struct provider_key *key;
     struct immure_request request; /* all but what ask_send() sets: key id, deadline, callback */
     uint8_t *output;               /* signature or premaster secret */
     size_t size;                   /* room for it */

@@ -14,7 +14,7 @@
 
 struct decryption {
     struct provider *provider;
-    struct key *key;
+    struct provider_key *key;
     int padding;
     unsigned client_version;
 };
@@ -86,7 +86,7 @@ static const OSSL_PARAM *decryption_settable(void *context, void *provider)
 static int decryption_init(void *context, void *keydata, const OSSL_PARAM params[])
 {
     struct decryption *decryption = context;
-    struct key *key = keydata;
+    struct provider_key *key = keydata;
     if (key == NULL || key->public == NULL) {
         RAISE(decryption->provider, REASON_NO_KEY, NULL);
         return 0;

@@ -91,20 +91,20 @@ static int give_der(uint8_t *der, size_t length, OSSL_CALLBACK *callback, void *
 }
 
 /* One block of PEM, which may be anything, even a private key. */
-struct block {
+struct pem_block {
     char *label, *header;
     uint8_t *data;
     long length;
 };
 
 /* False if there is no further block, or it is damaged. */
-static bool block_read(struct block *block, BIO *bio)
+static bool block_read(struct pem_block *block, BIO *bio)
 {
-    *block = (struct block){.length = 0};
+    *block = (struct pem_block){.length = 0};
     return PEM_read_bio(bio, &block->label, &block->header, &block->data, &block->length) == 1;
 }
 
-static void block_free(struct block *block)
+static void block_free(struct pem_block *block)
 {
     OPENSSL_free(block->label);
     OPENSSL_free(block->header);
@@ -125,7 +125,7 @@ static bool names_private_key(const char *label)
  * False: the position is after the next block, as OpenSSL's own decoder leaves it, and the other
  * decoders take over.
  */
-static bool find_reference(struct block *block, BIO *bio, int selection)
+static bool find_reference(struct pem_block *block, BIO *bio, int selection)
 {
     bool behind_others = (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0;
     int next = -1;
@@ -150,7 +150,7 @@ static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALL
                       void *arg, OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
     const struct provider *provider = context;
-    struct block block;
+    struct pem_block block;
     int result = 1;
     (void)phrase;
     (void)phrase_arg;

@@ -26,7 +26,7 @@ static int encoder_does_selection(void *context, int selection)
     return selection == 0 || (selection & OSSL_KEYMGMT_SELECT_ALL) != 0;
 }
 
-static bool print_place(BIO *out, const struct key *key)
+static bool print_place(BIO *out, const struct provider_key *key)
 {
     bool printed = BIO_printf(out, "Private-Key: in immured%s%s, as key id ",
                               key->service != NULL ? " at " : "",
@@ -41,7 +41,7 @@ static int encoder_encode(void *context, OSSL_CORE_BIO *out, const void *keydata
                           OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
     const struct provider *provider = context;
-    const struct key *key = keydata;
+    const struct provider_key *key = keydata;
     (void)phrase;
     (void)phrase_arg;
     if (key == NULL || abstract != NULL || key->public == NULL) {

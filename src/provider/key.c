@@ -24,9 +24,9 @@ const struct key_type key_types[] = {
 };
 const size_t key_type_count = sizeof key_types / sizeof key_types[0];
 
-struct key *key_new(struct provider *provider, enum key_type_index type)
+struct provider_key *key_new(struct provider *provider, enum key_type_index type)
 {
-    struct key *key = calloc(1, sizeof *key);
+    struct provider_key *key = calloc(1, sizeof *key);
     if (key == NULL) {
         RAISE(provider, REASON_MEMORY, NULL);
         return NULL;
@@ -37,13 +37,13 @@ struct key *key_new(struct provider *provider, enum key_type_index type)
     return key;
 }
 
-struct key *key_share(struct key *key)
+struct provider_key *key_share(struct provider_key *key)
 {
     atomic_fetch_add_explicit(&key->holders, 1, memory_order_relaxed);
     return key;
 }
 
-void key_release(struct key *key)
+void key_release(struct provider_key *key)
 {
     if (key == NULL || atomic_fetch_sub_explicit(&key->holders, 1, memory_order_acq_rel) > 1)
         return;
@@ -52,7 +52,7 @@ void key_release(struct key *key)
 }
 
 /* The socket in openssl.cnf takes precedence over that of the key reference (NULL: none). */
-static bool find_service(struct key *key, const char *socket)
+static bool find_service(struct provider_key *key, const char *socket)
 {
     struct provider *provider = key->provider;
     if (provider->settings.socket != NULL)
@@ -64,7 +64,7 @@ static bool find_service(struct key *key, const char *socket)
 }
 
 /* Takes ownership of `public`. */
-static bool fill(struct key *key, EVP_PKEY *public, const uint8_t *spki, size_t length,
+static bool fill(struct provider_key *key, EVP_PKEY *public, const uint8_t *spki, size_t length,
                  const char *socket)
 {
     if (public != NULL && key->public == NULL && EVP_PKEY_is_a(public, key_types[key->type].name) &&
@@ -102,12 +102,12 @@ size_t key_type_of(const EVP_PKEY *public)
     return i;
 }
 
-bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length)
+bool key_fill_spki(struct provider_key *key, const uint8_t *spki, size_t length)
 {
     return fill(key, key_parse_spki(key->provider, spki, length), spki, length, NULL);
 }
 
-bool key_fill_params(struct key *key, const OSSL_PARAM params[])
+bool key_fill_params(struct provider_key *key, const OSSL_PARAM params[])
 {
     EVP_PKEY *made = NULL;
     EVP_PKEY_CTX *maker =
@@ -126,11 +126,11 @@ bool key_fill_params(struct key *key, const OSSL_PARAM params[])
     return filled;
 }
 
-static struct key *make(struct provider *provider, EVP_PKEY *public, const uint8_t *spki,
-                        size_t length, const char *socket)
+static struct provider_key *make(struct provider *provider, EVP_PKEY *public, const uint8_t *spki,
+                                 size_t length, const char *socket)
 {
     size_t type = key_type_of(public);
-    struct key *key = NULL;
+    struct provider_key *key = NULL;
     if (type < key_type_count)
         key = key_new(provider, (enum key_type_index)type);
     else
@@ -148,7 +148,7 @@ static struct key *make(struct provider *provider, EVP_PKEY *public, const uint8
 int key_hand_over(struct provider *provider, EVP_PKEY *public, const uint8_t *spki, size_t length,
                   const char *socket, OSSL_CALLBACK *callback, void *arg)
 {
-    struct key *key = make(provider, public, spki, length, socket);
+    struct provider_key *key = make(provider, public, spki, length, socket);
     if (key == NULL)
         return 0;
     int type = OSSL_OBJECT_PKEY;

@@ -45,7 +45,7 @@ struct pss_limits {
 extern const struct key_type key_types[];
 extern const size_t key_type_count;
 
-struct key {
+struct provider_key {
     struct provider *provider;
     atomic_uint holders;
     enum key_type_index type;
@@ -56,15 +56,15 @@ struct key {
 };
 
 /* An empty key with one holder. NULL: out of memory. */
-struct key *key_new(struct provider *provider, enum key_type_index type);
-struct key *key_share(struct key *key);
-void key_release(struct key *key);
+struct provider_key *key_new(struct provider *provider, enum key_type_index type);
+struct provider_key *key_share(struct provider_key *key);
+void key_release(struct provider_key *key);
 
 /* Fill the key. False, with the reason on the error queue, if it is not a public key of its
  * type. */
-bool key_fill_spki(struct key *key, const uint8_t *spki, size_t length);
+bool key_fill_spki(struct provider_key *key, const uint8_t *spki, size_t length);
 /* From OpenSSL's own public key parameters of the type. */
-bool key_fill_params(struct key *key, const OSSL_PARAM params[]);
+bool key_fill_params(struct provider_key *key, const OSSL_PARAM params[]);
 
 /* The public key, in the provider's own library context. NULL if the bytes are not exactly one
  * SubjectPublicKeyInfo. */

@@ -16,16 +16,16 @@ static void keymgmt_free(void *keydata)
 static void *keymgmt_dup(const void *keydata, int selection)
 {
     (void)selection;
-    return key_share((struct key *)keydata);
+    return key_share((struct provider_key *)keydata);
 }
 
 /* Takes the key that a decoder or a store has made, see key_hand_over(). */
 static void *keymgmt_load(const void *reference, size_t size)
 {
-    struct key **place = (struct key **)reference;
+    struct provider_key **place = (struct provider_key **)reference;
     if (size != sizeof *place)
         return NULL;
-    struct key *key = *place;
+    struct provider_key *key = *place;
     *place = NULL;
     return key;
 }
@@ -33,14 +33,14 @@ static void *keymgmt_load(const void *reference, size_t size)
 /* Says that there is a private key too, because libssl would refuse the key otherwise. */
 static int keymgmt_has(const void *keydata, int selection)
 {
-    const struct key *key = keydata;
+    const struct provider_key *key = keydata;
     (void)selection;
     return key != NULL && key->public != NULL;
 }
 
 static int keymgmt_match(const void *keydata1, const void *keydata2, int selection)
 {
-    const struct key *key1 = keydata1, *key2 = keydata2;
+    const struct provider_key *key1 = keydata1, *key2 = keydata2;
     if (key1->public == NULL || key2->public == NULL)
         return 0;
     if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) != 0)
@@ -50,7 +50,7 @@ static int keymgmt_match(const void *keydata1, const void *keydata2, int selecti
     return EVP_PKEY_parameters_eq(key1->public, key2->public) == 1;
 }
 
-static bool is_filled(const struct key *key)
+static bool is_filled(const struct provider_key *key)
 {
     if (key->public == NULL)
         RAISE(key->provider, REASON_NO_KEY, NULL);
@@ -59,7 +59,7 @@ static bool is_filled(const struct key *key)
 
 static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
 {
-    const struct key *key = keydata;
+    const struct provider_key *key = keydata;
     return is_filled(key) && EVP_PKEY_get_params(key->public, params);
 }
 
@@ -67,7 +67,7 @@ static int keymgmt_get_params(void *keydata, OSSL_PARAM params[])
  * in immured. */
 static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[])
 {
-    const struct key *key = keydata;
+    const struct provider_key *key = keydata;
     if (OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY) != NULL ||
         OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_D) != NULL) {
         RAISE(key->provider, REASON_NOT_OURS, NULL);
@@ -88,7 +88,7 @@ static int keymgmt_import(void *keydata, int selection, const OSSL_PARAM params[
  * because libcrypto's text encoder reads the modulus in any case. */
 static int keymgmt_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
-    const struct key *key = keydata;
+    const struct provider_key *key = keydata;
     if (key->type == KEY_RSA || key->type == KEY_RSA_PSS)
         selection |= OSSL_KEYMGMT_SELECT_PUBLIC_KEY;
     if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0) {

@@ -92,7 +92,7 @@ static bool limits_allow(const struct pss_limits *limits, enum digest digest)
            (limits->digest == digest && limits->salt_least <= digest_sizes[digest]);
 }
 
-bool digest_has_scheme(const struct key *key, enum digest digest)
+bool digest_has_scheme(const struct provider_key *key, enum digest digest)
 {
     for (size_t i = 0; i < SCHEMES; i++)
         if (schemes[i].key_type == key->type && schemes[i].digest == digest)
@@ -100,7 +100,7 @@ bool digest_has_scheme(const struct key *key, enum digest digest)
     return false;
 }
 
-uint16_t scheme_of(const struct key *key, enum digest digest, int padding, int salt_length)
+uint16_t scheme_of(const struct provider_key *key, enum digest digest, int padding, int salt_length)
 {
     if (!digest_has_scheme(key, digest) ||
         (padding == RSA_PKCS1_PSS_PADDING && salt_length != RSA_PSS_SALTLEN_DIGEST &&

@@ -13,9 +13,10 @@ enum digest digest_of(const char *name);
 const char *digest_name(enum digest digest);
 
 /* Whether the key can sign with this digest under any scheme. */
-bool digest_has_scheme(const struct key *key, enum digest digest);
+bool digest_has_scheme(const struct provider_key *key, enum digest digest);
 /* The scheme, or 0 if there is none. The salt length is in bytes, or RSA_PSS_SALTLEN_DIGEST. */
-uint16_t scheme_of(const struct key *key, enum digest digest, int padding, int salt_length);
+uint16_t scheme_of(const struct provider_key *key, enum digest digest, int padding,
+                   int salt_length);
 
 /* The restrictions of this RSA-PSS key. */
 struct pss_limits pss_limits_of(const EVP_PKEY *public);

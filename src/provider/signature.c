@@ -18,7 +18,7 @@
 
 struct signing {
     struct provider *provider;
-    struct key *key;
+    struct provider_key *key;
     enum digest digest;
     int padding;
     int salt_length;                  /* bytes, or RSA_PSS_SALTLEN_DIGEST */

@@ -1,6 +1,6 @@
 #include "provider/verification.h"
 
-bool verification_begin(struct verification *verification, const struct key *key,
+bool verification_begin(struct verification *verification, const struct provider_key *key,
                         const char *digest, const OSSL_PARAM params[])
 {
     *verification = (struct verification){.message = EVP_MD_CTX_new()};
@@ -12,7 +12,7 @@ bool verification_begin(struct verification *verification, const struct key *key
     return false;
 }
 
-bool verification_begin_digest(struct verification *verification, const struct key *key,
+bool verification_begin_digest(struct verification *verification, const struct provider_key *key,
                                int (*begin)(EVP_PKEY_CTX *context, const OSSL_PARAM params[]),
                                const OSSL_PARAM params[])
 {

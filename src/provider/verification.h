@@ -18,11 +18,11 @@ struct verification {
 
 /* Begins to verify a message with this digest (NULL: the algorithm's own). All functions here
  * return false with the reason on the error queue, and then there is nothing to end. */
-bool verification_begin(struct verification *verification, const struct key *key,
+bool verification_begin(struct verification *verification, const struct provider_key *key,
                         const char *digest, const OSSL_PARAM params[]);
 /* Begins to verify a digest; `begin` is EVP_PKEY_verify_init_ex() or
  * EVP_PKEY_verify_recover_init_ex(). */
-bool verification_begin_digest(struct verification *verification, const struct key *key,
+bool verification_begin_digest(struct verification *verification, const struct provider_key *key,
                                int (*begin)(EVP_PKEY_CTX *context, const OSSL_PARAM params[]),
                                const OSSL_PARAM params[]);
 bool verification_copy(struct verification *copy, const struct verification *verification);

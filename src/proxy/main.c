@@ -18,7 +18,7 @@ static const char usage[] =
     "Stays in the foreground; logs to standard error.\n"
     "\n";
 
-struct options {
+struct arguments {
     const char *config;
     bool test;
     int link; /* to the previous master; -1: none */
@@ -34,11 +34,11 @@ static bool print_directives(const struct option_row *row, const char *argument,
 }
 
 static const struct option_row rows[] = {
-    {"config", "FILE", option_text, OPTION_FIELD(struct options, config), .required = true,
+    {"config", "FILE", option_text, OPTION_FIELD(struct arguments, config), .required = true,
      .text = "read the configuration from FILE; read it again after HUP"},
-    {"test", NULL, option_flag, OPTION_FIELD(struct options, test),
+    {"test", NULL, option_flag, OPTION_FIELD(struct arguments, test),
      .text = "try the configuration out, certificates and keys included, then end"},
-    {"upgrade-fd", "N", option_descriptor, OPTION_FIELD(struct options, link),
+    {"upgrade-fd", "N", option_descriptor, OPTION_FIELD(struct arguments, link),
      .text = "take over from the master on this socket, which starts this one"},
     {"directives", NULL, print_directives, .text = "print the table of directives"},
 };
@@ -51,7 +51,7 @@ static const struct daemon_program program = {.name = "immure-proxy",
 
 int main(int argc, char **argv)
 {
-    struct options options = {.link = -1};
+    struct arguments options = {.link = -1};
     /* Without this, libssl would apply the system_default of openssl.cnf to every SSL_CTX, in any
      * library context. */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

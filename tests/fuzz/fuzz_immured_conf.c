@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct driver *const drivers[] = {&driver_openssl, &driver_multibuffer,
                                                    &driver_provider, NULL};
-    struct config config;
+    struct keyd_config config;
     const char *file = config_input(data, size);
     char *text = conf_text_read(file);
     struct conf_error error = {""};

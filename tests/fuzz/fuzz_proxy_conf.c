@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct conf_error error = {""};
-    struct config *config = config_load(config_input(data, size), &error);
+    struct proxy_config *config = config_load(config_input(data, size), &error);
     if (config == NULL && error.text[0] == '\0')
         abort();
     if (config != NULL && (config->frontend_count == 0 || config->workers == 0))

@@ -24,7 +24,7 @@
 #define ODD_NAME "odd \"\\<&>\n\x01\xff\xc3\xa9"
 
 struct fixture {
-    struct config config;
+    struct proxy_config config;
     struct metrics_history history;
     struct generation_metrics *metrics;
     struct certificate_info certificates[2];

@@ -62,11 +62,11 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-static struct config *load_good(const char *text)
+static struct proxy_config *load_good(const char *text)
 {
     struct conf_error error;
     write_file("proxy.conf", text);
-    struct config *config = config_load(file, &error);
+    struct proxy_config *config = config_load(file, &error);
     if (config == NULL)
         fail_msg("refused: %s", error.text);
     return config;
@@ -80,7 +80,7 @@ static struct config *load_good(const char *text)
 static void defaults(void **state)
 {
     (void)state;
-    struct config *config = load_good(MINIMAL);
+    struct proxy_config *config = load_good(MINIMAL);
     assert_string_equal(config->file, file);
     assert_in_range(config->workers, 1, 256);
     assert_in_range(config->keys.threads, 1, 256);
@@ -126,20 +126,20 @@ static void defaults(void **state)
 static void top_level(void **state)
 {
     (void)state;
-    struct config *config = load_good("workers = 3\n"
-                                      "signing = in-process\n"
-                                      "priority = real-time\n"
-                                      "user = www-data\n"
-                                      "log = json\n"
-                                      "log-level = debug\n"
-                                      "max-connections = 7\n"
-                                      "listen-backlog = 11\n"
-                                      "handshake-budget = 250us\n"
-                                      "handshake-timeout = 1s\n"
-                                      "connect-timeout = 20ms\n"
-                                      "idle-timeout = 2m\n"
-                                      "half-close-timeout = 3s\n"
-                                      "drain-timeout = 1h\n" MINIMAL);
+    struct proxy_config *config = load_good("workers = 3\n"
+                                            "signing = in-process\n"
+                                            "priority = real-time\n"
+                                            "user = www-data\n"
+                                            "log = json\n"
+                                            "log-level = debug\n"
+                                            "max-connections = 7\n"
+                                            "listen-backlog = 11\n"
+                                            "handshake-budget = 250us\n"
+                                            "handshake-timeout = 1s\n"
+                                            "connect-timeout = 20ms\n"
+                                            "idle-timeout = 2m\n"
+                                            "half-close-timeout = 3s\n"
+                                            "drain-timeout = 1h\n" MINIMAL);
     assert_int_equal(config->workers, 3);
     assert_int_equal(config->signing, SIGNING_IN_PROCESS);
     assert_string_equal(signing_mode_name(config->signing), "in-process");
@@ -162,7 +162,7 @@ static void frontend_section(void **state)
 {
     (void)state;
     char path[128];
-    struct config *config =
+    struct proxy_config *config =
         load_good(BACKEND "backend \"second\" { address = \"unix:app.sock\"\n"
                           "  proxy-protocol = v2 }\n"
                           "# a comment line\n"
@@ -253,7 +253,7 @@ static void policies_fit_the_versions(void **state)
                  "certificate { chain = a.crt key = a.key %s }\n"
                  "certificate { chain = a.crt key = b.key tls12-groups = all } }\n",
                  cases[i].top, cases[i].versions, cases[i].given, cases[i].given);
-        struct config *config = load_good(text);
+        struct proxy_config *config = load_good(text);
         const struct certificate_config *second = config->frontends[1].certificates;
         assert_string_equal(config->frontends[0].certificates[0].policy, cases[i].policy);
         assert_string_equal(second[0].policy, cases[i].policy);
@@ -267,9 +267,10 @@ static void policies_fit_the_versions(void **state)
 static void admin_and_keys(void **state)
 {
     (void)state;
-    struct config *config = load_good(MINIMAL "admin { listen = \"127.0.0.1:9443\" }\n"
-                                              "keys { threads = 5 program = /usr/lib/immured\n"
-                                              "  backend = slow user = 123 }\n");
+    struct proxy_config *config =
+        load_good(MINIMAL "admin { listen = \"127.0.0.1:9443\" }\n"
+                          "keys { threads = 5 program = /usr/lib/immured\n"
+                          "  backend = slow user = 123 }\n");
     assert_true(config->admin.enabled);
     assert_string_equal(config->admin.listen.text, "127.0.0.1:9443");
     assert_int_equal(config->keys.threads, 5);
@@ -289,7 +290,7 @@ static void admin_and_keys(void **state)
 static void example(void **state)
 {
     (void)state;
-    struct config *config =
+    struct proxy_config *config =
         load_good("workers = 2\n"
                   "signing = async\n"
                   "frontend \"https\" {\n"
@@ -445,7 +446,7 @@ static void every_error_with_its_line(void **state)
         char expected[sizeof(struct conf_error)];
         struct conf_error error;
         write_file("proxy.conf", refusals[i].text);
-        struct config *config = config_load(file, &error);
+        struct proxy_config *config = config_load(file, &error);
         if (config != NULL)
             fail_msg("accepted: %s", refusals[i].text);
         snprintf(expected, sizeof expected, "%s:%d: %s", file, refusals[i].line,
@@ -506,7 +507,7 @@ static void long_alpn_name(void **state)
     snprintf(text, sizeof text,
              BACKEND "frontend b { listen = \"*:1\" backend = app alpn = %s\n" CERTIFICATE "}\n",
              name);
-    struct config *config = load_good(text);
+    struct proxy_config *config = load_good(text);
     assert_int_equal(config->frontends[0].alpn_length, 256);
     config_free(config);
 }
@@ -522,13 +523,13 @@ static void every_prefix(void **state)
         char *prefix = strndup(text, length);
         struct conf_error error;
         write_file("proxy.conf", prefix);
-        struct config *config = config_load(file, &error);
+        struct proxy_config *config = config_load(file, &error);
         if (config == NULL)
             assert_memory_equal(error.text, file, strlen(file));
         config_free(config);
         free(prefix);
     }
-    struct config *config = load_good(text);
+    struct proxy_config *config = load_good(text);
     assert_int_equal(config->keys.threads, 3);
     config_free(config);
 }

@@ -26,7 +26,7 @@ struct fixture {
     struct loop loop;
     struct thread_metrics *metrics;
     struct backend_config backend;
-    struct config config;
+    struct proxy_config config;
     struct pools pools;
     struct server_connection connection;
     int cause; /* NOT_DONE */
@@ -58,7 +58,7 @@ static int setup(void **state)
     *state = fixture;
     fixture->metrics = calloc(1, sizeof *fixture->metrics);
     fixture->backend = (struct backend_config){.name = "app", .address = {.text = "the server"}};
-    fixture->config = (struct config){
+    fixture->config = (struct proxy_config){
         .backends = &fixture->backend, .backend_count = 1, .connect_timeout = TIMEOUT};
     fixture->cause = NOT_DONE;
     fixture->listener = -1;

@@ -23,7 +23,7 @@ static const struct driver *const drivers[] = {&driver_openssl, &driver_provider
 
 static struct conf_error error;
 
-static bool load(struct config *config, const char *text)
+static bool load(struct keyd_config *config, const char *text)
 {
     file_write(text, strlen(text));
     char *read = conf_text_read(file);
@@ -34,7 +34,7 @@ static bool load(struct config *config, const char *text)
 
 static void assert_refused(const char *text, int line, const char *reason)
 {
-    struct config config;
+    struct keyd_config config;
     char expected[sizeof error.text];
     if (load(&config, text))
         fail_msg("accepted: %s", text);
@@ -45,7 +45,7 @@ static void assert_refused(const char *text, int line, const char *reason)
 static void everything(void **state)
 {
     (void)state;
-    struct config config;
+    struct keyd_config config;
     assert_true(load(&config, "# a comment\n"
                               "threads = 3\n"
                               "listen = \"/run/x.sock\" // another\n"
@@ -111,7 +111,7 @@ static void everything(void **state)
 static void files_are_named(void **state)
 {
     (void)state;
-    struct config config;
+    struct keyd_config config;
     struct name_table files = NAME_TABLE_INIT;
     static const char *const names[] = {"/nonexistent/secret", "/nonexistent/one", "/",
                                         "/nonexistent/two", "/nonexistent/pin"};
@@ -135,7 +135,7 @@ static void files_are_named(void **state)
 static void providers(void **state)
 {
     (void)state;
-    struct config config;
+    struct keyd_config config;
     char location[128];
     assert_true(load(&config, "key one { uri = \"pkcs11:object=one\" backend = \"provider:hsm\" }\n"
                               "provider hsm {\n"
@@ -175,7 +175,7 @@ static void providers(void **state)
 static void defaults(void **state)
 {
     (void)state;
-    struct config config;
+    struct keyd_config config;
     assert_true(load(&config, "key k { file = f }"));
     assert_int_equal(config.threads, sysconf(_SC_NPROCESSORS_ONLN));
     assert_null(config.listen);
@@ -287,7 +287,7 @@ static void mistakes_are_named(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         assert_refused(refusals[i].text, refusals[i].line, refusals[i].reason);
-    struct config config;
+    struct keyd_config config;
     assert_true(load(&config, KEY)); /* no mistake stays behind in the reader */
     config_free(&config);
 }
@@ -307,7 +307,7 @@ static void what_is_cut_off_is_refused(void **state)
     const size_t whole = sizeof text - 1, first = (size_t)(strstr(text, "key two") - text);
     for (size_t length = 0; length <= whole; length++) {
         char *prefix = strndup(text, length);
-        struct config config;
+        struct keyd_config config;
         bool good = load(&config, prefix);
         /* a section is whole, and nothing is begun behind it */
         if (good != (length >= whole - 1 || length == first || length == first - 1))

@@ -32,15 +32,15 @@ static void text_for_immured(void **state)
         {.key = "/k/a.key", .policy = "tls12-server", .tls12_groups = "all", .line = 9}};
     struct frontend_config frontends[] = {{.certificates = first, .certificate_count = 2},
                                           {.certificates = second, .certificate_count = 1}};
-    struct config config = {.file = "x.conf",
-                            .log_json = true,
-                            .log_level = LOG_LEVEL_DEBUG,
-                            .frontends = frontends,
-                            .frontend_count = 2,
-                            .keys = {.threads = 3,
-                                     .signing_backend = "slow",
-                                     .ticket_secret_file = (char *)"/k/secret",
-                                     .ticket_epoch = 90 * NS_PER_S}};
+    struct proxy_config config = {.file = "x.conf",
+                                  .log_json = true,
+                                  .log_level = LOG_LEVEL_DEBUG,
+                                  .frontends = frontends,
+                                  .frontend_count = 2,
+                                  .keys = {.threads = 3,
+                                           .signing_backend = "slow",
+                                           .ticket_secret_file = (char *)"/k/secret",
+                                           .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config);
     assert_string_equal(text, "threads = '3'\n"
                               "backend = 'slow'\n"
@@ -72,7 +72,7 @@ static void files_for_immured(void **state)
         {.chain = "/k/b.crt", .key = "/k/a.key", .pass_phrase_file = "/k/p"},
         {.chain = "/k/c.crt", .key = "/k/c.key"}};
     struct frontend_config frontend = {.certificates = certificates, .certificate_count = 3};
-    struct config config = {
+    struct proxy_config config = {
         .frontends = &frontend,
         .frontend_count = 1,
         .keys = {.library = (char *)"/k/library", .ticket_secret_file = (char *)"/k/secret"}};
@@ -105,7 +105,7 @@ static void long_path(void **state)
     memcpy(path + 45, "TAIL", 4);
     struct certificate_config certificate = {.key = path, .policy = "any"};
     struct frontend_config frontend = {.certificates = &certificate, .certificate_count = 1};
-    struct config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
+    struct proxy_config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
     char *text = keyd_text(&config);
     snprintf(expected, sizeof expected, "key '%s' {\n", path + 45);
     assert_non_null(strstr(text, expected));

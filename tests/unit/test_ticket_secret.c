@@ -17,7 +17,7 @@
 #include "arena_fixture.h"
 #include "file_fixture.h"
 
-static bool open_tickets(struct tickets *tickets, size_t length, uint64_t epoch)
+static bool open_tickets(struct ticket_secret *tickets, size_t length, uint64_t epoch)
 {
     const struct tickets_config config = {.secret_file = file, .epoch = epoch};
     FILE *out = fopen(file, "w");
@@ -43,7 +43,7 @@ static const uint8_t known[WIRE_TICKET_KEY_SIZE] = {
 static void known_answer(void **state)
 {
     (void)state;
-    struct tickets tickets;
+    struct ticket_secret tickets;
     uint8_t key[WIRE_TICKET_KEY_SIZE];
     assert_true(open_tickets(&tickets, 40, 3600 * NS_PER_S));
     assert_true(tickets_configured(&tickets));
@@ -65,7 +65,7 @@ static void each_epoch_length_and_secret_has_its_own(void **state)
     enum { COUNT = sizeof rows / sizeof rows[0] };
     uint8_t keys[COUNT][WIRE_TICKET_KEY_SIZE];
     for (size_t i = 0; i < COUNT; i++) {
-        struct tickets tickets;
+        struct ticket_secret tickets;
         assert_true(open_tickets(&tickets, rows[i].length, rows[i].epoch_length));
         assert_true(tickets_derive(&tickets, rows[i].epoch, keys[i]));
         tickets_close(&tickets);
@@ -79,7 +79,7 @@ static void too_short_and_too_long(void **state)
     (void)state;
     static const size_t lengths[] = {0, 1, 31, 4097};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        struct tickets tickets;
+        struct ticket_secret tickets;
         assert_false(open_tickets(&tickets, lengths[i], 3600 * NS_PER_S));
         tickets_close(&tickets);
     }
@@ -88,7 +88,7 @@ static void too_short_and_too_long(void **state)
 static void none(void **state)
 {
     (void)state;
-    struct tickets tickets;
+    struct ticket_secret tickets;
     assert_true(tickets_open(&tickets, &(struct tickets_config){.epoch = NS_PER_S}, &FILES_INIT));
     assert_false(tickets_configured(&tickets));
     tickets_close(&tickets);

@@ -17,7 +17,7 @@ static const uint16_t schemes[] = {
     IMMURE_RSA_PKCS1_SHA512,
 };
 
-struct key {
+struct boringssl_key {
     uint8_t id[IMMURE_KEY_ID_SIZE];
 };
 
@@ -93,8 +93,9 @@ static void answered(void *arg, const struct immure_reply *reply)
     waiter->wake(waiter);
 }
 
-static enum immure_error ask(struct immure_boringssl_waiter *waiter, const struct key *key,
-                             size_t room, const uint8_t *message, size_t length)
+static enum immure_error ask(struct immure_boringssl_waiter *waiter,
+                             const struct boringssl_key *key, size_t room, const uint8_t *message,
+                             size_t length)
 {
     struct immure_boringssl_operation *operation = malloc(sizeof *operation + room);
     if (operation == NULL)
@@ -120,7 +121,7 @@ static enum ssl_private_key_result_t sign(SSL *ssl, uint8_t *out, size_t *out_le
 {
     (void)out, (void)out_length; /* complete() writes the signature */
     struct immure_boringssl_waiter *waiter = SSL_get_ex_data(ssl, waiter_index);
-    const struct key *key = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), key_index);
+    const struct boringssl_key *key = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), key_index);
     if (waiter == NULL || key == NULL) {
         raise_error(IMMURE_E_ARGUMENT,
                     waiter == NULL ? "the SSL has no waiter" : "the context was not attached");
@@ -182,7 +183,7 @@ static bool find_key_id(const SSL_CTX *context, uint8_t id[IMMURE_KEY_ID_SIZE])
 
 bool immure_boringssl_attach(SSL_CTX *context)
 {
-    struct key *key = malloc(sizeof *key);
+    struct boringssl_key *key = malloc(sizeof *key);
     pthread_once(&once, make_indices);
     if (key == NULL || key_index < 0 || waiter_index < 0) {
         raise_error(IMMURE_E_MEMORY, immure_error_text(IMMURE_E_MEMORY));

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A signature that a connection waits for. */
-struct job {
+struct picotls_job {
     ptls_async_job_t super; /* first */
     struct immure_picotls_signer *signer;
     ptls_t *tls;
@@ -49,7 +49,7 @@ static const struct {
 
 static void job_destroy(ptls_async_job_t *self)
 {
-    struct job *job = (struct job *)self;
+    struct picotls_job *job = (struct picotls_job *)self;
     if (job->telling) {
         job->destroyed = true; /* answered() will destroy it */
         return;
@@ -64,7 +64,7 @@ static void job_destroy(ptls_async_job_t *self)
 static void job_set_completion_callback(ptls_async_job_t *self, void (*callback)(void *),
                                         void *data)
 {
-    struct job *job = (struct job *)self;
+    struct picotls_job *job = (struct picotls_job *)self;
     job->wake = callback;
     job->wake_data = data;
     if (job->done)
@@ -73,7 +73,7 @@ static void job_set_completion_callback(ptls_async_job_t *self, void (*callback)
 
 static void answered(void *arg, const struct immure_reply *reply)
 {
-    struct job *job = arg;
+    struct picotls_job *job = arg;
     job->done = true;
     job->error = reply->error;
     if (reply->error == IMMURE_OK) {
@@ -113,10 +113,10 @@ static int begin(struct immure_picotls_signer *signer, ptls_t *tls, ptls_async_j
     struct immure_client *client = signer->client(signer, tls, &deadline);
     if (client == NULL)
         return PTLS_ALERT_INTERNAL_ERROR;
-    struct job *job = malloc(sizeof *job);
+    struct picotls_job *job = malloc(sizeof *job);
     if (job == NULL)
         return PTLS_ERROR_NO_MEMORY;
-    *job = (struct job){
+    *job = (struct picotls_job){
         .super = {.destroy_ = job_destroy, .set_completion_callback = job_set_completion_callback},
         .signer = signer,
         .tls = tls,
@@ -142,7 +142,7 @@ static int begin(struct immure_picotls_signer *signer, ptls_t *tls, ptls_async_j
 /* picotls calls this whenever the application calls ptls_handshake(). */
 static int finish(ptls_async_job_t **async, uint16_t *scheme, ptls_buffer_t *output)
 {
-    struct job *job = (struct job *)*async;
+    struct picotls_job *job = (struct picotls_job *)*async;
     if (!job->done)
         return PTLS_ERROR_ASYNC_OPERATION;
     int ret = PTLS_ALERT_INTERNAL_ERROR; /* the macros of picotls need this name */

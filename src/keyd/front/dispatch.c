@@ -77,7 +77,7 @@ static enum immure_error check_decrypt(const struct key *key, const struct wire_
     return refusal->reason != NULL ? IMMURE_E_POLICY : IMMURE_OK;
 }
 
-static enum immure_error check_sign(struct server *server, const struct key *key,
+static enum immure_error check_sign(struct keyd_server *server, const struct key *key,
                                     const struct wire_request *request,
                                     struct policy_refusal *refusal, char text[WIRE_ERROR_TEXT_MAX])
 {
@@ -123,7 +123,7 @@ static void refuse(struct session *session, const struct key *key,
                    const struct wire_request *request, enum immure_error error,
                    const struct policy_refusal *refusal)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     const struct audit_request asked = {
         .key = key, .key_id = request->key_id, .scheme = request->scheme, .alarm = refusal->alarm};
     audit_refused(&server->audit, session->account, &session->peer, &asked, error, refusal->reason);
@@ -142,7 +142,7 @@ static struct key_limit limit_of(const struct key *key)
  * refusal for want of room must not count. */
 static const struct key *key_for(struct session *session, const struct wire_request *request)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     const struct rate *all = &server->config->rate;
     const struct key *key = keyring_find(server->keyring, request->key_id);
     bool may = key != NULL && server_allows(server, &session->peer, key);
@@ -178,7 +178,7 @@ static struct job *make_job(const struct key *key, const struct wire_request *re
 static bool submit(struct session *session, const struct key *key,
                    const struct wire_request *request)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     struct job *job = make_job(key, request);
     if (job == NULL)
         return false;
@@ -194,7 +194,7 @@ static bool submit(struct session *session, const struct key *key,
 
 static enum immure_error admit(struct session *session, const struct wire_request *request)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
         return IMMURE_E_MALFORMED;
     const struct key *key = key_for(session, request);
@@ -231,7 +231,7 @@ static enum immure_error handle_request(struct session *session, const struct wi
 /* A job that a signer has begun is answered as if there had been no CANCEL. */
 static enum immure_error handle_cancel(struct session *session, const struct wire_frame *frame)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     struct job *job = in_flight_find(&server->in_flight, session->number, frame->id);
     if (job != NULL && queue_withdraw(&server->scheduler->queue, job)) {
         job->error = IMMURE_E_CANCELLED;
@@ -242,7 +242,7 @@ static enum immure_error handle_cancel(struct session *session, const struct wir
 
 static enum immure_error handle_stats(struct session *session, const struct wire_frame *frame)
 {
-    const struct server *server = session->server;
+    const struct keyd_server *server = session->server;
     const struct stats *stats = &server->stats;
     const struct scheduler *scheduler = server->scheduler;
     struct wire_figure figures[WIRE_STATS_MAX] = {
@@ -281,7 +281,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
 
 static enum immure_error handle_tickets(struct session *session, const struct wire_frame *frame)
 {
-    const struct tickets *tickets = &session->server->tickets;
+    const struct ticket_secret *tickets = &session->server->tickets;
     uint8_t keys[2][WIRE_TICKET_KEY_SIZE];
     if (!tickets_configured(tickets)) {
         session_error(session, frame->id, IMMURE_E_NO_TICKETS, NULL);
@@ -366,7 +366,7 @@ static uint64_t *outcome_counter(struct stats *stats, const struct job *job)
     }
 }
 
-void dispatch_done(struct server *server, struct job *job)
+void dispatch_done(struct keyd_server *server, struct job *job)
 {
     struct session *session = job->session;
     ++*outcome_counter(&server->stats, job);

@@ -7,6 +7,6 @@
 /* An error concerns the whole stream, which must be ended. */
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame);
 /* Answers a finished job if its client still waits, and frees it. */
-void dispatch_done(struct server *server, struct job *job);
+void dispatch_done(struct keyd_server *server, struct job *job);
 
 #endif

@@ -23,25 +23,25 @@
 /* The longest time between two turns while something has a deadline. */
 #define HEARTBEAT (100 * NS_PER_MS)
 
-bool server_stopping(const struct server *server)
+bool server_stopping(const struct keyd_server *server)
 {
     return server->stopping;
 }
 
-static void pause_accepting(struct server *server)
+static void pause_accepting(struct keyd_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++)
         watch_want(&server->loop, &server->listeners[i].watch, 0);
     timer_start(&server->loop, &server->accept_pause, ACCEPT_PAUSE);
 }
 
-static void listeners_watch(struct server *server)
+static void listeners_watch(struct keyd_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++)
         watch_want(&server->loop, &server->listeners[i].watch, EPOLLIN);
 }
 
-void server_resume_accepting(struct server *server)
+void server_resume_accepting(struct keyd_server *server)
 {
     if (!timer_is_running(&server->accept_pause))
         return;
@@ -51,22 +51,22 @@ void server_resume_accepting(struct server *server)
 
 static void accept_pause_over(struct timer *timer)
 {
-    listeners_watch(list_entry(timer, struct server, accept_pause));
+    listeners_watch(list_entry(timer, struct keyd_server, accept_pause));
 }
 
 /* The user who started immured and root may use every key. */
-static bool is_master(const struct server *server, const struct peer *peer)
+static bool is_master(const struct keyd_server *server, const struct peer *peer)
 {
     return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
 }
 
-bool server_allows(const struct server *server, const struct peer *peer, const struct key *key)
+bool server_allows(const struct keyd_server *server, const struct peer *peer, const struct key *key)
 {
     return is_master(server, peer) ||
            allow_has(key->allow.given ? &key->allow : &server->allow, peer);
 }
 
-static bool open_door(struct server *server)
+static bool open_door(struct keyd_server *server)
 {
     bool good = allow_add(&server->door, &server->allow);
     for (size_t i = 0; i < server->keyring->count && good; i++)
@@ -76,7 +76,7 @@ static bool open_door(struct server *server)
     return good;
 }
 
-static void peer_refuse(struct server *server, int socket, const struct peer *peer)
+static void peer_refuse(struct keyd_server *server, int socket, const struct peer *peer)
 {
     const struct audit_request nothing = {.key = NULL};
     uint8_t room[WIRE_HEADER_SIZE + 2 + WIRE_ERROR_TEXT_MAX];
@@ -93,7 +93,7 @@ static void peer_refuse(struct server *server, int socket, const struct peer *pe
     close(socket);
 }
 
-static struct account *largest_account(struct server *server)
+static struct account *largest_account(struct keyd_server *server)
 {
     struct account *largest = &server->clients.shared;
     list_for_each(node, &server->clients.list)
@@ -128,7 +128,7 @@ static bool give_way(struct account *giver, bool must)
 /* Makes room for a session of the account. If there is none, the account with the most sessions
  * gives up one, idle or not: else it could keep all of them by leaving replies unread. If no
  * account has many more than the newcomer, the newcomer gives up an idle session of its own. */
-static bool make_room(struct server *server, struct account *newcomer)
+static bool make_room(struct keyd_server *server, struct account *newcomer)
 {
     if (server->session_count < server->session_max)
         return true;
@@ -138,7 +138,7 @@ static bool make_room(struct server *server, struct account *newcomer)
     return give_way(newcomer, false);
 }
 
-static void peer_greet(struct server *server, int socket)
+static void peer_greet(struct keyd_server *server, int socket)
 {
     struct peer peer;
     if (!peer_read(&peer, socket) ||
@@ -163,7 +163,7 @@ static void peer_greet(struct server *server, int socket)
 static void listener_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    struct server *server = list_entry(watch, struct listener, watch)->server;
+    struct keyd_server *server = list_entry(watch, struct listener, watch)->server;
     for (int i = 0; i < ACCEPTS_AT_ONCE && watch->descriptor >= 0; i++) {
         int socket = accept4(watch->descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (socket >= 0) {
@@ -181,7 +181,7 @@ static void listener_ready(struct watch *watch, uint32_t events)
 }
 
 /* The next immured may share the sockets, so they are closed but not shut down. */
-static void listeners_close(struct server *server)
+static void listeners_close(struct keyd_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         int socket = watch_release(&server->loop, &server->listeners[i].watch);
@@ -191,13 +191,13 @@ static void listeners_close(struct server *server)
     timer_stop(&server->loop, &server->accept_pause);
 }
 
-void server_add_input(struct server *server, struct session *session)
+void server_add_input(struct keyd_server *server, struct session *session)
 {
     list_append(&session->account->input, &session->input_node);
     server_resume_input(server, session->account);
 }
 
-void server_resume_input(struct server *server, struct account *account)
+void server_resume_input(struct keyd_server *server, struct account *account)
 {
     if (account_reads(account))
         list_move_all(&account->input, &account->paused);
@@ -207,7 +207,7 @@ void server_resume_input(struct server *server, struct account *account)
 
 /* Takes the input of one session of the account. Then it is the turn of the next account, and later
  * of the account's next session. */
-static void take_input_of(struct server *server, struct account *account)
+static void take_input_of(struct keyd_server *server, struct account *account)
 {
     struct list *node = list_take(&account->input);
     struct session *session = node != NULL ? list_entry(node, struct session, input_node) : NULL;
@@ -216,7 +216,7 @@ static void take_input_of(struct server *server, struct account *account)
     server_resume_input(server, account);
 }
 
-static void take_input(struct server *server)
+static void take_input(struct keyd_server *server)
 {
     uint64_t until = clock_now() + SERVER_INPUT_TIME;
     for (struct list *node; clock_now() < until && (node = list_take(&server->input)) != NULL;)
@@ -226,10 +226,10 @@ static void take_input(struct server *server)
 static void signer_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    crew_woken(list_entry(watch, struct server, wake)->scheduler->crew);
+    crew_woken(list_entry(watch, struct keyd_server, wake)->scheduler->crew);
 }
 
-static void schedule(struct server *server)
+static void schedule(struct keyd_server *server)
 {
     struct list done;
     list_init(&done);
@@ -238,7 +238,7 @@ static void schedule(struct server *server)
         dispatch_done(server, list_entry(node, struct job, queue_node));
 }
 
-static void stop(struct server *server)
+static void stop(struct keyd_server *server)
 {
     if (server_stopping(server)) {
         server->stop_now = true;
@@ -257,17 +257,17 @@ static void stop(struct server *server)
 
 static void stop_time_over(struct timer *timer)
 {
-    list_entry(timer, struct server, stop_time)->stop_now = true;
+    list_entry(timer, struct keyd_server, stop_time)->stop_now = true;
 }
 
 static void signal_caught(struct signal_watch *signals, int number)
 {
     (void)number;
-    stop(list_entry(signals, struct server, signals));
+    stop(list_entry(signals, struct keyd_server, signals));
 }
 
 /* Signals come as events, so no thread may be interrupted by them. */
-static bool open_signals(struct server *server, bool supervised)
+static bool open_signals(struct keyd_server *server, bool supervised)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -291,16 +291,16 @@ static size_t count_descriptors(void)
     return (size_t)limit.rlim_cur - DESCRIPTORS_BESIDES;
 }
 
-bool server_init(struct server *server, const struct server_config *config,
+bool server_init(struct keyd_server *server, const struct server_config *config,
                  const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised)
 {
-    *server = (struct server){.config = config,
-                              .keyring = keyring,
-                              .scheduler = scheduler,
-                              .starter = starter,
-                              .started_wall = clock_wall(),
-                              .started = clock_now()};
+    *server = (struct keyd_server){.config = config,
+                                   .keyring = keyring,
+                                   .scheduler = scheduler,
+                                   .starter = starter,
+                                   .started_wall = clock_wall(),
+                                   .started = clock_now()};
     list_init(&server->sessions);
     list_init(&server->input);
     list_init(&server->unflushed);
@@ -325,7 +325,7 @@ bool server_init(struct server *server, const struct server_config *config,
     return false;
 }
 
-bool server_listen(struct server *server, int socket)
+bool server_listen(struct keyd_server *server, int socket)
 {
     struct listener *listener = &server->listeners[server->listener_count];
     *listener = (struct listener){.server = server};
@@ -341,7 +341,7 @@ bool server_listen(struct server *server, int socket)
 }
 
 /* The user who started immured made the socket pair, and vouches for its other end. */
-bool server_add_session(struct server *server, int socket)
+bool server_add_session(struct keyd_server *server, int socket)
 {
     if (!descriptor_set_nonblocking(socket, true)) {
         log_error("session socket: %s", strerror(errno));
@@ -358,13 +358,13 @@ bool server_add_session(struct server *server, int socket)
                          account_of(&server->clients, peer.uid, server->loop.now));
 }
 
-static bool has_deadlines(const struct server *server)
+static bool has_deadlines(const struct keyd_server *server)
 {
     return server->scheduler->queue.share.jobs > 0 || server->ungreeted > 0;
 }
 
 /* When the next turn comes even if nothing happens; not before now. */
-static uint64_t next_time(const struct server *server)
+static uint64_t next_time(const struct keyd_server *server)
 {
     uint64_t now = server->loop.now;
     uint64_t next = scheduler_deadline(server->scheduler, now);
@@ -377,7 +377,7 @@ static uint64_t next_time(const struct server *server)
     return next > now ? next : now;
 }
 
-static void flush_all(struct server *server)
+static void flush_all(struct keyd_server *server)
 {
     struct list flushing;
     list_init(&flushing);
@@ -386,7 +386,7 @@ static void flush_all(struct server *server)
         session_flush(list_entry(node, struct session, unflushed_node));
 }
 
-static void forgive(struct server *server, uint64_t ns)
+static void forgive(struct keyd_server *server, uint64_t ns)
 {
     queue_forgive(&server->scheduler->queue, ns);
     list_for_each(node, &server->sessions)
@@ -396,7 +396,7 @@ static void forgive(struct server *server, uint64_t ns)
 /* When the whole process stood still (SIGSTOP, a frozen container or machine), it neither signed
  * nor read. That time does not count against waiting requests, nor against clients that have to
  * send HELLO. Time in which this thread has worked is not such a time. */
-static void forgive_standstill(struct server *server, uint64_t due)
+static void forgive_standstill(struct keyd_server *server, uint64_t due)
 {
     uint64_t before = server->worked;
     server->worked = clock_thread();
@@ -408,7 +408,7 @@ static void forgive_standstill(struct server *server, uint64_t due)
 
 /* Looks until all events are taken: epoll returns level-triggered events round robin when there are
  * more than fit. */
-static void take_events(struct server *server, uint64_t until)
+static void take_events(struct keyd_server *server, uint64_t until)
 {
     size_t rounds = server->session_count / LOOP_EVENTS + 1;
     int count = loop_look(&server->loop, until);
@@ -416,7 +416,7 @@ static void take_events(struct server *server, uint64_t until)
         count = loop_look(&server->loop, 0);
 }
 
-bool server_run(struct server *server)
+bool server_run(struct keyd_server *server)
 {
     if (!open_door(server))
         return false;
@@ -438,7 +438,7 @@ bool server_run(struct server *server)
     return server->session_count == 0;
 }
 
-void server_destroy(struct server *server)
+void server_destroy(struct keyd_server *server)
 {
     list_for_each(node, &server->sessions) session_end(list_entry(node, struct session, node));
     loop_run_work(&server->loop);

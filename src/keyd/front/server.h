@@ -41,7 +41,7 @@ struct server_config {
 #define SERVER_ACCOUNTS 1024
 #define SERVER_STRANGERS 64
 
-struct server {
+struct keyd_server {
     const struct server_config *config;
     const struct keyring *keyring;
     struct scheduler *scheduler;
@@ -54,14 +54,14 @@ struct server {
     struct allow door;              /* who may connect: everybody who may use any key */
     struct accounts clients, strangers;
     struct audit audit;
-    struct tickets tickets;
+    struct ticket_secret tickets;
     struct ecdhe ecdhe; /* for the policies */
 
     struct loop loop;
     struct watch wake; /* a signer thread is done; the crew owns the descriptor */
     struct listener {
         struct watch watch;
-        struct server *server;
+        struct keyd_server *server;
     } listeners[SERVER_LISTENERS];
     size_t listener_count;
     struct timer accept_pause; /* runs while accepting pauses for want of descriptors */
@@ -80,25 +80,26 @@ struct server {
 
 /* Sets up everything but clients. Blocks the signals that the loop reads, so it must be called
  * before threads start. `supervised`: the supervisor handles SIGINT. False: reason logged. */
-bool server_init(struct server *server, const struct server_config *config,
+bool server_init(struct keyd_server *server, const struct server_config *config,
                  const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
-bool server_listen(struct server *server, int socket);
-bool server_add_session(struct server *server, int socket);
+bool server_listen(struct keyd_server *server, int socket);
+bool server_add_session(struct keyd_server *server, int socket);
 /* Runs until the server is stopped, or the last session ends and there is no listener. Returns
  * whether every accepted request was answered. */
-bool server_run(struct server *server);
-void server_destroy(struct server *server);
+bool server_run(struct keyd_server *server);
+void server_destroy(struct keyd_server *server);
 
-bool server_stopping(const struct server *server);
+bool server_stopping(const struct keyd_server *server);
 /* Whether the peer may use this key. */
-bool server_allows(const struct server *server, const struct peer *peer, const struct key *key);
+bool server_allows(const struct keyd_server *server, const struct peer *peer,
+                   const struct key *key);
 /* Puts the session, which has input, in line for its turn. */
-void server_add_input(struct server *server, struct session *session);
+void server_add_input(struct keyd_server *server, struct session *session);
 /* Lets the account's paused sessions go on if it now has few enough unread replies. */
-void server_resume_input(struct server *server, struct account *account);
+void server_resume_input(struct keyd_server *server, struct account *account);
 /* Ends a pause of accepting, because a descriptor is free again. */
-void server_resume_accepting(struct server *server);
+void server_resume_accepting(struct keyd_server *server);
 
 #endif

@@ -76,7 +76,7 @@ static void stall_expired(struct timer *timer)
 static void free_ended(struct work *work)
 {
     struct session *session = list_entry(work, struct session, freed);
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     session_free(session);
     server_resume_accepting(server);
 }
@@ -88,7 +88,7 @@ static void free_at_end_of_turn(struct session *session)
     work_queue(&session->server->loop, &session->freed);
 }
 
-bool session_begin(struct server *server, int socket, const struct peer *peer,
+bool session_begin(struct keyd_server *server, int socket, const struct peer *peer,
                    struct account *account)
 {
     struct session *session = calloc(1, sizeof *session);
@@ -147,7 +147,7 @@ static void count_unread(struct session *session)
 /* Removes the waiting jobs. Those that are being signed are finished, and not answered. */
 static void drop_jobs(struct session *session)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     list_for_each(node, &session->jobs)
     {
         struct job *job = list_entry(node, struct job, session_node);
@@ -161,7 +161,7 @@ static void drop_jobs(struct session *session)
 
 void session_end(struct session *session)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     if (session->watch.descriptor < 0)
         return;
     watch_close(&server->loop, &session->watch);
@@ -356,7 +356,7 @@ bool session_take_input(struct session *session)
 /* The client has read something, so the stall timer starts again. */
 static void note_progress(struct session *session)
 {
-    struct server *server = session->server;
+    struct keyd_server *server = session->server;
     if (buffer_length(&session->output) > 0) {
         timer_start(&server->loop, &session->stall, server->config->stall_timeout);
     } else {

@@ -18,7 +18,7 @@
 
 struct session {
     struct watch watch; /* no descriptor: it has ended, and waits for its last jobs */
-    struct server *server;
+    struct keyd_server *server;
     uint64_t number; /* unique; never used again */
     struct peer peer;
     struct account *account;
@@ -42,7 +42,7 @@ struct session {
 };
 
 /* Takes over the socket and the peer's memory. False: both were released, reason logged. */
-bool session_begin(struct server *server, int socket, const struct peer *peer,
+bool session_begin(struct keyd_server *server, int socket, const struct peer *peer,
                    struct account *account);
 /* Drops the waiting jobs, and closes. The session is freed at the end of the turn in which its last
  * job is done. */

@@ -20,7 +20,7 @@
 #define LABEL "immure session tickets"
 #define INFO_SIZE (sizeof LABEL - 1 + 4 + 8)
 
-bool tickets_derive(const struct tickets *tickets, uint64_t epoch,
+bool tickets_derive(const struct ticket_secret *tickets, uint64_t epoch,
                     uint8_t key[WIRE_TICKET_KEY_SIZE])
 {
     uint8_t info[INFO_SIZE];
@@ -42,7 +42,7 @@ bool tickets_derive(const struct tickets *tickets, uint64_t epoch,
 }
 
 /* Tests HKDF, and has libcrypto fetch all that it needs before the sandbox is entered. */
-static bool try(const struct tickets *tickets)
+static bool try(const struct ticket_secret *tickets)
 {
     uint8_t key[WIRE_TICKET_KEY_SIZE];
     bool good = tickets->hkdf != NULL && tickets_derive(tickets, 0, key);
@@ -50,11 +50,11 @@ static bool try(const struct tickets *tickets)
     return good;
 }
 
-bool tickets_open(struct tickets *tickets, const struct tickets_config *config,
+bool tickets_open(struct ticket_secret *tickets, const struct tickets_config *config,
                   const struct files *files)
 {
     const char *file = config->secret_file;
-    *tickets = (struct tickets){.epoch_seconds = (uint32_t)(config->epoch / NS_PER_S)};
+    *tickets = (struct ticket_secret){.epoch_seconds = (uint32_t)(config->epoch / NS_PER_S)};
     if (file == NULL)
         return true;
     if (!files_read(files, file, SECRET_MOST, &tickets->secret)) {
@@ -73,14 +73,14 @@ bool tickets_open(struct tickets *tickets, const struct tickets_config *config,
     return false;
 }
 
-void tickets_close(struct tickets *tickets)
+void tickets_close(struct ticket_secret *tickets)
 {
     secret_free(&tickets->secret);
     EVP_KDF_free(tickets->hkdf);
     tickets->hkdf = NULL;
 }
 
-bool tickets_configured(const struct tickets *tickets)
+bool tickets_configured(const struct ticket_secret *tickets)
 {
     return tickets->hkdf != NULL;
 }

@@ -18,22 +18,22 @@ struct tickets_config {
     uint64_t epoch;    /* ns; whole seconds */
 };
 
-struct tickets {
+struct ticket_secret {
     struct secret secret; /* empty: none is configured */
     EVP_KDF *hkdf;
     uint32_t epoch_seconds;
 };
 
 /* Reads the secret from `files` if the configuration names one. False: reason logged. */
-bool tickets_open(struct tickets *tickets, const struct tickets_config *config,
+bool tickets_open(struct ticket_secret *tickets, const struct tickets_config *config,
                   const struct files *files);
 /* Harmless on an all-zero struct. */
-void tickets_close(struct tickets *tickets);
+void tickets_close(struct ticket_secret *tickets);
 
-bool tickets_configured(const struct tickets *tickets);
+bool tickets_configured(const struct ticket_secret *tickets);
 /* The key of the epoch with this number, which is seconds since 1970 / epoch_seconds. False:
  * libcrypto failed. */
-bool tickets_derive(const struct tickets *tickets, uint64_t epoch,
+bool tickets_derive(const struct ticket_secret *tickets, uint64_t epoch,
                     uint8_t key[WIRE_TICKET_KEY_SIZE]);
 
 #endif

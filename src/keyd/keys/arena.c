@@ -49,10 +49,10 @@
 /* A free block up to this many classes larger is used when the arena is exhausted. */
 #define CLASSES_LARGER 8
 
-struct heap;
+struct arena_heap;
 
-struct block {
-    struct heap *owner;
+struct arena_block {
+    struct arena_heap *owner;
     uint32_t class;
     uint32_t used; /* bytes that were asked for, or BLOCK_FREE */
 };
@@ -60,15 +60,15 @@ struct block {
 #define BLOCK_FREE UINT32_MAX
 
 struct free_block {
-    struct block block;
+    struct arena_block block;
     struct free_block *next;
 };
 
 /* A heap belongs to one thread, and to another when that one has ended. */
-struct heap {
+struct arena_heap {
     struct free_block *free[CLASS_COUNT];
     _Atomic(struct free_block *) returned; /* freed by other threads */
-    struct heap *next;                     /* in the list of heaps without a thread */
+    struct arena_heap *next;               /* in the list of heaps without a thread */
 };
 
 static struct {
@@ -77,10 +77,10 @@ static struct {
     atomic_bool full;       /* and this was logged */
     pthread_key_t key;
     pthread_mutex_t lock; /* of `idle`; only taken when threads begin and end */
-    struct heap *idle;
+    struct arena_heap *idle;
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static _Thread_local struct heap *own_heap;
+static _Thread_local struct arena_heap *own_heap;
 
 static size_t page_size(void)
 {
@@ -149,15 +149,15 @@ static void heap_leave(void *heap)
 {
     own_heap = NULL;
     pthread_mutex_lock(&arena.lock);
-    ((struct heap *)heap)->next = arena.idle;
+    ((struct arena_heap *)heap)->next = arena.idle;
     arena.idle = heap;
     pthread_mutex_unlock(&arena.lock);
 }
 
-static struct heap *heap_enter(void)
+static struct arena_heap *heap_enter(void)
 {
     pthread_mutex_lock(&arena.lock);
-    struct heap *heap = arena.idle;
+    struct arena_heap *heap = arena.idle;
     if (heap != NULL)
         arena.idle = heap->next;
     pthread_mutex_unlock(&arena.lock);
@@ -169,7 +169,7 @@ static struct heap *heap_enter(void)
     return heap;
 }
 
-static void heap_collect(struct heap *heap)
+static void heap_collect(struct arena_heap *heap)
 {
     struct free_block *block = atomic_exchange(&heap->returned, NULL);
     while (block != NULL) {
@@ -180,7 +180,7 @@ static void heap_collect(struct heap *heap)
     }
 }
 
-static struct block *heap_take(struct heap *heap, unsigned class)
+static struct arena_block *heap_take(struct arena_heap *heap, unsigned class)
 {
     struct free_block *taken = heap->free[class];
     if (taken == NULL)
@@ -190,9 +190,9 @@ static struct block *heap_take(struct heap *heap, unsigned class)
     return &taken->block;
 }
 
-static struct block *heap_find(struct heap *heap, unsigned class)
+static struct arena_block *heap_find(struct arena_heap *heap, unsigned class)
 {
-    struct block *block = heap_take(heap, class);
+    struct arena_block *block = heap_take(heap, class);
     if (block != NULL)
         return block;
     heap_collect(heap);
@@ -211,8 +211,8 @@ static struct block *heap_find(struct heap *heap, unsigned class)
 
 void *arena_alloc(size_t size)
 {
-    struct heap *heap = own_heap != NULL ? own_heap : heap_enter();
-    struct block *block = NULL;
+    struct arena_heap *heap = own_heap != NULL ? own_heap : heap_enter();
+    struct arena_block *block = NULL;
     if (heap != NULL && size <= BLOCK_MAX - sizeof *block)
         block = heap_find(heap, class_of(size + sizeof *block));
     if (block != NULL) {
@@ -227,9 +227,9 @@ void *arena_alloc(size_t size)
 }
 
 /* Code that frees what is not allocated is broken, and has keys in reach; so the process ends. */
-static struct block *block_of(void *memory)
+static struct arena_block *block_of(void *memory)
 {
-    struct block *block = (struct block *)memory - 1;
+    struct arena_block *block = (struct arena_block *)memory - 1;
     if ((uintptr_t)block >= arena.begin && (uintptr_t)memory < arena.end &&
         block->used != BLOCK_FREE && block->class < CLASS_COUNT)
         return block;
@@ -242,7 +242,7 @@ void arena_free(void *memory)
     if (memory == NULL)
         return;
     struct free_block *block = (struct free_block *)block_of(memory);
-    struct heap *owner = block->block.owner;
+    struct arena_heap *owner = block->block.owner;
     OPENSSL_cleanse(memory, block->block.used);
     block->block.used = BLOCK_FREE;
     if (owner == own_heap) {
@@ -259,7 +259,7 @@ void *arena_realloc(void *memory, size_t size)
 {
     if (memory == NULL)
         return arena_alloc(size);
-    struct block *block = block_of(memory);
+    struct arena_block *block = block_of(memory);
     if (size >= block->used && size <= class_size(block->class) - sizeof *block) {
         block->used = (uint32_t)size;
         return memory;
@@ -348,14 +348,14 @@ bool arena_call(size_t size, void (*function)(void *arg), void *arg)
 
 #else
 
-struct call {
+struct arena_call {
     ucontext_t before, on_stack;
     void (*function)(void *arg);
     void *arg;
 };
 
 /* makecontext() can pass only int arguments. */
-static _Thread_local struct call *own_call;
+static _Thread_local struct arena_call *own_call;
 
 static void call_enter(void)
 {
@@ -369,7 +369,7 @@ bool arena_call(size_t size, void (*function)(void *arg), void *arg)
     size_t page = page_size();
     size = up_to(size, page);
     uint8_t *guard = carve(size + page, page);
-    struct call call = {.function = function, .arg = arg};
+    struct arena_call call = {.function = function, .arg = arg};
     if (guard == NULL || mprotect(guard, page, PROT_NONE) != 0 || getcontext(&call.on_stack) != 0) {
         log_error("no room for a stack of %zu KiB in the secret memory", size / 1024);
         return false;

@@ -10,8 +10,8 @@
 #include "keyd/process/directives.h"
 #include "wire/limits.h"
 
-struct load {
-    struct config *config;
+struct keyd_load {
+    struct keyd_config *config;
     const struct driver *const *drivers;
     struct conf_error *error;
 };
@@ -38,8 +38,8 @@ static bool locate(const struct conf_section *section, const char *one, const ch
 }
 
 /* A section is about one of two things. */
-static bool check_one_of(struct load *load, const struct conf_section *section, const char *one,
-                         const char *other)
+static bool check_one_of(struct keyd_load *load, const struct conf_section *section,
+                         const char *one, const char *other)
 {
     const char *kind = immured_grammar.sections[section->kind].name;
     struct conf_value first = value_of(section, one), second = value_of(section, other);
@@ -54,10 +54,10 @@ static bool check_one_of(struct load *load, const struct conf_section *section, 
 }
 
 /* What names a provider names one that has a section. */
-static bool check_provider(struct load *load, const struct conf_section *section,
+static bool check_provider(struct keyd_load *load, const struct conf_section *section,
                            const char *driver)
 {
-    const struct config *config = load->config;
+    const struct keyd_config *config = load->config;
     const size_t length = strlen(PROVIDER_PREFIX);
     if (driver == NULL || strncmp(driver, PROVIDER_PREFIX, length) != 0)
         return true;
@@ -69,7 +69,7 @@ static bool check_provider(struct load *load, const struct conf_section *section
                        "there is no provider '%s'", driver + length);
 }
 
-static bool fill_provider(struct load *load, const struct conf_section *section,
+static bool fill_provider(struct keyd_load *load, const struct conf_section *section,
                           struct provider_config *provider)
 {
     provider->name = strdup(conf_name(section));
@@ -79,9 +79,9 @@ static bool fill_provider(struct load *load, const struct conf_section *section,
             conf_refuse(section, conf_line(section), load->error, "out of memory"));
 }
 
-static bool fill_providers(struct load *load, const struct conf_section *top)
+static bool fill_providers(struct keyd_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct keyd_config *config = load->config;
     size_t count = conf_section_count(top, SECTION_PROVIDER);
     config->providers = calloc(count + 1, sizeof *config->providers);
     if (config->providers == NULL)
@@ -95,7 +95,8 @@ static bool fill_providers(struct load *load, const struct conf_section *top)
     return true;
 }
 
-static bool fill_key(struct load *load, const struct conf_section *section, struct key_config *key)
+static bool fill_key(struct keyd_load *load, const struct conf_section *section,
+                     struct key_config *key)
 {
     const char *name = conf_name(section);
     if (name[0] == '\0' || strlen(name) > WIRE_KEY_NAME_MAX)
@@ -109,9 +110,9 @@ static bool fill_key(struct load *load, const struct conf_section *section, stru
             conf_refuse(section, conf_line(section), load->error, "out of memory"));
 }
 
-static bool fill_keys(struct load *load, const struct conf_section *top)
+static bool fill_keys(struct keyd_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct keyd_config *config = load->config;
     size_t count = conf_section_count(top, SECTION_KEY);
     if (count == 0)
         return conf_refuse(top, conf_last_line(top), load->error, "there is no 'key'");
@@ -126,9 +127,9 @@ static bool fill_keys(struct load *load, const struct conf_section *top)
     return true;
 }
 
-static bool fill_all(struct load *load, const struct conf_section *top)
+static bool fill_all(struct keyd_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct keyd_config *config = load->config;
     if (!conf_fill(top, config, load->drivers, load->error) || !fill_providers(load, top) ||
         !fill_keys(load, top) || !check_provider(load, top, config->driver))
         return false;
@@ -137,12 +138,12 @@ static bool fill_all(struct load *load, const struct conf_section *top)
     return true;
 }
 
-bool config_load(struct config *config, const char *file, const char *text,
+bool config_load(struct keyd_config *config, const char *file, const char *text,
                  const struct driver *const *drivers, struct conf_error *error)
 {
     struct conf_section top;
-    struct load load = {.config = config, .drivers = drivers, .error = error};
-    *config = (struct config){0};
+    struct keyd_load load = {.config = config, .drivers = drivers, .error = error};
+    *config = (struct keyd_config){0};
     bool good = conf_parse(&immured_grammar, file, text, &top, error);
     if (good) {
         good = fill_all(&load, &top);
@@ -166,7 +167,7 @@ static bool name_files(unsigned section, const void *target, struct name_table *
     return true;
 }
 
-bool config_name_files(const struct config *config, struct name_table *names)
+bool config_name_files(const struct keyd_config *config, struct name_table *names)
 {
     bool good = name_files(SECTION_TOP, config, names);
     for (size_t i = 0; good && i < config->key_count; i++)
@@ -176,19 +177,19 @@ bool config_name_files(const struct config *config, struct name_table *names)
     return good;
 }
 
-const void *config_settings(const struct config *config, const char *driver)
+const void *config_settings(const struct keyd_config *config, const char *driver)
 {
     static const struct {
         const char *driver;
         size_t offset;
-    } settings[] = {{"multibuffer", offsetof(struct config, multibuffer)}};
+    } settings[] = {{"multibuffer", offsetof(struct keyd_config, multibuffer)}};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         if (strcmp(settings[i].driver, driver) == 0)
             return (const char *)config + settings[i].offset;
     return NULL;
 }
 
-void config_free(struct config *config)
+void config_free(struct keyd_config *config)
 {
     for (size_t i = 0; i < config->key_count; i++) {
         conf_clear(&immured_grammar, SECTION_KEY, &config->keys[i]);
@@ -202,7 +203,7 @@ void config_free(struct config *config)
     conf_clear(&immured_grammar, SECTION_TOP, config);
     free(config->keys);
     free(config->providers);
-    *config = (struct config){0};
+    *config = (struct keyd_config){0};
 }
 
 void config_print_directives(FILE *out)

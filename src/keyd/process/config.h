@@ -23,7 +23,7 @@
 
 struct conf_error; /* conf/error.h */
 
-struct config {
+struct keyd_config {
     uint64_t threads;
     bool yield; /* signer threads to everything else */
     bool require_secret_memory;
@@ -48,13 +48,13 @@ struct config {
 /* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays belong
  * to *config; `drivers` (ended by NULL) is what may be named. False with *error filled, and there
  * is nothing to free. */
-bool config_load(struct config *config, const char *file, const char *text,
+bool config_load(struct keyd_config *config, const char *file, const char *text,
                  const struct driver *const *drivers, struct conf_error *error);
 /* Adds all files that it names and that this program reads. False: out of memory. */
-bool config_name_files(const struct config *config, struct name_table *names);
+bool config_name_files(const struct keyd_config *config, struct name_table *names);
 /* The settings of the driver so named, of which there is one; NULL: it has none. */
-const void *config_settings(const struct config *config, const char *driver);
-void config_free(struct config *config);
+const void *config_settings(const struct keyd_config *config, const char *driver);
+void config_free(struct keyd_config *config);
 
 /* The tables of directives as Markdown, for docs/immured.conf.md. */
 void config_print_directives(FILE *out);

@@ -96,87 +96,91 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "threads", &conf_number, .standard = "auto", .least = 1, .most = THREADS_MAX,
-     .choices = automatic, CONF_FIELD(struct config, threads),
+     .choices = automatic, CONF_FIELD(struct keyd_config, threads),
      .text = "Signer threads. `auto`: one for each CPU that is online. A few signatures at a time "
              "of a kind that was measured to take at most 50 us are made without them, so that "
              "these never wait for RSA."},
     {SECTION_TOP, "yield", &conf_choice, .standard = "no", .choices = no_or_yes,
-     CONF_FIELD(struct config, yield),
+     CONF_FIELD(struct keyd_config, yield),
      .text = "Whether signer threads use what time others leave (nice 19, SCHED_BATCH), so that "
              "they do not keep an event loop from running: for clients that do not wait for their "
              "signatures. One more thread, of ordinary weight, steps in when that is no time at "
              "all. immure-proxy says `yes` to its own immured where `signing` is `async`."},
-    {SECTION_TOP, "listen", &type_socket, CONF_FIELD(struct config, listen),
+    {SECTION_TOP, "listen", &type_socket, CONF_FIELD(struct keyd_config, listen),
      .text = "Path of a unix stream socket to accept clients on. A stale file of an immured that "
              "is gone is replaced; one that was removed is made again at HUP. Only its owner may "
              "connect (mode 0600), or with any `allow-users` or `allow-groups` anybody (0666), who "
              "is then let in or not by uid and groups. Has no effect where immured is given a "
              "socket: by systemd, or by `--listen-fd` or `--session-fd`."},
-    {SECTION_TOP, "user", &conf_text, CONF_FIELD(struct config, user),
+    {SECTION_TOP, "user", &conf_text, CONF_FIELD(struct keyd_config, user),
      .text = "Name or number (uid and gid) to become when started as root. Default: `immured` if "
              "there is such a user, else 65533."},
     {SECTION_TOP, "require-secret-memory", &conf_choice, .standard = "no", .choices = no_or_yes,
-     CONF_FIELD(struct config, require_secret_memory),
+     CONF_FIELD(struct keyd_config, require_secret_memory),
      .text = "Whether immured refuses to start without memory that even root's tools cannot read "
              "(memfd_secret; before Linux 6.5 the kernel has it with `secretmem.enable=1` only, "
              "and RLIMIT_MEMLOCK must have room). `no`: keys are then in ordinary memory, locked "
              "and left out of core files, and a warning is logged."},
     {SECTION_TOP, "allow-users", &conf_texts,
-     CONF_LIST(struct config, allow.users.texts, allow.users.count),
+     CONF_LIST(struct keyd_config, allow.users.texts, allow.users.count),
      .text = "Users (names or numbers) whose processes may connect and use the keys, besides root "
              "and the user that started immured."},
     {SECTION_TOP, "allow-groups", &conf_texts,
-     CONF_LIST(struct config, allow.groups.texts, allow.groups.count),
+     CONF_LIST(struct keyd_config, allow.groups.texts, allow.groups.count),
      .text = "Groups (names or numbers) whose processes may, too. A process is in a group if it is "
              "the process's own or one of its supplementary groups when it connects."},
-    {SECTION_TOP, "rate", &type_rate, CONF_FIELD(struct config, server.rate),
+    {SECTION_TOP, "rate", &type_rate, CONF_FIELD(struct keyd_config, server.rate),
      .text = "How many signatures each client may ask for, with all keys together. What is more is "
              "refused at once (BUSY). A client is a uid, however many connections it has. A "
              "request that is refused for what it asks counts, one for which there is no room does "
              "not. The burst is what may come at once after a pause; default: what one second "
              "brings. Default: no limit."},
     {SECTION_TOP, "audit", &conf_choice, .standard = "refusals", .choices = audit_forms,
-     CONF_FIELD(struct config, audit_all),
+     CONF_FIELD(struct keyd_config, audit_all),
      .text = "What is written to standard error as a JSON object a line: each request that was "
              "refused, or `all`, each signature besides."},
-    {SECTION_TOP, "backend", &type_driver, .standard = "auto", CONF_FIELD(struct config, driver),
+    {SECTION_TOP, "backend", &type_driver, .standard = "auto",
+     CONF_FIELD(struct keyd_config, driver),
      .text = "What makes the signatures, of keys that do not say otherwise. `openssl`: libcrypto, "
              "one by one. `auto`: libcrypto, and whatever was measured at the start to sign many "
              "at once in less time."},
-    {SECTION_TOP, "multibuffer-library", &conf_text, CONF_FIELD(struct config, multibuffer.library),
+    {SECTION_TOP, "multibuffer-library", &conf_text,
+     CONF_FIELD(struct keyd_config, multibuffer.library),
      .text = "Path of Intel's crypto_mb, of the backend `multibuffer`. Default: "
              "libcrypto_mb.so.13, .so.12 or .so.11, where the system has its libraries."},
     {SECTION_TOP, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
-     CONF_FIELD(struct config, ecdsa_unverified),
+     CONF_FIELD(struct keyd_config, ecdsa_unverified),
      .text = "Which signatures are verified with the public key before they leave. `not-ecdsa`: "
              "all but those of EC keys, unless a device serves the key; that saves 60 us of CPU "
              "time for each on P-256 where there is no `multibuffer`, and 10 us where there is. A "
              "signature that was computed with a fault may then give the key away."},
     {SECTION_TOP, "queue-age", &conf_duration, .standard = "2s", .least = NS_PER_US,
-     .most = DURATION_MAX, CONF_FIELD(struct config, queue_age),
+     .most = DURATION_MAX, CONF_FIELD(struct keyd_config, queue_age),
      .text = "How long a request may wait to be signed. Those that would wait for longer are "
              "refused at once (BUSY), the excess of a uid that has more than its share first, and "
              "of a connection that has more than its share of that."},
     {SECTION_TOP, "hold", &conf_duration, .least = NS_PER_US, .most = DURATION_MAX,
-     CONF_FIELD(struct config, hold),
+     CONF_FIELD(struct keyd_config, hold),
      .text =
          "How long a batch waits for more requests when it is not full. It saves CPU time under "
          "light load, and costs each signature up to that much time. Default: not at all."},
     {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
-     CONF_FIELD(struct config, log_json), .text = "Form of the log on standard error."},
+     CONF_FIELD(struct keyd_config, log_json), .text = "Form of the log on standard error."},
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
-     CONF_FIELD(struct config, log_level), .text = "The least important lines that are logged."},
+     CONF_FIELD(struct keyd_config, log_level),
+     .text = "The least important lines that are logged."},
     {SECTION_TOP, "stall-timeout", &conf_duration, .standard = "10s", .least = NS_PER_US,
-     .most = DURATION_MAX, CONF_FIELD(struct config, server.stall_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct keyd_config, server.stall_timeout),
      .text = "How long a client may leave its replies unread before it is disconnected."},
-    {SECTION_TOP, "ticket-secret-file", &type_file, CONF_FIELD(struct config, tickets.secret_file),
+    {SECTION_TOP, "ticket-secret-file", &type_file,
+     CONF_FIELD(struct keyd_config, tickets.secret_file),
      .text = "File of at least 32 random bytes, of which the keys of session tickets are derived, "
              "one for each epoch. Clients ask for those of the current epoch and the one before; "
              "they never get the secret. Servers with the same secret resume each other's "
              "sessions, also after a restart; another secret, read after HUP, ends all old "
              "tickets. Whoever may use any key may ask. Default: none, and none are given out."},
     {SECTION_TOP, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
-     .most = EPOCH_MAX, CONF_FIELD(struct config, tickets.epoch),
+     .most = EPOCH_MAX, CONF_FIELD(struct keyd_config, tickets.epoch),
      .text =
          "How long a ticket key is used for new tickets; for as long again it opens those it has "
          "made. The same wherever the secret is, and the clocks of all within a few seconds."},

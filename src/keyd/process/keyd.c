@@ -38,11 +38,11 @@
 
 /* What the process has one of. */
 struct keyd {
-    struct options options;
+    struct keyd_options options;
     const struct driver *const *prototypes; /* of what may sign */
     struct report walls;
     struct arena arena;
-    struct config config;
+    struct keyd_config config;
     struct file_table opened; /* what the configuration names, by who started this; or: */
     int hand_over;            /* the socket over which it comes; -1: none */
     pid_t opener;             /* the child at its other end; 0: it is the supervisor */
@@ -52,7 +52,7 @@ struct keyd {
     struct keyring keyring;
     struct signer signer; /* the event loop's */
     struct scheduler scheduler;
-    struct server server;
+    struct keyd_server server;
     pid_t supervisor;         /* 0: none */
     uid_t starter;            /* who started it */
     struct identity identity; /* what it is in the end */
@@ -143,7 +143,7 @@ static bool load_keys(struct keyd *keyd)
 
 static bool open_clients(struct keyd *keyd)
 {
-    const struct options *options = &keyd->options;
+    const struct keyd_options *options = &keyd->options;
     return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
            (options->session < 0 || server_add_session(&keyd->server, options->session));
 }
@@ -197,7 +197,7 @@ static bool open_files(struct keyd *keyd)
 /* The configuration, and a way to the files that it names. */
 static bool find_files(struct keyd *keyd)
 {
-    const struct options *options = &keyd->options;
+    const struct keyd_options *options = &keyd->options;
     keyd->hand_over = options->hand_over;
     if (options->files >= 0 && !file_table_receive(&keyd->opened, options->files)) {
         log_error("--files-fd: %s", strerror(errno));
@@ -236,7 +236,7 @@ static bool keep_given(struct keyd *keyd)
 
 static bool make_drivers(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
+    const struct keyd_config *config = &keyd->config;
     size_t most = config->provider_count;
     for (size_t i = 0; keyd->prototypes[i] != NULL; i++)
         most++;
@@ -271,7 +271,7 @@ static bool become_user(struct keyd *keyd)
 
 static bool open_secret_memory(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
+    const struct keyd_config *config = &keyd->config;
     struct secret_memory_need need = {.keys = config->key_count,
                                       .signers =
                                           config->threads + 2, /* the express, and the loop */
@@ -287,7 +287,7 @@ static bool begin(struct keyd *keyd)
     static const int no_calls[] = {-1};
     if (!find_files(keyd) || !make_drivers(keyd))
         return false;
-    const struct config *config = &keyd->config;
+    const struct keyd_config *config = &keyd->config;
     log_setup("immured", (enum log_level)config->log_level, config->log_json);
     weigh(config->yield); /* inherited by every thread */
     if (!keep_given(keyd) || !open_secret_memory(keyd) ||
@@ -312,7 +312,7 @@ static void block_signals(void)
 
 static bool start(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
+    const struct keyd_config *config = &keyd->config;
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     if (!take_files(keyd))
         return false;
@@ -334,7 +334,7 @@ static bool start(struct keyd *keyd)
 
 static bool prepare_signing(struct keyd *keyd)
 {
-    const struct config *config = &keyd->config;
+    const struct keyd_config *config = &keyd->config;
     const struct driver *const *drivers = keyd->drivers.list;
     struct scheduler *scheduler = &keyd->scheduler;
     unsigned threads = (unsigned)config->threads;

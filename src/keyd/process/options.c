@@ -26,26 +26,26 @@ static bool print_directives(const struct option_row *row, const char *argument,
 }
 
 static const struct option_row rows[] = {
-    {"config", "FILE", option_text, OPTION_FIELD(struct options, config), .required = true,
+    {"config", "FILE", option_text, OPTION_FIELD(struct keyd_options, config), .required = true,
      .text = "read the configuration from FILE; read it again after HUP"},
-    {"test", NULL, option_flag, OPTION_FIELD(struct options, test),
+    {"test", NULL, option_flag, OPTION_FIELD(struct keyd_options, test),
      .text = "check the configuration and the keys, then end"},
-    {"explain-sandbox", NULL, option_flag, OPTION_FIELD(struct options, explain),
+    {"explain-sandbox", NULL, option_flag, OPTION_FIELD(struct keyd_options, explain),
      .text = "start, say what walls the key process has, then end"},
-    {"config-fd", "N", option_descriptor, OPTION_FIELD(struct options, text),
+    {"config-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, text),
      .text = "FILE is open already, here"},
-    {"hand-over-fd", "N", option_descriptor, OPTION_FIELD(struct options, hand_over),
+    {"hand-over-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, hand_over),
      .text = "a supervisor hands over what FILE names on this socket: immured(8)"},
-    {"files-fd", "N", option_descriptor, OPTION_FIELD(struct options, files),
+    {"files-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, files),
      .text = "a list of files that are open already: immured(8)"},
-    {"listen-fd", "N", option_descriptor, OPTION_FIELD(struct options, listener),
+    {"listen-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, listener),
      .text = "accept clients on this listening unix stream socket"},
-    {"session-fd", "N", option_descriptor, OPTION_FIELD(struct options, session),
+    {"session-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, session),
      .text = "this connected unix stream socket is the first client"},
     {"directives", NULL, print_directives, .text = "print the table of directives"},
 };
 
-void options_parse(struct options *options, int argc, char **argv)
+void options_parse(struct keyd_options *options, int argc, char **argv)
 {
     char version[128];
     const struct daemon_program program = {.name = "immured",
@@ -55,7 +55,7 @@ void options_parse(struct options *options, int argc, char **argv)
                                            .count = sizeof rows / sizeof rows[0]};
     snprintf(version, sizeof version, "immured " IMMURE_VERSION ", %s",
              OpenSSL_version(OPENSSL_VERSION));
-    *options =
-        (struct options){.text = -1, .hand_over = -1, .files = -1, .listener = -1, .session = -1};
+    *options = (struct keyd_options){
+        .text = -1, .hand_over = -1, .files = -1, .listener = -1, .session = -1};
     daemon_options_parse(&program, argc, argv, options);
 }

@@ -59,7 +59,7 @@ struct supervisor {
 /* Makes the next edition. The key process itself checks the keys. */
 static bool read_config(struct supervisor *supervisor, char **listen, struct conf_error *error)
 {
-    struct config config;
+    struct keyd_config config;
     char *text = conf_text_read(supervisor->file);
     bool good = config_load(&config, supervisor->file, text, supervisor->drivers, error);
     if (good) {

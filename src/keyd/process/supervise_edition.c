@@ -6,7 +6,7 @@
 
 #include "base/descriptor.h"
 
-static bool anybody_may_connect(const struct config *config)
+static bool anybody_may_connect(const struct keyd_config *config)
 {
     bool anybody = config->allow.users.count > 0 || config->allow.groups.count > 0;
     for (size_t i = 0; i < config->key_count; i++)
@@ -21,8 +21,9 @@ static bool refuse(struct conf_error *error, const char *file, const char *what,
 }
 
 /* The key process warns of its own memory in the same way. */
-static bool judge_vault(const struct vault *vault, const char *file, const struct config *config,
-                        const char *reason, struct conf_error *error)
+static bool judge_vault(const struct vault *vault, const char *file,
+                        const struct keyd_config *config, const char *reason,
+                        struct conf_error *error)
 {
     if (vault->page != PAGES_SECRET && config->require_secret_memory)
         return refuse(error, file, "require-secret-memory = yes, but there is none: ", reason);
@@ -33,7 +34,7 @@ static bool judge_vault(const struct vault *vault, const char *file, const struc
     return true;
 }
 
-static bool fill(struct edition *edition, const char *file, const struct config *config,
+static bool fill(struct edition *edition, const char *file, const struct keyd_config *config,
                  const char *text, struct conf_error *error)
 {
     char reason[128] = "";
@@ -48,7 +49,7 @@ static bool fill(struct edition *edition, const char *file, const struct config 
     return judge_vault(&edition->vault, file, config, reason, error);
 }
 
-bool edition_make(struct edition *edition, const char *file, const struct config *config,
+bool edition_make(struct edition *edition, const char *file, const struct keyd_config *config,
                   const char *text, struct conf_error *error)
 {
     if (fill(edition, file, config, text, error))

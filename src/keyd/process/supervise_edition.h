@@ -27,7 +27,7 @@ struct edition {
 
 /* Makes an empty edition from the configuration that was read from `file`, and from its text. False
  * with *error filled; it is then still empty. */
-bool edition_make(struct edition *edition, const char *file, const struct config *config,
+bool edition_make(struct edition *edition, const char *file, const struct keyd_config *config,
                   const char *text, struct conf_error *error);
 /* Harmless on an empty edition. */
 void edition_drop(struct edition *edition);

@@ -194,7 +194,7 @@ static bool is_client_key_exchange(struct transcript *transcript, struct reader 
 }
 
 /* RFC 5246, section 7.3; RFC 6066, section 8. */
-static const struct step {
+static const struct transcript_step {
     uint8_t type;
     bool optional;
     bool (*is_good)(struct transcript *transcript, struct reader *body);
@@ -226,7 +226,7 @@ const char *transcript_fault(struct ecdhe *ecdhe, const uint8_t *spki, size_t sp
     struct transcript transcript = {.ecdhe = ecdhe, .spki = spki, .spki_length = spki_length};
     struct reader reader = reader_of(message, length);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        const struct step *step = &steps[i];
+        const struct transcript_step *step = &steps[i];
         if (step->optional && (reader.left == 0 || reader.next[0] != step->type))
             continue;
         bool right = read_u8(&reader) == step->type;

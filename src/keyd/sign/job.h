@@ -16,7 +16,7 @@
 #define JOB_DIGEST_MAX 64 /* SHA-512 */
 
 struct driver;
-struct flow;
+struct queue_flow;
 struct session;
 
 enum job_operation { JOB_SIGN, JOB_DECRYPT };
@@ -29,9 +29,9 @@ struct job {
     uint64_t id; /* of the request */
 
     /* Set by the queue. */
-    struct flow *flow; /* of its session and kind */
-    bool waiting;      /* in the queue, not yet taken */
-    uint64_t charged;  /* to its owners, ns */
+    struct queue_flow *flow; /* of its session and kind */
+    bool waiting;            /* in the queue, not yet taken */
+    uint64_t charged;        /* to its owners, ns */
 
     struct job *in_flight_next; /* in the table of jobs in flight (in_flight.h) */
     uint64_t in_flight_session;

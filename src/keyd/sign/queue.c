@@ -68,10 +68,10 @@ static struct line *line_of(struct queue *queue, const struct job *job)
     return &queue->lines[job->key->kind->index];
 }
 
-static struct flow *first_flow(const struct line *line)
+static struct queue_flow *first_flow(const struct line *line)
 {
     struct portion *portion = heap_entry(heap_first(&line->portions), struct portion, node);
-    return heap_entry(heap_first(&portion->flows), struct flow, node);
+    return heap_entry(heap_first(&portion->flows), struct queue_flow, node);
 }
 
 static struct job *first_job(const struct line *line)
@@ -105,7 +105,7 @@ static void charge(struct queue *queue, struct job *job, uint64_t ns)
 }
 
 /* Called when a flow gets its first job. */
-static bool line_up(struct queue *queue, struct line *line, struct flow *flow)
+static bool line_up(struct queue *queue, struct line *line, struct queue_flow *flow)
 {
     struct account_share *account = flow->session->account;
     struct portion *portion = &account->portions[line - queue->lines];
@@ -132,7 +132,7 @@ static bool has_room(const struct queue *queue, const struct queue_session *sess
 bool queue_submit(struct queue *queue, struct job *job, struct queue_session *session, uint64_t now)
 {
     struct line *line = line_of(queue, job);
-    struct flow *flow = &session->flows[line - queue->lines];
+    struct queue_flow *flow = &session->flows[line - queue->lines];
     uint64_t work = kind_cost(line->kind);
     if (!has_room(queue, session, work))
         return false;
@@ -153,7 +153,7 @@ bool queue_submit(struct queue *queue, struct job *job, struct queue_session *se
 static void remove_job(struct queue *queue, struct job *job)
 {
     struct line *line = line_of(queue, job);
-    struct flow *flow = job->flow;
+    struct queue_flow *flow = job->flow;
     list_remove(&job->queue_node);
     list_remove(&job->age_node);
     job->waiting = false;

@@ -28,7 +28,7 @@
 #include "keyd/sign/kind.h"
 
 /* A session's jobs of one kind. */
-struct flow {
+struct queue_flow {
     struct heap_node node; /* in the portion, by what the session has received */
     struct share share;    /* in the session */
     struct queue_session *session;
@@ -39,7 +39,7 @@ struct flow {
 struct queue_session {
     struct share share; /* in the account */
     struct account_share *account;
-    struct flow *flows; /* by kind */
+    struct queue_flow *flows; /* by kind */
 };
 
 struct line {

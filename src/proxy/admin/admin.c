@@ -121,7 +121,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 {
     (void)version, (void)upload, (void)upload_size, (void)request;
     const struct admin *admin = arg;
-    const struct config *config = admin->setup.config;
+    const struct proxy_config *config = admin->setup.config;
     const struct resource *found = NULL;
     const char *host =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);

@@ -42,12 +42,13 @@ static void cell_text(FILE *out, const char *text)
     fputs("</td>", out);
 }
 
-struct column {
+struct page_column {
     const char *name;
     bool text; /* aligned like text, not like a number */
 };
 
-static void table_open(FILE *out, const char *caption, const struct column *columns, size_t count)
+static void table_open(FILE *out, const char *caption, const struct page_column *columns,
+                       size_t count)
 {
     fprintf(out, "<div class=\"scroll\"><table><caption>%s</caption><thead><tr>", caption);
     for (size_t i = 0; i < count; i++)
@@ -75,7 +76,7 @@ static void row_close(FILE *out)
 
 static void table_handshakes(FILE *out, const struct status *status)
 {
-    struct column columns[1 + HANDSHAKE_RESULT_COUNT] = {{"version", true}};
+    struct page_column columns[1 + HANDSHAKE_RESULT_COUNT] = {{"version", true}};
     for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
         columns[1 + result].name = handshake_result_names[result];
     table_open(out, "Handshakes", columns, 1 + HANDSHAKE_RESULT_COUNT);
@@ -90,7 +91,7 @@ static void table_handshakes(FILE *out, const struct status *status)
 
 static void table_signatures(FILE *out, const struct status *status)
 {
-    static const struct column columns[] = {
+    static const struct page_column columns[] = {
         {"algorithm", true}, {"backend", true}, {"made", false},  {"failed", false},
         {"P50", false},      {"P99", false},    {"queue", false}, {"round trip", false}};
     if (status->sum.sign_count == 0)
@@ -123,7 +124,7 @@ static void row_turns(FILE *out, const char *name, const struct histogram *turn)
 
 static void table_turns(FILE *out, const struct status *status)
 {
-    static const struct column columns[] = {
+    static const struct page_column columns[] = {
         {"thread", false}, {"turns", false},  {"P50", false},      {"P99", false},
         {"P99.9", false},  {"P99.99", false}, {"P99.9999", false}, {"max", false}};
     table_open(out, "Event-loop turns", columns, sizeof columns / sizeof columns[0]);
@@ -153,7 +154,7 @@ static void cell_expiry(FILE *out, uint64_t not_after, uint64_t now)
 
 static void table_certificates(FILE *out, const struct status *status)
 {
-    static const struct column columns[] = {
+    static const struct page_column columns[] = {
         {"names", true}, {"key", true}, {"frontend", true}, {"expires", false}};
     const struct admin_setup *setup = status->setup;
     if (setup->certificate_count == 0)
@@ -172,7 +173,7 @@ static void table_certificates(FILE *out, const struct status *status)
 
 static void table_keyd(FILE *out, const struct status *status)
 {
-    static const struct column columns[] = {
+    static const struct page_column columns[] = {
         {"up", false},      {"clients", false}, {"keys", false},         {"queued", false},
         {"oldest", false},  {"signed", false},  {"lanes filled", false}, {"signed again", false},
         {"refused", false}, {"dropped", false}};
@@ -197,7 +198,7 @@ static void table_keyd(FILE *out, const struct status *status)
 
 void render_summary(FILE *out, const struct status *status)
 {
-    const struct config *config = status->setup->config;
+    const struct proxy_config *config = status->setup->config;
     uint64_t started = status->setup->started;
     bool in_process = config->signing == SIGNING_IN_PROCESS;
     fprintf(out, "<p>Signing is <strong>%s</strong>; private keys are %s",

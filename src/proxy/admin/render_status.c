@@ -61,7 +61,7 @@ static void times(FILE *out, const char *before, const char *key, const struct h
 
 static void render_identity(FILE *out, const struct status *status)
 {
-    const struct config *config = status->setup->config;
+    const struct proxy_config *config = status->setup->config;
     bool in_process = config->signing == SIGNING_IN_PROCESS;
     text(out, "  ", "program", "immure-proxy");
     text(out, ",\n  ", "version", IMMURE_VERSION);

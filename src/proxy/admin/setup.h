@@ -20,7 +20,7 @@ struct certificate_info {
 };
 
 struct admin_setup {
-    const struct config *config;
+    const struct proxy_config *config;
     int listener; /* listening socket, owned by the caller */
     const struct metrics_history *history;
     const struct generation_metrics *metrics; /* this worker's part of the history */

@@ -2,7 +2,7 @@
  * The configuration of immure-proxy: the content of immure-proxy.conf, checked and complete.
  *
  * directives.c has the one table of directives; the rest of the program sees only these structs.
- * All strings and arrays belong to the struct config and are freed with it. Durations are in
+ * All strings and arrays belong to the struct proxy_config and are freed with it. Durations are in
  * nanoseconds, sizes in bytes.
  */
 #ifndef PROXY_CONFIG_CONFIG_H
@@ -74,7 +74,7 @@ struct backend_config {
     int line;
 };
 
-struct config {
+struct proxy_config {
     char *file;
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;

@@ -81,17 +81,17 @@ static const struct conf_choice tls12_groups[] = {{"common", 0}, {"all", 0}, {NU
 
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "workers", &conf_number, .standard = "auto", .least = 1, .most = WORKERS_MAX,
-     .choices = automatic, CONF_FIELD(struct config, workers),
+     .choices = automatic, CONF_FIELD(struct proxy_config, workers),
      .text = "Event-loop threads. `auto`: one for each CPU that this process may run on. When HUP "
              "makes them fewer, connections that wait to be accepted by the threads that end are "
              "reset (unless `net.ipv4.tcp_migrate_req` is 1)."},
     {SECTION_TOP, "signing", &conf_choice, .standard = "async", .choices = signing_modes,
-     CONF_FIELD(struct config, signing),
+     CONF_FIELD(struct proxy_config, signing),
      .text = "Where handshakes are signed. `async`: in `immured`, while the event loop goes on. "
              "`sync`: in `immured`, while the event loop waits. `in-process`: in the worker, which "
              "loads the keys into its unprotected memory. The last two are for comparison."},
     {SECTION_TOP, "fast-handshake", &conf_choice, .standard = "auto", .choices = fast_handshakes,
-     CONF_FIELD(struct config, fast_handshake),
+     CONF_FIELD(struct proxy_config, fast_handshake),
      .text =
          "Which parts of OpenSSL's work for a handshake are done in a cheaper way: the key "
          "schedule of TLS 1.3, X25519 key pairs, which are made eight at a time, and X25519 "
@@ -99,7 +99,7 @@ static const struct conf_directive directives[] = {
          "this machine can do. `key-schedule`: the first. `key-pairs`: the first two. "
          "`key-exchange`: the last two. `off`: none. The log says at the start what is in force."},
     {SECTION_TOP, "priority", &conf_choice, .standard = "normal", .choices = priorities,
-     CONF_FIELD(struct config, real_time),
+     CONF_FIELD(struct proxy_config, real_time),
      .text =
          "Of the event loops. `real-time` (SCHED_RR, the lowest of its priorities): a loop that "
          "wakes gets the core at once, where it would wait for up to a tick of the kernel while "
@@ -107,56 +107,58 @@ static const struct conf_directive directives[] = {
          "starves its core, except for the 5 % that the kernel reserves (sched(7)). Needs "
          "CAP_SYS_NICE or RLIMIT_RTPRIO; without them the loops run as with `normal`, and the log "
          "says so."},
-    {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct config, user),
+    {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct proxy_config, user),
      .text = "The user that the worker becomes when it is started as root: a name or a number."},
     {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
-     CONF_FIELD(struct config, log_json), .passed_on_as = "log",
+     CONF_FIELD(struct proxy_config, log_json), .passed_on_as = "log",
      .text = "Form of the log lines on standard error; with `json` each line is an object."},
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
-     CONF_FIELD(struct config, log_level), .passed_on_as = "log-level",
+     CONF_FIELD(struct proxy_config, log_level), .passed_on_as = "log-level",
      .text = "The lowest level of lines that are logged."},
     {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
-     .most = CONNECTIONS_MAX, .choices = automatic, CONF_FIELD(struct config, max_connections),
+     .most = CONNECTIONS_MAX, .choices = automatic,
+     CONF_FIELD(struct proxy_config, max_connections),
      .text =
          "The most client connections at a time, over all threads; further ones wait in the listen "
          "backlog. Each needs two file descriptors and, while it is idle, 16 KiB of memory "
          "(`script/bench --only idle` measures it), without the memory of the kernel; the log says "
          "at the start when there is less. `auto`: as many as the limit of descriptors allows."},
     {SECTION_TOP, "listen-backlog", &conf_number, .standard = TEXT_OF(SOMAXCONN), .least = 1,
-     .most = INT32_MAX, CONF_FIELD(struct config, listen_backlog),
+     .most = INT32_MAX, CONF_FIELD(struct proxy_config, listen_backlog),
      .text = "Connections that may wait to be accepted, for each thread and address. The kernel "
              "caps it at `net.core.somaxconn`."},
     {SECTION_TOP, "handshake-budget", &conf_duration, .standard = "200us", .least = 100 * NS_PER_US,
-     .most = NS_PER_S, CONF_FIELD(struct config, handshake_budget),
+     .most = NS_PER_S, CONF_FIELD(struct proxy_config, handshake_budget),
      .text = "How long handshakes may take within one turn of an event loop. Those that are left "
              "wait until established connections have had their turn."},
     {SECTION_TOP, "handshake-timeout", &conf_duration, .standard = "10s", .least = NS_PER_MS,
-     .most = DURATION_MAX, CONF_FIELD(struct config, handshake_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, handshake_timeout),
      .text = "From the acceptance of a connection to the end of its handshake."},
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
-     .most = DURATION_MAX, CONF_FIELD(struct config, connect_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, connect_timeout),
      .text = "How long a connection attempt to a backend may take."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
-     .most = SESSION_CACHE_MAX, CONF_FIELD(struct config, session_cache),
+     .most = SESSION_CACHE_MAX, CONF_FIELD(struct proxy_config, session_cache),
      .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "
              "by their session ids. Each takes half a KiB, and a new one replaces the oldest. `0`: "
              "none is kept."},
     {SECTION_TOP, "idle-timeout", &conf_duration, .standard = "10m", .least = NS_PER_MS,
-     .most = DURATION_MAX, CONF_FIELD(struct config, idle_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, idle_timeout),
      .text = "How long an established connection may carry nothing in either direction. The "
              "default is longer than HTTP keep-alive and the pings of WebSocket and HTTP/2 need."},
     {SECTION_TOP, "half-close-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
-     .most = DURATION_MAX, CONF_FIELD(struct config, half_close_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, half_close_timeout),
      .text = "How long one direction may stay open without data after the other has ended."},
     {SECTION_TOP, "drain-timeout", &conf_duration, .standard = "30s", .least = NS_PER_MS,
-     .most = DURATION_MAX, CONF_FIELD(struct config, drain_timeout),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, drain_timeout),
      .text = "How long established connections may go on after TERM and USR2."},
     {SECTION_TOP, "reload-drain-timeout", &conf_duration, .standard = "none", .least = NS_PER_MS,
-     .most = DURATION_MAX, .choices = no_limit, CONF_FIELD(struct config, reload_drain_timeout),
+     .most = DURATION_MAX, .choices = no_limit,
+     CONF_FIELD(struct proxy_config, reload_drain_timeout),
      .text = "How long established connections may go on in the old worker after HUP. `none`: as "
              "long as they last."},
     {SECTION_TOP, "reload-workers", &conf_number, .standard = "8", .least = 1, .most = WORKERS_MAX,
-     CONF_FIELD(struct config, reload_workers),
+     CONF_FIELD(struct proxy_config, reload_workers),
      .text = "How many old workers may drain at a time. If there are more, the oldest is ended, "
              "and the log says so. Each has its own memory, and its own `immured`."},
 
@@ -252,51 +254,53 @@ static const struct conf_directive directives[] = {
              "the accepted one, which may have 16 KiB."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
-     CONF_FIELD(struct config, admin.listen),
+     CONF_FIELD(struct proxy_config, admin.listen),
      .text = "Where `/metrics`, `/status.json` and the status page are served, by plain HTTP "
              "without a password: keep it on loopback."},
-    {SECTION_ADMIN, "hosts", &conf_texts, CONF_LIST(struct config, admin.hosts, admin.host_count),
+    {SECTION_ADMIN, "hosts", &conf_texts,
+     CONF_LIST(struct proxy_config, admin.hosts, admin.host_count),
      .text = "Names, without a port, that the Host header of a request may have besides "
              "`localhost` and numeric addresses. Other requests get 403, so that no web page can "
              "read the answers by pointing its own name at this address (DNS rebinding)."},
 
     {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
-     .choices = automatic, CONF_FIELD(struct config, keys.threads), .passed_on_as = "threads",
+     .choices = automatic, CONF_FIELD(struct proxy_config, keys.threads), .passed_on_as = "threads",
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
-    {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct config, keys.socket),
+    {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct proxy_config, keys.socket),
      .text = "Socket of a running `immured` to use in place of our own."},
     {SECTION_KEYS, "peer-user", &type_user, .standard = "any",
-     CONF_FIELD(struct config, keys.peer_user),
+     CONF_FIELD(struct proxy_config, keys.peer_user),
      .text =
          "The user who must listen on `socket`: a number, or a name in /etc/passwd. Nothing is "
          "sent to another user. For a socket that systemd opened for `immured`, or that `immured` "
          "opened itself when it was started as root, that is `root`. `any`: any user."},
-    {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct config, keys.program),
+    {SECTION_KEYS, "program", &type_path, CONF_FIELD(struct proxy_config, keys.program),
      .text = "Path of `immured`. Default: the one beside `immure-proxy`."},
     {SECTION_KEYS, "signing-backend", &conf_text, .former_name = "backend",
-     CONF_FIELD(struct config, keys.signing_backend), .passed_on_as = "backend",
+     CONF_FIELD(struct proxy_config, keys.signing_backend), .passed_on_as = "backend",
      .text =
          "What our own `immured` signs with: its directive `backend`. Default: that of `immured`."},
-    {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct config, keys.library),
+    {SECTION_KEYS, "multibuffer-library", &type_path, CONF_FIELD(struct proxy_config, keys.library),
      .passed_on_as = "multibuffer-library",
      .text = "Path of Intel's crypto_mb for our own `immured`. Default: that of `immured`."},
     {SECTION_KEYS, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
-     CONF_FIELD(struct config, keys.ecdsa_unverified), .passed_on_as = "verify",
+     CONF_FIELD(struct proxy_config, keys.ecdsa_unverified), .passed_on_as = "verify",
      .text = "Which signatures our own `immured` verifies before it releases them. `not-ecdsa`: "
              "all but those of EC keys, which saves CPU time and gives up a protection: see "
              "[immured.conf.md](immured.conf.md)."},
     {SECTION_KEYS, "ticket-secret-file", &type_file,
-     CONF_FIELD(struct config, keys.ticket_secret_file), .passed_on_as = "ticket-secret-file",
+     CONF_FIELD(struct proxy_config, keys.ticket_secret_file), .passed_on_as = "ticket-secret-file",
      .text = "File of at least 32 random bytes, from which our own `immured` derives the keys of "
              "session tickets: sessions are then resumed after a restart, and by every server that "
              "has the same secret. Without it, the master makes random ticket keys, which no other "
              "server has."},
     {SECTION_KEYS, "ticket-epoch", &conf_seconds, .standard = "1h", .least = NS_PER_S,
-     .most = DURATION_MAX, CONF_FIELD(struct config, keys.ticket_epoch),
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, keys.ticket_epoch),
      .passed_on_as = "ticket-epoch",
      .text = "How long a ticket key is used for new tickets; for the same time again it opens the "
              "tickets that were made with it. It must be the same wherever the secret is used."},
-    {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct config, keys.user), .passed_on_as = "user",
+    {SECTION_KEYS, "user", &conf_text, CONF_FIELD(struct proxy_config, keys.user),
+     .passed_on_as = "user",
      .text = "The user that our own `immured` becomes when it is started as root. Default: that of "
              "`immured`."},
 };

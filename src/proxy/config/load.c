@@ -19,20 +19,20 @@
 
 #define CHAIN_FILE_MAX (1 << 20)
 
-struct load {
-    struct config *config;
+struct proxy_load {
+    struct proxy_config *config;
     char *directory; /* of the file; relative paths are relative to it */
     struct conf_error *error;
 };
 
 /* Fills the struct at `base` from this section, by the table of directives. */
-static bool fill(struct load *load, const struct conf_section *section, void *base)
+static bool fill(struct proxy_load *load, const struct conf_section *section, void *base)
 {
     return conf_fill(section, base, load->directory, load->error);
 }
 
 /* Only version 2 of the header has TLVs. */
-static bool check_tlvs(struct load *load, const struct conf_section *section,
+static bool check_tlvs(struct proxy_load *load, const struct conf_section *section,
                        const struct backend_config *backend)
 {
     const struct conf_directive *directive =
@@ -42,9 +42,9 @@ static bool check_tlvs(struct load *load, const struct conf_section *section,
                        "proxy-tlvs = pass needs proxy-protocol = v2");
 }
 
-static bool fill_backends(struct load *load, const struct conf_section *top)
+static bool fill_backends(struct proxy_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     size_t count = conf_section_count(top, SECTION_BACKEND);
     config->backends = calloc(count + 1, sizeof *config->backends);
     if (config->backends == NULL)
@@ -64,7 +64,7 @@ static bool fill_backends(struct load *load, const struct conf_section *top)
     return true;
 }
 
-static bool find_backend(struct load *load, const struct conf_section *section,
+static bool find_backend(struct proxy_load *load, const struct conf_section *section,
                          struct frontend_config *frontend)
 {
     const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_FRONTEND, "backend");
@@ -83,10 +83,10 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* immured loads each key file once, so all certificates that use it must say the same about it. */
-static bool check_key(struct load *load, const struct conf_section *section,
+static bool check_key(struct proxy_load *load, const struct conf_section *section,
                       const struct certificate_config *certificate)
 {
-    const struct config *config = load->config;
+    const struct proxy_config *config = load->config;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
             const struct certificate_config *other = &config->frontends[i].certificates[j];
@@ -104,7 +104,7 @@ static bool check_key(struct load *load, const struct conf_section *section,
 }
 
 /* Workers serve these bytes, even if the file changes later. */
-static bool read_chain(struct load *load, const struct conf_section *section,
+static bool read_chain(struct proxy_load *load, const struct conf_section *section,
                        struct certificate_config *certificate)
 {
     certificate->chain_bytes =
@@ -114,7 +114,7 @@ static bool read_chain(struct load *load, const struct conf_section *section,
                        regular_file_reason(errno));
 }
 
-static bool fill_certificates(struct load *load, const struct conf_section *section,
+static bool fill_certificates(struct proxy_load *load, const struct conf_section *section,
                               struct frontend_config *frontend)
 {
     size_t count = conf_section_count(section, SECTION_CERTIFICATE);
@@ -138,10 +138,10 @@ static bool fill_certificates(struct load *load, const struct conf_section *sect
 }
 
 /* No listening address of this frontend is used before, in this frontend or in another. */
-static bool check_addresses(struct load *load, const struct conf_section *section,
+static bool check_addresses(struct proxy_load *load, const struct conf_section *section,
                             const struct frontend_config *frontend)
 {
-    const struct config *config = load->config;
+    const struct proxy_config *config = load->config;
     for (size_t i = 0; i < frontend->listen_count; i++)
         for (const struct frontend_config *other = config->frontends; other <= frontend; other++)
             for (size_t j = 0; j < (other == frontend ? i : other->listen_count); j++)
@@ -152,7 +152,7 @@ static bool check_addresses(struct load *load, const struct conf_section *sectio
     return true;
 }
 
-static bool fill_frontend(struct load *load, const struct conf_section *section,
+static bool fill_frontend(struct proxy_load *load, const struct conf_section *section,
                           struct frontend_config *frontend)
 {
     frontend->line = conf_line(section);
@@ -165,9 +165,9 @@ static bool fill_frontend(struct load *load, const struct conf_section *section,
                        "frontend '%s': tls-min is higher than tls-max", frontend->name);
 }
 
-static bool fill_frontends(struct load *load, const struct conf_section *top)
+static bool fill_frontends(struct proxy_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     size_t count = conf_section_count(top, SECTION_FRONTEND);
     if (count == 0)
         return conf_refuse(top, conf_last_line(top), load->error, "there is no 'frontend'");
@@ -183,7 +183,7 @@ static bool fill_frontends(struct load *load, const struct conf_section *top)
     return true;
 }
 
-static bool check_hosts(struct load *load, const struct conf_section *section)
+static bool check_hosts(struct proxy_load *load, const struct conf_section *section)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
@@ -197,9 +197,9 @@ static bool check_hosts(struct load *load, const struct conf_section *section)
     return true;
 }
 
-static bool fill_admin(struct load *load, const struct conf_section *top)
+static bool fill_admin(struct proxy_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     struct conf_section section;
     if (!conf_section_single(top, SECTION_ADMIN, &config->admin.enabled, &section, load->error))
         return false;
@@ -225,7 +225,7 @@ static bool is_for_socket(const struct conf_directive *directive)
     return strcmp(directive->name, "socket") == 0 || strcmp(directive->name, "peer-user") == 0;
 }
 
-static bool check_socket(struct load *load, const struct conf_section *section)
+static bool check_socket(struct proxy_load *load, const struct conf_section *section)
 {
     for (size_t i = 0; i < proxy_grammar.directive_count; i++) {
         const struct conf_directive *directive = &proxy_grammar.directives[i];
@@ -239,9 +239,9 @@ static bool check_socket(struct load *load, const struct conf_section *section)
     return true;
 }
 
-static bool fill_keys(struct load *load, const struct conf_section *top)
+static bool fill_keys(struct proxy_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     struct conf_section section;
     bool found;
     if (!conf_section_single(top, SECTION_KEYS, &found, &section, load->error))
@@ -252,7 +252,7 @@ static bool fill_keys(struct load *load, const struct conf_section *top)
            (config->keys.socket == NULL || check_socket(load, &section));
 }
 
-static bool set_policy(struct config *config, const char *key, const char *policy)
+static bool set_policy(struct proxy_config *config, const char *key, const char *policy)
 {
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
@@ -273,10 +273,10 @@ static bool set_policy(struct config *config, const char *key, const char *polic
  * the policy `tls12-server` in place of `tls-server`. Other policies stay, and so do keys that only
  * other frontends use.
  */
-static bool fit_policies(struct load *load, const struct conf_section *top)
+static bool fit_policies(struct proxy_load *load, const struct conf_section *top)
 {
     static const char from[] = "tls-server", to[] = "tls12-server";
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
             const struct frontend_config *frontend = &config->frontends[i];
@@ -305,7 +305,7 @@ static void set_by_cpus(unsigned *threads, enum section section, const char *nam
 }
 
 /* For connections "auto" is as many as the limit of descriptors allows. */
-static void set_by_descriptors(struct config *config)
+static void set_by_descriptors(struct proxy_config *config)
 {
     uint64_t most = conf_find(&proxy_grammar, SECTION_TOP, "max-connections")->most;
     uint64_t room = descriptors_connections(config->workers);
@@ -314,9 +314,9 @@ static void set_by_descriptors(struct config *config)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 
-static bool fill_all(struct load *load, const struct conf_section *top)
+static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
-    struct config *config = load->config;
+    struct proxy_config *config = load->config;
     if (!fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
         !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
         return false;
@@ -326,10 +326,10 @@ static bool fill_all(struct load *load, const struct conf_section *top)
     return true;
 }
 
-static struct config *load_tree(const struct conf_section *top, struct conf_error *error)
+static struct proxy_config *load_tree(const struct conf_section *top, struct conf_error *error)
 {
     char *copy = strdup(top->file);
-    struct load load = {.config = calloc(1, sizeof *load.config), .error = error};
+    struct proxy_load load = {.config = calloc(1, sizeof *load.config), .error = error};
     bool good = copy != NULL && load.config != NULL &&
                 (load.config->file = strdup(top->file)) != NULL &&
                 (load.directory = strdup(dirname(copy))) != NULL;
@@ -345,10 +345,10 @@ static struct config *load_tree(const struct conf_section *top, struct conf_erro
     return NULL;
 }
 
-struct config *config_load(const char *file, struct conf_error *error)
+struct proxy_config *config_load(const char *file, struct conf_error *error)
 {
     struct conf_section top;
-    struct config *config = NULL;
+    struct proxy_config *config = NULL;
     char *text = conf_text_read(file);
     if (conf_parse(&proxy_grammar, file, text, &top, error)) {
         config = load_tree(&top, error);
@@ -369,7 +369,7 @@ static void frontend_clear(struct frontend_config *frontend)
     free(frontend->name);
 }
 
-void config_free(struct config *config)
+void config_free(struct proxy_config *config)
 {
     if (config == NULL)
         return;

@@ -13,8 +13,8 @@
  * Relative paths are relative to the folder of the configuration file. NULL with *error filled. Not
  * thread-safe, because libconfuse is not.
  */
-struct config *config_load(const char *file, struct conf_error *error);
-void config_free(struct config *config);
+struct proxy_config *config_load(const char *file, struct conf_error *error);
+void config_free(struct proxy_config *config);
 
 /* Prints docs/immure-proxy.conf.md: the table of directives in Markdown. */
 void config_print_directives(FILE *out);

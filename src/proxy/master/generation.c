@@ -48,7 +48,7 @@ static bool for_each_address(struct generation *generation,
                                            struct conf_error *),
                              struct conf_error *error)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     for (unsigned thread = 0; thread < config->workers; thread++)
         for (size_t i = 0; i < config->frontend_count; i++)
             for (size_t j = 0; j < config->frontends[i].listen_count; j++)
@@ -60,7 +60,7 @@ static bool for_each_address(struct generation *generation,
 
 static bool open_sockets(struct generation *generation, struct conf_error *error)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     for (size_t i = 0; i < config->frontend_count; i++)
         generation->address_count += config->frontends[i].listen_count;
     generation->listening =
@@ -112,7 +112,7 @@ uint64_t generation_deadline(const struct generation *generation)
 /* An immured that is started again gets all this unchanged, even if the files have changed. */
 static bool prepare_keyd(struct generation *generation)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     char reason[128];
     char *text = keyd_text(config);
     if (text != NULL)
@@ -177,7 +177,7 @@ static bool begin_worker(struct generation *generation, struct conf_error *error
 
 static bool start(struct generation *generation, struct conf_error *error)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     generation->control_count = config->workers + 1;
     generation->controls = calloc(generation->control_count, sizeof *generation->controls);
@@ -206,7 +206,7 @@ static bool start(struct generation *generation, struct conf_error *error)
     return begin_worker(generation, error);
 }
 
-struct generation *generation_new(struct config *config, const struct generation_setup *setup,
+struct generation *generation_new(struct proxy_config *config, const struct generation_setup *setup,
                                   const struct generation *before, struct conf_error *error)
 {
     struct generation *generation = calloc(1, sizeof *generation);
@@ -278,7 +278,7 @@ static void fail(struct generation *generation, const char *format, ...)
  * for a running immured to appear. Our own immured is never there at once. */
 static void note_keyd(struct generation *generation, int trouble)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     const char *socket = config->keys.socket;
     const char *reason = trouble == KEYD_STRANGER ? "another user listens there than peer-user says"
                                                   : strerror(trouble);

@@ -52,7 +52,7 @@ struct control_end {
 struct generation {
     struct list node;
     const struct generation_setup *setup;
-    struct config *config;
+    struct proxy_config *config;
     enum generation_state state;
     struct timer deadline;   /* when STARTING has failed, or DRAINING takes the next harder step */
     uint64_t drain_deadline; /* the one that the worker is told */
@@ -83,7 +83,7 @@ struct generation {
 
 /* Takes the configuration over, and starts; `before` is the generation in force, or NULL. NULL with
  * *error filled; the configuration is freed then, too. */
-struct generation *generation_new(struct config *config, const struct generation_setup *setup,
+struct generation *generation_new(struct proxy_config *config, const struct generation_setup *setup,
                                   const struct generation *before, struct conf_error *error);
 /* It must have ended. */
 void generation_free(struct generation *generation);

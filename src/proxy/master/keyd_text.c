@@ -12,7 +12,7 @@
 /* immured refuses longer names (docs/protocol.md); the end of a long path says most. */
 #define NAME_MAX_BYTES 255
 
-static void put_key(FILE *out, const struct config *config,
+static void put_key(FILE *out, const struct proxy_config *config,
                     const struct certificate_config *certificate)
 {
     char location[512];
@@ -26,7 +26,7 @@ static void put_key(FILE *out, const struct config *config,
 }
 
 /* Each key with the location where it is used first. */
-static bool put_keys(FILE *out, const struct config *config)
+static bool put_keys(FILE *out, const struct proxy_config *config)
 {
     struct name_table keys = NAME_TABLE_INIT;
     bool good = true;
@@ -42,7 +42,7 @@ static bool put_keys(FILE *out, const struct config *config)
     return good;
 }
 
-char *keyd_text(const struct config *config)
+char *keyd_text(const struct proxy_config *config)
 {
     char *text = NULL;
     size_t length = 0;
@@ -76,7 +76,7 @@ static bool add_files(unsigned section, const void *base, struct name_table *nam
     return true;
 }
 
-bool keyd_files(const struct config *config, struct name_table *names)
+bool keyd_files(const struct proxy_config *config, struct name_table *names)
 {
     bool good = add_files(SECTION_KEYS, config, names);
     for (size_t i = 0; i < config->frontend_count; i++)

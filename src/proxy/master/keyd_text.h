@@ -7,8 +7,8 @@
 
 /* The caller frees the text; NULL: out of memory. Each key file appears once, even if several
  * certificates use it. */
-char *keyd_text(const struct config *config);
+char *keyd_text(const struct proxy_config *config);
 /* Adds the names of all files in it. False: out of memory. */
-bool keyd_files(const struct config *config, struct name_table *names);
+bool keyd_files(const struct proxy_config *config, struct name_table *names);
 
 #endif

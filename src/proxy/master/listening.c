@@ -139,16 +139,16 @@ static const char *reason_for(const struct address *address, int error)
                                           : strerror(error);
 }
 
-static void describe(const struct config *config, const struct address *address,
+static void describe(const struct proxy_config *config, const struct address *address,
                      struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s:%d: cannot listen on %s: %s", config->file,
              address->line, address->text, reason_for(address, errno));
 }
 
-struct listening *listening_open(const struct listening_setup *setup, const struct config *config,
-                                 const struct address *address, unsigned thread,
-                                 struct conf_error *error)
+struct listening *listening_open(const struct listening_setup *setup,
+                                 const struct proxy_config *config, const struct address *address,
+                                 unsigned thread, struct conf_error *error)
 {
     struct listening *listening = setup->bind ? find(setup->all, address, thread) : NULL;
     if (listening != NULL) {
@@ -224,7 +224,7 @@ static bool begin_file(const struct listening *listening, const struct frontend_
            unix_socket_set_access(path_of(&listening->address), &listening->file, &access);
 }
 
-bool listening_begin(struct listening *listening, const struct config *config,
+bool listening_begin(struct listening *listening, const struct proxy_config *config,
                      const struct frontend_config *frontend, const struct address *address,
                      struct conf_error *error)
 {

@@ -39,15 +39,15 @@ struct listening_setup {
 /* The socket for this thread and address. It is opened if no generation has it yet, or if the file
  * of a unix socket was removed. The caller asks for thread 0 first, then for the next ones in
  * order. NULL with *error filled. */
-struct listening *listening_open(const struct listening_setup *setup, const struct config *config,
-                                 const struct address *address, unsigned thread,
-                                 struct conf_error *error);
+struct listening *listening_open(const struct listening_setup *setup,
+                                 const struct proxy_config *config, const struct address *address,
+                                 unsigned thread, struct conf_error *error);
 /* Adds a bound socket of the previous master. It is lent, and the caller is its first user. False
  * with errno. */
 bool listening_inherit(struct list *all, int socket, unsigned thread);
 /* From now on clients can connect. The file of a unix socket gets its owner and mode from
  * `frontend`; NULL: the socket is the admin page's. False with *error filled. */
-bool listening_begin(struct listening *listening, const struct config *config,
+bool listening_begin(struct listening *listening, const struct proxy_config *config,
                      const struct frontend_config *frontend, const struct address *address,
                      struct conf_error *error);
 /* Whether the service manager has passed it. */

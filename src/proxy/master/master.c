@@ -51,7 +51,7 @@ struct master {
 
 /* ---- the process ---- */
 
-static void check_descriptor_limit(const struct config *config)
+static void check_descriptor_limit(const struct proxy_config *config)
 {
     uint64_t room = descriptors_connections(config->workers);
     if (config->max_connections > room)
@@ -62,7 +62,7 @@ static void check_descriptor_limit(const struct config *config)
 
 /* Only at the start: later the connections have taken some of the available memory. A number that
  * the operator has not set is not their mistake, so it is no warning. */
-static void check_memory(const struct config *config)
+static void check_memory(const struct proxy_config *config)
 {
     uint64_t allowed = memory_allowed();
     if (config->max_connections <= allowed / MEMORY_IDLE_CONNECTION)
@@ -88,7 +88,7 @@ static bool renew_tickets(struct master *master)
 
 /* ---- generations ---- */
 
-static void announce(const struct config *config)
+static void announce(const struct proxy_config *config)
 {
     check_descriptor_limit(config);
     if (config->signing == SIGNING_IN_PROCESS)
@@ -108,7 +108,7 @@ static void leave(struct master *master, struct generation *generation)
 static struct generation *load(struct master *master)
 {
     struct conf_error error;
-    struct config *config = config_load(master->file, &error);
+    struct proxy_config *config = config_load(master->file, &error);
     struct generation *generation = NULL;
     if (config != NULL) {
         if (master->current == NULL)

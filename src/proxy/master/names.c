@@ -15,7 +15,7 @@
 #include "proxy/master/processes.h"
 #include "proxy/resolver/resolver.h"
 
-static bool has_names(const struct config *config)
+static bool has_names(const struct proxy_config *config)
 {
     for (size_t i = 0; i < config->backend_count; i++)
         if (config->backends[i].address.host != NULL)
@@ -74,7 +74,7 @@ void names_stop(struct generation *generation)
 
 const struct backend_config *names_missing(const struct generation *generation)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     for (size_t i = 0; i < config->backend_count; i++)
         if (config->backends[i].addresses.count == 0)
             return &config->backends[i];
@@ -91,7 +91,7 @@ void names_describe(const struct generation *generation, const struct backend_co
 }
 
 /* Logs trouble only when it changes. */
-static void note_trouble(const struct config *config, struct backend_config *backend,
+static void note_trouble(const struct proxy_config *config, struct backend_config *backend,
                          const char *trouble)
 {
     if (strcmp(backend->trouble, trouble) == 0)
@@ -110,7 +110,7 @@ static void note_trouble(const struct config *config, struct backend_config *bac
 
 static void take_answer(struct generation *generation, struct resolver_answer *answer)
 {
-    struct config *config = generation->config;
+    struct proxy_config *config = generation->config;
     answer->reason[sizeof answer->reason - 1] = '\0';
     if (answer->backend >= config->backend_count)
         return;

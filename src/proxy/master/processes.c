@@ -49,7 +49,7 @@ bool keyd_listen(struct generation *generation)
 }
 
 /* immured lies beside this program. */
-static char *keyd_path(const struct config *config)
+static char *keyd_path(const struct proxy_config *config)
 {
     char self[PATH_MAX];
     if (config->keys.program != NULL)
@@ -92,7 +92,7 @@ pid_t keyd_start(struct generation *generation)
 }
 
 /* For our own immured the master itself listens. False with errno. */
-static bool listens_there(const struct config *config, int connection)
+static bool listens_there(const struct proxy_config *config, int connection)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
@@ -139,7 +139,7 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void child_begin(const struct config *config, const char *title)
+void child_begin(const struct proxy_config *config, const char *title)
 {
     set_signals();
     title_set("%s", title);
@@ -149,7 +149,7 @@ void child_begin(const struct config *config, const char *title)
 /* In the child. `ends` are the worker's ends of the controls. */
 static int run_worker(const struct generation *generation, int *ends)
 {
-    const struct config *config = generation->config;
+    const struct proxy_config *config = generation->config;
     size_t total = generation->listening_count, kept = 0;
     int *sockets = calloc(total + 1, sizeof(int));
     int *keep = calloc(total + generation->control_count + 1, sizeof(int));

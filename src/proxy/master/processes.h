@@ -19,7 +19,7 @@ pid_t keyd_start(struct generation *generation);
 int keyd_connect(const struct generation *generation);
 
 /* For a forked child that does not execute another program: sets up signals, log and title. */
-void child_begin(const struct config *config, const char *title);
+void child_begin(const struct proxy_config *config, const char *title);
 /* Forks a worker, and opens generation->controls, which must be closed. The process id, or -1 with
  * errno. */
 pid_t worker_start(struct generation *generation);

@@ -14,7 +14,7 @@
 #define DNS_PORT 53
 
 struct resolver {
-    const struct config *config;
+    const struct proxy_config *config;
     struct loop loop;
     struct watch master;
     struct backend_lookup {
@@ -45,7 +45,7 @@ static void master_ready(struct watch *watch, uint32_t events)
 
 static void begin_lookups(struct resolver *resolver)
 {
-    const struct config *config = resolver->config;
+    const struct proxy_config *config = resolver->config;
     for (size_t i = 0; i < config->backend_count; i++) {
         const struct address *address = &config->backends[i].address;
         struct backend_lookup *of = &resolver->lookups[i];
@@ -80,7 +80,7 @@ static bool run(struct resolver *resolver, int master)
     return good;
 }
 
-int resolver_run(const struct config *config, int socket)
+int resolver_run(const struct proxy_config *config, int socket)
 {
     const uint16_t ports[] = {DNS_PORT};
     const struct landlock_exceptions exceptions = {.files = true, .ports = ports, .port_count = 1};

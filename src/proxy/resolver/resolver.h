@@ -18,6 +18,6 @@ struct resolver_answer {
 
 /* Runs in the child, as an unprivileged user, until the socket's other end is closed. Returns the
  * exit status. */
-int resolver_run(const struct config *config, int socket);
+int resolver_run(const struct proxy_config *config, int socket);
 
 #endif

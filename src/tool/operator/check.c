@@ -37,7 +37,7 @@ static bool is_pem(const char *text)
     return found != NULL;
 }
 
-enum exit_status check_run(const struct options *options)
+enum exit_status check_run(const struct tool_options *options)
 {
     size_t length;
     char *text = read_file(options->operand, &length);

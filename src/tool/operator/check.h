@@ -5,7 +5,8 @@
 #include "operator/command.h"
 
 /* `text` is the content of the file. */
-enum exit_status check_reference(const struct options *options, const char *text, size_t length);
-enum exit_status check_config(const struct options *options);
+enum exit_status check_reference(const struct tool_options *options, const char *text,
+                                 size_t length);
+enum exit_status check_config(const struct tool_options *options);
 
 #endif

@@ -53,7 +53,7 @@ static int run_immured(char *file)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-enum exit_status check_config(const struct options *options)
+enum exit_status check_config(const struct tool_options *options)
 {
     if (options->certificate != NULL) {
         complain("%s is no key reference, so no certificate can be for its key", options->operand);

@@ -10,13 +10,13 @@
 #include "operator/keys.h"
 
 /* The checks so far; each is reported as soon as it is made. */
-struct report {
-    const struct options *options;
+struct reference_report {
+    const struct tool_options *options;
     enum exit_status status; /* of the first failed check */
 };
 
 static void __attribute__((format(printf, 3, 4)))
-finding(struct report *report, enum exit_status status, const char *format, ...)
+finding(struct reference_report *report, enum exit_status status, const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -37,9 +37,10 @@ finding(struct report *report, enum exit_status status, const char *format, ...)
 
 /* Checks the certificate given by --certificate, or the one in the same file, as HAProxy wants
  * it. */
-static void check_certificate(struct report *report, const struct public_key *key, const char *text)
+static void check_certificate(struct reference_report *report, const struct public_key *key,
+                              const char *text)
 {
-    const struct options *options = report->options;
+    const struct tool_options *options = report->options;
     const char *file = options->certificate;
     struct public_key other;
     if (file == NULL && strstr(text, "-----BEGIN CERTIFICATE-----") != NULL)
@@ -58,7 +59,7 @@ static void check_certificate(struct report *report, const struct public_key *ke
     public_key_free(&other);
 }
 
-static const struct key *find_key(const struct keys *keys, const struct public_key *key)
+static const struct listed_key *find_key(const struct keys *keys, const struct public_key *key)
 {
     for (size_t i = 0; i < keys->count; i++)
         if (public_key_same(&keys->list[i].public_key, key))
@@ -66,9 +67,10 @@ static const struct key *find_key(const struct keys *keys, const struct public_k
     return NULL;
 }
 
-static void check_immured(struct report *report, const char *socket, const struct public_key *key)
+static void check_immured(struct reference_report *report, const char *socket,
+                          const struct public_key *key)
 {
-    struct connection connection;
+    struct tool_connection connection;
     struct keys keys;
     enum exit_status status = EXIT_UNREACHABLE;
     if (connection_open(&connection, socket, report->options->timeout)) {
@@ -80,7 +82,7 @@ static void check_immured(struct report *report, const char *socket, const struc
         return;
     }
     finding(report, EXIT_GOOD, "immured answers at %s", socket);
-    const struct key *found = find_key(&keys, key);
+    const struct listed_key *found = find_key(&keys, key);
     if (found != NULL)
         finding(report, EXIT_GOOD, "immured has the key, and calls it \"%s\"", found->name);
     else
@@ -88,8 +90,8 @@ static void check_immured(struct report *report, const char *socket, const struc
     keys_free(&keys);
 }
 
-static void check_contents(struct report *report, const struct immure_reference *reference,
-                           const char *text)
+static void check_contents(struct reference_report *report,
+                           const struct immure_reference *reference, const char *text)
 {
     char id[KEY_ID_TEXT_SIZE];
     struct public_key key;
@@ -113,9 +115,10 @@ static void check_contents(struct report *report, const struct immure_reference 
     public_key_free(&key);
 }
 
-enum exit_status check_reference(const struct options *options, const char *text, size_t length)
+enum exit_status check_reference(const struct tool_options *options, const char *text,
+                                 size_t length)
 {
-    struct report report = {.options = options};
+    struct reference_report report = {.options = options};
     struct immure_reference reference;
     uint8_t der[IMMURE_REFERENCE_DER_MAX];
     enum immure_reference_error error = immure_reference_parse_pem(&reference, text, length, der);

@@ -31,7 +31,7 @@ enum option_bit {
     OPTION_NAME = 1 << 7
 };
 
-struct options {
+struct tool_options {
     const char *operand; /* NAME or FILE; NULL: none */
     const char *socket;
     const char *certificate; /* file; NULL: not given */
@@ -47,7 +47,7 @@ struct command {
     const char *name;    /* one word, or two separated by a space */
     const char *operand; /* "NAME", or "[NAME]" if it is optional; NULL: none */
     unsigned options;    /* a mask of enum option_bit */
-    enum exit_status (*run)(const struct options *options);
+    enum exit_status (*run)(const struct tool_options *options);
     const char *summary; /* a line without a full stop */
     const char *text;    /* sentences */
 };
@@ -55,13 +55,13 @@ struct command {
 extern const struct command commands[];
 extern const size_t command_count;
 
-enum exit_status key_list_run(const struct options *options);
-enum exit_status key_reference_run(const struct options *options);
-enum exit_status key_test_run(const struct options *options);
-enum exit_status status_run(const struct options *options);
-enum exit_status top_run(const struct options *options);
-enum exit_status openssl_config_run(const struct options *options);
-enum exit_status check_run(const struct options *options);
+enum exit_status key_list_run(const struct tool_options *options);
+enum exit_status key_reference_run(const struct tool_options *options);
+enum exit_status key_test_run(const struct tool_options *options);
+enum exit_status status_run(const struct tool_options *options);
+enum exit_status top_run(const struct tool_options *options);
+enum exit_status openssl_config_run(const struct tool_options *options);
+enum exit_status check_run(const struct tool_options *options);
 
 /* One line on standard error: "immure: ..." */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

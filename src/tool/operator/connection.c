@@ -7,14 +7,14 @@
 
 #define GRACE (500 * NS_PER_MS)
 
-static void explain_system(struct connection *connection, int reason)
+static void explain_system(struct tool_connection *connection, int reason)
 {
     snprintf(connection->problem, sizeof connection->problem, "%s: %s%s", connection->socket,
              strerror(reason),
              reason == ENOENT || reason == ECONNREFUSED ? " (is immured running?)" : "");
 }
 
-enum exit_status connection_explain(struct connection *connection, enum immure_error error)
+enum exit_status connection_explain(struct tool_connection *connection, enum immure_error error)
 {
     static const enum immure_error of_the_request[] = {
         IMMURE_E_UNKNOWN_KEY, IMMURE_E_SCHEME, IMMURE_E_POLICY, IMMURE_E_BUSY, IMMURE_E_EXPIRED,
@@ -32,7 +32,7 @@ enum exit_status connection_explain(struct connection *connection, enum immure_e
 }
 
 /* libimmure retries refused connections, so the first wait is kept short. */
-static enum immure_error greet(struct connection *connection)
+static enum immure_error greet(struct tool_connection *connection)
 {
     uint64_t first = connection->timeout < GRACE ? connection->timeout : GRACE;
     uint64_t rest = connection->timeout - first;
@@ -43,9 +43,9 @@ static enum immure_error greet(struct connection *connection)
     return error;
 }
 
-bool connection_open(struct connection *connection, const char *socket, uint64_t timeout)
+bool connection_open(struct tool_connection *connection, const char *socket, uint64_t timeout)
 {
-    *connection = (struct connection){.socket = socket, .timeout = timeout};
+    *connection = (struct tool_connection){.socket = socket, .timeout = timeout};
     connection->blocking = immure_blocking_unix(socket);
     if (connection->blocking == NULL) {
         explain_system(connection, errno);
@@ -59,7 +59,7 @@ bool connection_open(struct connection *connection, const char *socket, uint64_t
     return false;
 }
 
-void connection_close(struct connection *connection)
+void connection_close(struct tool_connection *connection)
 {
     immure_blocking_free(connection->blocking);
     connection->blocking = NULL;

@@ -5,7 +5,7 @@
 #include "immure/blocking.h"
 #include "operator/command.h"
 
-struct connection {
+struct tool_connection {
     struct immure_blocking *blocking;
     const char *socket; /* owned by the caller */
     uint64_t timeout;   /* ns, for each request */
@@ -17,10 +17,10 @@ struct connection {
  * to close. If nobody listens it waits only a moment for immured to come back, not the whole
  * timeout.
  */
-bool connection_open(struct connection *connection, const char *socket, uint64_t timeout);
-void connection_close(struct connection *connection);
+bool connection_open(struct tool_connection *connection, const char *socket, uint64_t timeout);
+void connection_close(struct tool_connection *connection);
 
 /* Describes the error of a request (not IMMURE_OK) in `problem`. Returns the exit status for it. */
-enum exit_status connection_explain(struct connection *connection, enum immure_error error);
+enum exit_status connection_explain(struct tool_connection *connection, enum immure_error error);
 
 #endif

@@ -16,7 +16,7 @@ static void take(void *arg, const struct immure_reply *reply)
     }
 }
 
-enum immure_error figures_ask(struct figures *figures, struct connection *connection)
+enum immure_error figures_ask(struct figures *figures, struct tool_connection *connection)
 {
     *figures = (struct figures){0};
     const struct immure_request request = {

@@ -14,7 +14,7 @@ struct figures {
     struct immure_stat list[WIRE_STATS_MAX];
 };
 
-enum immure_error figures_ask(struct figures *figures, struct connection *connection);
+enum immure_error figures_ask(struct figures *figures, struct tool_connection *connection);
 /* NULL if this immured has no such figure. */
 const struct immure_stat *figures_find(const struct figures *figures, const char *name);
 /*

@@ -8,7 +8,7 @@
 static void write_json(const struct keys *keys)
 {
     for (size_t i = 0; i < keys->count; i++) {
-        const struct key *key = &keys->list[i];
+        const struct listed_key *key = &keys->list[i];
         json_open(NULL, '{');
         json_text("name", key->name);
         json_text("type", key->public_key.type);
@@ -36,7 +36,7 @@ static void row_of(const struct keys *keys, size_t number, const char *row[COLUM
         memcpy(row, headings, sizeof headings);
         return;
     }
-    const struct key *key = &keys->list[number - 1];
+    const struct listed_key *key = &keys->list[number - 1];
     snprintf(lanes, LANES_TEXT_SIZE, "-");
     if (key->lanes_backend != NULL)
         snprintf(lanes, LANES_TEXT_SIZE, "%s, %u to %u", key->lanes_backend, key->lanes_from,
@@ -66,9 +66,9 @@ static void write_table(const struct keys *keys)
     }
 }
 
-enum exit_status key_list_run(const struct options *options)
+enum exit_status key_list_run(const struct tool_options *options)
 {
-    struct connection connection;
+    struct tool_connection connection;
     struct keys keys;
     enum exit_status status = EXIT_UNREACHABLE;
     if (connection_open(&connection, options->socket, options->timeout)) {

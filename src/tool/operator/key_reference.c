@@ -21,7 +21,7 @@ static enum exit_status write_reference(const char *socket, const struct public_
     return EXIT_GOOD;
 }
 
-static enum exit_status from_certificate(const struct options *options)
+static enum exit_status from_certificate(const struct tool_options *options)
 {
     struct public_key key;
     const char *problem = public_key_read(&key, options->certificate);
@@ -39,11 +39,11 @@ static enum exit_status from_certificate(const struct options *options)
     return status;
 }
 
-static enum exit_status from_immured(const struct options *options)
+static enum exit_status from_immured(const struct tool_options *options)
 {
-    struct connection connection;
+    struct tool_connection connection;
     struct keys keys;
-    const struct key *key;
+    const struct listed_key *key;
     enum exit_status status = key_ask(&connection, options, &keys, &key);
     if (status != EXIT_GOOD)
         return status;
@@ -53,7 +53,7 @@ static enum exit_status from_immured(const struct options *options)
     return status;
 }
 
-enum exit_status key_reference_run(const struct options *options)
+enum exit_status key_reference_run(const struct tool_options *options)
 {
     if ((options->operand != NULL) == (options->certificate != NULL)) {
         complain("key reference: either NAME or --certificate FILE is needed");

@@ -14,7 +14,7 @@ static const char *const verdict_names[] = {"verified", "refused", "wrong", "fai
 /* The result for one scheme. */
 struct trial {
     const char *scheme, *shape;
-    const struct key *key;
+    const struct listed_key *key;
     struct immure_request request;
     enum verdict verdict;
     enum immure_error error;
@@ -45,8 +45,8 @@ static void note(void *arg, const struct immure_reply *reply)
 }
 
 /* Uses the first message that the key's policy allows, or the last one if it allows none. */
-static void try_scheme(struct connection *connection, const struct key *key, uint16_t scheme,
-                       struct trial *trial)
+static void try_scheme(struct tool_connection *connection, const struct listed_key *key,
+                       uint16_t scheme, struct trial *trial)
 {
     uint8_t message[MESSAGE_SIZE];
     bool tls13 = public_key_takes_tls13(&key->public_key, scheme);
@@ -75,7 +75,7 @@ static double seconds(uint64_t ns)
     return (double)ns / (double)NS_PER_S;
 }
 
-static void write_json(const struct key *key, const struct trial *trial)
+static void write_json(const struct listed_key *key, const struct trial *trial)
 {
     bool done = trial->error == IMMURE_OK;
     json_open(NULL, '{');
@@ -95,7 +95,7 @@ static void write_json(const struct key *key, const struct trial *trial)
     json_close('}');
 }
 
-static void write_heading(const struct key *key)
+static void write_heading(const struct listed_key *key)
 {
     printf("%s, %s, %s\n\n", key->name, key->public_key.type, key->id);
     printf("%-22s  %-8s  %-14s  %-11s  %10s  %10s  %10s\n", "SCHEME", "RESULT", "MESSAGE",
@@ -113,8 +113,8 @@ static void write_row(const struct trial *trial)
         printf("%s\n", trial->reason);
 }
 
-static enum exit_status try_all(struct connection *connection, const struct options *options,
-                                const struct key *key)
+static enum exit_status try_all(struct tool_connection *connection,
+                                const struct tool_options *options, const struct listed_key *key)
 {
     size_t count[sizeof verdict_names / sizeof verdict_names[0]] = {0};
     if (!options->json)
@@ -145,11 +145,11 @@ static enum exit_status try_all(struct connection *connection, const struct opti
     return EXIT_FAILED;
 }
 
-enum exit_status key_test_run(const struct options *options)
+enum exit_status key_test_run(const struct tool_options *options)
 {
-    struct connection connection;
+    struct tool_connection connection;
     struct keys keys;
-    const struct key *key;
+    const struct listed_key *key;
     enum exit_status status = key_ask(&connection, options, &keys, &key);
     if (status != EXIT_GOOD)
         return status;

@@ -14,23 +14,23 @@ struct listing {
     bool failed; /* out of memory */
 };
 
-static void key_free(struct key *key)
+static void key_free(struct listed_key *key)
 {
     free(key->name);
     free(key->schemes);
     public_key_free(&key->public_key);
 }
 
-static bool key_copy(struct key *key, const struct immure_key *listed)
+static bool key_copy(struct listed_key *key, const struct immure_key *listed)
 {
     size_t schemes = listed->scheme_count * sizeof listed->schemes[0];
-    *key = (struct key){.name = strdup(listed->name),
-                        .backend = listed->backend,
-                        .lanes_backend = listed->lanes_backend,
-                        .lanes_from = listed->lanes_from,
-                        .lanes = listed->lanes,
-                        .schemes = malloc(schemes + 1),
-                        .scheme_count = listed->scheme_count};
+    *key = (struct listed_key){.name = strdup(listed->name),
+                               .backend = listed->backend,
+                               .lanes_backend = listed->lanes_backend,
+                               .lanes_from = listed->lanes_from,
+                               .lanes = listed->lanes,
+                               .schemes = malloc(schemes + 1),
+                               .scheme_count = listed->scheme_count};
     hex_encode(listed->id, sizeof listed->id, key->id);
     if (key->name != NULL && key->schemes != NULL &&
         public_key_take(&key->public_key, listed->spki, listed->spki_length)) {
@@ -49,7 +49,7 @@ static void take_key(void *arg, const struct immure_reply *reply)
     const struct immure_key *listed = reply->key;
     if (listed == NULL || listing->failed)
         return;
-    struct key *list = realloc(keys->list, (keys->count + 1) * sizeof *list);
+    struct listed_key *list = realloc(keys->list, (keys->count + 1) * sizeof *list);
     if (list != NULL)
         keys->list = list;
     if (list != NULL && key_copy(&list[keys->count], listed))
@@ -58,7 +58,7 @@ static void take_key(void *arg, const struct immure_reply *reply)
         listing->failed = true;
 }
 
-enum exit_status keys_ask(struct keys *keys, struct connection *connection)
+enum exit_status keys_ask(struct keys *keys, struct tool_connection *connection)
 {
     *keys = (struct keys){0};
     struct listing listing = {.keys = keys};
@@ -83,12 +83,12 @@ void keys_free(struct keys *keys)
     *keys = (struct keys){0};
 }
 
-static bool is_named(const struct key *key, const char *name)
+static bool is_named(const struct listed_key *key, const char *name)
 {
     return strcmp(key->name, name) == 0;
 }
 
-static bool is_identified(const struct key *key, const char *digits)
+static bool is_identified(const struct listed_key *key, const char *digits)
 {
     return strncasecmp(key->id, digits, strlen(digits)) == 0;
 }
@@ -101,12 +101,13 @@ static bool may_be_id(const char *name)
     return strlen(name) >= ID_DIGITS_LEAST;
 }
 
-const struct key *keys_find(const struct keys *keys, const char *name,
-                            struct connection *connection)
+const struct listed_key *keys_find(const struct keys *keys, const char *name,
+                                   struct tool_connection *connection)
 {
-    bool (*const ways[])(const struct key *key, const char *name) = {is_named, is_identified};
+    bool (*const ways[])(const struct listed_key *key, const char *name) = {is_named,
+                                                                            is_identified};
     for (size_t way = 0; way < (may_be_id(name) ? 2 : 1); way++) {
-        const struct key *found = NULL;
+        const struct listed_key *found = NULL;
         size_t count = 0;
         for (size_t i = 0; i < keys->count; i++) {
             if (ways[way](&keys->list[i], name)) {
@@ -128,8 +129,8 @@ const struct key *keys_find(const struct keys *keys, const char *name,
     return NULL;
 }
 
-enum exit_status key_ask(struct connection *connection, const struct options *options,
-                         struct keys *keys, const struct key **key)
+enum exit_status key_ask(struct tool_connection *connection, const struct tool_options *options,
+                         struct keys *keys, const struct listed_key **key)
 {
     enum exit_status status = EXIT_UNREACHABLE;
     if (!connection_open(connection, options->socket, options->timeout))

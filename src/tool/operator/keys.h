@@ -9,7 +9,7 @@
 
 #define KEY_ID_TEXT_SIZE (2 * IMMURE_KEY_ID_SIZE + 1)
 
-struct key {
+struct listed_key {
     char *name;
     char id[KEY_ID_TEXT_SIZE]; /* hexadecimal */
     struct public_key public_key;
@@ -20,24 +20,24 @@ struct key {
 };
 
 struct keys {
-    struct key *list;
+    struct listed_key *list;
     size_t count;
 };
 
 /* EXIT_GOOD, or another status with connection->problem and nothing to free. */
-enum exit_status keys_ask(struct keys *keys, struct connection *connection);
+enum exit_status keys_ask(struct keys *keys, struct tool_connection *connection);
 void keys_free(struct keys *keys);
 
 /*
  * The key with this name, or whose id begins with it (at least 8 hexadecimal digits). NULL with
  * connection->problem if there is none or more than one.
  */
-const struct key *keys_find(const struct keys *keys, const char *name,
-                            struct connection *connection);
+const struct listed_key *keys_find(const struct keys *keys, const char *name,
+                                   struct tool_connection *connection);
 
 /* Connects, asks for the keys, finds the one in the options, and reports errors. The caller frees
  * the keys and closes the connection only after EXIT_GOOD. */
-enum exit_status key_ask(struct connection *connection, const struct options *options,
-                         struct keys *keys, const struct key **key);
+enum exit_status key_ask(struct tool_connection *connection, const struct tool_options *options,
+                         struct keys *keys, const struct listed_key **key);
 
 #endif

@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
     const struct command *command;
-    struct options options;
+    struct tool_options options;
     enum exit_status status;
     signals_reset(false);
     if (options_parse(argc, argv, &command, &options, &status))

@@ -68,7 +68,7 @@ static bool output_is(const char *name)
     return file_identity_is(&identity, &output);
 }
 
-static enum exit_status write_into(const struct options *options, const struct file *file,
+static enum exit_status write_into(const struct tool_options *options, const struct file *file,
                                    const char *module)
 {
     struct config_merge merge = {.file = file->name,
@@ -92,7 +92,7 @@ static enum exit_status write_into(const struct options *options, const struct f
     return EXIT_GOOD;
 }
 
-enum exit_status openssl_config_run(const struct options *options)
+enum exit_status openssl_config_run(const struct tool_options *options)
 {
     char standard[PATH_MAX];
     struct file file = {.text = NULL};

@@ -34,23 +34,23 @@ static bool store_count(const struct option_row *row, const char *argument, void
 }
 
 static const struct option_row rows[] = {
-    {"socket", "PATH", option_text, OPTION_FIELD(struct options, socket), .mark = OPTION_SOCKET,
-     .text = "immured's unix socket (" IMMURE_SOCKET_DEFAULT ")"},
-    {"timeout", "TIME", store_timeout, OPTION_FIELD(struct options, timeout),
+    {"socket", "PATH", option_text, OPTION_FIELD(struct tool_options, socket),
+     .mark = OPTION_SOCKET, .text = "immured's unix socket (" IMMURE_SOCKET_DEFAULT ")"},
+    {"timeout", "TIME", store_timeout, OPTION_FIELD(struct tool_options, timeout),
      .mark = OPTION_TIMEOUT,
      .text = "how long to wait for immured, for instance 500ms (" TIMEOUT_DEFAULT ")"},
-    {"json", NULL, option_flag, OPTION_FIELD(struct options, json), .mark = OPTION_JSON,
+    {"json", NULL, option_flag, OPTION_FIELD(struct tool_options, json), .mark = OPTION_JSON,
      .text = "write JSON, one object a line"},
-    {"certificate", "FILE", option_text, OPTION_FIELD(struct options, certificate),
+    {"certificate", "FILE", option_text, OPTION_FIELD(struct tool_options, certificate),
      .mark = OPTION_CERTIFICATE,
      .text = "certificate or public key, PEM or DER, that the key belongs to"},
-    {"module", "PATH", option_text, OPTION_FIELD(struct options, module), .mark = OPTION_MODULE,
-     .text = "path of the provider (immure.so where libcrypto looks)"},
-    {"into", "FILE", option_text, OPTION_FIELD(struct options, into), .mark = OPTION_INTO,
+    {"module", "PATH", option_text, OPTION_FIELD(struct tool_options, module),
+     .mark = OPTION_MODULE, .text = "path of the provider (immure.so where libcrypto looks)"},
+    {"into", "FILE", option_text, OPTION_FIELD(struct tool_options, into), .mark = OPTION_INTO,
      .text = "print this configuration, and what it lacks"},
-    {"name", "NAME", store_name, OPTION_FIELD(struct options, name), .mark = OPTION_NAME,
+    {"name", "NAME", store_name, OPTION_FIELD(struct tool_options, name), .mark = OPTION_NAME,
      .text = "name to look for in it: nodejs_conf for node (openssl_conf)"},
-    {"count", "N", store_count, OPTION_FIELD(struct options, count), .mark = OPTION_COUNT,
+    {"count", "N", store_count, OPTION_FIELD(struct tool_options, count), .mark = OPTION_COUNT,
      .text = "end after N lines (1 if standard output is no terminal)"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
@@ -125,7 +125,7 @@ static void complain_of_command(char *const *words, int count)
 }
 
 static bool check_words(const struct command *command, char *const *words, int count,
-                        unsigned given, struct options *options)
+                        unsigned given, struct tool_options *options)
 {
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if (given & ~command->options & rows[i].mark) {
@@ -145,12 +145,12 @@ static bool check_words(const struct command *command, char *const *words, int c
     return true;
 }
 
-bool options_parse(int argc, char **argv, const struct command **command, struct options *options,
-                   enum exit_status *status)
+bool options_parse(int argc, char **argv, const struct command **command,
+                   struct tool_options *options, enum exit_status *status)
 {
     struct command_line line = {.rows = rows, .count = ROW_COUNT};
     int used = 0;
-    *options = (struct options){.socket = IMMURE_SOCKET_DEFAULT};
+    *options = (struct tool_options){.socket = IMMURE_SOCKET_DEFAULT};
     duration_parse(TIMEOUT_DEFAULT, &options->timeout);
     *status = EXIT_USAGE;
     enum command_line_result result = command_line_parse(&line, argc, argv, options);

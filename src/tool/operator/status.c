@@ -28,9 +28,9 @@ static void write_table(const struct figures *figures, const char *socket, doubl
         printf("\n%zu more figures are newer than this immure\n", figures->unknown);
 }
 
-enum exit_status status_run(const struct options *options)
+enum exit_status status_run(const struct tool_options *options)
 {
-    struct connection connection;
+    struct tool_connection connection;
     struct figures figures;
     enum exit_status status = EXIT_UNREACHABLE;
     if (!connection_open(&connection, options->socket, options->timeout)) {

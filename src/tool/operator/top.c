@@ -17,8 +17,8 @@
 #define LINES_A_HEADING 20 /* in line mode */
 
 struct top {
-    const struct options *options;
-    struct connection connection;
+    const struct tool_options *options;
+    struct tool_connection connection;
     struct figures figures, before;
     enum exit_status status; /* of the last request */
     double history[HISTORY]; /* of the first column, newest last */
@@ -86,7 +86,7 @@ static void sleep_until(uint64_t moment)
 
 static enum exit_status run_lines(struct top *top)
 {
-    const struct options *options = top->options;
+    const struct tool_options *options = top->options;
     uint64_t count = options->count > 0 ? options->count : isatty(STDOUT_FILENO) ? UINT64_MAX : 1;
     uint64_t next = clock_now();
     bool answered = ask(top);
@@ -185,7 +185,7 @@ static void run_screen(struct top *top)
     } while (!terminal_wait_for_end(next));
 }
 
-enum exit_status top_run(const struct options *options)
+enum exit_status top_run(const struct tool_options *options)
 {
     struct top *top = calloc(1, sizeof *top);
     enum exit_status status = EXIT_UNREACHABLE;

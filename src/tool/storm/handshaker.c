@@ -26,7 +26,7 @@
 
 enum state { STATE_CONNECTING, STATE_HANDSHAKING, STATE_SENDING, STATE_REPLY, STATE_CLOSING };
 
-struct connection {
+struct storm_connection {
     struct handshaker *handshaker;
     struct watch watch;
     struct timer limit; /* the timeout of the present state */
@@ -35,7 +35,7 @@ struct connection {
     enum state state;
     SSL *ssl;
     struct http_reply reply;
-    struct connection *made_before;
+    struct storm_connection *made_before;
 };
 
 struct handshaker {
@@ -52,7 +52,7 @@ struct handshaker {
     uint64_t held_up; /* the arrival that is waiting because too many connections are open */
     uint64_t number;  /* of the next connection, for target_connect */
     struct list unused;
-    struct connection *made; /* the last one allocated; all are freed at the end */
+    struct storm_connection *made; /* the last one allocated; all are freed at the end */
     char request[1024];
     int request_length;
     unsigned seed;
@@ -89,7 +89,7 @@ static bool open_context(struct handshaker *handshaker, struct target *target)
 
 struct handshaker *handshaker_new(struct target *target, unsigned index, struct thread_tally *tally)
 {
-    const struct options *options = target->options;
+    const struct storm_options *options = target->options;
     struct handshaker *handshaker = calloc(1, sizeof *handshaker);
     if (handshaker == NULL) {
         snprintf(target->error, sizeof target->error, "out of memory");
@@ -119,7 +119,7 @@ struct handshaker *handshaker_new(struct target *target, unsigned index, struct 
 
 void handshaker_free(struct handshaker *handshaker)
 {
-    for (struct connection *connection = handshaker->made, *before; connection;
+    for (struct storm_connection *connection = handshaker->made, *before; connection;
          connection = before) {
         before = connection->made_before;
         free(connection);
@@ -137,12 +137,12 @@ static struct tally *tally_of(struct handshaker *handshaker, uint64_t scheduled)
 }
 
 /* Starts the timeout of the present state. */
-static void limit(struct connection *connection, uint64_t from, uint64_t duration)
+static void limit(struct storm_connection *connection, uint64_t from, uint64_t duration)
 {
     timer_start_at(&connection->handshaker->loop, &connection->limit, from + duration);
 }
 
-static void connection_end(struct handshaker *handshaker, struct connection *connection)
+static void connection_end(struct handshaker *handshaker, struct storm_connection *connection)
 {
     SSL_free(connection->ssl);
     connection->ssl = NULL;
@@ -161,14 +161,14 @@ static void count_failure(struct handshaker *handshaker, uint64_t scheduled, enu
     counter_add(&tally->failures[failure], 1);
 }
 
-static void connection_fail(struct handshaker *handshaker, struct connection *connection,
+static void connection_fail(struct handshaker *handshaker, struct storm_connection *connection,
                             enum failure failure)
 {
     count_failure(handshaker, connection->scheduled, connection->state, failure);
     connection_end(handshaker, connection);
 }
 
-static void step_closing(struct handshaker *handshaker, struct connection *connection)
+static void step_closing(struct handshaker *handshaker, struct storm_connection *connection)
 {
     ssize_t length;
     do
@@ -182,7 +182,7 @@ static void step_closing(struct handshaker *handshaker, struct connection *conne
  * Sends close_notify and FIN, then waits for the server to close. Closing at once would send a
  * reset if session tickets are still in flight, and the server might count a failure.
  */
-static void connection_close(struct handshaker *handshaker, struct connection *connection,
+static void connection_close(struct handshaker *handshaker, struct storm_connection *connection,
                              uint64_t now)
 {
     if (handshaker->target->options->close_by_reset) {
@@ -200,7 +200,8 @@ static void connection_close(struct handshaker *handshaker, struct connection *c
     step_closing(handshaker, connection); /* earlier data causes no further event */
 }
 
-static void reply_done(struct handshaker *handshaker, struct connection *connection, uint64_t now)
+static void reply_done(struct handshaker *handshaker, struct storm_connection *connection,
+                       uint64_t now)
 {
     if (connection->reply.status >= 400) {
         connection_fail(handshaker, connection, FAILURE_STATUS);
@@ -211,7 +212,7 @@ static void reply_done(struct handshaker *handshaker, struct connection *connect
     connection_close(handshaker, connection, now);
 }
 
-static void step_reply(struct handshaker *handshaker, struct connection *connection)
+static void step_reply(struct handshaker *handshaker, struct storm_connection *connection)
 {
     for (;;) {
         int length = SSL_read(connection->ssl, handshaker->room, sizeof handshaker->room);
@@ -236,7 +237,7 @@ static void step_reply(struct handshaker *handshaker, struct connection *connect
     reply_done(handshaker, connection, clock_now());
 }
 
-static void step_sending(struct handshaker *handshaker, struct connection *connection)
+static void step_sending(struct handshaker *handshaker, struct storm_connection *connection)
 {
     int result = SSL_write(connection->ssl, handshaker->request, handshaker->request_length);
     if (result > 0) {
@@ -247,7 +248,7 @@ static void step_sending(struct handshaker *handshaker, struct connection *conne
     }
 }
 
-static void handshake_done(struct handshaker *handshaker, struct connection *connection)
+static void handshake_done(struct handshaker *handshaker, struct storm_connection *connection)
 {
     uint64_t now = clock_now();
     struct tally *tally = tally_of(handshaker, connection->scheduled);
@@ -264,7 +265,7 @@ static void handshake_done(struct handshaker *handshaker, struct connection *con
     step_sending(handshaker, connection);
 }
 
-static void step_handshaking(struct handshaker *handshaker, struct connection *connection)
+static void step_handshaking(struct handshaker *handshaker, struct storm_connection *connection)
 {
     int result = SSL_do_handshake(connection->ssl);
     if (result == 1) {
@@ -278,14 +279,14 @@ static void step_handshaking(struct handshaker *handshaker, struct connection *c
 
 /* The first event means that connect() succeeded or failed. The handshake's first write tells
  * which. */
-static void step_connecting(struct handshaker *handshaker, struct connection *connection)
+static void step_connecting(struct handshaker *handshaker, struct storm_connection *connection)
 {
     connection->state = STATE_HANDSHAKING;
     limit(connection, clock_now(), handshaker->target->options->handshake_timeout);
     step_handshaking(handshaker, connection);
 }
 
-static void (*const steps[])(struct handshaker *handshaker, struct connection *connection) = {
+static void (*const steps[])(struct handshaker *handshaker, struct storm_connection *connection) = {
     [STATE_CONNECTING] = step_connecting, [STATE_HANDSHAKING] = step_handshaking,
     [STATE_SENDING] = step_sending,       [STATE_REPLY] = step_reply,
     [STATE_CLOSING] = step_closing,
@@ -296,7 +297,7 @@ static void launch_scheduled(struct handshaker *handshaker);
 static void connection_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    struct connection *connection = list_entry(watch, struct connection, watch);
+    struct storm_connection *connection = list_entry(watch, struct storm_connection, watch);
     struct handshaker *handshaker = connection->handshaker;
     steps[connection->state](handshaker, connection);
     if (handshaker->rate > 0)
@@ -305,7 +306,7 @@ static void connection_ready(struct watch *watch, uint32_t events)
 
 static void limit_passed(struct timer *timer)
 {
-    struct connection *connection = list_entry(timer, struct connection, limit);
+    struct storm_connection *connection = list_entry(timer, struct storm_connection, limit);
     if (connection->state == STATE_CLOSING)
         connection_end(connection->handshaker, connection);
     else
@@ -315,12 +316,12 @@ static void limit_passed(struct timer *timer)
                                                                  : FAILURE_REPLY_TIMEOUT);
 }
 
-static struct connection *connection_take(struct handshaker *handshaker)
+static struct storm_connection *connection_take(struct handshaker *handshaker)
 {
     struct list *node = list_take(&handshaker->unused);
     if (node)
-        return list_entry(node, struct connection, unused);
-    struct connection *connection = calloc(1, sizeof *connection);
+        return list_entry(node, struct storm_connection, unused);
+    struct storm_connection *connection = calloc(1, sizeof *connection);
     if (connection) {
         connection->handshaker = handshaker;
         watch_init(&connection->watch, connection_ready);
@@ -340,7 +341,7 @@ static void launch(struct handshaker *handshaker, uint64_t scheduled, uint64_t n
         histogram_record(&tally->lateness, now - scheduled);
 
     enum failure failure = FAILURE_SYSTEM;
-    struct connection *connection = connection_take(handshaker);
+    struct storm_connection *connection = connection_take(handshaker);
     int fd = connection ? target_connect(handshaker->target, handshaker->number++, &failure) : -1;
     SSL *ssl = fd == -1 ? NULL : target_tls(handshaker->target, handshaker->context, fd);
     if (connection)

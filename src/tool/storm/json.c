@@ -110,7 +110,7 @@ static void write_cost(FILE *out, const struct run_result *result)
 
 void json_summary(FILE *out, const struct run_result *result, const struct warnings *warnings)
 {
-    const struct options *options = result->options;
+    const struct storm_options *options = result->options;
     fputs("{\"type\":\"summary\",\"target\":", out);
     write_text(out, options->host);
     fputs(",\"port\":", out);

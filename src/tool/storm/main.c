@@ -28,7 +28,7 @@ struct storm_thread {
 };
 
 struct run {
-    struct options options;
+    struct storm_options options;
     struct target target;
     struct timetable timetable;
     struct prober *prober;
@@ -52,7 +52,7 @@ static bool complain(const char *text)
 
 static bool run_prepare_threads(struct run *run)
 {
-    const struct options *options = &run->options;
+    const struct storm_options *options = &run->options;
     bool storm = options->rate > 0 || options->concurrency > 0;
     unsigned count = (storm ? options->threads : 0) + (options->probes > 0 ? 1 : 0);
     run->threads = calloc(options->threads + 1UL, sizeof run->threads[0]);
@@ -79,7 +79,7 @@ static bool run_prepare_threads(struct run *run)
 
 static bool run_prepare(struct run *run)
 {
-    const struct options *options = &run->options;
+    const struct storm_options *options = &run->options;
     if (!target_init(&run->target, options))
         return complain(run->target.error);
     if (options->json) {
@@ -126,7 +126,7 @@ static uint64_t handshakes_of(const struct tally *tally)
 static void run_take_cost(struct run *run, struct cost_sample *sample,
                           const struct cost_sample *before, uint64_t *handshakes)
 {
-    const struct options *options = &run->options;
+    const struct storm_options *options = &run->options;
     if (options->cost_count == 0 || run->cost_unknown)
         return;
     uint64_t open;

@@ -52,7 +52,7 @@ static bool store_close(const struct option_row *row, const char *argument, void
 static bool store_cost(const struct option_row *row, const char *argument, void *field)
 {
     (void)row;
-    struct options *options = field;
+    struct storm_options *options = field;
     options->cost_count = 0;
     for (const char *next = argument;; next++) {
         char *end;
@@ -73,7 +73,7 @@ static bool store_cost(const struct option_row *row, const char *argument, void 
 static bool store_tls(const struct option_row *row, const char *argument, void *field)
 {
     (void)row;
-    struct options *options = field;
+    struct storm_options *options = field;
     options->tls_min = strcmp(argument, "1.3") == 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
     options->tls_max = strcmp(argument, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
     return strcmp(argument, "1.2") == 0 || strcmp(argument, "1.3") == 0 ||
@@ -81,69 +81,70 @@ static bool store_tls(const struct option_row *row, const char *argument, void *
 }
 
 static const struct option_row rows[] = {
-    {"rate", "R", store_rate, OPTION_FIELD(struct options, rate), .least = 0.01, .most = 1e6,
+    {"rate", "R", store_rate, OPTION_FIELD(struct storm_options, rate), .least = 0.01, .most = 1e6,
      .text = "open loop: R handshakes started per second, Poisson arrivals"},
-    {"concurrency", "N", store_count, OPTION_FIELD(struct options, concurrency), .least = 1,
+    {"concurrency", "N", store_count, OPTION_FIELD(struct storm_options, concurrency), .least = 1,
      .most = 100000,
      .text = "closed loop: N connections at a time (default 16 unless --rate or --probes)"},
-    {"max-open", "N", store_count, OPTION_FIELD(struct options, max_open), .least = 1,
+    {"max-open", "N", store_count, OPTION_FIELD(struct storm_options, max_open), .least = 1,
      .most = 1000000,
      .text = "open loop: at most N connections at a time (10000); later ones wait, on the clock"},
-    {"threads", "N", store_count, OPTION_FIELD(struct options, threads), .least = 1, .most = 256,
-     .text = "storm threads (1)"},
-    {"duration", "S", store_seconds, OPTION_FIELD(struct options, duration), .least = 0.1,
+    {"threads", "N", store_count, OPTION_FIELD(struct storm_options, threads), .least = 1,
+     .most = 256, .text = "storm threads (1)"},
+    {"duration", "S", store_seconds, OPTION_FIELD(struct storm_options, duration), .least = 0.1,
      .most = 1e6, .text = "measured seconds (10)"},
-    {"warmup", "S", store_seconds, OPTION_FIELD(struct options, warmup), .least = 0, .most = 1e6,
-     .text = "seconds before, not measured (1)"},
-    {"request", "PATH", option_text, OPTION_FIELD(struct options, request),
+    {"warmup", "S", store_seconds, OPTION_FIELD(struct storm_options, warmup), .least = 0,
+     .most = 1e6, .text = "seconds before, not measured (1)"},
+    {"request", "PATH", option_text, OPTION_FIELD(struct storm_options, request),
      .text = "GET PATH after each handshake, with Connection: close"},
-    {"resume", NULL, option_flag, OPTION_FIELD(struct options, resume),
+    {"resume", NULL, option_flag, OPTION_FIELD(struct storm_options, resume),
      .text = "resumed handshakes, by session ticket"},
-    {"close", "notify|reset", store_close, OPTION_FIELD(struct options, close_by_reset),
+    {"close", "notify|reset", store_close, OPTION_FIELD(struct storm_options, close_by_reset),
      .text = "how connections end (notify: close_notify, FIN, and wait for the server's end)"},
     {"tls", "1.2|1.3|any", store_tls, .text = "protocol version (any)"},
-    {"groups", "LIST", option_text, OPTION_FIELD(struct options, groups),
+    {"groups", "LIST", option_text, OPTION_FIELD(struct storm_options, groups),
      .text = "key exchange groups (X25519:P-256:P-384:P-521)"},
-    {"sigalgs", "LIST", option_text, OPTION_FIELD(struct options, sigalgs),
+    {"sigalgs", "LIST", option_text, OPTION_FIELD(struct storm_options, sigalgs),
      .text = "signature algorithms accepted"},
-    {"ciphersuites", "LIST", option_text, OPTION_FIELD(struct options, ciphersuites),
+    {"ciphersuites", "LIST", option_text, OPTION_FIELD(struct storm_options, ciphersuites),
      .text = "of TLS 1.3"},
-    {"ciphers", "LIST", option_text, OPTION_FIELD(struct options, ciphers), .text = "of TLS 1.2"},
-    {"alpn", "NAME", option_text, OPTION_FIELD(struct options, alpn),
+    {"ciphers", "LIST", option_text, OPTION_FIELD(struct storm_options, ciphers),
+     .text = "of TLS 1.2"},
+    {"alpn", "NAME", option_text, OPTION_FIELD(struct storm_options, alpn),
      .text = "one application protocol to offer"},
-    {"server-name", "NAME", option_text, OPTION_FIELD(struct options, server_name),
+    {"server-name", "NAME", option_text, OPTION_FIELD(struct storm_options, server_name),
      .text = "SNI, and the name to verify (HOST, if it is a name)"},
-    {"verify", "FILE", option_text, OPTION_FIELD(struct options, verify),
+    {"verify", "FILE", option_text, OPTION_FIELD(struct storm_options, verify),
      .text = "verify certificates against these CA certificates (default: no verification)"},
-    {"unchecked", NULL, option_flag, OPTION_FIELD(struct options, unchecked),
+    {"unchecked", NULL, option_flag, OPTION_FIELD(struct storm_options, unchecked),
      .text =
          "the storm does not check the handshake's signature either, and makes more handshakes"},
-    {"connect-timeout", "S", store_seconds, OPTION_FIELD(struct options, connect_timeout),
+    {"connect-timeout", "S", store_seconds, OPTION_FIELD(struct storm_options, connect_timeout),
      .least = 0.001, .most = 3600, .text = "(5)"},
-    {"handshake-timeout", "S", store_seconds, OPTION_FIELD(struct options, handshake_timeout),
+    {"handshake-timeout", "S", store_seconds, OPTION_FIELD(struct storm_options, handshake_timeout),
      .least = 0.001, .most = 3600,
      .text = "from the connection on; the same again for a reply (10)"},
-    {"probes", "N", store_count, OPTION_FIELD(struct options, probes), .least = 1, .most = 100000,
-     .text = "N established connections that ask on schedule"},
-    {"probe-rate", "R", store_rate, OPTION_FIELD(struct options, probe_rate), .least = 0.01,
+    {"probes", "N", store_count, OPTION_FIELD(struct storm_options, probes), .least = 1,
+     .most = 100000, .text = "N established connections that ask on schedule"},
+    {"probe-rate", "R", store_rate, OPTION_FIELD(struct storm_options, probe_rate), .least = 0.01,
      .most = 1e5, .text = "requests per second on each of them (10)"},
-    {"probe-request", "PATH", option_text, OPTION_FIELD(struct options, probe_request),
+    {"probe-request", "PATH", option_text, OPTION_FIELD(struct storm_options, probe_request),
      .text = "what they GET (/)"},
-    {"probe-plain", "BYTES", store_count, OPTION_FIELD(struct options, probe_plain), .least = 1,
-     .most = 16384, .text = "no HTTP: send BYTES to an echo server"},
-    {"probe-timeout", "S", store_seconds, OPTION_FIELD(struct options, probe_timeout),
+    {"probe-plain", "BYTES", store_count, OPTION_FIELD(struct storm_options, probe_plain),
+     .least = 1, .most = 16384, .text = "no HTTP: send BYTES to an echo server"},
+    {"probe-timeout", "S", store_seconds, OPTION_FIELD(struct storm_options, probe_timeout),
      .least = 0.001, .most = 3600, .text = "a request without answer for so long is lost (5)"},
     {"cost", "PID[,PID]", store_cost,
      .text = "CPU time of these processes and their descendants, per handshake"},
-    {"json", "FILE", option_text, OPTION_FIELD(struct options, json),
+    {"json", "FILE", option_text, OPTION_FIELD(struct storm_options, json),
      .text = "one line a second and a summary (-: stdout)"},
-    {"seed", "N", store_count, OPTION_FIELD(struct options, seed), .least = 0, .most = UINT_MAX,
-     .text = "of the arrivals (1)"},
+    {"seed", "N", store_count, OPTION_FIELD(struct storm_options, seed), .least = 0,
+     .most = UINT_MAX, .text = "of the arrivals (1)"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 /* "host:port" or "[address]:port"; cuts the text in place. */
-static bool parse_target(struct options *options, char *text)
+static bool parse_target(struct storm_options *options, char *text)
 {
     char *colon = strrchr(text, ':');
     if (colon == NULL || colon == text || colon[1] == 0)
@@ -158,7 +159,7 @@ static bool parse_target(struct options *options, char *text)
     return true;
 }
 
-static const char *contradiction(const struct options *options)
+static const char *contradiction(const struct storm_options *options)
 {
     if (options->rate > 0 && options->concurrency > 0)
         return "--rate (open loop) and --concurrency (closed loop) exclude each other";
@@ -175,24 +176,24 @@ static const char *contradiction(const struct options *options)
     return NULL;
 }
 
-static void set_defaults(struct options *options)
+static void set_defaults(struct storm_options *options)
 {
-    *options = (struct options){.threads = 1,
-                                .max_open = 10000,
-                                .probe_rate = 10,
-                                .probe_request = "/",
-                                .probe_timeout = 5 * NS_PER_S,
-                                .tls_min = TLS1_2_VERSION,
-                                .tls_max = TLS1_3_VERSION,
-                                .groups = "X25519:P-256:P-384:P-521",
-                                .connect_timeout = 5 * NS_PER_S,
-                                .handshake_timeout = 10 * NS_PER_S,
-                                .duration = 10 * NS_PER_S,
-                                .warmup = 1 * NS_PER_S,
-                                .seed = 1};
+    *options = (struct storm_options){.threads = 1,
+                                      .max_open = 10000,
+                                      .probe_rate = 10,
+                                      .probe_request = "/",
+                                      .probe_timeout = 5 * NS_PER_S,
+                                      .tls_min = TLS1_2_VERSION,
+                                      .tls_max = TLS1_3_VERSION,
+                                      .groups = "X25519:P-256:P-384:P-521",
+                                      .connect_timeout = 5 * NS_PER_S,
+                                      .handshake_timeout = 10 * NS_PER_S,
+                                      .duration = 10 * NS_PER_S,
+                                      .warmup = 1 * NS_PER_S,
+                                      .seed = 1};
 }
 
-enum options_result options_parse(struct options *options, int argc, char **argv, FILE *out,
+enum options_result options_parse(struct storm_options *options, int argc, char **argv, FILE *out,
                                   FILE *err)
 {
     struct command_line line = {.rows = rows, .count = ROW_COUNT};

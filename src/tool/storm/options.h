@@ -12,7 +12,7 @@
 
 #define OPTIONS_COST_MAX 16
 
-struct options {
+struct storm_options {
     const char *host, *port; /* of the target; host without brackets */
 
     double rate;          /* open loop: handshakes started per second; 0: closed loop */
@@ -46,7 +46,7 @@ struct options {
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };
 
 /* DONE: --help or --version was answered on `out`. BAD: one line on `err` says why. */
-enum options_result options_parse(struct options *options, int argc, char **argv, FILE *out,
+enum options_result options_parse(struct storm_options *options, int argc, char **argv, FILE *out,
                                   FILE *err);
 
 #endif

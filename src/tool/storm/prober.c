@@ -53,7 +53,7 @@ struct prober {
 
 static bool format_request(struct prober *prober, struct target *target)
 {
-    const struct options *options = target->options;
+    const struct storm_options *options = target->options;
     if (options->probe_plain > 0)
         return true;
     prober->request_length =
@@ -118,7 +118,7 @@ static void probe_fail(struct prober *prober, struct probe *probe, enum failure 
 
 static void probe_ask(struct prober *prober, struct probe *probe)
 {
-    const struct options *options = prober->target->options;
+    const struct storm_options *options = prober->target->options;
     uint64_t now = clock_now(), moment = moment_of(prober, probe->next);
     /* Each SSL_write() makes one record, for which the kernel has room. */
     int result = options->probe_plain > 0
@@ -331,7 +331,7 @@ static void prober_turn(struct prober *prober, uint64_t deadline)
 
 unsigned prober_connect(struct prober *prober)
 {
-    const struct options *options = prober->target->options;
+    const struct storm_options *options = prober->target->options;
     uint64_t deadline = clock_now() + options->connect_timeout + options->handshake_timeout;
     while (prober->established < prober->count && clock_now() < deadline)
         prober_turn(prober, deadline);
@@ -348,7 +348,7 @@ static bool all_dealt_with(const struct prober *prober)
 
 void prober_run(struct prober *prober, const struct timetable *timetable)
 {
-    const struct options *options = prober->target->options;
+    const struct storm_options *options = prober->target->options;
     struct cpu_watch watch = {0};
     slice_precede();
     prober->schedule =

@@ -54,7 +54,7 @@ static void warn_busy(struct warnings *warnings, const char *kind, unsigned numb
 
 void report_warnings(const struct run_result *result, struct warnings *warnings)
 {
-    const struct options *options = result->options;
+    const struct storm_options *options = result->options;
     *warnings = (struct warnings){0};
     for (unsigned i = 0; i < result->share_count; i++)
         warn_busy(warnings, i < options->threads ? "storm" : "probe", i + 1, &result->shares[i]);
@@ -73,7 +73,7 @@ void report_warnings(const struct run_result *result, struct warnings *warnings)
         warn(warnings, "no CPU cost: %s", result->cost_unknown);
 }
 
-void report_live(FILE *out, const struct options *options, const struct second *second)
+void report_live(FILE *out, const struct storm_options *options, const struct second *second)
 {
     const struct tally *tally = second->tally;
     fprintf(out, "\r\033[K%s %.0f s left", second->warmup ? "warm-up," : "measuring,",
@@ -186,7 +186,7 @@ static void print_self(FILE *out, const struct run_result *result)
 
 void report_table(FILE *out, const struct run_result *result, const struct warnings *warnings)
 {
-    const struct options *options = result->options;
+    const struct storm_options *options = result->options;
     fprintf(out, "immure-storm %s:%s, ", options->host, options->port);
     if (options->rate > 0)
         fprintf(out, "open loop at %g/s, ", options->rate);

@@ -37,7 +37,7 @@ struct core_share {
 };
 
 struct run_result {
-    const struct options *options;
+    const struct storm_options *options;
     const struct tally *warmup, *measured; /* all threads */
     const char *description;               /* of a handshake */
     double seconds;                        /* measured */
@@ -69,7 +69,7 @@ struct warnings {
 };
 void report_warnings(const struct run_result *result, struct warnings *warnings);
 
-void report_live(FILE *out, const struct options *options, const struct second *second);
+void report_live(FILE *out, const struct storm_options *options, const struct second *second);
 void report_table(FILE *out, const struct run_result *result, const struct warnings *warnings);
 
 void json_second(FILE *out, const struct second *second);

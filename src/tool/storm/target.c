@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-bool target_init(struct target *target, const struct options *options)
+bool target_init(struct target *target, const struct storm_options *options)
 {
     *target = (struct target){.options = options};
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
@@ -53,7 +53,7 @@ static bool set_alpn(SSL_CTX *context, const char *name)
 }
 
 /* The name of the option that OpenSSL rejects, or NULL. */
-static const char *set_parameters(SSL_CTX *context, const struct options *options)
+static const char *set_parameters(SSL_CTX *context, const struct storm_options *options)
 {
     if (!SSL_CTX_set_min_proto_version(context, options->tls_min) ||
         !SSL_CTX_set_max_proto_version(context, options->tls_max))
@@ -75,7 +75,7 @@ static const char *set_parameters(SSL_CTX *context, const struct options *option
 
 bool target_prepare(struct target *target, SSL_CTX *context)
 {
-    const struct options *options = target->options;
+    const struct storm_options *options = target->options;
     if (context == NULL) {
         snprintf(target->error, sizeof target->error, "out of memory");
         return false;

@@ -10,7 +10,7 @@
 #include "storm/options.h"
 
 struct target {
-    const struct options *options;
+    const struct storm_options *options;
     struct sockaddr_storage address;
     socklen_t length;
     bool loopback;           /* IPv4 loopback, so all of 127/8 can be used as source addresses */
@@ -19,7 +19,7 @@ struct target {
 };
 
 /* False with target->error. */
-bool target_init(struct target *target, const struct options *options);
+bool target_init(struct target *target, const struct storm_options *options);
 /* Configures a new SSL_CTX (NULL: out of memory) according to the options. Each thread has its own.
  * False with target->error. */
 bool target_prepare(struct target *target, SSL_CTX *context);

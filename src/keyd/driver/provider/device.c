@@ -206,13 +206,13 @@ void device_free(struct device *device)
 }
 
 /* NULL: the device does not sign this job, or memory is short. */
-static struct operation *device_give(struct device *device, const struct job *job)
+static struct device_operation *device_give(struct device *device, const struct job *job)
 {
     const struct device_key *key = job->key->prepared;
     bool whole = job->scheme->digest == NULL;
     if (device->down || (key->serves & device_key_bit(job->scheme)) == 0)
         return NULL;
-    struct operation *operation =
+    struct device_operation *operation =
         operation_new(key, job->scheme, whole ? job->message : job->digest,
                       whole ? job->message_length : job->digest_length, &device->module);
     if (operation != NULL)
@@ -220,7 +220,7 @@ static struct operation *device_give(struct device *device, const struct job *jo
     return operation;
 }
 
-static bool all_done(struct operation *const *operations, size_t count)
+static bool all_done(struct device_operation *const *operations, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (operations[i] != NULL && operations[i]->state != OPERATION_DONE)
@@ -228,7 +228,8 @@ static bool all_done(struct operation *const *operations, size_t count)
     return true;
 }
 
-static void device_wait(struct device *device, struct operation *const *operations, size_t count)
+static void device_wait(struct device *device, struct device_operation *const *operations,
+                        size_t count)
 {
     char text[DURATION_TEXT_SIZE];
     uint64_t begun = clock_now();
@@ -244,7 +245,7 @@ static void device_wait(struct device *device, struct operation *const *operatio
     }
 }
 
-static void collect(struct job *job, struct operation *operation)
+static void collect(struct job *job, struct device_operation *operation)
 {
     job->error = IMMURE_E_DEVICE;
     if (operation == NULL)
@@ -265,7 +266,7 @@ static void collect(struct job *job, struct operation *operation)
 
 void device_sign(struct device *device, struct job *const *batch, size_t count)
 {
-    struct operation *operations[DRIVER_BATCH_MAX];
+    struct device_operation *operations[DRIVER_BATCH_MAX];
     uint64_t given = 0;
     pthread_mutex_lock(&device->lock);
     for (size_t i = 0; i < count; i++) {

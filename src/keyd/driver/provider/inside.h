@@ -16,7 +16,7 @@ struct device_thread {
     pthread_t thread;
     bool started;
     size_t flying;
-    struct operation *flights[FLIGHTS_MAX];
+    struct device_operation *flights[FLIGHTS_MAX];
 };
 
 struct device {

@@ -17,7 +17,8 @@ struct device_key {
     uint64_t serves;  /* the schemes that it signs now, a bit for each place in wire_schemes */
     uint64_t served;  /* the schemes that it has signed at any time */
 
-    struct operation *hanging; /* a trial without an answer, after which none begins; or NULL */
+    struct device_operation
+        *hanging; /* a trial without an answer, after which none begins; or NULL */
 };
 
 /* `files` has the file of a file: URI. NULL: one line in `reason`. */

@@ -7,11 +7,12 @@
 
 #include "base/clock.h"
 
-struct operation *operation_new(const struct device_key *key, const struct wire_scheme *scheme,
-                                const uint8_t *input, size_t length, struct module *module)
+struct device_operation *operation_new(const struct device_key *key,
+                                       const struct wire_scheme *scheme, const uint8_t *input,
+                                       size_t length, struct module *module)
 {
     size_t room = key->key->signature_max;
-    struct operation *operation = calloc(1, sizeof *operation + length + room);
+    struct device_operation *operation = calloc(1, sizeof *operation + length + room);
     if (operation == NULL)
         return NULL;
     list_init(&operation->node);
@@ -25,14 +26,14 @@ struct operation *operation_new(const struct device_key *key, const struct wire_
     return operation;
 }
 
-void operation_free(struct operation *operation)
+void operation_free(struct device_operation *operation)
 {
     EVP_PKEY_free(operation->handle);
     free(operation);
 }
 
 /* An engine is known to report success under RSA-PSS with an empty signature. */
-bool operation_run(struct operation *operation)
+bool operation_run(struct device_operation *operation)
 {
     return module_sign(operation->module, operation->handle, operation->scheme, operation->input,
                        operation->input_length, operation->signature,
@@ -42,10 +43,10 @@ bool operation_run(struct operation *operation)
 
 static int run_in_job(void *arg)
 {
-    return operation_run(*(struct operation **)arg);
+    return operation_run(*(struct device_operation **)arg);
 }
 
-int operation_descriptor(const struct operation *operation)
+int operation_descriptor(const struct device_operation *operation)
 {
     OSSL_ASYNC_FD descriptor;
     size_t count = 0;
@@ -54,7 +55,7 @@ int operation_descriptor(const struct operation *operation)
     return one ? descriptor : -1;
 }
 
-bool operation_resume(struct operation *operation, bool *good)
+bool operation_resume(struct device_operation *operation, bool *good)
 {
     int result = 0;
     if (operation->wait == NULL && (operation->wait = ASYNC_WAIT_CTX_new()) == NULL) {
@@ -72,7 +73,7 @@ bool operation_resume(struct operation *operation, bool *good)
     return true;
 }
 
-bool operation_complete(struct operation *operation)
+bool operation_complete(struct device_operation *operation)
 {
     const struct provider_config *config = operation->module->config;
     uint64_t deadline = clock_now() + config->timeout;

@@ -12,7 +12,7 @@
 
 enum operation_state { OPERATION_WAITING, OPERATION_RUNNING, OPERATION_DONE };
 
-struct operation {
+struct device_operation {
     struct list node; /* while it waits */
     enum operation_state state;
     bool abandoned; /* nobody waits for it, so the device's thread frees it */
@@ -30,23 +30,24 @@ struct operation {
 };
 
 /* NULL: out of memory. */
-struct operation *operation_new(const struct device_key *key, const struct wire_scheme *scheme,
-                                const uint8_t *input, size_t length, struct module *module);
-void operation_free(struct operation *operation);
+struct device_operation *operation_new(const struct device_key *key,
+                                       const struct wire_scheme *scheme, const uint8_t *input,
+                                       size_t length, struct module *module);
+void operation_free(struct device_operation *operation);
 /* Signs on the caller's stack. */
-bool operation_run(struct operation *operation);
+bool operation_run(struct device_operation *operation);
 
 /* Begins or continues to sign in an ASYNC job, which pauses instead of waiting for the device. All
  * calls must come from one thread. False: it has paused. True: it is over, with *good as the
  * outcome. */
-bool operation_resume(struct operation *operation, bool *good);
+bool operation_resume(struct device_operation *operation, bool *good);
 /* The descriptor that becomes readable when a paused operation can continue; -1: there is none, and
  * the caller must try again soon. */
-int operation_descriptor(const struct operation *operation);
+int operation_descriptor(const struct device_operation *operation);
 
 /* Signs to the end or the time limit, in an ASYNC job if the module is asynchronous. False: it
  * failed; or it is paused and `abandoned`, and must not be freed before operation_resume() has
  * finished it. */
-bool operation_complete(struct operation *operation);
+bool operation_complete(struct device_operation *operation);
 
 #endif

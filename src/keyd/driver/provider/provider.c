@@ -15,14 +15,14 @@
 #include "walls/threads.h"
 #include "wire/stats.h"
 
-struct provider {
+struct provider_driver {
     struct device *device;
     int calls[PROVIDER_CALLS_MAX];
 };
 
 static struct device *device_of(const struct driver *driver)
 {
-    return ((const struct provider *)driver->state)->device;
+    return ((const struct provider_driver *)driver->state)->device;
 }
 
 /* The threads that a module starts here run before the sandbox exists (keyd/process/sandbox.c). */
@@ -40,7 +40,7 @@ static bool provider_open(struct driver *driver, const struct files *files, char
 {
     const struct provider_config *config = driver->settings;
     char text[512] = "out of memory", calls[1024];
-    struct provider *provider = calloc(1, sizeof *provider);
+    struct provider_driver *provider = calloc(1, sizeof *provider);
     size_t threads = threads_count();
     if (provider != NULL &&
         provider_calls(config, provider->calls, calls, sizeof calls, text, sizeof text))
@@ -78,13 +78,13 @@ static void provider_close(struct driver *driver)
 static bool provider_find_key(void *state, struct key *key, const char *uri,
                               const struct files *files, char *reason, size_t size)
 {
-    const struct provider *provider = state;
+    const struct provider_driver *provider = state;
     return device_find_key(provider->device, key, uri, files, reason, size);
 }
 
 static bool provider_test_key(void *state, struct key *key, char *reason, size_t size)
 {
-    const struct provider *provider = state;
+    const struct provider_driver *provider = state;
     return device_test_key(provider->device, key, reason, size);
 }
 

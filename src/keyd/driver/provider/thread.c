@@ -28,7 +28,7 @@ static uint64_t device_deadline(const struct device *device)
     return device->trying || clock_now() >= time ? UINT64_MAX : time;
 }
 
-static void operation_done(struct device *device, struct operation *operation, bool good)
+static void operation_done(struct device *device, struct device_operation *operation, bool good)
 {
     operation->good = good;
     operation->state = OPERATION_DONE;
@@ -39,7 +39,7 @@ static void operation_done(struct device *device, struct operation *operation, b
 }
 
 /* Called without the lock, which it takes. */
-static void operation_end(struct device *device, struct operation *operation, bool good)
+static void operation_end(struct device *device, struct device_operation *operation, bool good)
 {
     char reason[REASON_SIZE];
     EVP_PKEY_free(operation->handle);
@@ -57,12 +57,12 @@ static void operation_end(struct device *device, struct operation *operation, bo
 }
 
 /* The next operation to begin; NULL while an attempt is due or in progress. */
-static struct operation *device_take(struct device *device)
+static struct device_operation *device_take(struct device *device)
 {
     if (device->trying || clock_now() >= device_try_time(device))
         return NULL;
     for (struct list *node; (node = list_take(&device->waiting)) != NULL;) {
-        struct operation *operation = list_entry(node, struct operation, node);
+        struct device_operation *operation = list_entry(node, struct device_operation, node);
         if ((operation->key->serves & device_key_bit(operation->scheme)) == 0) {
             operation_done(device, operation, false);
             continue;
@@ -81,7 +81,7 @@ static bool thread_has_room(const struct device_thread *thread)
     return !thread->device->config->asynchronous || thread->flying < FLIGHTS_MAX;
 }
 
-static void thread_begin(struct device_thread *thread, struct operation *operation)
+static void thread_begin(struct device_thread *thread, struct device_operation *operation)
 {
     bool good;
     if (!thread->device->config->asynchronous)
@@ -98,7 +98,7 @@ static void thread_resume(struct device_thread *thread, const struct pollfd *wai
         bool good;
         if (waits[i].fd >= 0 && waits[i].revents == 0)
             continue;
-        struct operation *operation = thread->flights[i];
+        struct device_operation *operation = thread->flights[i];
         if (!operation_resume(operation, &good))
             continue;
         thread->flights[i] = thread->flights[--thread->flying];
@@ -145,7 +145,7 @@ static void thread_serve(void *arg)
         ASYNC_init_thread(0, 0);
     pthread_mutex_lock(&device->lock);
     while (!device->leave) {
-        struct operation *operation = thread_has_room(thread) ? device_take(device) : NULL;
+        struct device_operation *operation = thread_has_room(thread) ? device_take(device) : NULL;
         bool idle = operation == NULL;
         if (idle && device_try_due(device)) {
             device_try(device);

@@ -29,7 +29,7 @@ static bool verify_message(const struct key *key, const uint8_t *message, size_t
     return good;
 }
 
-static bool verify(const struct operation *operation)
+static bool verify(const struct device_operation *operation)
 {
     const struct key *key = operation->key->key;
     return operation->scheme->digest != NULL
@@ -46,7 +46,7 @@ static bool try_scheme(struct device_key *key, struct module *module, EVP_PKEY *
     size_t length = scheme->digest != NULL
                         ? (size_t)EVP_MD_get_size(EVP_get_digestbyname(scheme->digest))
                         : sizeof sample;
-    struct operation *operation = operation_new(key, scheme, sample, length, module);
+    struct device_operation *operation = operation_new(key, scheme, sample, length, module);
     if (operation == NULL) {
         snprintf(reason, size, "out of memory");
         return false;

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-static bool open_pool(struct pool *pool, struct pools *pools, const struct config *config,
+static bool open_pool(struct pool *pool, struct pools *pools, const struct proxy_config *config,
                       const struct backend_config *from)
 {
     *pool = (struct pool){.pools = pools,
@@ -21,7 +21,7 @@ static bool open_pool(struct pool *pool, struct pools *pools, const struct confi
     return true;
 }
 
-bool pools_open(struct pools *pools, const struct config *config, struct loop *loop,
+bool pools_open(struct pools *pools, const struct proxy_config *config, struct loop *loop,
                 struct thread_metrics *metrics)
 {
     *pools = (struct pools){

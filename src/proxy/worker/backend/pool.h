@@ -40,7 +40,7 @@ struct pools {
 
 /* The configuration, loop and metrics outlive the pools. False: out of memory; pools_close() has to
  * be called all the same. */
-bool pools_open(struct pools *pools, const struct config *config, struct loop *loop,
+bool pools_open(struct pools *pools, const struct proxy_config *config, struct loop *loop,
                 struct thread_metrics *metrics);
 void pools_close(struct pools *pools);
 /* Sets what the resolver found for the server of pool number `pool`, if there is such a pool. */

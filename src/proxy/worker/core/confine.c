@@ -18,7 +18,7 @@
 
 #ifdef IMMURE_SANITIZE
 
-bool confine_process(const struct config *config, struct report *report)
+bool confine_process(const struct proxy_config *config, struct report *report)
 {
     (void)config;
     report_note(report, "landlock", false, "built with sanitizers");
@@ -59,7 +59,7 @@ static uint16_t port_of(const struct address *address)
     return 0;
 }
 
-static bool give_up_files(const struct config *config, struct report *report)
+static bool give_up_files(const struct proxy_config *config, struct report *report)
 {
     struct landlock_exceptions exceptions = {.files = false};
     uint16_t *ports = calloc(config->backend_count + 1, sizeof *ports);
@@ -75,7 +75,7 @@ static bool give_up_files(const struct config *config, struct report *report)
     return true;
 }
 
-bool confine_process(const struct config *config, struct report *report)
+bool confine_process(const struct proxy_config *config, struct report *report)
 {
     tzset(); /* the log's gmtime_r() would read the time zone file at its first call */
     if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) != 0)

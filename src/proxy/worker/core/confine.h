@@ -16,7 +16,7 @@
 /* To be called when all files have been read and the final user is set, before there are other
  * threads. From here on there are no core files and no access to files, the process is not
  * dumpable, and its code is sealed. */
-bool confine_process(const struct config *config, struct report *report);
+bool confine_process(const struct proxy_config *config, struct report *report);
 /* To be called when all threads run: each of them is limited to the system calls on the list. */
 bool confine_calls(struct report *report);
 

@@ -92,7 +92,7 @@ static void listener_open(struct listener *listener, struct listeners *listeners
     watch_want(listeners->turn->loop, &listener->watch, EPOLLIN);
 }
 
-bool listeners_open(struct listeners *listeners, const struct config *config,
+bool listeners_open(struct listeners *listeners, const struct proxy_config *config,
                     const int *descriptors, const struct route *routes)
 {
     size_t count = 0;

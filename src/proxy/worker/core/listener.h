@@ -28,7 +28,7 @@ struct listeners {
 
 /* `descriptors` has one entry for each address of each frontend, `routes` one for each frontend,
  * both in the order of the configuration. False: out of memory. */
-bool listeners_open(struct listeners *listeners, const struct config *config,
+bool listeners_open(struct listeners *listeners, const struct proxy_config *config,
                     const int *descriptors, const struct route *routes);
 /* Stops accepting because the thread drains. */
 void listeners_stop(struct listeners *listeners);

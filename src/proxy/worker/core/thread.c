@@ -130,7 +130,7 @@ static bool open_routes(struct thread *thread)
 
 struct thread *thread_new(const struct thread_setup *setup, struct conf_error *error)
 {
-    const struct config *config = setup->config;
+    const struct proxy_config *config = setup->config;
     struct thread *thread = calloc(1, sizeof *thread);
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     if (thread == NULL)

@@ -24,7 +24,7 @@ struct thread {
     pthread_t handle;
     pthread_barrier_t *gate; /* the thread passes it twice before it serves; see worker.c */
     unsigned number;
-    const struct config *config;
+    const struct proxy_config *config;
     struct tls *tls;
     struct loop loop;
     struct turn turn;
@@ -42,7 +42,7 @@ struct thread {
 
 struct thread_setup {
     struct connection_limit *limit;
-    const struct config *config;
+    const struct proxy_config *config;
     const struct tls_setup *tls;
     const int *listeners; /* in the order of the configuration's addresses */
     int control;

@@ -88,7 +88,7 @@ static void note_drain(void *owner, const struct control_message *message)
 
 static bool check_keys(struct worker *worker, struct conf_error *error)
 {
-    const struct config *config = worker->setup->config;
+    const struct proxy_config *config = worker->setup->config;
     if (config->signing == SIGNING_IN_PROCESS)
         return true;
     worker->watching = keyd_watch_open(&worker->keyd, main_control(worker), worker, note_drain);
@@ -307,7 +307,7 @@ static void ignore_signals(void)
 
 static bool prepare(struct worker *worker, struct conf_error *error)
 {
-    const struct config *config = worker->setup->config;
+    const struct proxy_config *config = worker->setup->config;
     char reason[256];
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
     if (!load_threads(worker, error))

@@ -11,7 +11,7 @@
 #include "proxy/shared/metrics_history.h"
 
 struct worker_setup {
-    const struct config *config;
+    const struct proxy_config *config;
     /* Non-blocking listening sockets: listeners[t] are those of thread t, one for each address of
      * each frontend, in the order of the configuration. The master keeps them open, so that no
      * queued connection is lost when a worker ends. */

@@ -271,8 +271,8 @@ static bool make_settings(struct tls *tls, struct tls_frontend *frontend, const 
 /* A configuration that is in force was valid when it was loaded: if one certificate has become
  * unusable since then, the others are served all the same. */
 static bool add_certificate(const struct tls *tls, struct tls_frontend *frontend,
-                            const struct certificate_config *from, const struct config *config,
-                            struct conf_error *error)
+                            const struct certificate_config *from,
+                            const struct proxy_config *config, struct conf_error *error)
 {
     struct tls_certificate *added = &frontend->certificates[frontend->certificate_count];
     if (certificate_load(added, from, config->file, config->signing, tls->library, error)) {
@@ -288,7 +288,7 @@ static bool add_certificate(const struct tls *tls, struct tls_frontend *frontend
 }
 
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
-                          const struct config *config, const struct frontend_config *from,
+                          const struct proxy_config *config, const struct frontend_config *from,
                           struct conf_error *error)
 {
     snprintf(error->text, sizeof error->text, "%s:%d: frontend \"%s\": out of memory", config->file,
@@ -305,7 +305,7 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
            gather_names(frontend) && make_contexts(tls, frontend, config->file, error);
 }
 
-static bool open_library(struct tls *tls, const struct config *config)
+static bool open_library(struct tls *tls, const struct proxy_config *config)
 {
     tls->library = immure_openssl_context();
     if (tls->library == NULL || config->fast_handshake == 0)
@@ -316,7 +316,7 @@ static bool open_library(struct tls *tls, const struct config *config)
 
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error)
 {
-    const struct config *config = setup->config;
+    const struct proxy_config *config = setup->config;
     snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)

@@ -39,7 +39,7 @@ struct tls_frontend {
 
 /* The same for all threads of a worker. */
 struct tls_setup {
-    const struct config *config;
+    const struct proxy_config *config;
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
     bool again; /* the configuration has been served before, by a worker that has ended */
