@@ -116,7 +116,7 @@ void immure_blocking_free(struct immure_blocking *exchange)
 
 /* Whether a failure to connect is permanent. Others pass when immured starts, or accepts from its
  * backlog. */
-static bool stays_so(int reason)
+static bool is_permanent(int reason)
 {
     static const int reasons[] = {EACCES,     EPERM,    EAFNOSUPPORT, EPROTONOSUPPORT,
                                   EPROTOTYPE, ENOTDIR,  ELOOP,        ENAMETOOLONG,
@@ -165,7 +165,7 @@ static enum immure_error try_to_connect(struct immure_blocking *exchange, uint64
     exchange->refused = socket < 0 ? errno : 0;
     if (socket >= 0)
         return take_socket(exchange, socket);
-    return stays_so(exchange->refused) ? IMMURE_E_IO : IMMURE_OK;
+    return is_permanent(exchange->refused) ? IMMURE_E_IO : IMMURE_OK;
 }
 
 static bool would_block(void)

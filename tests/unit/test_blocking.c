@@ -548,7 +548,7 @@ static void test_no_number_of_a_stream(void **state)
 
 /* The application closes descriptors that it does not know, and reuses their numbers for its own
  * files. */
-static void test_number_that_others_have(void **state)
+static void test_reused_descriptors(void **state)
 {
     (void)state;
     static const enum habit habits[] = {ANSWER};
@@ -612,7 +612,7 @@ static int fail_with(void *arg)
 }
 
 /* Errors that waiting cannot cure are reported at once, others after the timeout. */
-static void test_reasons_that_stay(void **state)
+static void test_permanent_failures(void **state)
 {
     (void)state;
     static const struct {
@@ -663,9 +663,9 @@ int main(void)
         cmocka_unit_test(test_own_way_to_connect),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_no_number_of_a_stream),
-        cmocka_unit_test(test_number_that_others_have),
+        cmocka_unit_test(test_reused_descriptors),
         cmocka_unit_test(test_user_who_listens),
-        cmocka_unit_test(test_reasons_that_stay),
+        cmocka_unit_test(test_permanent_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

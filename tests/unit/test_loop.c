@@ -85,7 +85,7 @@ static void pair_close(struct pair *pair)
     close(pair->other);
 }
 
-static void test_an_event_is_told(void **state)
+static void test_an_event_is_reported(void **state)
 {
     (void)state;
     struct pair pair;
@@ -97,7 +97,7 @@ static void test_an_event_is_told(void **state)
     pair_close(&pair);
 }
 
-static void test_level_is_told_again_and_edge_once(void **state)
+static void test_level_is_reported_again_and_edge_once(void **state)
 {
     (void)state;
     struct pair level, edge;
@@ -124,7 +124,7 @@ static void test_level_is_told_again_and_edge_once(void **state)
 }
 
 /* The kernel is told of fewer wanted events only after the second unwanted event. */
-static void test_wishes_shrink_lazily(void **state)
+static void test_fewer_wanted_events_are_registered_lazily(void **state)
 {
     (void)state;
     struct pair pair;
@@ -177,7 +177,7 @@ static void close_victim(struct watch *watch, uint32_t events)
     watch_close(&run.loop, &victim->watch);
 }
 
-static void test_a_closed_watch_is_not_told(void **state)
+static void test_a_closed_watch_gets_no_event(void **state)
 {
     (void)state;
     struct pair first, second;
@@ -194,7 +194,7 @@ static void test_a_closed_watch_is_not_told(void **state)
     pair_close(&second);
 }
 
-static void test_few_are_looked_at_in_between(void **state)
+static void test_only_some_are_looked_at_between(void **state)
 {
     (void)state;
     struct pair few, other;
@@ -234,7 +234,7 @@ static void test_a_released_descriptor_is_open_and_not_watched(void **state)
     pair_close(&pair);
 }
 
-static void test_a_copy_elsewhere_keeps_no_closed_watch(void **state)
+static void test_a_copied_descriptor_keeps_no_watch(void **state)
 {
     (void)state;
     struct pair pair;
@@ -250,7 +250,7 @@ static void test_a_copy_elsewhere_keeps_no_closed_watch(void **state)
     pair_close(&pair);
 }
 
-static void test_what_cannot_be_watched_is_told(void **state)
+static void test_a_failed_registration_is_reported(void **state)
 {
     (void)state;
     struct watch watch;
@@ -313,7 +313,7 @@ static void test_exact_waits(void **state)
     assert_true(earliest < NS_PER_MS);
 }
 
-static void test_a_timer_of_no_end(void **state)
+static void test_a_timer_that_never_expires(void **state)
 {
     (void)state;
     struct named never, soon;
@@ -477,20 +477,21 @@ static void test_dropped_work_is_not_done(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_an_event_is_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_level_is_told_again_and_edge_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_wishes_shrink_lazily, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_event_is_reported, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_level_is_reported_again_and_edge_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_fewer_wanted_events_are_registered_lazily, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_only_the_end_may_be_wanted, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_closed_watch_is_not_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_few_are_looked_at_in_between, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_closed_watch_gets_no_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_some_are_looked_at_between, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_released_descriptor_is_open_and_not_watched, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_a_copy_elsewhere_keeps_no_closed_watch, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_what_cannot_be_watched_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_copied_descriptor_keeps_no_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_failed_registration_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_expire_in_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exact_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_timer_of_no_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_timer_that_never_expires, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_expiry_a_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_budget_begins_now, setup, teardown),

@@ -279,7 +279,7 @@ static void busy_init(struct busy *busy, char name, uint64_t takes, unsigned mor
     step_init(&busy->step, run_busy);
 }
 
-static void test_who_has_more_waits_behind_the_others(void **state)
+static void test_a_step_with_more_to_do_goes_behind(void **state)
 {
     (void)state;
     struct busy bulk, first, second;
@@ -294,7 +294,7 @@ static void test_who_has_more_waits_behind_the_others(void **state)
 }
 
 /* A connection pays for a step of 2 ms: its next step comes after those that have used less. */
-static void test_who_has_used_much_waits_behind_the_others(void **state)
+static void test_a_step_that_used_much_goes_behind(void **state)
 {
     (void)state;
     struct busy greedy, modest;
@@ -318,7 +318,7 @@ static void nothing(struct step *step)
 
 /* Finding the next STEP_BEHIND takes constant time, however many there are and whatever they owe
  * the others. */
-static void test_many_behind_make_no_long_turn(void **state)
+static void test_many_behind_take_constant_time(void **state)
 {
     (void)state;
     struct {
@@ -395,7 +395,7 @@ static void test_others_wait_for_the_next_turn(void **state)
 
 /* An event that was reported between steps and not served is reported again; an unwanted one is not
  * reported. */
-static void test_nothing_told_between_steps_is_lost(void **state)
+static void test_no_event_between_steps_is_lost(void **state)
 {
     (void)state;
     struct pair pair;
@@ -441,7 +441,7 @@ static void test_long_turns_count_with_their_cpu_time(void **state)
 }
 
 /* An edge-triggered watch does not report unread bytes again. */
-static void test_handshakes_are_told_once(void **state)
+static void test_edge_triggered_events_are_reported_once(void **state)
 {
     (void)state;
     struct pair pair;
@@ -497,16 +497,16 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_who_has_more_waits_behind_the_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_who_has_used_much_waits_behind_the_others, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_many_behind_make_no_long_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_step_with_more_to_do_goes_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_step_that_used_much_goes_behind, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_behind_take_constant_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_told_between_steps_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_event_between_steps_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_handshakes_are_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_edge_triggered_events_are_reported_once, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
