@@ -22,7 +22,7 @@ struct pair {
 /* Connects over the loopback, and accepts as a listener does. */
 static struct pair pair_open(void)
 {
-    struct pair pair = {.transport.kind = transport_of(AF_INET)};
+    struct pair pair = {0};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     struct sockaddr_storage peer;
@@ -30,6 +30,7 @@ static struct pair pair_open(void)
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    pair.transport.kind = transport_of(listener);
     pair.transport.kind->prepare(listener);
     pair.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(pair.client, (struct sockaddr *)&address, sizeof address), 0);
@@ -46,13 +47,23 @@ static void pair_close(struct pair *pair)
     close(pair->client);
 }
 
-static void test_rows(void **state)
+static const char *name_of(int family)
+{
+    int listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(listener >= 0);
+    const char *name = transport_of(listener)->name;
+    close(listener);
+    return name;
+}
+
+/* IPv6 is not everywhere, so it is left to system.listeners. The socket is asked: an address such
+ * as systemd:NAME says nothing of its family. */
+static void test_transport_is_that_of_the_socket(void **state)
 {
     (void)state;
-    assert_string_equal(transport_of(AF_INET)->name, "tcp");
-    assert_ptr_equal(transport_of(AF_INET), transport_of(AF_INET6));
-    assert_string_equal(transport_of(AF_UNIX)->name, "unix");
-    assert_null(transport_of(AF_UNSPEC));
+    assert_string_equal(name_of(AF_INET), "tcp");
+    assert_string_equal(name_of(AF_UNIX), "unix");
+    assert_string_equal(transport_of(-1)->name, "unix"); /* never NULL */
 }
 
 static void test_accepted_does_not_block_and_sends_at_once(void **state)
@@ -134,7 +145,7 @@ static void test_local_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_transport_is_that_of_the_socket),
         cmocka_unit_test(test_accepted_does_not_block_and_sends_at_once),
         cmocka_unit_test(test_peek_leaves_what_read_takes),
         cmocka_unit_test(test_what_waits_goes_with_what_follows),

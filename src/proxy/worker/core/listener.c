@@ -103,10 +103,9 @@ bool listeners_open(struct listeners *listeners, const struct proxy_config *conf
         return false;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
-            sa_family_t family = config->frontends[i].listen[j].socket.ss_family;
             size_t at = listeners->count++;
             listener_open(&listeners->of[at], listeners, descriptors[at], &routes[i],
-                          transport_of(family));
+                          transport_of(descriptors[at]));
         }
     return true;
 }

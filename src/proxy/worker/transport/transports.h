@@ -4,7 +4,8 @@
 
 #include "proxy/worker/transport/transport.h"
 
-/* Returns the transport of clients of a listening socket of this family. NULL: there is none. */
-const struct transport_kind *transport_of(sa_family_t family);
+/* Returns the transport of clients of this listening socket. The socket is asked, not the
+ * configuration: what a service manager passes may be of any family. */
+const struct transport_kind *transport_of(int listener);
 
 #endif
