@@ -41,7 +41,7 @@ async def storm(port):
 
 class Latency(harness.SystemTest):
     def measure(self, signing):
-        """(seconds for all handshakes, median round trip of an established connection meanwhile)"""
+        """(seconds for all handshakes, median and mean round trip of an established connection meanwhile)"""
         backend = self.own(backends.Backend(backends.echo))
         tester = harness.program_path("immured-test")
         proxy = self.start_proxy(
@@ -71,20 +71,21 @@ class Latency(harness.SystemTest):
         median = statistics.median(times)
         print(f"{signing}: {HANDSHAKES} handshakes in {elapsed:.3f} s; established connection: "
               f"median of {len(times)} round trips {median * 1e3:.2f} ms")
-        return elapsed, median
+        return elapsed, median, statistics.mean(times)
 
     def test_async(self):
         """One good try out of a few is enough, because other load may delay the rest."""
         for _ in range(TRIES):
-            elapsed, median = self.measure("async")
+            elapsed, median, _ = self.measure("async")
             if elapsed < HANDSHAKES * SIGNATURE and median < SIGNATURE / 4:
                 return
         self.fail("what the signatures take holds others up")
 
     def test_sync(self):
-        elapsed, median = self.measure("sync")
+        """The mean, because a round trip either falls between two signatures or waits for one or two of them."""
+        elapsed, _, mean = self.measure("sync")
         self.assertGreater(elapsed, HANDSHAKES * SIGNATURE)
-        self.assertGreater(median, SIGNATURE / 4)
+        self.assertGreater(mean, SIGNATURE / 4)
 
 
 if __name__ == "__main__":

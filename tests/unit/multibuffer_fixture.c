@@ -42,7 +42,7 @@ static EVP_PKEY *generate(enum algorithm algorithm)
 struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index)
 {
     assert_non_null(pair);
-    static const struct kind kind = {.cost = COST_QUICK}; /* what trace points tell */
+    static const struct kind kind = {.cost = COST_QUICK}; /* for the trace points */
     struct key key = {.name = "test",
                       .kind = &kind,
                       .location = "here:1",

@@ -7,7 +7,7 @@
 #include "keyd/sign/signer.h"
 
 #define LANES_WIDTH 8
-#define KEYS_EACH 2 /* of an algorithm */
+#define KEYS_EACH 2 /* of each algorithm */
 
 enum algorithm { RSA_2048, RSA_3072, RSA_4096, P256, P384, ED25519, ALGORITHMS };
 

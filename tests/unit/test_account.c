@@ -35,7 +35,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* How many of `tries` requests with a key are let through at once. */
+/* How many of `tries` requests with a key are admitted at once. */
 static unsigned ask(struct account *account, const struct rate *all, const struct key *key,
                     uint64_t now, unsigned tries)
 {
@@ -61,7 +61,7 @@ static void both_rates(void **state)
         assert_true(rate_parse("10/s burst 4", &keys[i].rate));
     struct account *account = account_of(&accounts, 7, START);
     assert_int_equal(ask(account, &all, &keys[0], START, 100), 4);
-    /* what the key refuses was not taken from all */
+    /* a request that the key's rate refuses takes nothing from the general rate */
     assert_int_equal(ask(account, &all, &keys[1], START, 100), 2);
     assert_int_equal(ask(account, &unlimited, &keys[1], START, 100), 2);
     assert_int_equal(ask(account, &all, NULL, START, 100), 0);
@@ -79,7 +79,7 @@ static void an_account_is_forgotten_when_it_is_at_rest(void **state)
     /* connecting again does not fill it */
     assert_ptr_equal(account_of(&accounts, 7, START + NS_PER_S), first);
     assert_int_equal(ask(first, &unlimited, &keys[1], START + NS_PER_S, 9), 1);
-    /* what it has used up, its sessions, what it holds: each keeps it */
+    /* used tokens, a session, or held bytes each keep an account */
     account_of(&accounts, 9, START + 2 * NS_PER_S);
     assert_int_equal(accounts.count, 2); /* 8 is forgotten */
     assert_ptr_equal(account_of(&accounts, 7, START + 2 * NS_PER_S), first);
@@ -141,7 +141,7 @@ static void bytes_are_bounded_by_account(void **state)
     for (size_t i = 0; i < 24; i++)
         hoard(first, &sessions[i], 1000);
     assert_in_range(first->bytes, ACCOUNTS_BYTES_MAX / 4 * 95 / 100, ACCOUNTS_BYTES_MAX / 4);
-    assert_true(account_has_room(first, newcomer, 1000)); /* another session of it */
+    assert_true(account_has_room(first, newcomer, 1000)); /* another session of the same account */
     assert_in_range(hoard(second, &one, 1000), 3 << 20, 5 << 20);
     for (size_t i = 0; i < 24; i++)
         account_let_go(first, &sessions[i], sessions[i]);
@@ -174,7 +174,7 @@ static void unread_replies_stop_the_reading(void **state)
     assert_true(account_reads(account));
     account_let_go(account, &held, held);
     account->unread = 0;
-    /* who holds nothing is heard, however much others hold */
+    /* immured reads from a user who holds nothing, however much others hold */
     accounts.bytes = ACCOUNTS_BYTES_MAX;
     assert_true(account_reads(account));
     accounts.bytes = 0;

@@ -1,4 +1,4 @@
-/* Who may use a key: names to numbers, and a peer against them. */
+/* Who may use a key: the translation of names to numbers, and whether a peer is among them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,7 +129,7 @@ static void this_process(void **state)
     peer_free(&peer);
 }
 
-/* As many groups as make peer_read() ask twice; needs root to have them. */
+/* A peer with so many groups that peer_read() must ask twice. Only root can set them. */
 static void many_groups(void **state)
 {
     (void)state;

@@ -193,7 +193,7 @@ enum { THREADS = 4, SLOTS = 64, ROUNDS = 100000 };
 static _Atomic(uint8_t *) slots[SLOTS];
 static atomic_int damaged;
 
-/* Each leaves blocks for others to give back; a block's first byte says its size and the rest. */
+/* Each thread leaves blocks for others to free. A block's first byte gives its size and content. */
 static void *exchange_blocks(void *arg)
 {
     unsigned seed = (unsigned)(uintptr_t)arg;
@@ -213,7 +213,7 @@ static void *exchange_blocks(void *arg)
     return NULL;
 }
 
-/* 400,000 blocks would not fit. */
+/* The blocks are reused: 400,000 of them would not fit. */
 static void threads_give_back_each_others_blocks(void **state)
 {
     (void)state;
@@ -249,7 +249,7 @@ static void threads_come_and_go(void **state)
 
 /* ---- stacks ---- */
 
-static uintptr_t left_behind; /* where it lay: a number, since the object is gone by then */
+static uintptr_t left_behind; /* an address as a number, because the object is gone by then */
 static bool nested;
 
 static void leave_something(void *arg)
@@ -282,7 +282,7 @@ static void stacks_are_in_the_arena_and_wiped(void **state)
 
 /* ---- the end ---- */
 
-/* In a process of its own: a child by fork() alone has no arena. */
+/* Runs in a new program, because a child by fork() alone has no arena. */
 static void give_back_twice(void)
 {
     void *block = arena_alloc(100);

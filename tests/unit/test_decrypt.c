@@ -1,4 +1,4 @@
-/* RSA key exchange inside immured: what comes out of good and of bad ciphertexts. */
+/* RSA key exchange inside immured: the secrets that good and bad ciphertexts yield. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 
 static struct key key;
 
-/* The memory whose free() is watched; NULL: none, or it was wiped before. */
+/* The memory whose free() is watched; NULL: none, or it was wiped before it was freed. */
 static uint8_t *freed;
 static size_t freed_size;
 
@@ -105,7 +105,7 @@ static void test_implicit_rejection(void **state)
     (void)state;
     uint8_t secret[MODULUS] = {3, 3, 1, 2, 3}, ciphertext[MODULUS];
     encrypt(RSA_PKCS1_PADDING, secret, WIRE_PREMASTER_SIZE, ciphertext);
-    assert_rejected(ciphertext, MODULUS, 0x0302, secret); /* rolled back */
+    assert_rejected(ciphertext, MODULUS, 0x0302, secret); /* a version rollback */
     assert_rejected(ciphertext, MODULUS - 1, 0x0303, secret);
     encrypt(RSA_PKCS1_PADDING, secret, WIRE_PREMASTER_SIZE - 1, ciphertext);
     assert_rejected(ciphertext, MODULUS, 0x0303, secret);
@@ -120,8 +120,8 @@ static void test_implicit_rejection(void **state)
     assert_rejected(ciphertext, MODULUS, 0x0303, secret);
 }
 
-/* Eight random bytes of padding and more, as PKCS #1 wants, then 48 bytes that are no premaster
- * secret of this version: a message of some other protocol, it may be. */
+/* Valid PKCS #1 padding, then 48 bytes that are not a premaster secret of this version, as in a
+ * message of some other protocol. */
 static void test_other_plaintext(void **state)
 {
     (void)state;

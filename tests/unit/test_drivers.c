@@ -1,4 +1,5 @@
-/* The life of what signs: instances, what cannot be opened, and which system calls are allowed. */
+/* The life of drivers: instances, drivers that cannot be opened, and the system calls that they
+ * need. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 #include "keyd/sign/drivers.h"
 #include "keyd/sign/kind.h"
 
-static char life[256]; /* what has been called, of whom */
+static char life[256]; /* the functions that were called, with their instances */
 
 static void note(const char *call, const struct driver *driver)
 {
@@ -19,7 +20,7 @@ static void note(const char *call, const struct driver *driver)
     snprintf(life + used, sizeof life - used, "%s %s\n", call, driver->name);
 }
 
-/* Its settings are the state; without any it cannot serve. */
+/* The settings become the state; without settings it cannot open. */
 static bool open_it(struct driver *driver, const struct files *files, char *reason, size_t size)
 {
     (void)files;
@@ -128,7 +129,7 @@ static void system_calls_of_all_that_sign(void **state)
     int calls[8];
     kinds_gather_calls(&kinds, calls, 8);
     assert_memory_equal(calls, ((const int[]){3, 4, 5, -1}), 4 * sizeof calls[0]);
-    kinds_gather_calls(&kinds, calls, 2); /* no more than there is room for */
+    kinds_gather_calls(&kinds, calls, 2); /* only as many as there is room for */
     assert_memory_equal(calls, ((const int[]){3, -1}), 2 * sizeof calls[0]);
 }
 

@@ -1,4 +1,4 @@
-/* Public values of ECDHE: those of key pairs are good, and nothing else is. */
+/* Public values of ECDHE: only those of key pairs are good. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +94,7 @@ static void points_that_are_on_no_curve(void **state)
         for (unsigned times = 0; times < TIMES; times++) {
             assert_int_equal(RAND_bytes(value + 1, group->size - 1), 1);
             value[0] = 4;
-            value[1] = 0; /* a coordinate below the prime, of P-521, too */
+            value[1] = 0; /* a coordinate below the prime, even of P-521 */
             value[1 + group->size / 2] = 0;
             assert_false(ecdhe_value_is_good(*state, group, value));
         }
@@ -103,7 +103,7 @@ static void points_that_are_on_no_curve(void **state)
         assert_false(ecdhe_value_is_good(*state, group, value));
         memset(value + 1, 0, group->size - 1u);
         assert_false(ecdhe_value_is_good(*state, group, value));
-        /* of another form: compressed, hybrid, the point at infinity */
+        /* other forms: compressed, hybrid, the point at infinity */
         for (unsigned form = 0; form < 256; form++) {
             make(i, value);
             value[0] = (uint8_t)form;
@@ -130,7 +130,7 @@ static bool libcrypto_derives(size_t i, const uint8_t *value, size_t size)
     return derived;
 }
 
-/* The prime of the field and its neighbours, little-endian: `less` below it, or above. */
+/* Writes the prime of the field plus `above`, little-endian. */
 static void put_near_prime(uint8_t *value, size_t size, int above)
 {
     memset(value, 0xff, size);
@@ -167,7 +167,7 @@ static void values_of_low_order(void **state)
         for (size_t j = 0; j < count; j++) {
             assert_false(libcrypto_derives(i, low[j], group->size));
             assert_false(ecdhe_value_is_good(*state, group, low[j]));
-            low[j][0] ^= 8; /* its neighbour is one with which a secret comes out */
+            low[j][0] ^= 8; /* with its neighbour a secret can be derived */
             assert_true(libcrypto_derives(i, low[j], group->size));
             assert_true(ecdhe_value_is_good(*state, group, low[j]));
         }
@@ -185,7 +185,7 @@ static void values_that_are_not_reduced(void **state)
         }
         memset(value, 0xff, group->size);
         assert_false(ecdhe_value_is_good(*state, group, value));
-        if (group->size == 32) { /* RFC 7748 has the highest bit ignored */
+        if (group->size == 32) { /* RFC 7748 ignores the highest bit */
             make(i, value);
             value[31] |= 0x80;
             assert_false(ecdhe_value_is_good(*state, group, value));

@@ -91,7 +91,7 @@ static void what_is_no_file(void **state)
     assert_refused("/dev/zero", ESPIPE);
     assert_int_equal(unlink(file), 0);
     assert_int_equal(mkfifo(file, 0600), 0);
-    assert_refused(file, ESPIPE); /* and nobody waits for its writer */
+    assert_refused(file, ESPIPE); /* and the test does not wait for a writer */
     assert_int_equal(unlink(file), 0);
     assert_string_equal(regular_file_reason(ESPIPE), "it is not a regular file");
     assert_string_equal(regular_file_reason(ENOENT), "No such file or directory");
@@ -115,7 +115,7 @@ static void first_lines(void **state)
     }
 }
 
-/* With two files, and one that is missing. */
+/* Makes a vault with two files and one that is missing. */
 static void make(struct files *files)
 {
     write_file(100);
@@ -125,7 +125,7 @@ static void make(struct files *files)
     assert_int_equal(unlink(file), 0);
     write_file(LONGEST);
     assert_true(files_add(files, "/second", regular_file_open(file)));
-    add(files, file); /* it is there already */
+    add(files, file); /* it was added before */
     assert_true(files_seal(files));
 }
 
@@ -139,7 +139,8 @@ static void assert_made(const struct files *files)
         assert_content(&secret, LONGEST);
         assert_false(files_read(files, "/missing", LONGEST, &secret));
         assert_int_equal(errno, EACCES);
-        assert_false(files_read(files, "/etc/passwd", LONGEST, &secret)); /* nothing by path */
+        assert_false(
+            files_read(files, "/etc/passwd", LONGEST, &secret)); /* no file is opened by its path */
         assert_int_equal(errno, ENOENT);
     }
 }
@@ -228,7 +229,7 @@ static void what_was_changed_is_refused(void **state)
     const uint8_t *missing = memmem(bytes, length, "/missing", strlen("/missing"));
     for (size_t i = 0; i < length; i += i < 300 ? 1 : 97) {
         if (bytes + i >= missing - 12 && bytes + i < missing + strlen("/missing") + 16)
-            continue; /* of that record nothing is read but the reason */
+            continue; /* only the reason is read from that record */
         bytes[i] ^= 0x10;
         if (opens(bytes, length, key))
             fail_msg("byte %zu is not needed", i);

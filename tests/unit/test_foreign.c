@@ -1,5 +1,6 @@
-/* The marks of what is signed elsewhere: each is found, random bytes have none, and what lacks one
- * of its marks is not taken for it. system.policy_constructions makes whole structures. */
+/* The marks of structures that other protocols sign: each is found, random bytes have none, and a
+ * message that lacks one of the marks passes. system.policy_constructions makes whole structures.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,7 +92,7 @@ static void asn1_with_each_form_of_length(void **state)
         {"\x30\x63", 2, 100, false},
         {"\x30\x65", 2, 100, false},
         {"\x30\x7f", 2, 127, true},
-        {"\x30\x80", 2, 100, true}, /* to its end-of-contents */
+        {"\x30\x80", 2, 100, true}, /* the indefinite form, up to its end-of-contents */
         {"\x30\x81\x64", 3, 100, true},
         {"\x30\x81\xc8", 3, 200, true},
         {"\x30\x82\x00\xc8", 4, 200, true},

@@ -1,5 +1,5 @@
-/* Files on their way to a key process: what goes over the socket, and how many descriptors it
- * takes. */
+/* The hand-over of files to a key process: the messages on the socket, and the number of
+ * descriptors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ static void assert_read(const struct files *files, const char *name, const char 
     secret_free(&secret);
 }
 
-/* By a child, as a key process without a supervisor has it. */
+/* A child hands over the files, as for a key process without a supervisor. */
 static void many_files_with_few_descriptors(void **state)
 {
     (void)state;
@@ -96,7 +96,7 @@ static void many_files_with_few_descriptors(void **state)
     name_table_free(&names);
 }
 
-/* This program, started as immured: it takes what is handed over, and tells its output what. */
+/* This program, started as immured, takes what is handed over and writes what it got. */
 static int play_immured(char **argv)
 {
     struct files files = FILES_INIT;
@@ -123,7 +123,7 @@ static int play_immured(char **argv)
     return 42;
 }
 
-/* Returns what the program has said, and its exit status. */
+/* Returns the program's output and exit status. */
 static int run(struct name_table *names, struct vault *vault, char *said, size_t size,
                enum hand_over_state *state)
 {
@@ -177,7 +177,7 @@ static void what_was_handed_over_is_kept(void **state)
     assert_true(vault_filled(&vault));
     assert_string_equal(said, "first\nNo such file or directory\n");
     file_write("second", 6);
-    for (int i = 0; i < 3; i++) { /* the same, whatever the file is now */
+    for (int i = 0; i < 3; i++) { /* the same content, even though the file has changed */
         assert_int_equal(run(&names, &vault, said, sizeof said, &ended), 42);
         assert_int_equal(ended, HAND_OVER_DONE);
         assert_string_equal(said, "first\nNo such file or directory\n");

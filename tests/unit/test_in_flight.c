@@ -1,5 +1,5 @@
-/* The table of requests in flight: each is found by its session and id, whatever ids a client
- * chooses. */
+/* The table of requests in flight finds each by its session and id, whatever ids a client chooses.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

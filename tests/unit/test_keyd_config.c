@@ -1,4 +1,4 @@
-/* immured.conf: what is taken, and that each mistake is named with its line. */
+/* immured.conf: what is accepted, and that each mistake is reported with its line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -201,14 +201,14 @@ static const struct refusal {
     int line;
     const char *reason;
 } refusals[] = {
-    /* what is cut off */
+    /* truncated files */
     {"key a { file = f }\nkey b {\n file = g\n", 2, "this '{' is not closed"},
     {KEY "allow-users = {\"www-data\",\n", 2, "this '{' is not closed"},
     {KEY "user = \"x\n", 2, "this string does not end"},
     {KEY "\n/* no end\n", 3, "this comment does not end"},
     {KEY "listen\n", 3, "premature end of file"},
     {KEY "}\n", 2, "unexpected closing brace"},
-    /* what is said twice */
+    /* duplicates */
     {"key a {\n policy = tls-server\n file = f\n policy = any\n}\n", 4,
      "'policy' is given twice (first in line 2)"},
     {"threads = 1\nthreads = 1\n" KEY, 2, "'threads' is given twice (first in line 1)"},
@@ -267,7 +267,7 @@ static const struct refusal {
     {"hold = -5s\n" KEY, 1, "hold must be 1us to 1h, not '-5s'"},
     {"hold = \"1.5s\"\n" KEY, 1, "hold must be 1us to 1h, not '1.5s'"},
     {"hold = 99999999999s\n" KEY, 1, "hold must be 1us to 1h, not '99999999999s'"},
-    /* what does not fit together */
+    /* contradictions */
     {"", 1, "there is no 'key'"},
     {"threads = 2\n\n", 3, "there is no 'key'"},
     {"\nkey a {\n\n}\n", 2, "key 'a' has no 'file' or 'uri'"},
@@ -288,7 +288,7 @@ static void mistakes_are_named(void **state)
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         assert_refused(refusals[i].text, refusals[i].line, refusals[i].reason);
     struct keyd_config config;
-    assert_true(load(&config, KEY)); /* no mistake stays behind in the reader */
+    assert_true(load(&config, KEY)); /* the last mistake leaves nothing behind in the parser */
     config_free(&config);
 }
 
@@ -309,7 +309,7 @@ static void what_is_cut_off_is_refused(void **state)
         char *prefix = strndup(text, length);
         struct keyd_config config;
         bool good = load(&config, prefix);
-        /* a section is whole, and nothing is begun behind it */
+        /* good only if the text ends after a complete section */
         if (good != (length >= whole - 1 || length == first || length == first - 1))
             fail_msg("%s: %s", good ? "accepted" : "refused", prefix);
         if (good)

@@ -1,4 +1,4 @@
-/* Keys as they come in files, those that are refused, and the ring that finds them. */
+/* Keys in files, files that are refused, and the keyring that finds keys. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,7 +116,7 @@ static const struct kind {
     {"ED25519", NULL, 253, WIRE_KEY_ED25519, NULL, 1, 64},
 };
 
-/* With a digest it is restricted to that one. */
+/* Makes an RSA-PSS key, which is restricted to `digest` if that is not NULL. */
 static EVP_PKEY *make_pss(size_t bits, const EVP_MD *digest)
 {
     EVP_PKEY *pair = NULL;

@@ -1,5 +1,5 @@
-/* The driver `multibuffer` with every crypto_mb that is there, and with the stand-in: each
- * algorithm with each number of jobs, keys and schemes mixed. */
+/* The driver `multibuffer` with every crypto_mb that is installed, and with the stand-in: each
+ * algorithm with each number of jobs, with mixed keys and schemes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,7 +182,7 @@ static void test_largest_digest(void **state)
     }
 }
 
-/* What the stack holds below the caller. */
+/* Whether the stack below the caller holds this number. */
 __attribute__((noinline, no_sanitize("address"))) static bool found_below(uint64_t secret)
 {
     uint64_t below[STACK_SEARCHED / sizeof(uint64_t)];

@@ -1,4 +1,4 @@
-/* The driver `multibuffer` when crypto_mb is not there, is something else, or fails in a lane: no
+/* The driver `multibuffer` when crypto_mb is missing, is some other library, or fails in a lane: no
  * wrong signature is released, and libcrypto repeats the failed ones. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +69,7 @@ static void assert_signed_again(const struct batch *batch, size_t expected)
     assert_int_equal(again, expected);
 }
 
-/* Signs without a fault, with each job in another lane than in the next batch. */
+/* Signs without a fault, with the jobs in reverse order, so that each is in another lane later. */
 static void sign_reversed(const struct batch *batch)
 {
     struct batch reversed = {.count = batch->count};
@@ -101,7 +101,7 @@ static void test_each_fault_in_each_lane(void **state)
         STAND_IN_STALE,  STAND_IN_NEIGHBOUR, STAND_IN_MESSAGE, STAND_IN_KEY};
     assert_true(fixture_open(&fixture, STAND_IN));
     for (enum algorithm algorithm = 0; algorithm < ALGORITHMS; algorithm++) {
-        if (algorithm == RSA_3072 || algorithm == RSA_4096) /* as RSA-2048, and slow */
+        if (algorithm == RSA_3072 || algorithm == RSA_4096) /* same code as RSA-2048, but slow */
             continue;
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
             try_fault(algorithm, kinds[i]);
@@ -150,8 +150,7 @@ static void test_wrong_base_point_unverified(void **state)
         fixture.keys[P256][i].unverified = fixture.keys[P384][i].unverified = false;
 }
 
-/* With a byte of one key's memory damaged, all that this key signs is signed again, and nothing of
- * the others. */
+/* With a byte of one key's memory damaged, exactly the signatures of this key are repeated. */
 static void try_damage(enum algorithm algorithm, size_t count, void *memory, size_t place)
 {
     uint8_t *byte = (uint8_t *)memory + place;
@@ -170,7 +169,7 @@ static void try_damage(enum algorithm algorithm, size_t count, void *memory, siz
     batch_free(&batch);
 }
 
-/* Each number of the form that is prepared for the lanes, at both ends. */
+/* Damages each number that is prepared for the lanes, at both ends. */
 static void test_damaged_key(void **state)
 {
     (void)state;
@@ -189,7 +188,7 @@ static void test_damaged_key(void **state)
         try_damage(P256, LANES_WIDTH, p256->ec, place);
         try_damage(P384, LANES_WIDTH, p384->ec, place + 16);
         try_damage(ED25519, LANES_WIDTH, ed25519->ed25519.private, place);
-        /* the public key that is hashed with the message: for a wrong one the key would leak */
+        /* the public key that is hashed with the message: a wrong one would leak the private key */
         try_damage(ED25519, LANES_WIDTH, ed25519->ed25519.public, place);
     }
 }
@@ -268,7 +267,7 @@ static void test_fault_in_an_empty_lane(void **state)
     batch_free(&batch);
 }
 
-/* A lane that is broken when the tests at the start run: nothing is served. */
+/* If a lane is broken during the tests at the start, nothing is served. */
 static void test_broken_from_the_start(void **state)
 {
     (void)state;

@@ -97,7 +97,7 @@ static void every_byte_of_the_tls13_structure_counts(void **state)
                 assert_non_null(check(servers[i], &message));
         }
     }
-    /* but the hash may be anything */
+    /* the hash may be anything */
     for (size_t at = SPACES + CONTEXT + 1; at < 130; at++) {
         struct message message = tls13("server", 32);
         message.bytes[at] ^= 0xff;
@@ -185,7 +185,7 @@ static void tls12_has_its_own_schemes(void **state)
 static const struct {
     unsigned number;
     size_t size;
-    bool has_form; /* whether the first byte of the value says how it is written */
+    bool has_form; /* whether the first byte of the value names its encoding */
     bool common;
 } groups[] = {{23, 65, true, true},
               {24, 97, true, true},
@@ -232,7 +232,7 @@ static void every_byte_of_the_sentinel_counts(void **state)
             assert_int_equal(check(POLICY_TLS_SERVER, &message) == NULL, at < 56);
             assert_null(check(POLICY_TLS12_SERVER, &message));
         }
-    /* that of a server which negotiates TLS 1.1 is no help */
+    /* the sentinel of a server that negotiates TLS 1.1 does not count */
     struct message message = tls12(29, true);
     message.bytes[63] = 0;
     assert_non_null(check(POLICY_TLS_SERVER, &message));
@@ -269,7 +269,7 @@ static void tls12_of_every_other_length_is_refused(void **state)
             message.length = length;
             assert_int_equal(check(POLICY_TLS_SERVER, &message) == NULL, length == right);
         }
-        /* a value of another length that says so itself */
+        /* a value of another length, with a length field that fits */
         for (size_t size = 1; size < 256; size++) {
             struct message other = tls12(groups[i].number, true);
             put_byte(&other, 9, 256);
@@ -343,7 +343,7 @@ static void tls12_client_transcript(void **state)
                         "the policy has no signature of a TLS 1.2 server");
 }
 
-/* Whatever else it is: the randoms hold the header of an IKE_SA_INIT message. */
+/* Valid messages, but their randoms hold the header of an IKE_SA_INIT message. */
 static void what_could_be_something_else_is_refused(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* What waits to be signed: order, shares, turns, bounds, cancelling, deadlines, holding. */
+/* The queue of jobs: order, shares, turns, bounds, cancelling, deadlines, holding. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define AGE NS_PER_S
 #define SIGNERS 2
 
-/* Session 0 of each account; the second is OTHER later. */
+/* Session 0 of each account; session 1 is OTHER plus that. */
 enum { FIRST, SECOND, THIRD, OTHER };
 
 enum { P256, P384, RSA2048, RSA4096, KINDS };
@@ -45,7 +45,7 @@ static void measure(size_t index, uint64_t single_ns)
     kind_measured(&kinds.kinds[index], single_ns);
 }
 
-/* Eight at once take as long as three one by one. */
+/* A batch of eight takes as long as three jobs one by one. */
 static void make_lanes(size_t index)
 {
     struct kind *kind = &kinds.kinds[index];
@@ -124,7 +124,7 @@ static size_t take_for(struct fixture *fixture, enum queue_for who)
                         : 0;
 }
 
-/* Whatever comes next, quick or not. */
+/* Takes the next batch, quick or not. */
 static size_t take(struct fixture *fixture)
 {
     size_t count = take_for(fixture, QUEUE_FOR_LOOP);
@@ -140,7 +140,7 @@ static const struct kind *finish(struct fixture *fixture, size_t count, uint64_t
     return kind;
 }
 
-/* Takes what comes next, which takes as long as was expected. Returns whose it was: one job. */
+/* Takes the next batch, which must be one job and takes the expected time. Returns whose it was. */
 static size_t serve(struct fixture *fixture)
 {
     assert_int_equal(take(fixture), 1);
@@ -233,7 +233,7 @@ static void too_few_for_a_batch_go_one_by_one(void **state)
 static void accounts_come_first_and_then_their_sessions(void **state)
 {
     struct fixture *fixture = *state;
-    /* the first account floods by one session and by another, the second asks with one */
+    /* the first account floods with two sessions, the second asks with one */
     for (size_t i = 0; i < 100; i++) {
         submit(fixture, FIRST, RSA2048);
         submit(fixture, OTHER + FIRST, RSA2048);
@@ -357,13 +357,13 @@ static void who_is_owed(void **state)
     submit(fixture, OTHER + FIRST, RSA2048);
     assert_true(owes(fixture));
     assert_int_equal(serve(fixture), OTHER + FIRST);
-    assert_false(owes(fixture)); /* it had one */
+    assert_false(owes(fixture)); /* it has been served */
     while (fixture->queue.share.jobs > 10)
         serve(fixture);
     submit(fixture, SECOND, RSA4096); /* another account */
     assert_true(owes(fixture));
     assert_int_equal(serve(fixture), SECOND);
-    submit(fixture, SECOND, RSA4096); /* which has had its share of late */
+    submit(fixture, SECOND, RSA4096); /* which has just had its share */
     serve(fixture);
     assert_false(owes(fixture));
 }
@@ -467,7 +467,8 @@ static void time_is_shared_and_no_kind_starves(void **state)
     assert_in_range(spent[RSA4096] * 1000 / total, 95, 105);
 }
 
-/* 60 ms of one alone do not let another have the next 60 ms alone: kinds, sessions, accounts. */
+/* When one has had 60 ms alone, another does not get the next 60 ms alone: kinds, sessions,
+ * accounts. */
 static void idleness_gathers_no_credit(void **state)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* Rates: how they are written, and what a bucket lets through. */
+/* Rates: how they are parsed, and what a bucket admits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static void as_written(void **state)
     }
 }
 
-/* How many of `tries` requests are let through at once. */
+/* How many of `tries` requests are admitted at once. */
 static unsigned take(const struct rate *rate, uint64_t *bucket, uint64_t now, unsigned tries)
 {
     unsigned taken = 0;
@@ -69,7 +69,7 @@ static void a_bucket(void **state)
     assert_int_equal(take(&rate, &bucket, START + 100 * NS_PER_MS, 100), 1);
     assert_int_equal(take(&rate, &bucket, START + 350 * NS_PER_MS, 100), 2);
     assert_int_equal(take(&rate, &bucket, START + 60 * NS_PER_S, 100), 5);
-    /* in the long run it is the rate, however often it is asked */
+    /* in the long run the rate holds, however often somebody asks */
     unsigned taken = 0;
     for (uint64_t now = START + 120 * NS_PER_S; now < START + 130 * NS_PER_S; now += NS_PER_MS)
         taken += take(&rate, &bucket, now, 3);

@@ -18,10 +18,10 @@
 
 #define THREADS 2
 #define LANES 8
-#define QUICK (20 * NS_PER_US) /* the event loop may sign it */
+#define QUICK (20 * NS_PER_US) /* quick enough for the event loop */
 #define IN_A_TURN (QUEUE_LOOP_TIME / QUICK)
 
-static sem_t gate;    /* what signs on a thread waits for it */
+static sem_t gate;    /* the driver `gated` waits for it */
 static uint64_t spin; /* ns for one signature of `cheap` */
 
 static void *thread_new(const struct driver *driver)
@@ -60,7 +60,7 @@ static void sign_through_gate(const struct driver *driver, void *thread, struct 
     sign_now(driver, thread, batch, count);
 }
 
-/* It is quick, if it is not told to take its time. */
+/* Takes the time `spin` for each signature. */
 static void sign_quickly(const struct driver *driver, void *thread, struct job *const *batch,
                          size_t count)
 {
@@ -72,7 +72,7 @@ static void sign_quickly(const struct driver *driver, void *thread, struct job *
 static bool prepare(const struct driver *driver, struct key *key)
 {
     (void)driver;
-    return key->name == NULL; /* one with a name is not to its taste */
+    return key->name == NULL; /* it supports only keys without a name */
 }
 
 static const struct driver cheap = {.name = "cheap",
@@ -179,7 +179,7 @@ static void submit(struct fixture *fixture, const struct key *key, size_t count)
     }
 }
 
-/* Returns how many are done that were not before. */
+/* Runs the scheduler once, and returns how many jobs it has finished. */
 static size_t run(struct fixture *fixture)
 {
     size_t count = 0;
@@ -336,7 +336,7 @@ static void the_event_loop_signs_for_its_time_only(void **state)
     spin = 0;
 }
 
-/* While every thread is held up, and not before. */
+/* The express helps while all threads are held up, and not before. */
 static void the_express_steps_in(void **state)
 {
     struct fixture *fixture = *state;
@@ -351,7 +351,7 @@ static void the_express_steps_in(void **state)
     fixture->now = deadline;
     assert_int_equal(run(fixture), 0);
     assert_int_equal(fixture->scheduler.queue.share.jobs, LANES);
-    /* it is busy now, and there is but one */
+    /* the express is busy now, and there is only one */
     fixture->now += NS_PER_S;
     assert_int_equal(run(fixture), 0);
     assert_int_equal(fixture->scheduler.queue.share.jobs, LANES);
@@ -390,7 +390,7 @@ static void the_express_takes_one_to_whom_it_is_owed(void **state)
     assert_true(queue_submit(&fixture->scheduler.queue, one, &other, fixture->now));
     assert_int_equal(run(fixture), 0);
     assert_int_equal(fixture->scheduler.queue.share.jobs, 2 * LANES);
-    /* libcrypto signs it alone, with a key that is none */
+    /* libcrypto signs this job alone, with an empty key */
     struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
     assert_int_equal(poll(&wake, 1, 10000), 1);
     crew_woken(fixture->scheduler.crew);
@@ -408,7 +408,7 @@ static void what_is_being_signed_at_the_end_is_freed(void **state)
 {
     struct fixture *fixture = *state;
     submit(fixture, &fixture->rsa, (THREADS + 1) * LANES);
-    assert_int_equal(run(fixture), 0); /* LeakSanitizer has the rest of this test */
+    assert_int_equal(run(fixture), 0); /* LeakSanitizer does the rest of this test */
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* What libcrypto itself signs with a fault is made again or withheld, for every type of key: here
- * it fails between the signer and libcrypto, or with a key that is damaged in memory. */
+/* Faulty signatures of libcrypto itself are repeated or withheld, for every type of key. The fault
+ * is between the signer and libcrypto, or in a key that is damaged in memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,19 +27,20 @@ enum fault {
     FAULT_SHORT,
     FAULT_EMPTY,
     FAULT_UNWRITTEN,
-    FAULT_STALE,      /* the one that was made before, of another message */
+    FAULT_STALE,      /* the previous signature, of another message */
     FAULT_MESSAGE,    /* a bit of the input is flipped before signing */
-    FAULT_BASE_POINT, /* ECDSA: k G is another point, and the rest fits it */
+    FAULT_BASE_POINT, /* ECDSA: k G is a wrong point, and the rest of the signature is consistent
+                         with it */
     FAULT_REFUSED,
     FAULTS
 };
 
 static struct {
     enum fault fault;
-    unsigned times; /* so many signatures more are faulty */
+    unsigned times; /* how many more signatures are faulty */
     uint8_t before[SIGNATURE_MAX];
     size_t before_length;
-    EVP_PKEY *pair; /* that signs */
+    EVP_PKEY *pair; /* the pair that signs */
 } broken;
 
 static const struct driver *const drivers[] = {&driver_openssl, NULL};
@@ -58,7 +59,7 @@ static const struct row {
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static struct key keys[ROWS], others[ROWS]; /* of a type that libcrypto has not: without a pair */
+static struct key keys[ROWS], others[ROWS]; /* without a pair if libcrypto lacks the type */
 
 static EVP_PKEY *generate(const struct row *row)
 {
@@ -153,7 +154,7 @@ static int sign_broken(sign_function *sign, void *context, uint8_t *signature, s
         return 0;
     assert_true(message_length <= sizeof changed);
     memcpy(changed, message, message_length);
-    changed[0] ^= fault == FAULT_MESSAGE; /* ECDSA may leave the end of a digest out */
+    changed[0] ^= fault == FAULT_MESSAGE; /* the first byte, because ECDSA may cut a digest's end */
     uint8_t made[SIGNATURE_MAX];
     size_t made_length = *length;
     if (sign(context, made, &made_length, changed, message_length) != 1)
@@ -265,7 +266,7 @@ static const struct wire_scheme *scheme_of(const struct key *key)
     return &wire_schemes[i];
 }
 
-/* Without contexts that have the keys as they were. */
+/* Makes a new signer, because cached contexts hold the undamaged keys. */
 static void start_afresh(void)
 {
     signer_release(&signer);
@@ -322,7 +323,7 @@ static EVP_PKEY *damage(const EVP_PKEY *pair)
     EVP_PKEY_CTX_free(context);
     OSSL_PARAM_free(parameters);
     ERR_clear_error();
-    return damaged; /* NULL: libcrypto sees it */
+    return damaged; /* NULL: libcrypto detects the damage */
 }
 
 static void test_damaged_private_half(void **state)

@@ -1,4 +1,4 @@
-/* The secret of session tickets, and what is derived from it. */
+/* The secret of session tickets, and the keys that are derived from it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ static bool open_tickets(struct ticket_secret *tickets, size_t length, uint64_t 
     return good;
 }
 
-/* By RFC 5869, computed with another implementation, of bytes 0 to 39 for the fifth hour. */
+/* The key of the fifth hour, derived from bytes 0 to 39 by another implementation of RFC 5869. */
 static const uint8_t known[WIRE_TICKET_KEY_SIZE] = {
     0x47, 0xa0, 0xb3, 0x6d, 0xe3, 0x53, 0x95, 0xcf, 0xce, 0xbd, 0x3c, 0x28, 0x12, 0x32, 0x1c, 0x9e,
     0xa0, 0x26, 0xc9, 0x56, 0x9a, 0x87, 0xfb, 0x3e, 0x9e, 0xd4, 0x19, 0x55, 0xee, 0x9a, 0x6e, 0x5e,

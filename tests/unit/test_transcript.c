@@ -38,7 +38,7 @@ static const char *fault_of(void **state, const struct transcript_parts *transcr
     return fault(state, &message);
 }
 
-/* A part without its header, to be put together again. */
+/* Replaces the body of one part. */
 static struct transcript_parts with_body(struct transcript_parts transcript, enum part part,
                                          const void *body, size_t length)
 {
@@ -71,7 +71,7 @@ static void only_two_messages_may_be_missing(void **state)
             transcript.parts[part].length = 0;
             bool good = part == PART_CERTIFICATE_STATUS ||
                         (exchanges[i] == KEY_EXCHANGE_RSA && part == PART_SERVER_KEY_EXCHANGE) ||
-                        /* what is left is RSA key exchange */
+                        /* without it the key exchange is RSA */
                         (exchanges[i] == KEY_EXCHANGE_DHE && part == PART_SERVER_KEY_EXCHANGE);
             assert_int_equal(fault_of(state, &transcript) == NULL, good);
         }
@@ -115,7 +115,7 @@ static void every_length_counts(void **state)
     message.length = right;
     put_byte(&message, 16, 1);
     assert_non_null(fault(state, &message));
-    /* one byte less or more of each message, whose header says so */
+    /* each message with one byte less or more, and with a header that fits */
     for (size_t part = 0; part < PARTS; part++)
         for (int more = -1; more <= 1; more += 2) {
             struct transcript_parts changed = transcript;
@@ -130,7 +130,7 @@ static void every_length_counts(void **state)
         }
 }
 
-/* Each byte in turn: those that may be anything, and all others. */
+/* Changes each byte in turn, and counts those that must not change. */
 static void the_bytes_that_are_free(void **state)
 {
     struct transcript_parts transcript = tls12_client(KEY_EXCHANGE_ECDHE, 23);
@@ -141,8 +141,8 @@ static void the_bytes_that_are_free(void **state)
         changed.bytes[at] ^= 0xff;
         *(fault(state, &changed) == NULL ? &free_bytes : &fixed_bytes) += 1;
     }
-    /* Free are randoms, session ids, suites, extensions' contents, the certificates but the key's
-     * half, names, types and the server's signature. The two points take 130 bytes. */
+    /* The free bytes are randoms, session ids, suites, contents of extensions, certificates except
+     * for the key, names, types and the server's signature. The two points take 130 bytes. */
     assert_int_equal(fixed_bytes, 275);
     assert_int_equal(free_bytes + fixed_bytes, whole.length);
 }
@@ -159,7 +159,7 @@ static void the_certificate_is_of_the_key(void **state)
             transcript_fault(*state, other, client_spki_length, message.bytes, message.length),
             "not a TLS handshake signature: the client's Certificate is not of this key");
     }
-    /* in the server's certificate, or in the client's second one, it is not the client's key */
+    /* the client's key is in the server's certificate, or in the client's second one */
     struct transcript_parts swapped = transcript;
     swapped.parts[PART_SERVER_CERTIFICATE] = transcript.parts[PART_CLIENT_CERTIFICATE];
     swapped.parts[PART_CLIENT_CERTIFICATE] = transcript.parts[PART_SERVER_CERTIFICATE];
@@ -229,7 +229,7 @@ static void bodies_with_a_wrong_field(void **state)
             tls12_client(KEY_EXCHANGE_ECDHE, 29), cases[i].part, cases[i].body, cases[i].length);
         assert_non_null(fault_of(state, &transcript));
     }
-    /* RSA key exchange: no modulus is so short or long */
+    /* RSA key exchange: the modulus may be too short or too long */
     static const size_t sizes[] = {1, 127, 128, 1024, 1025};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         uint8_t body[2 + 1025] = {(uint8_t)(sizes[i] >> 8), (uint8_t)sizes[i]};

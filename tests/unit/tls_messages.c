@@ -103,7 +103,7 @@ static void put_hello(struct message *body, bool client)
     put(body, "\0\x0b\0\5\1\2\3\4\5", 9);
 }
 
-/* One that begins with `text`, of more than 256 bytes. */
+/* A certificate of more than 256 bytes that begins with `text`. */
 static void put_certificate(struct message *list, const void *text, size_t length)
 {
     put_u24(list, 4 + 300);
@@ -117,7 +117,7 @@ static struct message certificates(const void *text, size_t length)
 {
     struct message list = {.length = 0}, body = {.length = 0};
     put_certificate(&list, text, length);
-    put_u24(&list, 3 + 150); /* another, whose length takes one byte */
+    put_u24(&list, 3 + 150); /* another certificate, whose length takes one byte */
     put(&list, "\x30\x81", 2);
     put_byte(&list, 150, 1);
     put_byte(&list, 0x78, 150);

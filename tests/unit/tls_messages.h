@@ -1,4 +1,4 @@
-/* What handshakes of TLS sign, made field by field, for the tests of the policies. */
+/* The messages that TLS handshakes sign, made field by field, for the tests of the policies. */
 #ifndef TLS_MESSAGES_H
 #define TLS_MESSAGES_H
 
@@ -16,22 +16,22 @@ struct message {
 void put(struct message *message, const void *bytes, size_t length);
 void put_byte(struct message *message, unsigned value, size_t times);
 
-/* "server" or "client", and the length of the transcript hash. */
+/* `who` is "server" or "client", and `hash` the length of the transcript hash. */
 struct message tls13(const char *who, size_t hash);
 
 /* RFC 8446, section 4.1.3. */
 #define SENTINEL "DOWNGRD\1"
-/* The randoms are of 0xa5; ends with the public value of a key pair. */
+/* The randoms consist of 0xa5; the message ends with the public value of a key pair. */
 struct message tls12(unsigned group, bool with_sentinel);
 void put_public_value(struct message *message, unsigned group);
 
-/* What a TLS 1.2 client signs whose key has this SubjectPublicKeyInfo. */
+/* The SubjectPublicKeyInfo of the client's key in tls12_client(). */
 extern const uint8_t client_spki[];
 extern const size_t client_spki_length;
 
 enum key_exchange { KEY_EXCHANGE_ECDHE, KEY_EXCHANGE_DHE, KEY_EXCHANGE_RSA };
 
-/* The messages of it, each whole, in their order. */
+/* The handshake messages of the transcript, in order. */
 enum part {
     PART_CLIENT_HELLO,
     PART_SERVER_HELLO,

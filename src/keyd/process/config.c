@@ -16,7 +16,7 @@ struct keyd_load {
     struct conf_error *error;
 };
 
-/* The value of a directive that says what its section is about; text NULL: it is not given. */
+/* The value of a directive; its text is NULL if the directive is not given. */
 static struct conf_value value_of(const struct conf_section *section, const char *name)
 {
     const struct conf_directive *directive = conf_find(&immured_grammar, section->kind, name);
@@ -25,7 +25,7 @@ static struct conf_value value_of(const struct conf_section *section, const char
     return conf_value_at(section, directive, 0);
 }
 
-/* Where messages find it: the line of the one of two directives that is given. */
+/* Sets the location for messages: the line of whichever of the two directives is given. */
 static bool locate(const struct conf_section *section, const char *one, const char *other,
                    char **location)
 {
@@ -37,7 +37,7 @@ static bool locate(const struct conf_section *section, const char *one, const ch
     return *location != NULL;
 }
 
-/* A section is about one of two things. */
+/* Checks that the section has exactly one of two directives. */
 static bool check_one_of(struct keyd_load *load, const struct conf_section *section,
                          const char *one, const char *other)
 {
@@ -53,7 +53,7 @@ static bool check_one_of(struct keyd_load *load, const struct conf_section *sect
     return true;
 }
 
-/* What names a provider names one that has a section. */
+/* Checks that a driver "provider:NAME" has a section. */
 static bool check_provider(struct keyd_load *load, const struct conf_section *section,
                            const char *driver)
 {

@@ -1,6 +1,6 @@
 /*
- * The configuration of immured: what immured.conf says, checked and complete. directives.c has the
- * one table of directives; everything after it sees only these structs.
+ * The configuration of immured, from immured.conf, checked and complete. directives.c has the table
+ * of directives; all other code sees only these structs.
  */
 #ifndef KEYD_PROCESS_CONFIG_H
 #define KEYD_PROCESS_CONFIG_H
@@ -25,15 +25,15 @@ struct conf_error; /* conf/error.h */
 
 struct keyd_config {
     uint64_t threads;
-    bool yield; /* signer threads to everything else */
+    bool yield; /* signer threads use only the time that others leave */
     bool require_secret_memory;
     char *listen; /* path; NULL: none */
     char *user;   /* NULL: the default */
     struct access_config allow;
-    bool audit_all; /* signatures too */
-    char *driver;   /* "auto", or the name of one */
+    bool audit_all; /* audit signatures, too */
+    char *driver;   /* "auto" or a name */
     struct multibuffer_config multibuffer;
-    bool ecdsa_unverified;    /* but for keys that a device serves */
+    bool ecdsa_unverified;    /* except for keys that a device serves */
     uint64_t queue_age, hold; /* ns */
     bool log_json;
     int log_level; /* enum log_level */
@@ -45,14 +45,14 @@ struct keyd_config {
     size_t provider_count;
 };
 
-/* `text`: of the file (conf/text.h); NULL: errno says why there is none. Strings and arrays belong
- * to *config; `drivers` (ended by NULL) is what may be named. False with *error filled, and there
- * is nothing to free. */
+/* `text` is the text of the file (conf/text.h); NULL: errno says why it could not be read. Strings
+ * and arrays belong to *config. `drivers` (ended by NULL) are those that the file may name. False
+ * with *error filled, and there is nothing to free. */
 bool config_load(struct keyd_config *config, const char *file, const char *text,
                  const struct driver *const *drivers, struct conf_error *error);
-/* Adds all files that it names and that this program reads. False: out of memory. */
+/* Adds all files that the configuration names and that immured reads. False: out of memory. */
 bool config_name_files(const struct keyd_config *config, struct name_table *names);
-/* The settings of the driver so named, of which there is one; NULL: it has none. */
+/* The settings of a driver that has no sections; NULL: it has none. */
 const void *config_settings(const struct keyd_config *config, const char *driver);
 void config_free(struct keyd_config *config);
 

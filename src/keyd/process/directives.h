@@ -1,4 +1,4 @@
-/* What immured.conf may say. */
+/* The directives of immured.conf. */
 #ifndef KEYD_PROCESS_DIRECTIVES_H
 #define KEYD_PROCESS_DIRECTIVES_H
 
@@ -6,10 +6,10 @@
 
 enum section { SECTION_TOP = CONF_TOP, SECTION_KEY, SECTION_PROVIDER, SECTION_COUNT };
 
-/* The context of its types (conf/value.h) is the list of drivers, ended by NULL. */
+/* The context of its types (conf/value.h) is the list of drivers, which ends with NULL. */
 extern const struct conf_grammar immured_grammar;
 
-/* The file to be read that this directive names in the struct of its section; NULL: none. */
+/* The file that this directive names, according to the struct of its section; NULL: none. */
 const char *directive_file(const struct conf_directive *directive, const void *section);
 
 #endif

@@ -1,4 +1,4 @@
-/* The story of the process: read all there is to read, close the doors, then serve. */
+/* The life of the key process: it reads all its files, enters its sandbox, then serves. */
 #include "keyd/process/keyd.h"
 
 #include <errno.h>
@@ -36,17 +36,17 @@
 #define SHORT_SLICE (100 * NS_PER_US)
 #define MORE_CALLS_MAX 256
 
-/* What the process has one of. */
+/* The state of the process. */
 struct keyd {
     struct keyd_options options;
-    const struct driver *const *prototypes; /* of what may sign */
+    const struct driver *const *prototypes; /* of the drivers */
     struct report walls;
     struct arena arena;
     struct keyd_config config;
-    struct file_table opened; /* what the configuration names, by who started this; or: */
-    int hand_over;            /* the socket over which it comes; -1: none */
+    struct file_table opened; /* the configured files, if the caller has opened them; else: */
+    int hand_over;            /* the socket from which the files come; -1: none */
     pid_t opener;             /* the child at its other end; 0: it is the supervisor */
-    struct files files;       /* the same, until it has been used */
+    struct files files;       /* the files, until they have been read */
     struct drivers drivers;
     struct kinds kinds;
     struct keyring keyring;
@@ -54,8 +54,8 @@ struct keyd {
     struct scheduler scheduler;
     struct keyd_server server;
     pid_t supervisor;         /* 0: none */
-    uid_t starter;            /* who started it */
-    struct identity identity; /* what it is in the end */
+    uid_t starter;            /* the user who started it */
+    struct identity identity; /* the user that it becomes */
     int status;
 };
 
@@ -67,7 +67,8 @@ static bool restrict_key(struct key *key, const struct key_config *config)
     return allow_resolve(&key->allow, &config->allow, where);
 }
 
-/* Which of two policies would hold for a key must not be for their order to say. */
+/* Refuses a key that is configured twice in different ways: the order must not decide which policy
+ * applies. */
 static bool agrees(const struct keyd *keyd, const struct key *key)
 {
     const struct key *other = keyring_find(&keyd->keyring, key->id);
@@ -85,7 +86,7 @@ static void warn_of_policy(const struct key_config *config)
         log_warning("%s: key \"%s\" %s", config->location, config->name, warning);
     if (config->every_group)
         log_warning("%s: key \"%s\" signs for secp521r1 and x448, too (tls12-groups = all), which "
-                    "leave more bytes to whoever asks",
+                    "let clients choose more bytes of the message",
                     config->location, config->name);
 }
 
@@ -117,7 +118,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config, struct 
         warn_of_policy(config);
         return true;
     case KEYRING_KNOWN:
-        log_warning("%s: key \"%s\" is the same key as one before it, whose name holds",
+        log_warning("%s: key \"%s\" is the same key as one before it, whose name is used",
                     config->location, config->name);
         return true;
     default:
@@ -126,13 +127,13 @@ static bool load_key(struct keyd *keyd, const struct key_config *config, struct 
     }
 }
 
-/* All of them, so that one run shows every mistake. */
+/* Loads all keys even if one fails, so that one run shows every mistake. */
 static bool load_keys(struct keyd *keyd)
 {
     struct pem_reader *reader = pem_reader_new();
     bool good = reader != NULL;
     if (keyd->config.ecdsa_unverified)
-        log_warning("ECDSA signatures leave without having been verified (verify = not-ecdsa)");
+        log_warning("ECDSA signatures are released without verification (verify = not-ecdsa)");
     if (!good)
         log_error("out of memory");
     for (size_t i = 0; reader != NULL && i < keyd->config.key_count; i++)
@@ -149,10 +150,10 @@ static bool open_clients(struct keyd *keyd)
 }
 
 /*
- * Where immured yields, a thread that wakes does not take the core from whom it finds there:
- * otherwise an event loop that asks for a signature would be cut off in the middle of its turn, and
- * wait for the kernel's next tick. Elsewhere clients wait for it, and it does not wait for its own
- * signers. Those yield still more, see crew.h.
+ * With `yield`, a thread of immured that wakes up does not preempt the running thread: otherwise an
+ * event loop that asks for a signature would be interrupted in the middle of its turn, and wait for
+ * the kernel's next tick. Without it clients wait for immured, so its threads have a short slice
+ * and need not wait for others. crew.h says what weight the signer threads have.
  */
 static void weigh(bool yield)
 {
@@ -162,7 +163,7 @@ static void weigh(bool yield)
         slice_set(SHORT_SLICE);
 }
 
-/* Whether others than the client that it was started for may come. */
+/* Whether clients may come other than the one that it was started for. */
 static bool accepts(const struct keyd *keyd)
 {
     return keyd->options.listener >= 0 || keyd->options.explain;
@@ -194,7 +195,7 @@ static bool open_files(struct keyd *keyd)
     return keyd->hand_over >= 0;
 }
 
-/* The configuration, and a way to the files that it names. */
+/* Reads the configuration, and finds a source for the files that it names. */
 static bool find_files(struct keyd *keyd)
 {
     const struct keyd_options *options = &keyd->options;
@@ -256,7 +257,7 @@ static bool make_drivers(struct keyd *keyd)
     return good;
 }
 
-/* A module may need root to open its device: then root is given up when it has. */
+/* A module may need root to open its device; root is then given up later. */
 static bool needs_root(const struct keyd *keyd)
 {
     return drivers_privileged(&keyd->drivers);
@@ -265,7 +266,7 @@ static bool needs_root(const struct keyd *keyd)
 static bool become_user(struct keyd *keyd)
 {
     if (keyd->options.test && geteuid() != 0)
-        return true; /* anybody may test a configuration that is for root to use */
+        return true; /* any user may test a configuration that is meant for root */
     return sandbox_become(&keyd->identity, keyd->supervisor, &keyd->walls);
 }
 
@@ -281,7 +282,8 @@ static bool open_secret_memory(struct keyd *keyd)
     return secret_memory_open(&need, &keyd->arena, &keyd->walls);
 }
 
-/* All that takes root, if no module does. On an ordinary stack: there is no key yet. */
+/* Does everything that needs root, unless a module needs it later. It runs on an ordinary stack
+ * because there is no key yet. */
 static bool begin(struct keyd *keyd)
 {
     static const int no_calls[] = {-1};
@@ -299,8 +301,8 @@ static bool begin(struct keyd *keyd)
     return become_user(keyd);
 }
 
-/* A thread that a module starts would otherwise take TERM in its own way: the end at once, with
- * nothing answered. It is server_init() that takes it. */
+/* Without this, a thread that a module starts could receive TERM, and the process would end at once
+ * with its requests unanswered. server_init() opens the signals for the event loop. */
 static void block_signals(void)
 {
     sigset_t taken;
@@ -350,7 +352,7 @@ static bool close_doors(struct keyd *keyd)
 {
     int more_calls[MORE_CALLS_MAX];
     kinds_gather_calls(&keyd->kinds, more_calls, MORE_CALLS_MAX);
-    unsigned threads = (unsigned)keyd->config.threads + 2; /* the express one, and this */
+    unsigned threads = (unsigned)keyd->config.threads + 2; /* the express, and this thread */
     if (needs_root(keyd))
         sandbox_enter_namespaces(more_calls, &keyd->walls);
     return sandbox_isolate(threads, more_calls, &keyd->walls) && prepare_signing(keyd) &&
@@ -359,10 +361,10 @@ static bool close_doors(struct keyd *keyd)
            warm_up_devices(&keyd->signer, &keyd->keyring);
 }
 
-/* False: what is used by a thread that would not stop is still there. */
+/* False: a thread would not stop, so what it may use was not freed. */
 static bool finish(struct keyd *keyd)
 {
-    server_destroy(&keyd->server); /* takes back what signers have not begun */
+    server_destroy(&keyd->server); /* withdraws the jobs that no signer has begun */
     scheduler_stop(&keyd->scheduler);
     if (!drivers_stop(&keyd->drivers))
         return false;
@@ -372,7 +374,7 @@ static bool finish(struct keyd *keyd)
     return true;
 }
 
-/* A thread that hangs in the module of a device must not find libcrypto cleaned up. */
+/* If a thread hangs in a device's module, exits without the handlers that clean up libcrypto. */
 static void end(const struct keyd *keyd, bool stopped)
 {
     if (!stopped)
@@ -391,7 +393,7 @@ static bool serve(struct keyd *keyd)
     return all_answered;
 }
 
-/* On a stack in the arena, from before the first key is read. */
+/* Runs on a stack in the arena, because it reads keys. */
 static void run(void *arg)
 {
     struct keyd *keyd = arg;
@@ -419,7 +421,7 @@ static void run(void *arg)
     end(keyd, finish(keyd));
 }
 
-/* As a supervisor starts a key process. */
+/* Starts the program again without environment, as a supervisor starts a key process. */
 static void forget_environment(char **argv)
 {
     char *const no_environment[] = {NULL};
@@ -435,7 +437,7 @@ int keyd_main(int argc, char **argv, const struct driver *const *prototypes)
     if (!keyd.options.test && !keyd.options.explain)
         log_never_wait();
     bool supervised = keyd.options.listener >= 0 || keyd.options.session >= 0;
-    signals_reset(!supervised); /* a supervisor has HUP ignored in time, so that none ends this */
+    signals_reset(!supervised); /* a supervisor starts this with HUP ignored, and it must stay so */
     if (supervised)
         keyd.supervisor = getppid();
     else if (!keyd.options.test && !keyd.options.explain)

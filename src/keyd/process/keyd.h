@@ -4,8 +4,8 @@
 
 #include "keyd/sign/driver.h"
 
-/* The program, with the prototypes (ended by NULL) of the drivers that may be configured; the
- * first is libcrypto's. */
+/* Runs the program. `prototypes` (ended by NULL) are the drivers that may be configured; the first
+ * is libcrypto's. */
 int keyd_main(int argc, char **argv, const struct driver *const *prototypes);
 
 #endif

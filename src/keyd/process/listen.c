@@ -11,7 +11,7 @@
 #include "daemon/unix_socket.h"
 
 #define BACKLOG 1024
-#define LEAVE_TIME NS_PER_S /* that an immured has to close a socket that it still serves */
+#define LEAVE_TIME NS_PER_S /* for an immured that still serves the socket */
 
 int listen_unix(const char *path, mode_t mode)
 {

@@ -10,7 +10,7 @@ struct keyd_options {
     int text, hand_over, files, listener, session; /* inherited descriptors; -1: none */
 };
 
-/* Ends the program for all options but those of a run, and after mistakes, which it has named. */
+/* Ends the program after options like --help, and after a mistake, which it has reported. */
 void options_parse(struct keyd_options *options, int argc, char **argv);
 
 #endif

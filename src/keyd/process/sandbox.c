@@ -37,7 +37,7 @@ static bool failed(const char *what)
     return false;
 }
 
-/* Clients take one each. */
+/* Each client needs one descriptor. */
 static bool limit_descriptors(bool accepts, struct report *report)
 {
     struct rlimit limit;
@@ -107,7 +107,7 @@ static bool listed(const int *calls, int call)
 void sandbox_enter_namespaces(const int *more, struct report *report)
 {
     if (listed(more, SCMP_SYS(socket))) {
-        report_note(report, "namespaces", false, "the network as ever, which a provider needs");
+        report_note(report, "namespaces", false, "none, because a provider needs the network");
         return;
     }
     bool entered = unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0;
@@ -141,7 +141,7 @@ bool sandbox_close(bool accepts, const int *more, const struct arena *arena, str
 
 #else
 
-/* A change of the uid makes a process dumpable as the system says; so this comes after it. */
+/* A change of the uid resets whether the process is dumpable, so this comes after it. */
 static bool hide_memory(struct report *report)
 {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
@@ -157,7 +157,7 @@ static void give_up_files(const int *more, struct report *report)
     landlock_apply(&exceptions, report);
 }
 
-/* What the C library and libcrypto need between recv() and send(), besides memory. */
+/* The calls that the event loop, the C library and libcrypto need, besides memory. */
 static const int allowed_calls[] = {
     /* the event loop and the log */
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(recvfrom),
@@ -165,11 +165,11 @@ static const int allowed_calls[] = {
     /* threads and time */
     SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    /* libcrypto's random generator: a fork shows by another pid */
+    /* libcrypto's random generator, which detects a fork by the pid */
     SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid), -1};
 
-/* What a library that a driver brings tries and can do without: the system's log, a file of
- * settings, a plug-in by another name. It is told so. */
+/* Calls that the libraries of drivers try but can do without, to reach the system log, a file of
+ * settings or a plug-in. They fail instead of killing the process. */
 static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS(newfstatat), -1};
 
 static const unsigned peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
@@ -201,15 +201,15 @@ static int fill(scmp_filter_ctx filter, const void *arg)
 
 bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report)
 {
-    tzset(); /* gmtime_r() of the log reads the time zone file at its first use, whatever for */
+    tzset(); /* because gmtime_r(), which the log uses, reads the time zone file at its first use */
     seal_range("sealed arena", arena->memory, arena->size, report);
     return filter_load(fill, &(struct wanted){.accepts = accepts, .more = more}, report);
 }
 
 #endif
 
-/* The wish to die with the parent is forgotten at a change of the uid; and the parent may have died
- * before it was made. */
+/* Called after the change of the uid, which resets PR_SET_PDEATHSIG. The parent may have died
+ * before. */
 static bool follow(pid_t supervisor)
 {
     if (supervisor == 0)
@@ -222,8 +222,8 @@ static bool follow(pid_t supervisor)
     return false;
 }
 
-/* Landlock and namespaces are each thread's own, and inherited by those that it starts. Unlike them
- * the filter of system calls is put upon all threads, and so is the user. */
+/* Landlock and namespaces apply to the calling thread and to those that it starts later. The filter
+ * of system calls and the change of the user apply to all threads. */
 static void note_threads(struct report *report)
 {
     size_t count = threads_count(), others = count > 0 ? count - 1 : 0;
@@ -244,7 +244,7 @@ bool sandbox_isolate(unsigned threads, const int *more, struct report *report)
     return true;
 }
 
-/* Started by another user than root it is this one already. */
+/* When it was not started by root, the process may have this identity already. */
 static bool become(const struct identity *identity)
 {
     char reason[256];

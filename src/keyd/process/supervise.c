@@ -38,18 +38,17 @@ struct supervisor {
     char program[PATH_MAX];
     struct notify notify;
     int listener;
-    int next_listener; /* of the next edition, if the file of `listener` was removed; -1: the same
-                        */
+    int next_listener; /* for the next edition if the file of `listener` was removed; else -1 */
     char *path;        /* of the listening socket; NULL: the service manager has passed it */
     struct file_identity socket_file; /* the file at `path` */
     struct signal_watch signals;
     struct edition editions[EDITIONS];
-    struct key_process *starting[EDITIONS]; /* with each of them; NULL: none */
+    struct key_process *starting[EDITIONS]; /* one for each edition; NULL: none */
     struct key_process *serving;            /* NULL: none */
     struct list leaving;
     struct back_off back_off; /* of the edition in force */
     bool reload_again;        /* HUP came while a key process of the next edition was starting */
-    bool ready;               /* a key process has served */
+    bool ready;               /* some key process has served */
     bool ending;
     int status;
 };
@@ -92,8 +91,7 @@ static bool open_listener(struct supervisor *supervisor, char *path)
     if (supervisor->listener >= 0)
         return true;
     if (path == NULL) {
-        log_error("%s: neither listen nor an inherited descriptor: nobody could ask for a "
-                  "signature",
+        log_error("%s: there is neither listen nor an inherited socket, so no client could connect",
                   supervisor->file);
         return false;
     }
@@ -116,7 +114,7 @@ static void renew_listener(struct supervisor *supervisor)
     log_warning("listen: %s was removed: it is made again", supervisor->path);
 }
 
-/* A file that somebody has put in its place keeps its mode. */
+/* Sets the mode of the socket's file, but not of a file that somebody has put in its place. */
 static void set_mode(const struct supervisor *supervisor, mode_t mode)
 {
     const struct unix_socket_access access = {.mode = mode, .user = (uid_t)-1, .group = (gid_t)-1};
@@ -128,7 +126,7 @@ static void set_mode(const struct supervisor *supervisor, mode_t mode)
 
 static void drop_next_listener(struct supervisor *supervisor)
 {
-    if (supervisor->next_listener >= 0) /* nobody would answer there */
+    if (supervisor->next_listener >= 0) /* nobody will answer there */
         unix_socket_remove(supervisor->path, &supervisor->socket_file);
     descriptor_close(&supervisor->next_listener);
 }
@@ -142,7 +140,7 @@ static void take_next_listener(struct supervisor *supervisor)
     supervisor->next_listener = -1;
 }
 
-/* One line says what is wrong, and that the old configuration goes on. */
+/* Reads the configuration for a reload. If it is wrong, one log line says why. */
 static bool check_reload(struct supervisor *supervisor)
 {
     char *path = NULL;
@@ -194,7 +192,7 @@ static void refuse_next(struct supervisor *supervisor, const char *reason)
 
 static void reload(struct supervisor *supervisor);
 
-/* The key process of this edition did not start; `reason` as above. */
+/* The key process of this edition did not start. `reason` is as in refuse_next(). */
 static void start_failed(struct supervisor *supervisor, enum which which, const char *reason)
 {
     if (!supervisor->ready) {
@@ -365,7 +363,7 @@ static void reap(struct supervisor *supervisor)
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         struct key_process *process = find_process(supervisor, pid);
-        if (process != NULL) /* else an orphan that PID 1 of a container inherits */
+        if (process != NULL) /* else an orphan: as PID 1 of a container immured inherits them */
             process_ended(supervisor, process, status);
     }
 }
@@ -432,8 +430,8 @@ static bool set_up(struct supervisor *supervisor)
     char *path = NULL;
     struct conf_error error;
     notify_open(&supervisor->notify);
-    descriptor_raise_limit();  /* for the key process, whose clients have one each */
-    own_process_hide_memory(); /* it has no keys, but what it has leads to all of them */
+    descriptor_raise_limit();  /* for the key process, which needs one for each client */
+    own_process_hide_memory(); /* the supervisor has no keys, but the key of the vault */
     if (!loop_open(&supervisor->loop) || !open_signals(supervisor) ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_error("cannot start: %s", strerror(errno));

@@ -20,7 +20,8 @@ static bool refuse(struct conf_error *error, const char *file, const char *what,
     return false;
 }
 
-/* The key process warns of its own memory in the same way. */
+/* Like the key process for its own memory, warns if the key of the vault is not in secret memory.
+ */
 static bool judge_vault(const struct vault *vault, const char *file,
                         const struct keyd_config *config, const char *reason,
                         struct conf_error *error)
@@ -28,8 +29,8 @@ static bool judge_vault(const struct vault *vault, const char *file,
     if (vault->page != PAGES_SECRET && config->require_secret_memory)
         return refuse(error, file, "require-secret-memory = yes, but there is none: ", reason);
     if (vault->page == PAGES_UNLOCKED)
-        log_warning("THE KEY TO WHAT IS KEPT FOR THE NEXT KEY PROCESS IS NOT LOCKED: it may be "
-                    "written to swap. %s",
+        log_warning("THE KEY OF THE VAULT, FROM WHICH KEY PROCESSES ARE RESTARTED, IS NOT LOCKED: "
+                    "it may be written to swap. %s",
                     reason);
     return true;
 }

@@ -14,10 +14,10 @@
 #include "wire/message.h"
 
 #define START_LIMIT (60 * NS_PER_S)
-#define START_LIMIT_FILE (20 * NS_PER_MS) /* for each file besides, on a busy machine */
+#define START_LIMIT_FILE (20 * NS_PER_MS) /* more for each file, on a busy machine */
 #define LEAVE_LIMIT (15 * NS_PER_S)       /* the key process allows itself 10 s */
 
-/* The answer, WELCOME, will say that the process serves. */
+/* The answer to this HELLO, WELCOME, will show that the process serves. */
 static bool put_hello(int session)
 {
     struct buffer output = BUFFER_INIT(WIRE_FRAME_MAX);
@@ -59,7 +59,7 @@ static void session_ready(struct watch *watch, uint32_t events)
     process->ready = length > 0 && hand_over_ready(&process->hand_over) == HAND_OVER_DONE;
     stop_listening(process);
     if (!process->ready)
-        return; /* it ends, which SIGCHLD reports */
+        return; /* the process ends, and SIGCHLD will report that */
     timer_stop(process->owner->loop, &process->deadline);
     process->owner->ready(process->owner, process);
 }
@@ -75,7 +75,7 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
         return;
     watch_release(process->owner->loop, watch);
     hand_over_end(&process->hand_over);
-    /* EPIPE: the key process ends, has logged the reason, and SIGCHLD will report it */
+    /* EPIPE: the key process ends and has logged the reason; SIGCHLD will report its end */
     if (state == HAND_OVER_DONE || reason == EPIPE)
         return;
     snprintf(text, sizeof text, "the hand-over of files: %s", strerror(reason));
@@ -87,7 +87,7 @@ static void late(struct timer *timer)
     struct key_process *process = list_entry(timer, struct key_process, deadline);
     char reason[128];
     if (process->leaving) {
-        log_error("key process (pid %d) is not gone in time: it is killed", (int)process->pid);
+        log_error("key process (pid %d) has not ended in time: it is killed", (int)process->pid);
         kill(process->pid, SIGKILL);
         return;
     }
@@ -141,7 +141,7 @@ struct key_process *key_process_start(struct key_process_owner *owner,
     int reason = errno;
     descriptor_close(&ends[1]);
     if (!started)
-        key_process_free(process); /* the process ends without its files and its session */
+        key_process_free(process); /* without its files and its session a started process ends */
     errno = reason;
     if (!started)
         return NULL;
