@@ -9,7 +9,7 @@
 #include "client/core.h"
 #include "link.h"
 
-#define OLD (WIRE_VERSION - 1)
+#define OLD 1 /* the last version without TICKETS */
 
 static const uint8_t ticket_key[WIRE_TICKET_KEY_SIZE];
 static const struct wire_ticket_keys ticket_keys = {
