@@ -271,8 +271,9 @@ static void of_many_quick_ones_threads_take_their_part(void **state)
     struct fixture *fixture = *state;
     submit(fixture, &fixture->p256, LANES * (THREADS + 1));
     size_t done = run(fixture);
-    assert_true(done >= IN_A_TURN);
-    assert_int_equal(fixture->scheduler.queue.share.jobs, 0);
+    /* Each thread has a batch; a slow event loop leaves a part of its own for the next turn. */
+    assert_in_range(done, 1, LANES);
+    assert_int_equal(fixture->scheduler.queue.share.jobs, LANES - done);
     while (done < LANES * (THREADS + 1)) {
         struct pollfd wake = {.fd = crew_wake(fixture->scheduler.crew), .events = POLLIN};
         assert_int_equal(poll(&wake, 1, 10000), 1);
