@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conf/show.h"
 #include "conf/value.h"
 
 /* In single quotes only these two characters mean something to libconfuse. */

@@ -1,9 +1,7 @@
 #include "conf/value.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "conf/show.h"
 
 bool conf_store_refuse(struct conf_store *store, int line, const char *format, ...)
 {
@@ -60,18 +59,6 @@ static void set_number(struct conf_store *store, uint64_t number)
     }
 }
 
-static uint64_t get_number(const struct conf_directive *directive, const void *field)
-{
-    switch (directive->size) {
-    case sizeof(uint8_t):
-        return *(const uint8_t *)field;
-    case sizeof(uint32_t):
-        return *(const uint32_t *)field;
-    default:
-        return *(const uint64_t *)field;
-    }
-}
-
 static const struct conf_choice *find_choice(const struct conf_store *store)
 {
     for (const struct conf_choice *choice = store->directive->choices;
@@ -118,37 +105,6 @@ static bool store_duration(struct conf_store *store)
     return true;
 }
 
-static const char *show_choice(const struct conf_directive *directive, const void *field,
-                               char room[CONF_SHOW_SIZE])
-{
-    (void)room;
-    const struct conf_choice *choice = directive->choices;
-    uint64_t number = get_number(directive, field);
-    while (choice != NULL && choice->name != NULL && (uint64_t)choice->value != number)
-        choice++;
-    return choice != NULL ? choice->name : NULL;
-}
-
-/* A number out of bounds is one of the choices, or the field was never set. */
-static const char *show_number(const struct conf_directive *directive, const void *field,
-                               char room[CONF_SHOW_SIZE])
-{
-    uint64_t number = get_number(directive, field);
-    if (number < directive->least || number > directive->most)
-        return show_choice(directive, field, room);
-    snprintf(room, CONF_SHOW_SIZE, "%" PRIu64, number);
-    return room;
-}
-
-static const char *show_duration(const struct conf_directive *directive, const void *field,
-                                 char room[CONF_SHOW_SIZE])
-{
-    uint64_t ns = get_number(directive, field);
-    static_assert(CONF_SHOW_SIZE >= DURATION_TEXT_SIZE, "for a duration");
-    return ns < directive->least || ns > directive->most ? show_choice(directive, field, room)
-                                                         : duration_format(ns, room);
-}
-
 bool conf_store_keep(struct conf_store *store, char *text)
 {
     *(char **)store->field = text;
@@ -192,14 +148,6 @@ void conf_clear_text(void *field, size_t count)
     *(char **)field = NULL;
 }
 
-const char *conf_show_text(const struct conf_directive *directive, const void *field,
-                           char room[CONF_SHOW_SIZE])
-{
-    (void)directive;
-    (void)room;
-    return *(char *const *)field;
-}
-
 static void clear_texts(void *field, size_t count)
 {
     char **texts = *(char ***)field;
@@ -208,10 +156,10 @@ static void clear_texts(void *field, size_t count)
     conf_clear_text(field, 1);
 }
 
-const struct conf_type conf_number = {.store = store_number, .show = show_number};
-const struct conf_type conf_duration = {.store = store_duration, .show = show_duration};
-const struct conf_type conf_seconds = {.store = store_duration, .show = show_duration};
-const struct conf_type conf_choice = {.store = store_choice, .show = show_choice};
+const struct conf_type conf_number = {.store = store_number, .show = conf_show_number};
+const struct conf_type conf_duration = {.store = store_duration, .show = conf_show_duration};
+const struct conf_type conf_seconds = {.store = store_duration, .show = conf_show_duration};
+const struct conf_type conf_choice = {.store = store_choice, .show = conf_show_choice};
 const struct conf_type conf_text = {
     .values = "text", .store = store_text, .clear = conf_clear_text, .show = conf_show_text};
 const struct conf_type conf_texts = {
@@ -271,12 +219,6 @@ bool conf_fill(const struct conf_section *section, void *base, const void *conte
             return false;
     }
     return true;
-}
-
-const char *conf_show(const struct conf_directive *directive, const void *base,
-                      char room[CONF_SHOW_SIZE])
-{
-    return directive->type->show(directive, (const char *)base + directive->offset, room);
 }
 
 void conf_clear(const struct conf_grammar *grammar, unsigned kind, void *base)

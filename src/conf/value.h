@@ -47,10 +47,8 @@ bool conf_store_refuse_value(struct conf_store *store); /* "X must be ..., not '
 bool conf_store_refuse_memory(struct conf_store *store);
 /* Stores a text that malloc() made in a field of type char *. NULL: there was no memory for it. */
 bool conf_store_keep(struct conf_store *store, char *text);
-/* What clears and shows a field of type char *, in the program's own types too. */
+/* Clears a field of type char *, in the program's own types too. */
 void conf_clear_text(void *field, size_t count);
-const char *conf_show_text(const struct conf_directive *directive, const void *field,
-                           char room[CONF_SHOW_SIZE]);
 
 /*
  * Stores all values of the section, and the defaults of others, in the struct at `base`. False with
@@ -58,9 +56,6 @@ const char *conf_show_text(const struct conf_directive *directive, const void *f
  */
 bool conf_fill(const struct conf_section *section, void *base, const void *context,
                struct conf_error *error);
-/* The value of a directive in the struct at `base`, as conf_type.show() returns it. */
-const char *conf_show(const struct conf_directive *directive, const void *base,
-                      char room[CONF_SHOW_SIZE]);
 /* Frees what conf_fill() has made in the struct of such a section, which may be all zero. */
 void conf_clear(const struct conf_grammar *grammar, unsigned kind, void *base);
 

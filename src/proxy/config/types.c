@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "conf/show.h"
 #include "proxy/config/address.h"
 
 #define ALPN_NAME_MAX_BYTES 255    /* RFC 7301, section 3.1 */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/pass_on.h"
+#include "conf/show.h"
 #include "conf/value.h"
 #include "proxy/config/directives.h"
 #include "proxy/config/types.h"
