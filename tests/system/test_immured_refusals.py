@@ -1,5 +1,6 @@
 """What immured refuses, each with its error and without harm to a second client."""
 
+import contextlib
 import os
 import random
 import socket
@@ -223,7 +224,8 @@ class KeyKinds(ImmuredTest):
         for key in keys:
             with self.connect() as client:
                 self.assertEqual(client.sign(key.id, key.schemes()[0], b"m" * 65000).type, wire.SIGNED)
-                client.send(wire.sign(7, key.id, key.schemes()[0], b"m" * 65001))
+                with contextlib.suppress(BrokenPipeError):  # the header suffices for the refusal
+                    client.send(wire.sign(7, key.id, key.schemes()[0], b"m" * 65001))
                 self.assert_ended(client, wire.E_FRAME_SIZE)
         with self.connect() as client:
             self.assert_served(client, keys[1])
