@@ -73,7 +73,7 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wa
     if (keeper->width(keeper, key) == 0)
         return refuse(reason, size, "the backend %s does not serve such keys here", keeper->name);
     if (keeper->key_prepare != NULL && !keeper->key_prepare(keeper, key)) {
-        if (wanted == NULL)
+        if (wanted == NULL && kinds->drivers[0] != NULL)
             return kinds_add_key(kinds, key, kinds->drivers[0], reason, size);
         return refuse(reason, size, "the backend %s does not serve this key", keeper->name);
     }
