@@ -179,7 +179,7 @@ uint32_t mbx_rsa_private_crt_mb8(const uint8_t *const from[LANES], uint8_t *cons
                                  uint8_t *scratch)
 {
     (void)method;
-    static struct kept kept;
+    static _Thread_local struct kept kept;
     uint8_t made[LANES][RSA_BYTES_MAX], message[RSA_BYTES_MAX], key[RSA_BYTES_MAX];
     size_t bytes = (size_t)bits / 8;
     uint32_t status = 0;
@@ -231,7 +231,7 @@ uint32_t mbx_exp_mb8(uint64_t *const power[LANES], const uint64_t *const base[LA
                      int scratch_size)
 {
     (void)exponent_bits, (void)scratch_size;
-    static struct kept kept;
+    static _Thread_local struct kept kept;
     uint64_t made[LANES][RSA_BYTES_MAX / sizeof(uint64_t)];
     uint64_t message[RSA_BYTES_MAX / sizeof(uint64_t)], key[RSA_BYTES_MAX / sizeof(uint64_t)];
     uint8_t *to[LANES];
