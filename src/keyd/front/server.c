@@ -183,10 +183,8 @@ static void listener_ready(struct watch *watch, uint32_t events)
 /* The next immured may share the sockets, so they are closed but not shut down. */
 static void listeners_close(struct keyd_server *server)
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        int socket = watch_release(&server->loop, &server->listeners[i].watch);
-        descriptor_close(&socket);
-    }
+    for (size_t i = 0; i < server->listener_count; i++)
+        watch_close_shared(&server->loop, &server->listeners[i].watch);
     server->listener_count = 0;
     timer_stop(&server->loop, &server->accept_pause);
 }

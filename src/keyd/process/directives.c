@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "conf/choices.h"
 #include "conf/value.h"
 #include "keyd/keys/files.h"
 #include "keyd/process/config.h"
@@ -67,19 +67,12 @@ static const struct conf_type type_file = {
 static const struct conf_type type_uri = {
     .values = "URI", .store = store_text, .clear = conf_clear_text};
 
-static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct conf_choice no_or_yes[] = {{"no", false}, {"yes", true}, {NULL, 0}};
 static const struct conf_choice decrypt_forms[] = {
     {"no", false}, {"tls-rsa-key-exchange", true}, {NULL, 0}};
 static const struct conf_choice groups[] = {{"common", false}, {"all", true}, {NULL, 0}};
 static const struct conf_choice audit_forms[] = {{"refusals", false}, {"all", true}, {NULL, 0}};
 static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
-static const struct conf_choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
-static const struct conf_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
-                                                {"warning", LOG_LEVEL_WARNING},
-                                                {"info", LOG_LEVEL_INFO},
-                                                {"debug", LOG_LEVEL_DEBUG},
-                                                {NULL, 0}};
 
 static const struct conf_kind sections[SECTION_COUNT] = {
     [SECTION_TOP] = {.name = "", .introduction = "Outside of all sections."},
@@ -96,7 +89,7 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "threads", &conf_number, .standard = "auto", .least = 1, .most = THREADS_MAX,
-     .choices = automatic, CONF_FIELD(struct keyd_config, threads),
+     .choices = conf_automatic, CONF_FIELD(struct keyd_config, threads),
      .text = "The number of signer threads. `auto`: one for each CPU that is online. Signatures "
              "that were measured to take at most 50 us are made without these threads while they "
              "are few, so that they never wait for RSA."},
@@ -164,9 +157,9 @@ static const struct conf_directive directives[] = {
      .text =
          "How long a batch waits for more requests when it is not full. It saves CPU time under "
          "light load, and costs each signature up to that much time. Default: not at all."},
-    {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
+    {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = conf_log_forms,
      CONF_FIELD(struct keyd_config, log_json), .text = "Form of the log on standard error."},
-    {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
+    {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = conf_log_levels,
      CONF_FIELD(struct keyd_config, log_level),
      .text = "The least important lines that are logged."},
     {SECTION_TOP, "stall-timeout", &conf_duration, .standard = "10s", .least = NS_PER_US,

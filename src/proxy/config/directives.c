@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "conf/choices.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/config/config.h"
 #include "proxy/config/types.h"
@@ -45,7 +45,6 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 
 static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
 static const struct conf_choice no_limit[] = {{"none", 0}, {NULL, 0}};
-static const struct conf_choice automatic[] = {{"auto", 0}, {NULL, 0}};
 static const struct conf_choice signing_modes[] = {{"async", SIGNING_ASYNC},
                                                    {"sync", SIGNING_SYNC},
                                                    {"in-process", SIGNING_IN_PROCESS},
@@ -58,12 +57,6 @@ static const struct conf_choice fast_handshakes[] = {
     {"off", 0},
     {NULL, 0}};
 static const struct conf_choice priorities[] = {{"normal", false}, {"real-time", true}, {NULL, 0}};
-static const struct conf_choice log_forms[] = {{"plain", false}, {"json", true}, {NULL, 0}};
-static const struct conf_choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
-                                                {"warning", LOG_LEVEL_WARNING},
-                                                {"info", LOG_LEVEL_INFO},
-                                                {"debug", LOG_LEVEL_DEBUG},
-                                                {NULL, 0}};
 static const struct conf_choice tls_versions[] = {
     {"1.2", TLS1_2_VERSION}, {"1.3", TLS1_3_VERSION}, {NULL, 0}};
 static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE},
@@ -81,7 +74,7 @@ static const struct conf_choice tls12_groups[] = {{"common", 0}, {"all", 0}, {NU
 
 static const struct conf_directive directives[] = {
     {SECTION_TOP, "workers", &conf_number, .standard = "auto", .least = 1, .most = WORKERS_MAX,
-     .choices = automatic, CONF_FIELD(struct proxy_config, workers),
+     .choices = conf_automatic, CONF_FIELD(struct proxy_config, workers),
      .text = "Event-loop threads. `auto`: one for each CPU that this process may run on. When HUP "
              "makes them fewer, connections that wait to be accepted by the threads that end are "
              "reset (unless `net.ipv4.tcp_migrate_req` is 1)."},
@@ -109,14 +102,14 @@ static const struct conf_directive directives[] = {
          "says so."},
     {SECTION_TOP, "user", &conf_text, .standard = "nobody", CONF_FIELD(struct proxy_config, user),
      .text = "The user that the worker becomes when it is started as root: a name or a number."},
-    {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = log_forms,
+    {SECTION_TOP, "log", &conf_choice, .standard = "plain", .choices = conf_log_forms,
      CONF_FIELD(struct proxy_config, log_json), .passed_on_as = "log",
      .text = "Form of the log lines on standard error; with `json` each line is an object."},
-    {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = log_levels,
+    {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = conf_log_levels,
      CONF_FIELD(struct proxy_config, log_level), .passed_on_as = "log-level",
      .text = "The lowest level of lines that are logged."},
     {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
-     .most = CONNECTIONS_MAX, .choices = automatic,
+     .most = CONNECTIONS_MAX, .choices = conf_automatic,
      CONF_FIELD(struct proxy_config, max_connections),
      .text =
          "The most client connections at a time, over all threads; further ones wait in the listen "
@@ -264,7 +257,8 @@ static const struct conf_directive directives[] = {
              "read the answers by pointing its own name at this address (DNS rebinding)."},
 
     {SECTION_KEYS, "threads", &conf_number, .standard = "auto", .least = 1, .most = SIGNERS_MAX,
-     .choices = automatic, CONF_FIELD(struct proxy_config, keys.threads), .passed_on_as = "threads",
+     .choices = conf_automatic, CONF_FIELD(struct proxy_config, keys.threads),
+     .passed_on_as = "threads",
      .text = "Signer threads of our own `immured`. `auto`: one for each CPU."},
     {SECTION_KEYS, "socket", &type_path, CONF_FIELD(struct proxy_config, keys.socket),
      .text = "Socket of a running `immured` to use in place of our own."},

@@ -110,9 +110,9 @@ static void probe_fail(struct prober *prober, struct probe *probe, enum failure 
     if (prober->timetable) {
         enum phase phase = timetable_phase(prober->timetable, now);
         counter_add(&prober->tally->phase[phase].probe_failures[failure], 1);
+        if (probe->state == STATE_ASKED)
+            request_over(prober, probe, now, false);
     }
-    if (probe->state == STATE_ASKED && prober->timetable != NULL)
-        request_over(prober, probe, now, false);
     probe_close(prober, probe, now + RETRY_PAUSE);
 }
 

@@ -47,23 +47,11 @@ static void local_address(const struct transport *transport, struct sockaddr_sto
         address->ss_family = AF_UNSPEC;
 }
 
-const struct transport_kind transport_tcp = {
-    .name = "tcp",
-    .prepare = send_at_once,
-    .accept = accept_client,
-    .peek = peek,
-    .read = read_parts,
-    .write = write_bytes,
-    .end_writing = end_writing,
-    .local_address = local_address,
-};
+/* What all stream sockets have in common. */
+#define STREAM_SOCKET                                                                              \
+    .accept = accept_client, .peek = peek, .read = read_parts, .write = write_bytes,               \
+    .end_writing = end_writing, .local_address = local_address
 
-const struct transport_kind transport_unix = {
-    .name = "unix",
-    .accept = accept_client,
-    .peek = peek,
-    .read = read_parts,
-    .write = write_bytes,
-    .end_writing = end_writing,
-    .local_address = local_address,
-};
+const struct transport_kind transport_tcp = {.name = "tcp", .prepare = send_at_once, STREAM_SOCKET};
+
+const struct transport_kind transport_unix = {.name = "unix", STREAM_SOCKET};
