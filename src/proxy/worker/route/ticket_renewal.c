@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* The pause after immured could give no keys. The last ones stay in use. */
+/* The pause after immured could give no keys. The key of the last epoch stays in use. */
 #define ASK_AGAIN (10 * NS_PER_S)
 #define BLOCKING_LIMIT NS_PER_S
 
@@ -40,9 +40,17 @@ static void answered(void *arg, const struct immure_reply *reply)
     }
 }
 
+/* The epoch has ended, so the key of the one before it opens nothing any more, even if immured is
+ * slow to answer. Its place must not stay empty: anybody could seal tickets with a key of zeros. */
+static void drop_previous(struct ticket_keys *keys)
+{
+    keys->previous = keys->current;
+}
+
 static void ask(struct timer *timer)
 {
     struct ticket_renewal *renewal = list_entry(timer, struct ticket_renewal, timer);
+    drop_previous(&renewal->tickets->keys);
     const struct immure_request request = {
         .operation = IMMURE_TICKET_KEYS, .callback = answered, .arg = renewal};
     if (renewal->blocking != NULL) {

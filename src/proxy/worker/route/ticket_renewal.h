@@ -1,6 +1,7 @@
 /*
  * Session ticket keys that immured derives from a secret. A loop thread has its own copy, which it
- * renews at the end of each epoch, between two handshakes.
+ * renews at the end of each epoch, between two handshakes. Until immured answers, the thread goes
+ * on with the key of the epoch that has ended, and with no older one.
  */
 #ifndef PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
 #define PROXY_WORKER_ROUTE_TICKET_RENEWAL_H
