@@ -7,36 +7,37 @@
 
 const struct command commands[] = {
     {"key list", NULL, OPTIONS_ASK, key_list_run, "list the keys that immured has",
-     "Lists the keys that immured has: name; type; the backend that signs with it; the one that "
-     "signs many at once, with from how many waiting requests it does, up to how many; and the key "
-     "id, which is the SHA-256 of the SubjectPublicKeyInfo."},
+     "Lists the keys that immured has. A line gives the name of a key, its type, the backend that "
+     "signs with it, and its key id, which is the SHA-256 of the SubjectPublicKeyInfo. If another "
+     "backend signs many requests at once, the line also names that backend, and says from how "
+     "many waiting requests it is used and how many it takes at most."},
     {"key reference", "[NAME]", OPTION_SOCKET | OPTION_TIMEOUT | OPTION_CERTIFICATE,
-     key_reference_run, "write a key reference, to stand in place of a key file",
+     key_reference_run, "write a key reference, which takes the place of a key file",
      "Writes a key reference to standard output: a PEM file that says which immured has which key, "
-     "and holds nothing secret. immured is asked for the key NAME; or the public key is taken from "
-     "a certificate, and immured need not run."},
-    {"key test", "NAME", OPTIONS_ASK, key_test_run, "sign with a key, and verify",
-     "Lets immured sign a handshake message under each SignatureScheme of the key, the first of "
-     "TLS 1.3 and TLS 1.2, server's and client's, that the key's policy allows; verifies with the "
-     "public key, and says how long it took."},
+     "and that contains no secret. The public key comes from immured, which is asked for the key "
+     "NAME, or from the file that --certificate names. In the second case immured need not run."},
+    {"key test", "NAME", OPTIONS_ASK, key_test_run, "sign with a key, and verify the signatures",
+     "Asks immured to sign a handshake message under each SignatureScheme of the key, verifies "
+     "each signature with the public key, and says how long it took. The message is the first one "
+     "that the policy of the key allows: of a TLS 1.3 server, a TLS 1.2 server, a TLS 1.3 client "
+     "or a TLS 1.2 client."},
     {"status", NULL, OPTIONS_ASK, status_run, "show the figures of immured",
-     "Shows every figure of immured, as it is now."},
+     "Shows all figures of immured as they are now."},
     {"top", NULL, OPTIONS_ASK | OPTION_COUNT, top_run, "watch the figures of immured live",
-     "Shows each second what immured does: on a terminal until q or Ctrl-C is pressed, else as "
-     "lines."},
+     "Shows every second what immured is doing. On a terminal it fills the screen until you press "
+     "q or Ctrl-C; elsewhere it prints lines."},
     {"openssl-config", NULL, OPTION_MODULE | OPTION_INTO | OPTION_NAME, openssl_config_run,
-     "print what openssl.cnf needs for the provider",
-     "Prints what loads the provider, to be added to the end of a configuration of OpenSSL, or to "
-     "be "
-     "one of its own. Where standard output is the end of a file (>> openssl.cnf), or a file is "
-     "named with --into, it goes into the sections that are in force there, so that everything "
-     "else "
-     "that they say stays in force. With --into the whole is printed, that file first."},
+     "print what openssl.cnf needs to load the provider",
+     "Prints the lines that load the provider. They are a configuration of OpenSSL by themselves, "
+     "or they go to the end of an existing one. If standard output is appended to a file (>> "
+     "openssl.cnf), or --into names a file, the lines extend the sections that are in force in "
+     "that file, so that all other settings in them stay in force. With --into, the file itself "
+     "is printed first."},
     {"check", "FILE", OPTION_TIMEOUT | OPTION_JSON | OPTION_CERTIFICATE, check_run,
      "check a key reference, or a configuration of immured",
-     "Checks a key reference: that it parses, that immured is there and has the key, and that the "
-     "certificate is for this key. What is no PEM file is taken for a configuration, and given to "
-     "immured --test."},
+     "Checks that FILE is a valid key reference, that its immured answers and has the key, and "
+     "that the certificate belongs to the key. If FILE is not a PEM file, it is taken for a "
+     "configuration of immured, and immured --test checks it."},
 };
 
 const size_t command_count = sizeof commands / sizeof commands[0];

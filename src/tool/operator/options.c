@@ -40,18 +40,18 @@ static const struct option_row rows[] = {
      .mark = OPTION_TIMEOUT,
      .text = "how long to wait for immured, for instance 500ms (" TIMEOUT_DEFAULT ")"},
     {"json", NULL, option_flag, OPTION_FIELD(struct tool_options, json), .mark = OPTION_JSON,
-     .text = "write JSON, one object a line"},
+     .text = "write JSON, one object per line"},
     {"certificate", "FILE", option_text, OPTION_FIELD(struct tool_options, certificate),
      .mark = OPTION_CERTIFICATE,
-     .text = "certificate or public key, PEM or DER, that the key belongs to"},
+     .text = "file with the certificate or public key of the key, PEM or DER"},
     {"module", "PATH", option_text, OPTION_FIELD(struct tool_options, module),
-     .mark = OPTION_MODULE, .text = "path of the provider (immure.so where libcrypto looks)"},
+     .mark = OPTION_MODULE, .text = "path of the provider (immure.so among libcrypto's modules)"},
     {"into", "FILE", option_text, OPTION_FIELD(struct tool_options, into), .mark = OPTION_INTO,
-     .text = "print this configuration, and what it lacks"},
+     .text = "print this configuration, extended by what it lacks"},
     {"name", "NAME", store_name, OPTION_FIELD(struct tool_options, name), .mark = OPTION_NAME,
-     .text = "name to look for in it: nodejs_conf for node (openssl_conf)"},
+     .text = "name that programs look for: nodejs_conf for node (openssl_conf)"},
     {"count", "N", store_count, OPTION_FIELD(struct tool_options, count), .mark = OPTION_COUNT,
-     .text = "end after N lines (1 if standard output is no terminal)"},
+     .text = "end after N lines (1 unless standard output is a terminal)"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
@@ -65,12 +65,12 @@ static void print_help(FILE *out)
                  commands[i].operand ? commands[i].operand : "");
         fprintf(out, "  %-20s  %s\n", left, commands[i].summary);
     }
-    fputs("\n  immure COMMAND --help    what it does, and its options\n"
+    fputs("\n  immure COMMAND --help    what a command does, and its options\n"
           "  immure --version\n",
           out);
 }
 
-/* Prints the text in lines of at most 80 characters. */
+/* Prints the text in lines of at most 80 characters, broken at spaces. */
 static void print_wrapped(FILE *out, const char *text)
 {
     for (size_t column = 0; *text != '\0'; text += strspn(text, " ")) {
