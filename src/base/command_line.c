@@ -7,9 +7,10 @@
 #include "base/descriptor.h"
 #include "base/spelling.h"
 
-/* What getopt_long() returns for a row, above all letters. */
+/* getopt_long() returns this number for the first row, and the next ones for the other rows. All
+ * are greater than any letter. */
 #define FIRST_ROW 256
-#define LEFT_SIZE 64 /* of "--name ARGUMENT" */
+#define LEFT_SIZE 64 /* the left column of the help: "--name ARGUMENT" */
 
 bool option_flag(const struct option_row *row, const char *argument, void *field)
 {
@@ -33,7 +34,8 @@ bool option_descriptor(const struct option_row *row, const char *argument, void 
     return *(int *)field >= 0;
 }
 
-/* `given`: "--confg" or "--confg=FILE". */
+/* Returns the option that the user may have meant by `given`, such as "--confg" or "--confg=FILE";
+ * NULL: none is similar. */
 static const char *find_slip(const struct command_line *line, const char *given)
 {
     char name[LEFT_SIZE];
@@ -46,13 +48,14 @@ static const char *find_slip(const struct command_line *line, const char *given)
     return NULL;
 }
 
-/* What getopt_long() has just returned is ':' or '?'. */
+/* Called when getopt_long() has returned ':' (an argument is missing) or '?' (an unknown option).
+ */
 static void complain(struct command_line *line, int chosen, const char *word)
 {
     const char *slip = find_slip(line, word);
     if (chosen == ':')
         snprintf(line->complaint, sizeof line->complaint, "%s: its argument is missing", word);
-    else if (optopt > ' ' && optopt < FIRST_ROW) /* a letter, perhaps one of several in the word */
+    else if (optopt > ' ' && optopt < FIRST_ROW) /* one letter of the word */
         snprintf(line->complaint, sizeof line->complaint, "-%c: there is no such option", optopt);
     else
         snprintf(line->complaint, sizeof line->complaint, "%s: there is no such option%s%s%s", word,
@@ -73,9 +76,8 @@ static bool has_required(struct command_line *line, uint64_t rows_given)
 {
     for (size_t i = 0; i < line->count; i++)
         if (line->rows[i].required && (rows_given >> i & 1) == 0) {
-            snprintf(line->complaint, sizeof line->complaint,
-                     "--%s %s is needed; --help tells more", line->rows[i].name,
-                     line->rows[i].argument);
+            snprintf(line->complaint, sizeof line->complaint, "--%s %s is needed; --help says more",
+                     line->rows[i].name, line->rows[i].argument);
             return false;
         }
     return true;
@@ -140,5 +142,5 @@ void command_line_print(const struct command_line *line, unsigned marks, FILE *o
         describe(line->rows[i].name, line->rows[i].argument, left);
         fprintf(out, "  %-*s  %s\n", (int)width, left, line->rows[i].text);
     }
-    fprintf(out, "  %-*s  %s\n", (int)width, "--help", "print this");
+    fprintf(out, "  %-*s  %s\n", (int)width, "--help", "print this help");
 }

@@ -1,11 +1,11 @@
 /*
- * The command line of a program: a table of options, from which the parser, the complaints and the
- * help come. An option is one row:
+ * The command line of a program. The parser, its complaints and the help all come from one table,
+ * in which each option is a row:
  *
  *     {"config", "FILE", option_text, OPTION_FIELD(struct options, config), .required = true,
  *      .text = "read the configuration from FILE"},
  *
- * Every program has --help and --version besides. Options may be abbreviated, and may stand behind
+ * Every program also has --help and --version. Options may be abbreviated, and they may follow
  * other words (getopt_long(3)).
  */
 #ifndef BASE_COMMAND_LINE_H
@@ -20,45 +20,48 @@
 
 struct option_row {
     const char *name;     /* without its dashes */
-    const char *argument; /* what help and complaints call it; NULL: it takes none */
-    /* Stores the argument (NULL: it takes none). False: it is not a valid one. */
+    const char *argument; /* its name in the help and in complaints; NULL: there is none */
+    /* Stores the argument, which is NULL if the option takes none. False: it is not valid. */
     bool (*store)(const struct option_row *row, const char *argument, void *field);
     size_t offset; /* of the field in the program's struct */
     bool required;
-    double least, most; /* of a number */
-    unsigned mark;      /* the program's own, to tell options apart; a bit */
-    const char *text;   /* for the help, a line */
+    double least, most; /* the bounds of a number */
+    unsigned mark;      /* a bit that the program chooses to recognize the option by */
+    const char *text;   /* what the help says about it: one line */
 };
 
-/* Those of most programs. */
-bool option_flag(const struct option_row *row, const char *argument, void *field); /* bool */
+/* How most options are stored. The field is of the type that is named beside each. */
+bool option_flag(const struct option_row *row, const char *argument,
+                 void *field); /* a bool, which becomes true */
 bool option_text(const struct option_row *row, const char *argument,
-                 void *field); /* const char *, of argv; not empty */
+                 void *field); /* a const char *, which leads into argv; not empty */
 bool option_descriptor(const struct option_row *row, const char *argument,
-                       void *field); /* int, an inherited descriptor */
+                       void *field); /* an int: an inherited descriptor */
 
 #define COMMAND_LINE_ROWS_MAX 64
 
 struct command_line {
     const struct option_row *rows;
     size_t count;
-    unsigned given;     /* the marks of the options that are given */
-    char *const *words; /* what is no option, in its order; argv's */
+    unsigned given;     /* the marks of the options that were given */
+    char *const *words; /* the words that are not options, in their order; they belong to argv */
     int word_count;
     char complaint[256];
 };
 
 enum command_line_result {
     COMMAND_LINE_GOOD,
-    COMMAND_LINE_HELP, /* asked for; or, the next, the version */
-    COMMAND_LINE_VERSION,
-    COMMAND_LINE_WRONG /* `complaint` says why: one line */
+    COMMAND_LINE_HELP,    /* the user asks for the help */
+    COMMAND_LINE_VERSION, /* the user asks for the version */
+    COMMAND_LINE_WRONG    /* `complaint` says why: one line */
 };
 
-/* By line->rows, into the struct at `options`. Reorders argv. */
+/* Parses the options by line->rows, and stores them in the struct at `options`. Moves the words of
+ * argv that are not options to its end. */
 enum command_line_result command_line_parse(struct command_line *line, int argc, char **argv,
                                             void *options);
-/* A line of help for each option that has one of these marks, or for all (0); and for --help. */
+/* Prints a line of help for each option that has one of these marks (0: for all options), and one
+ * for --help. */
 void command_line_print(const struct command_line *line, unsigned marks, FILE *out);
 
 #endif

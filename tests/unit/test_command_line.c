@@ -79,7 +79,7 @@ static void mistakes_are_one_line(void **state)
     static const struct {
         const char *words, *complaint;
     } cases[] = {
-        {"", "--config FILE is needed; --help tells more"},
+        {"", "--config FILE is needed; --help says more"},
         {"--config", "--config: its argument is missing"},
         {"--config=", "--config: \"\" is not a valid FILE"},
         {"--config x --test=1", "--test=1: there is no such option"},
@@ -115,9 +115,9 @@ static void help_comes_from_the_table(void **state)
                              "  --test                 whether\n"
                              "  --descriptor-number N  which\n"
                              "  --number X             how many\n"
-                             "  --help                 print this\n");
+                             "  --help                 print this help\n");
     assert_string_equal(some, "  --test                 whether\n"
-                              "  --help                 print this\n");
+                              "  --help                 print this help\n");
     free(all);
     free(some);
 }
