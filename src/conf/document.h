@@ -1,4 +1,4 @@
-/* Documentation from the tables of a grammar. */
+/* Makes the documentation of a configuration file from the tables of its grammar. */
 #ifndef CONF_DOCUMENT_H
 #define CONF_DOCUMENT_H
 
@@ -6,8 +6,8 @@
 
 #include "conf/grammar.h"
 
-/* Prints Markdown: for each section a heading of this level ("##"), its introduction and a table.
- */
+/* Prints Markdown: for each section a heading of this level ("##"), its introduction, and a table
+ * of its directives. */
 void conf_print(const struct conf_grammar *grammar, const char *level, FILE *out);
 
 #endif

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a value goes: into a field, or, for a list, into a pointer and a size_t. */
+/* Where a value is stored: in a field or, if it is a list, in a pointer and a size_t. */
 #define CONF_FIELD(type, member)                                                                   \
     .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define CONF_LIST(type, member, count)                                                             \
@@ -30,29 +30,30 @@ struct conf_directive {
     unsigned section; /* index into the grammar's sections */
     const char *name;
     const struct conf_type *type;
-    const char *former_name; /* which files may still use; NULL: none */
+    const char *former_name; /* an older name, which files may still use; NULL: none */
     bool required;
     const char *standard; /* the default, as the file would write it; NULL: none */
     uint64_t least, most; /* the bounds of a number or duration */
-    const struct conf_choice
-        *choices;             /* ended by name NULL; of a number or duration: names beside digits */
-    size_t offset, size;      /* of the field in the section's struct; no size of a list */
-    size_t count_offset;      /* of a list's size_t */
-    const char *passed_on_as; /* where one program writes the configuration of another
-                                 (conf/pass_on.h): the directive of that other program that gets
-                                 this value; NULL: no other program needs it */
+    /* The words that are valid values, ended by name NULL. A number or a duration that has choices
+     * may be written as one of them or in digits. */
+    const struct conf_choice *choices;
+    size_t offset, size;      /* of the field in the section's struct; a list has no size */
+    size_t count_offset;      /* of the size_t that counts the elements of a list */
+    const char *passed_on_as; /* if this program writes the configuration of another one
+                                 (conf/pass_on.h): the directive there that gets this value;
+                                 NULL: the other program does not get it */
     const char *text;         /* what it means, in Markdown */
 };
 
 struct conf_kind {
     const char *name;         /* as written in the file; "" for the top */
-    unsigned within;          /* index of the section that it stands in; 0 for the top itself */
-    bool named;               /* it is written NAME { ... }, and each name is used once */
+    unsigned within;          /* index of the section around it; 0 for the top itself */
+    bool named;               /* the file gives each such section a name of its own */
     const char *introduction; /* Markdown */
 };
 
-/* The first section is the top, which is outside of all others. A section comes after the one that
- * it stands in. */
+/* The first section is the top, which is outside of all others. A section comes after the section
+ * around it. */
 struct conf_grammar {
     const struct conf_kind *sections;
     size_t section_count;
@@ -63,14 +64,15 @@ struct conf_grammar {
 
 #define CONF_TOP 0
 
-/* NULL: no such directive in this section. */
+/* Finds a directive of this section by its name. NULL: there is no such directive. */
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
                                        const char *name);
-/* What a user may have meant by `name`: a directive of another section, or one with nearly the same
- * spelling. The text follows "unknown directive" in one line; it may be empty. */
+/* Writes what a user may have meant by `name`: a directive of nearly the same spelling, or one of
+ * another section. The text continues the line "unknown directive ..."; it may be empty. */
 void conf_suggest(const struct conf_grammar *grammar, unsigned section, const char *name,
                   char *text, size_t size);
-/* "1 to 256 or auto", "100us to 1s", "async, sync or in-process", "text" ... */
+/* Writes which values are valid: "1 to 256 or auto", "100us to 1s", "async, sync or in-process",
+ * "text" and so on. */
 #define CONF_VALUES_SIZE 256
 void conf_describe_values(const struct conf_directive *directive, char *text, size_t size);
 

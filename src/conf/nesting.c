@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* No valid file nests deeper than two sections and a list. */
+/* Enough: no valid file nests deeper than two sections and a list. */
 #define DEPTH_MAX 16
 
 static const char blanks[] = " \t\r\n";
@@ -11,7 +11,8 @@ static const char blanks[] = " \t\r\n";
 static const char no_environment[] =
     "nothing is taken from the environment here: '${' must be written as \"\\${\"";
 
-/* In a string in double quotes, behind the backslash: a number in octal or hexadecimal digits. */
+/* Whether an escape stands for a zero byte. `at` follows the backslash, in a string in double
+ * quotes, where an escape may be a number in octal or hexadecimal digits. */
 static bool is_zero_escape(const char *at)
 {
     if (*at == 'x')
@@ -28,7 +29,7 @@ static int count_lines(const char *from, const char *to)
     return lines;
 }
 
-/* The end of the quoted string that begins here; NULL with *reason if it cannot be one. */
+/* Returns the end of the quoted string that begins here; NULL with *reason if it is not valid. */
 static const char *string_end(const char *at, bool environment, const char **reason)
 {
     const char quote = *at++;
@@ -48,8 +49,8 @@ static const char *string_end(const char *at, bool environment, const char **rea
     return NULL;
 }
 
-/* An empty list leaves no value in the tree, so a second one of the same directive would not be
- * noticed. */
+/* Empty lists are refused, because they leave no value in the tree: nobody would notice that the
+ * directive is given twice. */
 static bool is_empty_list(const char *text, const char *brace)
 {
     const char *before = brace, *after = brace + 1;
@@ -80,7 +81,7 @@ bool nesting_check(const char *text, bool environment, int *line, const char **r
             return false;
         } else if (*at == '{' && depth < DEPTH_MAX) {
             lines[depth++] = *line;
-        } else if (*at == '}' && depth > 0) { /* one too many is for libconfuse to refuse */
+        } else if (*at == '}' && depth > 0) { /* libconfuse refuses one too many */
             depth--;
         } else if (at[0] == '/' && at[1] == '*' && strstr(at, "*/") == NULL &&
                    (at == text || strchr(blanks, at[-1]) != NULL)) {

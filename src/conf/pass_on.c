@@ -5,7 +5,7 @@
 #include "conf/show.h"
 #include "conf/value.h"
 
-/* In single quotes only these two characters mean something to libconfuse. */
+/* Escapes the only two characters that libconfuse interprets within single quotes. */
 static void put_quoted(FILE *out, const char *text)
 {
     fputc('\'', out);
@@ -28,7 +28,7 @@ void conf_write_section(FILE *out, const char *kind, const char *name)
     fputs(" {\n", out);
 }
 
-/* The next directive, from `directive` on, that is passed on; NULL: there is none. */
+/* Returns the first directive, from `directive` on, that is passed on; NULL: there is none. */
 static const struct conf_directive *find_next(const struct conf_grammar *grammar, unsigned section,
                                               const struct conf_directive *directive)
 {

@@ -1,6 +1,6 @@
 /*
- * Writes the configuration of another program. A directive whose row has `passed_on_as`
- * (conf/grammar.h) is written under that name, with the value that is in the struct.
+ * Writes the configuration of another program. Each directive whose row has `passed_on_as`
+ * (conf/grammar.h) is written under that name, with the value that the struct has for it.
  */
 #ifndef CONF_PASS_ON_H
 #define CONF_PASS_ON_H
@@ -16,7 +16,7 @@ void conf_pass_on(const struct conf_grammar *grammar, unsigned section, const vo
 void conf_write_directive(FILE *out, const char *name, const char *text);
 void conf_write_section(FILE *out, const char *kind, const char *name);
 
-/* The first such directive whose value differs between two structs; NULL: there is none. */
+/* Returns the first such directive whose values in the two structs differ; NULL: there is none. */
 const struct conf_directive *conf_pass_on_difference(const struct conf_grammar *grammar,
                                                      unsigned section, const void *one,
                                                      const void *other);

@@ -6,8 +6,8 @@
 
 #include "base/duration.h"
 
-/* The fields are unsigned numbers, enums, ints and bools. None is negative, so that they differ in
- * width only. */
+/* The fields are unsigned numbers, enums, ints and bools. As none is ever negative, only their
+ * width matters. */
 static uint64_t get_number(const struct conf_directive *directive, const void *field)
 {
     switch (directive->size) {
@@ -31,7 +31,6 @@ const char *conf_show_choice(const struct conf_directive *directive, const void 
     return choice != NULL ? choice->name : NULL;
 }
 
-/* A number out of bounds is one of the choices, or the field was never set. */
 const char *conf_show_number(const struct conf_directive *directive, const void *field,
                              char room[CONF_SHOW_SIZE])
 {

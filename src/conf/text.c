@@ -48,7 +48,7 @@ failed:;
     return NULL;
 }
 
-/* The end of the quoted string that begins here. */
+/* Returns the end of the quoted string that begins here. */
 static char *skip_string(char *at)
 {
     char quote = *at++;
@@ -65,7 +65,7 @@ static char *blank_until(char *at, const char *end)
     return at;
 }
 
-/* The end of the comment that begins here, or NULL if none does. */
+/* Returns the end of the comment that begins here; NULL: no comment begins here. */
 static char *comment_end(char *at)
 {
     if (*at == '#' || (at[0] == '/' && at[1] == '/'))
@@ -73,12 +73,12 @@ static char *comment_end(char *at)
     if (at[0] != '/' || at[1] != '*')
         return NULL;
     char *end = strstr(at + 2, "*/");
-    return end != NULL ? end + 2 : NULL; /* one without an end is for libconfuse to refuse */
+    return end != NULL ? end + 2 : NULL; /* nesting.h refuses it without an end */
 }
 
 static void blank_comments(char *text)
 {
-    bool within_word = false; /* unquoted, where "//" may be part of a path */
+    bool within_word = false; /* in an unquoted word, "//" may be part of a path */
     for (char *at = text; *at != '\0';) {
         char *end = within_word ? NULL : comment_end(at);
         if (end != NULL) {
@@ -95,7 +95,7 @@ static void blank_comments(char *text)
 
 char *conf_text_read_open(int descriptor)
 {
-    lseek(descriptor, 0, SEEK_SET); /* fails for a pipe, which has only one position */
+    lseek(descriptor, 0, SEEK_SET); /* fails harmlessly for a pipe */
     char *text = read_whole(descriptor);
     if (text != NULL)
         blank_comments(text);

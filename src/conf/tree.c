@@ -9,19 +9,20 @@
 #include "conf/nesting.h"
 #include "conf/value.h"
 
-/* libconfuse moves a section's own line to where the section ends. It parses defaults when it comes
- * to a section, so the default of this option, which no file may set, keeps the line where the
- * section begins. libconfuse does not get the defaults of directives, as it opens a stream for each
+/* libconfuse sets the line of a section to where the section ends. But it parses the defaults of a
+ * section when the section begins, so the default of this option, which no file may set, keeps that
+ * line. libconfuse is not told the defaults of directives, because it would open a stream for each
  * of them. */
 #define SECTION_BEGIN "section-begin"
 #define NOTHING_REPLACED (-1)
 
-/* The callbacks of libconfuse have no argument of their own; it parses one file at a time. */
+/* The callbacks of libconfuse get no argument from us, so this is what they work on: the one file
+ * that is being parsed. */
 static struct {
     const struct conf_grammar *grammar;
     const char *file;
     struct conf_error *error;
-    int replaced_line; /* of the value that the next one replaces */
+    int replaced_line; /* the line of the value that the next one replaces */
 } parsing;
 
 static void write_error(struct conf_error *error, const char *file, int line, const char *format,
@@ -82,7 +83,7 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
         {"attempt to append to non-list option '%s'", "'%s' takes one value, not a list"},
     };
     if (parsing.error->text[0] != '\0')
-        return; /* this one follows from the first */
+        return; /* only the first error is kept; this one follows from it */
     char text[256];
     if (strcmp(format, "no such option '%s'") == 0) {
         va_list copy;
@@ -98,7 +99,8 @@ static void say_error(cfg_t *cfg, const char *format, va_list arguments)
     error_at(cfg->line, "%s", text);
 }
 
-/* libconfuse frees the value that is replaced before it has the new one parsed. */
+/* When a second value replaces one, libconfuse first frees the old value, which sets replaced_line,
+ * and then calls this function with the new one. */
 static int keep_value(cfg_t *cfg, cfg_opt_t *option, const char *text, void *result)
 {
     if (parsing.replaced_line != NOTHING_REPLACED) {
@@ -192,7 +194,7 @@ static bool parse_text(cfg_t *cfg, const char *text)
         error_at(line, "%s", reason);
         return false;
     }
-    /* For cfg_parse_buf() an empty text is an error. */
+    /* cfg_parse_buf() takes an empty text for an error. */
     if (text[0] != '\0' && cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
         if (parsing.error->text[0] == '\0')
             error_at(cfg->line, "cannot be parsed");
@@ -212,14 +214,14 @@ bool conf_parse(const struct conf_grammar *grammar, const char *file, const char
     parsing.grammar = grammar;
     parsing.file = file;
     parsing.error = error;
-    /* cfg_free() of an earlier tree has called drop_value(), too. */
+    /* When an earlier tree was freed, drop_value() was called, too. */
     parsing.replaced_line = NOTHING_REPLACED;
     cfg_t *cfg = make_parser(grammar);
     if (cfg == NULL) {
         snprintf(error->text, sizeof error->text, "%s: out of memory", file);
         return false;
     }
-    cfg->line = 1; /* stays so when there is no text */
+    cfg->line = 1; /* for an empty text, which is not parsed */
     cfg_set_error_function(cfg, say_error);
     *top = (struct conf_section){.grammar = grammar, .file = file, .kind = CONF_TOP, .node = cfg};
     if (parse_text(cfg, text))
@@ -274,7 +276,7 @@ const char *conf_name(const struct conf_section *section)
     return cfg_title(section->node);
 }
 
-/* By which of its names the file gives a directive. */
+/* Returns the name by which the file gives a directive: its name or its former name. */
 static const char *name_in_file(const struct conf_section *section,
                                 const struct conf_directive *directive)
 {

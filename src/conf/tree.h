@@ -1,7 +1,7 @@
 /*
- * A configuration file, parsed by libconfuse into a tree of sections, in which each value has its
- * line. The grammar has every name and every nesting in the tree; value.h and the program say what
- * the values mean.
+ * A configuration file as a tree of sections, which libconfuse has parsed. Each value in it knows
+ * its line. All names and nestings in the tree are those of the grammar; value.h and the program
+ * say what the values mean.
  */
 #ifndef CONF_TREE_H
 #define CONF_TREE_H
@@ -10,52 +10,53 @@
 #include "conf/grammar.h"
 
 struct conf_value {
-    const char *text; /* belongs to the tree, or to the grammar */
+    const char *text; /* belongs to the tree or, for a default, to the grammar */
     int line;         /* for a default: where its section begins */
 };
 
 /* A section of a file; the top is one of them. */
 struct conf_section {
     const struct conf_grammar *grammar;
-    const char *file;   /* its name; the caller's */
+    const char *file;   /* the name of the file; belongs to the caller */
     unsigned kind;      /* index into the grammar's sections */
-    struct cfg_t *node; /* libconfuse's */
+    struct cfg_t *node; /* the section in libconfuse's tree */
 };
 
 /*
- * Parses `text`, which conf/text.h has read from `file`; if it is NULL, errno says why it could not
- * be read. False with *error filled; after true the caller closes *top. Not thread-safe, because
- * libconfuse is not.
+ * Parses `text`, which conf/text.h has read from `file`. If `text` is NULL, errno says why the file
+ * could not be read. False with *error filled; otherwise the caller closes *top. Not thread-safe,
+ * because libconfuse is not.
  */
 bool conf_parse(const struct conf_grammar *grammar, const char *file, const char *text,
                 struct conf_section *top, struct conf_error *error);
 /* Frees the whole tree. */
 void conf_close(struct conf_section *top);
 
-/* The sections of a kind within this one, in the order of the file. */
+/* The sections of a kind within this section: how many there are, and each of them in the order of
+ * the file. */
 size_t conf_section_count(const struct conf_section *section, unsigned kind);
 struct conf_section conf_section_at(const struct conf_section *section, unsigned kind, size_t i);
-/* For a kind that a file has once at most; *found: whether it is there. False: there are two, and
- * *error says so. */
+/* Returns the section of a kind that may occur only once; *found says whether it is there. False:
+ * there are several, and *error says so. */
 bool conf_section_single(const struct conf_section *section, unsigned kind, bool *found,
                          struct conf_section *single, struct conf_error *error);
-/* The line on which it begins, and that on which it ends. */
+/* The line on which the section begins, and the line on which it ends. */
 int conf_line(const struct conf_section *section);
 int conf_last_line(const struct conf_section *section);
-/* Its name in the file; NULL if this kind has none. */
+/* The name of the section in the file; NULL: sections of this kind have no name. */
 const char *conf_name(const struct conf_section *section);
 
 /* False, with *error filled, if the file gives a directive under both of its names. */
 bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
                       struct conf_error *error);
-/* The values that are given for a directive, or its default, or none. Only a list has more than
- * one. */
+/* The values of a directive: those that the file gives, or else its default, or else none. Only a
+ * list has more than one. conf_given() says whether the file gives any. */
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive);
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive);
 struct conf_value conf_value_at(const struct conf_section *section,
                                 const struct conf_directive *directive, size_t i);
 
-/* Returns false, with "FILE:LINE: " and the rest in *error. */
+/* Writes "FILE:LINE: " and the formatted reason into *error. Always returns false. */
 bool conf_refuse(const struct conf_section *section, int line, struct conf_error *error,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -42,8 +42,8 @@ bool conf_store_refuse_value(struct conf_store *store)
                              bare ? "; it needs a unit: ms, s, m or h" : "");
 }
 
-/* The fields are unsigned numbers, enums, ints and bools. None is negative, so that they differ in
- * width only. */
+/* The fields are unsigned numbers, enums, ints and bools. As none is ever negative, only their
+ * width matters. */
 static void set_number(struct conf_store *store, uint64_t number)
 {
     switch (store->directive->size) {
@@ -165,7 +165,7 @@ const struct conf_type conf_text = {
 const struct conf_type conf_texts = {
     .values = "list of texts", .list = true, .store = store_texts, .clear = clear_texts};
 
-/* Names the section: "frontend 'www'", "certificate", or nothing for the top. */
+/* The error names the section: "frontend 'www'", "certificate", or nothing for the top. */
 static bool refuse_missing(const struct conf_section *section,
                            const struct conf_directive *directive, struct conf_error *error)
 {

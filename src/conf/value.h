@@ -1,4 +1,5 @@
-/* Turns the texts of a section into the fields of its struct, by the types of the directives. */
+/* Turns the values of a section, which are texts, into the fields of a struct, by the types of the
+ * directives. */
 #ifndef CONF_VALUE_H
 #define CONF_VALUE_H
 
@@ -8,10 +9,10 @@
 struct conf_store {
     const struct conf_section *section;
     const struct conf_directive *directive;
-    const struct conf_value *values; /* 1, unless it is a list */
+    const struct conf_value *values; /* one value, unless the directive is a list */
     size_t count;
-    void *field;         /* for a list: the pointer to its elements */
-    size_t *list_count;  /* for a list: how many elements there are */
+    void *field;         /* where the value goes; for a list: the pointer to its elements */
+    size_t *list_count;  /* for a list: how many elements were stored */
     const void *context; /* for the program's own types */
     struct conf_error *error;
 };
@@ -19,16 +20,17 @@ struct conf_store {
 #define CONF_SHOW_SIZE 32
 
 struct conf_type {
-    /* What is expected, where neither bounds nor choices say it: "text", "list of names" ... */
+    /* Which values are valid, if neither bounds nor choices say it: "text", "list of names" ... */
     const char *values;
     bool list;
-    /* On failure it returns false by one of the functions below. What it has made by then belongs
-     * to the struct. */
+    /* Stores the value. On failure it returns what one of the refuse functions below returns, and
+     * clear() frees what it has allocated by then. */
     bool (*store)(struct conf_store *store);
-    /* Frees what store() has made; NULL: there is nothing to free. The field may be all zero. */
+    /* Frees what store() has allocated; NULL: there is nothing to free. The field may be zero. */
     void (*clear)(void *field, size_t count);
-    /* Returns the field as a file would write it: a text of the struct's, or one in `room`; NULL:
-     * the field is not set. Types whose directives are passed on must have this function. */
+    /* Returns the field as a file would give it: a text that belongs to the struct, or one that is
+     * written to `room`; NULL: the field is not set. A type needs this function if one of its
+     * directives is passed on. */
     const char *(*show)(const struct conf_directive *directive, const void *field,
                         char room[CONF_SHOW_SIZE]);
 };
@@ -38,25 +40,27 @@ extern const struct conf_type conf_duration; /* uint64_t, ns */
 extern const struct conf_type conf_seconds;  /* the same in whole seconds */
 extern const struct conf_type conf_choice;   /* an enum, int or bool */
 extern const struct conf_type conf_text;     /* char *; not empty */
-extern const struct conf_type conf_texts;    /* char **, and their number; none is empty */
+extern const struct conf_type conf_texts;    /* char ** and a number; no text is empty */
 
-/* All return false, with an error that names the line and the directive. */
+/* These functions return false, after writing an error that names the line and the directive. */
 bool conf_store_refuse(struct conf_store *store, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool conf_store_refuse_value(struct conf_store *store); /* "X must be ..., not '...'" */
 bool conf_store_refuse_memory(struct conf_store *store);
-/* Stores a text that malloc() made in a field of type char *. NULL: there was no memory for it. */
+/* Stores a text from malloc() in a field of type char *. If the text is NULL, there was no memory
+ * for it, and the store is refused. */
 bool conf_store_keep(struct conf_store *store, char *text);
-/* Clears a field of type char *, in the program's own types too. */
+/* Frees a field of type char *. The program's own types may use it, too. */
 void conf_clear_text(void *field, size_t count);
 
 /*
- * Stores all values of the section, and the defaults of others, in the struct at `base`. False with
- * *error filled; the caller clears the struct then too.
+ * Stores the values of all directives of the section, or their defaults, in the struct at `base`.
+ * False with *error filled. In both cases the caller calls conf_clear() in the end.
  */
 bool conf_fill(const struct conf_section *section, void *base, const void *context,
                struct conf_error *error);
-/* Frees what conf_fill() has made in the struct of such a section, which may be all zero. */
+/* Frees what conf_fill() has allocated in the struct of a section of this kind, which may be all
+ * zero. */
 void conf_clear(const struct conf_grammar *grammar, unsigned kind, void *base);
 
 #endif
