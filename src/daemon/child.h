@@ -1,4 +1,5 @@
-/* A process that a master keeps running: how it ended, and when it is started again. */
+/* A process that a master keeps running. When it has ended, the log says how, and it is started
+ * again after a pause. */
 #ifndef DAEMON_CHILD_H
 #define DAEMON_CHILD_H
 
@@ -8,8 +9,8 @@
 
 #include "loop/loop.h"
 
-/* When something that keeps ending is started again: 10 ms after its end, and twice as long each
- * time up to 1 s, until it has lived for half a second. */
+/* The pause before something that has ended is started again: 10 ms, and each time twice as long,
+ * up to 1 s, until it has lived for half a second. */
 struct back_off {
     struct loop *loop;
     struct timer restart;
@@ -18,9 +19,10 @@ struct back_off {
 
 void back_off_init(struct back_off *back_off, struct loop *loop,
                    void (*restart)(struct timer *timer));
-/* It has ended, after so long a life (ns; 0: it did not even start): starts the timer. */
+/* Starts the timer, because the thing has ended. It `lived` that long, in ns; 0: it did not even
+ * start. */
 void back_off_restart(struct back_off *back_off, uint64_t lived, uint64_t now);
-/* It is not to be started again. */
+/* Stops the timer: nothing is started again. */
 void back_off_stop(struct back_off *back_off);
 
 struct child {
@@ -31,18 +33,19 @@ struct child {
     struct back_off back_off;
 };
 
-/* `start` starts it, which ends in child_started(); false with errno. */
+/* `start` starts the process and calls child_started(). If it cannot, it returns false with errno.
+ */
 void child_init(struct child *child, const char *name, struct loop *loop,
                 bool (*start)(struct child *child));
 void child_started(struct child *child, pid_t pid, uint64_t now);
-/* It ended with this status of waitpid(), which was not wanted: logs that, and starts it again
- * after a pause. */
+/* Called when the process has ended although it should run: logs the status of waitpid(), and
+ * starts the process again after a pause. */
 void child_restart_later(struct child *child, int status, uint64_t now);
-/* It ended, for good. */
+/* Called when the process has ended and is not needed any more. */
 void child_ended(struct child *child);
-/* If it is running. */
+/* Sends the signal, if the process is running. */
 void child_signal(const struct child *child, int signal);
-/* "ended with status 1" or "was killed by signal 9 (Killed)". Returns text. */
+/* Writes "ended with status 1" or "was killed by signal 9 (Killed)". Returns `text`. */
 char *child_describe(int status, char *text, size_t size);
 
 #endif

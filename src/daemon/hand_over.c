@@ -13,11 +13,11 @@
 #include "base/regular_file.h"
 
 #define GIVEN_MAX 4
-#define ERRNO_SIZE 12 /* as text, with the space behind it */
+#define ERRNO_SIZE 12 /* of an errno as text, with the space after it */
 
-/* ---- what is sent ---- */
+/* ---- the messages ---- */
 
-/* FILES, while it is put together. */
+/* A FILES message that is being put together. */
 struct batch {
     char message[HAND_OVER_MESSAGE_MAX];
     size_t length, count;
@@ -25,13 +25,14 @@ struct batch {
     size_t descriptor_count;
 };
 
-/* What this process lacks is no fault of the file. */
+/* Whether a file could not be opened because this process, and not the file, lacks something. */
 static bool is_own_lack(int reason)
 {
     return reason == EMFILE || reason == ENFILE || reason == ENOMEM;
 }
 
-/* False with errno: there is no room for it, here or among the descriptors of this process. */
+/* False with errno: the message has no room for the file, or this process has none for its
+ * descriptor. */
 static bool add_file(struct batch *batch, const char *name)
 {
     size_t room = sizeof batch->message - batch->length;
@@ -53,7 +54,7 @@ static bool add_file(struct batch *batch, const char *name)
     return true;
 }
 
-/* As many of the names as one message has room for; returns how many, 0 with errno. */
+/* Sends the files of as many names as one message has room for. Returns how many; 0 with errno. */
 static size_t send_files(int socket, char *const *names, size_t count)
 {
     struct batch batch = {.message = {HAND_OVER_FILES}, .length = 1};
@@ -83,7 +84,7 @@ static bool send_vault(int socket, const struct vault *vault)
     return descriptors_send(socket, parts, 2, &vault->descriptor, 1) > 0;
 }
 
-/* The next message; false with errno. */
+/* Sends the next message. False with errno. */
 static bool send_next(struct hand_over *hand_over)
 {
     const struct name_table *names = hand_over->names;
@@ -102,7 +103,7 @@ static bool send_next(struct hand_over *hand_over)
 static bool launch(int end, const struct hand_over_process *process, pid_t *pid)
 {
     struct launch launch;
-    /* the supervisor's HUP and INT are not for a key process, from its first moment */
+    /* HUP and INT are for the supervisor only, so a key process starts with both blocked */
     sigset_t blocked;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGHUP);
@@ -180,7 +181,7 @@ void hand_over_end(struct hand_over *hand_over)
     descriptor_close(&hand_over->socket);
 }
 
-/* ---- for a process that has nothing else to do ---- */
+/* ---- a process that has nothing else to do ---- */
 
 static bool wait_for_taken(int socket)
 {

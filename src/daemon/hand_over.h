@@ -1,6 +1,6 @@
 /*
- * How a key process gets its files: the supervisor that starts it opens each file only to hand it
- * over, through a SOCK_SEQPACKET socket pair.
+ * How a key process gets its files. The supervisor that starts it opens each file, only to hand it
+ * over through a SOCK_SEQPACKET socket pair.
  *
  *     supervisor                                        key process
  *       FILES  names, and their descriptors or errno -->  reads and closes each
@@ -13,14 +13,14 @@
  *
  *       VAULT  -->
  *
- * One message is on its way at a time, with at most DESCRIPTORS_MAX descriptors, so that neither
- * side has more of them open, however many keys there are. The supervisor never waits: its event
- * loop tells it when the socket is readable, and a timer when the key process has had enough time.
- * The key process waits for HAND_OVER_PATIENCE at most.
+ * Only one message is under way at a time, with at most DESCRIPTORS_MAX descriptors, so neither
+ * side ever has more of them open, however many keys there are. The supervisor never waits: its
+ * event loop tells it when the socket is readable, and a timer tells it when the key process has
+ * had enough time. The key process waits for at most HAND_OVER_PATIENCE.
  *
- * The first byte of a message is its kind. In FILES, "ERRNO NAME" and a zero byte follow for each
- * file; ERRNO is 0 for those whose descriptors come along, in the same order. In VAULT, the key
- * follows.
+ * The first byte of a message is its kind. In FILES, it is followed by "ERRNO NAME" and a zero byte
+ * for each file. ERRNO is 0 for the files whose descriptors are attached, in the same order. In
+ * VAULT, the kind is followed by the key.
  */
 #ifndef DAEMON_HAND_OVER_H
 #define DAEMON_HAND_OVER_H
@@ -44,11 +44,11 @@ enum hand_over_kind {
 
 /* The supervisor's side. */
 struct hand_over {
-    int socket;                     /* -1: none is under way */
+    int socket;                     /* -1: no hand-over is under way */
     const struct name_table *names; /* of the files; those from `next` on have not been sent yet */
     size_t next;
-    bool ended;          /* END was sent */
-    struct vault *vault; /* what comes back goes here */
+    bool ended;          /* whether END was sent */
+    struct vault *vault; /* gets what the key process sends back */
 };
 
 #define HAND_OVER_INIT ((struct hand_over){.socket = -1})
@@ -56,34 +56,34 @@ struct hand_over {
 enum hand_over_state {
     HAND_OVER_GOES_ON,
     HAND_OVER_DONE,  /* the vault is filled */
-    HAND_OVER_BROKEN /* errno: what went wrong in the supervisor; EPIPE: the key process has ended
-                        or failed, and logs the reason itself */
+    HAND_OVER_BROKEN /* errno says what went wrong in the supervisor; EPIPE: the key process has
+                        ended or failed, and has logged the reason itself */
 };
 
 /* What a key process is started with. All descriptors remain the caller's. */
 struct hand_over_process {
     const char *program; /* path of immured */
     const char *config;  /* the configuration's name, for messages */
-    int text;            /* the open configuration */
+    int text;            /* a descriptor of the configuration */
     int listener;
     int session; /* -1: none */
 };
 
 /*
- * Starts the key process. If `vault` is filled, hands it over; otherwise hands over the files of
- * these names, and fills the vault, which must have room. `names` and `vault` must stay until
- * hand_over_end(). False with errno: nothing was started.
+ * Starts the key process. If `vault` is filled, hands it over. Otherwise hands over the files of
+ * these names, and fills the vault, which must have room for the key. `names` and `vault` must stay
+ * valid until hand_over_end(). False with errno: nothing was started.
  */
 bool hand_over_start(struct hand_over *hand_over, const struct hand_over_process *process,
                      const struct name_table *names, struct vault *vault, pid_t *pid);
 /* To be called when the socket may be readable; never waits. Unless the result is
  * HAND_OVER_GOES_ON, the caller calls hand_over_end(). */
 enum hand_over_state hand_over_ready(struct hand_over *hand_over);
-/* Harmless when none is under way. */
+/* Ends the hand-over. Harmless if none is under way. */
 void hand_over_end(struct hand_over *hand_over);
 
-/* Hands over all files, and waits meanwhile: for a process that has nothing else to do. False with
- * errno; EPIPE: the other side has given up. */
+/* Hands over all files, and waits until they are taken. It is meant for a process that has nothing
+ * else to do. False with errno; EPIPE: the other side has given up. */
 bool hand_over_files(int socket, const struct name_table *names);
 
 #endif

@@ -6,14 +6,14 @@
 
 struct daemon_program {
     const char *name;
-    const char *version; /* a line */
-    const char *usage;   /* the help, up to the options */
+    const char *version; /* one line */
+    const char *usage;   /* the part of the help before the options */
     const struct option_row *rows;
     size_t count;
 };
 
-/* Into the struct at `options`. Ends the program for --help and --version, which it answers, and
- * after mistakes, which it names in one line. */
+/* Parses the command line into the struct at `options`. Ends the program after --help and
+ * --version, which it answers, and after a mistake, which it reports in one line. */
 void daemon_options_parse(const struct daemon_program *program, int argc, char **argv,
                           void *options);
 

@@ -13,7 +13,7 @@ bool own_process_find_program(char path[static PATH_MAX])
     return true;
 }
 
-/* A leak sanitizer must trace the process. */
+/* In a build with a sanitizer the process stays open, because a leak sanitizer has to trace it. */
 void own_process_hide_memory(void)
 {
 #ifndef IMMURE_SANITIZE

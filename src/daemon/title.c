@@ -11,7 +11,7 @@
 static struct {
     char *start;
     size_t size;
-    char *environment; /* where its strings have moved; some may be unset later */
+    char *environment; /* where the strings of the environment are now; never freed */
 } title;
 
 /* False: out of memory. */

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 
-#define PAUSE_MS 20 /* between two looks whether a socket is still served */
+#define PAUSE_MS 20 /* between two checks whether a socket is still served */
 
 bool unix_socket_address(const char *path, struct sockaddr_un *address)
 {
@@ -25,7 +25,7 @@ bool unix_socket_address(const char *path, struct sockaddr_un *address)
     return true;
 }
 
-/* In doubt it is. */
+/* Whether a process listens on the socket. If that cannot be found out, it is taken to be so. */
 static bool is_served(const struct sockaddr_un *address)
 {
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -79,7 +79,8 @@ bool unix_socket_identify(const char *path, struct file_identity *file)
     return true;
 }
 
-/* A file system may give the number of a file that is gone to any other. */
+/* The type is compared, too, because a file system may give the number of a removed file to any
+ * other file. */
 static bool is_same(const struct file_identity *file, const struct stat *status)
 {
     return S_ISSOCK(status->st_mode) && file_identity_is(file, status);
@@ -94,7 +95,8 @@ bool unix_socket_is_there(const char *path, const struct file_identity *file)
     return there;
 }
 
-/* The file itself, so that it cannot become another one before it is changed. -1 with errno. */
+/* Opens the file itself, because its path could lead to another file by the time of the change. -1
+ * with errno. */
 static int open_file(const char *path, const struct file_identity *file)
 {
     struct stat status;
@@ -106,8 +108,8 @@ static int open_file(const char *path, const struct file_identity *file)
     return -1;
 }
 
-/* The process takes the group's rights for the moment: CAP_SETGID then does what would otherwise
- * take CAP_CHOWN, which services do without. */
+/* The process becomes a member of the group for a moment. So CAP_SETGID is enough for the change,
+ * which would otherwise need CAP_CHOWN, and the units of our services do not grant that. */
 static bool change_group(int file, gid_t group)
 {
     gid_t before = getegid();
@@ -120,7 +122,7 @@ static bool change_group(int file, gid_t group)
     return changed;
 }
 
-/* fchmod(2) refuses a descriptor of O_PATH, which alone opens a socket's file. */
+/* The file of a socket can only be opened with O_PATH, and fchmod(2) refuses such a descriptor. */
 static bool change_mode(int file, mode_t mode)
 {
     char path[32];
@@ -128,7 +130,8 @@ static bool change_mode(int file, mode_t mode)
     return chmod(path, mode) == 0;
 }
 
-/* The user comes last: the file of another user cannot be changed any more. */
+/* The owner is changed last, because afterwards the file may belong to another user, and this
+ * process could not change it any more. */
 static bool change_access(int file, const struct unix_socket_access *access)
 {
     return (access->group == (gid_t)-1 || change_group(file, access->group)) &&

@@ -1,10 +1,10 @@
 /*
- * The files of listening unix sockets: how they are made, whose they are, who may connect, and how
- * they go.
+ * The files of listening unix sockets: how they are made and removed, who owns them, and who may
+ * connect.
  *
- * Once it is bound, a socket's file is known by its identity. Somebody may remove it, or put
- * another one in its place, even a link to a file that is no socket: nothing here touches a file
- * that is not the same one any more.
+ * When a socket is bound, the identity of its file is noted. Later somebody may remove the file or
+ * put another one in its place, even a link to a file that is no socket. No function here touches
+ * such another file.
  */
 #ifndef DAEMON_UNIX_SOCKET_H
 #define DAEMON_UNIX_SOCKET_H
@@ -17,23 +17,25 @@
 #include "base/file_identity.h"
 
 struct unix_socket_access {
-    mode_t mode; /* who has write permission may connect */
-    uid_t user;  /* (uid_t)-1: stays as it is */
-    gid_t group; /* (gid_t)-1: the same */
+    mode_t mode; /* users who have write permission may connect */
+    uid_t user;  /* (uid_t)-1: leave the owner as it is */
+    gid_t group; /* (gid_t)-1: leave the group as it is */
 };
 
-/* False with errno: the path is too long. */
+/* Makes the address of this path. False with errno: the path is too long. */
 bool unix_socket_address(const char *path, struct sockaddr_un *address);
-/* Makes room for a file at this path: removes one that a process has left behind. If a process
- * still serves it, waits up to `patience` (ns) for that to end. False with errno: EADDRINUSE if the
- * socket is served, ENOTSOCK if the file is something else. */
+/* Removes the file of a socket at this path that a process has left behind. If a process still
+ * serves the socket, waits up to `patience` (ns) for that process to end. False with errno:
+ * EADDRINUSE if the socket is still served, ENOTSOCK if the file is not a socket. */
 bool unix_socket_clear(const char *path, uint64_t patience);
-/* Binds. The file has its mode from the moment that it exists. False with errno. */
+/* Binds the socket. The file has this mode from the moment when it exists. False with errno. */
 bool unix_socket_bind(int socket, const char *path, mode_t mode);
 
-/* Which socket's file is there. False with errno: ENOTSOCK if it is not a socket's. */
+/* Notes the identity of the socket's file at this path. False with errno: ENOTSOCK if the file is
+ * not a socket. */
 bool unix_socket_identify(const char *path, struct file_identity *file);
-/* All below do nothing to another file. False with errno: ENOENT if it is another one. */
+/* These functions work on the noted file only. False with errno: ENOENT if the path leads to
+ * another file, or to none. */
 bool unix_socket_is_there(const char *path, const struct file_identity *file);
 bool unix_socket_set_access(const char *path, const struct file_identity *file,
                             const struct unix_socket_access *access);

@@ -1,10 +1,10 @@
 /*
- * A vault: the files of a configuration as they were when a key process read them. That process
- * encrypts them, and its supervisor keeps them for the next one.
+ * A vault: the files of a configuration, as they were when a key process read them. The key process
+ * encrypts them, and its supervisor keeps them for the next key process.
  *
- * The supervisor holds two parts, and uses neither: a descriptor of the ciphertext, which it never
- * maps or reads, and the encryption key, 32 random bytes in a page of secret memory. It only hands
- * them to a key process (hand_over.h). keyd/keys/files.h describes what is inside.
+ * The supervisor keeps two parts: a descriptor of the ciphertext, which it never maps or reads, and
+ * the encryption key, 32 random bytes in a page of secret memory. It uses neither, and only hands
+ * them to a key process (hand_over.h). keyd/keys/files.h describes the content.
  */
 #ifndef DAEMON_VAULT_H
 #define DAEMON_VAULT_H
@@ -18,21 +18,21 @@
 #define VAULT_KEY_SIZE 32
 
 struct vault {
-    int descriptor; /* -1: it is empty */
-    uint8_t *key;   /* VAULT_KEY_SIZE bytes in a page of their own; NULL: there is no room yet */
-    enum secret_pages page; /* the kind of that page */
+    int descriptor; /* of the ciphertext; -1: the vault is empty */
+    uint8_t *key; /* VAULT_KEY_SIZE bytes in a page of their own; NULL: there is no such page yet */
+    enum secret_pages page; /* the kind of memory of that page */
 };
 
 #define VAULT_INIT ((struct vault){.descriptor = -1})
 
-/* Makes room for a key in an empty vault. False with errno. `reason` says why the page is not
- * secret memory, if it is not. */
+/* Gives an empty vault the page for its key. False with errno. If the page is not secret memory,
+ * `reason` says why. */
 bool vault_make_room(struct vault *vault, char *reason, size_t size);
 static inline bool vault_filled(const struct vault *vault)
 {
     return vault->descriptor >= 0;
 }
-/* Wipes the key, without which nobody can decrypt the rest. Harmless on VAULT_INIT. */
+/* Wipes the key, without which nobody can decrypt the files. Harmless on VAULT_INIT. */
 void vault_drop(struct vault *vault);
 
 #endif
