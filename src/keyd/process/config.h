@@ -30,10 +30,10 @@ struct keyd_config {
     char *listen; /* path; NULL: none */
     char *user;   /* NULL: the default */
     struct access_config allow;
-    bool audit_all; /* audit signatures, too */
+    bool audit_all; /* the audit includes signatures */
     char *driver;   /* "auto" or a name */
     struct multibuffer_config multibuffer;
-    bool ecdsa_unverified;    /* except for keys that a device serves */
+    bool ecdsa_unverified;    /* ECDSA signatures are not verified, except those of a device */
     uint64_t queue_age, hold; /* ns */
     bool log_json;
     int log_level; /* enum log_level */
@@ -52,7 +52,7 @@ bool config_load(struct keyd_config *config, const char *file, const char *text,
                  const struct driver *const *drivers, struct conf_error *error);
 /* Adds all files that the configuration names and that immured reads. False: out of memory. */
 bool config_name_files(const struct keyd_config *config, struct name_table *names);
-/* The settings of a driver that has no sections; NULL: it has none. */
+/* Returns the settings of a driver that has no sections of its own; NULL: it has no settings. */
 const void *config_settings(const struct keyd_config *config, const char *driver);
 void config_free(struct keyd_config *config);
 

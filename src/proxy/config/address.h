@@ -18,7 +18,7 @@ struct address {
 };
 
 enum address_use {
-    ADDRESS_LISTEN, /* numeric, "*" for all of IPv6 and IPv4, or the service manager's */
+    ADDRESS_LISTEN, /* numeric, "*" for all of IPv6 and IPv4, or a socket of the service manager */
     ADDRESS_CONNECT /* numeric, or a host name, which is not looked up */
 };
 
@@ -36,11 +36,11 @@ bool address_equal(const struct address *a, const struct address *b);
  * address within an IPv6 address as IPv4. */
 #define ADDRESS_TEXT_SIZE 128
 void address_print(const struct sockaddr_storage *socket, char text[ADDRESS_TEXT_SIZE]);
-/* Whether only this machine can reach it. */
+/* Whether only processes of this machine can reach the address. */
 bool address_is_local(const struct address *address);
 
-/* `path` as it is if it is absolute, otherwise within `directory`. The caller frees it; NULL: out
- * of memory. */
+/* Returns a copy of `path` if it is absolute, otherwise the path within `directory`. The caller
+ * frees it. NULL: out of memory. */
 char *path_within(const char *directory, const char *path);
 
 #endif

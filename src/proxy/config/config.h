@@ -68,7 +68,7 @@ struct backend_config {
     char *name;
     struct address address;
     struct server_addresses addresses; /* of a host name: none until the resolver has found some */
-    char trouble[64]; /* why the last lookup of the host name failed; "": did not */
+    char trouble[64]; /* why the last lookup of the host name failed; "": it did not */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
     bool proxy_tlvs;                    /* with V2: it includes the TLVs of the accepted header */
     int line;
@@ -79,20 +79,20 @@ struct proxy_config {
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */
-    bool real_time;          /* the event loops */
+    bool real_time;          /* the event loops run with real-time priority */
     char *user;              /* of the worker, if started as root: a name or a number */
     bool log_json;
     int log_level; /* enum log_level */
     unsigned max_connections;
-    bool max_connections_given; /* in the file; else the limit of descriptors sets it */
+    bool max_connections_given; /* by the file; otherwise the limit of descriptors sets it */
     size_t listen_backlog;
     unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
-    uint64_t handshake_budget; /* of one loop turn */
+    uint64_t handshake_budget; /* for handshakes in one turn of a loop */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
     uint64_t half_close_timeout;   /* after one direction has ended */
     uint64_t drain_timeout;        /* after TERM and USR2 */
     uint64_t reload_drain_timeout; /* for the old worker after HUP; 0: no limit */
-    unsigned reload_workers;       /* that may drain at a time */
+    unsigned reload_workers;       /* how many old workers may drain at a time */
 
     struct frontend_config *frontends;
     size_t frontend_count;
@@ -111,7 +111,7 @@ struct proxy_config {
         char *socket;             /* of a running immured; NULL: the master starts our own */
         char *program;            /* path of immured; NULL: it lies beside immure-proxy */
         char *signing_backend;    /* of our own immured; NULL: its default */
-        char *library;            /* of its backend multibuffer; NULL: its default */
+        char *library;            /* for its backend multibuffer; NULL: its default */
         bool ecdsa_unverified;    /* our own immured does not verify ECDSA signatures */
         char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
         uint64_t ticket_epoch;    /* ns */

@@ -1,4 +1,4 @@
-/* What immure-proxy.conf may say. */
+/* The directives of immure-proxy.conf. */
 #ifndef PROXY_CONFIG_DIRECTIVES_H
 #define PROXY_CONFIG_DIRECTIVES_H
 
