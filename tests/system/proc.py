@@ -111,16 +111,33 @@ def cpu(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def busy(seconds):
-    """The share of all CPU time that is used in the next seconds."""
-    def spent():
+class Spent:
+    """CPU seconds since boot: of the whole machine, and those of this process and of the descendants
+    that have been waited for."""
+
+    def __init__(self):
         with open("/proc/stat", encoding="ascii") as file:
             user, nice, system, idle, iowait, *rest = [int(each) for each in file.readline().split()[1:9]]
-        return idle + iowait, user + nice + system + sum(rest)
-    idle, used = spent()
+        ticks = os.sysconf("SC_CLK_TCK")
+        self.used = (user + nice + system + sum(rest)) / ticks
+        self.all = self.used + (idle + iowait) / ticks
+        times = os.times()
+        self.own = times.user + times.system + times.children_user + times.children_system
+
+
+def busy(seconds):
+    """The share of all CPU time that is used in the next seconds."""
+    before = Spent()
     time.sleep(seconds)
-    idle, used = (later - before for later, before in zip(spent(), (idle, used)))
-    return used / (idle + used)
+    after = Spent()
+    return (after.used - before.used) / (after.all - before.all)
+
+
+def others_since(before):
+    """The share of all CPU time since then, a Spent, that others used: neither this process nor
+    descendants that were started since then and have ended."""
+    after = Spent()
+    return (after.used - before.used - (after.own - before.own)) / (after.all - before.all)
 
 
 def status(pid):

@@ -13,6 +13,7 @@ import xml.etree.ElementTree
 import zlib
 
 import harness
+import proc
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/overload/overload.py")
 SERVERS = ("in-process", "sync", "async")
@@ -65,12 +66,19 @@ class Overload(harness.SystemTest):
         if not os.access(tools, os.X_OK):
             raise unittest.SkipTest(f"{tools} is not built")
 
+    def setUp(self):
+        super().setUp()
+        self.page = None
+        self.others = []  # their share of the CPU time during each attempt
+
     def measure(self):
+        before = proc.Spent()
         self.report = os.path.join(self.directory, "report")
         done = subprocess.run([sys.executable, "-B", PROGRAM, "--quick", "--output", self.report,
                                *(f"--server={name}" for name in SERVERS)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
                               env={**os.environ, "IMMURE_BIN": harness.BIN}, check=False)
+        self.others.append(proc.others_since(before))
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(self.report, "index.html"), encoding="utf-8") as file:
             self.page = file.read()
@@ -148,23 +156,26 @@ class Overload(harness.SystemTest):
             value = re.search(rf"--series-{custom}: #(\w+);", self.page).group(1)
             self.assertGreater(seen.get(bytes.fromhex(value), 0), 100, f"--series-{custom}")
 
-    def measured_well(self):
-        """False if the machine was too busy with other work."""
-        self.measure()
-        self.check_figures()
-        self.check_metrics()
-
-    def test_report(self):
+    def check_measurements(self):
+        """They need not be right if others were using the machine each time: the server then cannot do
+        what was calibrated, and handshakes are late, time out or are refused."""
         for attempt in range(1, TRIES + 1):
             try:
-                self.measured_well()
-                break
+                self.measure()
+                self.check_figures()
+                self.check_metrics()
+                return
             except AssertionError as error:
                 if attempt == TRIES and BUSY in str(error):
                     self.skipTest(BUSY)
                 if attempt == TRIES:
+                    self.judge_when_quiet(min(self.others))
                     raise
-        for check in (self.check_alone, self.check_pictures, self.check_render):
+
+    def test_report(self):
+        with self.subTest("check_measurements"):
+            self.check_measurements()
+        for check in (self.check_alone, self.check_pictures, self.check_render) if self.page else ():
             with self.subTest(check.__name__):
                 check()
 
