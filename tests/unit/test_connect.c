@@ -1,4 +1,4 @@
-/* Connecting to the server of a pool. */
+/* The servers of a pool: which is chosen, what is counted, and connecting to one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,14 +105,20 @@ static void add(struct fixture *fixture, const void *address, socklen_t length)
 
 static void connect_and_wait(struct fixture *fixture)
 {
-    connect_begin(&fixture->connection, &fixture->pools.of[0]);
+    const struct pool *pool = &fixture->pools.of[0];
+    connect_begin(&fixture->connection, pool, &pool->servers[0]);
     if (fixture->cause == NOT_DONE)
         loop_run(&fixture->loop);
 }
 
-static uint64_t failures(const struct fixture *fixture)
+/* Whoever connects counts what comes of it: a health check is not traffic. */
+static void assert_nothing_counted(const struct fixture *fixture)
 {
-    return metric_read(&fixture->metrics->backend_errors_total);
+    const struct server *server = &fixture->pools.of[0].servers[0];
+    assert_int_equal(metric_read(&fixture->metrics->backend_errors_total), 0);
+    assert_int_equal(server->connections, 0);
+    assert_int_equal(server->total, 0);
+    assert_int_equal(server->failed, 0);
 }
 
 static void test_connects(void **state)
@@ -129,7 +135,7 @@ static void test_connects(void **state)
     char byte;
     assert_int_equal(recv(accepted, &byte, 1, 0), 1);
     close(accepted);
-    assert_int_equal(failures(fixture), 0);
+    assert_nothing_counted(fixture);
 }
 
 static void test_next_address_when_one_refuses(void **state)
@@ -143,7 +149,7 @@ static void test_next_address_when_one_refuses(void **state)
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, 0);
     assert_int_equal(fixture->connection.tried, 2);
-    assert_int_equal(failures(fixture), 0);
+    assert_nothing_counted(fixture);
     close(silent);
 }
 
@@ -157,7 +163,7 @@ static void test_all_refuse(void **state)
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, ECONNREFUSED);
     assert_int_equal(fixture->connection.tried, 2);
-    assert_int_equal(failures(fixture), 1); /* servers that fail are counted, not addresses */
+    assert_nothing_counted(fixture);
     close(silent);
 }
 
@@ -166,7 +172,7 @@ static void test_no_address_yet(void **state)
     struct fixture *fixture = *state;
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, EHOSTUNREACH);
-    assert_int_equal(failures(fixture), 1);
+    assert_nothing_counted(fixture);
 }
 
 /* No event says that the backlog of a unix socket has room again, so it is tried after a pause. */
@@ -194,7 +200,7 @@ static void test_full_backlog_times_out(void **state)
     assert_int_equal(fixture->cause, ETIMEDOUT);
     assert_false(fixture->connection.tcp);
     assert_true(clock_now() - begun >= TIMEOUT);
-    assert_int_equal(failures(fixture), 1);
+    assert_nothing_counted(fixture);
     for (int i = 0; i < 4; i++)
         close(others[i]);
 }
@@ -212,6 +218,38 @@ static void test_addresses_of_a_pool_that_is_not_there(void **state)
     pools_set_addresses(&fixture->pools, 1, &none); /* the index comes from another process */
 }
 
+/* ---- the pool ---- */
+
+static void test_server_with_fewest_connections_is_chosen(void **state)
+{
+    struct fixture *fixture = *state;
+    struct server servers[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+    const struct pool pool = {.pools = &fixture->pools, .servers = servers, .server_count = 3};
+    for (int i = 0; i < 3; i++)
+        assert_ptr_equal(pool_choose(&pool), &servers[i]);
+    pool_leave(&servers[1]);
+    assert_ptr_equal(pool_choose(&pool), &servers[1]);
+    pool_leave(&servers[1]);
+    pool_leave(&servers[2]);
+    assert_ptr_equal(pool_choose(&pool), &servers[2]); /* it has been chosen less often */
+    assert_int_equal(servers[1].connections, 0);
+    assert_int_equal(servers[1].total, 2);
+    assert_int_equal(servers[2].connections, 1);
+    assert_int_equal(servers[2].total, 2);
+}
+
+static void test_failures_are_counted_by_server_and_in_all(void **state)
+{
+    struct fixture *fixture = *state;
+    struct server servers[2] = {{.name = "a"}, {.name = "b"}};
+    const struct pool pool = {
+        .pools = &fixture->pools, .name = "app", .servers = servers, .server_count = 2};
+    pool_failed(&pool, &servers[1], ECONNREFUSED);
+    assert_int_equal(servers[0].failed, 0);
+    assert_int_equal(servers[1].failed, 1);
+    assert_int_equal(metric_read(&fixture->metrics->backend_errors_total), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +260,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_backlog_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed_before_it_began, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addresses_of_a_pool_that_is_not_there, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_server_with_fewest_connections_is_chosen, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_failures_are_counted_by_server_and_in_all, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

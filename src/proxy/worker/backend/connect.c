@@ -29,8 +29,6 @@ static struct loop *loop_of(const struct server_connection *connection)
 static void finish(struct server_connection *connection, int cause)
 {
     timer_stop(loop_of(connection), &connection->timer);
-    if (cause != 0)
-        pool_failed(connection->pool, connection->server, cause);
     connection->done(connection, cause);
 }
 
@@ -142,10 +140,11 @@ static void try_again(struct timer *timer)
         try_next(connection, cause_of(errno));
 }
 
-void connect_begin(struct server_connection *connection, struct pool *pool)
+void connect_begin(struct server_connection *connection, const struct pool *pool,
+                   const struct server *server)
 {
     connection->pool = pool;
-    connection->server = pool_choose(pool);
+    connection->server = server;
     connection->tried = 0;
     connection->deadline = pool->pools->loop->now + pool->connect_timeout;
     try_next(connection, EHOSTUNREACH);

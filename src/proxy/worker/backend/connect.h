@@ -1,6 +1,7 @@
 /*
- * A connection to a server of a pool. It chooses the server, tries its addresses in order until one
- * answers, and is then the socket that a relay reads and writes.
+ * A connection to a server of a pool. It tries the server's addresses in order until one answers,
+ * and is then a socket that can be read and written. Its owner chooses the server and counts what
+ * comes of it, because not every connection carries traffic.
  *
  * The last address has the pool's connect timeout; each one before it has a second at most.
  */
@@ -10,15 +11,14 @@
 #include "proxy/worker/backend/pool.h"
 
 struct server_connection {
-    struct pool *pool;
+    const struct pool *pool;
     const struct server *server;
     struct watch watch; /* on an event before done(): call connect_step() */
     struct timer timer;
     uint64_t deadline; /* ns */
     unsigned tried;    /* how many of the server's addresses, including the one in progress */
     bool tcp;
-    /* The connection is made, or it failed with `cause`, an errno, which has been counted and
-     * logged. */
+    /* The connection is made, or it failed with `cause`, an errno. */
     void (*done)(struct server_connection *connection, int cause);
 };
 
@@ -26,7 +26,8 @@ void connect_init(struct server_connection *connection,
                   void (*ready)(struct watch *watch, uint32_t events),
                   void (*done)(struct server_connection *connection, int cause));
 /* done() is usually called before this returns. */
-void connect_begin(struct server_connection *connection, struct pool *pool);
+void connect_begin(struct server_connection *connection, const struct pool *pool,
+                   const struct server *server);
 /* Checks the attempt that is in progress. */
 void connect_step(struct server_connection *connection);
 /* Completes TCP's handshake, of which the last segment is held back until the first bytes are sent.

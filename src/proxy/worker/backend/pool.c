@@ -47,14 +47,31 @@ void pools_set_addresses(struct pools *pools, size_t pool, const struct server_a
         pools->of[pool].servers[0].addresses = *addresses;
 }
 
-const struct server *pool_choose(const struct pool *pool)
+static bool comes_before(const struct server *a, const struct server *b)
 {
-    return &pool->servers[0];
+    return a->connections != b->connections ? a->connections < b->connections : a->total < b->total;
 }
 
-void pool_failed(struct pool *pool, const struct server *server, int cause)
+struct server *pool_choose(const struct pool *pool)
+{
+    struct server *chosen = &pool->servers[0];
+    for (size_t i = 1; i < pool->server_count; i++)
+        if (comes_before(&pool->servers[i], chosen))
+            chosen = &pool->servers[i];
+    chosen->connections++;
+    chosen->total++;
+    return chosen;
+}
+
+void pool_leave(struct server *server)
+{
+    server->connections--;
+}
+
+void pool_failed(const struct pool *pool, struct server *server, int cause)
 {
     struct pools *pools = pool->pools;
+    server->failed++;
     metric_add(&pools->metrics->backend_errors_total, 1);
     if (log_due(&pools->failure_logged, pools->loop->now))
         log_warning("backend \"%s\" (%s): %s", pool->name, server->name, strerror(cause));

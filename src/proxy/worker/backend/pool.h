@@ -17,6 +17,10 @@
 struct server {
     const char *name;                  /* as configured: an address or a host name */
     struct server_addresses addresses; /* as of now; none: its name has not been resolved yet */
+    /* Connections of clients, as the functions below count them: */
+    size_t connections; /* now */
+    uint64_t total;
+    uint64_t failed; /* of the total: those that it could not serve */
 };
 
 struct pool {
@@ -47,10 +51,13 @@ void pools_close(struct pools *pools);
 void pools_set_addresses(struct pools *pools, size_t pool,
                          const struct server_addresses *addresses);
 
-/* Returns the server for the next connection. */
-const struct server *pool_choose(const struct pool *pool);
-/* Counts a failure to reach the server, and logs it, but at most once a second. `cause` is an
- * errno. */
-void pool_failed(struct pool *pool, const struct server *server, int cause);
+/* Returns the server for the next connection of a client, which it counts there: the one with the
+ * fewest connections, and of those the one that has been chosen least. */
+struct server *pool_choose(const struct pool *pool);
+/* To be called once for each choice, when the connection has ended. */
+void pool_leave(struct server *server);
+/* Counts a client that the server was chosen for and could not serve, and logs it, but at most once
+ * a second. `cause` is an errno. */
+void pool_failed(const struct pool *pool, struct server *server, int cause);
 
 #endif

@@ -29,6 +29,8 @@ static void connection_close(struct connection *connection)
     handshake_release(&connection->handshake);
     watch_close(connections->loop, &connection->client.watch);
     connect_close(&connection->server, connections->loop);
+    if (connection->chosen != NULL)
+        pool_leave(connection->chosen);
     client_bio_release(&connection->bio);
     relay_release(&connection->relay);
     timer_stop(connections->loop, &connection->timer);
@@ -141,11 +143,10 @@ static void connected(struct server_connection *server, int cause)
 {
     struct connection *connection = list_entry(server, struct connection, server);
     enum proxy_protocol version = server->pool->proxy_protocol;
-    if (cause == 0 && version != PROXY_PROTOCOL_NONE && !put_proxy_header(connection, version)) {
+    if (cause == 0 && version != PROXY_PROTOCOL_NONE && !put_proxy_header(connection, version))
         cause = ENOMEM;
-        pool_failed(server->pool, server->server, cause);
-    }
     if (cause != 0) {
+        pool_failed(server->pool, connection->chosen, cause);
         connection_end(connection, END_BACKEND_FAILED);
         return;
     }
@@ -168,7 +169,8 @@ static void established(struct connection *connection)
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
         addresses->destination.ss_family == AF_UNSPEC)
         connection->client.kind->local_address(&connection->client, &addresses->destination);
-    connect_begin(&connection->server, pool);
+    connection->chosen = pool_choose(pool);
+    connect_begin(&connection->server, pool, connection->chosen);
     if (connection->state == CONNECTION_CONNECT)
         timer_stop(connection->connections->loop, &connection->timer);
 }

@@ -55,6 +55,7 @@ struct connection {
     struct work freed;  /* frees it at the end of the turn: events of this turn may refer to it */
     struct proxy_addresses addresses;
     struct handshake handshake;
+    struct server *chosen; /* that counts this connection; NULL before CONNECT */
     struct server_connection server;
     struct relay relay;
     unsigned served; /* steps of the relay; counted up to STEPS_TO_STAY */
