@@ -51,7 +51,7 @@ static bool keep_tlvs(struct buffer *kept, const struct proxy_tlvs *tlvs, const 
 }
 
 /* Consumes bytes that have been peeked at. */
-static bool take(const struct transport *client, uint8_t *bytes, size_t length)
+static bool take(struct transport *client, uint8_t *bytes, size_t length)
 {
     struct iovec part = {.iov_base = bytes, .iov_len = length};
     return client->kind->read(client, &part, 1) == (ssize_t)length;
@@ -61,8 +61,7 @@ static bool take(const struct transport *client, uint8_t *bytes, size_t length)
  * The header is peeked at, so that no byte behind it is taken away from libssl. As long as it is
  * incomplete, everything that has arrived belongs to it, and is kept.
  */
-enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared,
-                                           const struct transport *client,
+enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared, struct transport *client,
                                            const struct route *route, struct buffer *kept,
                                            struct proxy_addresses *addresses, uint64_t now)
 {

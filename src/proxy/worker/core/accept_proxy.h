@@ -25,8 +25,7 @@ struct accept_proxy {
  * is complete. Then *addresses are those of the header, and `kept` holds those of its TLVs that are
  * passed on to a server.
  */
-enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared,
-                                           const struct transport *client,
+enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared, struct transport *client,
                                            const struct route *route, struct buffer *kept,
                                            struct proxy_addresses *addresses, uint64_t now);
 /* Warns that a client of a route that accepts no header has sent one of this version. */

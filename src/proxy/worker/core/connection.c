@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -27,7 +26,7 @@ static void connection_close(struct connection *connection)
     PROBE(immure_proxy, closed, connection, connection->state);
     connection->state = CONNECTION_CLOSED;
     handshake_release(&connection->handshake);
-    watch_close(connections->loop, &connection->client.watch);
+    connection->client->kind->close(connection->client);
     connect_close(&connection->server, connections->loop);
     if (connection->chosen != NULL)
         pool_leave(connection->chosen);
@@ -78,10 +77,9 @@ static void connection_end(struct connection *connection, enum connection_end en
 /* From now on the loop looks at a long-lived connection between the steps of handshakes, too. */
 static void look_often(struct connection *connection)
 {
-    struct loop *loop = connection->connections->loop;
     if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
-        watch_between(loop, &connection->client.watch);
-        watch_between(loop, &connection->server.watch);
+        connection->client->kind->look_between(connection->client);
+        watch_between(connection->connections->loop, &connection->server.watch);
     }
 }
 
@@ -168,7 +166,7 @@ static void established(struct connection *connection)
      * from a load balancer has given it. */
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
         addresses->destination.ss_family == AF_UNSPEC)
-        connection->client.kind->local_address(&connection->client, &addresses->destination);
+        connection->client->kind->local_address(connection->client, &addresses->destination);
     connection->chosen = pool_choose(pool);
     connect_begin(&connection->server, pool, connection->chosen);
     if (connection->state == CONNECTION_CONNECT)
@@ -183,7 +181,7 @@ static void give_up(struct connection *connection)
 {
     uint8_t type;
     bool alert = connection->handshake.ssl == NULL &&
-                 connection->client.kind->peek(&connection->client, &type, 1) == 1 &&
+                 connection->client->kind->peek(connection->client, &type, 1) == 1 &&
                  type == SSL3_RT_ALERT;
     connection_fail(connection, alert ? HANDSHAKE_FAILED : HANDSHAKE_ABORTED);
 }
@@ -191,7 +189,7 @@ static void give_up(struct connection *connection)
 static void read_proxy_header(struct connection *connection)
 {
     struct connections *connections = connection->connections;
-    switch (accept_proxy_read(&connections->accept_proxy, &connection->client, connection->route,
+    switch (accept_proxy_read(&connections->accept_proxy, connection->client, connection->route,
                               &connection->relay.up.pending, &connection->addresses,
                               connections->loop->now)) {
     case ACCEPT_PROXY_DONE:
@@ -215,8 +213,7 @@ static void go_on_with_handshake(struct connection *connection)
     struct handshake *handshake = &connection->handshake;
     if (!handshake_step(handshake)) {
         if (handshake->wants_write)
-            watch_want(connections->loop, &connection->client.watch,
-                       EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+            connection->client->kind->want(connection->client, true, true);
         return;
     }
     if (handshake->result == HANDSHAKE_FULL || handshake->result == HANDSHAKE_RESUMED) {
@@ -260,16 +257,16 @@ static void connection_step(struct step *step)
  * gone, too, as long as the server's flight has not been sent. After that the FIN may follow the
  * client's last flight, with a request and a close_notify in between.
  */
-static bool has_gone(const struct connection *connection, uint32_t events)
+static bool has_gone(const struct connection *connection, unsigned events)
 {
-    return (events & (EPOLLHUP | EPOLLERR)) ||
-           ((events & EPOLLRDHUP) && !connection->bio.flight_sent);
+    return (events & TRANSPORT_GONE) ||
+           ((events & TRANSPORT_ENDED) && !connection->bio.flight_sent);
 }
 
-static void handshake_ready(struct connection *connection, uint32_t events)
+static void handshake_ready(struct connection *connection, unsigned events)
 {
     struct turn *turn = connection->connections->turn;
-    connection->bio.hung_up |= (events & EPOLLRDHUP) != 0;
+    connection->bio.hung_up |= (events & TRANSPORT_ENDED) != 0;
     connection->gone |= has_gone(connection, events);
     if (connection->gone) {
         step_drop(&connection->step); /* it may be queued as STEP_BEGIN */
@@ -279,9 +276,9 @@ static void handshake_ready(struct connection *connection, uint32_t events)
     }
 }
 
-static void client_ready(struct watch *watch, uint32_t events)
+static void client_ready(struct transport *client, unsigned events)
 {
-    struct connection *connection = list_entry(watch, struct connection, client.watch);
+    struct connection *connection = list_entry(client, struct connection, client);
     connection->bio.dry = false;
     if (connection->state < CONNECTION_CONNECT) {
         handshake_ready(connection, events);
@@ -325,7 +322,7 @@ void connection_open(struct connections *connections, const struct route *route,
                      const struct sockaddr_storage *peer)
 {
     struct loop *loop = connections->loop;
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct connection *connection = calloc(1, sizeof *connection + transport->size);
     if (connection == NULL) {
         log_warning("no memory for a connection; it is closed");
         (void)close(descriptor);
@@ -337,19 +334,19 @@ void connection_open(struct connections *connections, const struct route *route,
     connection->state =
         route->accept_proxy != PROXY_PROTOCOL_NONE ? CONNECTION_PROXY_HEADER : CONNECTION_HANDSHAKE;
     connection->addresses.source = *peer;
-    connection->client.kind = transport;
-    watch_init(&connection->client.watch, client_ready);
+    *connection->client =
+        (struct transport){.kind = transport, .loop = loop, .ready = client_ready};
     step_init(&connection->step, connection_step);
     timer_init(&connection->timer, handshake_expired);
     work_init(&connection->freed, free_closed);
-    client_bio_init(&connection->bio, &connection->client, &connections->spare_ahead);
+    client_bio_init(&connection->bio, connection->client, &connections->spare_ahead);
     handshake_init(&connection->handshake, &connections->handshakes, route->tls, &connection->bio,
                    &connection->step, connection, loop->now + connections->handshake_timeout);
     connect_init(&connection->server, server_ready, connected);
     relay_init(&connection->relay, &connections->relays);
     count_in(connection);
-    watch_open(&connection->client.watch, descriptor, WATCH_EDGE);
-    watch_want(loop, &connection->client.watch, EPOLLIN | EPOLLRDHUP);
+    transport->open(connection->client, descriptor);
+    transport->want(connection->client, true, false);
     timer_start(loop, &connection->timer, connections->handshake_timeout);
     PROBE(immure_proxy, accepted, connection, descriptor);
 }

@@ -11,6 +11,8 @@
 #ifndef PROXY_WORKER_CORE_CONNECTION_H
 #define PROXY_WORKER_CORE_CONNECTION_H
 
+#include <stddef.h>
+
 #include "proxy/worker/backend/connect.h"
 #include "proxy/worker/core/accept_proxy.h"
 #include "proxy/worker/core/handshake.h"
@@ -48,7 +50,6 @@ struct connection {
     const struct route *route;
     enum connection_state state;
     bool gone; /* the client left before the end of its handshake: no more work is done for it */
-    struct transport client;
     struct client_bio bio;
     struct step step;
     struct timer timer; /* of the present state, except CONNECT */
@@ -59,6 +60,8 @@ struct connection {
     struct server_connection server;
     struct relay relay;
     unsigned served; /* steps of the relay; counted up to STEPS_TO_STAY */
+    /* The client's transport, which may be larger than this: its kind says how much. */
+    _Alignas(max_align_t) struct transport client[];
 };
 
 /* The caller has set the first group, and `fast`, `client` and `blocking` of handshakes.waits. */

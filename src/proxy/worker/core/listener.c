@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "proxy/worker/transport/transports.h"
 
 /* How long a listener rests at the connection limit, or when descriptors or memory have run out. */
 #define REST_PAUSE (20 * NS_PER_MS)
@@ -79,34 +78,28 @@ static void accept_one(struct step *step)
     step_queue(listeners->turn, STEP_ACCEPT, step);
 }
 
-static void listener_open(struct listener *listener, struct listeners *listeners, int descriptor,
-                          const struct route *route, const struct transport_kind *transport)
+static void listener_open(struct listener *listener, struct listeners *listeners,
+                          const struct listener_row *row)
 {
-    *listener = (struct listener){.listeners = listeners, .route = route, .transport = transport};
+    *listener =
+        (struct listener){.listeners = listeners, .route = row->route, .transport = row->transport};
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
     timer_init(&listener->rest, rested);
-    if (transport->prepare != NULL)
-        transport->prepare(descriptor);
-    watch_open(&listener->watch, descriptor, WATCH_LEVEL);
+    if (row->transport->prepare != NULL)
+        row->transport->prepare(row->descriptor);
+    watch_open(&listener->watch, row->descriptor, WATCH_LEVEL);
     watch_want(listeners->turn->loop, &listener->watch, EPOLLIN);
 }
 
-bool listeners_open(struct listeners *listeners, const struct proxy_config *config,
-                    const int *descriptors, const struct route *routes)
+bool listeners_open(struct listeners *listeners, const struct listener_row *rows, size_t count)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        count += config->frontends[i].listen_count;
     listeners->of = calloc(count, sizeof *listeners->of);
     if (listeners->of == NULL)
         return false;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
-            size_t at = listeners->count++;
-            listener_open(&listeners->of[at], listeners, descriptors[at], &routes[i],
-                          transport_of(descriptors[at]));
-        }
+    listeners->count = count;
+    for (size_t i = 0; i < count; i++)
+        listener_open(&listeners->of[i], listeners, &rows[i]);
     return true;
 }
 

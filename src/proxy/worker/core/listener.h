@@ -6,8 +6,8 @@
 
 struct listener {
     struct listeners *listeners;
-    const struct route *route; /* of the connections that are accepted here */
-    const struct transport_kind *transport;
+    const struct route *route;              /* of the connections that are accepted here */
+    const struct transport_kind *transport; /* of their clients */
     struct watch watch;
     struct step step;
     struct timer rest;
@@ -26,10 +26,15 @@ struct listeners {
     uint64_t wait_logged;
 };
 
-/* `descriptors` has one entry for each address of each frontend, `routes` one for each frontend,
- * both in the order of the configuration. False: out of memory. */
-bool listeners_open(struct listeners *listeners, const struct proxy_config *config,
-                    const int *descriptors, const struct route *routes);
+/* A listening socket, and how the clients are served that are accepted there. */
+struct listener_row {
+    int descriptor;
+    const struct route *route;
+    const struct transport_kind *transport;
+};
+
+/* Takes over the descriptors. False: out of memory. */
+bool listeners_open(struct listeners *listeners, const struct listener_row *rows, size_t count);
 /* Stops accepting because the thread drains. */
 void listeners_stop(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
+#include "proxy/worker/transport/transports.h"
 
 #define CUT_PER_TURN 64
 /* For established connections in one turn: more than handshakes get, which can wait. */
@@ -100,13 +101,37 @@ static void init_connections(struct thread *thread)
     connections_init(connections, thread->tls->client_bio);
 }
 
+/* One row for each address of each frontend, in the order of the configuration. NULL: out of
+ * memory. */
+static struct listener_row *make_listener_rows(const struct thread *thread, const int *descriptors,
+                                               size_t *count)
+{
+    const struct proxy_config *config = thread->config;
+    size_t most = 0;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        most += config->frontends[i].listen_count;
+    struct listener_row *rows = calloc(most, sizeof *rows);
+    *count = 0;
+    for (size_t i = 0; rows != NULL && i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
+            int descriptor = descriptors[*count];
+            rows[(*count)++] =
+                (struct listener_row){descriptor, &thread->routes[i], transport_of(descriptor)};
+        }
+    return rows;
+}
+
 static bool open_listeners(struct thread *thread, const int *descriptors)
 {
     thread->listeners.turn = &thread->turn;
     thread->listeners.places = &thread->places;
     thread->listeners.connections = &thread->connections;
     thread->listeners.thread = thread->number;
-    return listeners_open(&thread->listeners, thread->config, descriptors, thread->routes);
+    size_t count;
+    struct listener_row *rows = make_listener_rows(thread, descriptors, &count);
+    bool opened = rows != NULL && listeners_open(&thread->listeners, rows, count);
+    free(rows);
+    return opened;
 }
 
 static bool open_keylink(struct thread *thread, const struct thread_setup *setup)

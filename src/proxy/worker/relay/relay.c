@@ -241,16 +241,15 @@ static void pass_on_end_down(struct relay *relay)
 
 static void want_events(struct relay *relay)
 {
-    struct loop *loop = relay->relays->loop;
+    struct transport *client = relay->client_bio->transport;
     const struct flow *up = &relay->up, *down = &relay->down;
     bool up_waits = buffer_length(&up->pending) > 0;
     bool down_waits = buffer_length(&down->pending) > 0 || (down->ended && !down->passed_on);
     bool read_client_ = (!up->ended && !up_waits) || relay->write_wants_read;
     bool write_client_ = (down_waits && !relay->write_wants_read) || relay->read_wants_write;
     bool read_server_ = !down->ended && !down_waits;
-    watch_want(loop, &relay->client_bio->transport->watch,
-               (read_client_ ? EPOLLIN | EPOLLRDHUP : 0) | (write_client_ ? EPOLLOUT : 0));
-    watch_want(loop, &relay->server->watch,
+    client->kind->want(client, read_client_, write_client_);
+    watch_want(relay->relays->loop, &relay->server->watch,
                (read_server_ ? EPOLLIN : 0) | (up_waits ? EPOLLOUT : 0));
 }
 
@@ -293,12 +292,12 @@ void relay_begin(struct relay *relay, SSL *ssl, struct client_bio *client_bio,
     relay->server = server;
     relay->more_up = buffer_length(&client_bio->ahead) > 0;
     SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() looks for a lone FIN */
-    watch_level(&client_bio->transport->watch);
+    client_bio->transport->kind->repeat(client_bio->transport);
 }
 
-void relay_note_client(struct relay *relay, uint32_t events)
+void relay_note_client(struct relay *relay, unsigned events)
 {
-    relay->client_event |= (events & ~(uint32_t)EPOLLOUT) != 0 || relay->read_wants_write;
+    relay->client_event |= (events & ~(unsigned)TRANSPORT_WRITABLE) != 0 || relay->read_wants_write;
 }
 
 void relay_note_server(struct relay *relay, uint32_t events)

@@ -72,7 +72,7 @@ void relay_init(struct relay *relay, struct relays *relays);
 void relay_begin(struct relay *relay, SSL *ssl, struct client_bio *client_bio,
                  struct server_connection *server);
 /* Note an event of an end, so that the next relay_serve() reads from it. */
-void relay_note_client(struct relay *relay, uint32_t events);
+void relay_note_client(struct relay *relay, unsigned events); /* enum transport_event */
 void relay_note_server(struct relay *relay, uint32_t events);
 /* Carries as much as one step may. It reads a source only after an event, or when the last step
  * left some of its bytes unread. */

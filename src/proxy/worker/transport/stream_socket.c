@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 
 /* Accepted sockets inherit TCP_NODELAY, so that no connection pays for the call. */
 static void send_at_once(int listener)
@@ -17,40 +18,85 @@ static int accept_client(int listener, struct sockaddr_storage *peer)
     return accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-static ssize_t peek(const struct transport *transport, void *bytes, size_t size)
+static struct stream_socket *socket_of(struct transport *transport)
 {
-    return recv(transport->watch.descriptor, bytes, size, MSG_PEEK);
+    return list_entry(transport, struct stream_socket, transport);
 }
 
-static ssize_t read_parts(const struct transport *transport, struct iovec *parts, size_t part_count)
+static void ready(struct watch *watch, uint32_t events)
+{
+    struct transport *transport = &list_entry(watch, struct stream_socket, watch)->transport;
+    transport->ready(transport, (events & EPOLLIN ? TRANSPORT_READABLE : 0U) |
+                                    (events & EPOLLOUT ? TRANSPORT_WRITABLE : 0U) |
+                                    (events & EPOLLRDHUP ? TRANSPORT_ENDED : 0U) |
+                                    (events & (EPOLLHUP | EPOLLERR) ? TRANSPORT_GONE : 0U));
+}
+
+static void open_socket(struct transport *transport, int descriptor)
+{
+    struct watch *watch = &socket_of(transport)->watch;
+    watch_init(watch, ready);
+    watch_open(watch, descriptor, WATCH_EDGE);
+}
+
+static void close_socket(struct transport *transport)
+{
+    watch_close(transport->loop, &socket_of(transport)->watch);
+}
+
+static void want(struct transport *transport, bool read, bool write)
+{
+    watch_want(transport->loop, &socket_of(transport)->watch,
+               (read ? EPOLLIN | EPOLLRDHUP : 0) | (write ? EPOLLOUT : 0));
+}
+
+static void repeat(struct transport *transport)
+{
+    watch_level(&socket_of(transport)->watch);
+}
+
+static void look_between(struct transport *transport)
+{
+    watch_between(transport->loop, &socket_of(transport)->watch);
+}
+
+static ssize_t peek(struct transport *transport, void *bytes, size_t size)
+{
+    return recv(socket_of(transport)->watch.descriptor, bytes, size, MSG_PEEK);
+}
+
+static ssize_t read_parts(struct transport *transport, struct iovec *parts, size_t part_count)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
-    return recvmsg(transport->watch.descriptor, &message, 0);
+    return recvmsg(socket_of(transport)->watch.descriptor, &message, 0);
 }
 
 /* MSG_MORE keeps the bytes in the kernel until more are written, but for 200 ms at most. */
-static ssize_t write_bytes(const struct transport *transport, const void *bytes, size_t length,
-                           bool more)
+static ssize_t write_bytes(struct transport *transport, const void *bytes, size_t length, bool more)
 {
-    return send(transport->watch.descriptor, bytes, length, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    return send(socket_of(transport)->watch.descriptor, bytes, length,
+                MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 }
 
-static void end_writing(const struct transport *transport)
+static void end_writing(struct transport *transport)
 {
-    shutdown(transport->watch.descriptor, SHUT_WR);
+    shutdown(socket_of(transport)->watch.descriptor, SHUT_WR);
 }
 
-static void local_address(const struct transport *transport, struct sockaddr_storage *address)
+static void local_address(struct transport *transport, struct sockaddr_storage *address)
 {
     socklen_t length = sizeof *address;
-    if (getsockname(transport->watch.descriptor, (struct sockaddr *)address, &length) != 0)
+    if (getsockname(socket_of(transport)->watch.descriptor, (struct sockaddr *)address, &length) !=
+        0)
         address->ss_family = AF_UNSPEC;
 }
 
 /* What all stream sockets have in common. */
 #define STREAM_SOCKET                                                                              \
-    .accept = accept_client, .peek = peek, .read = read_parts, .write = write_bytes,               \
-    .end_writing = end_writing, .local_address = local_address
+    .size = sizeof(struct stream_socket), .accept = accept_client, .open = open_socket,            \
+    .close = close_socket, .want = want, .repeat = repeat, .look_between = look_between,           \
+    .peek = peek, .read = read_parts, .write = write_bytes, .end_writing = end_writing,            \
+    .local_address = local_address
 
 const struct transport_kind transport_tcp = {.name = "tcp", .prepare = send_at_once, STREAM_SOCKET};
 

@@ -4,6 +4,11 @@
 
 #include "proxy/worker/transport/transport.h"
 
+struct stream_socket {
+    struct transport transport;
+    struct watch watch;
+};
+
 extern const struct transport_kind transport_tcp, transport_unix;
 
 #endif
