@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "client/operation.h"
+#include "client/request.h"
 
 #define MAX_REQUESTS_DEFAULT 4096
 #define MAX_REQUESTS_MOST 65535
@@ -79,7 +80,7 @@ void immure_client_reset(struct immure_client *client)
     {
         struct request *request = list_entry(node, struct request, order);
         request->state = REQUEST_UNSENT;
-        listing_restart(client, request);
+        request_drop_pages(client, request);
     }
 }
 

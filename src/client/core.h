@@ -17,6 +17,13 @@
 
 enum request_state { REQUEST_UNSENT, REQUEST_SENT, REQUEST_ABANDONED };
 
+/* A part of the reply to LIST: the payload of a KEYS frame that has been checked. */
+struct page {
+    struct list order; /* in the request's pages */
+    size_t length;
+    uint8_t payload[];
+};
+
 struct request {
     struct list order; /* in the client: unsent, sent, cancels or abandoned */
     immure_request_id id;
@@ -71,31 +78,5 @@ struct immure_client {
 
 /* Whether everything that was received has been processed, and no part of a frame is left. */
 bool client_between_frames(const struct immure_client *client);
-
-/* request.c */
-
-/* Whether the agreed version of the protocol has this operation, or before WELCOME, whether every
- * version has it. */
-bool client_speaks(const struct immure_client *client, enum immure_operation operation);
-
-/* NULL: no request that holds a slot has this id. */
-struct request *request_find(struct immure_client *client, immure_request_id id);
-/* Frees it and its slot, and takes it out of its list. */
-void request_free(struct immure_client *client, struct request *request);
-/* Frees it, or abandons it if immured has it. Its callback will not be called. */
-void request_give_up(struct immure_client *client, struct request *request);
-/* Frees it, then calls back. */
-void request_answer(struct immure_client *client, struct request *request,
-                    const struct immure_reply *reply);
-/* The same, with a reply that only has an error and its text. */
-void request_end(struct immure_client *client, struct request *request, enum immure_error error);
-
-/* listing.c */
-
-/* Keeps one KEYS frame, and calls back if it is the last one. An error is about the stream. */
-enum immure_error listing_take(struct immure_client *client, struct request *request,
-                               const struct wire_frame *frame);
-/* Drops the pages that have arrived, because the listing begins again. */
-void listing_restart(struct immure_client *client, struct request *request);
 
 #endif

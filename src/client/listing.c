@@ -3,19 +3,15 @@
  * are kept until the last one has arrived; then there is one callback for each key. The pages count
  * towards max_bytes.
  */
+#include "client/listing.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/core.h"
+#include "client/request.h"
 #include "client/text.h"
 #include "wire/message.h"
 #include "wire/stats.h"
-
-struct page {
-    struct list order;
-    size_t length;
-    uint8_t payload[]; /* of a KEYS frame that has been checked */
-};
 
 static enum immure_error check_page(const struct wire_frame *frame, uint32_t *next)
 {
@@ -122,16 +118,4 @@ enum immure_error listing_take(struct immure_client *client, struct request *req
         list_append(&client->unsent, &request->order);
     }
     return IMMURE_OK;
-}
-
-void listing_restart(struct immure_client *client, struct request *request)
-{
-    struct list *node;
-    while ((node = list_take(&request->pages)) != NULL) {
-        struct page *page = list_entry(node, struct page, order);
-        request->bytes -= page->length;
-        client->bytes -= page->length;
-        free(page);
-    }
-    request->first = 0;
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "client/listing.h"
+#include "client/request.h"
 #include "wire/stats.h"
 
 /* The time left in us, as SIGN and DECRYPT send it; 0: no deadline. Only this side keeps a deadline

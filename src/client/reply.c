@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "client/operation.h"
+#include "client/request.h"
 #include "client/text.h"
 
 /* Codes from here on are those of libimmure itself, which no peer may send. */

@@ -1,18 +1,11 @@
+#include "client/request.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "client/operation.h"
 
 #define NO_SLOT UINT16_MAX
 #define SLOT_BITS 16
 #define FIRST_SLOTS 64
-
-_Static_assert(IMMURE_MESSAGE_MAX == WIRE_MESSAGE_MAX, "one limit, public and on the wire");
-_Static_assert(IMMURE_SIGNATURE_MAX == WIRE_SIGNATURE_MAX, "one limit, public and on the wire");
-_Static_assert(IMMURE_CIPHERTEXT_MAX == WIRE_CIPHERTEXT_MAX, "one limit, public and on the wire");
-_Static_assert(IMMURE_PREMASTER_SIZE == WIRE_PREMASTER_SIZE, "one size, public and on the wire");
-_Static_assert(sizeof(struct immure_ticket_key) == WIRE_TICKET_KEY_SIZE, "one layout of bytes");
-_Static_assert(IMMURE_KEY_ID_SIZE == WIRE_KEY_ID_SIZE, "one size, public and on the wire");
 
 static bool slots_grow(struct immure_client *client)
 {
@@ -44,9 +37,8 @@ bool client_speaks(const struct immure_client *client, enum immure_operation ope
     return wire_frame_type_find(operation)->since <= client->decoder.version;
 }
 
-/* Copies the request and gives it a slot. NULL: *error says why. */
-static struct request *request_new(struct immure_client *client, const struct immure_request *asked,
-                                   enum immure_error *error)
+struct request *request_new(struct immure_client *client, const struct operation *operation,
+                            const struct immure_request *asked, enum immure_error *error)
 {
     *error = client->closing ? IMMURE_E_CLOSED : IMMURE_E_FULL;
     if (client->closing || client->held == client->max_requests ||
@@ -63,7 +55,7 @@ static struct request *request_new(struct immure_client *client, const struct im
     client->free_slot = client->slots[index].next_free;
     client->slots[index].request = request;
     *request = (struct request){.id = ++client->serial << SLOT_BITS | index,
-                                .operation = operation_find(asked->operation),
+                                .operation = operation,
                                 .asked = *asked,
                                 .bytes = asked->input_length};
     if (asked->input_length > 0)
@@ -83,9 +75,21 @@ static struct request *request_new(struct immure_client *client, const struct im
     return request;
 }
 
+void request_drop_pages(struct immure_client *client, struct request *request)
+{
+    struct list *node;
+    while ((node = list_take(&request->pages)) != NULL) {
+        struct page *page = list_entry(node, struct page, order);
+        request->bytes -= page->length;
+        client->bytes -= page->length;
+        free(page);
+    }
+    request->first = 0;
+}
+
 void request_free(struct immure_client *client, struct request *request)
 {
-    listing_restart(client, request);
+    request_drop_pages(client, request);
     uint16_t index = (uint16_t)request->id;
     client->slots[index] = (struct slot){.next_free = client->free_slot};
     client->free_slot = index;
@@ -103,7 +107,7 @@ void request_give_up(struct immure_client *client, struct request *request)
         request_free(client, request);
         return;
     }
-    listing_restart(client, request);
+    request_drop_pages(client, request);
     request->state = REQUEST_ABANDONED;
     client->pending--;
     list_remove(&request->order);
@@ -123,33 +127,4 @@ void request_end(struct immure_client *client, struct request *request, enum imm
 {
     request_answer(client, request,
                    &(struct immure_reply){.error = error, .error_text = immure_error_text(error)});
-}
-
-enum immure_error immure_request_submit(struct immure_client *client,
-                                        const struct immure_request *request, immure_request_id *id)
-{
-    const struct operation *operation = operation_find(request->operation);
-    if (operation == NULL || request->callback == NULL ||
-        request->input_length > operation->input_max ||
-        (operation->input_max > 0 && request->input_length == 0))
-        return IMMURE_E_ARGUMENT;
-    if (client->decoder.greeted && !client_speaks(client, request->operation))
-        return IMMURE_E_UNSUPPORTED;
-    enum immure_error error;
-    struct request *made = request_new(client, request, &error);
-    if (made != NULL && id != NULL)
-        *id = made->id;
-    return error;
-}
-
-void immure_request_cancel(struct immure_client *client, immure_request_id id)
-{
-    struct request *request = request_find(client, id);
-    if (request != NULL && request->state != REQUEST_ABANDONED)
-        request_give_up(client, request);
-}
-
-size_t immure_client_pending(const struct immure_client *client)
-{
-    return client->pending;
 }
