@@ -110,16 +110,16 @@ static int decryption_run(void *context, unsigned char *output, size_t *length, 
         *length = IMMURE_PREMASTER_SIZE;
         return 1;
     }
-    struct ask ask = {.key = decryption->key,
-                      .request = {.operation = IMMURE_DECRYPT,
-                                  .client_version = (uint16_t)decryption->client_version,
-                                  .input = ciphertext,
-                                  .input_length = ciphertext_length},
-                      .output = output,
-                      .size = size};
-    if (!ask_immured(&ask))
+    struct question question = {.key = decryption->key,
+                                .request = {.operation = IMMURE_DECRYPT,
+                                            .client_version = (uint16_t)decryption->client_version,
+                                            .input = ciphertext,
+                                            .input_length = ciphertext_length},
+                                .output = output,
+                                .size = size};
+    if (!ask_immured(&question))
         return 0;
-    *length = ask.length;
+    *length = question.length;
     return 1;
 }
 

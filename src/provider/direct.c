@@ -30,28 +30,29 @@ static enum immure_error look_for(struct service *service, struct immure_blockin
 }
 
 static enum immure_error exchange_ask(struct service *service, struct immure_blocking *exchange,
-                                      struct ask *ask)
+                                      struct question *question)
 {
-    const struct settings *settings = &ask->key->provider->settings;
+    const struct settings *settings = &question->key->provider->settings;
     uint64_t deadline = clock_now() + settings->timeout;
     immure_request_id id;
     enum immure_error error = look_for(service, exchange);
     if (error == IMMURE_OK)
-        error = ask_send(ask, exchange->client, deadline, &id);
+        error = question_send(question, exchange->client, deadline, &id);
     if (error != IMMURE_OK)
         return error;
     struct pause *pause = settings->asynchronous ? pause_of_job() : NULL;
-    error = pause != NULL ? pause_run(pause, exchange, &ask->done, id, deadline)
-                          : exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
+    error = pause != NULL
+                ? pause_run(pause, exchange, &question->done, id, deadline)
+                : exchange_run(exchange, &question->done, id, deadline, exchange_poll, NULL);
     atomic_store_explicit(&service->away, error == IMMURE_E_IO || error == IMMURE_E_TIMEOUT,
                           memory_order_relaxed);
     return error;
 }
 
-bool direct_ask(struct ask *ask)
+bool direct_ask(struct question *question)
 {
-    struct provider *provider = ask->key->provider;
-    struct service *service = ask->key->service;
+    struct provider *provider = question->key->provider;
+    struct service *service = question->key->service;
     if (service == NULL) {
         RAISE(provider, REASON_NO_WAITER, NULL);
         return false;
@@ -61,10 +62,10 @@ bool direct_ask(struct ask *ask)
         RAISE(provider, REASON_CONNECTION, "%s: %s", service->socket, strerror(errno));
         return false;
     }
-    enum immure_error error = exchange_ask(service, exchange, ask);
+    enum immure_error error = exchange_ask(service, exchange, question);
     if (error != IMMURE_OK)
-        ask_end(ask, error, exchange_error_text(exchange, error));
-    ask->where = service->socket;
+        question_end(question, error, exchange_error_text(exchange, error));
+    question->where = service->socket;
     service_give(service, exchange);
     return true;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "provider/reason.h"
-#include "provider/scheme.h"
 
 _Static_assert(SHA256_DIGEST_LENGTH == IMMURE_KEY_ID_SIZE, "a key id is a SHA-256");
 

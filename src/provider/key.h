@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #include "immure/client.h"
-#include "provider/provider.h"
+#include "provider/digest.h"
+#include "provider/instance.h"
 
 /* The import parameter that makes a key from a whole SubjectPublicKeyInfo (DER, octet string). */
 #define KEY_PARAM_SPKI "immure-spki"
@@ -32,14 +33,6 @@ enum key_type_index {
     KEY_MLDSA44,
     KEY_MLDSA65,
     KEY_MLDSA87
-};
-
-enum digest { DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_OTHER };
-
-/* The restrictions of an RSA-PSS key (RFC 4055, section 3.1). */
-struct pss_limits {
-    enum digest digest; /* for the message and MGF1; DIGEST_NONE: the key is not restricted */
-    int salt_least;     /* bytes */
 };
 
 extern const struct key_type key_types[];

@@ -8,6 +8,7 @@
 #include <openssl/provider.h>
 #include <stdlib.h>
 
+#include "provider/instance.h"
 #include "provider/reason.h"
 
 static const OSSL_PARAM *provider_gettable(void *context)

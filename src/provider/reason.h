@@ -3,7 +3,7 @@
 #define PROVIDER_REASON_H
 
 #include "immure/error.h"
-#include "provider/provider.h"
+#include "provider/instance.h"
 
 enum reason {
     REASON_NO_KEY = 1,

@@ -7,18 +7,10 @@
 
 #include "provider/key.h"
 
-/* NULL gives DIGEST_NONE, as for Ed25519; a digest that no scheme uses gives DIGEST_OTHER. */
-enum digest digest_of(const char *name);
-/* OpenSSL's name of the digest; NULL if there is none. */
-const char *digest_name(enum digest digest);
-
 /* Whether the key can sign with this digest under any scheme. */
 bool digest_has_scheme(const struct provider_key *key, enum digest digest);
 /* The scheme, or 0 if there is none. The salt length is in bytes, or RSA_PSS_SALTLEN_DIGEST. */
 uint16_t scheme_of(const struct provider_key *key, enum digest digest, int padding,
                    int salt_length);
-
-/* The restrictions of this RSA-PSS key. */
-struct pss_limits pss_limits_of(const EVP_PKEY *public);
 
 #endif

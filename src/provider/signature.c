@@ -276,15 +276,16 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         *length = longest;
         return 1;
     }
-    struct ask ask = {.key = signing->key,
-                      .request = {.operation = IMMURE_SIGN,
-                                  .scheme = scheme_of(signing->key, signing->digest,
-                                                      signing->padding, signing->salt_length),
-                                  .input = message,
-                                  .input_length = message_length},
-                      .output = signature,
-                      .size = size};
-    if (ask.request.scheme == 0) {
+    struct question question = {
+        .key = signing->key,
+        .request = {.operation = IMMURE_SIGN,
+                    .scheme = scheme_of(signing->key, signing->digest, signing->padding,
+                                        signing->salt_length),
+                    .input = message,
+                    .input_length = message_length},
+        .output = signature,
+        .size = size};
+    if (question.request.scheme == 0) {
         RAISE(signing->provider, REASON_SCHEME, NULL);
         return 0;
     }
@@ -292,9 +293,9 @@ static int signing_sign(void *context, unsigned char *signature, size_t *length,
         RAISE(signing->provider, REASON_MESSAGE_SIZE, "%zu bytes", message_length);
         return 0;
     }
-    if (!ask_immured(&ask))
+    if (!ask_immured(&question))
         return 0;
-    *length = ask.length;
+    *length = question.length;
     return 1;
 }
 

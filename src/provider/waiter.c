@@ -13,7 +13,7 @@
 /* A request that a paused job waits for. It lives on the job's own stack. */
 struct immure_openssl_operation {
     struct immure_waiter *waiter;
-    struct ask *ask;
+    struct question *question;
     immure_request_id id;
     bool cancelled;
 };
@@ -40,25 +40,25 @@ void immure_waiter_cancel(struct immure_waiter *waiter)
     struct immure_openssl_operation *operation = waiter->operation;
     if (operation == NULL)
         return;
-    if (!operation->ask->done) /* after the reply, the client may be gone */
+    if (!operation->question->done) /* after the reply, the client may be gone */
         immure_request_cancel(waiter->client, operation->id);
     operation->cancelled = true;
     waiter->error = IMMURE_E_CANCELLED;
 }
 
-static void note_answer(struct immure_waiter *waiter, const struct ask *ask)
+static void note_answer(struct immure_waiter *waiter, const struct question *question)
 {
     waiter->answered_at = clock_now();
-    waiter->error = ask->error;
-    waiter->backend = ask->backend;
-    waiter->queue_ns = ask->queue_ns;
-    waiter->work_ns = ask->work_ns;
+    waiter->error = question->error;
+    waiter->backend = question->backend;
+    waiter->queue_ns = question->queue_ns;
+    waiter->work_ns = question->work_ns;
 }
 
-static void wake(struct ask *ask)
+static void wake(struct question *question)
 {
-    struct immure_openssl_operation *operation = ask->arg;
-    note_answer(operation->waiter, ask);
+    struct immure_openssl_operation *operation = question->arg;
+    note_answer(operation->waiter, question);
     operation->waiter->wake(operation->waiter);
 }
 
@@ -87,12 +87,12 @@ static bool pause_marked(void)
  * would ever read its reply. */
 static bool pause_until_done(struct immure_openssl_operation *operation)
 {
-    const struct provider *provider = operation->ask->key->provider;
+    const struct provider *provider = operation->question->key->provider;
     bool resumed = false;
-    while (!operation->ask->done && !operation->cancelled) {
+    while (!operation->question->done && !operation->cancelled) {
         bool paused = resumed ? pause_marked() : ASYNC_pause_job() == 1;
         resumed = true;
-        if (!paused && !operation->ask->done && !operation->cancelled) {
+        if (!paused && !operation->question->done && !operation->cancelled) {
             immure_request_cancel(operation->waiter->client, operation->id);
             RAISE(provider, REASON_PAUSE, NULL);
             return false;
@@ -103,15 +103,16 @@ static bool pause_until_done(struct immure_openssl_operation *operation)
     return !operation->cancelled;
 }
 
-static bool ask_paused(struct immure_waiter *waiter, struct ask *ask)
+static bool ask_paused(struct immure_waiter *waiter, struct question *question)
 {
-    struct immure_openssl_operation operation = {.waiter = waiter, .ask = ask};
-    ask->answered = wake;
-    ask->arg = &operation;
-    enum immure_error error = ask_send(ask, waiter->client, waiter->deadline, &operation.id);
+    struct immure_openssl_operation operation = {.waiter = waiter, .question = question};
+    question->answered = wake;
+    question->arg = &operation;
+    enum immure_error error =
+        question_send(question, waiter->client, waiter->deadline, &operation.id);
     if (error != IMMURE_OK) {
         waiter->error = error;
-        ask_end(ask, error, immure_error_text(error));
+        question_end(question, error, immure_error_text(error));
         return true;
     }
     waiter->operation = &operation;
@@ -120,30 +121,30 @@ static bool ask_paused(struct immure_waiter *waiter, struct ask *ask)
     return answered;
 }
 
-static bool ask_blocking(struct immure_waiter *waiter, struct ask *ask)
+static bool ask_blocking(struct immure_waiter *waiter, struct question *question)
 {
     struct immure_blocking *exchange = waiter->blocking;
     uint64_t deadline = clock_now() + BLOCKING_LIMIT;
     if (waiter->deadline != 0 && waiter->deadline < deadline)
         deadline = waiter->deadline;
     immure_request_id id;
-    enum immure_error error = ask_send(ask, exchange->client, deadline, &id);
+    enum immure_error error = question_send(question, exchange->client, deadline, &id);
     if (error == IMMURE_OK)
-        error = exchange_run(exchange, &ask->done, id, deadline, exchange_poll, NULL);
+        error = exchange_run(exchange, &question->done, id, deadline, exchange_poll, NULL);
     if (error != IMMURE_OK)
-        ask_end(ask, error, exchange_error_text(exchange, error));
-    note_answer(waiter, ask);
+        question_end(question, error, exchange_error_text(exchange, error));
+    note_answer(waiter, question);
     return true;
 }
 
-bool waiter_ask(struct immure_waiter *waiter, struct ask *ask)
+bool waiter_ask(struct immure_waiter *waiter, struct question *question)
 {
     if (waiter->blocking == NULL && (waiter->client == NULL || ASYNC_get_current_job() == NULL)) {
-        RAISE(ask->key->provider, REASON_NO_BLOCKING, NULL);
+        RAISE(question->key->provider, REASON_NO_BLOCKING, NULL);
         return false;
     }
-    waiter->scheme = ask->request.scheme;
+    waiter->scheme = question->request.scheme;
     waiter->backend = NULL;
     waiter->asked_at = waiter->answered_at = clock_now();
-    return waiter->blocking != NULL ? ask_blocking(waiter, ask) : ask_paused(waiter, ask);
+    return waiter->blocking != NULL ? ask_blocking(waiter, question) : ask_paused(waiter, question);
 }

@@ -4,12 +4,12 @@
 #define PROVIDER_WAITER_H
 
 #include "immure/openssl.h"
-#include "provider/ask.h"
+#include "provider/question.h"
 
 /* NULL if none was entered. */
 struct immure_waiter *waiter_of_thread(void);
 /* Pauses the async job that it runs in, or blocks. False if it could not be sent or waited for,
  * with the reason on the error queue. */
-bool waiter_ask(struct immure_waiter *waiter, struct ask *ask);
+bool waiter_ask(struct immure_waiter *waiter, struct question *question);
 
 #endif
