@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "handshake/fast_handshake.h"
+
 /* A derivation that a paused job waits for. It lives on the job's own stack. */
 struct derivation {
     struct list node; /* in fast->waiting until it is run */

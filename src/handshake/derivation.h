@@ -3,8 +3,8 @@
 #ifndef HANDSHAKE_DERIVATION_H
 #define HANDSHAKE_DERIVATION_H
 
+#include "handshake/instance.h"
 #include "handshake/plain.h"
-#include "handshake/provider.h"
 
 /* May pause the async job that it runs in. False if it failed or was cancelled. */
 bool derivation_make(struct fast_handshake *fast, const struct key_pair *own,

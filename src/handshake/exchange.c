@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "handshake/derivation.h"
+#include "handshake/instance.h"
 #include "handshake/key.h"
-#include "handshake/provider.h"
 
 /* Holds copies of the keys, so that their lifetime does not matter. */
 struct exchange {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handshake/provider.h"
+#include "handshake/instance.h"
 
 #define LABEL_MAX 255 /* prefix and label together; RFC 8446, section 7.1 */
 #define CONTEXT_MAX 255

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handshake/instance.h"
 #include "handshake/key.h"
-#include "handshake/provider.h"
 
 #define BITS 253
 #define SECURITY_BITS 128

@@ -1,6 +1,6 @@
-#include <string.h>
+#include "handshake/known_answers.h"
 
-#include "handshake/lanes.h"
+#include <string.h>
 
 struct answer {
     uint8_t private[X25519_SIZE], public[X25519_SIZE], secret[X25519_SIZE];

@@ -18,9 +18,6 @@ struct lanes {
     multibuffer_status (*shared_secret)(lanes_out secret, lanes_in private, lanes_in public);
 };
 
-/* False with one line in `reason`. */
-bool lanes_open(struct lanes *lanes, char *reason, size_t size);
-
 /* False if the lanes may compute a wrong secret for this public key. */
 bool lanes_serve_key(const uint8_t public[X25519_SIZE]);
 
@@ -32,8 +29,5 @@ struct lanes_job {
     uint8_t *secret;
 };
 unsigned lanes_derive(const struct lanes *lanes, const struct lanes_job *jobs, size_t count);
-
-/* Checks the test vectors of RFC 7748 and edge cases in every lane. */
-bool lanes_known_answers(const struct lanes *lanes);
 
 #endif

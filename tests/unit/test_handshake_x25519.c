@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "handshake/fast_handshake.h"
+#include "handshake/known_answers.h"
 #include "handshake/lanes.h"
+#include "handshake/library.h"
 #include "handshake/pairs.h"
 #include "handshake/plain.h"
 

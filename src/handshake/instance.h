@@ -1,18 +1,19 @@
 /* The state of one instance of the provider, and its dispatch tables. provider-base(7) says how
  * OpenSSL calls the functions in them. */
-#ifndef HANDSHAKE_PROVIDER_H
-#define HANDSHAKE_PROVIDER_H
+#ifndef HANDSHAKE_INSTANCE_H
+#define HANDSHAKE_INSTANCE_H
 
 #include <openssl/core_dispatch.h>
 #include <openssl/types.h>
 
 #include "base/list.h"
-#include "handshake/fast_handshake.h"
-#include "handshake/key_schedule.h"
+#include "handshake/hash.h"
 #include "handshake/lanes.h"
 #include "handshake/pairs.h"
 
 #define REASON_TEXT_SIZE 128
+
+struct derivation_waiter; /* fast_handshake.h */
 
 struct fast_handshake {
     OSSL_LIB_CTX *context; /* the application's; its default provider does the plain operations */
@@ -28,12 +29,6 @@ struct fast_handshake {
 
 /* The type that every function in a dispatch table is cast to. */
 typedef void (*provider_function)(void);
-
-#define PROVIDER_NAME "immure-handshake"
-#define PROVIDER_PROPERTIES "provider=" PROVIDER_NAME ",immure.handshake=yes"
-
-/* For OSSL_PROVIDER_add_builtin(). The provider's context is a struct fast_handshake. */
-OSSL_provider_init_fn handshake_provider_init;
 
 extern const OSSL_DISPATCH key_schedule_functions[];
 extern const OSSL_DISPATCH keymgmt_functions[];
