@@ -5,7 +5,7 @@
 
 #include "base/duration.h"
 #include "base/spelling.h"
-#include "conf/value.h"
+#include "conf/type.h"
 
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
                                        const char *name)
@@ -53,13 +53,14 @@ void conf_describe_values(const struct conf_directive *directive, char *text, si
     char least[DURATION_TEXT_SIZE], most[DURATION_TEXT_SIZE];
     size_t length = 0;
     text[0] = '\0';
-    if (type == &conf_number)
+    if (type->unit == CONF_COUNT)
         length = (size_t)snprintf(text, size, "%ju to %ju", (uintmax_t)directive->least,
                                   (uintmax_t)directive->most);
-    else if (type == &conf_duration || type == &conf_seconds)
-        length = (size_t)snprintf(
-            text, size, "%s to %s%s", duration_format(directive->least, least),
-            duration_format(directive->most, most), type == &conf_seconds ? ", whole seconds" : "");
+    else if (type->unit != CONF_UNBOUNDED)
+        length =
+            (size_t)snprintf(text, size, "%s to %s%s", duration_format(directive->least, least),
+                             duration_format(directive->most, most),
+                             type->unit == CONF_WHOLE_SECONDS ? ", whole seconds" : "");
     for (const struct conf_choice *choice = directive->choices;
          choice != NULL && choice->name != NULL && length < size; choice++) {
         const char *between = length == 0 ? "" : choice[1].name == NULL ? " or " : ", ";

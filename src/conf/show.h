@@ -5,7 +5,8 @@
 #ifndef CONF_SHOW_H
 #define CONF_SHOW_H
 
-#include "conf/value.h"
+#include "conf/grammar.h"
+#include "conf/type.h"
 
 /* The show() functions of the types in value.h. */
 const char *conf_show_choice(const struct conf_directive *directive, const void *field,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "conf/nesting.h"
-#include "conf/value.h"
+#include "conf/type.h"
 
 /* libconfuse sets the line of a section to where the section ends. But it parses the defaults of a
  * section when the section begins, so the default of this option, which no file may set, keeps that

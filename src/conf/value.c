@@ -28,7 +28,7 @@ bool conf_store_refuse_memory(struct conf_store *store)
 
 static bool is_duration(const struct conf_type *type)
 {
-    return type == &conf_duration || type == &conf_seconds;
+    return type->unit == CONF_NS || type->unit == CONF_WHOLE_SECONDS;
 }
 
 bool conf_store_refuse_value(struct conf_store *store)
@@ -156,9 +156,12 @@ static void clear_texts(void *field, size_t count)
     conf_clear_text(field, 1);
 }
 
-const struct conf_type conf_number = {.store = store_number, .show = conf_show_number};
-const struct conf_type conf_duration = {.store = store_duration, .show = conf_show_duration};
-const struct conf_type conf_seconds = {.store = store_duration, .show = conf_show_duration};
+const struct conf_type conf_number = {
+    .unit = CONF_COUNT, .store = store_number, .show = conf_show_number};
+const struct conf_type conf_duration = {
+    .unit = CONF_NS, .store = store_duration, .show = conf_show_duration};
+const struct conf_type conf_seconds = {
+    .unit = CONF_WHOLE_SECONDS, .store = store_duration, .show = conf_show_duration};
 const struct conf_type conf_choice = {.store = store_choice, .show = conf_show_choice};
 const struct conf_type conf_text = {
     .values = "text", .store = store_text, .clear = conf_clear_text, .show = conf_show_text};

@@ -4,6 +4,7 @@
 #define CONF_VALUE_H
 
 #include "conf/tree.h"
+#include "conf/type.h"
 
 /* The argument of a type's store(). */
 struct conf_store {
@@ -15,24 +16,6 @@ struct conf_store {
     size_t *list_count;  /* for a list: how many elements were stored */
     const void *context; /* for the program's own types */
     struct conf_error *error;
-};
-
-#define CONF_SHOW_SIZE 32
-
-struct conf_type {
-    /* Which values are valid, if neither bounds nor choices say it: "text", "list of names" ... */
-    const char *values;
-    bool list;
-    /* Stores the value. On failure it returns what one of the refuse functions below returns, and
-     * clear() frees what it has allocated by then. */
-    bool (*store)(struct conf_store *store);
-    /* Frees what store() has allocated; NULL: there is nothing to free. The field may be zero. */
-    void (*clear)(void *field, size_t count);
-    /* Returns the field as a file would give it: a text that belongs to the struct, or one that is
-     * written to `room`; NULL: the field is not set. A type needs this function if one of its
-     * directives is passed on. */
-    const char *(*show)(const struct conf_directive *directive, const void *field,
-                        char room[CONF_SHOW_SIZE]);
 };
 
 extern const struct conf_type conf_number;   /* an unsigned field of any width */
