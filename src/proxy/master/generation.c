@@ -389,11 +389,25 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
     hand_over_goes_on(list_entry(watch, struct generation, keyd_hand_over_watch));
 }
 
+/* Sends the addresses of a backend's servers, as they are in the configuration now. */
+static void send_changed_servers(struct generation *generation, uint32_t backend)
+{
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        struct control_end *control = &generation->controls[i];
+        bool none = control->servers_from >= control->servers_to;
+        if (none || backend < control->servers_from)
+            control->servers_from = backend;
+        if (none || backend >= control->servers_to)
+            control->servers_to = backend + 1;
+        pay(control);
+    }
+}
+
 static void names_answered(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct generation *generation = list_entry(watch, struct generation, names);
-    names_ready(generation);
+    names_ready(generation, send_changed_servers);
     go_on(generation);
 }
 
@@ -436,19 +450,6 @@ void generation_send_tickets(struct generation *generation)
     for (size_t i = 0; i < generation->control_count - 1; i++) {
         generation->controls[i].owes_tickets = true;
         pay(&generation->controls[i]);
-    }
-}
-
-void generation_send_servers(struct generation *generation, uint32_t backend)
-{
-    for (size_t i = 0; i < generation->control_count - 1; i++) {
-        struct control_end *control = &generation->controls[i];
-        bool none = control->servers_from >= control->servers_to;
-        if (none || backend < control->servers_from)
-            control->servers_from = backend;
-        if (none || backend >= control->servers_to)
-            control->servers_to = backend + 1;
-        pay(control);
     }
 }
 

@@ -11,75 +11,7 @@
 #ifndef PROXY_MASTER_GENERATION_H
 #define PROXY_MASTER_GENERATION_H
 
-#include "base/list.h"
-#include "base/name_table.h"
-#include "conf/error.h"
-#include "daemon/child.h"
-#include "daemon/hand_over.h"
-#include "proxy/config/config.h"
-#include "proxy/master/listening.h"
-#include "proxy/shared/control.h"
-#include "proxy/shared/metrics_history.h"
-
-enum generation_state {
-    GENERATION_STARTING,
-    GENERATION_RUNNING,
-    GENERATION_FAILED, /* failure says why */
-    GENERATION_DRAINING,
-    GENERATION_ENDED
-};
-
-/* What the master gives to all generations. */
-struct generation_setup {
-    struct listening_setup listening;
-    const struct ticket_keys *tickets;
-    struct metrics_history *history;
-    uint64_t started; /* of the master; seconds since 1970 */
-    bool test;        /* they come up, but never listen; listening.bind is then false, too */
-    struct loop *loop;
-};
-
-/* Our end of one of the worker's controls. Messages for which the socket has no room, because the
- * worker is slow to read, are owed, and sent when it has. */
-struct control_end {
-    struct generation *generation;
-    struct watch watch;
-    bool owes_drain, owes_tickets, owes_keyd;
-    uint32_t servers_from, servers_to; /* the addresses of these backends are owed */
-    bool waits;                        /* something is owed */
-};
-
-struct generation {
-    struct list node;
-    const struct generation_setup *setup;
-    struct proxy_config *config;
-    enum generation_state state;
-    struct timer deadline;   /* when STARTING has failed, or DRAINING takes the next harder step */
-    uint64_t drain_deadline; /* the one that the worker is told */
-    char failure[256];
-
-    struct listening **listening; /* of each thread in turn, then of the admin page */
-    size_t listening_count;
-    size_t address_count; /* of one thread */
-
-    struct child keyd, worker, resolver;
-    struct generation_metrics *metrics; /* what its workers count */
-    struct watch names;                 /* for the resolver's answers; closed: none is wanted */
-    /* Each immured of this generation is started with the text of its configuration, under this
-     * name. The first one gets the files of these names, later ones the vault that the first has
-     * filled. */
-    int keyd_text; /* -1: none */
-    char *keyd_name;
-    struct name_table keyd_names;
-    struct vault keyd_vault;
-    struct hand_over keyd_hand_over;
-    struct watch keyd_hand_over_watch; /* of its socket */
-    int keyd_listener;                 /* -1: none */
-    int keyd_trouble;                  /* errno of the last connection to it; 0: there was one */
-    struct address keyd_address;
-    struct control_end *controls; /* one a thread, then the main thread's */
-    size_t control_count;
-};
+#include "proxy/master/core.h"
 
 /* Takes the configuration over, and starts; `before` is the generation in force, or NULL. NULL with
  * *error filled; the configuration is freed then, too. */
@@ -99,8 +31,6 @@ bool generation_has_time(const struct generation *generation, uint64_t now);
 /* It ends at once: it has not come up, or its time is over. */
 void generation_discard(struct generation *generation);
 void generation_send_tickets(struct generation *generation);
-/* Sends the addresses of a backend's servers, as they are in the configuration now. */
-void generation_send_servers(struct generation *generation, uint32_t backend);
 
 /* Whether the process was one of its own. */
 bool generation_process_ended(struct generation *generation, pid_t pid, int status);

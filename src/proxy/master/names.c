@@ -108,7 +108,8 @@ static void note_trouble(const struct proxy_config *config, struct backend_confi
                  backend->address.line, backend->name, backend->address.host);
 }
 
-static void take_answer(struct generation *generation, struct resolver_answer *answer)
+static void take_answer(struct generation *generation, struct resolver_answer *answer,
+                        void (*changed)(struct generation *, uint32_t backend))
 {
     struct proxy_config *config = generation->config;
     answer->reason[sizeof answer->reason - 1] = '\0';
@@ -127,18 +128,18 @@ static void take_answer(struct generation *generation, struct resolver_answer *a
                  answer->addresses.count);
     if (another) {
         backend->addresses = answer->addresses;
-        generation_send_servers(generation, answer->backend);
+        changed(generation, answer->backend);
     }
     note_trouble(config, backend, answer->reason);
 }
 
-void names_ready(struct generation *generation)
+void names_ready(struct generation *generation, void (*changed)(struct generation *, uint32_t))
 {
     struct resolver_answer answer;
     ssize_t length;
     while ((length = recv(generation->names.descriptor, &answer, sizeof answer, MSG_TRUNC)) ==
            (ssize_t)sizeof answer)
-        take_answer(generation, &answer);
+        take_answer(generation, &answer, changed);
     if (length >= 0 || errno != EAGAIN) /* the resolver ends, which SIGCHLD reports */
         watch_want(generation->setup->loop, &generation->names, 0);
 }

@@ -5,7 +5,7 @@
 #ifndef PROXY_MASTER_NAMES_H
 #define PROXY_MASTER_NAMES_H
 
-#include "proxy/master/generation.h"
+#include "proxy/master/core.h"
 
 /* Takes over the addresses of the same names from the generation before, if there is one. They are
  * used until the resolver sends others. */
@@ -20,7 +20,9 @@ const struct backend_config *names_missing(const struct generation *generation);
 /* Writes one line that says which name has no address, and why. */
 void names_describe(const struct generation *generation, const struct backend_config *missing,
                     char *text, size_t size);
-/* Reads the answers of the resolver. */
-void names_ready(struct generation *generation);
+/* Reads the answers of the resolver, and calls back for each backend that now has other addresses.
+ */
+void names_ready(struct generation *generation,
+                 void (*changed)(struct generation *generation, uint32_t backend));
 
 #endif

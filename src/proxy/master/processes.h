@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "proxy/master/generation.h"
+#include "proxy/master/core.h"
 
 /* Whether the generation has its own immured. */
 bool generation_needs_keyd(const struct generation *generation);
