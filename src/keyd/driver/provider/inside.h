@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "keyd/driver/provider/device.h"
+#include "keyd/driver/provider/config.h"
 #include "keyd/driver/provider/operation.h"
 
 #define FLIGHTS_MAX 64 /* the paused operations of one thread */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keyd/driver/provider/device.h"
 #include "keyd/driver/provider/inside.h"
 #include "keyd/keys/arena.h"
 
