@@ -4,7 +4,7 @@
 #include "conf/error.h"
 #include "conf/text.h"
 #include "config_input.h"
-#include "keyd/process/config.h"
+#include "keyd/process/load.h"
 #include "target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

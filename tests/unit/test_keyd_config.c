@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "conf/error.h"
 #include "conf/text.h"
-#include "keyd/process/config.h"
+#include "keyd/process/load.h"
 
 #include "file_fixture.h"
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/probe.h"
+#include "keyd/front/rights.h"
 #include "wire/message.h"
 #include "wire/stats.h"
 
@@ -43,7 +44,7 @@ static enum immure_error handle_list(struct session *session, const struct wire_
     size_t count = 0, put;
     for (size_t i = 0; i < keyring->count; i++) {
         const struct key *key = keyring->keys[i];
-        if (!server_allows(session->server, &session->peer, key))
+        if (!rights_allow(session->server, &session->peer, key))
             continue;
         if (visible++ < list.first || count == KEYS_AT_ONCE)
             continue;
@@ -145,7 +146,7 @@ static const struct key *key_for(struct session *session, const struct wire_requ
     struct keyd_server *server = session->server;
     const struct rate *all = &server->config->rate;
     const struct key *key = keyring_find(server->keyring, request->key_id);
-    bool may = key != NULL && server_allows(server, &session->peer, key);
+    bool may = key != NULL && rights_allow(server, &session->peer, key);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
     if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->loop.now)) {

@@ -12,69 +12,18 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "keyd/front/dispatch.h"
+#include "keyd/front/intake.h"
+#include "keyd/front/listeners.h"
+#include "keyd/front/rights.h"
 #include "keyd/front/session.h"
 #include "wire/message.h"
 
-#define ACCEPTS_AT_ONCE 8   /* so that a client that keeps connecting does not hold up others */
-#define GIVERS_LOOKED_AT 16 /* sessions that are considered when one has to give way */
-#define ACCEPT_PAUSE (100 * NS_PER_MS)
+#define ACCEPTS_AT_ONCE 8      /* so that a client that keeps connecting does not hold up others */
+#define GIVERS_LOOKED_AT 16    /* sessions that are considered when one has to give way */
 #define DESCRIPTORS_BESIDES 48 /* not for sessions: immured's own, and one to accept with */
 #define STOP_TIME (10 * NS_PER_S)
 /* The longest time between two turns while something has a deadline. */
 #define HEARTBEAT (100 * NS_PER_MS)
-
-bool server_stopping(const struct keyd_server *server)
-{
-    return server->stopping;
-}
-
-static void pause_accepting(struct keyd_server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        watch_want(&server->loop, &server->listeners[i].watch, 0);
-    timer_start(&server->loop, &server->accept_pause, ACCEPT_PAUSE);
-}
-
-static void listeners_watch(struct keyd_server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        watch_want(&server->loop, &server->listeners[i].watch, EPOLLIN);
-}
-
-void server_resume_accepting(struct keyd_server *server)
-{
-    if (!timer_is_running(&server->accept_pause))
-        return;
-    timer_stop(&server->loop, &server->accept_pause);
-    listeners_watch(server);
-}
-
-static void accept_pause_over(struct timer *timer)
-{
-    listeners_watch(list_entry(timer, struct keyd_server, accept_pause));
-}
-
-/* The user who started immured and root may use every key. */
-static bool is_master(const struct keyd_server *server, const struct peer *peer)
-{
-    return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
-}
-
-bool server_allows(const struct keyd_server *server, const struct peer *peer, const struct key *key)
-{
-    return is_master(server, peer) ||
-           allow_has(key->allow.given ? &key->allow : &server->allow, peer);
-}
-
-static bool open_door(struct keyd_server *server)
-{
-    bool good = allow_add(&server->door, &server->allow);
-    for (size_t i = 0; i < server->keyring->count && good; i++)
-        good = allow_add(&server->door, &server->keyring->keys[i]->allow);
-    if (!good)
-        log_error("event loop: out of memory");
-    return good;
-}
 
 static void peer_refuse(struct keyd_server *server, int socket, const struct peer *peer)
 {
@@ -142,7 +91,7 @@ static void peer_greet(struct keyd_server *server, int socket)
 {
     struct peer peer;
     if (!peer_read(&peer, socket) ||
-        !(is_master(server, &peer) || allow_has(&server->door, &peer))) {
+        !(rights_all(server, &peer) || allow_has(&server->door, &peer))) {
         peer_refuse(server, socket, &peer);
         peer_free(&peer);
         return;
@@ -172,53 +121,12 @@ static void listener_ready(struct watch *watch, uint32_t events)
             if (audit_admits(&server->audit, &server->clients.shared, ACCOUNT_LINE_SESSION))
                 log_warning("accepting pauses: %s, with %zu sessions", strerror(errno),
                             server->session_count);
-            pause_accepting(server);
+            listeners_pause(server);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return; /* EAGAIN: another immured on the same socket may have been quicker */
         }
     }
-}
-
-/* The next immured may share the sockets, so they are closed but not shut down. */
-static void listeners_close(struct keyd_server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        watch_close_shared(&server->loop, &server->listeners[i].watch);
-    server->listener_count = 0;
-    timer_stop(&server->loop, &server->accept_pause);
-}
-
-void server_add_input(struct keyd_server *server, struct session *session)
-{
-    list_append(&session->account->input, &session->input_node);
-    server_resume_input(server, session->account);
-}
-
-void server_resume_input(struct keyd_server *server, struct account *account)
-{
-    if (account_reads(account))
-        list_move_all(&account->input, &account->paused);
-    if (!list_linked(&account->input_node) && !list_empty(&account->input))
-        list_append(&server->input, &account->input_node);
-}
-
-/* Takes the input of one session of the account. Then it is the turn of the next account, and later
- * of the account's next session. */
-static void take_input_of(struct keyd_server *server, struct account *account)
-{
-    struct list *node = list_take(&account->input);
-    struct session *session = node != NULL ? list_entry(node, struct session, input_node) : NULL;
-    if (session != NULL && session_take_input(session))
-        list_append(&account->input, &session->input_node);
-    server_resume_input(server, account);
-}
-
-static void take_input(struct keyd_server *server)
-{
-    uint64_t until = clock_now() + SERVER_INPUT_TIME;
-    for (struct list *node; clock_now() < until && (node = list_take(&server->input)) != NULL;)
-        take_input_of(server, list_entry(node, struct account, input_node));
 }
 
 static void signer_ready(struct watch *watch, uint32_t events)
@@ -238,7 +146,7 @@ static void schedule(struct keyd_server *server)
 
 static void stop(struct keyd_server *server)
 {
-    if (server_stopping(server)) {
+    if (server->stopping) {
         server->stop_now = true;
         return;
     }
@@ -303,7 +211,7 @@ bool server_init(struct keyd_server *server, const struct server_config *config,
     list_init(&server->input);
     list_init(&server->unflushed);
     list_init(&server->leaving);
-    timer_init(&server->accept_pause, accept_pause_over);
+    listeners_init(server);
     timer_init(&server->stop_time, stop_time_over);
     signal_watch_init(&server->signals, signal_caught);
     watch_init(&server->wake, signer_ready);
@@ -416,7 +324,7 @@ static void take_events(struct keyd_server *server, uint64_t until)
 
 bool server_run(struct keyd_server *server)
 {
-    if (!open_door(server))
+    if (!rights_open_door(server))
         return false;
     watch_open(&server->wake, crew_wake(server->scheduler->crew), WATCH_LEVEL);
     if (!watch_want(&server->loop, &server->wake, EPOLLIN)) {
@@ -427,7 +335,7 @@ bool server_run(struct keyd_server *server)
         uint64_t due = next_time(server);
         take_events(server, due);
         forgive_standstill(server, due);
-        take_input(server);
+        intake_run(server);
         schedule(server);
         flush_all(server);
         loop_run_timers(&server->loop);

@@ -11,7 +11,8 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/probe.h"
-#include "keyd/front/dispatch.h"
+#include "keyd/front/line.h"
+#include "keyd/front/listeners.h"
 #include "wire/message.h"
 
 /* The output has room for the answers to all requests that are in flight when input pauses: SIGNED
@@ -28,12 +29,10 @@
             log_warning(__VA_ARGS__);                                                              \
     } while (0)
 
-/* Asks epoll for the events that the session's state needs, and not for what is already known.
- * EPOLLHUP is always of interest: the client has gone. */
-static void session_rewatch(struct session *session)
+void session_rewatch(struct session *session)
 {
     bool reading = !session->paused && !session->ending && !list_linked(&session->input_node) &&
-                   !server_stopping(session->server);
+                   !session->server->stopping;
     uint32_t events =
         EPOLLHUP | (reading ? EPOLLIN : 0u) | (timer_is_running(&session->stall) ? EPOLLOUT : 0u);
     if (!watch_want(&session->server->loop, &session->watch, events))
@@ -48,7 +47,7 @@ static void session_ready(struct watch *watch, uint32_t events)
         if (list_linked(&session->input_node))
             session_rewatch(session); /* its input is known and waits for the account's turn */
         else
-            server_add_input(session->server, session);
+            line_add(session->server, session->account, &session->input_node);
     } else if (events & (EPOLLHUP | EPOLLERR)) {
         session_end(session);
     }
@@ -78,7 +77,7 @@ static void free_ended(struct work *work)
     struct session *session = list_entry(work, struct session, freed);
     struct keyd_server *server = session->server;
     session_free(session);
-    server_resume_accepting(server);
+    listeners_resume(server);
 }
 
 /* Called when the session has ended and its last job is done. */
@@ -141,7 +140,7 @@ static void count_unread(struct session *session)
     else if (now < before)
         account_let_go(session->account, &session->held, before - now);
     if (now < before)
-        server_resume_input(session->server, session->account);
+        line_resume(session->server, session->account);
 }
 
 /* Removes the waiting jobs. Those that are being signed are finished, and not answered. */
@@ -291,68 +290,6 @@ void session_refuse(struct session *session, enum immure_error error, const char
     session_error(session, 0, error, text);
 }
 
-static bool receive(struct session *session)
-{
-    size_t size;
-    uint8_t *room = wire_decoder_room(&session->decoder, &size);
-    if (room == NULL) {
-        session_schedule_flush(session, false);
-        return false;
-    }
-    /* recv(), never recvmsg(): no descriptor can come in */
-    ssize_t got = recv(session->watch.descriptor, room, size, MSG_DONTWAIT);
-    if (got > 0)
-        wire_decoder_received(&session->decoder, (size_t)got);
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
-        session_end(session);
-    return got > 0;
-}
-
-/* Handles the next frame. `whole` becomes false if the decoder has no whole frame. */
-static void take_frame(struct session *session)
-{
-    struct wire_frame frame;
-    bool more = false;
-    enum immure_error error = wire_decoder_next(&session->decoder, &frame, &more);
-    session->whole = error == IMMURE_OK && !more;
-    if (session->whole)
-        error = dispatch(session, &frame);
-    if (error != IMMURE_OK) {
-        session->server->stats.protocol_errors++;
-        session_refuse(session, error, NULL);
-    }
-}
-
-/* Whether unread replies pause its input: its own, or those of its account if it has some too. */
-static bool is_paused(struct session *session)
-{
-    session->paused = buffer_length(&session->output) >= SESSION_OUTPUT_PAUSE;
-    return session->paused || (session->unread > 0 && !account_reads(session->account));
-}
-
-bool session_take_input(struct session *session)
-{
-    list_remove(&session->account_node); /* to the end: it is the least silent one now */
-    list_append(&session->account->sessions, &session->account_node);
-    bool paused = false;
-    if (!session->whole)
-        session->whole = receive(session);
-    for (int i = 0; i < SESSION_FRAMES_AT_ONCE && session->whole && !session->ending &&
-                    !(paused = is_paused(session));
-         i++)
-        take_frame(session);
-    if (session->watch.descriptor < 0)
-        return false;
-    if (!session->whole)
-        wire_decoder_rest(&session->decoder);
-    if (session->whole && !session->ending && !paused)
-        return true;
-    if (paused && !session->paused)
-        list_append(&session->account->paused, &session->input_node);
-    session_rewatch(session);
-    return false;
-}
-
 /* The client has read something, so the stall timer starts again. */
 static void note_progress(struct session *session)
 {
@@ -383,7 +320,7 @@ void session_flush(struct session *session)
     }
     if (session->paused && buffer_length(&session->output) < SESSION_OUTPUT_PAUSE) {
         session->paused = false;
-        server_add_input(session->server, session);
+        line_add(session->server, session->account, &session->input_node);
     }
     session_end_or_watch(session);
 }
@@ -392,8 +329,7 @@ void session_end_or_watch(struct session *session)
 {
     if (session->watch.descriptor < 0)
         return;
-    bool answered =
-        session->ending || (server_stopping(session->server) && session->in_flight == 0);
+    bool answered = session->ending || (session->server->stopping && session->in_flight == 0);
     if (answered && buffer_length(&session->output) == 0)
         session_end(session);
     else

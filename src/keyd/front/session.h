@@ -9,7 +9,7 @@
 #ifndef KEYD_FRONT_SESSION_H
 #define KEYD_FRONT_SESSION_H
 
-#include "keyd/front/server.h"
+#include "keyd/front/core.h"
 #include "wire/frame.h"
 
 #define SESSION_OUTPUT_PAUSE (32u << 10)
@@ -49,8 +49,9 @@ bool session_begin(struct keyd_server *server, int socket, const struct peer *pe
 void session_end(struct session *session);
 void session_free(struct session *session);
 
-/* Handles the frames of its turn. True: there are more. */
-bool session_take_input(struct session *session);
+/* Asks epoll for the events that the session's state needs, and not for what is already known.
+ * EPOLLHUP is always of interest: the client has gone. */
+void session_rewatch(struct session *session);
 
 /* These functions reply. Each may end the session for want of memory. */
 void session_answer(struct session *session, const struct job *job);

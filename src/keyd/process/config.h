@@ -8,9 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
-#include "base/name_table.h"
 #include "keyd/driver/multibuffer/config.h"
 #include "keyd/driver/provider/config.h"
 #include "keyd/front/server.h"
@@ -19,9 +17,6 @@
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
-#include "keyd/sign/driver.h"
-
-struct conf_error; /* conf/error.h */
 
 struct keyd_config {
     uint64_t threads;
@@ -44,19 +39,5 @@ struct keyd_config {
     struct provider_config *providers;
     size_t provider_count;
 };
-
-/* `text` is the text of the file (conf/text.h); NULL: errno says why it could not be read. Strings
- * and arrays belong to *config. `drivers` (ended by NULL) are those that the file may name. False
- * with *error filled, and there is nothing to free. */
-bool config_load(struct keyd_config *config, const char *file, const char *text,
-                 const struct driver *const *drivers, struct conf_error *error);
-/* Adds all files that the configuration names and that immured reads. False: out of memory. */
-bool config_name_files(const struct keyd_config *config, struct name_table *names);
-/* Returns the settings of a driver that has no sections of its own; NULL: it has no settings. */
-const void *config_settings(const struct keyd_config *config, const char *driver);
-void config_free(struct keyd_config *config);
-
-/* The tables of directives as Markdown, for docs/immured.conf.md. */
-void config_print_directives(FILE *out);
 
 #endif

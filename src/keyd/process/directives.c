@@ -22,7 +22,7 @@ static bool store_rate(struct conf_store *store)
     return rate_parse(store->values[0].text, store->field) || conf_store_refuse_value(store);
 }
 
-/* config.c checks later, when all is read, whether a provider section of that name exists. */
+/* load.c checks later, when all is read, whether a provider section of that name exists. */
 static bool store_driver(struct conf_store *store)
 {
     const char *name = store->values[0].text;

@@ -25,7 +25,7 @@
 #include "keyd/keys/keyring.h"
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
-#include "keyd/process/config.h"
+#include "keyd/process/load.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"

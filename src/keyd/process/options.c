@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/options.h"
-#include "keyd/process/config.h"
+#include "keyd/process/load.h"
 
 static const char usage[] =
     "usage: immured --config FILE [--test]\n"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/descriptor.h"
+#include "keyd/process/load.h"
 
 static bool anybody_may_connect(const struct keyd_config *config)
 {

@@ -1,4 +1,4 @@
-#include "keyd/process/config.h"
+#include "keyd/process/load.h"
 
 #include <stdlib.h>
 #include <string.h>
