@@ -54,6 +54,11 @@ function(immure_house_keyd)
   immure_house_test(keyd-front "conf/tree.h" MAY_NOT)
 endfunction()
 
+# Within a room, too, no files include each other in a circle.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME house.circles
+  COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_SOURCE_DIR}/house_circles.py -v)
+
 immure_house_test(wire "base/buffer.h" MAY)
 immure_house_test(loop "base/heap.h" MAY)
 immure_house_test(client "wire/frame.h" MAY)
