@@ -25,9 +25,10 @@ struct option_row {
     bool (*store)(const struct option_row *row, const char *argument, void *field);
     size_t offset; /* of the field in the program's struct */
     bool required;
-    double least, most; /* the bounds of a number */
-    unsigned mark;      /* a bit that the program chooses to recognize the option by */
-    const char *text;   /* what the help says about it: one line */
+    double least, most;       /* the bounds of a number */
+    unsigned mark;            /* a bit that the program chooses to recognize the option by */
+    void (*print)(FILE *out); /* what option_print() of daemon/options.h prints */
+    const char *text;         /* what the help says about it: one line */
 };
 
 /* How most options are stored. The field is of the type that is named beside each. */

@@ -9,6 +9,14 @@ static void refuse_word(struct command_line *line)
     snprintf(line->complaint, sizeof line->complaint, "unexpected argument '%s'", line->words[0]);
 }
 
+bool option_print(const struct option_row *row, const char *argument, void *field)
+{
+    (void)argument;
+    (void)field;
+    row->print(stdout);
+    exit(EXIT_SUCCESS);
+}
+
 void daemon_options_parse(const struct daemon_program *program, int argc, char **argv,
                           void *options)
 {

@@ -17,4 +17,7 @@ struct daemon_program {
 void daemon_options_parse(const struct daemon_program *program, int argc, char **argv,
                           void *options);
 
+/* The type of an option that makes the program print something, and end. */
+bool option_print(const struct option_row *row, const char *argument, void *field);
+
 #endif

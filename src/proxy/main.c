@@ -24,15 +24,6 @@ struct arguments {
     int link; /* to the previous master; -1: none */
 };
 
-static bool print_directives(const struct option_row *row, const char *argument, void *field)
-{
-    (void)row;
-    (void)argument;
-    (void)field;
-    config_print_directives(stdout);
-    exit(EXIT_SUCCESS);
-}
-
 static const struct option_row rows[] = {
     {"config", "FILE", option_text, OPTION_FIELD(struct arguments, config), .required = true,
      .text = "read the configuration from FILE; read it again after HUP"},
@@ -40,7 +31,8 @@ static const struct option_row rows[] = {
      .text = "try the configuration out, certificates and keys included, then end"},
     {"upgrade-fd", "N", option_descriptor, OPTION_FIELD(struct arguments, link),
      .text = "take over from the master on this socket, which starts this one"},
-    {"directives", NULL, print_directives, .text = "print the table of directives"},
+    {"directives", NULL, option_print, .print = config_print_directives,
+     .text = "print the table of directives"},
 };
 
 static const struct daemon_program program = {.name = "immure-proxy",

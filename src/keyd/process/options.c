@@ -16,15 +16,6 @@ static const char usage[] =
     "Keeps private keys and signs TLS handshakes with them. See immured.conf(5).\n"
     "\n";
 
-static bool print_directives(const struct option_row *row, const char *argument, void *field)
-{
-    (void)row;
-    (void)argument;
-    (void)field;
-    config_print_directives(stdout);
-    exit(EXIT_SUCCESS);
-}
-
 static const struct option_row rows[] = {
     {"config", "FILE", option_text, OPTION_FIELD(struct keyd_options, config), .required = true,
      .text = "read the configuration from FILE; read it again after HUP"},
@@ -42,7 +33,8 @@ static const struct option_row rows[] = {
      .text = "accept clients on this listening unix stream socket"},
     {"session-fd", "N", option_descriptor, OPTION_FIELD(struct keyd_options, session),
      .text = "this connected unix stream socket is the first client"},
-    {"directives", NULL, print_directives, .text = "print the table of directives"},
+    {"directives", NULL, option_print, .print = config_print_directives,
+     .text = "print the table of directives"},
 };
 
 void options_parse(struct keyd_options *options, int argc, char **argv)
