@@ -11,42 +11,33 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "loop_fixture.h"
 #include "proxy/worker/core/turn.h"
 
-#define ORDER_MAX 64
 #define MANY_BEHIND 60000
 
 static struct {
-    struct loop loop;
     struct turn turn;
     struct histogram turns, turns_cpu;
-    char order[ORDER_MAX]; /* what ran, as letters; '|' ends a turn */
-    size_t count;
     unsigned turns_left;
     struct work end; /* runs at the end of each turn */
     struct timer limit;
 } run;
 
-static void note(char what)
-{
-    assert_true(run.count < ORDER_MAX - 1);
-    run.order[run.count++] = what;
-    run.order[run.count] = '\0';
-}
-
+/* Notes the end of a turn. */
 static void end_turn(struct work *work)
 {
     (void)work;
     note('|');
     if (--run.turns_left == 0)
-        loop_stop(&run.loop);
+        loop_stop(&fixture.loop);
 }
 
 static void flush(void *owner)
 {
     (void)owner;
     note('F');
-    work_queue(&run.loop, &run.end);
+    work_queue(&fixture.loop, &run.end);
 }
 
 static void timer_expired(struct timer *timer)
@@ -63,12 +54,9 @@ static void nothing_expired(struct timer *timer)
 
 static int setup(void **state)
 {
-    (void)state;
-    run.count = 0;
-    run.order[0] = '\0';
     run.turns_left = 1;
     run.turns = run.turns_cpu = (struct histogram){0};
-    run.turn = (struct turn){.loop = &run.loop,
+    run.turn = (struct turn){.loop = &fixture.loop,
                              .established_budget = NS_PER_S,
                              .handshake_budget = NS_PER_S,
                              .turns = &run.turns,
@@ -77,15 +65,7 @@ static int setup(void **state)
     turn_init(&run.turn);
     work_init(&run.end, end_turn);
     timer_init(&run.limit, nothing_expired);
-    assert_true(loop_open(&run.loop));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    loop_close(&run.loop);
-    return 0;
+    return loop_fixture_open(state);
 }
 
 static void step_finish(struct step *step)
@@ -123,7 +103,7 @@ static void test_steps_finish_before_they_begin(void **state)
     struct step steps[3];
     queue_all(steps);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "fbaF|");
+    assert_string_equal(fixture.order, "fbaF|");
     assert_int_equal(histogram_count(&run.turns), 1);
 }
 
@@ -135,37 +115,9 @@ static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
     run.turns_left = 3;
     queue_all(steps);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "fF|bF|aF|");
+    assert_string_equal(fixture.order, "fF|bF|aF|");
     assert_int_equal(histogram_count(&run.turns), 3);
     assert_int_equal(histogram_count(&run.turns_cpu), 3);
-}
-
-struct pair {
-    struct watch watch;
-    int other;
-};
-
-static void ready(struct watch *watch, uint32_t events)
-{
-    char byte;
-    assert_true(events & EPOLLIN);
-    assert_int_equal(read(watch->descriptor, &byte, 1), 1);
-    note(byte);
-}
-
-static void pair_open(struct pair *pair, void (*on_ready)(struct watch *watch, uint32_t events))
-{
-    int ends[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    pair->other = ends[1];
-    watch_init(&pair->watch, on_ready);
-    watch_open(&pair->watch, ends[0], WATCH_LEVEL);
-}
-
-static void pair_close(struct pair *pair)
-{
-    watch_close(&run.loop, &pair->watch);
-    close(pair->other);
 }
 
 static void test_events_come_before_steps(void **state)
@@ -173,12 +125,12 @@ static void test_events_come_before_steps(void **state)
     (void)state;
     struct pair pair;
     struct step steps[3];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    pair_open(&pair, pair_read);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     assert_int_equal(write(pair.other, "E", 1), 1);
     queue_all(steps);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "EfbaF|");
+    assert_string_equal(fixture.order, "EfbaF|");
     pair_close(&pair);
 }
 
@@ -188,24 +140,24 @@ static void test_unwanted_events_are_switched_off_when_they_come(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    watch_want(&run.loop, &pair.watch, 0);
+    pair_open(&pair, pair_read);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
+    watch_want(&fixture.loop, &pair.watch, 0);
     assert_int_equal(pair.watch.registered, EPOLLIN); /* the kernel has not been told yet */
     assert_int_equal(write(pair.other, "E", 1), 1);
     run.turns_left = 3;
     uint64_t deadline = clock_now() + 20 * NS_PER_MS;
-    timer_start_at(&run.loop, &run.limit, deadline);
+    timer_start_at(&fixture.loop, &run.limit, deadline);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "F|F|F|");
+    assert_string_equal(fixture.order, "F|F|F|");
     assert_int_equal(pair.watch.registered, 0);
     assert_true(clock_now() >= deadline);
 
     run.turns_left = 1;
-    run.loop.stopped = false;
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    fixture.loop.stopped = false;
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "F|F|F|EF|");
+    assert_string_equal(fixture.order, "F|F|F|EF|");
     pair_close(&pair);
 }
 
@@ -213,8 +165,8 @@ static struct pair *victim;
 
 static void close_victim(struct watch *watch, uint32_t events)
 {
-    ready(watch, events);
-    watch_close(&run.loop, &victim->watch);
+    pair_read(watch, events);
+    watch_close(&fixture.loop, &victim->watch);
 }
 
 /* The first event of a batch closes the watch of the second one. */
@@ -223,14 +175,14 @@ static void test_closed_watch_is_passed_over(void **state)
     (void)state;
     struct pair first, second;
     pair_open(&first, close_victim);
-    pair_open(&second, ready);
+    pair_open(&second, pair_read);
     victim = &second;
-    watch_want(&run.loop, &first.watch, EPOLLIN);
-    watch_want(&run.loop, &second.watch, EPOLLIN);
+    watch_want(&fixture.loop, &first.watch, EPOLLIN);
+    watch_want(&fixture.loop, &second.watch, EPOLLIN);
     assert_int_equal(write(first.other, "1", 1), 1);
     assert_int_equal(write(second.other, "2", 1), 1);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "1F|");
+    assert_string_equal(fixture.order, "1F|");
     pair_close(&first);
     pair_close(&second);
 }
@@ -241,10 +193,10 @@ static void test_timers_run_last(void **state)
     struct timer timer;
     struct step steps[3];
     timer_init(&timer, timer_expired);
-    timer_start_at(&run.loop, &timer, clock_now() - NS_PER_S);
+    timer_start_at(&fixture.loop, &timer, clock_now() - NS_PER_S);
     queue_all(steps);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "fbaFT|");
+    assert_string_equal(fixture.order, "fbaFT|");
 }
 
 /* ---- established connections ---- */
@@ -290,7 +242,7 @@ static void test_a_step_with_more_to_do_goes_behind(void **state)
     step_queue_established(&run.turn, &first.step);
     step_queue_established(&run.turn, &second.step);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "B12BBF|");
+    assert_string_equal(fixture.order, "B12BBF|");
 }
 
 /* A connection pays for a step of 2 ms: its next step comes after those that have used less. */
@@ -302,13 +254,13 @@ static void test_a_step_that_used_much_goes_behind(void **state)
     busy_init(&modest, 'm', 0, 0);
     step_queue_established(&run.turn, &greedy.step);
     turn_run(&run.turn);
-    run.loop.now = greedy.step.credited_at; /* passing time would give credit back */
+    fixture.loop.now = greedy.step.credited_at; /* passing time would give credit back */
     step_queue_established(&run.turn, &greedy.step);
     step_queue_established(&run.turn, &modest.step);
-    run.loop.stopped = false;
+    fixture.loop.stopped = false;
     run.turns_left = 1;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "GF|mGF|");
+    assert_string_equal(fixture.order, "GF|mGF|");
 }
 
 static void nothing(struct step *step)
@@ -352,7 +304,7 @@ static void test_established_have_a_budget(void **state)
     }
     queue_all(steps);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "1fbaF|2F|3F|");
+    assert_string_equal(fixture.order, "1fbaF|2F|3F|");
 }
 
 /* An event arrives while steps of handshakes run. */
@@ -361,16 +313,16 @@ static void test_established_are_served_between_steps(void **state)
     (void)state;
     struct pair pair;
     struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    watch_between(&run.loop, &pair.watch);
+    pair_open(&pair, pair_read);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
+    watch_between(&fixture.loop, &pair.watch);
     for (int i = 0; i < 2; i++) {
         busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
         step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
     }
     handshakes[0].speaks = &pair;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "1E2F|");
+    assert_string_equal(fixture.order, "1E2F|");
     pair_close(&pair);
 }
 
@@ -380,8 +332,8 @@ static void test_others_wait_for_the_next_turn(void **state)
     (void)state;
     struct pair pair;
     struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    pair_open(&pair, pair_read);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     for (int i = 0; i < 2; i++) {
         busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
         step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
@@ -389,7 +341,7 @@ static void test_others_wait_for_the_next_turn(void **state)
     handshakes[0].speaks = &pair;
     run.turns_left = 2;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "12F|EF|");
+    assert_string_equal(fixture.order, "12F|EF|");
     pair_close(&pair);
 }
 
@@ -400,26 +352,26 @@ static void test_no_event_between_steps_is_lost(void **state)
     (void)state;
     struct pair pair;
     struct busy handshakes[2];
-    pair_open(&pair, ready);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
-    watch_between(&run.loop, &pair.watch);
-    watch_between(&run.loop, &pair.watch); /* a second call has no effect */
-    assert_int_equal(run.loop.between_count, 1);
-    watch_want(&run.loop, &pair.watch, 0);
+    pair_open(&pair, pair_read);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
+    watch_between(&fixture.loop, &pair.watch);
+    watch_between(&fixture.loop, &pair.watch); /* a second call has no effect */
+    assert_int_equal(fixture.loop.between_count, 1);
+    watch_want(&fixture.loop, &pair.watch, 0);
     for (int i = 0; i < 2; i++) {
         busy_init(&handshakes[i], (char)('1' + i), 200 * NS_PER_US, 0);
         step_queue(&run.turn, STEP_BEGIN, &handshakes[i].step);
     }
     handshakes[0].speaks = &pair;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "12F|");
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    assert_string_equal(fixture.order, "12F|");
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     run.turns_left = 1;
-    run.loop.stopped = false;
+    fixture.loop.stopped = false;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "12F|EF|");
+    assert_string_equal(fixture.order, "12F|EF|");
     pair_close(&pair);
-    assert_int_equal(run.loop.between_count, 0);
+    assert_int_equal(fixture.loop.between_count, 0);
 }
 
 /* Long turns are measured by the CPU clock, so the time that a step sleeps does not count. */
@@ -445,22 +397,22 @@ static void test_edge_triggered_events_are_reported_once(void **state)
 {
     (void)state;
     struct pair pair;
-    pair_open(&pair, ready);
+    pair_open(&pair, pair_read);
     pair.watch.trigger = WATCH_EDGE;
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     assert_int_equal(write(pair.other, "EE", 2), 2);
     run.turns_left = 2;
-    timer_start_at(&run.loop, &run.limit, clock_now() + 20 * NS_PER_MS);
+    timer_start_at(&fixture.loop, &run.limit, clock_now() + 20 * NS_PER_MS);
     turn_run(&run.turn);
-    assert_string_equal(run.order, "EF|F|");
+    assert_string_equal(fixture.order, "EF|F|");
 
     /* A level-triggered one, as for established connections, does. */
     watch_level(&pair.watch);
-    watch_want(&run.loop, &pair.watch, EPOLLIN);
+    watch_want(&fixture.loop, &pair.watch, EPOLLIN);
     run.turns_left = 1;
-    run.loop.stopped = false;
+    fixture.loop.stopped = false;
     turn_run(&run.turn);
-    assert_string_equal(run.order, "EF|F|EF|");
+    assert_string_equal(fixture.order, "EF|F|EF|");
     pair_close(&pair);
 }
 
@@ -480,34 +432,43 @@ static void test_timers_have_a_budget(void **state)
     run.turns_left = 2;
     for (int i = 0; i < 2; i++) {
         timer_init(&timers[i], slow_timer_expired);
-        timer_start_at(&run.loop, &timers[i], clock_now() - NS_PER_S);
+        timer_start_at(&fixture.loop, &timers[i], clock_now() - NS_PER_S);
     }
     turn_run(&run.turn);
-    assert_string_equal(run.order, "FT|FT|");
+    assert_string_equal(fixture.order, "FT|FT|");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup,
+                                        loop_fixture_close),
         cmocka_unit_test_setup_teardown(test_spent_budget_leaves_the_rest_for_the_next_turn, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_events_come_before_steps, setup, teardown),
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_events_come_before_steps, setup, loop_fixture_close),
         cmocka_unit_test_setup_teardown(test_unwanted_events_are_switched_off_when_they_come, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_timers_run_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_step_with_more_to_do_goes_behind, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_step_that_used_much_goes_behind, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_behind_take_constant_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_event_between_steps_is_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup, teardown),
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_closed_watch_is_passed_over, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_timers_run_last, setup, loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_a_step_with_more_to_do_goes_behind, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_a_step_that_used_much_goes_behind, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_many_behind_take_constant_time, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_established_have_a_budget, setup, loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_established_are_served_between_steps, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_others_wait_for_the_next_turn, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_no_event_between_steps_is_lost, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_long_turns_count_with_their_cpu_time, setup,
+                                        loop_fixture_close),
         cmocka_unit_test_setup_teardown(test_edge_triggered_events_are_reported_once, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, teardown),
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_timers_have_a_budget, setup, loop_fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
