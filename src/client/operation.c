@@ -134,11 +134,6 @@ static enum immure_error take_pong(struct immure_client *client, struct request 
     return IMMURE_OK;
 }
 
-_Static_assert((int)IMMURE_LIST == WIRE_LIST && (int)IMMURE_SIGN == WIRE_SIGN &&
-                   (int)IMMURE_STATS == WIRE_STATS && (int)IMMURE_PING == WIRE_PING &&
-                   (int)IMMURE_DECRYPT == WIRE_DECRYPT && (int)IMMURE_TICKET_KEYS == WIRE_TICKETS,
-               "an operation is the frame type that asks for it");
-
 static const struct operation operations[] = {
     {IMMURE_SIGN, WIRE_SIGNED, WIRE_MESSAGE_MAX, put_with_input, take_signed},
     {IMMURE_DECRYPT, WIRE_DECRYPTED, WIRE_CIPHERTEXT_MAX, put_with_input, take_decrypted},
