@@ -27,11 +27,12 @@ const struct wire_stat wire_stats[] = {
     {WIRE_STAT_LANES_FILLED_TOTAL, "lanes_filled_total", "signatures made in such batches", true},
     {WIRE_STAT_SIGNED_AGAIN_TOTAL, "signed_again_total",
      "signatures that a backend failed to make and libcrypto made instead", true},
-    {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, "signatures_openssl_total", "signatures by openssl", true},
-    {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, "signatures_multibuffer_total",
-     "signatures by multibuffer", true},
-    {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, "signatures_provider_total", "signatures by provider",
-     true},
+    {WIRE_STAT_SIGNATURES_OPENSSL_TOTAL, "signatures_" WIRE_NAME_OPENSSL "_total",
+     "signatures by " WIRE_NAME_OPENSSL, true},
+    {WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL, "signatures_" WIRE_NAME_MULTIBUFFER "_total",
+     "signatures by " WIRE_NAME_MULTIBUFFER, true},
+    {WIRE_STAT_SIGNATURES_PROVIDER_TOTAL, "signatures_" WIRE_NAME_PROVIDER "_total",
+     "signatures by " WIRE_NAME_PROVIDER, true},
     {WIRE_STAT_DECRYPTIONS_TOTAL, "decryptions_total", "premaster secrets released", true},
 };
 
@@ -49,11 +50,11 @@ const char *wire_backend_name(uint8_t backend)
 {
     switch (backend) {
     case WIRE_BACKEND_OPENSSL:
-        return "openssl";
+        return WIRE_NAME_OPENSSL;
     case WIRE_BACKEND_MULTIBUFFER:
-        return "multibuffer";
+        return WIRE_NAME_MULTIBUFFER;
     case WIRE_BACKEND_PROVIDER:
-        return "provider";
+        return WIRE_NAME_PROVIDER;
     case WIRE_BACKEND_TEST:
         return "test";
     default:

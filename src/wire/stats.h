@@ -46,6 +46,11 @@ extern const struct wire_stat wire_stats[];
 extern const size_t wire_stat_count;
 const struct wire_stat *wire_stat_find(uint16_t number);
 
+/* The names of the backends, which the configuration of immured uses, too. */
+#define WIRE_NAME_OPENSSL "openssl"
+#define WIRE_NAME_MULTIBUFFER "multibuffer"
+#define WIRE_NAME_PROVIDER "provider"
+
 enum wire_backend {
     WIRE_BACKEND_OPENSSL = 1,
     WIRE_BACKEND_MULTIBUFFER = 2,

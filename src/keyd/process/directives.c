@@ -7,6 +7,7 @@
 #include "conf/value.h"
 #include "keyd/keys/files.h"
 #include "keyd/process/config.h"
+#include "wire/stats.h"
 
 #define THREADS_MAX 256
 #define DURATION_MAX (3600 * NS_PER_S)
@@ -56,8 +57,9 @@ static const struct conf_type type_policy = {
     .values = "tls-server, tls13-server, tls12-server, tls-client or any", .store = store_policy};
 static const struct conf_type type_rate = {.values = "\"1000/s\", \"90/m\" or \"1000/s burst 50\"",
                                            .store = store_rate};
-static const struct conf_type type_driver = {.values =
-                                                 "auto, openssl, multibuffer or provider:NAME",
+static const struct conf_type type_driver = {.values = "auto, " WIRE_NAME_OPENSSL
+                                                       ", " WIRE_NAME_MULTIBUFFER
+                                                       " or " WIRE_NAME_PROVIDER ":NAME",
                                              .store = store_driver,
                                              .clear = conf_clear_text};
 static const struct conf_type type_socket = {

@@ -248,8 +248,8 @@ static bool make_drivers(struct keyd *keyd)
             good = drivers_add(&keyd->drivers, *place, config->providers[i].name,
                                &config->providers[i]);
         if (!(*place)->sections)
-            good = good && drivers_add(&keyd->drivers, *place, NULL,
-                                       config_settings(config, (*place)->name));
+            good =
+                good && drivers_add(&keyd->drivers, *place, NULL, config_settings(config, *place));
     }
     if (!good)
         log_error("out of memory");

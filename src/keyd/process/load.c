@@ -9,6 +9,7 @@
 #include "conf/value.h"
 #include "keyd/process/directives.h"
 #include "wire/limits.h"
+#include "wire/stats.h"
 
 struct keyd_load {
     struct keyd_config *config;
@@ -177,14 +178,14 @@ bool config_name_files(const struct keyd_config *config, struct name_table *name
     return good;
 }
 
-const void *config_settings(const struct keyd_config *config, const char *driver)
+const void *config_settings(const struct keyd_config *config, const struct driver *driver)
 {
     static const struct {
-        const char *driver;
+        enum wire_backend backend;
         size_t offset;
-    } settings[] = {{"multibuffer", offsetof(struct keyd_config, multibuffer)}};
+    } settings[] = {{WIRE_BACKEND_MULTIBUFFER, offsetof(struct keyd_config, multibuffer)}};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-        if (strcmp(settings[i].driver, driver) == 0)
+        if (settings[i].backend == driver->number)
             return (const char *)config + settings[i].offset;
     return NULL;
 }

@@ -18,7 +18,7 @@ bool config_load(struct keyd_config *config, const char *file, const char *text,
 /* Adds all files that the configuration names and that immured reads. False: out of memory. */
 bool config_name_files(const struct keyd_config *config, struct name_table *names);
 /* The settings of a driver that has no sections; NULL: it has none. */
-const void *config_settings(const struct keyd_config *config, const char *driver);
+const void *config_settings(const struct keyd_config *config, const struct driver *driver);
 void config_free(struct keyd_config *config);
 
 /* The tables of directives as Markdown, for docs/immured.conf.md. */

@@ -192,7 +192,7 @@ static void multibuffer_close(struct driver *driver)
     driver->state = NULL;
 }
 
-const struct driver driver_multibuffer = {.name = "multibuffer",
+const struct driver driver_multibuffer = {.name = WIRE_NAME_MULTIBUFFER,
                                           .number = WIRE_BACKEND_MULTIBUFFER,
                                           .figure = WIRE_STAT_SIGNATURES_MULTIBUFFER_TOTAL,
                                           .lanes = true,

@@ -74,7 +74,7 @@ static size_t openssl_width(const struct driver *driver, const struct key *key)
     return WIDTH;
 }
 
-const struct driver driver_openssl = {.name = "openssl",
+const struct driver driver_openssl = {.name = WIRE_NAME_OPENSSL,
                                       .number = WIRE_BACKEND_OPENSSL,
                                       .figure = WIRE_STAT_SIGNATURES_OPENSSL_TOTAL,
                                       .fallback = true, /* a fault may be transient */

@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 #include "keyd/rules/allow.h"
+#include "wire/stats.h"
 
-#define PROVIDER_PREFIX "provider:" /* of the names of its drivers */
+#define PROVIDER_PREFIX WIRE_NAME_PROVIDER ":" /* of the names of its drivers */
 
 struct provider_config {
     char *name;

@@ -111,7 +111,7 @@ static void provider_sign(const struct driver *driver, void *thread, struct job 
 static const struct key_device provider_device = {.find = provider_find_key,
                                                   .test = provider_test_key};
 
-const struct driver driver_provider = {.name = "provider",
+const struct driver driver_provider = {.name = WIRE_NAME_PROVIDER,
                                        .number = WIRE_BACKEND_PROVIDER,
                                        .figure = WIRE_STAT_SIGNATURES_PROVIDER_TOTAL,
                                        .sections = true,
