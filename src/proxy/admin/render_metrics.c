@@ -182,23 +182,25 @@ static void single(FILE *out, const char *name, const char *type, const char *he
     fprintf(out, "%s %" PRIu64 "\n", name, count);
 }
 
+static void counter(FILE *out, const struct status *status, enum metrics_counter counter)
+{
+    const struct metric_row *row = &metrics_counters[counter];
+    single(out, row->name, "counter", row->help, status->sum.counters[counter]);
+}
+
+static void gauge(FILE *out, enum metrics_gauge gauge, uint64_t now)
+{
+    single(out, metrics_gauges[gauge].name, "gauge", metrics_gauges[gauge].help, now);
+}
+
 static void render_counts(FILE *out, const struct status *status)
 {
-    const uint64_t *counters = status->sum.counters;
-    single(out, "immure_accepted_total", "counter", "Client connections accepted.",
-           counters[COUNTER_ACCEPTED]);
-    single(out, "immure_signatures_pending", "gauge", "Requests to immured without an answer yet.",
-           status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
-    single(out, "immure_keyd_connected", "gauge",
-           "Event-loop threads of this worker that are connected to immured.",
-           status->keyd_connected);
-    single(out, "immure_keyd_reconnects_total", "counter", "Connections to immured that were lost.",
-           counters[COUNTER_KEYD_RECONNECTS]);
-    single(out, "immure_backend_errors_total", "counter",
-           "Backends that refused, were unreachable or too slow.",
-           counters[COUNTER_BACKEND_ERRORS]);
-    single(out, "immure_idle_timeouts_total", "counter",
-           "Connections closed because they were idle.", counters[COUNTER_IDLE_TIMEOUTS]);
+    counter(out, status, COUNTER_ACCEPTED);
+    gauge(out, GAUGE_SIGNATURES_PENDING, status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
+    gauge(out, GAUGE_KEYD_CONNECTED, status->keyd_connected);
+    counter(out, status, COUNTER_KEYD_RECONNECTS);
+    counter(out, status, COUNTER_BACKEND_ERRORS);
+    counter(out, status, COUNTER_IDLE_TIMEOUTS);
     single(out, "immure_draining_workers", "gauge",
            "Workers of earlier configurations that still have connections.",
            status->draining.workers);

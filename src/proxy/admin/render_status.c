@@ -59,6 +59,16 @@ static void times(FILE *out, const char *before, const char *key, const struct h
     fputc('}', out);
 }
 
+static void counter(FILE *out, const struct status *status, size_t i)
+{
+    number(out, ", ", metrics_counters[i].key, status->sum.counters[i]);
+}
+
+static void gauge(FILE *out, const char *before, enum metrics_gauge gauge, uint64_t now)
+{
+    number(out, before, metrics_gauges[gauge].key, now);
+}
+
 static void render_identity(FILE *out, const struct status *status)
 {
     const struct proxy_config *config = status->setup->config;
@@ -74,21 +84,18 @@ static void render_identity(FILE *out, const struct status *status)
     number(out, ",\n  ", "now", status->now);
     text(out, ",\n  \"keys\": {", "held_by", in_process ? "immure-proxy" : "immured");
     text(out, ", ", "socket", config->keys.socket);
-    number(out, ", ", "connected", status->keyd_connected);
-    number(out, ", ", "reconnects", status->sum.counters[COUNTER_KEYD_RECONNECTS]);
-    number(out, ", ", "pending", status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
+    gauge(out, ", ", GAUGE_KEYD_CONNECTED, status->keyd_connected);
+    counter(out, status, COUNTER_KEYD_RECONNECTS);
+    gauge(out, ", ", GAUGE_SIGNATURES_PENDING, status->sum.gauges[GAUGE_SIGNATURES_PENDING]);
     fputc('}', out);
 }
 
 static void render_connections(FILE *out, const struct status *status)
 {
-    number(out, ",\n  \"connections\": {", "handshaking", status->sum.gauges[GAUGE_HANDSHAKING]);
+    gauge(out, ",\n  \"connections\": {", GAUGE_HANDSHAKING, status->sum.gauges[GAUGE_HANDSHAKING]);
     number(out, ", ", "established", status->established);
-    number(out, ", ", "accepted", status->sum.counters[COUNTER_ACCEPTED]);
-    number(out, ", ", "backend_errors", status->sum.counters[COUNTER_BACKEND_ERRORS]);
-    number(out, ", ", "idle_timeouts", status->sum.counters[COUNTER_IDLE_TIMEOUTS]);
-    number(out, ", ", "bytes_in", status->sum.counters[COUNTER_BYTES_IN]);
-    number(out, ", ", "bytes_out", status->sum.counters[COUNTER_BYTES_OUT]);
+    for (size_t i = COUNTER_ACCEPTED; i <= COUNTER_BYTES_OUT; i++)
+        counter(out, status, i);
     number(out, "},\n  \"draining\": {", "workers", status->draining.workers);
     number(out, ", ", "connections", status->draining.connections);
     fputs("},\n  \"handshakes\": {", out);

@@ -25,6 +25,12 @@ const char *const connection_end_names[CONNECTION_END_COUNT] = {
     [END_DRAIN] = "drain-timeout",
 };
 
+#define ROW(name, member, key, help)                                                               \
+    {offsetof(struct thread_metrics, member), "immure_" #member, key, help},
+const struct metric_row metrics_gauges[GAUGE_COUNT] = {METRICS_GAUGES(ROW)};
+const struct metric_row metrics_counters[COUNTER_COUNT] = {METRICS_COUNTERS(ROW)};
+#undef ROW
+
 static size_t sign_count(const struct thread_metrics *metrics)
 {
     uint32_t count = atomic_load_explicit(&metrics->sign_count, memory_order_acquire);

@@ -71,21 +71,64 @@ struct sign_metrics {
     metric errors;
 };
 
+/*
+ * The single metrics of a thread, one row each, from which their place, their sum over threads and
+ * their form in the pages come: name, member, key in the status, help. The member with "immure_"
+ * before it is the name in /metrics. "" as help: /metrics shows it together with others.
+ *
+ * Current values.
+ */
+#define METRICS_GAUGES(ROW)                                                                        \
+    ROW(CONNECTIONS, connections, "", "")            /* client connections now */                  \
+    ROW(HANDSHAKING, handshaking, "handshaking", "") /* of those, not yet established */           \
+    ROW(SIGNATURES_PENDING, signatures_pending, "pending",                                         \
+        "Requests to immured without an answer yet.")                                              \
+    ROW(KEYD_CONNECTED, keyd_connected, "connected",                                               \
+        "Event-loop threads of this worker that are connected to immured.") /* 1 or 0 */
+
+/* Totals, besides handshakes and ends. */
+#define METRICS_COUNTERS(ROW)                                                                      \
+    ROW(ACCEPTED, accepted_total, "accepted", "Client connections accepted.")                      \
+    ROW(BACKEND_ERRORS, backend_errors_total, "backend_errors",                                    \
+        "Backends that refused, were unreachable or too slow.")                                    \
+    ROW(IDLE_TIMEOUTS, idle_timeouts_total, "idle_timeouts",                                       \
+        "Connections closed because they were idle.") /* idle-timeout and half-close-timeout */    \
+    ROW(BYTES_IN, bytes_in_total, "bytes_in", "")     /* relayed: client to backend */             \
+    ROW(BYTES_OUT, bytes_out_total, "bytes_out", "")  /* relayed: backend to client */             \
+    ROW(KEYD_RECONNECTS, keyd_reconnects_total, "reconnects",                                      \
+        "Connections to immured that were lost.")
+
+enum metrics_gauge {
+#define ENUMERATOR(name, ...) GAUGE_##name,
+    METRICS_GAUGES(ENUMERATOR)
+#undef ENUMERATOR
+        GAUGE_COUNT
+};
+enum metrics_counter {
+#define ENUMERATOR(name, ...) COUNTER_##name,
+    METRICS_COUNTERS(ENUMERATOR)
+#undef ENUMERATOR
+        COUNTER_COUNT
+};
+
+struct metric_row {
+    size_t offset;    /* in struct thread_metrics */
+    const char *name; /* in /metrics */
+    const char *key;  /* in the status */
+    const char *help;
+};
+extern const struct metric_row metrics_gauges[GAUGE_COUNT], metrics_counters[COUNTER_COUNT];
+
 struct thread_metrics {
     struct histogram turn;      /* busy time of each loop turn */
     struct histogram turn_cpu;  /* CPU time of each loop turn */
     struct histogram handshake; /* from accept to the end of the handshake, full and resumed */
     metric handshakes[VERSION_COUNT][HANDSHAKE_RESULT_COUNT];
     metric ends[CONNECTION_END_COUNT];
-    metric connections;        /* gauge: client connections now */
-    metric handshaking;        /* gauge: of those, not yet established */
-    metric signatures_pending; /* gauge: requests to immured without a reply */
-    metric accepted_total;
-    metric backend_errors_total; /* backend refused, unreachable or too slow */
-    metric idle_timeouts_total;  /* connections ended by idle-timeout and half-close-timeout */
-    metric bytes_in_total, bytes_out_total; /* relayed: client to backend, backend to client */
-    metric keyd_connected;                  /* gauge: 1 or 0 */
-    metric keyd_reconnects_total;           /* connections to immured lost */
+#define MEMBER(name, member, ...) metric member;
+    METRICS_GAUGES(MEMBER)
+    METRICS_COUNTERS(MEMBER)
+#undef MEMBER
     /* These rows are most of the memory, and come last: shared pages that nobody touches cost
      * nothing, so readers go no further than sign_count. */
     _Atomic uint32_t sign_count;

@@ -5,22 +5,6 @@
 
 #include "immure/scheme.h"
 
-static const size_t gauge_offsets[GAUGE_COUNT] = {
-    [GAUGE_CONNECTIONS] = offsetof(struct thread_metrics, connections),
-    [GAUGE_HANDSHAKING] = offsetof(struct thread_metrics, handshaking),
-    [GAUGE_SIGNATURES_PENDING] = offsetof(struct thread_metrics, signatures_pending),
-    [GAUGE_KEYD_CONNECTED] = offsetof(struct thread_metrics, keyd_connected),
-};
-
-static const size_t counter_offsets[COUNTER_COUNT] = {
-    [COUNTER_ACCEPTED] = offsetof(struct thread_metrics, accepted_total),
-    [COUNTER_BACKEND_ERRORS] = offsetof(struct thread_metrics, backend_errors_total),
-    [COUNTER_IDLE_TIMEOUTS] = offsetof(struct thread_metrics, idle_timeouts_total),
-    [COUNTER_BYTES_IN] = offsetof(struct thread_metrics, bytes_in_total),
-    [COUNTER_BYTES_OUT] = offsetof(struct thread_metrics, bytes_out_total),
-    [COUNTER_KEYD_RECONNECTS] = offsetof(struct thread_metrics, keyd_reconnects_total),
-};
-
 static uint64_t read_at(const struct thread_metrics *thread, size_t offset)
 {
     return metric_read((const metric *)((const char *)thread + offset));
@@ -28,13 +12,13 @@ static uint64_t read_at(const struct thread_metrics *thread, size_t offset)
 
 uint64_t metrics_gauge(const struct thread_metrics *thread, enum metrics_gauge gauge)
 {
-    return read_at(thread, gauge_offsets[gauge]);
+    return read_at(thread, metrics_gauges[gauge].offset);
 }
 
 void metrics_clear_gauges(struct thread_metrics *thread)
 {
     for (size_t i = 0; i < GAUGE_COUNT; i++)
-        atomic_store_explicit((metric *)((char *)thread + gauge_offsets[i]), 0,
+        atomic_store_explicit((metric *)((char *)thread + metrics_gauges[i].offset), 0,
                               memory_order_relaxed);
 }
 
@@ -100,9 +84,9 @@ bool metrics_sum_add_thread(struct metrics_sum *sum, const struct thread_metrics
 {
     bool good = true;
     for (size_t i = 0; i < GAUGE_COUNT; i++)
-        sum->gauges[i] += read_at(thread, gauge_offsets[i]);
+        sum->gauges[i] += read_at(thread, metrics_gauges[i].offset);
     for (size_t i = 0; i < COUNTER_COUNT; i++)
-        sum->counters[i] += read_at(thread, counter_offsets[i]);
+        sum->counters[i] += read_at(thread, metrics_counters[i].offset);
     for (size_t version = 0; version < VERSION_COUNT; version++)
         for (size_t result = 0; result < HANDSHAKE_RESULT_COUNT; result++)
             sum->handshakes[version][result] += metric_read(&thread->handshakes[version][result]);

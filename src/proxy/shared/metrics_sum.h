@@ -9,26 +9,6 @@
 
 #include "proxy/shared/metrics.h"
 
-/* Current values. */
-enum metrics_gauge {
-    GAUGE_CONNECTIONS,
-    GAUGE_HANDSHAKING,
-    GAUGE_SIGNATURES_PENDING,
-    GAUGE_KEYD_CONNECTED,
-    GAUGE_COUNT
-};
-
-/* Totals, besides handshakes and ends. */
-enum metrics_counter {
-    COUNTER_ACCEPTED,
-    COUNTER_BACKEND_ERRORS,
-    COUNTER_IDLE_TIMEOUTS,
-    COUNTER_BYTES_IN,
-    COUNTER_BYTES_OUT,
-    COUNTER_KEYD_RECONNECTS,
-    COUNTER_COUNT
-};
-
 /* Signatures of one algorithm by one backend. */
 struct sign_sum {
     const char *algorithm; /* a literal */
