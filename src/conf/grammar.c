@@ -37,11 +37,11 @@ void conf_suggest(const struct conf_grammar *grammar, unsigned section, const ch
         if (directives[i].section == section && spelling_is_slip(name, directives[i].name))
             snprintf(text, size, "; did you mean '%s'?", directives[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
-        if (spelling_is_slip(name, sections[i].name))
-            snprintf(text, size, "; did you mean '%s'?", sections[i].name);
-    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
         if (strcmp(name, sections[i].name) == 0)
             say_place(grammar, "this section", sections[i].within, "others", text, size);
+    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
+        if (spelling_is_slip(name, sections[i].name))
+            snprintf(text, size, "; did you mean '%s'?", sections[i].name);
     for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
         if (strcmp(name, directives[i].name) == 0)
             say_place(grammar, "it", directives[i].section, "sections", text, size);
