@@ -21,9 +21,12 @@ struct vault {
     int descriptor; /* -1: it is empty */
     uint8_t *key;   /* VAULT_KEY_SIZE bytes in a page of their own; NULL: there is no room yet */
     enum secret_pages page; /* the kind of that page */
+    int changes; /* a memory file: what has changed since, encrypted by the key process, each with
+                    its length (4) before it; -1: nothing */
 };
 
-#define VAULT_INIT ((struct vault){.descriptor = -1})
+#define VAULT_INIT ((struct vault){.descriptor = -1, .changes = -1})
+#define VAULT_CHANGE_MAX 16384 /* bytes of one change */
 
 /* Makes room for a key in an empty vault. False with errno. `reason` says why the page is not
  * secret memory, if it is not. */
@@ -32,6 +35,8 @@ static inline bool vault_filled(const struct vault *vault)
 {
     return vault->descriptor >= 0;
 }
+/* Keeps one more change. False with errno. */
+bool vault_add_change(struct vault *vault, const void *bytes, size_t length);
 /* Wipes the key, without which nobody can decrypt the rest. Harmless on VAULT_INIT. */
 void vault_drop(struct vault *vault);
 

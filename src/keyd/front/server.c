@@ -60,10 +60,10 @@ static bool is_master(const struct keyd_server *server, const struct peer *peer)
     return peer->uid == 0 || (peer->uid == server->starter && peer->uid != ALLOW_UNMAPPED);
 }
 
-bool server_allows(const struct keyd_server *server, const struct peer *peer, const struct key *key)
+bool server_allows(const struct keyd_server *server, const struct peer *peer,
+                   const struct allow *allow)
 {
-    return is_master(server, peer) ||
-           allow_has(key->allow.given ? &key->allow : &server->allow, peer);
+    return is_master(server, peer) || allow_has(allow->given ? allow : &server->allow, peer);
 }
 
 static bool open_door(struct keyd_server *server)
@@ -71,6 +71,8 @@ static bool open_door(struct keyd_server *server)
     bool good = allow_add(&server->door, &server->allow);
     for (size_t i = 0; i < server->keyring->count && good; i++)
         good = allow_add(&server->door, &server->keyring->keys[i]->allow);
+    for (size_t i = 0; i < server->keyring->compact.group_count && good; i++)
+        good = allow_add(&server->door, &server->keyring->compact.groups[i].allow);
     if (!good)
         log_error("event loop: out of memory");
     return good;
@@ -234,6 +236,9 @@ static void schedule(struct keyd_server *server)
     scheduler_run(server->scheduler, server->loop.now, &done);
     for (struct list *node; (node = list_take(&done)) != NULL;)
         dispatch_done(server, list_entry(node, struct job, queue_node));
+    if (server->keyring->compact.left)
+        scheduler_clear(server->scheduler);
+    server->keyring->compact.left = false;
 }
 
 static void stop(struct keyd_server *server)
@@ -290,7 +295,7 @@ static size_t count_descriptors(void)
 }
 
 bool server_init(struct keyd_server *server, const struct server_config *config,
-                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised)
 {
     *server = (struct keyd_server){.config = config,

@@ -43,7 +43,7 @@ struct server_config {
 
 struct keyd_server {
     const struct server_config *config;
-    const struct keyring *keyring;
+    struct keyring *keyring;
     struct scheduler *scheduler;
     const struct driver *const *prototypes; /* the drivers whose figures STATS has; ended by NULL */
     struct stats stats;
@@ -81,7 +81,7 @@ struct keyd_server {
 /* Sets up everything but clients. Blocks the signals that the loop reads, so it must be called
  * before threads start. `supervised`: the supervisor handles SIGINT. False: reason logged. */
 bool server_init(struct keyd_server *server, const struct server_config *config,
-                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
 bool server_listen(struct keyd_server *server, int socket);
@@ -92,9 +92,9 @@ bool server_run(struct keyd_server *server);
 void server_destroy(struct keyd_server *server);
 
 bool server_stopping(const struct keyd_server *server);
-/* Whether the peer may use this key. */
+/* Whether the peer may use a key with this list. */
 bool server_allows(const struct keyd_server *server, const struct peer *peer,
-                   const struct key *key);
+                   const struct allow *allow);
 /* Puts the session, which has input, in line for its turn. */
 void server_add_input(struct keyd_server *server, struct session *session);
 /* Lets the account's paused sessions go on if it now has few enough unread replies. */

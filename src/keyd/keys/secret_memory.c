@@ -1,12 +1,14 @@
 #include "keyd/keys/secret_memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keyd/keys/packed.h"
 #include "wire/limits.h"
 
 #define KIB ((size_t)1024)
@@ -31,7 +33,7 @@ static size_t size_for(const struct secret_memory_need *need, size_t of_key)
 }
 
 /* Raises RLIMIT_MEMLOCK as far as possible. Whether that is enough shows later. */
-static void raise_limit(size_t size)
+static void raise_limit(rlim_t size)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
@@ -61,7 +63,7 @@ static size_t choose_size(const struct secret_memory_need *need)
 {
     struct rlimit limit;
     size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(need, OF_KEY);
-    raise_limit(size);
+    raise_limit(need->grows ? RLIM_INFINITY : size);
     if (there_is(size) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
         return size;
     size_t room = (size_t)limit.rlim_cur / page * page;
@@ -111,4 +113,40 @@ bool secret_memory_open(const struct secret_memory_need *need, struct arena *are
         return false;
     }
     return judge(need, arena, reason, report);
+}
+
+/* The size of all chunks besides the arena, and the limit that they met. */
+static void describe_lack(const struct arena *arena, const struct compact_keys *keys,
+                          const char *reason, char *text, size_t size)
+{
+    struct rlimit limit;
+    size_t needed = (arena->size + packed_size(keys->packed)) / KIB;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        snprintf(text, size, "%s", reason);
+    else
+        snprintf(text, size, "%zu keys need a RLIMIT_MEMLOCK of %zu KiB; it is %llu KiB",
+                 keys->count, needed, (unsigned long long)limit.rlim_cur / KIB);
+}
+
+bool secret_memory_judge_packed(bool required, const struct arena *arena,
+                                const struct compact_keys *keys, struct report *report)
+{
+    static const char *const kinds[] = {[PAGES_SECRET] = "by memfd_secret",
+                                        [PAGES_LOCKED] = "ordinary and locked",
+                                        [PAGES_UNLOCKED] = "ordinary and not locked"};
+    char lack[REPORT_TEXT_SIZE] = "";
+    const char *reason;
+    if (keys->group_count == 0)
+        return true;
+    enum secret_pages kind = packed_kind(keys->packed, &reason);
+    if (kind != PAGES_SECRET)
+        describe_lack(arena, keys, reason, lack, sizeof lack);
+    if (kind != PAGES_SECRET && required)
+        log_error("require-secret-memory = yes, but there is too little: %s", lack);
+    else if (kind > arena->kind)
+        log_warning("THE MEMORY OF COMPACT KEYS IS ORDINARY MEMORY: root's tools can read it%s. %s",
+                    kind == PAGES_UNLOCKED ? ", and it may be written to swap" : "", lack);
+    report_note(report, "compact keys", kind == PAGES_SECRET, "%zu KiB %s, for %zu keys",
+                packed_size(keys->packed) / KIB, kinds[kind], keys->count);
+    return kind == PAGES_SECRET || !required;
 }

@@ -15,7 +15,7 @@
 #include "keyd/driver/provider/config.h"
 #include "keyd/front/server.h"
 #include "keyd/front/tickets.h"
-#include "keyd/keys/key.h"
+#include "keyd/keys/compact.h"
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
@@ -33,7 +33,6 @@ struct keyd_config {
     bool audit_all; /* audit signatures, too */
     char *driver;   /* "auto" or a name */
     struct multibuffer_config multibuffer;
-    bool ecdsa_unverified;    /* except for keys that a device serves */
     uint64_t queue_age, hold; /* ns */
     bool log_json;
     int log_level; /* enum log_level */
@@ -41,6 +40,7 @@ struct keyd_config {
     struct tickets_config tickets;
     struct key_config *keys;
     size_t key_count;
+    struct compact_config compact;
     struct provider_config *providers;
     size_t provider_count;
 };
