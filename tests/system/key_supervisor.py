@@ -1,7 +1,6 @@
 """A supervisor that hands compact keys over to immured (src/daemon/hand_over.h), and P-256 keys to
 hand over, as many as wanted."""
 
-import array
 import base64
 import hashlib
 import os
@@ -10,7 +9,6 @@ import socket
 import struct
 
 import harness
-import proc
 
 FILES_AT_ONCE = 32
 
@@ -79,9 +77,9 @@ def write_keys(directory, count, first=None):
 class Supervisor:
     """Starts key processes with the text of a configuration, one after the other."""
 
-    def __init__(self, test, text, keys, section="web", program=("immured",)):
-        self.test, self.section, self.program = test, section, program
-        self.keys = list(keys)
+    def __init__(self, test, text, keys, files=()):
+        self.test, self.section = test, "web"
+        self.keys, self.files = list(keys), list(files)
         self.vault, self.changes = None, []
         self.path = os.path.join(test.directory, "immured.sock")
         self.config = os.path.join(test.directory, "immured.conf")
@@ -90,16 +88,15 @@ class Supervisor:
         self.listener = test.own(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         self.listener.bind(self.path)
         self.listener.listen(128)
-        self.most_descriptors = 0
 
-    def start(self, before_end=None):
+    def start(self):
         """Hands everything over, and waits until the key process has it."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(harness.LIMIT)
         self.socket = self.test.own(ours)
         with theirs:
             self.immured = self.test.start_program(
-                *self.program, "--config", self.config, "--hand-over-fd", str(theirs.fileno()),
+                "immured", "--config", self.config, "--hand-over-fd", str(theirs.fileno()),
                 "--listen-fd", str(self.listener.fileno()),
                 pass_fds=(theirs.fileno(), self.listener.fileno()))
         if self.vault is None:
@@ -113,21 +110,26 @@ class Supervisor:
     def item(self, key):
         return f"{self.section} {key.id.hex()} {key.path}".encode()
 
+    def send_files(self, kind, items):
+        """`items` are (path, text)."""
+        message, files = kind, []
+        for path, text in items:
+            try:
+                files.append(os.open(path, os.O_RDONLY))
+                message += b"0 "
+            except OSError as error:
+                message += b"%d " % error.errno
+            message += text + b"\0"
+        socket.send_fds(self.socket, [message], files)
+        for file in files:
+            os.close(file)
+        self.test.assertEqual(self.socket.recv(64), b"T", self.immured.log()[-3000:])
+
     def hand_over(self):
+        for path in self.files:
+            self.send_files(b"F", [(path, path.encode())])
         for first in range(0, len(self.keys), FILES_AT_ONCE):
-            message, files = b"K", []
-            for key in self.keys[first : first + FILES_AT_ONCE]:
-                try:
-                    files.append(os.open(key.path, os.O_RDONLY))
-                    message += b"0 "
-                except OSError as error:
-                    message += b"%d " % error.errno
-                message += self.item(key) + b"\0"
-            socket.send_fds(self.socket, [message], files)
-            for file in files:
-                os.close(file)
-            answer = self.socket.recv(64)
-            self.test.assertEqual(answer, b"T", self.immured.log()[-3000:])
+            self.send_files(b"K", [(key.path, self.item(key)) for key in self.keys[first : first + FILES_AT_ONCE]])
         self.socket.send(b"E")
         answer, descriptors, _, _ = socket.recv_fds(self.socket, 64, 4)
         self.test.assertEqual((answer[:1], len(answer), len(descriptors)), (b"V", 33, 1),
