@@ -24,10 +24,11 @@
 
 static size_t size_for(const struct secret_memory_need *need, size_t of_key)
 {
-    size_t contexts = need->keys * WIRE_SCHEMES_MAX;
+    size_t keys = need->keys + (need->cache != NULL ? (size_t)*need->cache : 0);
+    size_t contexts = keys * WIRE_SCHEMES_MAX;
     if (contexts > CONTEXTS_MAX)
         contexts = CONTEXTS_MAX;
-    return OF_LIBRARY + ARENA_STACK_LARGE + need->keys * of_key +
+    return OF_LIBRARY + ARENA_STACK_LARGE + keys * of_key +
            need->signers * (ARENA_STACK_SIGNER + OF_THREAD + contexts * OF_CONTEXT) +
            need->device_threads * (OF_PROVIDER + ARENA_STACK_LARGE);
 }
@@ -57,16 +58,32 @@ static bool there_is(size_t size)
     return pages != NULL && kind == PAGES_SECRET;
 }
 
+#define CACHE_LEAST 16
+
+/* For compact keys: a cache that leaves half of the limit to their DER. */
+static size_t choose_cache(const struct secret_memory_need *need, size_t room)
+{
+    uint64_t wanted = *need->cache;
+    while (size_for(need, OF_KEY_LEAST) > room / 2 && *need->cache > CACHE_LEAST)
+        *need->cache /= 2;
+    if (*need->cache < wanted)
+        log_warning("key-cache: RLIMIT_MEMLOCK (%zu KiB) leaves room for %zu keys in place of %zu",
+                    room / KIB, (size_t)*need->cache, (size_t)wanted);
+    return size_for(need, OF_KEY_LEAST);
+}
+
 /* The size for keys of any kind if it is available, else what the limit allows if that is enough
  * for the usual kinds. Otherwise the former, so that secret_memory_open() reports the lack. */
 static size_t choose_size(const struct secret_memory_need *need)
 {
     struct rlimit limit;
     size_t page = (size_t)sysconf(_SC_PAGESIZE), size = size_for(need, OF_KEY);
-    raise_limit(need->grows ? RLIM_INFINITY : size);
+    raise_limit(need->cache != NULL ? RLIM_INFINITY : size);
     if (there_is(size) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= size)
         return size;
     size_t room = (size_t)limit.rlim_cur / page * page;
+    if (need->cache != NULL)
+        return choose_cache(need, room);
     if (room < size_for(need, OF_KEY_LEAST) || !there_is(room))
         return size;
     log_warning(

@@ -11,8 +11,9 @@ struct secret_memory_need {
     size_t keys;
     size_t signers;        /* threads, the event loop included */
     size_t device_threads; /* on which third-party modules run */
-    bool grows;            /* compact keys will need more, by as much as is handed over */
-    bool required;         /* immured does not start without secret memory */
+    uint64_t *cache; /* compact keys that are complete at a time, fewer if the limit is low; NULL:
+                        there are none, and no more memory will be needed for their DER */
+    bool required;   /* immured does not start without secret memory */
 };
 
 /* Opens the arena, and makes libcrypto allocate there. Call it before libcrypto's first use and

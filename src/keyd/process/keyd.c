@@ -317,13 +317,13 @@ static bool become_user(struct keyd *keyd)
 
 static bool open_secret_memory(struct keyd *keyd)
 {
-    const struct keyd_config *config = &keyd->config;
+    struct keyd_config *config = &keyd->config;
     bool compact = config->compact.group_count > 0;
-    struct secret_memory_need need = {
-        .keys = config->key_count + (compact ? (size_t)config->compact.ready_max : 0),
-        .grows = compact,
-        .signers = config->threads + 2, /* the express, and the loop */
-        .required = config->require_secret_memory};
+    struct secret_memory_need need = {.keys = config->key_count,
+                                      .cache = compact ? &config->compact.ready_max : NULL,
+                                      .signers =
+                                          config->threads + 2, /* the express, and the loop */
+                                      .required = config->require_secret_memory};
     for (size_t i = 0; i < config->provider_count; i++)
         need.device_threads += config->providers[i].threads;
     return secret_memory_open(&need, &keyd->arena, &keyd->walls);
