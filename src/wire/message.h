@@ -26,7 +26,7 @@ struct wire_welcome {
     uint32_t started;
 };
 
-/* LIST: index of the first key to list (4) */
+/* LIST: position of the first key to list (4) */
 struct wire_list {
     uint32_t first;
 };
