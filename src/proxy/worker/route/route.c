@@ -10,7 +10,7 @@ struct route *routes_make(const struct tls *tls, const struct pools *pools)
         routes[i] = (struct route){.name = config->name,
                                    .accept_proxy = config->accept_proxy,
                                    .tls = &tls->frontends[i],
-                                   .pool = &pools->of[config->backend]};
+                                   .pool = &pools->of[config->routes[0].backend]};
     }
     return routes;
 }

@@ -65,7 +65,7 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
                        const unsigned char *in, unsigned in_length, void *arg)
 {
     (void)ssl;
-    const struct frontend_config *config = arg;
+    const struct tls_policy_config *config = arg;
     int result = SSL_select_next_proto((unsigned char **)out, out_length, config->alpn,
                                        (unsigned)config->alpn_length, in, in_length);
     /* RFC 7301, section 3.2: no protocol in common is fatal. */
@@ -152,7 +152,7 @@ static SSL_CTX *make_context(struct tls *tls, struct tls_frontend *frontend,
                              const struct selection *selection, const char *config_file,
                              struct conf_error *error)
 {
-    const struct frontend_config *config = frontend->config;
+    const struct tls_policy_config *config = &frontend->config->routes[0].policy;
     SSL_CTX *context = SSL_CTX_new_ex(tls->library, HANDSHAKE_PROPERTIES, TLS_server_method());
     if (context == NULL)
         return NULL;
@@ -255,7 +255,7 @@ static bool make_settings(struct tls *tls, struct tls_frontend *frontend, const 
                           struct conf_error *error)
 {
     struct tls_settings_source source = {.file = config_file,
-                                         .config = frontend->config,
+                                         .config = frontend->config->routes,
                                          .library = tls->library,
                                          .properties = HANDSHAKE_PROPERTIES,
                                          .tells = tls->tells};
@@ -295,11 +295,12 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend,
              from->line, from->name);
     frontend->tls = tls;
     frontend->config = from;
-    frontend->certificates = calloc(from->certificate_count, sizeof *frontend->certificates);
+    frontend->certificates =
+        calloc(from->routes[0].certificate_count, sizeof *frontend->certificates);
     if (frontend->certificates == NULL)
         return false;
-    for (size_t i = 0; i < from->certificate_count; i++)
-        if (!add_certificate(tls, frontend, &from->certificates[i], config, error))
+    for (size_t i = 0; i < from->routes[0].certificate_count; i++)
+        if (!add_certificate(tls, frontend, &from->routes[0].certificates[i], config, error))
             return false;
     return frontend->certificate_count > 0 && make_settings(tls, frontend, config->file, error) &&
            gather_names(frontend) && make_contexts(tls, frontend, config->file, error);

@@ -20,7 +20,7 @@ struct tls_settings {
 
 struct tls_settings_source {
     const char *file; /* of the configuration */
-    const struct frontend_config *config;
+    const struct route_config *config;
     OSSL_LIB_CTX *library;
     const char *properties;
     bool rsa, ecdsa; /* how the certificates can authenticate the server in TLS 1.2 */
