@@ -26,7 +26,7 @@ static void add(struct store_builder *builder, uint32_t route, const char *name)
                                             .chain = store_builder_chain(builder, &chain, 1),
                                             .chain_count = 1};
     certificate.names.length++;
-    store_builder_name(builder, 0, route, name, store_builder_add(builder, &certificate));
+    store_builder_name(builder, route, name, store_builder_add(builder, &certificate));
 }
 
 static void make_good(void)
@@ -36,6 +36,8 @@ static void make_good(void)
     add(builder, 0, "a.example");
     add(builder, 0, "*.example");
     add(builder, 1, "a.example");
+    store_builder_publish(builder, 0, 0);
+    store_builder_publish(builder, 0, 1);
     int memory = store_builder_seal(builder, 2);
     struct store *store = store_open(memory, &error);
     const void *bytes = store_mapping(store, &good_size);

@@ -18,8 +18,8 @@
 
 #define MANY 20000
 
-static uint32_t add(struct store_builder *builder, uint32_t scope, uint32_t route,
-                    enum certificate_kind kind, const char *name)
+static uint32_t add(struct store_builder *builder, uint32_t route, enum certificate_kind kind,
+                    const char *name)
 {
     const uint32_t chain[] = {store_builder_chain_certificate(builder, "issuer", 6),
                               store_builder_chain_certificate(builder, "root", 4)};
@@ -27,7 +27,6 @@ static uint32_t add(struct store_builder *builder, uint32_t scope, uint32_t rout
         .leaf = store_builder_bytes(builder, name, strlen(name)),
         .names = store_builder_text(builder, name),
         .name_count = 1,
-        .scope = scope,
         .route = route,
         .kind = kind,
         .chain = store_builder_chain(builder, chain, 2),
@@ -35,7 +34,7 @@ static uint32_t add(struct store_builder *builder, uint32_t scope, uint32_t rout
         .key_type = store_builder_common_text(builder, "P-256")};
     certificate.names.length++;
     uint32_t number = store_builder_add(builder, &certificate);
-    store_builder_name(builder, scope, route, name, number);
+    store_builder_name(builder, route, name, number);
     return number;
 }
 
@@ -68,9 +67,11 @@ static void names_are_those_of_a_frontend(void **state)
     (void)state;
     const struct store_choice *choices;
     struct store_builder *builder = store_builder_new();
-    uint32_t rsa = add(builder, 0, 0, CERTIFICATE_RSA, "a.example");
-    uint32_t ec = add(builder, 0, 0, CERTIFICATE_EC, "a.example");
-    uint32_t other = add(builder, 1, 1, CERTIFICATE_EC, "a.example");
+    uint32_t rsa = add(builder, 0, CERTIFICATE_RSA, "a.example");
+    uint32_t ec = add(builder, 0, CERTIFICATE_EC, "a.example");
+    uint32_t other = add(builder, 1, CERTIFICATE_EC, "a.example");
+    store_builder_publish(builder, 0, 0);
+    store_builder_publish(builder, 1, 1);
     struct store *store = seal(builder, 2);
     assert_int_equal(store_find(store, 0, "a.example", &choices), 1);
     assert_int_equal(choices->route, 0);
@@ -90,26 +91,31 @@ static void the_first_of_a_kind_is_served(void **state)
     (void)state;
     const struct store_choice *choices;
     struct store_builder *builder = store_builder_new();
-    uint32_t first = add(builder, 0, 0, CERTIFICATE_EC, "a.example");
-    add(builder, 0, 0, CERTIFICATE_EC, "a.example");
+    uint32_t first = add(builder, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 0, CERTIFICATE_EC, "a.example");
+    store_builder_publish(builder, 0, 0);
     struct store *store = seal(builder, 1);
     assert_int_equal(store_find(store, 0, "a.example", &choices), 1);
     assert_int_equal(choices->certificates[CERTIFICATE_EC], first);
     store_close(store);
 }
 
+/* A frontend's own route is published last. */
 static void each_route_has_a_choice(void **state)
 {
     (void)state;
+    static const uint32_t order[] = {1, 2, 0};
     const struct store_choice *choices;
     struct store_builder *builder = store_builder_new();
     for (uint32_t route = 0; route < 3; route++)
-        add(builder, 0, route, CERTIFICATE_EC, "a.example");
+        add(builder, route, CERTIFICATE_EC, "a.example");
+    for (uint32_t route = 0; route < 3; route++)
+        store_builder_publish(builder, 0, order[route]);
     struct store *store = seal(builder, 3);
     assert_int_equal(store_find(store, 0, "a.example", &choices), 3);
     for (uint32_t route = 0; route < 3; route++) {
-        assert_int_equal(choices[route].route, route);
-        assert_int_equal(choices[route].certificates[CERTIFICATE_EC], route);
+        assert_int_equal(choices[route].route, order[route]);
+        assert_int_equal(choices[route].certificates[CERTIFICATE_EC], order[route]);
     }
     store_close(store);
 }
@@ -119,9 +125,9 @@ static void a_route_has_a_default(void **state)
 {
     (void)state;
     struct store_builder *builder = store_builder_new();
-    uint32_t ec = add(builder, 0, 0, CERTIFICATE_EC, "a.example");
-    add(builder, 0, 0, CERTIFICATE_RSA, "b.example");
-    uint32_t rsa = add(builder, 0, 0, CERTIFICATE_RSA, "*.example");
+    uint32_t ec = add(builder, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 0, CERTIFICATE_RSA, "b.example");
+    uint32_t rsa = add(builder, 0, CERTIFICATE_RSA, "*.example");
     struct store *store = seal(builder, 2);
     const struct store_choice *standard = store_route_default(store, 0);
     assert_int_equal(standard->certificates[CERTIFICATE_EC], ec);
@@ -135,20 +141,23 @@ static void given_names_find_their_certificates(void **state)
     (void)state;
     const struct store_choice *choices;
     struct store_builder *builder = store_builder_new();
-    const struct store_origin origin = {STORE_SCOPE_OF_ROUTE(0), 0}, nowhere = {0, STORE_NONE};
-    uint32_t first = add(builder, STORE_SCOPE_OF_ROUTE(0), 0, CERTIFICATE_EC, "a.example");
-    uint32_t wildcard = add(builder, STORE_SCOPE_OF_ROUTE(0), 0, CERTIFICATE_EC, "*.test");
-    store_builder_given_name(builder, 0, 0, "a.example", &origin);
-    store_builder_given_name(builder, 0, 0, "www.test", &origin);
-    store_builder_given_name(builder, 0, 0, "foreign.invalid", &origin);
-    store_builder_given_name(builder, 0, 1, "passed.on", &nowhere);
-    struct store *store = seal(builder, 2);
+    uint32_t first = add(builder, 0, CERTIFICATE_EC, "a.example");
+    uint32_t wildcard = add(builder, 0, CERTIFICATE_EC, "*.test");
+    store_builder_publish_name(builder, 0, 0, "a.example", 0);
+    store_builder_publish_name(builder, 0, 0, "www.test", 0);
+    store_builder_publish_name(builder, 0, 0, "foreign.invalid", 0);
+    store_builder_publish_name(builder, 0, 1, "borrowed.test", 0);
+    store_builder_publish_name(builder, 0, 2, "passed.on", STORE_NONE);
+    struct store *store = seal(builder, 3);
     assert_int_equal(store_find(store, 0, "a.example", &choices), 1);
     assert_int_equal(choices->certificates[CERTIFICATE_EC], first);
     assert_int_equal(store_find(store, 0, "www.test", &choices), 1);
     assert_int_equal(choices->certificates[CERTIFICATE_EC], wildcard);
     assert_int_equal(store_find(store, 0, "foreign.invalid", &choices), 1);
     assert_int_equal(choices->certificates[CERTIFICATE_EC], first);
+    assert_int_equal(store_find(store, 0, "borrowed.test", &choices), 1);
+    assert_int_equal(choices->route, 1);
+    assert_int_equal(choices->certificates[CERTIFICATE_EC], wildcard);
     assert_int_equal(store_find(store, 0, "passed.on", &choices), 1);
     assert_int_equal(choices->certificates[CERTIFICATE_EC], STORE_NONE);
     assert_int_equal(store_find(store, 0, "*.test", &choices), 0); /* it was not given */
@@ -171,8 +180,8 @@ static void equal_chains_are_in_it_once(void **state)
     (void)state;
     size_t length;
     struct store_builder *builder = store_builder_new();
-    add(builder, 0, 0, CERTIFICATE_EC, "a.example");
-    add(builder, 0, 0, CERTIFICATE_EC, "b.example");
+    add(builder, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 0, CERTIFICATE_EC, "b.example");
     struct store *store = seal(builder, 1);
     assert_int_equal(store_chain_certificate_count(store), 2);
     for (uint32_t i = 0; i < 2; i++) {
@@ -196,8 +205,9 @@ static void many_names_are_found(void **state)
     struct store_builder *builder = store_builder_new();
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "n%u.example", i);
-        add(builder, 0, 0, CERTIFICATE_EC, name);
+        add(builder, 0, CERTIFICATE_EC, name);
     }
+    store_builder_publish(builder, 0, 0);
     struct store *store = seal(builder, 1);
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "n%u.example", i);
@@ -229,7 +239,7 @@ static void it_must_be_whole(void **state)
     size_t size;
     struct conf_error error;
     struct store_builder *builder = store_builder_new();
-    add(builder, 0, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 0, CERTIFICATE_EC, "a.example");
     struct store *store = seal(builder, 1);
     const void *bytes = store_mapping(store, &size);
     for (size_t length = 0; length < size; length++) {
@@ -246,8 +256,10 @@ static void no_word_leads_out_of_it(void **state)
     (void)state;
     size_t size, opened = 0;
     struct store_builder *builder = store_builder_new();
-    add(builder, 0, 0, CERTIFICATE_EC, "a.example");
-    add(builder, 0, 1, CERTIFICATE_RSA, "*.example");
+    add(builder, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 1, CERTIFICATE_RSA, "*.example");
+    store_builder_publish(builder, 0, 0);
+    store_builder_publish(builder, 0, 1);
     struct store *store = seal(builder, 2);
     const uint8_t *bytes = store_mapping(store, &size);
     uint8_t *changed = malloc(size);
@@ -269,7 +281,8 @@ static void a_store_has_no_free_slot(void **state)
     (void)state;
     size_t size;
     struct store_builder *builder = store_builder_new();
-    add(builder, 0, 0, CERTIFICATE_EC, "a.example");
+    add(builder, 0, CERTIFICATE_EC, "a.example");
+    store_builder_publish(builder, 0, 0);
     struct store *store = seal(builder, 1);
     const uint8_t *bytes = store_mapping(store, &size);
     uint8_t *changed = malloc(size);

@@ -37,7 +37,8 @@ struct certificate_config {
     char *chain;       /* PEM: leaf first */
     char *chain_bytes; /* what that file held when the configuration was read */
     size_t chain_length;
-    char *key; /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *key;    /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *staple; /* OCSP response, DER; NULL: none */
     char *pass_phrase_file; /* NULL: not encrypted */
     char *policy;           /* for immured: "tls-server" ... */
     char *tls12_groups;     /* for immured: "common" or "all" */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -17,16 +18,27 @@
 /* Offsets are uint32_t. */
 #define BYTES_MAX ((size_t)UINT32_MAX)
 
+/* Names are looked up within a scope. That of a frontend is its number, and those of the routes
+ * follow; they are for building only. */
+#define FRONTENDS_MAX (UINT32_C(1) << 31)
+#define SCOPE_OF_ROUTE(route) (FRONTENDS_MAX + (route))
+
 struct built_entry {
     uint32_t scope;
     struct store_span name;
     uint32_t first, last; /* of its choices */
+    uint32_t next;        /* of the same route; STORE_NONE: none */
     uint64_t hash;
 };
 
 struct built_choice {
     struct store_choice choice;
     uint32_t next; /* of the same entry; STORE_NONE: none */
+};
+
+struct built_route {
+    uint32_t first_certificate;       /* STORE_NONE: it has none */
+    uint32_t first_entry, last_entry; /* of its names; STORE_NONE: it has none */
 };
 
 /* Spans that are in the store once. */
@@ -43,7 +55,7 @@ struct store_builder {
     uint64_t seed;
     uint32_t failed;
     struct array certificates, chains, entries, choices;
-    struct array defaults; /* uint32_t: the first certificate of a route, or STORE_NONE */
+    struct array routes; /* struct built_route */
     struct slots names;
     struct shared_spans chain_certificates, texts;
 };
@@ -59,7 +71,7 @@ struct store_builder *store_builder_new(void)
         .chains = ARRAY_INIT(uint32_t),
         .entries = ARRAY_INIT(struct built_entry),
         .choices = ARRAY_INIT(struct built_choice),
-        .defaults = ARRAY_INIT(uint32_t),
+        .routes = ARRAY_INIT(struct built_route),
         .chain_certificates.spans = ARRAY_INIT(struct store_span),
         .texts.spans = ARRAY_INIT(struct store_span),
         .used = sizeof(struct store_header) + 1, /* the empty text */
@@ -86,7 +98,7 @@ void store_builder_free(struct store_builder *builder)
     descriptor_close(&builder->memory);
     struct array *const arrays[] = {&builder->certificates, &builder->chains,
                                     &builder->entries,      &builder->choices,
-                                    &builder->defaults,     &builder->chain_certificates.spans,
+                                    &builder->routes,       &builder->chain_certificates.spans,
                                     &builder->texts.spans};
     struct slots *const slots[] = {&builder->names, &builder->chain_certificates.slots,
                                    &builder->texts.slots};
@@ -231,38 +243,36 @@ uint32_t store_builder_chain(struct store_builder *builder, const uint32_t *numb
 
 /* ---- certificates and their names ---- */
 
-static uint32_t *default_of(const struct store_builder *builder, uint32_t route)
-{
-    return route < builder->defaults.count ? array_at(&builder->defaults, route) : NULL;
-}
-
-static const struct store_certificate *certificate_at(const struct store_builder *builder,
-                                                      uint32_t number)
+const struct store_certificate *store_builder_certificate(const struct store_builder *builder,
+                                                          uint32_t number)
 {
     return array_at(&builder->certificates, number);
 }
 
-static bool grow_defaults(struct store_builder *builder, uint32_t routes)
+/* NULL: out of memory. */
+static struct built_route *route_for(struct store_builder *builder, uint32_t route)
 {
-    const uint32_t none = STORE_NONE;
-    while (builder->defaults.count < routes)
-        if (array_add(&builder->defaults, &none) == NULL)
-            return fail(builder, ENOMEM);
-    return true;
+    while (builder->routes.count <= route) {
+        const struct built_route none = {STORE_NONE, STORE_NONE, STORE_NONE};
+        if (array_add(&builder->routes, &none) == NULL) {
+            fail(builder, ENOMEM);
+            return NULL;
+        }
+    }
+    return array_at(&builder->routes, route);
 }
 
 uint32_t store_builder_add(struct store_builder *builder,
                            const struct store_certificate *certificate)
 {
     uint32_t number = (uint32_t)builder->certificates.count;
-    if (!grow_defaults(builder, certificate->route + 1) ||
-        array_add(&builder->certificates, certificate) == NULL) {
+    struct built_route *route = route_for(builder, certificate->route);
+    if (route == NULL || array_add(&builder->certificates, certificate) == NULL) {
         fail(builder, ENOMEM);
         return STORE_NONE;
     }
-    uint32_t *first = default_of(builder, certificate->route);
-    if (*first == STORE_NONE)
-        *first = number;
+    if (route->first_certificate == STORE_NONE)
+        route->first_certificate = number;
     return number;
 }
 
@@ -313,6 +323,7 @@ static struct built_entry *entry_for(struct store_builder *builder, uint32_t sco
                                .name = store_builder_text(builder, name),
                                .first = STORE_NONE,
                                .last = STORE_NONE,
+                               .next = STORE_NONE,
                                .hash = search.hash};
     entry = array_add(&builder->entries, &made);
     if (entry != NULL && slots_add(&builder->names, search.hash, number, hash_of_entry, &search))
@@ -334,8 +345,7 @@ static struct store_choice no_choice(uint32_t route)
     return none;
 }
 
-/* The choice of the route for the name. Routes come in order, so it is the last one, or a new one.
- * NULL: out of memory. */
+/* The choice of the route, which is the last one, or a new one. NULL: out of memory. */
 static struct store_choice *choice_for(struct store_builder *builder, uint32_t scope,
                                        uint32_t route, const char *name)
 {
@@ -359,14 +369,30 @@ static struct store_choice *choice_for(struct store_builder *builder, uint32_t s
     return &added->choice;
 }
 
-void store_builder_name(struct store_builder *builder, uint32_t scope, uint32_t route,
-                        const char *name, uint32_t certificate)
+/* Notes that the route has one more name, which is the last entry. */
+static void link_entry(struct store_builder *builder, struct built_route *route)
 {
+    uint32_t number = (uint32_t)builder->entries.count - 1;
+    if (route->last_entry != STORE_NONE)
+        ((struct built_entry *)array_at(&builder->entries, route->last_entry))->next = number;
+    else
+        route->first_entry = number;
+    route->last_entry = number;
+}
+
+void store_builder_name(struct store_builder *builder, uint32_t number, const char *name,
+                        uint32_t certificate)
+{
+    struct built_route *route = certificate != STORE_NONE ? route_for(builder, number) : NULL;
+    size_t known = builder->entries.count;
     struct store_choice *choice =
-        certificate != STORE_NONE ? choice_for(builder, scope, route, name) : NULL;
+        route != NULL ? choice_for(builder, SCOPE_OF_ROUTE(number), number, name) : NULL;
     if (choice == NULL)
         return;
-    uint32_t *of_kind = &choice->certificates[certificate_at(builder, certificate)->kind];
+    if (builder->entries.count > known)
+        link_entry(builder, route);
+    uint32_t *of_kind =
+        &choice->certificates[store_builder_certificate(builder, certificate)->kind];
     if (*of_kind == STORE_NONE)
         *of_kind = certificate;
 }
@@ -379,25 +405,23 @@ static void fill_kinds(struct store_choice *choice, const struct store_choice *f
 }
 
 /* Fills in what the route has for exactly this name. */
-static void fill_by_name(const struct store_builder *builder, const struct store_origin *origin,
-                         const char *name, struct store_choice *choice)
+static void fill_by_name(const struct store_builder *builder, uint32_t route, const char *name,
+                         struct store_choice *choice)
 {
-    const struct name_search search = search_for(builder, origin->scope, name);
+    const struct name_search search = search_for(builder, SCOPE_OF_ROUTE(route), name);
     const struct built_entry *entry = find_entry(&search);
-    for (uint32_t at = entry != NULL ? entry->first : STORE_NONE; at != STORE_NONE;
-         at = choice_at(builder, at)->next)
-        if (choice_at(builder, at)->choice.route == origin->route)
-            fill_kinds(choice, &choice_at(builder, at)->choice);
+    if (entry != NULL && entry->first != STORE_NONE)
+        fill_kinds(choice, &choice_at(builder, entry->first)->choice);
 }
 
 /* Fills in what the route has for the name, and for its wildcard. */
-static void fill_choice(const struct store_builder *builder, const struct store_origin *origin,
-                        const char *name, struct store_choice *choice)
+static void fill_choice(const struct store_builder *builder, uint32_t route, const char *name,
+                        struct store_choice *choice)
 {
     char wildcard[STORE_NAME_MAX + 1];
-    fill_by_name(builder, origin, name, choice);
+    fill_by_name(builder, route, name, choice);
     if (store_wildcard_for(name, wildcard))
-        fill_by_name(builder, origin, wildcard, choice);
+        fill_by_name(builder, route, wildcard, choice);
 }
 
 static bool is_empty(const struct store_choice *choice)
@@ -409,31 +433,49 @@ static bool is_empty(const struct store_choice *choice)
 }
 
 /* The first certificate of a route comes before others of its kind for its first name. */
-static struct store_choice default_choice(const struct store_builder *builder,
-                                          const struct store_origin *origin)
+static struct store_choice default_choice(const struct store_builder *builder, uint32_t number)
 {
-    struct store_choice choice = no_choice(origin->route);
-    const uint32_t *first = default_of(builder, origin->route);
-    if (first == NULL || *first == STORE_NONE)
+    struct store_choice choice = no_choice(number);
+    const struct built_route *route =
+        number < builder->routes.count ? array_at(&builder->routes, number) : NULL;
+    if (route == NULL || route->first_certificate == STORE_NONE)
         return choice;
-    const struct store_certificate *certificate = certificate_at(builder, *first);
-    choice.certificates[certificate->kind] = *first;
-    if (certificate->name_count > 0)
-        fill_choice(builder, origin, store_builder_peek(builder, certificate->names), &choice);
+    const struct store_certificate *first =
+        store_builder_certificate(builder, route->first_certificate);
+    choice.certificates[first->kind] = route->first_certificate;
+    if (first->name_count > 0)
+        fill_choice(builder, number, store_builder_peek(builder, first->names), &choice);
     return choice;
 }
 
-void store_builder_given_name(struct store_builder *builder, uint32_t frontend, uint32_t route,
-                              const char *name, const struct store_origin *origin)
+void store_builder_publish_name(struct store_builder *builder, uint32_t frontend, uint32_t route,
+                                const char *name, uint32_t origin)
 {
     struct store_choice *choice = choice_for(builder, frontend, route, name);
-    if (choice == NULL || origin->route == STORE_NONE)
+    if (choice == NULL || origin == STORE_NONE)
         return;
     fill_choice(builder, origin, name, choice);
     if (!is_empty(choice))
         return;
     const struct store_choice standard = default_choice(builder, origin);
     fill_kinds(choice, &standard);
+}
+
+void store_builder_publish(struct store_builder *builder, uint32_t frontend, uint32_t number)
+{
+    char name[STORE_NAME_MAX + sizeof STORE_ADDRESS_PREFIX];
+    const struct built_route *route = route_for(builder, number);
+    uint32_t at = route != NULL ? route->first_entry : STORE_NONE;
+    while (at != STORE_NONE && builder->reason == 0) {
+        const struct built_entry *entry = array_at(&builder->entries, at);
+        const struct store_choice from = choice_at(builder, entry->first)->choice;
+        /* a copy, because the bytes move when they become more */
+        snprintf(name, sizeof name, "%s", (const char *)store_builder_peek(builder, entry->name));
+        at = entry->next;
+        struct store_choice *choice = choice_for(builder, frontend, number, name);
+        if (choice != NULL)
+            fill_kinds(choice, &from);
+    }
 }
 
 void store_builder_note_failure(struct store_builder *builder)
@@ -471,7 +513,7 @@ static bool write_entries(struct store_builder *builder)
     size_t entry_count = 0, choice_count = 0;
     for (size_t i = 0; i < builder->entries.count; i++)
         entry_count +=
-            ((struct built_entry *)array_at(&builder->entries, i))->scope < STORE_FRONTENDS_MAX;
+            ((struct built_entry *)array_at(&builder->entries, i))->scope < FRONTENDS_MAX;
     struct store_choice *choices = make_table(builder, TABLE_CHOICES, builder->choices.count);
     if (choices == NULL)
         return false;
@@ -483,7 +525,7 @@ static bool write_entries(struct store_builder *builder)
     entry_count = 0;
     for (size_t i = 0; i < builder->entries.count; i++) {
         const struct built_entry *from = array_at(&builder->entries, i);
-        if (from->scope >= STORE_FRONTENDS_MAX)
+        if (from->scope >= FRONTENDS_MAX)
             continue;
         struct store_entry *entry = &entries[entry_count++];
         *entry = (struct store_entry){
@@ -523,13 +565,8 @@ static bool write_defaults(struct store_builder *builder, uint32_t routes)
     struct store_choice *defaults = make_table(builder, TABLE_DEFAULTS, routes);
     if (defaults == NULL)
         return false;
-    for (uint32_t route = 0; route < routes; route++) {
-        const uint32_t *first = default_of(builder, route);
-        struct store_origin origin = {.route = route};
-        if (first != NULL && *first != STORE_NONE)
-            origin.scope = certificate_at(builder, *first)->scope;
-        defaults[route] = default_choice(builder, &origin);
-    }
+    for (uint32_t route = 0; route < routes; route++)
+        defaults[route] = default_choice(builder, route);
     return true;
 }
 

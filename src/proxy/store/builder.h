@@ -1,6 +1,6 @@
 /*
- * Makes a store. What is put into it must come in the order of the configuration: frontend by
- * frontend, route by route.
+ * Makes a store. First the certificates of routes are added, with their names. Then the routes are
+ * published, in the order in which they are to be tried.
  *
  * No function but store_builder_seal() reports that memory was short; so a caller need not check
  * each call.
@@ -35,26 +35,21 @@ uint32_t store_builder_chain(struct store_builder *builder, const uint32_t *numb
 uint32_t store_builder_add(struct store_builder *builder,
                            const struct store_certificate *certificate);
 
-/*
- * Names are looked up within a scope. That of a frontend is its number, and what its routes serve
- * is found there. A route whose names the configuration gives has a scope of its own while the
- * store is made, for the names in its certificates.
- */
-#define STORE_SCOPE_OF_ROUTE(route) (STORE_FRONTENDS_MAX + (route))
+/* Until the next one is added. */
+const struct store_certificate *store_builder_certificate(const struct store_builder *builder,
+                                                          uint32_t number);
 
-/* The route serves the name with this certificate, unless it has one of this kind for the name. */
-void store_builder_name(struct store_builder *builder, uint32_t scope, uint32_t route,
-                        const char *name, uint32_t certificate);
+/* The route has this certificate for the name, unless it has another of this kind for it. */
+void store_builder_name(struct store_builder *builder, uint32_t route, const char *name,
+                        uint32_t certificate);
 
-/* Where the certificates for a given name come from. */
-struct store_origin {
-    uint32_t scope;
-    uint32_t route; /* STORE_NONE: nowhere, because the route terminates no TLS */
-};
-/* The route serves the name with the certificates that the origin has for it, or for its wildcard,
- * or else with the default of the origin's route. These certificates have been added before. */
-void store_builder_given_name(struct store_builder *builder, uint32_t frontend, uint32_t route,
-                              const char *name, const struct store_origin *origin);
+/* Clients of the frontend find the route by all names that it has certificates for... */
+void store_builder_publish(struct store_builder *builder, uint32_t frontend, uint32_t route);
+/* ...or by this one, with the certificates that the route `origin` has for the name, or for its
+ * wildcard, or else with the default of `origin`. STORE_NONE: without certificates, because the
+ * route terminates no TLS. */
+void store_builder_publish_name(struct store_builder *builder, uint32_t frontend, uint32_t route,
+                                const char *name, uint32_t origin);
 
 /* One more file could not be used. */
 void store_builder_note_failure(struct store_builder *builder);

@@ -25,8 +25,7 @@ struct intake {
     const struct store *before;
     struct slots old;    /* certificates of `before` by the path of their file */
     uint32_t *old_chain; /* numbers in `builder` of the chain certificates of `before` */
-    struct array added;  /* struct store_certificate: those that were read or taken over */
-    struct slots recent; /* the same by path */
+    struct slots recent; /* certificates of `builder` by the path of their file */
     struct tails tails;
     EVP_MD *sha256;
     EVP_MD_CTX *hash;
@@ -40,11 +39,6 @@ struct path_search {
     const char *path;
 };
 
-static const struct store_certificate *added_at(const struct intake *intake, uint32_t number)
-{
-    return array_at(&intake->added, number);
-}
-
 static const char *old_path(const struct intake *intake, uint32_t number)
 {
     const struct store_certificate *certificate = store_certificate(intake->before, number);
@@ -53,8 +47,9 @@ static const char *old_path(const struct intake *intake, uint32_t number)
 
 static const char *recent_path(const struct intake *intake, uint32_t number)
 {
-    return store_builder_peek(intake->builder,
-                              added_at(intake, number)->files[STORE_CHAIN_FILE].path);
+    const struct store_certificate *certificate =
+        store_builder_certificate(intake->builder, number);
+    return store_builder_peek(intake->builder, certificate->files[STORE_CHAIN_FILE].path);
 }
 
 static uint64_t hash_of_path(const char *path)
@@ -98,13 +93,12 @@ static bool index_old(struct intake *intake)
     return true;
 }
 
-static bool copy_chain_certificates(struct intake *intake)
+static bool make_room_for_chains(struct intake *intake)
 {
-    size_t length, count = store_chain_certificate_count(intake->before);
-    intake->old_chain = calloc(count + 1, sizeof *intake->old_chain);
-    for (uint32_t i = 0; intake->old_chain != NULL && i < count; i++)
+    size_t count = store_chain_certificate_count(intake->before);
+    intake->old_chain = malloc((count + 1) * sizeof *intake->old_chain);
+    for (size_t i = 0; intake->old_chain != NULL && i < count; i++)
         intake->old_chain[i] = STORE_NONE;
-    (void)length;
     return intake->old_chain != NULL;
 }
 
@@ -115,12 +109,11 @@ struct intake *intake_new(struct store_builder *builder, const struct store *bef
         return NULL;
     *intake = (struct intake){.builder = builder,
                               .before = before,
-                              .added = ARRAY_INIT(struct store_certificate),
                               .tails = TAILS_INIT,
                               .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL),
                               .hash = EVP_MD_CTX_new()};
     if (intake->sha256 != NULL && intake->hash != NULL &&
-        (before == NULL || (index_old(intake) && copy_chain_certificates(intake))))
+        (before == NULL || (index_old(intake) && make_room_for_chains(intake))))
         return intake;
     intake_free(intake);
     return NULL;
@@ -132,7 +125,6 @@ void intake_free(struct intake *intake)
         return;
     slots_free(&intake->old);
     slots_free(&intake->recent);
-    array_free(&intake->added);
     tails_free(&intake->tails);
     free(intake->old_chain);
     EVP_MD_CTX_free(intake->hash);
@@ -170,12 +162,12 @@ static bool is_same_file(const struct store_file *a, const struct store_file *b)
 /* The files as they are now, without their paths. Zero: there is none. */
 static void identify(const struct wanted *wanted, struct store_file files[STORE_FILE_COUNT])
 {
-    const char *const paths[] = {[STORE_CHAIN_FILE] = wanted->chain,
-                                 [STORE_STAPLE_FILE] = wanted->staple};
+    const char *const paths[] = {
+        [STORE_CHAIN_FILE] = wanted->chain, [STORE_STAPLE_FILE] = wanted->staple};
     for (int i = 0; i < STORE_FILE_COUNT; i++) {
         struct stat status;
         files[i] = paths[i] != NULL && stat(paths[i], &status) == 0 ? identity_of(&status)
-                                                                   : (struct store_file){0};
+                                                                    : (struct store_file){0};
     }
 }
 
@@ -253,7 +245,8 @@ static void take_tail(struct intake *intake, const struct leaf *leaf, const stru
                       struct store_certificate *certificate)
 {
     certificate->chain_count = (uint32_t)tail->numbers.count;
-    certificate->chain = store_builder_chain(intake->builder, tail->numbers.items, tail->numbers.count);
+    certificate->chain =
+        store_builder_chain(intake->builder, tail->numbers.items, tail->numbers.count);
     certificate->chain_before = later(leaf->not_before, tail->not_before);
     certificate->chain_after = -later(-leaf->not_after, -tail->not_after);
     if (tail->misordered || (tail->issuer != NULL && !leaf_issued_by(leaf, tail->issuer)))
@@ -327,8 +320,7 @@ static uint32_t copy_chain_certificate(struct intake *intake, uint32_t number)
     size_t length;
     if (intake->old_chain[number] == STORE_NONE) {
         const uint8_t *der = store_chain_certificate(intake->before, number, &length);
-        intake->old_chain[number] =
-            store_builder_chain_certificate(intake->builder, der, length);
+        intake->old_chain[number] = store_builder_chain_certificate(intake->builder, der, length);
     }
     return intake->old_chain[number];
 }
@@ -342,8 +334,8 @@ static void copy_old(struct intake *intake, struct store_certificate *certificat
     certificate->leaf = copy(intake, old.leaf);
     certificate->key = (struct store_span){certificate->leaf.offset + key_offset, old.key.length};
     certificate->names = copy(intake, old.names);
-    certificate->key_type = store_builder_common_text(
-        intake->builder, store_text(intake->before, old.key_type));
+    certificate->key_type =
+        store_builder_common_text(intake->builder, store_text(intake->before, old.key_type));
     for (uint32_t i = 0; i < old.chain_count; i++) {
         uint32_t number = copy_chain_certificate(intake, chain[i]);
         uint32_t place = store_builder_chain(intake->builder, &number, 1);
@@ -357,10 +349,14 @@ static bool find_known(struct intake *intake, const struct wanted *wanted,
     const struct path_search search = {intake, wanted->chain};
     uint64_t hash = hash_of_path(wanted->chain);
     uint32_t number = slots_find(&intake->recent, hash, is_recent, &search);
-    if (number != STORE_NONE && is_same_file(&added_at(intake, number)->files[STORE_CHAIN_FILE], chain)) {
-        *certificate = *added_at(intake, number);
+    const struct store_certificate *recent =
+        number != STORE_NONE ? store_builder_certificate(intake->builder, number) : NULL;
+    if (recent != NULL && is_same_file(&recent->files[STORE_CHAIN_FILE], chain)) {
+        *certificate = *recent;
         return true;
     }
+    if (intake->before == NULL)
+        return false;
     number = slots_find(&intake->old, hash, is_old, &search);
     if (number == STORE_NONE ||
         !is_same_file(&store_certificate(intake->before, number)->files[STORE_CHAIN_FILE], chain))
@@ -398,7 +394,6 @@ static void note_what_is_wanted(struct intake *intake, const struct wanted *want
     struct store_builder *builder = intake->builder;
     certificate->frontend = wanted->frontend;
     certificate->route = wanted->route;
-    certificate->scope = wanted->scope;
     certificate->line = wanted->line;
     certificate->where = store_builder_common_text(builder, wanted->where);
     certificate->policy = store_builder_common_text(builder, wanted->policy);
@@ -409,20 +404,16 @@ static void note_what_is_wanted(struct intake *intake, const struct wanted *want
     certificate->key_path = strcmp(wanted->key, wanted->chain) == 0
                                 ? certificate->files[STORE_CHAIN_FILE].path
                                 : store_builder_text(builder, wanted->key);
-    certificate->files[STORE_STAPLE_FILE].path =
-        wanted->staple != NULL ? store_builder_text(builder, wanted->staple)
-                               : (struct store_span){0};
+    certificate->files[STORE_STAPLE_FILE].path = wanted->staple != NULL
+                                                     ? store_builder_text(builder, wanted->staple)
+                                                     : (struct store_span){0};
 }
 
-static bool remember(struct intake *intake, const struct wanted *wanted,
-                     const struct store_certificate *certificate)
+static bool remember(struct intake *intake, const struct wanted *wanted, uint32_t number)
 {
     const struct path_search search = {intake, wanted->chain};
     uint64_t hash = hash_of_path(wanted->chain);
-    uint32_t number = (uint32_t)intake->added.count;
-    if (slots_find(&intake->recent, hash, is_recent, &search) != STORE_NONE)
-        return true;
-    return array_add(&intake->added, certificate) != NULL &&
+    return slots_find(&intake->recent, hash, is_recent, &search) != STORE_NONE ||
            slots_add(&intake->recent, hash, number, hash_of_recent, &search);
 }
 
@@ -432,12 +423,12 @@ static void add_names(struct intake *intake, const struct wanted *wanted, uint32
     char name[STORE_NAME_MAX + sizeof STORE_ADDRESS_PREFIX];
     struct store_span left = certificate->names;
     for (uint32_t i = 0; i < wanted->name_count; i++)
-        store_builder_name(intake->builder, wanted->scope, wanted->route, wanted->names[i], number);
+        store_builder_name(intake->builder, wanted->route, wanted->names[i], number);
     for (uint32_t i = 0; wanted->names == NULL && i < certificate->name_count; i++) {
         /* a copy, because the store's bytes move when it grows */
         snprintf(name, sizeof name, "%s", (const char *)store_builder_peek(intake->builder, left));
         left.offset += (uint32_t)strlen(name) + 1;
-        store_builder_name(intake->builder, wanted->scope, wanted->route, name, number);
+        store_builder_name(intake->builder, wanted->route, name, number);
     }
 }
 
@@ -452,9 +443,9 @@ bool intake_add(struct intake *intake, const struct wanted *wanted, char *reason
     if (!take_staple(intake, wanted, &certificate, reason, size))
         return false;
     note_what_is_wanted(intake, wanted, files, &certificate);
-    if (!remember(intake, wanted, &certificate))
-        return refuse(wanted->chain, "out of memory", reason, size);
     uint32_t number = store_builder_add(intake->builder, &certificate);
+    if (number == STORE_NONE || !remember(intake, wanted, number))
+        return refuse(wanted->chain, "out of memory", reason, size);
     add_names(intake, wanted, number, &certificate);
     return true;
 }

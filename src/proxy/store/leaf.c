@@ -23,38 +23,52 @@ struct certificate_body {
     ASN1_BIT_STRING *issuer_id, *subject_id;
     STACK_OF(X509_EXTENSION) * extensions;
 };
-ASN1_SEQUENCE(certificate_body) = {
-    ASN1_EXP_OPT(struct certificate_body, version, ASN1_INTEGER, 0),
-    ASN1_SIMPLE(struct certificate_body, serial, ASN1_INTEGER),
-    ASN1_SIMPLE(struct certificate_body, signature, X509_ALGOR),
-    ASN1_SIMPLE(struct certificate_body, issuer, ASN1_ANY),
-    ASN1_SIMPLE(struct certificate_body, validity, X509_VAL),
-    ASN1_SIMPLE(struct certificate_body, subject, ASN1_ANY),
-    ASN1_SIMPLE(struct certificate_body, key, ASN1_ANY),
-    ASN1_IMP_OPT(struct certificate_body, issuer_id, ASN1_BIT_STRING, 1),
-    ASN1_IMP_OPT(struct certificate_body, subject_id, ASN1_BIT_STRING, 2),
-    ASN1_EXP_SEQUENCE_OF_OPT(struct certificate_body, extensions, X509_EXTENSION, 3),
+ASN1_SEQUENCE(certificate_body) =
+    {
+        ASN1_EXP_OPT(struct certificate_body, version, ASN1_INTEGER, 0),
+        ASN1_SIMPLE(struct certificate_body, serial, ASN1_INTEGER),
+        ASN1_SIMPLE(struct certificate_body, signature, X509_ALGOR),
+        ASN1_SIMPLE(struct certificate_body, issuer, ASN1_ANY),
+        ASN1_SIMPLE(struct certificate_body, validity, X509_VAL),
+        ASN1_SIMPLE(struct certificate_body, subject, ASN1_ANY),
+        ASN1_SIMPLE(struct certificate_body, key, ASN1_ANY),
+        ASN1_IMP_OPT(struct certificate_body, issuer_id, ASN1_BIT_STRING, 1),
+        ASN1_IMP_OPT(struct certificate_body, subject_id, ASN1_BIT_STRING, 2),
+        ASN1_EXP_SEQUENCE_OF_OPT(struct certificate_body, extensions, X509_EXTENSION, 3),
 } static_ASN1_SEQUENCE_END_name(struct certificate_body, certificate_body)
 
-struct certificate_data {
+        struct certificate_data {
     struct certificate_body *body;
     X509_ALGOR *algorithm;
     ASN1_BIT_STRING *signature;
 };
-ASN1_SEQUENCE(certificate_data) = {
-    ASN1_SIMPLE(struct certificate_data, body, certificate_body),
-    ASN1_SIMPLE(struct certificate_data, algorithm, X509_ALGOR),
-    ASN1_SIMPLE(struct certificate_data, signature, ASN1_BIT_STRING),
+ASN1_SEQUENCE(certificate_data) =
+    {
+        ASN1_SIMPLE(struct certificate_data, body, certificate_body),
+        ASN1_SIMPLE(struct certificate_data, algorithm, X509_ALGOR),
+        ASN1_SIMPLE(struct certificate_data, signature, ASN1_BIT_STRING),
 } static_ASN1_SEQUENCE_END_name(struct certificate_data, certificate_data)
 
-struct public_key {
+        struct public_key {
     X509_ALGOR *algorithm;
     ASN1_BIT_STRING *key;
 };
-ASN1_SEQUENCE(public_key) = {
-    ASN1_SIMPLE(struct public_key, algorithm, X509_ALGOR),
-    ASN1_SIMPLE(struct public_key, key, ASN1_BIT_STRING),
+ASN1_SEQUENCE(public_key) =
+    {
+        ASN1_SIMPLE(struct public_key, algorithm, X509_ALGOR),
+        ASN1_SIMPLE(struct public_key, key, ASN1_BIT_STRING),
 } static_ASN1_SEQUENCE_END_name(struct public_key, public_key)
+
+        const char *
+    leaf_error_text(enum leaf_error error)
+{
+    static const char *const texts[] = {
+        [LEAF_OK] = "no error",
+        [LEAF_MALFORMED] = "not a PEM certificate chain",
+        [LEAF_KEY_UNKNOWN] = "its key is none of RSA, RSA-PSS, EC, Ed25519 and ML-DSA",
+        [LEAF_OUT_OF_MEMORY] = "out of memory"};
+    return texts[error];
+}
 
 /* ---- the key ---- */
 
@@ -143,8 +157,8 @@ static enum leaf_error take_key(struct leaf *leaf)
     if (place == NULL)
         return LEAF_MALFORMED;
     leaf->key_offset = (size_t)(place - leaf->der);
-    struct public_key *key =
-        (struct public_key *)ASN1_item_d2i(NULL, &der, (long)leaf->key_length, ASN1_ITEM_rptr(public_key));
+    struct public_key *key = (struct public_key *)ASN1_item_d2i(NULL, &der, (long)leaf->key_length,
+                                                                ASN1_ITEM_rptr(public_key));
     if (key == NULL)
         return LEAF_MALFORMED;
     bool known = set_kind(leaf, key);
@@ -214,8 +228,8 @@ static bool add_common_name(struct leaf *leaf)
     int at = subject != NULL ? X509_NAME_get_index_by_NID(subject, NID_commonName, -1) : -1;
     const ASN1_STRING *text =
         at >= 0 ? X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)) : NULL;
-    bool good = text == NULL || add_name(leaf, "", ASN1_STRING_get0_data(text),
-                                         (size_t)ASN1_STRING_length(text));
+    bool good = text == NULL ||
+                add_name(leaf, "", ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
     X509_NAME_free(subject);
     return good;
 }

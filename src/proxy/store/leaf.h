@@ -18,14 +18,16 @@ struct leaf {
     enum certificate_kind kind;
     char key_type[32]; /* "P-256", "RSA-2048" ... */
     int64_t not_before, not_after;
-    bool must_staple;        /* RFC 7633 */
-    char *names;             /* each with its zero byte: as in store.h */
+    bool must_staple; /* RFC 7633 */
+    char *names;      /* each with its zero byte: as in store.h */
     size_t names_length;
     uint32_t name_count;
     struct certificate_data *data;
 };
 
 enum leaf_error { LEAF_OK, LEAF_MALFORMED, LEAF_KEY_UNKNOWN, LEAF_OUT_OF_MEMORY };
+
+const char *leaf_error_text(enum leaf_error error);
 
 /* `der` may be followed by other bytes. The result is to be freed in any case. */
 enum leaf_error leaf_parse(struct leaf *leaf, const uint8_t *der, size_t length);

@@ -103,8 +103,7 @@ char *pem_file_read(int file, size_t *length)
     char *text = malloc(size + 1);
     if (text == NULL)
         return NULL;
-    if (!read_forward(file, text, size, &end) ||
-        !read_backward(file, text, size, end, &start)) {
+    if (!read_forward(file, text, size, &end) || !read_backward(file, text, size, end, &start)) {
         free(text);
         return NULL;
     }

@@ -29,8 +29,7 @@ enum certificate_kind {
 };
 
 #define STORE_NONE UINT32_MAX /* no certificate */
-#define STORE_FRONTENDS_MAX (UINT32_C(1) << 31)
-#define STORE_HASH_SIZE 32 /* SHA-256 */
+#define STORE_HASH_SIZE 32    /* SHA-256 */
 
 /* Bytes of the store: store_bytes(). A text is followed by a zero byte that `length` does not
  * count. */
@@ -59,9 +58,9 @@ struct store_certificate {
     uint32_t name_count;           /* DNS names in lower case, then addresses as "ip:192.0.2.1" */
     uint32_t chain, chain_count;   /* store_chain() */
     uint32_t kind;                 /* enum certificate_kind */
-    uint32_t problems;             /* a bit for each enum chain_problem, except for the times */
+    uint32_t problems;             /* a bit for each enum chain_problem, but for those of time */
+    uint32_t must_staple;          /* whether it asks for an OCSP response (RFC 7633) */
     uint32_t frontend, route;      /* numbers in the configuration */
-    uint32_t scope;                /* that its names were put into: builder.h */
     uint32_t line;                 /* of the configuration, or of the list */
     int64_t not_before, not_after; /* of the certificate; seconds since 1970 */
     int64_t chain_before, chain_after;      /* of all certificates of the chain together */

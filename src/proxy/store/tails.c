@@ -26,7 +26,8 @@ static bool is_tail(const void *context, uint32_t number)
 
 static uint64_t hash_of_tail(const void *context, uint32_t number)
 {
-    const struct tail *tail = array_at(&((const struct tail_search *)context)->tails->known, number);
+    const struct tail *tail =
+        array_at(&((const struct tail_search *)context)->tails->known, number);
     return store_hash(0, tail->text, tail->length);
 }
 
@@ -125,9 +126,8 @@ const struct tail *tails_take(struct tails *tails, struct store_builder *builder
     number = (uint32_t)tails->known.count;
     if (tail.text != NULL)
         memcpy(tail.text, text, length);
-    const struct tail *added = tail.text != NULL && read_all(&tail, builder)
-                                   ? array_add(&tails->known, &tail)
-                                   : NULL;
+    const struct tail *added =
+        tail.text != NULL && read_all(&tail, builder) ? array_add(&tails->known, &tail) : NULL;
     if (added != NULL && slots_add(&tails->slots, hash, number, hash_of_tail, &search))
         return added;
     if (added != NULL)

@@ -14,9 +14,9 @@
 struct tail {
     char *text;
     size_t length;
-    struct array numbers; /* uint32_t: of the chain certificates in the store */
-    X509 *issuer;         /* the first certificate; NULL: there is none */
-    bool misordered;      /* one is not issued by the one that follows */
+    struct array numbers;          /* uint32_t: of the chain certificates in the store */
+    X509 *issuer;                  /* the first certificate; NULL: there is none */
+    bool misordered;               /* one is not issued by the one that follows */
     int64_t not_before, not_after; /* of all of them */
 };
 
