@@ -120,6 +120,7 @@ struct proxy_config {
     unsigned max_connections;
     bool max_connections_given; /* in the file; else the limit of descriptors sets it */
     size_t listen_backlog;
+    char *certificate_index;   /* file; NULL: none */
     unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget; /* of one loop turn */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;

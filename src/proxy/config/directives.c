@@ -145,6 +145,12 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct proxy_config, connect_timeout),
      .text = "How long a connection attempt to a backend may take."},
+    {SECTION_TOP, "certificate-index", &type_path,
+     CONF_FIELD(struct proxy_config, certificate_index),
+     .text = "A file in which the certificates are kept, parsed, for the next start, so that "
+             "100,000 of them need not be read again. Files that have changed are. `immure-proxy` "
+             "writes it, and takes it up only if nobody but its own user can have written it. "
+             "There are no keys in it. Default: none."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
      .most = SESSION_CACHE_MAX, CONF_FIELD(struct proxy_config, session_cache),
      .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "

@@ -21,7 +21,6 @@ struct sources {
     const struct proxy_config *config;
     struct store_builder *builder;
     struct intake *intake;
-    bool again;
     uint32_t frontend;
     const struct route_config *route;
     struct conf_error *error;
@@ -44,18 +43,11 @@ static struct wanted wanted_by(const struct sources *sources, const struct route
                            .line = (uint32_t)route->line};
 }
 
-/* False: it is an error, which is the text of *error. */
 static bool refuse(const struct sources *sources, const char *where, uint32_t line,
                    const char *reason)
 {
-    char text[sizeof sources->error->text];
-    snprintf(text, sizeof text, "%s:%u: certificate: %s", where, line, reason);
-    if (sources->again) {
-        log_error("%s; its names are not served", text);
-        store_builder_note_failure(sources->builder);
-        return true;
-    }
-    memcpy(sources->error->text, text, sizeof text);
+    snprintf(sources->error->text, sizeof sources->error->text, "%s:%u: certificate: %s", where,
+             line, reason);
     return false;
 }
 
@@ -218,12 +210,12 @@ static bool add_all(struct sources *sources)
     return true;
 }
 
-void sources_load(const struct proxy_config *config, const struct store *before, bool again,
+void sources_load(const struct proxy_config *config, const struct store *before,
                   struct sources_result *result)
 {
     *result = (struct sources_result){.memory = -1};
     struct sources sources = {
-        .config = config, .builder = store_builder_new(), .again = again, .error = &result->error};
+        .config = config, .builder = store_builder_new(), .error = &result->error};
     snprintf(result->error.text, sizeof result->error.text, "%s: out of memory", config->file);
     if (sources.builder == NULL)
         return;

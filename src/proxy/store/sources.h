@@ -12,12 +12,9 @@ struct sources_result {
     struct conf_error error;
 };
 
-/*
- * `before`: the store in force, or NULL. A file of a folder that cannot be used is logged, and the
- * others are served. So is one of a section or a list if the configuration is in force already
- * (`again`); else it is an error.
- */
-void sources_load(const struct proxy_config *config, const struct store *before, bool again,
+/* `before`: the store in force, or NULL. A file of a folder that cannot be used is logged, and the
+ * others are served; a file of a section or a list is an error. */
+void sources_load(const struct proxy_config *config, const struct store *before,
                   struct sources_result *result);
 
 #endif
