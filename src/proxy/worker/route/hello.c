@@ -94,7 +94,8 @@ static const struct tls_choice *find_name(const struct hello *hello, SSL *ssl, c
     return choice;
 }
 
-/* By the address that the client came to; NULL: no certificate has it. */
+/* By the address that the client came to; NULL: no certificate has it. The frontend's own route
+ * comes first, because such clients are its own. */
 static const struct tls_choice *find_address(const struct hello *hello, SSL *ssl)
 {
     struct sockaddr_storage *to = &hello->addresses->destination;
@@ -110,8 +111,8 @@ static const struct tls_choice *find_address(const struct hello *hello, SSL *ssl
         inet_ntop(plain.ss_family, address, name + length, (socklen_t)(sizeof name - length)) ==
             NULL)
         return NULL;
-    const struct tls_choice *choice = find(hello, ssl, name, false);
-    return choice != NULL ? choice : find(hello, ssl, name, true);
+    const struct tls_choice *choice = find(hello, ssl, name, true);
+    return choice != NULL ? choice : find(hello, ssl, name, false);
 }
 
 /* NULL: the client is refused. */

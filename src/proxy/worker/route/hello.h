@@ -4,7 +4,7 @@
  *
  * Routes are asked in this order: those that have exactly the client's name, those that have its
  * wildcard, then the frontend's own. A client that names nothing is looked for by the address that
- * it came to.
+ * it came to, first in the frontend's own route.
  */
 #ifndef PROXY_WORKER_ROUTE_HELLO_H
 #define PROXY_WORKER_ROUTE_HELLO_H
