@@ -312,6 +312,25 @@ static void networks(void **state)
     assert_false(is_within("2001:db8::/33", "2001:db8:8000::1"));
 }
 
+/* A route that has no certificates uses those of its frontend. */
+static void policies_fit_the_routes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *route, *policy;
+    } cases[] = {{"names = a.example", "tls-server"},
+                 {"names = a.example tls-max = 1.2", "tls12-server"},
+                 {"names = a.example tls-max = 1.2 passthrough = yes", "tls-server"},
+                 {"tls-max = 1.2 certificate { chain = a.crt key = b.key }", "tls-server"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, ROUTES CERTIFICATE " route x { %s } }\n", cases[i].route);
+        struct proxy_config *config = load_good(text);
+        assert_string_equal(config->frontends[0].routes[0].certificates[0].policy, cases[i].policy);
+        config_free(config);
+    }
+}
+
 /* What a frontend without TLS 1.3 needs, its keys get, wherever else they are; no others. */
 static void policies_fit_the_versions(void **state)
 {
@@ -492,7 +511,8 @@ static const struct refusal {
     {MINIMAL "admin { listen = \"*:8443\" }\n", 3, "listen *:8443 is used twice (first in line 2)"},
     {MINIMAL "admin {\n}\n", 3, "admin has no 'listen'"},
     /* its routes */
-    {ROUTES "unknown-name = reject route x {\n names = a.example } }\n", 2, "route 'x' has no 'certificate'"},
+    {ROUTES "unknown-name = reject route x {\n names = a.example } }\n", 2,
+     "route 'x' has no 'certificate'"},
     {ROUTES CERTIFICATE "\nroute x {\n } }\n", 3, "route 'x' has neither 'names' nor certificates"},
     {BACKEND "frontend b { listen = \"*:1\" unknown-name = reject\n"
              "route x { " CERTIFICATE " } }\n",
@@ -516,6 +536,7 @@ static const struct refusal {
      "frontend 'b' has certificates, which 'passthrough' does not use"},
     {"signing = in-process\n" ROUTES CERTIFICATE "\nroute x {\n certificates = d } }\n", 5,
      "'certificates' needs immured: with signing = in-process each certificate must be a section"},
+    {ROUTES "passthrough = yes }\n", 3, "there is no 'certificate' at all"},
     /* names of routes */
     {ROUTES CERTIFICATE "\nroute x { names = { a.example,\n\"\" } } }\n", 4, "names is empty"},
     {ROUTES CERTIFICATE " route x {\n names = \"a..example\" } }\n", 3,
@@ -726,6 +747,7 @@ int main(void)
         cmocka_unit_test(frontend_section),
         cmocka_unit_test(routes),
         cmocka_unit_test(networks),
+        cmocka_unit_test(policies_fit_the_routes),
         cmocka_unit_test(policies_fit_the_versions),
         cmocka_unit_test(admin_and_keys),
         cmocka_unit_test(example),

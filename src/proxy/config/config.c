@@ -28,6 +28,11 @@ struct certificate_config *certificate_walk_next(const struct proxy_config *conf
     return NULL;
 }
 
+bool route_has_certificates(const struct route_config *route)
+{
+    return route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
+}
+
 const char *route_kind(const struct route_config *route)
 {
     return route->own ? "frontend" : "route";

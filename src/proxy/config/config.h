@@ -163,6 +163,9 @@ struct certificate_walk {
 struct certificate_config *certificate_walk_next(const struct proxy_config *config,
                                                  struct certificate_walk *walk);
 
+/* Whether it has certificates of its own, by any directive. */
+bool route_has_certificates(const struct route_config *route);
+
 /* What the route is in the file: "frontend" or "route". */
 const char *route_kind(const struct route_config *route);
 

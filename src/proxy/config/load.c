@@ -177,12 +177,13 @@ static bool is_unfit(const struct certificate_config *certificate)
     return strcmp(certificate->policy, unfit_policy) == 0;
 }
 
-/* Adds the keys of a route that must have the other policy. */
-static bool list_unfit(const struct proxy_config *config, const struct route_config *route,
-                       struct name_table *keys)
+/* Adds the keys that a route uses and that must have the other policy. */
+static bool list_unfit(const struct proxy_config *config, const struct frontend_config *frontend,
+                       const struct route_config *route, struct name_table *keys)
 {
-    for (size_t i = 0; i < route->certificate_count; i++) {
-        const struct certificate_config *certificate = &route->certificates[i];
+    const struct route_config *from = route_has_certificates(route) ? route : frontend->routes;
+    for (size_t i = 0; i < from->certificate_count; i++) {
+        const struct certificate_config *certificate = &from->certificates[i];
         size_t known = keys->count;
         if (!is_unfit(certificate))
             continue;
@@ -223,9 +224,10 @@ static bool fit_policies(struct proxy_load *load, const struct conf_section *top
         return true;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; good && j < config->frontends[i].route_count; j++) {
-            const struct route_config *route = &config->frontends[i].routes[j];
-            if (route->policy.tls_max == TLS1_2_VERSION)
-                good = list_unfit(config, route, &keys);
+            const struct frontend_config *frontend = &config->frontends[i];
+            const struct route_config *route = &frontend->routes[j];
+            if (route->policy.tls_max == TLS1_2_VERSION && !route->passthrough)
+                good = list_unfit(config, frontend, route, &keys);
         }
     good = good && set_fit(config, &keys);
     name_table_free(&keys);
@@ -253,11 +255,23 @@ static void set_by_descriptors(struct proxy_config *config)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 
+/* The keys are immured's business, and it does not start without one. */
+static bool check_certificates(struct proxy_load *load, const struct conf_section *top)
+{
+    const struct proxy_config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].route_count; j++)
+            if (route_has_certificates(&config->frontends[i].routes[j]))
+                return true;
+    return conf_refuse(top, conf_last_line(top), load->error, "there is no 'certificate' at all");
+}
+
 static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
     struct proxy_config *config = load->config;
     if (!load_fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
-        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
+        !check_certificates(load, top) || !fill_admin(load, top) || !fill_keys(load, top) ||
+        !fit_policies(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");

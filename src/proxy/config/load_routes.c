@@ -5,11 +5,6 @@
 #include "proxy/config/directives.h"
 #include "proxy/config/loading.h"
 
-static bool has_certificates(const struct route_config *route)
-{
-    return route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
-}
-
 static int line_of(const struct conf_section *section, const char *name)
 {
     return conf_value_at(section, conf_find(&proxy_grammar, SECTION_ROUTE, name), 0).line;
@@ -37,11 +32,11 @@ static const char *own_fault(const struct frontend_config *frontend)
 {
     const struct route_config *own = frontend->routes;
     bool serves = !frontend->unknown_name_reject || frontend->route_count == 1;
-    if (own->backend == NO_BACKEND && (serves || has_certificates(own)))
+    if (own->backend == NO_BACKEND && (serves || route_has_certificates(own)))
         return "has no 'backend'";
-    if (own->passthrough && has_certificates(own))
+    if (own->passthrough && route_has_certificates(own))
         return "has certificates, which 'passthrough' does not use";
-    if (!own->passthrough && !has_certificates(own) && serves)
+    if (!own->passthrough && !route_has_certificates(own) && serves)
         return "has no 'certificate'";
     return own->policy.tls_min > own->policy.tls_max ? "tls-min is higher than tls-max" : NULL;
 }
@@ -51,12 +46,12 @@ static const char *route_fault(const struct frontend_config *frontend,
 {
     if (route->backend == NO_BACKEND)
         return "has no 'backend'";
-    if (route->name_count == 0 && !has_certificates(route))
+    if (route->name_count == 0 && !route_has_certificates(route))
         return "has neither 'names' nor certificates";
     if (route->passthrough)
-        return has_certificates(route) ? "has certificates, which 'passthrough' does not use"
-                                       : NULL;
-    if (!has_certificates(route) && !has_certificates(frontend->routes))
+        return route_has_certificates(route) ? "has certificates, which 'passthrough' does not use"
+                                             : NULL;
+    if (!route_has_certificates(route) && !route_has_certificates(frontend->routes))
         return "has no 'certificate'";
     return route->policy.tls_min > route->policy.tls_max ? "tls-min is higher than tls-max" : NULL;
 }

@@ -193,8 +193,10 @@ bool tls_settings_make(struct tls_settings *settings, const struct tls_settings_
                        struct conf_error *error)
 {
     const struct tls_policy_config *config = &source->config->policy;
-    *settings = (struct tls_settings){
-        .min = config->tls_min, .max = config->tls_max, .ciphersuites = config->ciphersuites};
+    *settings = (struct tls_settings){.min = config->tls_min,
+                                      .max = config->tls_max,
+                                      .ciphersuites = config->ciphersuites,
+                                      .signature_algorithms = config->signature_algorithms};
     SSL_CTX *scratch = SSL_CTX_new_ex(source->library, source->properties, TLS_server_method());
     bool good;
     if (scratch == NULL)
@@ -202,6 +204,10 @@ bool tls_settings_make(struct tls_settings *settings, const struct tls_settings_
     else if (SSL_CTX_set_ciphersuites(scratch, config->ciphersuites) != 1)
         good =
             fail(source, error, "ciphersuites: OpenSSL does not know \"%s\"", config->ciphersuites);
+    else if (config->signature_algorithms != NULL &&
+             SSL_CTX_set1_sigalgs_list(scratch, config->signature_algorithms) != 1)
+        good = fail(source, error, "signature-algorithms: OpenSSL does not understand \"%s\"",
+                    config->signature_algorithms);
     else
         good = make_ciphers(settings, source, scratch, error) &&
                make_groups(settings, source, scratch, error);
@@ -221,5 +227,7 @@ bool tls_settings_apply(const struct tls_settings *settings, SSL_CTX *context)
            (settings->ciphers == NULL ||
             SSL_CTX_set_cipher_list(context, settings->ciphers) == 1) &&
            SSL_CTX_set_ciphersuites(context, settings->ciphersuites) == 1 &&
-           SSL_CTX_set1_groups_list(context, settings->groups) == 1;
+           SSL_CTX_set1_groups_list(context, settings->groups) == 1 &&
+           (settings->signature_algorithms == NULL ||
+            SSL_CTX_set1_sigalgs_list(context, settings->signature_algorithms) == 1);
 }

@@ -16,6 +16,7 @@ struct tls_settings {
     char *ciphers;            /* of TLS 1.2, without those that cannot work; NULL: no TLS 1.2 */
     const char *ciphersuites; /* of TLS 1.3 */
     const char *groups;
+    const char *signature_algorithms; /* NULL: OpenSSL's default */
 };
 
 struct tls_settings_source {
