@@ -43,7 +43,7 @@ static void text_for_immured(void **state)
                                            .signing_backend = "slow",
                                            .ticket_secret_file = (char *)"/k/secret",
                                            .ticket_epoch = 90 * NS_PER_S}};
-    char *text = keyd_text(&config);
+    char *text = keyd_text(&config, NULL);
     assert_string_equal(text, "threads = '3'\n"
                               "backend = 'slow'\n"
                               "verify = 'all'\n"
@@ -110,7 +110,7 @@ static void long_path(void **state)
     struct route_config route = {.certificates = &certificate, .certificate_count = 1};
     struct frontend_config frontend = {.routes = &route, .route_count = 1};
     struct proxy_config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
-    char *text = keyd_text(&config);
+    char *text = keyd_text(&config, NULL);
     snprintf(expected, sizeof expected, "key '%s' {\n", path + 45);
     assert_non_null(strstr(text, expected));
     free(text);

@@ -116,14 +116,17 @@ static bool prepare_keyd(struct generation *generation)
 {
     const struct proxy_config *config = generation->config;
     char reason[128];
-    char *text = keyd_text(config);
+    bool more = keyd_keys_wanted(config);
+    bool known = keyd_files(config, &generation->keyd_names) &&
+                 (!more || keyd_keys_find(&generation->keyd_keys, generation->store,
+                                          &generation->keyd_names));
+    char *text = known ? keyd_text(config, more ? &generation->keyd_keys : NULL) : NULL;
     if (text != NULL)
         generation->keyd_text = descriptor_of_bytes("immured.conf", text, strlen(text));
     free(text);
     if (asprintf(&generation->keyd_name, "%s (for immured)", config->file) < 0)
         generation->keyd_name = NULL;
     if (generation->keyd_text < 0 || generation->keyd_name == NULL ||
-        !keyd_files(config, &generation->keyd_names) ||
         !vault_make_room(&generation->keyd_vault, reason, sizeof reason) ||
         !keyd_listen(generation))
         return false;
@@ -184,6 +187,17 @@ static void limit_start(struct generation *generation)
     set_deadline(generation, clock_now() + (names ? NAMES_LIMIT : START_LIMIT));
 }
 
+/* Starts the first immured of the generation, which may need to know the certificates. */
+static bool begin_keyd(struct generation *generation, struct conf_error *error)
+{
+    if (!generation_needs_keyd(generation) ||
+        (prepare_keyd(generation) && start_keyd(&generation->keyd)))
+        return true;
+    snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s",
+             generation->config->file, strerror(errno));
+    return false;
+}
+
 static bool start(struct generation *generation, const struct generation *before,
                   struct conf_error *error)
 {
@@ -202,12 +216,8 @@ static bool start(struct generation *generation, const struct generation *before
         return false;
     if (!open_sockets(generation, error))
         return false;
-    if (generation_needs_keyd(generation) &&
-        !(prepare_keyd(generation) && start_keyd(&generation->keyd))) {
-        snprintf(error->text, sizeof error->text, "%s: cannot start immured: %s", config->file,
-                 strerror(errno));
+    if (!keyd_keys_wanted(config) && !begin_keyd(generation, error))
         return false;
-    }
     if (!names_start(generation)) {
         snprintf(error->text, sizeof error->text, "%s: cannot start a resolver: %s", config->file,
                  strerror(errno));
@@ -273,6 +283,7 @@ void generation_free(struct generation *generation)
     descriptor_close(&generation->keyd_text);
     free(generation->keyd_name);
     name_table_free(&generation->keyd_names);
+    keyd_keys_free(&generation->keyd_keys);
     vault_drop(&generation->keyd_vault);
     generation_metrics_free(generation->setup->history, generation->metrics);
     config_free(generation->config);
@@ -411,7 +422,8 @@ static void go_on(struct generation *generation)
 static void certificates_go_on(struct generation *generation)
 {
     struct conf_error error;
-    if (certificates_take(generation, &error))
+    if (certificates_take(generation, &error) &&
+        (!keyd_keys_wanted(generation->config) || begin_keyd(generation, &error)))
         go_on(generation);
     else if (error.text[0] != '\0' && generation->state == GENERATION_STARTING)
         fail(generation, "%s", error.text);

@@ -17,6 +17,7 @@
 #include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
+#include "proxy/master/keyd_keys.h"
 #include "proxy/master/listening.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
@@ -75,6 +76,7 @@ struct generation {
     int keyd_text; /* -1: none */
     char *keyd_name;
     struct name_table keyd_names;
+    struct keyd_keys keyd_keys; /* and those of directories and lists */
     struct vault keyd_vault;
     struct hand_over keyd_hand_over;
     struct watch keyd_hand_over_watch; /* of its socket */

@@ -43,7 +43,7 @@ static bool put_keys(FILE *out, const struct proxy_config *config)
     return good;
 }
 
-char *keyd_text(const struct proxy_config *config)
+char *keyd_text(const struct proxy_config *config, const struct keyd_keys *keys)
 {
     char *text = NULL;
     size_t length = 0;
@@ -54,6 +54,8 @@ char *keyd_text(const struct proxy_config *config)
     conf_pass_on(&proxy_grammar, SECTION_TOP, config, out);
     /* the signers must not keep event loops from running, unless those wait for them */
     conf_write_directive(out, "yield", config->signing == SIGNING_ASYNC ? "yes" : "no");
+    if (keys != NULL)
+        keyd_keys_write(keys, config, out);
     bool good = put_keys(out, config) && ferror(out) == 0;
     if (fclose(out) == 0 && good)
         return text;

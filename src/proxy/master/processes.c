@@ -77,7 +77,8 @@ pid_t keyd_start(struct generation *generation)
                                               .config = generation->keyd_name,
                                               .text = generation->keyd_text,
                                               .listener = generation->keyd_listener,
-                                              .session = -1};
+                                              .session = -1,
+                                              .keys = &generation->keyd_keys.list};
     if (program == NULL || !hand_over_start(&generation->keyd_hand_over, &process,
                                             &generation->keyd_names, &generation->keyd_vault, &pid))
         pid = -1;
