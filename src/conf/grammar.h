@@ -21,6 +21,13 @@
 #define CONF_LIST(type, member, count)                                                             \
     .offset = offsetof(type, member), .count_offset = offsetof(type, count)
 
+/* Where a directive may be given. */
+enum conf_reach {
+    CONF_HERE,     /* in its section only */
+    CONF_SHARED,   /* in the section that this one stands in, too: that holds for itself */
+    CONF_INHERITED /* the same, and it holds for each section within that does not give it */
+};
+
 struct conf_choice {
     const char *name;
     int value;
@@ -30,6 +37,7 @@ struct conf_directive {
     unsigned section; /* index into the grammar's sections */
     const char *name;
     const struct conf_type *type;
+    enum conf_reach reach;
     const char *former_name; /* which files may still use; NULL: none */
     bool required;
     const char *standard; /* the default, as the file would write it; NULL: none */
@@ -47,6 +55,7 @@ struct conf_directive {
 struct conf_kind {
     const char *name;         /* as written in the file; "" for the top */
     unsigned within;          /* index of the section that it stands in; 0 for the top itself */
+    unsigned also_within;     /* index of another section that it may stand in; 0: there is none */
     bool named;               /* it is written NAME { ... }, and each name is used once */
     const char *introduction; /* Markdown */
 };
@@ -62,6 +71,10 @@ struct conf_grammar {
 };
 
 #define CONF_TOP 0
+
+/* Whether the directive may be given in this section. */
+bool conf_belongs(const struct conf_grammar *grammar, const struct conf_directive *directive,
+                  unsigned section);
 
 /* NULL: no such directive in this section. */
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,

@@ -17,9 +17,10 @@ struct conf_value {
 /* A section of a file; the top is one of them. */
 struct conf_section {
     const struct conf_grammar *grammar;
-    const char *file;   /* its name; the caller's */
-    unsigned kind;      /* index into the grammar's sections */
-    struct cfg_t *node; /* libconfuse's */
+    const char *file;    /* its name; the caller's */
+    unsigned kind;       /* index into the grammar's sections */
+    struct cfg_t *node;  /* libconfuse's; NULL: nothing is given but in `outer` */
+    struct cfg_t *outer; /* of the section that it stands in; NULL: the top */
 };
 
 /*
@@ -35,6 +36,9 @@ void conf_close(struct conf_section *top);
 /* The sections of a kind within this one, in the order of the file. */
 size_t conf_section_count(const struct conf_section *section, unsigned kind);
 struct conf_section conf_section_at(const struct conf_section *section, unsigned kind, size_t i);
+/* A section of a kind within this one that the file does not write: it has what this one gives for
+ * it (CONF_SHARED, CONF_INHERITED), and the line and the name of this one. */
+struct conf_section conf_section_own(const struct conf_section *section, unsigned kind);
 /* For a kind that a file has once at most; *found: whether it is there. False: there are two, and
  * *error says so. */
 bool conf_section_single(const struct conf_section *section, unsigned kind, bool *found,
@@ -48,8 +52,8 @@ const char *conf_name(const struct conf_section *section);
 /* False, with *error filled, if the file gives a directive under both of its names. */
 bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
                       struct conf_error *error);
-/* The values that are given for a directive, or its default, or none. Only a list has more than
- * one. */
+/* The values that are given for a directive or inherited, or its default, or none. Only a list has
+ * more than one. */
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive);
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive);
 struct conf_value conf_value_at(const struct conf_section *section,

@@ -32,6 +32,7 @@ struct connections {
     struct loop *loop; /* the turn's */
     struct thread_metrics *metrics;
     struct places *places;
+    const struct route *routes;                                   /* by number */
     uint64_t handshake_timeout, idle_timeout, half_close_timeout; /* ns */
 
     struct list open;
@@ -45,7 +46,7 @@ struct connections {
 struct connection {
     struct list node; /* in connections->open */
     struct connections *connections;
-    const struct route *route;
+    const struct route *route; /* its frontend's own until the ClientHello has been answered */
     enum connection_state state;
     bool gone; /* the client left before the end of its handshake: no more work is done for it */
     struct transport client;
@@ -54,6 +55,7 @@ struct connection {
     struct timer timer; /* of the present state, except CONNECT */
     struct work freed;  /* frees it at the end of the turn: events of this turn may refer to it */
     struct proxy_addresses addresses;
+    struct hello hello;
     struct handshake handshake;
     struct server_connection server;
     struct relay relay;

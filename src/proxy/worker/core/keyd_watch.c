@@ -86,13 +86,12 @@ static const struct tls_certificate *note_all(const struct held_keys *held, cons
                                               bool tell)
 {
     const struct tls_certificate *first = NULL;
-    for (size_t i = 0; i < tls->frontend_count; i++)
-        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++) {
-            struct tls_certificate *certificate = &tls->frontends[i].certificates[j];
-            note_keyless(held, tls, certificate, tell);
-            if (first == NULL && certificate->keyless)
-                first = certificate;
-        }
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        struct tls_certificate *certificate = &tls->certificates[i];
+        note_keyless(held, tls, certificate, tell);
+        if (first == NULL && certificate->keyless)
+            first = certificate;
+    }
     return first;
 }
 

@@ -104,7 +104,8 @@ bool listeners_open(struct listeners *listeners, const struct proxy_config *conf
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
             size_t at = listeners->count++;
-            listener_open(&listeners->of[at], listeners, descriptors[at], &routes[i],
+            listener_open(&listeners->of[at], listeners, descriptors[at],
+                          &routes[config->frontends[i].routes[0].number],
                           transport_of(descriptors[at]));
         }
     return true;

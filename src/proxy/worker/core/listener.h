@@ -26,8 +26,8 @@ struct listeners {
     uint64_t wait_logged;
 };
 
-/* `descriptors` has one entry for each address of each frontend, `routes` one for each frontend,
- * both in the order of the configuration. False: out of memory. */
+/* `descriptors` has one entry for each address of each frontend, in the order of
+ * the configuration; `routes` has all routes by number. False: out of memory. */
 bool listeners_open(struct listeners *listeners, const struct proxy_config *config,
                     const int *descriptors, const struct route *routes);
 /* Stops accepting because the thread drains. */

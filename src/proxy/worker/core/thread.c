@@ -91,6 +91,7 @@ static void init_connections(struct thread *thread)
     connections->turn = &thread->turn;
     connections->metrics = thread->metrics;
     connections->places = &thread->places;
+    connections->routes = thread->routes;
     connections->handshake_timeout = thread->config->handshake_timeout;
     connections->idle_timeout = thread->config->idle_timeout;
     connections->half_close_timeout = thread->config->half_close_timeout;

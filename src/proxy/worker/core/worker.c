@@ -128,8 +128,7 @@ static void note_key(struct certificate_info *info, const struct tls_certificate
                           memory_order_relaxed);
 }
 
-static bool describe(struct worker *worker, const struct tls_frontend *frontend,
-                     const struct tls_certificate *certificate)
+static bool describe(struct worker *worker, const struct tls_certificate *certificate)
 {
     char names[NAMES_TEXT_MAX], key_type[32];
     struct certificate_info *infos =
@@ -141,7 +140,7 @@ static bool describe(struct worker *worker, const struct tls_frontend *frontend,
     join_names(certificate, names, sizeof names);
     certificate_key_type(certificate, key_type, sizeof key_type);
     *info =
-        (struct certificate_info){.frontend = frontend->config->name,
+        (struct certificate_info){.frontend = certificate->frontend->name,
                                   .names = strdup(names),
                                   .key_type = strdup(key_type),
                                   .file = certificate->config->chain,
@@ -155,10 +154,9 @@ static bool describe(struct worker *worker, const struct tls_frontend *frontend,
 static bool describe_all(struct worker *worker)
 {
     const struct tls *tls = worker->threads[0]->tls;
-    for (size_t i = 0; i < tls->frontend_count; i++)
-        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
-            if (!describe(worker, &tls->frontends[i], &tls->frontends[i].certificates[j]))
-                return false;
+    for (size_t i = 0; i < tls->certificate_count; i++)
+        if (!describe(worker, &tls->certificates[i]))
+            return false;
     return true;
 }
 
@@ -243,12 +241,10 @@ static void take_command(struct worker *worker)
 static void watch_keyd(struct worker *worker)
 {
     const struct tls *tls = worker->threads[0]->tls;
-    size_t number = 0;
     if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd, tls))
         return;
-    for (size_t i = 0; worker->certificates != NULL && i < tls->frontend_count; i++)
-        for (size_t j = 0; j < tls->frontends[i].certificate_count; j++)
-            note_key(&worker->certificates[number++], &tls->frontends[i].certificates[j]);
+    for (size_t i = 0; i < worker->certificate_count; i++)
+        note_key(&worker->certificates[i], &tls->certificates[i]);
 }
 
 /* The master tells each thread of a drain itself. The admin page ends when the drain begins, and

@@ -1,6 +1,8 @@
 #include "proxy/worker/route/certificate.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -139,12 +141,8 @@ static bool set_key(struct tls_certificate *certificate, const char *config_file
     return true;
 }
 
-static bool add_name(struct tls_certificate *certificate, const ASN1_STRING *text)
+static bool add_text(struct tls_certificate *certificate, const unsigned char *bytes, size_t length)
 {
-    size_t length = (size_t)ASN1_STRING_length(text);
-    const unsigned char *bytes = ASN1_STRING_get0_data(text);
-    if (length == 0 || memchr(bytes, '\0', length) != NULL)
-        return true; /* not a name that SNI could carry */
     char **names = reallocarray(certificate->names, certificate->name_count + 1, sizeof *names);
     if (names == NULL)
         return false;
@@ -159,6 +157,60 @@ static bool add_name(struct tls_certificate *certificate, const ASN1_STRING *tex
     return true;
 }
 
+static bool add_name(struct tls_certificate *certificate, const ASN1_STRING *text)
+{
+    size_t length = (size_t)ASN1_STRING_length(text);
+    const unsigned char *bytes = ASN1_STRING_get0_data(text);
+    return length == 0 || memchr(bytes, '\0', length) != NULL || /* SNI could not carry it */
+           add_text(certificate, bytes, length);
+}
+
+static bool add_address(struct tls_certificate *certificate, const ASN1_OCTET_STRING *address)
+{
+    char text[sizeof CERTIFICATE_ADDRESS_PREFIX + INET6_ADDRSTRLEN] = CERTIFICATE_ADDRESS_PREFIX;
+    size_t length = strlen(text), size = (size_t)ASN1_STRING_length(address);
+    int family = size == sizeof(struct in_addr)    ? AF_INET
+                 : size == sizeof(struct in6_addr) ? AF_INET6
+                                                   : AF_UNSPEC;
+    return family == AF_UNSPEC ||
+           inet_ntop(family, ASN1_STRING_get0_data(address), text + length,
+                     (socklen_t)(sizeof text - length)) == NULL ||
+           add_text(certificate, (const unsigned char *)text, strlen(text));
+}
+
+static bool add_addresses(struct tls_certificate *certificate, GENERAL_NAMES *names)
+{
+    bool good = true;
+    for (int i = 0; good && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_IPADD)
+            good = add_address(certificate, name->d.iPAddress);
+    }
+    return good;
+}
+
+static bool add_common_name(struct tls_certificate *certificate)
+{
+    X509_NAME *subject = X509_get_subject_name(certificate->leaf);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    return at < 0 ||
+           add_name(certificate, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+static bool hash_names(struct tls_certificate *certificate, OSSL_LIB_CTX *library)
+{
+    EVP_MD *sha256 = EVP_MD_fetch(library, "SHA256", NULL);
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    bool good = sha256 != NULL && hash != NULL && EVP_DigestInit_ex2(hash, sha256, NULL) == 1;
+    for (size_t i = 0; good && i < certificate->name_count; i++)
+        good =
+            EVP_DigestUpdate(hash, certificate->names[i], strlen(certificate->names[i]) + 1) == 1;
+    good = good && EVP_DigestFinal_ex(hash, certificate->names_hash, NULL) == 1;
+    EVP_MD_CTX_free(hash);
+    EVP_MD_free(sha256);
+    return good;
+}
+
 /* RFC 6125: the common name counts only where there is no DNS name. */
 static bool set_names(struct tls_certificate *certificate)
 {
@@ -169,20 +221,18 @@ static bool set_names(struct tls_certificate *certificate)
         if (name->type == GEN_DNS)
             good = add_name(certificate, name->d.dNSName);
     }
+    if (good && certificate->name_count == 0)
+        good = add_common_name(certificate);
+    good = good && add_addresses(certificate, names);
     GENERAL_NAMES_free(names);
-    if (!good || certificate->name_count > 0)
-        return good;
-    X509_NAME *subject = X509_get_subject_name(certificate->leaf);
-    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    return at < 0 ||
-           add_name(certificate, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    return good;
 }
 
 bool certificate_load(struct tls_certificate *certificate, const struct certificate_config *config,
                       const char *config_file, enum signing_mode mode, OSSL_LIB_CTX *library,
                       struct conf_error *error)
 {
-    *certificate = (struct tls_certificate){.config = config};
+    certificate->config = config;
     ERR_clear_error();
     if (!read_chain(certificate, config_file, library, error))
         return false;
@@ -191,7 +241,7 @@ bool certificate_load(struct tls_certificate *certificate, const struct certific
                     "its key is none of RSA, RSA-PSS, EC and Ed25519", error);
     if (!set_key(certificate, config_file, mode, library, error))
         return false;
-    if (!set_names(certificate))
+    if (!set_names(certificate) || !hash_names(certificate, library))
         return fail(certificate, config_file, config->chain, "out of memory", error);
     return true;
 }
@@ -206,11 +256,11 @@ void certificate_unload(struct tls_certificate *certificate)
     X509_free(certificate->leaf);
 }
 
-bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
+bool certificate_try(const struct tls_certificate *certificate, SSL_CTX *trial,
                      const char *config_file, struct conf_error *error)
 {
-    return SSL_CTX_use_cert_and_key(context, certificate->leaf, certificate->key,
-                                    certificate->chain, 1) == 1 ||
+    return SSL_CTX_use_cert_and_key(trial, certificate->leaf, certificate->key, certificate->chain,
+                                    1) == 1 ||
            fail(certificate, config_file, certificate->config->chain, "OpenSSL refuses it", error);
 }
 

@@ -12,6 +12,10 @@
 #include "immure/client.h"
 #include "proxy/config/config.h"
 
+#define CERTIFICATE_NAMES_HASH_SIZE 32
+#define CERTIFICATE_ADDRESS_PREFIX "ip:" /* of a name that is an address; no DNS name has a colon  \
+                                          */
+
 enum certificate_kind {
     CERTIFICATE_RSA,
     CERTIFICATE_RSA_PSS, /* a key that signs by RSASSA-PSS only */
@@ -22,14 +26,17 @@ enum certificate_kind {
 
 struct tls_certificate {
     const struct certificate_config *config;
+    const struct frontend_config *frontend; /* that it is for */
     X509 *leaf;
     STACK_OF(X509) * chain; /* what follows the leaf */
     EVP_PKEY *key;
     enum certificate_kind kind;
     uint8_t key_id[IMMURE_KEY_ID_SIZE];
     bool keyless; /* immured holds no key for it; set by the worker's main thread only */
-    char **names; /* DNS names in lower case: subjectAltName, else the common name */
+    char *
+        *names; /* DNS names in lower case: subjectAltName, else the common name; then addresses */
     size_t name_count;
+    uint8_t names_hash[CERTIFICATE_NAMES_HASH_SIZE];
 };
 
 /* False: *error names the file and says what is wrong with it. */
@@ -38,8 +45,9 @@ bool certificate_load(struct tls_certificate *certificate, const struct certific
                       struct conf_error *error);
 void certificate_unload(struct tls_certificate *certificate);
 
-/* Adds the certificate to an SSL_CTX. False: *error says why OpenSSL refuses it. */
-bool certificate_use(const struct tls_certificate *certificate, SSL_CTX *context,
+/* Whether a context with the settings of its route takes the certificate. False: *error says why
+ * OpenSSL refuses it. */
+bool certificate_try(const struct tls_certificate *certificate, SSL_CTX *trial,
                      const char *config_file, struct conf_error *error);
 /* Logs the problems of the chain (chain_check.h). */
 void certificate_warn(const struct tls_certificate *certificate, const char *config_file);
