@@ -138,7 +138,7 @@ struct immure_reply {
 struct immure_key {
     uint8_t id[IMMURE_KEY_ID_SIZE];
     const char *name;    /* given by the operator of immured; not unique */
-    const uint8_t *spki; /* DER SubjectPublicKeyInfo */
+    const uint8_t *spki; /* DER SubjectPublicKeyInfo; empty if immured has not decoded the key */
     size_t spki_length;
     const char *backend;        /* what signs with it one by one: "openssl"; a literal */
     const char *lanes_backend;  /* what signs many messages at once, if that is faster; else NULL */

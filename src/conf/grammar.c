@@ -7,6 +7,14 @@
 #include "base/spelling.h"
 #include "conf/type.h"
 
+bool conf_belongs(const struct conf_grammar *grammar, const struct conf_directive *directive,
+                  unsigned section)
+{
+    return directive->section == section ||
+           (directive->reach != CONF_HERE &&
+            grammar->sections[directive->section].within == section);
+}
+
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,
                                        const char *name)
 {
@@ -27,6 +35,13 @@ static void say_place(const struct conf_grammar *grammar, const char *what, unsi
         snprintf(text, size, "; %s belongs in %s", what, grammar->sections[section].name);
 }
 
+static unsigned outermost(const struct conf_grammar *grammar,
+                          const struct conf_directive *directive)
+{
+    return directive->reach == CONF_HERE ? directive->section
+                                         : grammar->sections[directive->section].within;
+}
+
 void conf_suggest(const struct conf_grammar *grammar, unsigned section, const char *name,
                   char *text, size_t size)
 {
@@ -34,17 +49,18 @@ void conf_suggest(const struct conf_grammar *grammar, unsigned section, const ch
     const struct conf_kind *sections = grammar->sections;
     text[0] = '\0';
     for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
-        if (directives[i].section == section && spelling_is_slip(name, directives[i].name))
+        if (conf_belongs(grammar, &directives[i], section) &&
+            spelling_is_slip(name, directives[i].name))
             snprintf(text, size, "; did you mean '%s'?", directives[i].name);
-    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
-        if (spelling_is_slip(name, sections[i].name))
-            snprintf(text, size, "; did you mean '%s'?", sections[i].name);
     for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
         if (strcmp(name, sections[i].name) == 0)
             say_place(grammar, "this section", sections[i].within, "others", text, size);
+    for (size_t i = CONF_TOP + 1; i < grammar->section_count && text[0] == '\0'; i++)
+        if (spelling_is_slip(name, sections[i].name))
+            snprintf(text, size, "; did you mean '%s'?", sections[i].name);
     for (size_t i = 0; i < grammar->directive_count && text[0] == '\0'; i++)
         if (strcmp(name, directives[i].name) == 0)
-            say_place(grammar, "it", directives[i].section, "sections", text, size);
+            say_place(grammar, "it", outermost(grammar, &directives[i]), "sections", text, size);
 }
 
 void conf_describe_values(const struct conf_directive *directive, char *text, size_t size)

@@ -21,6 +21,13 @@
 #define CONF_LIST(type, member, count)                                                             \
     .offset = offsetof(type, member), .count_offset = offsetof(type, count)
 
+/* Where a directive may be given. */
+enum conf_reach {
+    CONF_HERE,     /* in its section only */
+    CONF_SHARED,   /* in the section that this one stands in, too: that holds for itself */
+    CONF_INHERITED /* the same, and it holds for each section within that does not give it */
+};
+
 struct conf_choice {
     const char *name;
     int value;
@@ -30,6 +37,7 @@ struct conf_directive {
     unsigned section; /* index into the grammar's sections */
     const char *name;
     const struct conf_type *type;
+    enum conf_reach reach;
     const char *former_name; /* an older name, which files may still use; NULL: none */
     bool required;
     const char *standard; /* the default, as the file would write it; NULL: none */
@@ -48,6 +56,7 @@ struct conf_directive {
 struct conf_kind {
     const char *name;         /* as written in the file; "" for the top */
     unsigned within;          /* index of the section around it; 0 for the top itself */
+    unsigned also_within;     /* index of another section that may be around it; 0: there is none */
     bool named;               /* the file gives each such section a name of its own */
     const char *introduction; /* Markdown */
 };
@@ -63,6 +72,10 @@ struct conf_grammar {
 };
 
 #define CONF_TOP 0
+
+/* Whether the directive may be given in this section. */
+bool conf_belongs(const struct conf_grammar *grammar, const struct conf_directive *directive,
+                  unsigned section);
 
 /* Finds a directive of this section by its name. NULL: there is no such directive. */
 const struct conf_directive *conf_find(const struct conf_grammar *grammar, unsigned section,

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Enough: no valid file nests deeper than two sections and a list. */
+/* Enough: no valid file nests deeper than three sections and a list. */
 #define DEPTH_MAX 16
 
 static const char blanks[] = " \t\r\n";

@@ -150,7 +150,7 @@ static void make_options(const struct conf_grammar *grammar, unsigned kind, cfg_
     for (size_t i = 0; i < grammar->directive_count; i++) {
         const struct conf_directive *directive = &grammar->directives[i];
         cfg_flag_t flags = directive->type->list ? CFGF_LIST : CFGF_NONE;
-        if (directive->section != kind)
+        if (!conf_belongs(grammar, directive, kind))
             continue;
         *options++ = make_option(directive->name, flags, NULL);
         if (directive->former_name != NULL)
@@ -180,6 +180,8 @@ static cfg_t *make_parser(const struct conf_grammar *grammar)
     for (size_t i = grammar->section_count - 1; i > CONF_TOP; i--) {
         const struct conf_kind *kind = &grammar->sections[i];
         append_section(options + kind->within * room, kind, options + i * room);
+        if (kind->also_within != CONF_TOP)
+            append_section(options + kind->also_within * room, kind, options + i * room);
     }
     cfg_t *cfg = cfg_init(options, CFGF_NONE);
     free(options);
@@ -247,7 +249,19 @@ struct conf_section conf_section_at(const struct conf_section *section, unsigned
     return (struct conf_section){.grammar = section->grammar,
                                  .file = section->file,
                                  .kind = kind,
-                                 .node = cfg_getnsec(section->node, name, (unsigned)i)};
+                                 .node = cfg_getnsec(section->node, name, (unsigned)i),
+                                 .outer = section->node};
+}
+
+struct conf_section conf_section_own(const struct conf_section *section, unsigned kind)
+{
+    return (struct conf_section){
+        .grammar = section->grammar, .file = section->file, .kind = kind, .outer = section->node};
+}
+
+static cfg_t *written_node(const struct conf_section *section)
+{
+    return section->node != NULL ? section->node : section->outer;
 }
 
 bool conf_section_single(const struct conf_section *section, unsigned kind, bool *found,
@@ -263,33 +277,45 @@ bool conf_section_single(const struct conf_section *section, unsigned kind, bool
 
 int conf_line(const struct conf_section *section)
 {
-    return ((const struct conf_value *)cfg_getptr(section->node, SECTION_BEGIN))->line;
+    return ((const struct conf_value *)cfg_getptr(written_node(section), SECTION_BEGIN))->line;
 }
 
 int conf_last_line(const struct conf_section *section)
 {
-    return section->node->line;
+    return written_node(section)->line;
 }
 
 const char *conf_name(const struct conf_section *section)
 {
-    return cfg_title(section->node);
+    return cfg_title(written_node(section));
 }
 
-/* Returns the name by which the file gives a directive: its name or its former name. */
-static const char *name_in_file(const struct conf_section *section,
-                                const struct conf_directive *directive)
+/* Returns the name by which this part of the file gives a directive; NULL: it does not. */
+static const char *name_given(cfg_t *node, const struct conf_directive *directive)
 {
-    bool former =
-        directive->former_name != NULL && cfg_size(section->node, directive->former_name) > 0;
-    return former ? directive->former_name : directive->name;
+    if (directive->former_name != NULL && cfg_size(node, directive->former_name) > 0)
+        return directive->former_name;
+    return cfg_size(node, directive->name) > 0 ? directive->name : NULL;
+}
+
+/* Where the directive is given for this section, and by which of its names. NULL: nowhere. */
+static cfg_t *find_given(const struct conf_section *section, const struct conf_directive *directive,
+                         const char **name)
+{
+    enum conf_reach needed = section->node != NULL ? CONF_INHERITED : CONF_SHARED;
+    *name = section->node != NULL ? name_given(section->node, directive) : NULL;
+    if (*name != NULL)
+        return section->node;
+    *name = directive->reach >= needed ? name_given(section->outer, directive) : NULL;
+    return *name != NULL ? section->outer : NULL;
 }
 
 bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
                       struct conf_error *error)
 {
-    const char *name = name_in_file(section, directive);
-    if (name == directive->name || cfg_size(section->node, directive->name) == 0)
+    const char *name;
+    cfg_t *node = find_given(section, directive, &name);
+    if (node == NULL || name == directive->name || cfg_size(node, directive->name) == 0)
         return true;
     return conf_refuse(section, conf_value_at(section, directive, 0).line, error,
                        "'%s' is the former name of '%s', which is given too", name,
@@ -298,20 +324,25 @@ bool conf_check_names(const struct conf_section *section, const struct conf_dire
 
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive)
 {
-    return cfg_size(section->node, name_in_file(section, directive)) > 0;
+    const char *name;
+    return find_given(section, directive, &name) != NULL;
 }
 
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive)
 {
-    size_t given = cfg_size(section->node, name_in_file(section, directive));
-    return given == 0 && directive->standard != NULL ? 1 : given;
+    const char *name;
+    cfg_t *node = find_given(section, directive, &name);
+    if (node == NULL)
+        return directive->standard != NULL ? 1 : 0;
+    return cfg_size(node, name);
 }
 
 struct conf_value conf_value_at(const struct conf_section *section,
                                 const struct conf_directive *directive, size_t i)
 {
-    if (!conf_given(section, directive))
+    const char *name;
+    cfg_t *node = find_given(section, directive, &name);
+    if (node == NULL)
         return (struct conf_value){.text = directive->standard, .line = conf_line(section)};
-    return *(const struct conf_value *)cfg_getnptr(section->node, name_in_file(section, directive),
-                                                   (unsigned)i);
+    return *(const struct conf_value *)cfg_getnptr(node, name, (unsigned)i);
 }

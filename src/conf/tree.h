@@ -17,9 +17,10 @@ struct conf_value {
 /* A section of a file; the top is one of them. */
 struct conf_section {
     const struct conf_grammar *grammar;
-    const char *file;   /* the name of the file; belongs to the caller */
-    unsigned kind;      /* index into the grammar's sections */
-    struct cfg_t *node; /* the section in libconfuse's tree */
+    const char *file;    /* the name of the file; belongs to the caller */
+    unsigned kind;       /* index into the grammar's sections */
+    struct cfg_t *node;  /* the section in libconfuse's tree; NULL: only `outer` gives anything */
+    struct cfg_t *outer; /* the section around it; NULL for the top */
 };
 
 /*
@@ -36,6 +37,9 @@ void conf_close(struct conf_section *top);
  * the file. */
 size_t conf_section_count(const struct conf_section *section, unsigned kind);
 struct conf_section conf_section_at(const struct conf_section *section, unsigned kind, size_t i);
+/* Returns a section of a kind within this one that the file does not write: it has what this one
+ * gives for it (CONF_SHARED, CONF_INHERITED), and the line and the name of this one. */
+struct conf_section conf_section_own(const struct conf_section *section, unsigned kind);
 /* Returns the section of a kind that may occur only once; *found says whether it is there. False:
  * there are several, and *error says so. */
 bool conf_section_single(const struct conf_section *section, unsigned kind, bool *found,
@@ -49,8 +53,8 @@ const char *conf_name(const struct conf_section *section);
 /* False, with *error filled, if the file gives a directive under both of its names. */
 bool conf_check_names(const struct conf_section *section, const struct conf_directive *directive,
                       struct conf_error *error);
-/* The values of a directive: those that the file gives, or else its default, or else none. Only a
- * list has more than one. conf_given() says whether the file gives any. */
+/* The values of a directive: those that the file gives or that are inherited, or else its default,
+ * or else none. Only a list has more than one. conf_given() says whether the file gives any. */
 bool conf_given(const struct conf_section *section, const struct conf_directive *directive);
 size_t conf_value_count(const struct conf_section *section, const struct conf_directive *directive);
 struct conf_value conf_value_at(const struct conf_section *section,

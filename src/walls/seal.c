@@ -60,9 +60,14 @@ void seal_code(struct report *report)
         fclose(maps);
 }
 
+bool seal_pages(void *memory, size_t length)
+{
+    return seal((uintptr_t)memory, length);
+}
+
 void seal_range(const char *wall, void *memory, size_t length, struct report *report)
 {
-    bool sealed = seal((uintptr_t)memory, length);
+    bool sealed = seal_pages(memory, length);
     report_note(report, wall, sealed, "%s",
                 sealed ? "can be neither unmapped nor remapped" : strerror(errno));
 }

@@ -9,7 +9,8 @@
 /* Seals everything that is mapped now and not writable: code, constants, relocated tables. Needs
  * /proc/self/maps. */
 void seal_code(struct report *report);
-/* `memory` and `length` are whole pages. */
+/* `memory` and `length` are whole pages. The first only seals; errno says why it could not. */
+bool seal_pages(void *memory, size_t length);
 void seal_range(const char *wall, void *memory, size_t length, struct report *report);
 
 #endif

@@ -250,7 +250,7 @@ bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, con
     return true;
 }
 
-static size_t key_size(const struct wire_key *key)
+size_t wire_key_size(const struct wire_key *key)
 {
     return WIRE_KEY_ID_SIZE + 1 + key->name_length + 2 + key->spki_length + 4 + 1 +
            2 * key->scheme_count;
@@ -276,8 +276,8 @@ bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *ke
                    uint32_t first, uint32_t total, size_t *put)
 {
     size_t length = WIRE_KEYS_FIELDS, fit = 0;
-    while (fit < count && length + key_size(&keys[fit]) <= WIRE_PAYLOAD_MAX)
-        length += key_size(&keys[fit++]);
+    while (fit < count && length + wire_key_size(&keys[fit]) <= WIRE_PAYLOAD_MAX)
+        length += wire_key_size(&keys[fit++]);
     struct writer writer;
     if (!begin(output, WIRE_KEYS, id, length, &writer))
         return false;

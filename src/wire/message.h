@@ -26,7 +26,7 @@ struct wire_welcome {
     uint32_t started;
 };
 
-/* LIST: index of the first key to list (4) */
+/* LIST: position of the first key to list (4) */
 struct wire_list {
     uint32_t first;
 };
@@ -115,6 +115,8 @@ bool wire_put_ticket_keys(struct buffer *output, uint64_t id, const struct wire_
 /* CANCEL, STATS, TICKETS, PING and PONG, whose payload is empty or bytes without meaning. */
 bool wire_put_plain(struct buffer *output, enum wire_type type, uint64_t id, const void *payload,
                     size_t length);
+/* The bytes of a key in KEYS, whose payload has WIRE_KEYS_FIELDS bytes before the keys. */
+size_t wire_key_size(const struct wire_key *key);
 /* Writes as many of `keys` as fit into one frame; *put is how many. `first` is the index of keys[0]
  * among all keys, of which there are `total`. */
 bool wire_put_keys(struct buffer *output, uint64_t id, const struct wire_key *keys, size_t count,

@@ -14,8 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (config != NULL && (config->frontend_count == 0 || config->workers == 0))
         abort();
     for (size_t i = 0; config != NULL && i < config->frontend_count; i++)
-        if (config->frontends[i].backend >= config->backend_count)
-            abort();
+        for (size_t j = 0; j < config->frontends[i].route_count; j++) {
+            size_t backend = config->frontends[i].routes[j].backend;
+            if (backend >= config->backend_count && backend != NO_BACKEND)
+                abort();
+        }
     config_free(config);
     return 0;
 }

@@ -32,11 +32,12 @@ def directory():
 
 
 @functools.lru_cache(maxsize=None)
-def certificate(kind="rsa-2048", *names, serial=1):
-    """A self-signed certificate. Another `serial` gives another key for the same names."""
+def certificate(kind="rsa-2048", *names, serial=1, address="127.0.0.1"):
+    """A self-signed certificate. Another `serial` gives another key for the same names; `address` is
+    one more of them."""
     names = names or ("localhost",)
-    base = os.path.join(directory(), f"{kind}-{names[0].replace('*', '_')}-{serial}")
-    alternative = ",".join(f"DNS:{name}" for name in names) + ",IP:127.0.0.1"
+    base = os.path.join(directory(), f"{kind}-{names[0].replace('*', '_')}-{serial}-{address}")
+    alternative = ",".join(f"DNS:{name}" for name in names) + f",IP:{address}"
     subprocess.run(
         ["openssl", "req", "-x509", "-nodes", "-days", "30", "-subj", f"/CN={names[0]}",
          "-addext", f"subjectAltName={alternative}", "-set_serial", str(serial),

@@ -131,7 +131,8 @@ class Program:
     """A program under test. Its standard error goes to its log, or to the given file. `starter` is
     a command that executes the program."""
 
-    def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None, starter=()):
+    def __init__(self, directory, name, *arguments, uid=None, environment=None, stderr=None, starter=(),
+                 pass_fds=()):
         self.name = os.path.basename(name)  # a path means an external program
         self.log_path = os.path.join(directory, f"{self.name}-{time.monotonic_ns()}.log")
         self.expected_status = 0  # or several, if an external program may return any of them
@@ -141,7 +142,7 @@ class Program:
             self.process = subprocess.Popen(
                 [*starter, program_path(name), *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log, cwd=directory,
-                start_new_session=True, env=environment, **identity)
+                start_new_session=True, env=environment, pass_fds=pass_fds, **identity)
         self.pid = self.process.pid
 
     def log(self):

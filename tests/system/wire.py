@@ -171,6 +171,11 @@ class Client:
 
     def keys(self):
         """[(name, SubjectPublicKeyInfo, [scheme, ...]), ...] of all pages."""
+        return [(name, spki, schemes) for _, name, spki, schemes in self.listing()]
+
+    def listing(self):
+        """[(id, name, SubjectPublicKeyInfo, [scheme, ...]), ...] of all pages. A compact key has an
+        empty SubjectPublicKeyInfo."""
         keys, first = [], 0
         while True:
             reply = self.ask(LIST, struct.pack("!I", first))
@@ -188,8 +193,8 @@ class Client:
                 at += 2 + length + 4
                 schemes = list(struct.unpack_from(f"!{reply.payload[at]}H", reply.payload, at + 1))
                 at += 1 + 2 * reply.payload[at]
-                assert id == key_id(spki)
-                keys.append((name, spki, schemes))
+                assert not spki or id == key_id(spki)
+                keys.append((id, name, spki, schemes))
             assert at == len(reply.payload), repr(reply)
             if first == 0:
                 return keys

@@ -42,7 +42,7 @@ static unsigned ask(struct account *account, const struct rate *all, const struc
     unsigned taken = 0;
     struct key_limit limit = {.rate = NULL};
     if (key != NULL)
-        limit = (struct key_limit){.rate = &key->rate, .key = key->index};
+        limit = (struct key_limit){.rate = &key->rate, .bucket = key->index};
     for (unsigned i = 0; i < tries; i++) {
         if (!account_may_ask(account, all, limit, now))
             continue;

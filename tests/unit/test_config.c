@@ -22,6 +22,7 @@
 #include "proxy/config/descriptors.h"
 #include "proxy/config/directives.h"
 #include "proxy/config/load.h"
+#include "proxy/config/network.h"
 
 static char folder[] = "/tmp/immure-config-XXXXXX";
 static char file[128];
@@ -76,6 +77,7 @@ static struct proxy_config *load_good(const char *text)
 #define BACKEND "backend app { address = \"127.0.0.1:8080\" }\n"
 #define FRONTEND "frontend www { listen = \"*:8443\" backend = app " CERTIFICATE " }\n"
 #define MINIMAL BACKEND FRONTEND
+#define ROUTES BACKEND "frontend b { listen = \"*:1\" backend = app "
 
 static void defaults(void **state)
 {
@@ -107,18 +109,18 @@ static void defaults(void **state)
     assert_int_equal(config->frontend_count, 1);
     assert_string_equal(frontend->name, "www");
     assert_int_equal(frontend->line, 2);
-    assert_int_equal(frontend->tls_min, TLS1_2_VERSION);
-    assert_int_equal(frontend->tls_max, TLS1_3_VERSION);
-    assert_int_equal(frontend->tickets, 1);
+    assert_int_equal(frontend->routes->policy.tls_min, TLS1_2_VERSION);
+    assert_int_equal(frontend->routes->policy.tls_max, TLS1_3_VERSION);
+    assert_int_equal(frontend->routes->policy.tickets, 1);
     assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_NONE);
-    assert_null(frontend->alpn);
-    assert_string_equal(frontend->ciphers,
-                        conf_find(&proxy_grammar, SECTION_FRONTEND, "ciphers")->standard);
-    assert_string_equal(frontend->ciphersuites,
-                        conf_find(&proxy_grammar, SECTION_FRONTEND, "ciphersuites")->standard);
-    assert_null(frontend->groups);
-    assert_null(frontend->certificates[0].pass_phrase_file);
-    assert_string_equal(frontend->certificates[0].policy, "tls-server");
+    assert_null(frontend->routes->policy.alpn);
+    assert_string_equal(frontend->routes->policy.ciphers,
+                        conf_find(&proxy_grammar, SECTION_ROUTE, "ciphers")->standard);
+    assert_string_equal(frontend->routes->policy.ciphersuites,
+                        conf_find(&proxy_grammar, SECTION_ROUTE, "ciphersuites")->standard);
+    assert_null(frontend->routes->policy.groups);
+    assert_null(frontend->routes->certificates[0].pass_phrase_file);
+    assert_string_equal(frontend->routes->certificates[0].policy, "tls-server");
     assert_int_equal(config->backends[0].proxy_protocol, PROXY_PROTOCOL_NONE);
     config_free(config);
 }
@@ -198,23 +200,23 @@ static void frontend_section(void **state)
     assert_int_equal(local->sun_family, AF_UNIX);
     assert_string_equal(local->sun_path, "/run/front.sock");
 
-    assert_int_equal(frontend->certificate_count, 2);
-    assert_int_equal(frontend->certificates[0].line, 10);
-    assert_int_equal(frontend->certificates[1].line, 12);
+    assert_int_equal(frontend->routes->certificate_count, 2);
+    assert_int_equal(frontend->routes->certificates[0].line, 10);
+    assert_int_equal(frontend->routes->certificates[1].line, 12);
     snprintf(path, sizeof path, "%s/phrase", folder);
-    assert_string_equal(frontend->certificates[0].pass_phrase_file, path);
-    assert_string_equal(frontend->certificates[0].policy, "any");
+    assert_string_equal(frontend->routes->certificates[0].pass_phrase_file, path);
+    assert_string_equal(frontend->routes->certificates[0].policy, "any");
     snprintf(path, sizeof path, "%s/a.crt", folder);
-    assert_string_equal(frontend->certificates[0].chain, path);
+    assert_string_equal(frontend->routes->certificates[0].chain, path);
 
-    assert_int_equal(frontend->alpn_length, 12);
-    assert_memory_equal(frontend->alpn, "\2h2\10http/1.1", 12);
-    assert_int_equal(frontend->backend, 1);
-    assert_int_equal(frontend->tls_min, TLS1_3_VERSION);
-    assert_string_equal(frontend->ciphers, "ECDHE");
-    assert_string_equal(frontend->ciphersuites, "A:B");
-    assert_string_equal(frontend->groups, "X25519");
-    assert_int_equal(frontend->tickets, 0);
+    assert_int_equal(frontend->routes->policy.alpn_length, 12);
+    assert_memory_equal(frontend->routes->policy.alpn, "\2h2\10http/1.1", 12);
+    assert_int_equal(frontend->routes->backend, 1);
+    assert_int_equal(frontend->routes->policy.tls_min, TLS1_3_VERSION);
+    assert_string_equal(frontend->routes->policy.ciphers, "ECDHE");
+    assert_string_equal(frontend->routes->policy.ciphersuites, "A:B");
+    assert_string_equal(frontend->routes->policy.groups, "X25519");
+    assert_int_equal(frontend->routes->policy.tickets, 0);
     assert_int_equal(frontend->accept_proxy, PROXY_PROTOCOL_ANY);
 
     const struct backend_config *backend = &config->backends[1];
@@ -225,6 +227,108 @@ static void frontend_section(void **state)
     local = (const struct sockaddr_un *)&backend->address.socket;
     assert_string_equal(local->sun_path, path);
     config_free(config);
+}
+
+/* A route has what it gives, and what its frontend gives, except for certificates. */
+static void routes(void **state)
+{
+    (void)state;
+    struct proxy_config *config = load_good(
+        BACKEND "backend second { address = \"127.0.0.1:2\" }\n"
+                "frontend www { listen = \"*:1\" backend = app tls-min = 1.3 alpn = h2\n"
+                "  certificates = certs unknown-name = reject\n"
+                "  route \"api\" { backend = second tickets = 3\n"
+                "    names = { \"API.example\", \"*.api.example\" }\n"
+                "    client-alpn = \"h2\"\n"
+                "    client-networks = { \"192.0.2.0/24\", \"2001:db8::1\" } }\n"
+                "  route raw { passthrough = yes names = raw.example }\n"
+                "  route own { tls-min = 1.2 certificate-list = a.crt " CERTIFICATE "} }\n"
+                "frontend other { listen = \"*:2\" backend = app " CERTIFICATE "\n"
+                "  route late { names = late.example } }\n");
+    const struct frontend_config *www = &config->frontends[0];
+    const struct route_config *own = &www->routes[0], *api = &www->routes[1];
+    assert_int_equal(config->route_count, 6);
+    assert_int_equal(www->route_count, 4);
+    assert_true(www->unknown_name_reject);
+    assert_false(config->frontends[1].unknown_name_reject);
+    assert_int_equal(config->frontends[1].routes[1].number, 5);
+
+    assert_true(own->own);
+    assert_string_equal(own->name, "www");
+    assert_int_equal(own->name_count, 0);
+    assert_int_equal(own->backend, 0);
+    assert_string_equal(strrchr(own->directory, '/'), "/certs");
+
+    assert_false(api->own);
+    assert_string_equal(api->name, "api");
+    assert_int_equal(api->line, 5);
+    assert_int_equal(api->backend, 1);
+    assert_int_equal(api->name_count, 2);
+    assert_string_equal(api->names[0], "api.example");
+    assert_string_equal(api->names[1], "*.api.example");
+    assert_memory_equal(api->conditions.alpn, "\2h2", 3);
+    assert_int_equal(api->conditions.network_count, 2);
+    assert_int_equal(api->policy.tickets, 3);
+    assert_int_equal(api->policy.tls_min, TLS1_3_VERSION);
+    assert_memory_equal(api->policy.alpn, "\2h2", 3);
+    assert_null(api->directory);
+    assert_int_equal(api->certificate_count, 0);
+    assert_false(api->passthrough);
+
+    assert_true(www->routes[2].passthrough);
+    assert_int_equal(www->routes[3].policy.tls_min, TLS1_2_VERSION);
+    assert_int_equal(www->routes[3].certificate_count, 1);
+    assert_string_equal(strrchr(www->routes[3].list, '/'), "/a.crt");
+    config_free(config);
+}
+
+static bool is_within(const char *text, const char *address)
+{
+    struct network network;
+    const char *reason;
+    struct sockaddr_storage socket = {.ss_family = strchr(address, ':') ? AF_INET6 : AF_INET};
+    void *place = socket.ss_family == AF_INET6
+                      ? (void *)&((struct sockaddr_in6 *)&socket)->sin6_addr
+                      : (void *)&((struct sockaddr_in *)&socket)->sin_addr;
+    assert_true(network_parse(text, &network, &reason));
+    assert_int_equal(inet_pton(socket.ss_family, address, place), 1);
+    return network_has(&network, &socket);
+}
+
+static void networks(void **state)
+{
+    (void)state;
+    assert_true(is_within("192.0.2.0/24", "192.0.2.255"));
+    assert_true(is_within("192.0.2.0/24", "::ffff:192.0.2.7"));
+    assert_false(is_within("192.0.2.0/24", "192.0.3.0"));
+    assert_true(is_within("192.0.2.128/25", "192.0.2.128"));
+    assert_false(is_within("192.0.2.128/25", "192.0.2.127"));
+    assert_true(is_within("192.0.2.1", "192.0.2.1"));
+    assert_false(is_within("192.0.2.1", "192.0.2.0"));
+    assert_true(is_within("0.0.0.0/0", "203.0.113.9"));
+    assert_false(is_within("0.0.0.0/0", "2001:db8::1"));
+    assert_true(is_within("::/0", "203.0.113.9"));
+    assert_true(is_within("2001:db8::/33", "2001:db8:7fff::1"));
+    assert_false(is_within("2001:db8::/33", "2001:db8:8000::1"));
+}
+
+/* A route that has no certificates uses those of its frontend. */
+static void policies_fit_the_routes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *route, *policy;
+    } cases[] = {{"names = a.example", "tls-server"},
+                 {"names = a.example tls-max = 1.2", "tls12-server"},
+                 {"names = a.example tls-max = 1.2 passthrough = yes", "tls-server"},
+                 {"tls-max = 1.2 certificate { chain = a.crt key = b.key }", "tls-server"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, ROUTES CERTIFICATE " route x { %s } }\n", cases[i].route);
+        struct proxy_config *config = load_good(text);
+        assert_string_equal(config->frontends[0].routes[0].certificates[0].policy, cases[i].policy);
+        config_free(config);
+    }
 }
 
 /* What a frontend without TLS 1.3 needs, its keys get, wherever else they are; no others. */
@@ -254,8 +358,8 @@ static void policies_fit_the_versions(void **state)
                  "certificate { chain = a.crt key = b.key tls12-groups = all } }\n",
                  cases[i].top, cases[i].versions, cases[i].given, cases[i].given);
         struct proxy_config *config = load_good(text);
-        const struct certificate_config *second = config->frontends[1].certificates;
-        assert_string_equal(config->frontends[0].certificates[0].policy, cases[i].policy);
+        const struct certificate_config *second = config->frontends[1].routes->certificates;
+        assert_string_equal(config->frontends[0].routes->certificates[0].policy, cases[i].policy);
         assert_string_equal(second[0].policy, cases[i].policy);
         assert_string_equal(second[0].tls12_groups, "common");
         assert_string_equal(second[1].policy, "tls-server");
@@ -303,8 +407,8 @@ static void example(void **state)
                   "backend \"app\" { address = \"127.0.0.1:8080\"  proxy-protocol = v2 }\n"
                   "admin { listen = \"127.0.0.1:9443\" }\n"
                   "keys { threads = 2 }             # or: socket = \"/run/immure/immured.sock\"\n");
-    assert_int_equal(config->frontends[0].certificate_count, 2);
-    assert_int_equal(config->frontends[0].backend, 0);
+    assert_int_equal(config->frontends[0].routes->certificate_count, 2);
+    assert_int_equal(config->frontends[0].routes->backend, 0);
     assert_int_equal(config->keys.threads, 2);
     config_free(config);
 }
@@ -406,6 +510,65 @@ static const struct refusal {
      "hosts: 'b.example:9443' is not the name of a host, without a port"},
     {MINIMAL "admin { listen = \"*:8443\" }\n", 3, "listen *:8443 is used twice (first in line 2)"},
     {MINIMAL "admin {\n}\n", 3, "admin has no 'listen'"},
+    /* its routes */
+    {ROUTES "unknown-name = reject route x {\n names = a.example } }\n", 2,
+     "route 'x' has no 'certificate'"},
+    {ROUTES CERTIFICATE "\nroute x {\n } }\n", 3, "route 'x' has neither 'names' nor certificates"},
+    {BACKEND "frontend b { listen = \"*:1\" unknown-name = reject\n"
+             "route x { " CERTIFICATE " } }\n",
+     3, "route 'x' has no 'backend'"},
+    {BACKEND "frontend b { listen = \"*:1\" unknown-name = reject " CERTIFICATE "\n"
+             "route x { backend = app names = a.example } }\n",
+     2, "frontend 'b' has no 'backend'"},
+    {ROUTES CERTIFICATE "\nroute x { names = a.example\n backend = no } }\n", 4,
+     "there is no backend 'no'"},
+    {ROUTES CERTIFICATE "\nroute x { names = a.example\n workers = 2 } }\n", 4,
+     "unknown directive 'workers' in route; it belongs outside of all sections"},
+    {ROUTES "names = a.example } }\n", 2,
+     "unknown directive 'names' in frontend; it belongs in route"},
+    {ROUTES CERTIFICATE "\nroute x { names = a.example } route x { names = b.example } }\n", 3,
+     "the name 'x' is used twice"},
+    {ROUTES CERTIFICATE " tls-max = 1.2\nroute x { names = a.example tls-min = 1.3 } }\n", 3,
+     "route 'x': tls-min is higher than tls-max"},
+    {ROUTES CERTIFICATE "\nroute x { names = a.example passthrough = yes " CERTIFICATE "} }\n", 3,
+     "route 'x' has certificates, which 'passthrough' does not use"},
+    {ROUTES CERTIFICATE " passthrough = yes }\n", 2,
+     "frontend 'b' has certificates, which 'passthrough' does not use"},
+    {"signing = in-process\n" ROUTES CERTIFICATE "\nroute x {\n certificates = d } }\n", 5,
+     "'certificates' needs immured: with signing = in-process each certificate must be a section"},
+    {ROUTES "passthrough = yes }\n", 3, "there is no 'certificate' at all"},
+    /* names of routes */
+    {ROUTES CERTIFICATE "\nroute x { names = { a.example,\n\"\" } } }\n", 4, "names is empty"},
+    {ROUTES CERTIFICATE " route x {\n names = \"a..example\" } }\n", 3,
+     "names: 'a..example' is not a DNS name"},
+    {ROUTES CERTIFICATE " route x {\n names = \"-a.example\" } }\n", 3,
+     "names: '-a.example' is not a DNS name"},
+    {ROUTES CERTIFICATE " route x {\n names = \"a.example.\" } }\n", 3,
+     "names: 'a.example.' ends with a dot, which clients leave out"},
+    {ROUTES CERTIFICATE " route x {\n names = \"*.*.example\" } }\n", 3,
+     "names: '*.*.example' has a '*' that is not its first label"},
+    {ROUTES CERTIFICATE " route x {\n names = \"w*.example\" } }\n", 3,
+     "names: 'w*.example' has a '*' that is not its first label"},
+    {ROUTES CERTIFICATE " route x {\n names = \"192.0.2.1\" } }\n", 3,
+     "names: '192.0.2.1' is an address, and clients name none"},
+    {ROUTES CERTIFICATE " route x {\n names = \"b\xc3\xbc"
+                        "cher.example\" } }\n",
+     3,
+     "names: 'b\xc3\xbc"
+     "cher.example' must be written in its ASCII form, xn--..."},
+    {ROUTES CERTIFICATE " route x {\n names = { a.example, A.example } } }\n", 2,
+     "route 'x': the name 'a.example' is given twice"},
+    {ROUTES CERTIFICATE "\nroute x { names = a.example client-alpn = h2 }\n"
+                        "route y { names = a.example }\n"
+                        "route z { names = { b.example, a.example } client-alpn = h2 } }\n",
+     5, "route 'z': the route 'x' in line 3 has the name 'a.example' too, for the same clients"},
+    /* networks of routes */
+    {ROUTES CERTIFICATE " route x { names = a.example\n client-networks = \"10.0.0.1/8\" } }\n", 3,
+     "client-networks: '10.0.0.1/8' has bits behind its prefix"},
+    {ROUTES CERTIFICATE " route x { names = a.example\n client-networks = \"10.0.0.0/33\" } }\n", 3,
+     "client-networks: '10.0.0.0/33' is neither an address nor a network, such as 192.0.2.0/24"},
+    {ROUTES CERTIFICATE " route x { names = a.example\n client-networks = \"here\" } }\n", 3,
+     "client-networks: 'here' is neither an address nor a network, such as 192.0.2.0/24"},
     /* its certificates */
     {BACKEND "frontend b { listen = \"*:1\" backend = app certificate {\n key = a.key } }\n", 2,
      "certificate has no 'chain'"},
@@ -508,7 +671,7 @@ static void long_alpn_name(void **state)
              BACKEND "frontend b { listen = \"*:1\" backend = app alpn = %s\n" CERTIFICATE "}\n",
              name);
     struct proxy_config *config = load_good(text);
-    assert_int_equal(config->frontends[0].alpn_length, 256);
+    assert_int_equal(config->frontends[0].routes->policy.alpn_length, 256);
     config_free(config);
 }
 
@@ -582,6 +745,9 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(top_level),
         cmocka_unit_test(frontend_section),
+        cmocka_unit_test(routes),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(policies_fit_the_routes),
         cmocka_unit_test(policies_fit_the_versions),
         cmocka_unit_test(admin_and_keys),
         cmocka_unit_test(example),

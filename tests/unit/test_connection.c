@@ -161,8 +161,8 @@ struct fixture {
     struct backend_config backend;
     struct proxy_config config;
     struct pools pools;
-    struct tls_context context;
     struct tls_frontend tls;
+    struct store_choice choice;
     struct route route;
     BIO_METHOD *client_bio;
     struct thread_metrics *metrics;
@@ -185,9 +185,19 @@ static int listen_on_loopback(struct sockaddr_in *address, int flags)
     return descriptor;
 }
 
-static SSL_CTX *make_server(void)
+/* All clients get the same route. */
+static int choose(SSL *ssl, int *alert, void *arg)
+{
+    struct hello *hello = SSL_get_app_data(ssl);
+    (void)alert;
+    hello->choice = arg;
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static SSL_CTX *make_server(struct store_choice *choice)
 {
     SSL_CTX *server = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_client_hello_cb(server, choose, choice);
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
     X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
@@ -232,6 +242,7 @@ static void open_connections(struct fixture *fixture)
     fixture->connections = (struct connections){.turn = &fixture->turn,
                                                 .metrics = fixture->metrics,
                                                 .places = &fixture->places,
+                                                .routes = &fixture->route,
                                                 .handshake_timeout = 10 * NS_PER_S,
                                                 .idle_timeout = 10 * NS_PER_S,
                                                 .half_close_timeout = 10 * NS_PER_S};
@@ -255,10 +266,9 @@ static int setup(void **state)
     fixture->limit.most = 2;
     places_init(&fixture->places, &fixture->limit, &fixture->loop, emptied);
     open_pool(fixture);
-    fixture->context.ssl_context = make_server();
-    fixture->tls = (struct tls_frontend){.contexts = &fixture->context, .context_count = 1};
+    fixture->tls = (struct tls_frontend){.entry = make_server(&fixture->choice)};
     fixture->route =
-        (struct route){.name = "test", .tls = &fixture->tls, .pool = &fixture->pools.of[0]};
+        (struct route){.frontend = &fixture->tls, .name = "test", .pool = &fixture->pools.of[0]};
     open_connections(fixture);
     return 0;
 }
@@ -271,7 +281,7 @@ static int teardown(void **state)
     connections_release(&fixture->connections);
     pools_close(&fixture->pools);
     loop_close(&fixture->loop);
-    SSL_CTX_free(fixture->context.ssl_context);
+    SSL_CTX_free(fixture->tls.entry);
     BIO_meth_free(fixture->client_bio);
     if (fixture->server >= 0)
         close(fixture->server);

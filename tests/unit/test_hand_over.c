@@ -64,6 +64,21 @@ static void assert_read(const struct files *files, const char *name, const char 
     secret_free(&secret);
 }
 
+/* As a key process without sections `keys`. */
+static bool receive(struct files *files, int socket)
+{
+    static const struct compact_config nothing = {.group_count = 0};
+    struct compact_keys keys;
+    struct key_intake intake;
+    assert_true(compact_init(&keys, &nothing));
+    assert_true(key_intake_begin(&intake, &keys));
+    bool good = intake_receive(files, &intake, socket);
+    close(socket);
+    key_intake_end(&intake);
+    compact_free(&keys);
+    return good;
+}
+
 /* A child hands over the files, as for a key process without a supervisor. */
 static void many_files_with_few_descriptors(void **state)
 {
@@ -80,7 +95,7 @@ static void many_files_with_few_descriptors(void **state)
     limit_descriptors(FEW_DESCRIPTORS);
     int socket = intake_open(&names, &child);
     assert_true(socket >= 0);
-    assert_true(intake_receive(&files, socket));
+    assert_true(receive(&files, socket));
     limit_descriptors(1024);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -108,7 +123,7 @@ static int play_immured(char **argv)
         else if (strcmp(*argv, "--listen-fd") == 0)
             session = atoi(argv[1]);
     }
-    if (arena_make(&no_state) != 0 || !intake_receive(&files, socket))
+    if (arena_make(&no_state) != 0 || !receive(&files, socket))
         return 1;
     for (size_t i = 0; i < files.names.count; i++) {
         struct secret secret;
@@ -239,9 +254,17 @@ static void messages_that_are_none(void **state)
     static const struct {
         const char *bytes;
         size_t length;
-    } messages[] = {
-        {"X", 1},    {"F0 /a", 5}, {"F0 /a", 6}, {"F-1 /a", 7},           {"Fx /a", 6},
-        {"F1/a", 5}, {"F", 1},     {"V", 1},     {"F99999999999 /a", 16}, {"Vshort", 6}};
+    } messages[] = {{"X", 1},
+                    {"F0 /a", 5},
+                    {"F0 /a", 6},
+                    {"F-1 /a", 7},
+                    {"Fx /a", 6},
+                    {"F1/a", 5},
+                    {"F", 1},
+                    {"V", 1},
+                    {"F99999999999 /a", 16},
+                    {"Vshort", 6},
+                    {"K0 web 00 /a", 13}};
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         struct files files = FILES_INIT;
         int ends[2];
@@ -249,7 +272,7 @@ static void messages_that_are_none(void **state)
         assert_int_equal(send(ends[0], messages[i].bytes, messages[i].length, 0),
                          messages[i].length);
         shutdown(ends[0], SHUT_WR);
-        if (intake_receive(&files, ends[1]))
+        if (receive(&files, ends[1]))
             fail_msg("message %zu is taken", i);
         assert_int_equal(fcntl(ends[1], F_GETFD), -1);
         files_close(&files);

@@ -70,7 +70,7 @@ static void everything(void **state)
     assert_int_equal(config.threads, 3);
     assert_string_equal(config.listen, "/run/x.sock");
     assert_string_equal(config.user, "65533");
-    assert_true(config.ecdsa_unverified);
+    assert_true(config.compact.ecdsa_unverified);
     assert_int_equal(config.allow.users.count, 2);
     assert_string_equal(config.allow.users.texts[0], "www-data");
     assert_string_equal(config.allow.users.texts[1], "33");

@@ -30,8 +30,10 @@ static void text_for_immured(void **state)
     };
     struct certificate_config second[] = {
         {.key = "/k/a.key", .policy = "tls12-server", .tls12_groups = "all", .line = 9}};
-    struct frontend_config frontends[] = {{.certificates = first, .certificate_count = 2},
-                                          {.certificates = second, .certificate_count = 1}};
+    struct route_config routes[] = {{.certificates = first, .certificate_count = 2},
+                                    {.certificates = second, .certificate_count = 1}};
+    struct frontend_config frontends[] = {{.routes = &routes[0], .route_count = 1},
+                                          {.routes = &routes[1], .route_count = 1}};
     struct proxy_config config = {.file = "x.conf",
                                   .log_json = true,
                                   .log_level = LOG_LEVEL_DEBUG,
@@ -41,7 +43,7 @@ static void text_for_immured(void **state)
                                            .signing_backend = "slow",
                                            .ticket_secret_file = (char *)"/k/secret",
                                            .ticket_epoch = 90 * NS_PER_S}};
-    char *text = keyd_text(&config);
+    char *text = keyd_text(&config, NULL);
     assert_string_equal(text, "threads = '3'\n"
                               "backend = 'slow'\n"
                               "verify = 'all'\n"
@@ -71,7 +73,8 @@ static void files_for_immured(void **state)
         {.chain = "/k/a.crt", .key = "/k/a.key", .pass_phrase_file = "/k/p"},
         {.chain = "/k/b.crt", .key = "/k/a.key", .pass_phrase_file = "/k/p"},
         {.chain = "/k/c.crt", .key = "/k/c.key"}};
-    struct frontend_config frontend = {.certificates = certificates, .certificate_count = 3};
+    struct route_config route = {.certificates = certificates, .certificate_count = 3};
+    struct frontend_config frontend = {.routes = &route, .route_count = 1};
     struct proxy_config config = {
         .frontends = &frontend,
         .frontend_count = 1,
@@ -104,9 +107,10 @@ static void long_path(void **state)
     memset(path, 'x', 300);
     memcpy(path + 45, "TAIL", 4);
     struct certificate_config certificate = {.key = path, .policy = "any"};
-    struct frontend_config frontend = {.certificates = &certificate, .certificate_count = 1};
+    struct route_config route = {.certificates = &certificate, .certificate_count = 1};
+    struct frontend_config frontend = {.routes = &route, .route_count = 1};
     struct proxy_config config = {.file = "x.conf", .frontends = &frontend, .frontend_count = 1};
-    char *text = keyd_text(&config);
+    char *text = keyd_text(&config, NULL);
     snprintf(expected, sizeof expected, "key '%s' {\n", path + 45);
     assert_non_null(strstr(text, expected));
     free(text);

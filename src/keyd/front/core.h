@@ -32,7 +32,7 @@ struct server_config {
 
 struct keyd_server {
     const struct server_config *config;
-    const struct keyring *keyring;
+    struct keyring *keyring;
     struct scheduler *scheduler;
     const struct driver *const *prototypes; /* the drivers whose figures STATS has; ended by NULL */
     struct stats stats;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/probe.h"
+#include "keyd/front/key_list.h"
 #include "keyd/front/rights.h"
 #include "wire/message.h"
 #include "wire/stats.h"
@@ -27,46 +28,6 @@ static enum immure_error handle_hello(struct session *session, const struct wire
     };
     session_greeted(session);
     session_schedule_flush(session, wire_put_welcome(&session->output, &welcome));
-    return IMMURE_OK;
-}
-
-#define KEYS_AT_ONCE 1024 /* a frame never has room for more */
-
-static enum immure_error handle_list(struct session *session, const struct wire_frame *frame)
-{
-    const struct keyring *keyring = session->server->keyring;
-    struct wire_list list;
-    enum immure_error error = wire_get_list(frame, &list);
-    if (error != IMMURE_OK)
-        return IMMURE_E_MALFORMED;
-    struct wire_key keys[KEYS_AT_ONCE];
-    uint32_t visible = 0; /* positions count the keys that this client may use */
-    size_t count = 0, put;
-    for (size_t i = 0; i < keyring->count; i++) {
-        const struct key *key = keyring->keys[i];
-        if (!rights_allow(session->server, &session->peer, key))
-            continue;
-        if (visible++ < list.first || count == KEYS_AT_ONCE)
-            continue;
-        struct wire_key *row = &keys[count++];
-        *row = (struct wire_key){.id = key->id,
-                                 .name = key->name,
-                                 .name_length = strlen(key->name),
-                                 .spki = key->spki,
-                                 .spki_length = key->spki_length,
-                                 .backend = key->kind->single->number,
-                                 .scheme_count = key->scheme_count};
-        memcpy(row->schemes, key->schemes, sizeof row->schemes);
-        if (key->kind->batch != NULL) {
-            row->lanes_backend = key->kind->batch->number;
-            row->lanes_from = (uint8_t)key->kind->threshold;
-            row->lanes = (uint8_t)key->kind->width;
-        }
-    }
-    if (list.first > visible)
-        return IMMURE_E_MALFORMED;
-    session_schedule_flush(session, wire_put_keys(&session->output, frame->id, keys, count,
-                                                  list.first, visible, &put));
     return IMMURE_OK;
 }
 
@@ -108,6 +69,10 @@ static enum immure_error check(struct session *session, const struct key *key, b
 {
     if (key == NULL)
         return IMMURE_E_UNKNOWN_KEY;
+    if (may && key->on_demand && compact_is_damaged(key)) {
+        refusal->reason = "the key is damaged, or is not that of its certificate";
+        return IMMURE_E_SIGNING;
+    }
     if (may)
         return request->type == WIRE_DECRYPT
                    ? check_decrypt(key, request, refusal)
@@ -134,33 +99,33 @@ static void refuse(struct session *session, const struct key *key,
 
 static struct key_limit limit_of(const struct key *key)
 {
-    return key != NULL ? (struct key_limit){.rate = &key->rate, .key = key->index}
+    return key != NULL ? (struct key_limit){.rate = &key->rate, .bucket = key->bucket}
                        : (struct key_limit){.rate = NULL};
 }
 
-/* The key of a request that is allowed; NULL: the request was refused and answered. A request that
- * is refused here counts towards the client's rate. One that is allowed is charged later, because a
+/* Whether the request is allowed; if not, it was refused and answered. A request that is refused
+ * here counts towards the client's rate. One that is allowed is charged later, because a
  * refusal for want of room must not count. */
-static const struct key *key_for(struct session *session, const struct wire_request *request)
+static bool is_allowed(struct session *session, const struct key *key,
+                       const struct wire_request *request)
 {
     struct keyd_server *server = session->server;
     const struct rate *all = &server->config->rate;
-    const struct key *key = keyring_find(server->keyring, request->key_id);
-    bool may = key != NULL && rights_allow(server, &session->peer, key);
+    bool may = key != NULL && rights_allow(server, &session->peer, &key->allow);
     char text[WIRE_ERROR_TEXT_MAX];
     struct policy_refusal refusal = {.reason = NULL};
     if (!account_may_ask(session->account, all, limit_of(may ? key : NULL), server->loop.now)) {
         refusal.reason = "the client asks more often than its rate allows";
         refuse(session, key, request, IMMURE_E_BUSY, &refusal);
-        return NULL;
+        return false;
     }
     enum immure_error error = check(session, key, may, request, &refusal, text);
     if (error == IMMURE_OK)
-        return key;
-    account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->count,
+        return true;
+    account_charge(session->account, all, limit_of(may ? key : NULL), server->keyring->bucket_count,
                    server->loop.now);
     refuse(session, key, request, error, &refusal);
-    return NULL;
+    return false;
 }
 
 static struct job *make_job(const struct key *key, const struct wire_request *request)
@@ -193,14 +158,11 @@ static bool submit(struct session *session, const struct key *key,
     return true;
 }
 
-static enum immure_error admit(struct session *session, const struct wire_request *request)
+/* Queues an allowed request, or says that there is no room. */
+static void admit(struct session *session, const struct key *key,
+                  const struct wire_request *request)
 {
     struct keyd_server *server = session->server;
-    if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
-        return IMMURE_E_MALFORMED;
-    const struct key *key = key_for(session, request);
-    if (key == NULL)
-        return IMMURE_OK;
     const char *reason = "too much waits to be signed";
     if (session->in_flight >= WIRE_IN_FLIGHT_MAX)
         reason = "too many requests of this client are in flight";
@@ -208,11 +170,27 @@ static enum immure_error admit(struct session *session, const struct wire_reques
         reason = "the requests and unread replies of this client take too much memory";
     else if (submit(session, key, request)) {
         account_charge(session->account, &server->config->rate, limit_of(key),
-                       server->keyring->count, server->loop.now);
-        return IMMURE_OK;
+                       server->keyring->bucket_count, server->loop.now);
+        return;
     }
     server->stats.busy++;
     session_error(session, request->id, IMMURE_E_BUSY, reason);
+}
+
+static enum immure_error take_request(struct session *session, const struct wire_request *request)
+{
+    struct keyd_server *server = session->server;
+    const struct key *key;
+    if (in_flight_find(&server->in_flight, session->number, request->id) != NULL)
+        return IMMURE_E_MALFORMED;
+    if (!keyring_use(server->keyring, request->key_id, &key)) {
+        server->stats.busy++;
+        session_error(session, request->id, IMMURE_E_BUSY, "immured is out of memory");
+        return IMMURE_OK;
+    }
+    if (is_allowed(session, key, request))
+        admit(session, key, request);
+    keyring_drop(server->keyring, key);
     return IMMURE_OK;
 }
 
@@ -226,7 +204,7 @@ static enum immure_error handle_request(struct session *session, const struct wi
         session->server->stats.sign_requests++;
         PROBE(immured, request_received, session, frame->id, request.scheme);
     }
-    return admit(session, &request);
+    return take_request(session, &request);
 }
 
 /* A job that a signer has begun is answered as if there had been no CANCEL. */
@@ -248,7 +226,7 @@ static enum immure_error handle_stats(struct session *session, const struct wire
     const struct scheduler *scheduler = server->scheduler;
     struct wire_figure figures[WIRE_STATS_MAX] = {
         {WIRE_STAT_UPTIME_SECONDS, (server->loop.now - server->started) / NS_PER_S},
-        {WIRE_STAT_KEYS, server->keyring->count},
+        {WIRE_STAT_KEYS, keyring_count(server->keyring)},
         {WIRE_STAT_SESSIONS, server->session_count},
         {WIRE_STAT_SESSIONS_TOTAL, stats->sessions_total},
         {WIRE_STAT_SESSIONS_REFUSED_TOTAL, stats->sessions_refused},
@@ -318,18 +296,17 @@ static const struct {
 } requests[] = {
     {WIRE_SIGN, handle_request, false}, {WIRE_DECRYPT, handle_request, false},
     {WIRE_CANCEL, handle_cancel, true}, {WIRE_PING, handle_ping, true},
-    {WIRE_STATS, handle_stats, true},   {WIRE_LIST, handle_list, true},
+    {WIRE_STATS, handle_stats, true},   {WIRE_LIST, key_list_answer, true},
     {WIRE_HELLO, handle_hello, false},  {WIRE_TICKETS, handle_tickets, true},
 };
 
-/* A LIST looks at every key, so its price grows with the keyring. */
+/* What a LIST costs grows with the keys that its answer may have. */
 #define KEYS_PER_TOKEN 64
 
 static unsigned price(const struct session *session, const struct wire_frame *frame)
 {
-    return frame->type == WIRE_LIST
-               ? 1 + (unsigned)(session->server->keyring->count / KEYS_PER_TOKEN)
-               : 1;
+    size_t keys = keyring_count(session->server->keyring);
+    return frame->type == WIRE_LIST ? 1 + (unsigned)(key_list_most(keys) / KEYS_PER_TOKEN) : 1;
 }
 
 enum immure_error dispatch(struct session *session, const struct wire_frame *frame)

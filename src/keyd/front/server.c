@@ -142,6 +142,9 @@ static void schedule(struct keyd_server *server)
     scheduler_run(server->scheduler, server->loop.now, &done);
     for (struct list *node; (node = list_take(&done)) != NULL;)
         dispatch_done(server, list_entry(node, struct job, queue_node));
+    if (server->keyring->compact.left)
+        scheduler_clear(server->scheduler);
+    server->keyring->compact.left = false;
 }
 
 static void stop(struct keyd_server *server)
@@ -198,7 +201,7 @@ static size_t count_descriptors(void)
 }
 
 bool server_init(struct keyd_server *server, const struct server_config *config,
-                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised)
 {
     *server = (struct keyd_server){.config = config,

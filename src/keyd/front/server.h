@@ -16,7 +16,7 @@
 /* Sets up everything but clients. Blocks the signals that the loop reads, so it must be called
  * before threads start. `supervised`: the supervisor handles SIGINT. False: reason logged. */
 bool server_init(struct keyd_server *server, const struct server_config *config,
-                 const struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
+                 struct keyring *keyring, struct scheduler *scheduler, uid_t starter,
                  bool supervised);
 /* Takes over a listening socket, or a connected one. False: reason logged. */
 bool server_listen(struct keyd_server *server, int socket);

@@ -211,6 +211,7 @@ bool session_has_room(const struct session *session, size_t bytes)
 void session_add_job(struct session *session, struct job *job)
 {
     job->session = session;
+    keyring_hold(job->key);
     list_append(&session->jobs, &job->session_node);
     in_flight_add(&session->server->in_flight, job, session->number);
     session->in_flight++;
@@ -223,6 +224,7 @@ void session_remove_job(struct session *session, struct job *job)
     in_flight_remove(&session->server->in_flight, job, session->number);
     session->in_flight--;
     account_let_go(session->account, &session->held, job_cost(job->key, job->message_length));
+    keyring_drop(session->server->keyring, job->key);
     if (session->watch.descriptor < 0 && session->in_flight == 0)
         free_at_end_of_turn(session);
 }

@@ -67,6 +67,7 @@ void session_greeted(struct session *session);
 /* Whether the session may hold so many more bytes. */
 bool session_has_room(const struct session *session, size_t bytes);
 void session_add_job(struct session *session, struct job *job);
+/* The job may only be freed then: its key may be gone. */
 void session_remove_job(struct session *session, struct job *job);
 
 /* Gives the client so much more time for HELLO, because the whole process stood still. */

@@ -153,35 +153,39 @@ bool files_begin(struct files *files)
     files->descriptor = memfd_create("vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     files->end = sizeof magic;
     return files->descriptor >= 0 && transfer(files->descriptor, true, &magic, sizeof magic, 0) &&
-           secret_new(&files->reading, FILES_LONGEST + TAG_SIZE);
+           files_make_room(&files->reading);
+}
+
+bool files_make_room(struct secret *secret)
+{
+    return secret_new(secret, FILES_LONGEST + TAG_SIZE);
 }
 
 /* Reads at most one byte more than is allowed. It uses pread() because others who have the file
  * open may share its offset. Returns 0 or errno. */
-static int read_file(int descriptor, struct secret *content)
+int files_read_open(int descriptor, struct secret *content)
 {
+    content->length = 0;
     while (content->length <= FILES_LONGEST) {
         ssize_t got = pread(descriptor, content->bytes + content->length,
                             FILES_LONGEST + 1 - content->length, (off_t)content->length);
-        if (got == 0)
-            return 0;
         if (got < 0 && errno != EINTR)
             return errno;
+        size_t wanted = FILES_LONGEST + 1 - content->length;
         if (got > 0)
             content->length += (size_t)got;
+        if (got >= 0 && (size_t)got < wanted)
+            return 0; /* a regular file is read up to its end at once */
     }
     return EFBIG;
 }
 
-static bool add(struct files *files, const char *name, int descriptor)
+static bool add_content(struct files *files, const char *name, struct secret *content, int error)
 {
-    struct secret *content = &files->reading;
     if (strlen(name) > FILES_NAME_MAX) {
         errno = ENAMETOOLONG;
         return false;
     }
-    content->length = 0;
-    int error = descriptor >= 0 ? read_file(descriptor, content) : -descriptor;
     struct header header = {.name_length = (uint32_t)strlen(name),
                             .length = error == 0 ? (uint32_t)content->length : 0,
                             .error = (uint32_t)error};
@@ -190,6 +194,19 @@ static bool add(struct files *files, const char *name, int descriptor)
     OPENSSL_cleanse(content->bytes, content->length);
     errno = reason;
     return good;
+}
+
+bool files_add_bytes(struct files *files, const char *name, struct secret *content)
+{
+    return add_content(files, name, content, 0);
+}
+
+static bool add(struct files *files, const char *name, int descriptor)
+{
+    struct secret *content = &files->reading;
+    content->length = 0;
+    int error = descriptor >= 0 ? files_read_open(descriptor, content) : -descriptor;
+    return add_content(files, name, content, error);
 }
 
 bool files_add(struct files *files, const char *name, int descriptor)

@@ -53,6 +53,12 @@ bool files_begin(struct files *files);
  * file could not be opened. A name that was added before keeps its content. False with errno if the
  * vault cannot take it; an error of the file itself is reported by files_read(). */
 bool files_add(struct files *files, const char *name, int descriptor);
+/* Allocates room for as much as a record holds. */
+bool files_make_room(struct secret *secret);
+/* Reads an open file of at most FILES_LONGEST bytes into such room. Returns 0 or errno. */
+int files_read_open(int descriptor, struct secret *content);
+/* Seals bytes that are no file, in such room, under a name. Their room is wiped. */
+bool files_add_bytes(struct files *files, const char *name, struct secret *content);
 /* Makes the vault read-only for everybody who has the descriptor. */
 bool files_seal(struct files *files);
 /* Opens a vault that another process has sealed: takes the descriptor and copies the key. EPROTO:

@@ -11,6 +11,14 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "daemon/hand_over.h"
+#include "keyd/keys/key_records.h"
+
+/* Where a hand-over goes. */
+struct intake {
+    struct files *files;
+    struct key_intake *keys;
+    struct key_records records; /* those of the keys, for the vault */
+};
 
 /* One message and its descriptors, `taken` of which belong to files already. */
 struct delivery {
@@ -37,8 +45,26 @@ static void drop(struct delivery *delivery)
         descriptor_close(&delivery->descriptors[delivery->taken++]);
 }
 
-/* "ERRNO NAME", zero-terminated. */
-static bool take_file(struct files *files, struct delivery *delivery, const char *item)
+static bool take_file(struct intake *intake, const char *name, int file)
+{
+    return files_add(intake->files, name, file);
+}
+
+static bool take_key(struct intake *intake, const char *item, int file)
+{
+    char reason[KEY_NAME_MAX + 512];
+    bool known;
+    const struct compact_key *key =
+        key_intake_add(intake->keys, item, file, &known, reason, sizeof reason);
+    if (key == NULL)
+        key_intake_refuse(intake->keys, reason);
+    return key == NULL || known ||
+           key_records_add(&intake->records, intake->files, intake->keys->keys, key);
+}
+
+/* "ERRNO REST", zero-terminated. */
+static bool take_item(struct intake *intake, struct delivery *delivery, const char *item,
+                      bool (*take)(struct intake *intake, const char *rest, int file))
 {
     char *end;
     long error = strtol(item, &end, 10);
@@ -48,10 +74,11 @@ static bool take_file(struct files *files, struct delivery *delivery, const char
         return false;
     }
     int file = error == 0 ? delivery->descriptors[delivery->taken++] : -(int)error;
-    return files_add(files, end + 1, file);
+    return take(intake, end + 1, file);
 }
 
-static bool take_files(struct files *files, struct delivery *delivery)
+static bool take_items(struct intake *intake, struct delivery *delivery,
+                       bool (*take)(struct intake *intake, const char *rest, int file))
 {
     const char *at = delivery->message + 1, *end = delivery->message + delivery->length;
     if (end[-1] != '\0') {
@@ -59,7 +86,7 @@ static bool take_files(struct files *files, struct delivery *delivery)
         return false;
     }
     for (; at < end; at += strlen(at) + 1)
-        if (!take_file(files, delivery, at))
+        if (!take_item(intake, delivery, at, take))
             return false;
     return true;
 }
@@ -79,38 +106,53 @@ static bool answer_vault(int socket, const struct files *files)
     return descriptors_send(socket, parts, 2, &files->descriptor, 1) > 0 || errno == EPIPE;
 }
 
-static bool open_vault(struct files *files, struct delivery *delivery)
+static bool open_vault(struct intake *intake, struct delivery *delivery)
 {
-    if (delivery->length != 1 + VAULT_KEY_SIZE || delivery->count != 1) {
+    struct files *files = intake->files;
+    if (delivery->length != 1 + VAULT_KEY_SIZE || delivery->count < 1 || delivery->count > 2) {
         errno = EPROTO;
         return false;
     }
     files_close(files);
     return files_open(files, delivery->descriptors[delivery->taken++],
-                      (const uint8_t *)delivery->message + 1);
+                      (const uint8_t *)delivery->message + 1) &&
+           key_records_load(files, intake->keys->keys) &&
+           (delivery->count == 1 ||
+            key_changes_load(files, delivery->descriptors[1], intake->keys->keys));
+}
+
+static bool end(struct intake *intake, int socket)
+{
+    return key_records_end(&intake->records, intake->files) && files_seal(intake->files) &&
+           answer_vault(socket, intake->files);
 }
 
 /* Handles a message. *more: another follows. False with errno: it failed. */
-static bool take(struct files *files, int socket, struct delivery *delivery, bool *more)
+static bool take(struct intake *intake, int socket, struct delivery *delivery, bool *more)
 {
     switch (delivery->message[0]) {
     case HAND_OVER_FILES:
         *more = true;
-        return take_files(files, delivery) && answer_taken(socket);
+        return take_items(intake, delivery, take_file) && answer_taken(socket);
+    case HAND_OVER_KEYS:
+        *more = true;
+        return key_intake_read_phrases(intake->keys, intake->files) &&
+               take_items(intake, delivery, take_key) && answer_taken(socket);
     case HAND_OVER_END:
         *more = false;
-        return files_seal(files) && answer_vault(socket, files);
+        return end(intake, socket);
     case HAND_OVER_VAULT:
         *more = false;
-        return open_vault(files, delivery);
+        return open_vault(intake, delivery);
     default:
         errno = EPROTO;
         return false;
     }
 }
 
-bool intake_receive(struct files *files, int socket)
+bool intake_receive(struct files *files, struct key_intake *keys, int socket)
 {
+    struct intake intake = {.files = files, .keys = keys, .records = KEY_RECORDS_INIT};
     const struct timeval patience = {.tv_sec = HAND_OVER_PATIENCE};
     struct delivery delivery;
     bool more = true;
@@ -118,7 +160,7 @@ bool intake_receive(struct files *files, int socket)
                 setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
                 files_begin(files);
     while (good && more) {
-        good = receive(socket, &delivery) && take(files, socket, &delivery, &more);
+        good = receive(socket, &delivery) && take(&intake, socket, &delivery, &more);
         int reason = errno;
         drop(&delivery);
         errno = reason;
@@ -126,7 +168,7 @@ bool intake_receive(struct files *files, int socket)
     if (!good && errno != EPIPE)
         log_error("the hand-over of files: %s", strerror(errno));
     OPENSSL_cleanse(&delivery, sizeof delivery); /* it may have held the key of a vault */
-    close(socket);
+    secret_free(&intake.records.bytes);
     return good;
 }
 

@@ -7,13 +7,15 @@
 
 #include "base/file_table.h"
 #include "keyd/keys/files.h"
+#include "keyd/keys/key_intake.h"
 
 /* When a function returns false, this process or the other side has logged the reason. The caller
  * calls files_close() in any case. */
 
 /* Receives files from a supervisor (daemon/hand_over.h): either open ones, which are sealed and
- * given back to it, or a vault that it has kept. Closes the socket. */
-bool intake_receive(struct files *files, int socket);
+ * given back to it, or a vault that it has kept. Those of sections `keys` go to `keys`. The caller
+ * closes the socket. */
+bool intake_receive(struct files *files, struct key_intake *keys, int socket);
 /* Takes files that are already open in this process. Empties the table. */
 bool intake_table(struct files *files, struct file_table *table);
 

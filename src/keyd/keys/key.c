@@ -17,7 +17,11 @@
 
 static const struct {
     const char *openssl_name, *group;
-} curves[] = {{"prime256v1", "P-256"}, {"secp384r1", "P-384"}, {"secp521r1", "P-521"}};
+    int bits;
+    size_t signature_max;
+} curves[] = {{"prime256v1", "P-256", 256, 72},
+              {"secp384r1", "P-384", 384, 104},
+              {"secp521r1", "P-521", 521, 139}};
 
 struct pass_phrase {
     struct secret secret;
@@ -117,10 +121,11 @@ static bool identify_ec(struct key *key, char *error, size_t size)
 static const struct {
     const char *name;
     enum wire_key_type type;
-} whole[] = {{"ED25519", WIRE_KEY_ED25519},
-             {"ML-DSA-44", WIRE_KEY_MLDSA44},
-             {"ML-DSA-65", WIRE_KEY_MLDSA65},
-             {"ML-DSA-87", WIRE_KEY_MLDSA87}};
+    size_t signature_max;
+} whole[] = {{"ED25519", WIRE_KEY_ED25519, 64},
+             {"ML-DSA-44", WIRE_KEY_MLDSA44, 2420},
+             {"ML-DSA-65", WIRE_KEY_MLDSA65, 3309},
+             {"ML-DSA-87", WIRE_KEY_MLDSA87, 4627}};
 
 static bool identify(struct key *key, char *error, size_t size)
 {
@@ -170,6 +175,16 @@ static bool halves_agree(const struct key *key)
     return good;
 }
 
+/* `digest`: the only one that the key signs; empty: there is no such restriction. */
+static void find_schemes(struct key *key, const char *digest)
+{
+    for (size_t i = 0; i < wire_scheme_count; i++)
+        if (wire_schemes[i].key_type == key->type &&
+            (digest[0] == '\0' ||
+             EVP_MD_is_a(EVP_get_digestbyname(wire_schemes[i].digest), digest)))
+            key->schemes[key->scheme_count++] = wire_schemes[i].code;
+}
+
 static bool name_by_public_half(struct key *key, char *error, size_t size)
 {
     if (!key_copy_public(key) ||
@@ -179,11 +194,7 @@ static bool name_by_public_half(struct key *key, char *error, size_t size)
     if (key->type == WIRE_KEY_RSA_PSS)
         EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_RSA_DIGEST, digest, sizeof digest,
                                        NULL);
-    for (size_t i = 0; i < wire_scheme_count; i++)
-        if (wire_schemes[i].key_type == key->type &&
-            (digest[0] == '\0' ||
-             EVP_MD_is_a(EVP_get_digestbyname(wire_schemes[i].digest), digest)))
-            key->schemes[key->scheme_count++] = wire_schemes[i].code;
+    find_schemes(key, digest);
     return true;
 }
 
@@ -222,6 +233,57 @@ failed:
     return NULL;
 }
 
+void key_describe(struct key *key, enum wire_key_type type, int bits)
+{
+    key->type = type;
+    key->bits = bits;
+    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
+        if (type == WIRE_KEY_EC && curves[i].bits == bits) {
+            key->group = curves[i].group;
+            key->signature_max = curves[i].signature_max;
+        }
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (whole[i].type == type)
+            key->signature_max = whole[i].signature_max;
+    if (type == WIRE_KEY_RSA || type == WIRE_KEY_RSA_PSS)
+        key->signature_max = ((size_t)bits + 7) / 8;
+    find_schemes(key, "");
+}
+
+static bool is_like(const struct key *key, const struct key *like, char *error, size_t size)
+{
+    if (key->type != like->type || (like->bits != 0 && key->bits != like->bits) ||
+        key->signature_max != like->signature_max)
+        return refuse(error, size, "its algorithm is not that of the key inside");
+    if (memcmp(key->id, like->id, sizeof key->id) != 0)
+        return refuse(error, size, "it is not the key of the certificate: another public key");
+    return halves_agree(key) ||
+           refuse(error, size, "it does not make good signatures: the key is damaged");
+}
+
+struct key *key_decode(const struct key *like, struct der_reader *reader, const uint8_t *der,
+                       size_t length, char *error, size_t size)
+{
+    struct key *key = calloc(1, sizeof *key);
+    error[0] = '\0';
+    if (key == NULL)
+        return NULL;
+    key->pair = der_read_key(reader, der, length);
+    bool good = key->pair != NULL || refuse(error, size, "it cannot be decoded");
+    if (good && identify(key, error, size) && name_by_public_half(key, error, size) &&
+        is_like(key, like, error, size)) {
+        key->name = like->name;
+        key->location = like->location;
+        key->unverified = like->unverified;
+        key->kind = like->kind;
+        key->borrowed = true;
+        return key;
+    }
+    key->borrowed = true;
+    key_free(key);
+    return NULL;
+}
+
 void key_free_halves(struct key *key)
 {
     EVP_PKEY_free(key->pair);
@@ -242,9 +304,11 @@ void key_free(struct key *key)
         return;
     key_release(key);
     key_free_halves(key);
-    allow_free(&key->allow);
-    free(key->location);
-    free(key->name);
+    if (!key->borrowed) {
+        allow_free(&key->allow);
+        free(key->location);
+        free(key->name);
+    }
     free(key);
 }
 

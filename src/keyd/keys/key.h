@@ -19,6 +19,7 @@
 
 struct files;
 struct kind;
+struct der_reader;
 struct pem_reader;
 
 /* A key as the operator configures it. */
@@ -60,10 +61,13 @@ struct key {
     size_t spki_length;
     uint16_t schemes[WIRE_SCHEMES_MAX];
     size_t scheme_count;
-    size_t index; /* in the keyring */
+    size_t index;  /* in the keyring, or in its group */
+    size_t bucket; /* of its rate, among those of an account */
 
     const struct kind *kind; /* the keys that share its line in the queue; see kinds_add_key() */
     bool in_device;          /* and nowhere else */
+    bool borrowed;           /* its texts and its list are another's */
+    bool on_demand;          /* part of a struct key_use, without halves (keyd/keys/compact.h) */
     void *prepared;          /* the driver's own form of the key; NULL: it needs none */
     void (*release)(struct key *key); /* frees `prepared` */
 };
@@ -91,6 +95,13 @@ struct key_source {
 /* NULL with one line in `error` (`size` bytes). */
 struct key *key_load(const struct key_source *source, char *error, size_t size);
 void key_free(struct key *key);
+
+/* Sets what follows from the type and the size: group, signature_max and schemes. */
+void key_describe(struct key *key, enum wire_key_type type, int bits);
+/* Makes a complete key from DER. It is `like` a key that key_describe() has filled, has the same
+ * id, and borrows its texts. NULL with one line in `error`, or an empty line: memory was short. */
+struct key *key_decode(const struct key *like, struct der_reader *reader, const uint8_t *der,
+                       size_t length, char *error, size_t size);
 
 /* The directive in which two configurations of the same key differ, of those that say what it signs
  * and for whom; NULL: they agree. */

@@ -57,11 +57,43 @@ const struct key *keyring_find(const struct keyring *keyring, const uint8_t *id)
     return keyring->count > 0 ? *place_of(keyring, id) : NULL;
 }
 
+void keyring_number_buckets(struct keyring *keyring)
+{
+    for (size_t i = 0; i < keyring->count; i++)
+        keyring->keys[i]->bucket = i;
+    for (size_t i = 0; i < keyring->compact.group_count; i++)
+        keyring->compact.groups[i].bucket = keyring->count + i;
+    keyring->bucket_count = keyring->count + keyring->compact.group_count;
+}
+
+bool keyring_use(struct keyring *keyring, const uint8_t *id, const struct key **key)
+{
+    *key = keyring_find(keyring, id);
+    struct compact_key *compact = *key == NULL ? compact_find(&keyring->compact, id) : NULL;
+    if (compact == NULL)
+        return true;
+    *key = compact_use(&keyring->compact, compact);
+    return *key != NULL;
+}
+
+void keyring_hold(const struct key *key)
+{
+    if (key != NULL && key->on_demand)
+        compact_hold(key);
+}
+
+void keyring_drop(struct keyring *keyring, const struct key *key)
+{
+    if (key != NULL && key->on_demand)
+        compact_drop(&keyring->compact, key);
+}
+
 void keyring_free(struct keyring *keyring)
 {
     for (size_t i = 0; i < keyring->count; i++)
         key_free(keyring->keys[i]);
     free(keyring->keys);
     free(keyring->table);
+    compact_free(&keyring->compact);
     *keyring = KEYRING_INIT;
 }

@@ -56,3 +56,38 @@ EVP_PKEY *pem_read_key(struct pem_reader *reader, const struct secret *text, pem
     BIO_free(bio);
     return pair;
 }
+
+struct der_reader {
+    OSSL_DECODER_CTX *decoder;
+    EVP_PKEY *pair;
+};
+
+struct der_reader *der_reader_new(void)
+{
+    struct der_reader *reader = calloc(1, sizeof *reader);
+    if (reader != NULL)
+        reader->decoder = OSSL_DECODER_CTX_new_for_pkey(&reader->pair, "DER", NULL, NULL,
+                                                        EVP_PKEY_KEYPAIR, NULL, NULL);
+    if (reader != NULL && reader->decoder != NULL)
+        return reader;
+    der_reader_free(reader);
+    return NULL;
+}
+
+void der_reader_free(struct der_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    OSSL_DECODER_CTX_free(reader->decoder);
+    free(reader);
+}
+
+EVP_PKEY *der_read_key(struct der_reader *reader, const uint8_t *der, size_t length)
+{
+    reader->pair = NULL;
+    bool good = OSSL_DECODER_from_data(reader->decoder, &der, &length) == 1;
+    EVP_PKEY *pair = reader->pair;
+    reader->pair = NULL;
+    ERR_clear_error();
+    return good ? pair : NULL;
+}

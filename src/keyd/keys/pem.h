@@ -1,6 +1,6 @@
 /*
- * Reads private keys from PEM text. libcrypto's preparation costs more than decoding a key, so a
- * reader is prepared once and used for any number of keys.
+ * Reads private keys from PEM text and from DER. libcrypto's preparation costs more than decoding a
+ * key, so a reader is prepared once and used for any number of keys.
  */
 #ifndef KEYD_KEYS_PEM_H
 #define KEYD_KEYS_PEM_H
@@ -21,5 +21,15 @@ void pem_reader_free(struct pem_reader *reader);
  * errors are left in libcrypto's queue. */
 EVP_PKEY *pem_read_key(struct pem_reader *reader, const struct secret *text, pem_password_cb *give,
                        void *arg);
+
+/* The same for keys in DER: PKCS #8, or the traditional forms of RSA and EC. */
+struct der_reader;
+
+/* NULL: out of memory. */
+struct der_reader *der_reader_new(void);
+/* Harmless on NULL. */
+void der_reader_free(struct der_reader *reader);
+/* NULL: the key cannot be read. */
+EVP_PKEY *der_read_key(struct der_reader *reader, const uint8_t *der, size_t length);
 
 #endif

@@ -13,7 +13,7 @@
 #include "keyd/driver/provider/config.h"
 #include "keyd/front/server.h"
 #include "keyd/front/tickets.h"
-#include "keyd/keys/key.h"
+#include "keyd/keys/compact.h"
 #include "keyd/rules/allow.h"
 #include "keyd/rules/policy.h"
 #include "keyd/rules/rate.h"
@@ -28,7 +28,6 @@ struct keyd_config {
     bool audit_all; /* the audit includes signatures */
     char *driver;   /* "auto" or a name */
     struct multibuffer_config multibuffer;
-    bool ecdsa_unverified;    /* ECDSA signatures are not verified, except those of a device */
     uint64_t queue_age, hold; /* ns */
     bool log_json;
     int log_level; /* enum log_level */
@@ -36,6 +35,7 @@ struct keyd_config {
     struct tickets_config tickets;
     struct key_config *keys;
     size_t key_count;
+    struct compact_config compact;
     struct provider_config *providers;
     size_t provider_count;
 };

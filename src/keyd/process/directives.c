@@ -11,11 +11,21 @@
 
 #define THREADS_MAX 256
 #define DURATION_MAX (3600 * NS_PER_S)
+#define KEY_CACHE_MAX 1000000
 #define EPOCH_MAX (24 * 3600 * NS_PER_S)
 
 static bool store_policy(struct conf_store *store)
 {
     return policy_find(store->values[0].text, store->field) || conf_store_refuse_value(store);
+}
+
+/* Other policies need the public key before the message is accepted, and compact keys are decoded
+ * afterwards. */
+static bool store_server_policy(struct conf_store *store)
+{
+    enum policy *policy = store->field;
+    return (policy_find(store->values[0].text, policy) && policy_is_server(*policy)) ||
+           conf_store_refuse_value(store);
 }
 
 static bool store_rate(struct conf_store *store)
@@ -55,6 +65,8 @@ static bool store_text(struct conf_store *store)
 
 static const struct conf_type type_policy = {
     .values = "tls-server, tls13-server, tls12-server, tls-client or any", .store = store_policy};
+static const struct conf_type type_server_policy = {
+    .values = "tls-server, tls13-server or tls12-server", .store = store_server_policy};
 static const struct conf_type type_rate = {.values = "\"1000/s\", \"90/m\" or \"1000/s burst 50\"",
                                            .store = store_rate};
 static const struct conf_type type_driver = {.values = "auto, " WIRE_NAME_OPENSSL
@@ -82,6 +94,13 @@ static const struct conf_kind sections[SECTION_COUNT] = {
                      .named = true,
                      .introduction = "`key \"NAME\" { ... }`, one or more. The name is what a "
                                      "client sees in a list of keys."},
+    [SECTION_KEYS] = {.name = "keys",
+                      .named = true,
+                      .introduction =
+                          "`keys \"NAME\" { ... }`: what applies to all keys that a supervisor "
+                          "hands over for this section, at the start and at run time. They may be "
+                          "a hundred thousand: each is decoded when it is used, and kept in "
+                          "`key-cache`. immure-proxy writes such sections for its own immured."},
     [SECTION_PROVIDER] = {.name = "provider",
                           .named = true,
                           .introduction =
@@ -144,11 +163,17 @@ static const struct conf_directive directives[] = {
      .text = "Path of Intel's crypto_mb, for the backend `multibuffer`. Default: "
              "libcrypto_mb.so.13, .so.12 or .so.11 of the system."},
     {SECTION_TOP, "verify", &conf_choice, .standard = "all", .choices = verify_forms,
-     CONF_FIELD(struct keyd_config, ecdsa_unverified),
+     CONF_FIELD(struct keyd_config, compact.ecdsa_unverified),
      .text = "Which signatures are verified with the public key before they are released. "
              "`not-ecdsa`: all but those of EC keys that no device serves. That saves 60 us of CPU "
              "time for each signature on P-256 without `multibuffer`, and 10 us with it. A "
              "signature that was computed with a fault may then give the key away."},
+    {SECTION_TOP, "key-cache", &conf_number, .standard = "1000", .least = 1, .most = KEY_CACHE_MAX,
+     CONF_FIELD(struct keyd_config, compact.ready_max),
+     .text =
+         "How many keys of `keys` sections are kept decoded. Each takes about 8 KiB of secret "
+         "memory (P-256) to 30 KiB (RSA-4096). The others are decoded when they are used, which "
+         "takes a signer thread about 0.3 ms (P-256), or 0.6 ms (RSA-2048)."},
     {SECTION_TOP, "queue-age", &conf_duration, .standard = "2s", .least = NS_PER_US,
      .most = DURATION_MAX, CONF_FIELD(struct keyd_config, queue_age),
      .text = "How long a request may wait to be signed. If requests would have to wait for longer, "
@@ -227,6 +252,26 @@ static const struct conf_directive directives[] = {
     {SECTION_KEY, "location", &conf_text, CONF_FIELD(struct key_config, location),
      .text = "The text with which messages about this key begin. Default: file and line of the "
              "key's `file` or `uri`."},
+    {SECTION_KEYS, "pass-phrase-file", &type_file,
+     CONF_FIELD(struct key_group_config, pass_phrase_file),
+     .text = "File whose first line is the pass phrase of those keys that are encrypted."},
+    {SECTION_KEYS, "policy", &type_server_policy, .standard = "tls-server",
+     CONF_FIELD(struct key_group_config, policy),
+     .text = "What the keys sign, as in a `key` section."},
+    {SECTION_KEYS, "tls12-groups", &conf_choice, .standard = "common", .choices = groups,
+     CONF_FIELD(struct key_group_config, every_group), .text = "As in a `key` section."},
+    {SECTION_KEYS, "allow-users", &conf_texts,
+     CONF_LIST(struct key_group_config, allow.users.texts, allow.users.count),
+     .text = "As in a `key` section."},
+    {SECTION_KEYS, "allow-groups", &conf_texts,
+     CONF_LIST(struct key_group_config, allow.groups.texts, allow.groups.count),
+     .text = "As in a `key` section."},
+    {SECTION_KEYS, "rate", &type_rate, CONF_FIELD(struct key_group_config, rate),
+     .text = "How many signatures each client may ask for, with all these keys together. Default: "
+             "only the general `rate` applies."},
+    {SECTION_KEYS, "location", &conf_text, CONF_FIELD(struct key_group_config, location),
+     .text = "The text with which messages about these keys begin. Default: file and line of the "
+             "section."},
     {SECTION_PROVIDER, "module", &conf_text, CONF_FIELD(struct provider_config, module),
      .text = "An OpenSSL provider: its name, or the path of its file. Either this or `engine` is "
              "required."},

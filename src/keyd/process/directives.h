@@ -4,7 +4,7 @@
 
 #include "conf/grammar.h"
 
-enum section { SECTION_TOP = CONF_TOP, SECTION_KEY, SECTION_PROVIDER, SECTION_COUNT };
+enum section { SECTION_TOP = CONF_TOP, SECTION_KEY, SECTION_KEYS, SECTION_PROVIDER, SECTION_COUNT };
 
 /* The context of its types (conf/value.h) is the list of drivers, which ends with NULL. */
 extern const struct conf_grammar immured_grammar;

@@ -23,13 +23,16 @@
 #include "keyd/keys/files.h"
 #include "keyd/keys/intake.h"
 #include "keyd/keys/keyring.h"
+#include "keyd/keys/packed.h"
 #include "keyd/keys/pem.h"
 #include "keyd/keys/secret_memory.h"
+#include "keyd/process/key_changes.h"
 #include "keyd/process/load.h"
 #include "keyd/process/options.h"
 #include "keyd/process/sandbox.h"
 #include "keyd/process/supervise.h"
 #include "keyd/sign/calibrate.h"
+#include "keyd/sign/compact_samples.h"
 #include "keyd/sign/drivers.h"
 #include "keyd/sign/warm_up.h"
 
@@ -50,6 +53,8 @@ struct keyd {
     struct drivers drivers;
     struct kinds kinds;
     struct keyring keyring;
+    struct key_changes changes; /* of compact keys */
+    struct compact_samples samples;
     struct signer signer; /* the event loop's */
     struct scheduler scheduler;
     struct keyd_server server;
@@ -95,7 +100,7 @@ static bool load_key(struct keyd *keyd, const struct key_config *config, struct 
     struct key_source source = {.config = config,
                                 .files = &keyd->files,
                                 .reader = reader,
-                                .unverified = keyd->config.ecdsa_unverified};
+                                .unverified = keyd->config.compact.ecdsa_unverified};
     char reason[512];
     const char *name = config->driver != NULL ? config->driver : keyd->config.driver;
     const struct driver *driver = drivers_find(&keyd->drivers, name); /* NULL: auto */
@@ -132,7 +137,7 @@ static bool load_keys(struct keyd *keyd)
 {
     struct pem_reader *reader = pem_reader_new();
     bool good = reader != NULL;
-    if (keyd->config.ecdsa_unverified)
+    if (keyd->config.compact.ecdsa_unverified)
         log_warning("ECDSA signatures are released without verification (verify = not-ecdsa)");
     if (!good)
         log_error("out of memory");
@@ -142,10 +147,28 @@ static bool load_keys(struct keyd *keyd)
     return good;
 }
 
+/* Finds the kind of each compact key. */
+static bool load_compact(struct keyd *keyd)
+{
+    struct compact_keys *compact = &keyd->keyring.compact;
+    struct key_changes *changes = &keyd->changes;
+    changes->kinds = &keyd->kinds;
+    changes->wanted = drivers_find(&keyd->drivers, keyd->config.driver);
+    if (compact->group_count > 0 && changes->wanted != NULL && changes->wanted->sections) {
+        log_error("%s: keys \"%s\": the backend %s does not serve keys in groups",
+                  compact->groups[0].config->location, compact->groups[0].config->name,
+                  changes->wanted->name);
+        return false;
+    }
+    return samples_find(&keyd->samples, &keyd->keyring, &keyd->kinds, changes->wanted);
+}
+
 static bool open_clients(struct keyd *keyd)
 {
     const struct keyd_options *options = &keyd->options;
-    return (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
+    return (keyd->hand_over < 0 ||
+            key_changes_open(&keyd->changes, &keyd->server, keyd->hand_over)) &&
+           (options->listener < 0 || server_listen(&keyd->server, options->listener)) &&
            (options->session < 0 || server_add_session(&keyd->server, options->session));
 }
 
@@ -211,10 +234,32 @@ static bool take_files(struct keyd *keyd)
 {
     if (keyd->hand_over < 0)
         return intake_table(&keyd->files, &keyd->opened);
-    bool good = intake_receive(&keyd->files, keyd->hand_over);
+    bool good = intake_receive(&keyd->files, &keyd->changes.intake, keyd->hand_over);
     if (keyd->opener > 0)
         waitpid(keyd->opener, NULL, 0);
+    if (!good || keyd->opener > 0 || keyd->config.compact.group_count == 0)
+        descriptor_close(&keyd->hand_over); /* no keys will be added or removed */
     return good;
+}
+
+/* The sandbox allows no new secret memory, so there must be some for keys that are added. */
+static bool reserve(struct keyd *keyd)
+{
+    if (keyd->config.compact.group_count == 0 || packed_reserve(keyd->keyring.compact.packed))
+        return true;
+    log_error("secret memory for compact keys: %s", strerror(errno));
+    return false;
+}
+
+/* Everything that is handed over, the compact keys too. */
+static bool take_keys(struct keyd *keyd)
+{
+    struct compact_keys *compact = &keyd->keyring.compact;
+    return compact_init(compact, &keyd->config.compact) &&
+           key_intake_begin(&keyd->changes.intake, compact) && take_files(keyd) &&
+           key_intake_read_phrases(&keyd->changes.intake, &keyd->files) && reserve(keyd) &&
+           secret_memory_judge_packed(keyd->config.require_secret_memory, &keyd->arena, compact,
+                                      &keyd->walls);
 }
 
 static bool keep_given(struct keyd *keyd)
@@ -272,8 +317,10 @@ static bool become_user(struct keyd *keyd)
 
 static bool open_secret_memory(struct keyd *keyd)
 {
-    const struct keyd_config *config = &keyd->config;
+    struct keyd_config *config = &keyd->config;
+    bool compact = config->compact.group_count > 0;
     struct secret_memory_need need = {.keys = config->key_count,
+                                      .cache = compact ? &config->compact.ready_max : NULL,
                                       .signers =
                                           config->threads + 2, /* the express, and the loop */
                                       .required = config->require_secret_memory};
@@ -316,20 +363,25 @@ static bool start(struct keyd *keyd)
 {
     const struct keyd_config *config = &keyd->config;
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    if (!take_files(keyd))
+    if (!take_keys(keyd))
         return false;
     if (needs_root(keyd))
         block_signals();
     if (!drivers_open(&keyd->drivers, &keyd->files))
         return false;
     bool loaded = load_keys(keyd);
+    loaded = loaded && load_compact(keyd);
+    keyring_number_buckets(&keyd->keyring);
     queue_init(&keyd->scheduler.queue, &keyd->kinds, config->queue_age, (unsigned)config->threads,
                config->hold);
+    if (config->compact.group_count > 0)
+        queue_make_room(&keyd->scheduler.queue);
     bool good = loaded &&
                 server_init(&keyd->server, &config->server, &keyd->keyring, &keyd->scheduler,
                             keyd->starter, keyd->supervisor != 0) &&
                 tickets_open(&keyd->server.tickets, &config->tickets, &keyd->files) &&
                 allow_resolve(&keyd->server.allow, &config->allow, keyd->options.config);
+    change_key_take(&keyd->changes.change_key, &keyd->files);
     files_close(&keyd->files);
     return good;
 }
@@ -341,11 +393,14 @@ static bool prepare_signing(struct keyd *keyd)
     struct scheduler *scheduler = &keyd->scheduler;
     unsigned threads = (unsigned)config->threads;
     if (!signer_init(&keyd->signer, drivers) || !drivers_start(&keyd->drivers) ||
-        !calibrate(&keyd->kinds, &keyd->keyring, &keyd->signer))
+        !calibrate(&keyd->kinds, &keyd->signer))
         return false;
     scheduler->signer = &keyd->signer;
+    scheduler->keys = &keyd->keyring.compact;
     scheduler->crew = crew_start(drivers, threads, config->yield);
-    return scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring);
+    bool good = scheduler->crew != NULL && warm_up(scheduler->crew, &keyd->keyring, &keyd->kinds);
+    samples_release(&keyd->samples, &keyd->keyring.compact);
+    return good;
 }
 
 static bool close_doors(struct keyd *keyd)
@@ -357,13 +412,17 @@ static bool close_doors(struct keyd *keyd)
         sandbox_enter_namespaces(more_calls, &keyd->walls);
     return sandbox_isolate(threads, more_calls, &keyd->walls) && prepare_signing(keyd) &&
            (!needs_root(keyd) || become_user(keyd)) &&
-           sandbox_close(accepts(keyd), more_calls, &keyd->arena, &keyd->walls) &&
+           sandbox_close(&(struct sandbox_needs){.accepts = accepts(keyd),
+                                                 .more = more_calls,
+                                                 .hand_over = keyd->hand_over},
+                         &keyd->arena, keyd->keyring.compact.packed, &keyd->walls) &&
            warm_up_devices(&keyd->signer, &keyd->keyring);
 }
 
 /* False: a thread would not stop, so what it may use was not freed. */
 static bool finish(struct keyd *keyd)
 {
+    key_changes_close(&keyd->changes);
     server_destroy(&keyd->server); /* withdraws the jobs that no signer has begun */
     scheduler_stop(&keyd->scheduler);
     if (!drivers_stop(&keyd->drivers))
@@ -383,7 +442,7 @@ static void end(const struct keyd *keyd, bool stopped)
 
 static bool serve(struct keyd *keyd)
 {
-    log_info("ready: %zu keys, %u signer threads, uid %u", keyd->keyring.count,
+    log_info("ready: %zu keys, %u signer threads, uid %u", keyring_count(&keyd->keyring),
              (unsigned)keyd->config.threads, (unsigned)keyd->identity.uid);
     bool all_answered = server_run(&keyd->server);
     if (!all_answered)
@@ -400,7 +459,7 @@ static void run(void *arg)
     keyd->status = EXIT_FAILURE;
     bool started = start(keyd);
     if (started && keyd->options.test) {
-        log_info("%s is good: %zu keys", keyd->options.config, keyd->keyring.count);
+        log_info("%s is good: %zu keys", keyd->options.config, keyring_count(&keyd->keyring));
         keyd->status = EXIT_SUCCESS;
     }
     if (!started || keyd->options.test) {
@@ -446,6 +505,7 @@ int keyd_main(int argc, char **argv, const struct driver *const *prototypes)
         forget_environment(argv);
     keyd.prototypes = prototypes;
     keyd.files = FILES_INIT;
+    keyd.hand_over = -1;
     keyd.starter = getuid();
     if (!begin(&keyd) || !arena_call(ARENA_STACK_LARGE, run, &keyd))
         return EXIT_FAILURE;

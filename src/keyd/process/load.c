@@ -115,9 +115,9 @@ static bool fill_keys(struct keyd_load *load, const struct conf_section *top)
 {
     struct keyd_config *config = load->config;
     size_t count = conf_section_count(top, SECTION_KEY);
-    if (count == 0)
+    if (count == 0 && conf_section_count(top, SECTION_KEYS) == 0)
         return conf_refuse(top, conf_last_line(top), load->error, "there is no 'key'");
-    config->keys = calloc(count, sizeof *config->keys);
+    config->keys = calloc(count + 1, sizeof *config->keys);
     if (config->keys == NULL)
         return conf_refuse(top, conf_line(top), load->error, "out of memory");
     while (config->key_count < count) {
@@ -128,11 +128,53 @@ static bool fill_keys(struct keyd_load *load, const struct conf_section *top)
     return true;
 }
 
+/* A supervisor hands keys over with the name of their section before a space. */
+static bool check_group_name(struct keyd_load *load, const struct conf_section *section)
+{
+    const char *name = conf_name(section);
+    return (name[0] != '\0' && strlen(name) <= WIRE_KEY_NAME_MAX && strchr(name, ' ') == NULL) ||
+           conf_refuse(section, conf_line(section), load->error,
+                       "the name of a section 'keys' has 1 to %d bytes and no space",
+                       WIRE_KEY_NAME_MAX);
+}
+
+static bool fill_group(struct keyd_load *load, const struct conf_section *section,
+                       struct key_group_config *group)
+{
+    group->name = strdup(conf_name(section));
+    if (!conf_fill(section, group, load->drivers, load->error) || !check_group_name(load, section))
+        return false;
+    if (group->location == NULL &&
+        asprintf(&group->location, "%s:%d", section->file, conf_line(section)) < 0)
+        group->location = NULL;
+    return (group->name != NULL && group->location != NULL) ||
+           conf_refuse(section, conf_line(section), load->error, "out of memory");
+}
+
+static bool fill_groups(struct keyd_load *load, const struct conf_section *top)
+{
+    struct compact_config *compact = &load->config->compact;
+    size_t count = conf_section_count(top, SECTION_KEYS);
+    if (count > KEY_GROUPS_MAX)
+        return conf_refuse(top, conf_last_line(top), load->error,
+                           "there are more than %d sections 'keys'", KEY_GROUPS_MAX);
+    compact->groups = calloc(count + 1, sizeof *compact->groups);
+    if (compact->groups == NULL)
+        return conf_refuse(top, conf_line(top), load->error, "out of memory");
+    while (compact->group_count < count) {
+        struct conf_section section = conf_section_at(top, SECTION_KEYS, compact->group_count);
+        if (!fill_group(load, &section, &compact->groups[compact->group_count++]))
+            return false;
+    }
+    return true;
+}
+
 static bool fill_all(struct keyd_load *load, const struct conf_section *top)
 {
     struct keyd_config *config = load->config;
     if (!conf_fill(top, config, load->drivers, load->error) || !fill_providers(load, top) ||
-        !fill_keys(load, top) || !check_provider(load, top, config->driver))
+        !fill_keys(load, top) || !fill_groups(load, top) ||
+        !check_provider(load, top, config->driver))
         return false;
     if (config->threads == 0)
         config->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -173,6 +215,8 @@ bool config_name_files(const struct keyd_config *config, struct name_table *name
     bool good = name_files(SECTION_TOP, config, names);
     for (size_t i = 0; good && i < config->key_count; i++)
         good = name_files(SECTION_KEY, &config->keys[i], names);
+    for (size_t i = 0; good && i < config->compact.group_count; i++)
+        good = name_files(SECTION_KEYS, &config->compact.groups[i], names);
     for (size_t i = 0; good && i < config->provider_count; i++)
         good = name_files(SECTION_PROVIDER, &config->providers[i], names);
     return good;
@@ -196,6 +240,10 @@ void config_free(struct keyd_config *config)
         conf_clear(&immured_grammar, SECTION_KEY, &config->keys[i]);
         free(config->keys[i].name);
     }
+    for (size_t i = 0; i < config->compact.group_count; i++) {
+        conf_clear(&immured_grammar, SECTION_KEYS, &config->compact.groups[i]);
+        free(config->compact.groups[i].name);
+    }
     for (size_t i = 0; i < config->provider_count; i++) {
         conf_clear(&immured_grammar, SECTION_PROVIDER, &config->providers[i]);
         free(config->providers[i].location);
@@ -203,6 +251,7 @@ void config_free(struct keyd_config *config)
     }
     conf_clear(&immured_grammar, SECTION_TOP, config);
     free(config->keys);
+    free(config->compact.groups);
     free(config->providers);
     *config = (struct keyd_config){0};
 }

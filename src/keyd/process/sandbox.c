@@ -130,9 +130,10 @@ static void give_up_files(const int *more, struct report *report)
     report_note(report, "landlock", false, "built with sanitizers");
 }
 
-bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report)
+bool sandbox_close(const struct sandbox_needs *needs, const struct arena *arena,
+                   const struct packed *packed, struct report *report)
 {
-    (void)accepts, (void)more, (void)arena;
+    (void)needs, (void)arena, (void)packed;
     log_warning("BUILT WITH SANITIZERS (%s): immured is dumpable and takes every system call",
                 IMMURE_SANITIZE);
     report_note(report, "system calls", false, "built with sanitizers");
@@ -174,14 +175,17 @@ static const int refused_calls[] = {SCMP_SYS(socket), SCMP_SYS(openat), SCMP_SYS
 
 static const unsigned peer_options[] = {SO_PEERCRED, SO_PEERGROUPS};
 
-struct wanted {
-    bool accepts;
-    const int *more;
-};
+/* Key files arrive on this socket only; they are read from their descriptors. */
+static int allow_hand_over(scmp_filter_ctx filter, int socket)
+{
+    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(recvmsg), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)socket));
+    return result == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pread64), 0) : result;
+}
 
 static int fill(scmp_filter_ctx filter, const void *arg)
 {
-    const struct wanted *wanted = arg;
+    const struct sandbox_needs *wanted = arg;
     int result = filter_allow(filter, allowed_calls);
     if (result == 0)
         result = filter_allow_memory(filter);
@@ -196,14 +200,18 @@ static int fill(scmp_filter_ctx filter, const void *arg)
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
                                   SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
                                   SCMP_A2(SCMP_CMP_EQ, peer_options[i]));
+    if (wanted->hand_over >= 0 && result == 0)
+        result = allow_hand_over(filter, wanted->hand_over);
     return result;
 }
 
-bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report)
+bool sandbox_close(const struct sandbox_needs *needs, const struct arena *arena,
+                   const struct packed *packed, struct report *report)
 {
     tzset(); /* because gmtime_r(), which the log uses, reads the time zone file at its first use */
     seal_range("sealed arena", arena->memory, arena->size, report);
-    return filter_load(fill, &(struct wanted){.accepts = accepts, .more = more}, report);
+    packed_seal(packed, report);
+    return filter_load(fill, needs, report);
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/privilege.h"
 #include "keyd/keys/arena.h"
+#include "keyd/keys/packed.h"
 #include "walls/report.h"
 
 /* When a function returns false, the reason was logged, and immured must end. What the kernel or
@@ -35,8 +36,16 @@ bool sandbox_become(const struct identity *identity, pid_t supervisor, struct re
 /* Called after all files are read and before there are `threads` threads: seals the code, and
  * forbids files and network by Landlock, except for what `more` needs. */
 bool sandbox_isolate(unsigned threads, const int *more, struct report *report);
-/* Called last: seals the arena's mapping, and allows every thread only the system calls that
+/* What the filter of system calls must leave. */
+struct sandbox_needs {
+    bool accepts;
+    const int *more; /* as above */
+    int hand_over;   /* the only socket on which descriptors arrive; -1: none do */
+};
+
+/* Called last: seals the mappings with keys, and allows every thread only the system calls that
  * signing and talking to clients need. Any other call kills the process. */
-bool sandbox_close(bool accepts, const int *more, const struct arena *arena, struct report *report);
+bool sandbox_close(const struct sandbox_needs *needs, const struct arena *arena,
+                   const struct packed *packed, struct report *report);
 
 #endif

@@ -136,28 +136,28 @@ void account_take(struct account *account, const struct rate *rate, uint64_t *fu
 bool account_may_ask(const struct account *account, const struct rate *all, struct key_limit limit,
                      uint64_t now)
 {
-    uint64_t of_key = account->keys != NULL ? account->keys[limit.key] : 0;
+    uint64_t of_key = account->keys != NULL ? account->keys[limit.bucket] : 0;
     return rate_admits(all, account->all, 1, now) &&
            (limit.rate == NULL || rate_admits(limit.rate, of_key, 1, now));
 }
 
 void account_charge(struct account *account, const struct rate *all, struct key_limit limit,
-                    size_t key_count, uint64_t now)
+                    size_t bucket_count, uint64_t now)
 {
     account_take(account, all, &account->all, 1, now);
     if (limit.rate == NULL || limit.rate->interval == 0)
         return;
     if (account->keys == NULL)
-        account->keys = calloc(key_count, sizeof account->keys[0]);
+        account->keys = calloc(bucket_count, sizeof account->keys[0]);
     if (account->keys != NULL)
-        account_take(account, limit.rate, &account->keys[limit.key], 1, now);
+        account_take(account, limit.rate, &account->keys[limit.bucket], 1, now);
 }
 
 void account_give_back(struct account *account, const struct rate *all, struct key_limit limit)
 {
     rate_give_back(all, &account->all);
     if (account->keys != NULL)
-        rate_give_back(limit.rate, &account->keys[limit.key]);
+        rate_give_back(limit.rate, &account->keys[limit.bucket]);
 }
 
 bool account_take_aside(struct account *account, unsigned count, uint64_t now)

@@ -42,7 +42,7 @@ struct account {
 
     uint64_t rest;  /* when all of the following buckets are full: CLOCK_MONOTONIC, ns */
     uint64_t all;   /* bucket of the general `rate` */
-    uint64_t *keys; /* buckets of the keys' `rate`, by place in the keyring; NULL: none was used */
+    uint64_t *keys; /* buckets of the `rate` of keys and groups of keys; NULL: none was used */
     uint64_t aside; /* bucket of requests other than SIGN and DECRYPT */
 
     struct account_tally {
@@ -88,15 +88,15 @@ void account_let_go(struct account *account, size_t *held, size_t bytes);
 /* The limit of one key. */
 struct key_limit {
     const struct rate *rate; /* NULL: the request is for no key */
-    size_t key;              /* its place in the keyring */
+    size_t bucket;           /* the number of its bucket */
 };
 
 /* Whether both the general rate and that of the key admit a request now. Takes no token. */
 bool account_may_ask(const struct account *account, const struct rate *all, struct key_limit limit,
                      uint64_t now);
-/* Takes the tokens of one request. `key_count`: the size of the keyring. */
+/* Takes the tokens of one request. `bucket_count`: of buckets that there are for keys. */
 void account_charge(struct account *account, const struct rate *all, struct key_limit limit,
-                    size_t key_count, uint64_t now);
+                    size_t bucket_count, uint64_t now);
 /* Returns the tokens of a request that was refused for want of room after all. */
 void account_give_back(struct account *account, const struct rate *all, struct key_limit limit);
 /* Takes tokens from one of its buckets. The account is kept until that bucket is full again. */

@@ -74,6 +74,12 @@ bool policy_find(const char *name, enum policy *policy)
     return false;
 }
 
+bool policy_is_server(enum policy policy)
+{
+    return policy == POLICY_TLS_SERVER || policy == POLICY_TLS13_SERVER ||
+           policy == POLICY_TLS12_SERVER;
+}
+
 const char *policy_name(enum policy policy)
 {
     return policies[policy].name;

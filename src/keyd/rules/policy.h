@@ -25,6 +25,8 @@ enum policy {
 
 bool policy_find(const char *name, enum policy *policy);
 const char *policy_name(enum policy policy);
+/* Whether it is for servers, and so judges a message without the public key. */
+bool policy_is_server(enum policy policy);
 /* A warning that says what protection this policy gives up; NULL if it gives up none. */
 const char *policy_warning(enum policy policy);
 

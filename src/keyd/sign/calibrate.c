@@ -125,14 +125,10 @@ static bool calibrate_kind(struct kind *kind, const struct key *key, struct sign
     return true;
 }
 
-bool calibrate(struct kinds *kinds, const struct keyring *keyring, struct signer *signer)
+bool calibrate(struct kinds *kinds, struct signer *signer)
 {
-    for (size_t i = 0; i < kinds->count; i++) {
-        size_t first = 0;
-        while (keyring->keys[first]->kind != &kinds->kinds[i])
-            first++;
-        if (!calibrate_kind(&kinds->kinds[i], keyring->keys[first], signer))
+    for (size_t i = 0; i < kinds->count; i++)
+        if (!calibrate_kind(&kinds->kinds[i], kinds->kinds[i].sample, signer))
             return false;
-    }
     return true;
 }

@@ -7,11 +7,10 @@
 #ifndef KEYD_SIGN_CALIBRATE_H
 #define KEYD_SIGN_CALIBRATE_H
 
-#include "keyd/keys/keyring.h"
 #include "keyd/sign/kind.h"
 #include "keyd/sign/signer.h"
 
 /* False: a key does not make good signatures; reason logged. */
-bool calibrate(struct kinds *kinds, const struct keyring *keyring, struct signer *signer);
+bool calibrate(struct kinds *kinds, struct signer *signer);
 
 #endif

@@ -9,7 +9,7 @@
 struct contexts {
     enum contexts_purpose purpose;
     struct slot {
-        const struct key *key;
+        const EVP_PKEY *half; /* which the context keeps from being freed */
         const struct wire_scheme *scheme;
         EVP_PKEY_CTX *context;
     } slots[SLOTS];
@@ -23,10 +23,18 @@ struct contexts *contexts_new(enum contexts_purpose purpose)
     return contexts;
 }
 
+void contexts_clear(struct contexts *contexts)
+{
+    for (size_t i = 0; i < SLOTS; i++) {
+        EVP_PKEY_CTX_free(contexts->slots[i].context);
+        contexts->slots[i] = (struct slot){.half = NULL};
+    }
+}
+
 void contexts_free(struct contexts *contexts)
 {
-    for (size_t i = 0; contexts != NULL && i < SLOTS; i++)
-        EVP_PKEY_CTX_free(contexts->slots[i].context);
+    if (contexts != NULL)
+        contexts_clear(contexts);
     free(contexts);
 }
 
@@ -51,11 +59,10 @@ bool context_set_up(EVP_PKEY_CTX *context, enum contexts_purpose purpose,
            set_padding(context, scheme);
 }
 
-static EVP_PKEY_CTX *make(enum contexts_purpose purpose, const struct key *key,
+static EVP_PKEY_CTX *make(enum contexts_purpose purpose, EVP_PKEY *half,
                           const struct wire_scheme *scheme)
 {
-    EVP_PKEY_CTX *context =
-        EVP_PKEY_CTX_new_from_pkey(NULL, purpose == CONTEXTS_SIGN ? key->pair : key->public, NULL);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, half, NULL);
     if (context != NULL && context_set_up(context, purpose, scheme))
         return context;
     EVP_PKEY_CTX_free(context);
@@ -67,10 +74,11 @@ EVP_PKEY_CTX *contexts_get(struct contexts *contexts, const struct key *key,
 {
     size_t place = key->index * wire_scheme_count + (size_t)(scheme - wire_schemes);
     struct slot *slot = &contexts->slots[place % SLOTS];
-    if (slot->key != key || slot->scheme != scheme) {
+    EVP_PKEY *half = contexts->purpose == CONTEXTS_SIGN ? key->pair : key->public;
+    if (slot->half != half || slot->scheme != scheme) {
         EVP_PKEY_CTX_free(slot->context);
-        slot->context = make(contexts->purpose, key, scheme);
-        slot->key = slot->context != NULL ? key : NULL;
+        slot->context = make(contexts->purpose, half, scheme);
+        slot->half = slot->context != NULL ? half : NULL;
         slot->scheme = scheme;
     }
     return slot->context;

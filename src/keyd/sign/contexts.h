@@ -15,6 +15,8 @@ enum contexts_purpose { CONTEXTS_SIGN, CONTEXTS_VERIFY };
 /* NULL: out of memory. */
 struct contexts *contexts_new(enum contexts_purpose purpose);
 void contexts_free(struct contexts *contexts);
+/* Lets go of all keys. */
+void contexts_clear(struct contexts *contexts);
 /* A context for EVP_PKEY_sign() with the key pair or EVP_PKEY_verify() with the public copy, of a
  * digest (not for Ed25519). It is valid until the next call. NULL: libcrypto refused. */
 EVP_PKEY_CTX *contexts_get(struct contexts *contexts, const struct key *key,

@@ -35,6 +35,7 @@ struct crew_member {
     bool started, yield, express;
     bool failed; /* it got no stack */
     sem_t given, running;
+    bool clear;              /* its signer is to be cleared; only for the event loop */
     bool busy;               /* given and not collected; only for the event loop */
     atomic_bool done;        /* set by the thread, reset when the batch is collected */
     atomic_bool leave;       /* the thread is to exit instead of signing */
@@ -214,6 +215,22 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
     sem_post(&member->given);
 }
 
+static void clear_if_idle(struct crew_member *member)
+{
+    if (!member->clear || member->busy)
+        return;
+    signer_clear(&member->signer);
+    member->clear = false;
+}
+
+void crew_clear(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->count; i++) {
+        crew->members[i].clear = true;
+        clear_if_idle(&crew->members[i]);
+    }
+}
+
 size_t crew_collect(struct crew *crew, struct job *batch[static DRIVER_BATCH_MAX], uint64_t *ns,
                     uint64_t now)
 {
@@ -225,6 +242,7 @@ size_t crew_collect(struct crew *crew, struct job *batch[static DRIVER_BATCH_MAX
         *ns = member->took;
         member->busy = false;
         atomic_store(&member->done, false);
+        clear_if_idle(member);
         if (!member->express)
             crew->progress = now;
         return member->count;

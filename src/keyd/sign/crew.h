@@ -41,6 +41,8 @@ void crew_give(struct crew *crew, struct crew_member *member, struct job *const 
 /* Returns the size of the next finished batch and the time that it took; 0: there is no more. */
 size_t crew_collect(struct crew *crew, struct job *batch[static DRIVER_BATCH_MAX], uint64_t *ns,
                     uint64_t now);
+/* Has every thread let go of the keys that it has used: now, or when its batch is collected. */
+void crew_clear(struct crew *crew);
 /* When the threads count as held up, unless a batch is done before then, so that the express takes
  * any work. UINT64_MAX: never, because a thread is idle or the express is busy. */
 uint64_t crew_held_up(const struct crew *crew);

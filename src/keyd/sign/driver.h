@@ -65,6 +65,8 @@ struct driver {
     /* NULL: out of memory. Called before the sandbox is entered. */
     void *(*thread_new)(const struct driver *driver);
     void (*thread_free)(void *thread);
+    /* Lets go of all keys that the thread's state refers to. */
+    void (*thread_clear)(void *thread);
     /*
      * Signs the digests (Ed25519, ML-DSA: the messages). Of each job it sets result and
      * result_length, or error: to IMMURE_E_DEVICE if the device is away, else to IMMURE_E_SIGNING.

@@ -16,7 +16,8 @@ struct job *job_new(const struct key *key, const struct wire_scheme *scheme, con
                         .deadline = UINT64_MAX,
                         .message = room,
                         .message_length = message_length,
-                        .result = room + message_length};
+                        .result = room + message_length,
+                        .result_max = key->signature_max};
     memcpy(room, message, message_length);
     list_init(&job->queue_node);
     list_init(&job->age_node);
@@ -33,6 +34,6 @@ size_t job_cost(const struct key *key, size_t message_length)
 
 void job_free(struct job *job)
 {
-    explicit_bzero(job, sizeof *job + job->message_length + job->key->signature_max);
+    explicit_bzero(job, sizeof *job + job->message_length + job->result_max);
     free(job);
 }

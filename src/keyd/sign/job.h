@@ -54,8 +54,9 @@ struct job {
     bool signed_again;           /* by libcrypto, after another driver had failed */
     bool verified;               /* by the driver, with a public key that it took from key->spki */
     uint64_t queue_ns, sign_ns;
-    uint8_t *result; /* a signature, or a premaster secret; room for key->signature_max bytes */
+    uint8_t *result; /* a signature, or a premaster secret */
     size_t result_length;
+    size_t result_max; /* key->signature_max */
 };
 
 /* Copies the message. `scheme` NULL: a decryption. NULL: out of memory. */

@@ -50,6 +50,7 @@ static struct kind *find_or_make(struct kinds *kinds, const struct key *key,
         return NULL;
     struct kind *kind = &kinds->kinds[kinds->count];
     *kind = (struct kind){.index = kinds->count++,
+                          .sample = key,
                           .type = key->type,
                           .bits = key->bits,
                           .wanted = wanted,
@@ -80,6 +81,34 @@ bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wa
     key->kind = find_or_make(kinds, key, wanted, &choice);
     return key->kind != NULL ||
            refuse(reason, size, "more than %d kinds of keys are configured", KINDS_MAX);
+}
+
+const struct kind *kinds_find(const struct kinds *kinds, enum wire_key_type type, int bits,
+                              const struct driver *wanted)
+{
+    for (size_t i = 0; i < kinds->count; i++) {
+        const struct kind *kind = &kinds->kinds[i];
+        if (kind->type == type && (bits == 0 || kind->bits == bits) &&
+            (kind->wanted == wanted || (wanted == NULL && kind->wanted == kinds->drivers[0])))
+            return kind;
+    }
+    return NULL;
+}
+
+#define UNMEASURED (2 * NS_PER_MS) /* as long as RSA-4096 takes */
+
+const struct kind *kinds_add_unmeasured(struct kinds *kinds, enum wire_key_type type, int bits)
+{
+    if (kinds->count == KINDS_MAX)
+        return NULL;
+    struct kind *kind = &kinds->kinds[kinds->count];
+    *kind = (struct kind){.index = kinds->count++,
+                          .type = type,
+                          .bits = bits,
+                          .single = kinds->drivers[0],
+                          .single_width = 1};
+    kind_measured(kind, UNMEASURED);
+    return kind;
 }
 
 static bool listed(const int *calls, size_t count, int call)

@@ -39,6 +39,7 @@ struct kind {
     size_t single_width;         /* the greatest number of jobs that `single` takes at once */
     uint64_t single_ns;          /* of one signature: CPU time, or waiting time for a device */
     enum cost cost;              /* by single_ns */
+    const struct key *sample;    /* a complete key of the kind, for the tests at the start */
     uint64_t small_ns, batch_ns; /* of a batch: up to small_width, and above */
 };
 
@@ -52,6 +53,13 @@ struct kinds {
  * `wanted` NULL: auto. False: one line in `reason`. */
 bool kinds_add_key(struct kinds *kinds, struct key *key, const struct driver *wanted, char *reason,
                    size_t size);
+
+/* The kind of such keys in memory; NULL: there is none yet. `wanted` as above. */
+const struct kind *kinds_find(const struct kinds *kinds, enum wire_key_type type, int bits,
+                              const struct driver *wanted);
+
+/* Makes a kind at run time, with which libcrypto signs. NULL: there are too many. */
+const struct kind *kinds_add_unmeasured(struct kinds *kinds, enum wire_key_type type, int bits);
 
 /* The system calls of all drivers of these kinds, each once, ended by -1; `calls` has `room`. */
 void kinds_gather_calls(const struct kinds *kinds, int *calls, size_t room);

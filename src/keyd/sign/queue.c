@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "keyd/keys/compact.h"
 
 /* Cheap kinds come first in a session until they take this many times the time of the others. */
 static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 8, [COST_DEAR] = 1};
@@ -35,11 +36,32 @@ static const unsigned weights[COST_CLASSES] = {[COST_QUICK] = 8, [COST_CHEAP] = 
 
 #define job_of(node, member) list_entry(node, struct job, member)
 
+/* Sessions that are open already have room for it. */
+bool queue_has_line(struct queue *queue, const struct kind *kind)
+{
+    if (kind->index < queue->line_count)
+        return true;
+    if (kind->index >= queue->line_room)
+        return false;
+    queue->lines[kind->index].kind = kind;
+    queue->line_count = kind->index + 1;
+    return true;
+}
+
+void queue_make_room(struct queue *queue)
+{
+    size_t room = queue->line_count + QUEUE_LINES_MORE;
+    queue->line_room = room < KINDS_MAX ? room : KINDS_MAX;
+}
+
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
                 uint64_t hold)
 {
-    *queue = (struct queue){
-        .line_count = kinds->count, .work_max = age * signers, .age_max = age, .hold = hold};
+    *queue = (struct queue){.line_count = kinds->count,
+                            .line_room = kinds->count,
+                            .work_max = age * signers,
+                            .age_max = age,
+                            .hold = hold};
     for (size_t i = 0; i < kinds->count; i++)
         queue->lines[i].kind = &kinds->kinds[i];
     list_init(&queue->by_age);
@@ -49,8 +71,8 @@ bool queue_open_session(struct queue *queue, struct queue_session *session,
                         struct account_share *account)
 {
     *session = (struct queue_session){.share.parent = &account->share, .account = account};
-    session->flows = calloc(queue->line_count, sizeof *session->flows);
-    for (size_t i = 0; session->flows != NULL && i < queue->line_count; i++) {
+    session->flows = calloc(queue->line_room, sizeof *session->flows);
+    for (size_t i = 0; session->flows != NULL && i < queue->line_room; i++) {
         session->flows[i].share.parent = &session->share;
         session->flows[i].session = session;
         list_init(&session->flows[i].jobs);
@@ -208,7 +230,9 @@ void queue_forgive(struct queue *queue, uint64_t ns)
 /* Whether the event loop may sign the first job of a line. */
 static bool is_quick(const struct line *line)
 {
-    return line->kind->cost == COST_QUICK && first_job(line)->message_length <= QUICK_MESSAGE_MAX;
+    const struct job *job = first_job(line);
+    return line->kind->cost == COST_QUICK && job->message_length <= QUICK_MESSAGE_MAX &&
+           (!job->key->on_demand || compact_is_ready(job->key));
 }
 
 static bool is_for(const struct queue *queue, const struct line *line, enum queue_for who)

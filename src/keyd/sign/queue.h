@@ -51,11 +51,11 @@ struct line {
 struct queue {
     struct share share; /* everything */
     struct line lines[KINDS_MAX];
-    size_t line_count;
-    uint64_t work_max;  /* ns of one signer */
-    uint64_t age_max;   /* ns */
-    uint64_t hold;      /* ns that a batch waits to become full */
-    struct list by_age; /* all jobs, the oldest first */
+    size_t line_count, line_room; /* sessions have room for more lines than there are at first */
+    uint64_t work_max;            /* ns of one signer */
+    uint64_t age_max;             /* ns */
+    uint64_t hold;                /* ns that a batch waits to become full */
+    struct list by_age;           /* all jobs, the oldest first */
 };
 
 /* Who asks for the next line: the event loop signs only quick jobs, and the threads leave those to
@@ -65,10 +65,16 @@ enum queue_for { QUEUE_FOR_LOOP, QUEUE_FOR_THREADS };
 /* The event loop begins no signature after this time in one turn. */
 #define QUEUE_LOOP_TIME (100 * NS_PER_US)
 
+#define QUEUE_LINES_MORE 4 /* for kinds that come at run time */
+
 /* Bounds the queue to `age` ns of `signers` signers. `kinds` is complete; its kinds are measured
  * before the first job comes. */
 void queue_init(struct queue *queue, const struct kinds *kinds, uint64_t age, unsigned signers,
                 uint64_t hold);
+/* Makes room for lines that come at run time, before the first session. */
+void queue_make_room(struct queue *queue);
+/* Whether the queue has a line for this kind, which may be new. */
+bool queue_has_line(struct queue *queue, const struct kind *kind);
 /* Frees the jobs that are left. */
 void queue_destroy(struct queue *queue);
 

@@ -34,6 +34,20 @@ static void note_batch(struct scheduler *scheduler, const struct kind *kind, siz
     }
 }
 
+static void lend(struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (batch[i]->key->on_demand)
+            compact_lend(batch[i]->key);
+}
+
+static void take_back(struct scheduler *scheduler, struct job *const *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (batch[i]->key->on_demand)
+            compact_take_back(scheduler->keys, batch[i]->key);
+}
+
 static void collect(struct scheduler *scheduler, uint64_t now, struct list *done)
 {
     struct job *batch[DRIVER_BATCH_MAX];
@@ -41,6 +55,7 @@ static void collect(struct scheduler *scheduler, uint64_t now, struct list *done
     for (size_t count; (count = crew_collect(scheduler->crew, batch, &ns, now)) > 0;) {
         note_batch(scheduler, batch[0]->key->kind, count);
         queue_charge(&scheduler->queue, batch, count, ns);
+        take_back(scheduler, batch, count);
         append(done, batch, count);
     }
 }
@@ -50,8 +65,10 @@ static void give_to(struct scheduler *scheduler, struct crew_member *member, str
 {
     struct job *batch[DRIVER_BATCH_MAX];
     size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_THREADS, most, now, batch, done);
-    if (count > 0)
-        crew_give(scheduler->crew, member, batch, count, now);
+    if (count == 0)
+        return;
+    lend(batch, count);
+    crew_give(scheduler->crew, member, batch, count, now);
 }
 
 /* Called when all threads are busy. */
@@ -106,7 +123,9 @@ static void sign_quick(struct scheduler *scheduler, uint64_t now, struct list *d
         size_t count = queue_take(&scheduler->queue, line, QUEUE_FOR_LOOP, most, now, batch, done);
         if (count == 0)
             continue;
+        lend(batch, count);
         uint64_t took = signer_sign(scheduler->signer, batch, count);
+        take_back(scheduler, batch, count);
         note_batch(scheduler, line->kind, count);
         queue_charge(&scheduler->queue, batch, count, took);
         append(done, batch, count);
@@ -133,6 +152,12 @@ uint64_t scheduler_deadline(struct scheduler *scheduler, uint64_t now)
         return wake;
     uint64_t held_up = crew_held_up(scheduler->crew);
     return held_up < wake ? held_up : wake;
+}
+
+void scheduler_clear(struct scheduler *scheduler)
+{
+    crew_clear(scheduler->crew);
+    signer_clear(scheduler->signer);
 }
 
 void scheduler_stop(struct scheduler *scheduler)

@@ -59,9 +59,19 @@ void signer_release(struct signer *signer)
         EVP_MD_free(signer->digests[i]);
     free(signer->states);
     free(signer->digests);
+    opener_release(&signer->opener);
     contexts_free(signer->verifier);
     EVP_MD_CTX_free(signer->hash);
     EVP_MD_CTX_free(signer->whole);
+}
+
+void signer_clear(struct signer *signer)
+{
+    contexts_clear(signer->verifier);
+    EVP_MD_CTX_reset(signer->whole);
+    for (size_t i = 0; signer->drivers[i] != NULL; i++)
+        if (signer->drivers[i]->thread_clear != NULL)
+            signer->drivers[i]->thread_clear(signer->states[i]);
 }
 
 /* Hashes the job's message. False: libcrypto failed. */
@@ -197,15 +207,58 @@ static void sign_checked(struct signer *signer, const struct driver *driver,
     }
 }
 
+/* Gives the jobs complete keys for as long as they are signed. Those that get none fail; the others
+ * move to the front. */
+static size_t open_keys(struct signer *signer, struct job **batch, size_t count)
+{
+    static const enum immure_error errors[] = {
+        [OPENER_DAMAGED] = IMMURE_E_SIGNING, [OPENER_NO_MEMORY] = IMMURE_E_BUSY};
+    size_t opened = 0;
+    for (size_t i = 0; i < count; i++) {
+        enum opener_result result = opener_open(&signer->opener, batch[i]->key, &batch[i]->key);
+        if (result == OPENER_GOOD)
+            batch[opened++] = batch[i];
+        else
+            batch[i]->error = errors[result];
+    }
+    return opened;
+}
+
+/* Of other keys the driver has prepared all, or it is not a driver of their kind. */
+static bool is_prepared(const struct driver *driver, const struct key *key)
+{
+    return !key->borrowed || driver->key_prepare == NULL || key->prepared != NULL;
+}
+
+/* With a compact key that the driver could not prepare, libcrypto signs. */
+static size_t sign_unprepared(struct signer *signer, const struct driver *driver,
+                              struct job **batch, size_t count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_prepared(driver, batch[i]->key))
+            batch[left++] = batch[i];
+        else
+            sign_checked(signer, signer->drivers[0], &batch[i], 1);
+    return left;
+}
+
 uint64_t signer_sign_by(struct signer *signer, const struct driver *driver,
                         struct job *const *batch, size_t count)
 {
     uint64_t begun = clock_now();
     PROBE(immured, batch_taken, count, batch[0]->key->kind->cost, batch[0]->queue_ns);
     struct job *signatures[DRIVER_BATCH_MAX];
+    const struct key *asked[DRIVER_BATCH_MAX];
+    for (size_t i = 0; i < count; i++)
+        asked[i] = batch[i]->key;
     size_t left = decrypt_apart(signer, batch, count, signatures);
+    left = open_keys(signer, signatures, left);
+    left = sign_unprepared(signer, driver, signatures, left);
     if (left > 0)
         sign_checked(signer, driver, signatures, left);
+    for (size_t i = 0; i < count; i++)
+        batch[i]->key = asked[i];
     uint64_t took = clock_now() - begun;
     PROBE(immured, batch_signed, count, batch[0]->key->kind->cost, took);
     for (size_t i = 0; i < count; i++)

@@ -13,19 +13,24 @@
 #include <stdatomic.h>
 
 #include "keyd/sign/kind.h"
+#include "keyd/sign/opener.h"
 
 struct signer {
     const struct driver *const *drivers;
     void **states; /* by place in `drivers` */
     struct contexts *verifier;
     EVP_MD_CTX *hash, *whole; /* for digests, and for verifying whole messages */
-    EVP_MD **digests;         /* fetched, by place in wire_schemes; NULL where there is none */
+    struct opener opener;
+    EVP_MD **digests; /* fetched, by place in wire_schemes; NULL where there is none */
 };
 
 /* `drivers` are open and end with NULL; the first is libcrypto. False: reason logged; the caller
  * still releases the signer. */
 bool signer_init(struct signer *signer, const struct driver *const *drivers);
 void signer_release(struct signer *signer);
+
+/* Lets go of all keys that it has used, so that those that were removed are wiped. */
+void signer_clear(struct signer *signer);
 
 /* Sets the outcome of each job; all are of one kind. Returns the time that it took, ns. */
 uint64_t signer_sign(struct signer *signer, struct job *const *batch, size_t count);

@@ -47,21 +47,27 @@ static void give(struct warm_up *run, const struct key *key, bool pss, size_t co
     run->given++;
 }
 
-bool warm_up(struct crew *crew, const struct keyring *keyring)
+static void try_alone_and_in_batches(struct warm_up *run, const struct key *key)
+{
+    const struct kind *kind = key->kind;
+    for (int pss = 0; pss <= (key->type == WIRE_KEY_RSA); pss++) {
+        give(run, key, pss, 1);
+        if (kind->batch == NULL)
+            continue;
+        give(run, key, pss, kind->threshold);
+        if (kind->threshold <= kind->small_width && kind->small_width < kind->width)
+            give(run, key, pss, kind->width);
+    }
+}
+
+bool warm_up(struct crew *crew, const struct keyring *keyring, const struct kinds *kinds)
 {
     struct warm_up run = {.crew = crew, .good = true};
-    for (size_t i = 0; i < keyring->count; i++) {
-        const struct key *key = keyring->keys[i];
-        for (int pss = 0; pss <= (key->type == WIRE_KEY_RSA); pss++) {
-            give(&run, key, pss, 1);
-            if (key->kind->batch == NULL)
-                continue;
-            give(&run, key, pss, key->kind->threshold);
-            if (key->kind->threshold <= key->kind->small_width &&
-                key->kind->small_width < key->kind->width)
-                give(&run, key, pss, key->kind->width);
-        }
-    }
+    for (size_t i = 0; i < keyring->count; i++)
+        try_alone_and_in_batches(&run, keyring->keys[i]);
+    for (size_t i = 0; i < kinds->count; i++)
+        if (kinds->kinds[i].sample->borrowed)
+            try_alone_and_in_batches(&run, kinds->kinds[i].sample);
     collect(&run);
     return run.good;
 }

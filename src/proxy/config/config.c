@@ -15,3 +15,25 @@ const char *signing_mode_name(enum signing_mode mode)
         [SIGNING_ASYNC] = "async", [SIGNING_SYNC] = "sync", [SIGNING_IN_PROCESS] = "in-process"};
     return names[mode];
 }
+
+struct certificate_config *certificate_walk_next(const struct proxy_config *config,
+                                                 struct certificate_walk *walk)
+{
+    for (; walk->frontend < config->frontend_count; walk->frontend++, walk->route = 0) {
+        const struct frontend_config *frontend = &config->frontends[walk->frontend];
+        for (; walk->route < frontend->route_count; walk->route++, walk->certificate = 0)
+            if (walk->certificate < frontend->routes[walk->route].certificate_count)
+                return &frontend->routes[walk->route].certificates[walk->certificate++];
+    }
+    return NULL;
+}
+
+bool route_has_certificates(const struct route_config *route)
+{
+    return route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
+}
+
+const char *route_kind(const struct route_config *route)
+{
+    return route->own ? "frontend" : "route";
+}

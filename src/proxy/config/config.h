@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "proxy/config/address.h"
+#include "proxy/config/network.h"
 #include "proxy/config/server_addresses.h"
 
 enum signing_mode {
@@ -33,13 +34,51 @@ enum proxy_protocol {
 const char *proxy_protocol_name(enum proxy_protocol protocol); /* "none" ... */
 
 struct certificate_config {
-    char *chain;       /* PEM: leaf first */
-    char *chain_bytes; /* what that file held when the configuration was read */
-    size_t chain_length;
-    char *key; /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *chain;  /* PEM: leaf first */
+    char *key;    /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *staple; /* OCSP response, DER; NULL: none */
     char *pass_phrase_file; /* NULL: not encrypted */
     char *policy;           /* for immured: "tls-server" ... */
     char *tls12_groups;     /* for immured: "common" or "all" */
+    int line;
+};
+
+struct tls_policy_config {
+    uint8_t *alpn; /* in the form of SSL_CTX_set_alpn_protos(); NULL: none */
+    size_t alpn_length;
+    int tls_min, tls_max;       /* TLS1_2_VERSION or TLS1_3_VERSION */
+    char *ciphers;              /* TLS 1.2, OpenSSL's syntax */
+    char *ciphersuites;         /* TLS 1.3 */
+    char *groups;               /* NULL: our default */
+    char *signature_algorithms; /* NULL: OpenSSL's default */
+    unsigned tickets; /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
+};
+
+/* Clients that a route is for; each of the two that is given must hold. */
+struct route_conditions {
+    uint8_t *alpn; /* it offers one of these, in the form of SSL_CTX_set_alpn_protos() */
+    size_t alpn_length;
+    struct network *networks; /* its address is in one of these */
+    size_t network_count;
+};
+
+#define NO_BACKEND SIZE_MAX
+
+/* How clients who ask for some names are served. */
+struct route_config {
+    char *name;    /* of a frontend's own route: the frontend's */
+    bool own;      /* of the frontend itself */
+    size_t number; /* over all frontends */
+    char **names;  /* lower case, as dns_name.h has them; none: those in its certificates */
+    size_t name_count;
+    struct route_conditions conditions;
+    struct certificate_config *certificates; /* none of either kind: those of the frontend */
+    size_t certificate_count;
+    char *directory; /* of further certificates; NULL: none */
+    char *list;      /* file that lists further certificates; NULL: none */
+    struct tls_policy_config policy;
+    size_t backend;   /* index into config.backends; NO_BACKEND: clients are refused */
+    bool passthrough; /* the stream is sent on as it is, TLS and all */
     int line;
 };
 
@@ -47,20 +86,13 @@ struct frontend_config {
     char *name;
     struct address *listen;
     size_t listen_count;
-    struct certificate_config *certificates;
-    size_t certificate_count;
-    uint8_t *alpn; /* in the form of SSL_CTX_set_alpn_protos(); NULL: none */
-    size_t alpn_length;
-    int tls_min, tls_max; /* TLS1_2_VERSION or TLS1_3_VERSION */
-    char *ciphers;        /* TLS 1.2, OpenSSL's syntax */
-    char *ciphersuites;   /* TLS 1.3 */
-    char *groups;         /* NULL: OpenSSL's default */
-    unsigned tickets;     /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
-    mode_t socket_mode;   /* of the files of unix sockets, and their owner: */
-    uid_t socket_user;    /* (uid_t)-1: the user of the master */
-    gid_t socket_group;   /* (gid_t)-1: the group of the master */
+    struct route_config *routes; /* the first is its own: for clients that no other route is for */
+    size_t route_count;
+    bool unknown_name_reject; /* a client that asks for a name that no route has gets an alert */
+    mode_t socket_mode;       /* of the files of unix sockets, and their owner: */
+    uid_t socket_user;        /* (uid_t)-1: the user of the master */
+    gid_t socket_group;       /* (gid_t)-1: the group of the master */
     enum proxy_protocol accept_proxy; /* what a load balancer in front sends first */
-    size_t backend;                   /* index into config.backends */
     int line;
 };
 
@@ -86,8 +118,10 @@ struct proxy_config {
     unsigned max_connections;
     bool max_connections_given; /* by the file; otherwise the limit of descriptors sets it */
     size_t listen_backlog;
-    unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
-    uint64_t handshake_budget; /* for handshakes in one turn of a loop */
+    char *certificate_index;    /* file; NULL: none */
+    unsigned certificate_cache; /* parsed certificates that a thread keeps */
+    unsigned session_cache;     /* TLS 1.2 sessions kept by id; 0: none */
+    uint64_t handshake_budget;  /* for handshakes in one turn of a loop */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
     uint64_t half_close_timeout;   /* after one direction has ended */
     uint64_t drain_timeout;        /* after TERM and USR2 */
@@ -96,6 +130,7 @@ struct proxy_config {
 
     struct frontend_config *frontends;
     size_t frontend_count;
+    size_t route_count; /* of all frontends */
     struct backend_config *backends;
     size_t backend_count;
 
@@ -118,5 +153,19 @@ struct proxy_config {
         char *user;               /* of our own immured, if started as root; NULL: its default */
     } keys;
 };
+
+/* Visits all `certificate` sections in the order of the file. */
+struct certificate_walk {
+    size_t frontend, route, certificate;
+};
+/* *walk is all zero at first. NULL: there are no more. */
+struct certificate_config *certificate_walk_next(const struct proxy_config *config,
+                                                 struct certificate_walk *walk);
+
+/* Whether it has certificates of its own, by any directive. */
+bool route_has_certificates(const struct route_config *route);
+
+/* What the route is in the file: "frontend" or "route". */
+const char *route_kind(const struct route_config *route);
 
 #endif

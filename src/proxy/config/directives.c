@@ -13,6 +13,7 @@
 #define CONNECTIONS_MAX 10000000
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
+#define CERTIFICATE_CACHE_MAX 1000000
 #define SESSION_CACHE_MAX 1000000
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
@@ -24,15 +25,28 @@ static const struct conf_kind sections[SECTION_COUNT] = {
     [SECTION_FRONTEND] = {.name = "frontend",
                           .named = true,
                           .introduction =
-                              "`frontend \"NAME\" { ... }`, one or more: where clients connect."},
+                              "`frontend \"NAME\" { ... }`, one or more: where clients connect. "
+                              "The directives of a route, except for `names`, `client-alpn` and "
+                              "`client-networks`, may stand here too. They say how the frontend "
+                              "itself serves clients that no route is for, and a route takes from "
+                              "them what it does not give itself (except for `certificates` and "
+                              "`certificate-list`)."},
+    [SECTION_ROUTE] = {.name = "route",
+                       .within = SECTION_FRONTEND,
+                       .named = true,
+                       .introduction =
+                           "`route \"NAME\" { ... }` within a frontend: how clients that ask for "
+                           "some names are served. A route without certificates serves with "
+                           "those of its frontend."},
     [SECTION_CERTIFICATE] =
         {.name = "certificate",
          .within = SECTION_FRONTEND,
+         .also_within = SECTION_ROUTE,
          .introduction =
-             "`certificate { ... }` within a frontend, one or more. The server name that a client "
+             "`certificate { ... }` within a frontend or a route. The server name that a client "
              "sends "
              "(SNI) and the signatures that it can verify decide which one it gets. Clients that "
-             "name none of them get the first."},
+             "name none of them get the first of the frontend."},
     [SECTION_BACKEND] = {.name = "backend",
                          .named = true,
                          .introduction =
@@ -44,6 +58,8 @@ static const struct conf_kind sections[SECTION_COUNT] = {
 };
 
 static const struct conf_choice verify_forms[] = {{"all", false}, {"not-ecdsa", true}, {NULL, 0}};
+static const struct conf_choice no_or_yes[] = {{"no", false}, {"yes", true}, {NULL, 0}};
+static const struct conf_choice unknown_names[] = {{"default", false}, {"reject", true}, {NULL, 0}};
 static const struct conf_choice no_limit[] = {{"none", 0}, {NULL, 0}};
 static const struct conf_choice signing_modes[] = {{"async", SIGNING_ASYNC},
                                                    {"sync", SIGNING_SYNC},
@@ -130,6 +146,17 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct proxy_config, connect_timeout),
      .text = "How long a connection attempt to a backend may take."},
+    {SECTION_TOP, "certificate-index", &type_path,
+     CONF_FIELD(struct proxy_config, certificate_index),
+     .text = "A file in which the certificates are kept, parsed, for the next start, so that "
+             "100,000 of them need not be read again. Files that have changed are. `immure-proxy` "
+             "writes it, and takes it up only if nobody but its own user can have written it. "
+             "There are no keys in it. Default: none."},
+    {SECTION_TOP, "certificate-cache", &conf_number, .standard = "1024", .least = 8,
+     .most = CERTIFICATE_CACHE_MAX, CONF_FIELD(struct proxy_config, certificate_cache),
+     .text = "How many certificates a thread keeps parsed. Each takes about 20 KiB. One that is "
+             "asked for and is not among them is parsed, and takes the place of one that was not "
+             "asked for lately."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
      .most = SESSION_CACHE_MAX, CONF_FIELD(struct proxy_config, session_cache),
      .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "
@@ -174,41 +201,81 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct frontend_config, socket_group),
      .text =
          "Group of these files: a number, or a name in /etc/group. `own`: the group of that user."},
-    {SECTION_FRONTEND, "backend", &type_backend, .required = true,
-     CONF_FIELD(struct frontend_config, backend), .text = "The name of the backend to relay to."},
-    {SECTION_FRONTEND, "alpn", &type_alpn_list,
-     CONF_LIST(struct frontend_config, alpn, alpn_length),
-     .text = "Application protocols offered (ALPN), the preferred one first."},
-    {SECTION_FRONTEND, "tls-min", &conf_choice, .standard = "1.2", .choices = tls_versions,
-     CONF_FIELD(struct frontend_config, tls_min), .text = "Lowest TLS version."},
-    {SECTION_FRONTEND, "tls-max", &conf_choice, .standard = "1.3", .choices = tls_versions,
-     CONF_FIELD(struct frontend_config, tls_max), .text = "Highest TLS version."},
-    {SECTION_FRONTEND, "ciphers", &conf_text,
-     .standard = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-                 "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-                 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
-     CONF_FIELD(struct frontend_config, ciphers),
-     .text = "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE, because "
-             "`immured` signs and does not decrypt: other ciphers are left out with a warning, and "
-             "a list without a cipher that fits the certificates is refused."},
-    {SECTION_FRONTEND, "ciphersuites", &conf_text,
-     .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
-     CONF_FIELD(struct frontend_config, ciphersuites),
-     .text = "Cipher suites of TLS 1.3, separated by `:`, the preferred one first. The default "
-             "begins with AES-128, as browsers do: with its SHA-256 a handshake costs less than "
-             "with SHA-384."},
-    {SECTION_FRONTEND, "groups", &conf_text, CONF_FIELD(struct frontend_config, groups),
-     .text = "Key exchange groups, separated by `:`. Default: X25519MLKEM768 (if OpenSSL has it), "
-             "X25519, P-256 and P-384. The log warns of groups that cost an event loop much time, "
-             "as finite-field groups do, and says how much."},
-    {SECTION_FRONTEND, "tickets", &conf_number, .standard = "1", .least = 0, .most = TICKETS_MAX,
-     CONF_FIELD(struct frontend_config, tickets),
-     .text = "How many session tickets a TLS 1.3 handshake sends. `0`: no session is resumed."},
     {SECTION_FRONTEND, "accept-proxy", &conf_choice, .standard = "none", .choices = proxy_accepted,
      CONF_FIELD(struct frontend_config, accept_proxy),
      .text = "Version of the PROXY protocol header that a load balancer in front sends first, of "
              "at most 16 KiB; a CRC32C in it is verified. Only for listeners that nobody else can "
              "reach: any client that reaches them can claim any address."},
+    {SECTION_FRONTEND, "unknown-name", &conf_choice, .standard = "default",
+     .choices = unknown_names, CONF_FIELD(struct frontend_config, unknown_name_reject),
+     .text =
+         "What happens to a client that asks for a name which neither a route nor a certificate "
+         "has. `default`: it is served as one that asks for no name. `reject`: it gets the "
+         "alert `unrecognized_name`."},
+
+    {SECTION_ROUTE, "names", &type_dns_names, CONF_LIST(struct route_config, names, name_count),
+     .text = "The server names (SNI) that the route is for: `www.example.com`, or `*.example.com` "
+             "for any name with one label more. An exact name wins over a wildcard. Default: the "
+             "names in its certificates."},
+    {SECTION_ROUTE, "client-alpn", &type_alpn_list,
+     CONF_LIST(struct route_config, conditions.alpn, conditions.alpn_length),
+     .text = "The route is only for clients that offer one of these application protocols "
+             "(ALPN). Other clients get the next route that has their name."},
+    {SECTION_ROUTE, "client-networks", &type_networks,
+     CONF_LIST(struct route_config, conditions.networks, conditions.network_count),
+     .text = "The route is only for clients whose address is in one of these networks: "
+             "`192.0.2.0/24`, `2001:db8::/32`, or a single address. With `accept-proxy` the "
+             "address is that in the header. Other clients get the next route that has their "
+             "name."},
+    {SECTION_ROUTE, "certificates", &type_path, .reach = CONF_SHARED,
+     CONF_FIELD(struct route_config, directory),
+     .text = "A folder of certificates, each with its key: NAME.crt and NAME.key, NAME.pem with "
+             "both, or folders as certbot and lego write them."},
+    {SECTION_ROUTE, "certificate-list", &type_file, .reach = CONF_SHARED,
+     CONF_FIELD(struct route_config, list),
+     .text = "A file that lists certificates, one in each line."},
+    {SECTION_ROUTE, "backend", &type_backend, .reach = CONF_INHERITED,
+     CONF_FIELD(struct route_config, backend), .text = "The name of the backend to relay to."},
+    {SECTION_ROUTE, "passthrough", &conf_choice, .reach = CONF_INHERITED, .standard = "no",
+     .choices = no_or_yes, CONF_FIELD(struct route_config, passthrough),
+     .text = "`yes`: nothing is decrypted. The stream goes to the backend as the client sent it, "
+             "from its ClientHello on, and the server there has the certificate and the key."},
+    {SECTION_ROUTE, "alpn", &type_alpn_list, .reach = CONF_INHERITED,
+     CONF_LIST(struct route_config, policy.alpn, policy.alpn_length),
+     .text = "Application protocols offered (ALPN), the preferred one first."},
+    {SECTION_ROUTE, "tls-min", &conf_choice, .reach = CONF_INHERITED, .standard = "1.2",
+     .choices = tls_versions, CONF_FIELD(struct route_config, policy.tls_min),
+     .text = "Lowest TLS version."},
+    {SECTION_ROUTE, "tls-max", &conf_choice, .reach = CONF_INHERITED, .standard = "1.3",
+     .choices = tls_versions, CONF_FIELD(struct route_config, policy.tls_max),
+     .text = "Highest TLS version."},
+    {SECTION_ROUTE, "ciphers", &conf_text, .reach = CONF_INHERITED,
+     .standard = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                 "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+     CONF_FIELD(struct route_config, policy.ciphers),
+     .text = "Ciphers of TLS 1.2 in OpenSSL's syntax. The key exchange must be ECDHE, because "
+             "`immured` signs and does not decrypt: other ciphers are left out with a warning, and "
+             "a list without a cipher that fits the certificates is refused."},
+    {SECTION_ROUTE, "ciphersuites", &conf_text, .reach = CONF_INHERITED,
+     .standard = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
+     CONF_FIELD(struct route_config, policy.ciphersuites),
+     .text = "Cipher suites of TLS 1.3, separated by `:`, the preferred one first. The default "
+             "begins with AES-128, as browsers do: with its SHA-256 a handshake costs less than "
+             "with SHA-384."},
+    {SECTION_ROUTE, "groups", &conf_text, .reach = CONF_INHERITED,
+     CONF_FIELD(struct route_config, policy.groups),
+     .text = "Key exchange groups, separated by `:`. Default: X25519MLKEM768 (if OpenSSL has it), "
+             "X25519, P-256 and P-384. The log warns of groups that cost an event loop much time, "
+             "as finite-field groups do, and says how much."},
+    {SECTION_ROUTE, "signature-algorithms", &conf_text, .reach = CONF_INHERITED,
+     CONF_FIELD(struct route_config, policy.signature_algorithms),
+     .text = "Signature algorithms that the server may use, separated by `:`, the preferred one "
+             "first, in OpenSSL's syntax (`ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256`). Default: "
+             "all that OpenSSL's security level allows."},
+    {SECTION_ROUTE, "tickets", &conf_number, .reach = CONF_INHERITED, .standard = "1", .least = 0,
+     .most = TICKETS_MAX, CONF_FIELD(struct route_config, policy.tickets),
+     .text = "How many session tickets a TLS 1.3 handshake sends. `0`: no session is resumed."},
 
     {SECTION_CERTIFICATE, "chain", &type_file, .required = true,
      CONF_FIELD(struct certificate_config, chain),
@@ -217,6 +284,9 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct certificate_config, key), .passed_on_as = "file",
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
+    {SECTION_CERTIFICATE, "ocsp", &type_file, CONF_FIELD(struct certificate_config, staple),
+     .text = "File of an OCSP response (DER) for the certificate, which is stapled to handshakes. "
+             "Beside certificates of `certificates` it is NAME.ocsp."},
     {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
      CONF_FIELD(struct certificate_config, pass_phrase_file), .passed_on_as = "pass-phrase-file",
      .text = "File whose first line is the pass phrase of the key."},

@@ -1,6 +1,5 @@
 #include "proxy/config/load.h"
 
-#include <errno.h>
 #include <libgen.h>
 #include <openssl/ssl.h>
 #include <sched.h>
@@ -8,25 +7,15 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/regular_file.h"
 #include "conf/document.h"
-#include "conf/pass_on.h"
 #include "conf/text.h"
 #include "conf/value.h"
 #include "proxy/config/address.h"
 #include "proxy/config/descriptors.h"
 #include "proxy/config/directives.h"
+#include "proxy/config/loading.h"
 
-#define CHAIN_FILE_MAX (1 << 20)
-
-struct proxy_load {
-    struct proxy_config *config;
-    char *directory; /* of the file; relative paths are relative to it */
-    struct conf_error *error;
-};
-
-/* Fills the struct at `base` from this section, by the table of directives. */
-static bool fill(struct proxy_load *load, const struct conf_section *section, void *base)
+bool load_fill(struct proxy_load *load, const struct conf_section *section, void *base)
 {
     return conf_fill(section, base, load->directory, load->error);
 }
@@ -54,85 +43,12 @@ static bool fill_backends(struct proxy_load *load, const struct conf_section *to
         struct backend_config *backend = &config->backends[config->backend_count++];
         backend->line = conf_line(&section);
         backend->name = strdup(conf_name(&section));
-        if (!fill(load, &section, backend) || !check_tlvs(load, &section, backend))
+        if (!load_fill(load, &section, backend) || !check_tlvs(load, &section, backend))
             return false;
         const struct address *address = &backend->address;
         if (address->host == NULL)
             server_addresses_add(&backend->addresses, (const struct sockaddr *)&address->socket,
                                  address->length);
-    }
-    return true;
-}
-
-static bool find_backend(struct proxy_load *load, const struct conf_section *section,
-                         struct frontend_config *frontend)
-{
-    const struct conf_directive *directive = conf_find(&proxy_grammar, SECTION_FRONTEND, "backend");
-    struct conf_value name = conf_value_at(section, directive, 0);
-    for (size_t i = 0; i < load->config->backend_count; i++)
-        if (strcmp(load->config->backends[i].name, name.text) == 0) {
-            frontend->backend = i;
-            return true;
-        }
-    return conf_refuse(section, name.line, load->error, "there is no backend '%s'", name.text);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* immured loads each key file once, so all certificates that use it must say the same about it. */
-static bool check_key(struct proxy_load *load, const struct conf_section *section,
-                      const struct certificate_config *certificate)
-{
-    const struct proxy_config *config = load->config;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
-            const struct certificate_config *other = &config->frontends[i].certificates[j];
-            const struct conf_directive *difference =
-                same_text(other->key, certificate->key)
-                    ? conf_pass_on_difference(&proxy_grammar, SECTION_CERTIFICATE, other,
-                                              certificate)
-                    : NULL;
-            if (difference != NULL)
-                return conf_refuse(section, certificate->line, load->error,
-                                   "key %s has another %s in line %d", certificate->key,
-                                   difference->name, other->line);
-        }
-    return true;
-}
-
-/* Workers serve these bytes, even if the file changes later. */
-static bool read_chain(struct proxy_load *load, const struct conf_section *section,
-                       struct certificate_config *certificate)
-{
-    certificate->chain_bytes =
-        regular_file_read(certificate->chain, CHAIN_FILE_MAX, &certificate->chain_length);
-    return certificate->chain_bytes != NULL ||
-           conf_refuse(section, certificate->line, load->error, "chain %s: %s", certificate->chain,
-                       regular_file_reason(errno));
-}
-
-static bool fill_certificates(struct proxy_load *load, const struct conf_section *section,
-                              struct frontend_config *frontend)
-{
-    size_t count = conf_section_count(section, SECTION_CERTIFICATE);
-    if (count == 0)
-        return conf_refuse(section, frontend->line, load->error,
-                           "frontend '%s' has no 'certificate'", frontend->name);
-    frontend->certificates = calloc(count, sizeof *frontend->certificates);
-    if (frontend->certificates == NULL)
-        return conf_refuse(section, frontend->line, load->error, "out of memory");
-    while (frontend->certificate_count < count) {
-        struct conf_section inner =
-            conf_section_at(section, SECTION_CERTIFICATE, frontend->certificate_count);
-        struct certificate_config *certificate =
-            &frontend->certificates[frontend->certificate_count++];
-        certificate->line = conf_line(&inner);
-        if (!fill(load, &inner, certificate) || !check_key(load, &inner, certificate) ||
-            !read_chain(load, &inner, certificate))
-            return false;
     }
     return true;
 }
@@ -157,12 +73,8 @@ static bool fill_frontend(struct proxy_load *load, const struct conf_section *se
 {
     frontend->line = conf_line(section);
     frontend->name = strdup(conf_name(section));
-    if (!fill(load, section, frontend) || !find_backend(load, section, frontend) ||
-        !fill_certificates(load, section, frontend) || !check_addresses(load, section, frontend))
-        return false;
-    return frontend->tls_min <= frontend->tls_max ||
-           conf_refuse(section, frontend->line, load->error,
-                       "frontend '%s': tls-min is higher than tls-max", frontend->name);
+    return load_fill(load, section, frontend) && load_routes(load, section, frontend) &&
+           check_addresses(load, section, frontend);
 }
 
 static bool fill_frontends(struct proxy_load *load, const struct conf_section *top)
@@ -205,7 +117,7 @@ static bool fill_admin(struct proxy_load *load, const struct conf_section *top)
         return false;
     if (!config->admin.enabled)
         return true;
-    if (!fill(load, &section, config) || !check_hosts(load, &section))
+    if (!load_fill(load, &section, config) || !check_hosts(load, &section))
         return false;
     for (size_t i = 0; i < config->frontend_count; i++)
         for (size_t j = 0; j < config->frontends[i].listen_count; j++)
@@ -248,49 +160,78 @@ static bool fill_keys(struct proxy_load *load, const struct conf_section *top)
         return false;
     if (!found)
         return true;
-    return fill(load, &section, config) &&
+    return load_fill(load, &section, config) &&
            (config->keys.socket == NULL || check_socket(load, &section));
-}
-
-static bool set_policy(struct proxy_config *config, const char *key, const char *policy)
-{
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
-            struct certificate_config *certificate = &config->frontends[i].certificates[j];
-            if (!same_text(certificate->key, key))
-                continue;
-            free(certificate->policy);
-            certificate->policy = strdup(policy);
-            if (certificate->policy == NULL)
-                return false;
-        }
-    return true;
 }
 
 /*
  * The random of a server without TLS 1.3 has no sentinel at its end (RFC 8446, section 4.1.3), and
- * without one the policy `tls-server` signs nothing for TLS 1.2. So the keys of such a frontend get
- * the policy `tls12-server` in place of `tls-server`. Other policies stay, and so do keys that only
- * other frontends use.
+ * without one the policy `tls-server` signs nothing for TLS 1.2. So the keys of such a route get
+ * the policy `tls12-server` in place of `tls-server`, wherever they are used. Other policies stay,
+ * and so do keys that only other routes use.
  */
+static const char unfit_policy[] = "tls-server", fit_policy[] = "tls12-server";
+
+static bool is_unfit(const struct certificate_config *certificate)
+{
+    return strcmp(certificate->policy, unfit_policy) == 0;
+}
+
+/* Adds the keys that a route uses and that must have the other policy. */
+static bool list_unfit(const struct proxy_config *config, const struct frontend_config *frontend,
+                       const struct route_config *route, struct name_table *keys)
+{
+    const struct route_config *from = route_has_certificates(route) ? route : frontend->routes;
+    for (size_t i = 0; i < from->certificate_count; i++) {
+        const struct certificate_config *certificate = &from->certificates[i];
+        size_t known = keys->count;
+        if (!is_unfit(certificate))
+            continue;
+        if (!name_table_add(keys, certificate->key, NULL))
+            return false;
+        if (keys->count > known)
+            log_warning("%s:%d: %s '%s' has no TLS 1.3: its key %s %s policy %s, not %s",
+                        config->file, certificate->line, route_kind(route), route->name,
+                        certificate->key,
+                        config->keys.socket == NULL ? "has" : "needs in immured the", fit_policy,
+                        unfit_policy);
+    }
+    return true;
+}
+
+static bool set_fit(const struct proxy_config *config, const struct name_table *keys)
+{
+    struct certificate_walk walk = {0};
+    struct certificate_config *certificate;
+    while ((certificate = certificate_walk_next(config, &walk)) != NULL) {
+        size_t index;
+        if (!is_unfit(certificate) || !name_table_find(keys, certificate->key, &index))
+            continue;
+        free(certificate->policy);
+        certificate->policy = strdup(fit_policy);
+        if (certificate->policy == NULL)
+            return false;
+    }
+    return true;
+}
+
 static bool fit_policies(struct proxy_load *load, const struct conf_section *top)
 {
-    static const char from[] = "tls-server", to[] = "tls12-server";
-    struct proxy_config *config = load->config;
+    const struct proxy_config *config = load->config;
+    struct name_table keys = NAME_TABLE_INIT;
+    bool good = true;
+    if (config->signing == SIGNING_IN_PROCESS)
+        return true;
     for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].certificate_count; j++) {
+        for (size_t j = 0; good && j < config->frontends[i].route_count; j++) {
             const struct frontend_config *frontend = &config->frontends[i];
-            const struct certificate_config *certificate = &frontend->certificates[j];
-            if (frontend->tls_max != TLS1_2_VERSION || !same_text(certificate->policy, from) ||
-                config->signing == SIGNING_IN_PROCESS)
-                continue;
-            log_warning("%s:%d: frontend '%s' has no TLS 1.3: its key %s %s policy %s, not %s",
-                        config->file, certificate->line, frontend->name, certificate->key,
-                        config->keys.socket == NULL ? "has" : "needs in immured the", to, from);
-            if (!set_policy(config, certificate->key, to))
-                return conf_refuse(top, certificate->line, load->error, "out of memory");
+            const struct route_config *route = &frontend->routes[j];
+            if (route->policy.tls_max == TLS1_2_VERSION && !route->passthrough)
+                good = list_unfit(config, frontend, route, &keys);
         }
-    return true;
+    good = good && set_fit(config, &keys);
+    name_table_free(&keys);
+    return good || conf_refuse(top, conf_line(top), load->error, "out of memory");
 }
 
 /* "auto" is one thread for each CPU, within the bounds of the directive. */
@@ -314,11 +255,23 @@ static void set_by_descriptors(struct proxy_config *config)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 
+/* The keys are immured's business, and it does not start without one. */
+static bool check_certificates(struct proxy_load *load, const struct conf_section *top)
+{
+    const struct proxy_config *config = load->config;
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].route_count; j++)
+            if (route_has_certificates(&config->frontends[i].routes[j]))
+                return true;
+    return conf_refuse(top, conf_last_line(top), load->error, "there is no 'certificate' at all");
+}
+
 static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
     struct proxy_config *config = load->config;
-    if (!fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
-        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
+    if (!load_fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
+        !check_certificates(load, top) || !fill_admin(load, top) || !fill_keys(load, top) ||
+        !fit_policies(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");
@@ -339,6 +292,8 @@ static struct proxy_config *load_tree(const struct conf_section *top, struct con
         snprintf(error->text, sizeof error->text, "%s: out of memory", top->file);
     free(copy);
     free(load.directory);
+    name_table_free(&load.keys);
+    free(load.use);
     if (good)
         return load.config;
     config_free(load.config);
@@ -360,12 +315,8 @@ struct proxy_config *config_load(const char *file, struct conf_error *error)
 
 static void frontend_clear(struct frontend_config *frontend)
 {
-    for (size_t i = 0; i < frontend->certificate_count; i++) {
-        conf_clear(&proxy_grammar, SECTION_CERTIFICATE, &frontend->certificates[i]);
-        free(frontend->certificates[i].chain_bytes);
-    }
+    load_routes_clear(frontend);
     conf_clear(&proxy_grammar, SECTION_FRONTEND, frontend);
-    free(frontend->certificates);
     free(frontend->name);
 }
 

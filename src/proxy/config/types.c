@@ -14,6 +14,8 @@
 #include "base/buffer.h"
 #include "conf/show.h"
 #include "proxy/config/address.h"
+#include "proxy/config/dns_name.h"
+#include "proxy/config/network.h"
 
 #define ALPN_NAME_MAX_BYTES 255    /* RFC 7301, section 3.1 */
 #define ALPN_LIST_MAX_BYTES 0xffff /* the same */
@@ -125,6 +127,50 @@ static void clear_bytes(void *field, size_t length)
     *(uint8_t **)field = NULL;
 }
 
+static bool store_dns_names(struct conf_store *store)
+{
+    if (!conf_texts.store(store))
+        return false;
+    char **names = *(char ***)store->field;
+    for (size_t i = 0; i < *store->list_count; i++) {
+        char name[DNS_NAME_SIZE];
+        const char *reason;
+        if (!dns_name_fold(names[i], name, &reason))
+            return conf_store_refuse(store, store->values[i].line, "%s: '%s' %s",
+                                     store->directive->name, names[i], reason);
+        memcpy(names[i], name, strlen(name));
+    }
+    return true;
+}
+
+static void clear_dns_names(void *field, size_t count)
+{
+    conf_texts.clear(field, count);
+}
+
+static bool store_networks(struct conf_store *store)
+{
+    struct network *networks = calloc(store->count, sizeof *networks);
+    *(struct network **)store->field = networks;
+    if (networks == NULL)
+        return conf_store_refuse_memory(store);
+    for (size_t i = 0; i < store->count; i++) {
+        const char *reason;
+        if (!network_parse(store->values[i].text, &networks[i], &reason))
+            return conf_store_refuse(store, store->values[i].line, "%s: '%s' %s",
+                                     store->directive->name, store->values[i].text, reason);
+        ++*store->list_count;
+    }
+    return true;
+}
+
+static void clear_networks(void *field, size_t count)
+{
+    (void)count;
+    free(*(struct network **)field);
+    *(struct network **)field = NULL;
+}
+
 /* Permissions in octal, as for chmod(1). */
 static bool store_mode(struct conf_store *store)
 {
@@ -218,3 +264,7 @@ const struct conf_type type_user = {.values = "user", .store = store_user};
 const struct conf_type type_group = {.values = "group", .store = store_group};
 const struct conf_type type_alpn_list = {
     .values = "list of names", .list = true, .store = store_alpn_list, .clear = clear_bytes};
+const struct conf_type type_dns_names = {
+    .values = "list of names", .list = true, .store = store_dns_names, .clear = clear_dns_names};
+const struct conf_type type_networks = {
+    .values = "list of networks", .list = true, .store = store_networks, .clear = clear_networks};

@@ -19,5 +19,7 @@ extern const struct conf_type
 extern const struct conf_type
     type_group; /* gid_t: a number, a name in /etc/group, or the default, -1 */
 extern const struct conf_type type_alpn_list; /* uint8_t *, and its length */
+extern const struct conf_type type_dns_names; /* char **, and their number; see dns_name.h */
+extern const struct conf_type type_networks;  /* struct network *, and their number */
 
 #endif

@@ -8,9 +8,11 @@
 #include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
+#include "proxy/master/keyd_keys.h"
 #include "proxy/master/listening.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
+#include "proxy/store/store.h"
 
 enum generation_state {
     GENERATION_STARTING,
@@ -47,21 +49,25 @@ struct generation {
     enum generation_state state;
     struct timer deadline;   /* when STARTING has failed, or DRAINING takes the next harder step */
     uint64_t drain_deadline; /* the one that the worker is told */
-    char failure[256];
+    char failure[sizeof(struct conf_error)];
 
     struct listening **listening; /* of each thread in turn, then of the admin page */
     size_t listening_count;
     size_t address_count; /* of one thread */
 
-    struct child keyd, worker, resolver;
+    struct child keyd, worker, resolver, loader;
     struct generation_metrics *metrics; /* what its workers count */
     struct watch names;                 /* for the resolver's answers; closed: none is wanted */
+    struct watch certificates;          /* for the loader's answer */
+    int store_memory;                   /* what the loader has sent; -1: nothing yet */
+    struct store *store;                /* the same, opened */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */
     int keyd_text; /* -1: none */
     char *keyd_name;
     struct name_table keyd_names;
+    struct keyd_keys keyd_keys; /* those of directories and lists */
     struct vault keyd_vault;
     struct hand_over keyd_hand_over;
     struct watch keyd_hand_over_watch; /* of its socket */

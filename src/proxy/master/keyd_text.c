@@ -31,19 +31,19 @@ static bool put_keys(FILE *out, const struct proxy_config *config)
 {
     struct name_table keys = NAME_TABLE_INIT;
     bool good = true;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; good && j < config->frontends[i].certificate_count; j++) {
-            const struct certificate_config *certificate = &config->frontends[i].certificates[j];
-            size_t known = keys.count;
-            good = name_table_add(&keys, certificate->key, NULL);
-            if (keys.count > known)
-                put_key(out, config, certificate);
-        }
+    struct certificate_walk walk = {0};
+    const struct certificate_config *certificate;
+    while (good && (certificate = certificate_walk_next(config, &walk)) != NULL) {
+        size_t known = keys.count;
+        good = name_table_add(&keys, certificate->key, NULL);
+        if (keys.count > known)
+            put_key(out, config, certificate);
+    }
     name_table_free(&keys);
     return good;
 }
 
-char *keyd_text(const struct proxy_config *config)
+char *keyd_text(const struct proxy_config *config, const struct keyd_keys *keys)
 {
     char *text = NULL;
     size_t length = 0;
@@ -54,6 +54,8 @@ char *keyd_text(const struct proxy_config *config)
     conf_pass_on(&proxy_grammar, SECTION_TOP, config, out);
     /* the signers must not keep event loops from running, unless those wait for them */
     conf_write_directive(out, "yield", config->signing == SIGNING_ASYNC ? "yes" : "no");
+    if (keys != NULL)
+        keyd_keys_write(keys, config, out);
     bool good = put_keys(out, config) && ferror(out) == 0;
     if (fclose(out) == 0 && good)
         return text;
@@ -80,9 +82,10 @@ static bool add_files(unsigned section, const void *base, struct name_table *nam
 bool keyd_files(const struct proxy_config *config, struct name_table *names)
 {
     bool good = add_files(SECTION_KEYS, config, names);
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; good && j < config->frontends[i].certificate_count; j++)
-            good = add_files(SECTION_CERTIFICATE, &config->frontends[i].certificates[j], names);
+    struct certificate_walk walk = {0};
+    const struct certificate_config *certificate;
+    while (good && (certificate = certificate_walk_next(config, &walk)) != NULL)
+        good = add_files(SECTION_CERTIFICATE, certificate, names);
     if (!good)
         errno = ENOMEM;
     return good;

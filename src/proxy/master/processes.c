@@ -77,7 +77,8 @@ pid_t keyd_start(struct generation *generation)
                                               .config = generation->keyd_name,
                                               .text = generation->keyd_text,
                                               .listener = generation->keyd_listener,
-                                              .session = -1};
+                                              .session = -1,
+                                              .keys = &generation->keyd_keys.list};
     if (program == NULL || !hand_over_start(&generation->keyd_hand_over, &process,
                                             &generation->keyd_names, &generation->keyd_vault, &pid))
         pid = -1;
@@ -160,6 +161,7 @@ static int run_worker(const struct generation *generation, int *ends)
         keep[kept++] = sockets[i] = generation->listening[i]->socket;
     for (size_t i = 0; i < generation->control_count; i++)
         keep[kept++] = ends[i];
+    keep[kept++] = generation->store_memory;
     if (!descriptor_close_others(keep, kept))
         return EXIT_FAILURE;
     for (size_t i = 0; i < config->workers; i++)
@@ -170,6 +172,7 @@ static int run_worker(const struct generation *generation, int *ends)
                                        .admin_listener =
                                            config->admin.enabled ? sockets[total - 1] : -1,
                                        .controls = ends,
+                                       .store = generation->store_memory,
                                        .tickets = *generation->setup->tickets,
                                        .again = generation->state == GENERATION_RUNNING,
                                        .history = generation->setup->history,

@@ -35,6 +35,7 @@ enum handshake_result {
     HANDSHAKE_FAILED,  /* an alert was sent or received, or signing failed */
     HANDSHAKE_TIMEOUT,
     HANDSHAKE_ABORTED, /* the client closed or reset */
+    HANDSHAKE_PASSED,  /* none was made: the stream goes to a server as it is */
     HANDSHAKE_RESULT_COUNT
 };
 extern const char *const handshake_version_names[VERSION_COUNT];         /* "none", "TLSv1.2" ... */

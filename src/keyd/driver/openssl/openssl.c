@@ -35,6 +35,14 @@ static void *openssl_thread_new(const struct driver *driver)
     return NULL;
 }
 
+/* The contexts for whole messages keep the key of the last call. */
+static void openssl_thread_clear(void *arg)
+{
+    struct openssl_thread *thread = arg;
+    contexts_clear(thread->contexts);
+    EVP_MD_CTX_reset(thread->whole);
+}
+
 /* Ed25519 and ML-DSA sign the whole message: the former hashes it twice (RFC 8032), the latter
  * together with a hash of the key (FIPS 204). */
 static bool sign_message(struct openssl_thread *thread, struct job *job)
@@ -81,4 +89,5 @@ const struct driver driver_openssl = {.name = WIRE_NAME_OPENSSL,
                                       .width = openssl_width,
                                       .thread_new = openssl_thread_new,
                                       .thread_free = openssl_thread_free,
+                                      .thread_clear = openssl_thread_clear,
                                       .sign = openssl_sign};

@@ -37,9 +37,9 @@ static const char *refused_header(const uint8_t *bytes, size_t length, enum prox
                                          : "something that is no PROXY header";
 }
 
-static bool keep_tlvs(struct buffer *kept, const struct proxy_tlvs *tlvs, const struct pool *pool)
+static bool keep_tlvs(struct buffer *kept, const struct proxy_tlvs *tlvs, const struct route *route)
 {
-    if (tlvs->length == 0 || !pool->proxy_tlvs)
+    if (tlvs->length == 0 || !route->keeps_tlvs)
         return true;
     uint8_t *room = buffer_reserve(kept, tlvs->length);
     if (room == NULL)
@@ -85,7 +85,7 @@ enum accept_proxy_result accept_proxy_read(struct accept_proxy *shared, struct t
     case PROXY_HEADER_DONE:
         buffer_release(kept);
         return take(client, bytes + had, header.length - had) &&
-                       keep_tlvs(kept, &header.tlvs, route->pool)
+                       keep_tlvs(kept, &header.tlvs, route)
                    ? ACCEPT_PROXY_DONE
                    : ACCEPT_PROXY_BAD;
     case PROXY_HEADER_BAD:

@@ -122,26 +122,43 @@ static void serve(struct connection *connection)
         step_queue(connection->connections->turn, STEP_BEHIND, &connection->step);
 }
 
-/* Until now the flow to the server holds the TLVs that are passed on; the header replaces them and
- * contains them. */
-static bool put_proxy_header(struct connection *connection, enum proxy_protocol version)
+/* Until now the flow to the server holds the TLVs that may be passed on; the header replaces them
+ * and contains them, if this backend gets them. */
+static bool put_proxy_header(struct connection *connection)
 {
+    const struct pool *pool = connection->server.pool;
     static_assert(RELAY_SCRATCH >= PROXY_HEADER_MADE_MAX, "the header is made there");
     struct buffer *pending = &connection->relay.up.pending;
     uint8_t *header = connection->connections->relays.scratch;
     SSL *ssl = connection->handshake.ssl;
-    const struct proxy_tlvs passed = {buffer_bytes(pending), buffer_length(pending)};
-    size_t length = proxy_header_make(header, version, &connection->addresses, ssl,
-                                      server_name_of(ssl), &passed);
+    const struct proxy_tlvs passed = {buffer_bytes(pending),
+                                      pool->proxy_tlvs ? buffer_length(pending) : 0};
+    size_t length = 0;
+    if (pool->proxy_protocol != PROXY_PROTOCOL_NONE)
+        length =
+            proxy_header_make(header, pool->proxy_protocol, &connection->addresses,
+                              connection->hello.passed ? NULL : ssl, server_name_of(ssl), &passed);
     buffer_release(pending);
-    return buffer_append(pending, header, length);
+    return length == 0 || buffer_append(pending, header, length);
+}
+
+/* What libssl has read is the beginning of the stream, and libssl is no longer needed. */
+static bool put_kept(struct connection *connection)
+{
+    struct buffer *kept = &connection->bio.kept;
+    if (!connection->hello.passed)
+        return true;
+    handshake_release(&connection->handshake);
+    bool good =
+        buffer_append(&connection->relay.up.pending, buffer_bytes(kept), buffer_length(kept));
+    client_bio_forget(&connection->bio);
+    return good;
 }
 
 static void connected(struct server_connection *server, int cause)
 {
     struct connection *connection = list_entry(server, struct connection, server);
-    enum proxy_protocol version = server->pool->proxy_protocol;
-    if (cause == 0 && version != PROXY_PROTOCOL_NONE && !put_proxy_header(connection, version))
+    if (cause == 0 && (!put_proxy_header(connection) || !put_kept(connection)))
         cause = ENOMEM;
     if (cause != 0) {
         pool_failed(server->pool, connection->chosen, cause);
@@ -157,11 +174,12 @@ static void connected(struct server_connection *server, int cause)
 static void established(struct connection *connection)
 {
     struct proxy_addresses *addresses = &connection->addresses;
+    connection->route = &connection->connections->routes[connection->hello.choice->route];
     struct pool *pool = connection->route->pool;
     metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
     connection->state = CONNECTION_CONNECT;
-    relay_begin(&connection->relay, connection->handshake.ssl, &connection->bio,
-                &connection->server);
+    relay_begin(&connection->relay, connection->hello.passed ? NULL : connection->handshake.ssl,
+                &connection->bio, &connection->server);
     /* The header names the address that the client connected to. It is asked for only if no header
      * from a load balancer has given it. */
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
@@ -216,7 +234,8 @@ static void go_on_with_handshake(struct connection *connection)
             connection->client->kind->want(connection->client, true, true);
         return;
     }
-    if (handshake->result == HANDSHAKE_FULL || handshake->result == HANDSHAKE_RESUMED) {
+    if (handshake->result == HANDSHAKE_FULL || handshake->result == HANDSHAKE_RESUMED ||
+        handshake->result == HANDSHAKE_PASSED) {
         established(connection);
         return;
     }
@@ -340,8 +359,12 @@ void connection_open(struct connections *connections, const struct route *route,
     timer_init(&connection->timer, handshake_expired);
     work_init(&connection->freed, free_closed);
     client_bio_init(&connection->bio, connection->client, &connections->spare_ahead);
-    handshake_init(&connection->handshake, &connections->handshakes, route->tls, &connection->bio,
-                   &connection->step, connection, loop->now + connections->handshake_timeout);
+    connection->hello = (struct hello){.frontend = route->frontend,
+                                       .transport = connection->client,
+                                       .addresses = &connection->addresses};
+    handshake_init(&connection->handshake, &connections->handshakes, &connection->hello,
+                   &connection->bio, &connection->step, connection,
+                   loop->now + connections->handshake_timeout);
     connect_init(&connection->server, server_ready, connected);
     relay_init(&connection->relay, &connections->relays);
     count_in(connection);

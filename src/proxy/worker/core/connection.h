@@ -34,6 +34,7 @@ struct connections {
     struct loop *loop; /* the turn's */
     struct thread_metrics *metrics;
     struct places *places;
+    const struct route *routes;                                   /* by number */
     uint64_t handshake_timeout, idle_timeout, half_close_timeout; /* ns */
 
     struct list open;
@@ -47,7 +48,7 @@ struct connections {
 struct connection {
     struct list node; /* in connections->open */
     struct connections *connections;
-    const struct route *route;
+    const struct route *route; /* its frontend's own until the ClientHello has been answered */
     enum connection_state state;
     bool gone; /* the client left before the end of its handshake: no more work is done for it */
     struct client_bio bio;
@@ -55,6 +56,7 @@ struct connection {
     struct timer timer; /* of the present state, except CONNECT */
     struct work freed;  /* frees it at the end of the turn: events of this turn may refer to it */
     struct proxy_addresses addresses;
+    struct hello hello;
     struct handshake handshake;
     struct server *chosen; /* that counts this connection; NULL before CONNECT */
     struct server_connection server;

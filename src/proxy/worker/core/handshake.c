@@ -34,13 +34,13 @@ enum handshake_version handshake_version_of(const SSL *ssl)
     return SSL_version(ssl) == TLS1_3_VERSION ? VERSION_TLS13 : VERSION_TLS12;
 }
 
-void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
-                    const struct tls_frontend *tls, struct client_bio *client, struct step *step,
-                    const void *tracer, uint64_t deadline)
+void handshake_init(struct handshake *handshake, struct handshakes *handshakes, struct hello *hello,
+                    struct client_bio *client, struct step *step, const void *tracer,
+                    uint64_t deadline)
 {
     *handshake = (struct handshake){.handshakes = handshakes,
                                     .client = client,
-                                    .tls = tls,
+                                    .hello = hello,
                                     .begun_at = handshakes->waits.turn->loop->now};
     wait_init(&handshake->wait, &handshakes->waits, step, tracer, deadline);
 }
@@ -49,7 +49,9 @@ void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
  * costs no memory of libssl. */
 static bool open_ssl(struct handshake *handshake)
 {
-    handshake->ssl = tls_accept(handshake->tls);
+    if (handshake->hello->frontend->passes)
+        client_bio_keep(handshake->client);
+    handshake->ssl = hello_accept(handshake->hello);
     if (handshake->ssl == NULL ||
         !client_bio_use(handshake->client, handshake->ssl, handshake->handshakes->client_bio))
         return false;
@@ -146,6 +148,14 @@ static int do_handshake(struct handshake *handshake, bool *more)
     return error;
 }
 
+/* The stream is not for libssl: its route has been found, and it passes streams on. */
+static bool passed(struct handshake *handshake)
+{
+    ERR_clear_error();
+    metric_add(&handshake->handshakes->metrics->handshakes[VERSION_NONE][HANDSHAKE_PASSED], 1);
+    return over(handshake, HANDSHAKE_PASSED);
+}
+
 bool handshake_step(struct handshake *handshake)
 {
     bool more;
@@ -157,10 +167,14 @@ bool handshake_step(struct handshake *handshake)
     if (error != SSL_ERROR_WANT_ASYNC)
         note_signature(handshake);
     wait_note(&handshake->wait, error);
+    if (handshake->hello->choice != NULL && !handshake->hello->passed)
+        client_bio_forget(handshake->client);
     handshake->wants_write = error == SSL_ERROR_WANT_WRITE;
     switch (error) {
     case SSL_ERROR_NONE:
         return established(handshake);
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+        return passed(handshake);
     case SSL_ERROR_WANT_READ:
         return wants_read(handshake, more);
     case SSL_ERROR_WANT_WRITE:

@@ -9,7 +9,7 @@
 
 #include "proxy/shared/metrics.h"
 #include "proxy/worker/core/wait.h"
-#include "proxy/worker/route/tls.h"
+#include "proxy/worker/route/hello.h"
 #include "proxy/worker/transport/client_bio.h"
 
 /* What all handshakes of a thread use. */
@@ -22,7 +22,7 @@ struct handshakes {
 struct handshake {
     struct handshakes *handshakes;
     struct client_bio *client;
-    const struct tls_frontend *tls;
+    struct hello *hello;
     SSL *ssl; /* from the first byte of the handshake on */
     struct wait wait;
     uint64_t begun_at; /* ns */
@@ -32,10 +32,11 @@ struct handshake {
 
 /* `step` runs handshake_step(). `deadline` (ns) applies to signatures; the owner has to end a
  * handshake that takes too long. `tracer` is the connection's address, as trace points show it. */
-void handshake_init(struct handshake *handshake, struct handshakes *handshakes,
-                    const struct tls_frontend *tls, struct client_bio *client, struct step *step,
-                    const void *tracer, uint64_t deadline);
-/* Returns whether the handshake is over; then `result` says how it ended. Otherwise the step is
+void handshake_init(struct handshake *handshake, struct handshakes *handshakes, struct hello *hello,
+                    struct client_bio *client, struct step *step, const void *tracer,
+                    uint64_t deadline);
+/* Returns whether the handshake is over; then `result` says how it ended. HANDSHAKE_PASSED: libssl
+ * has answered nothing, and what it has read is in client->kept. Otherwise the step is
  * queued again when there is more to do; an event of the client has to be queued by the owner. */
 bool handshake_step(struct handshake *handshake);
 /* Frees the SSL; allowed at any time. */

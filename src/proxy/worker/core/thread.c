@@ -92,6 +92,7 @@ static void init_connections(struct thread *thread)
     connections->turn = &thread->turn;
     connections->metrics = thread->metrics;
     connections->places = &thread->places;
+    connections->routes = thread->routes;
     connections->handshake_timeout = thread->config->handshake_timeout;
     connections->idle_timeout = thread->config->idle_timeout;
     connections->half_close_timeout = thread->config->half_close_timeout;
@@ -112,12 +113,14 @@ static struct listener_row *make_listener_rows(const struct thread *thread, cons
         most += config->frontends[i].listen_count;
     struct listener_row *rows = calloc(most, sizeof *rows);
     *count = 0;
-    for (size_t i = 0; rows != NULL && i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].listen_count; j++) {
+    for (size_t i = 0; rows != NULL && i < config->frontend_count; i++) {
+        const struct frontend_config *frontend = &config->frontends[i];
+        const struct route *own = &thread->routes[frontend->routes[0].number];
+        for (size_t j = 0; j < frontend->listen_count; j++) {
             int descriptor = descriptors[*count];
-            rows[(*count)++] =
-                (struct listener_row){descriptor, &thread->routes[i], transport_of(descriptor)};
+            rows[(*count)++] = (struct listener_row){descriptor, own, transport_of(descriptor)};
         }
+    }
     return rows;
 }
 

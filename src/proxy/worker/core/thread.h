@@ -31,7 +31,7 @@ struct thread {
     struct keylink keylink;
     struct ticket_renewal tickets;
     struct pools pools;
-    struct route *routes; /* one for each frontend */
+    struct route *routes; /* by number */
     struct places places;
     struct listeners listeners;
     struct connections connections;

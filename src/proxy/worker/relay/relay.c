@@ -1,24 +1,17 @@
 #include "proxy/worker/relay/relay.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
+#include "proxy/worker/relay/client_end.h"
+
 /*
  * By how many a client's records without data (key updates, attempts to renegotiate, warnings,
  * empty records) may exceed those with data. They only make work for libssl: an honest client needs
  * one key update in gigabytes.
  */
 #define IDLE_RECORDS_MAX 32
-
-/* The result of an attempt to move bytes. */
-enum moved {
-    MOVED_ALL,     /* all that there was, or there was nothing */
-    MOVED_BLOCKED, /* the destination takes no more for now */
-    MOVED_BROKEN   /* the connection cannot go on: relay->end says why */
-};
 
 static enum moved broken(struct relay *relay, enum connection_end end)
 {
@@ -52,45 +45,6 @@ static enum moved send_up(struct relay *relay, const uint8_t *bytes, size_t leng
     return MOVED_ALL;
 }
 
-/* Notes whether the client's direction ended with close_notify or with a FIN alone. */
-static void note_end(struct relay *relay)
-{
-    relay->up.ended = true;
-    relay->up.unclean = relay->client_bio->ended;
-}
-
-/* Reads one record at most. */
-static enum moved read_client(struct relay *relay, uint8_t *bytes, size_t *length)
-{
-    struct client_bio *client = relay->client_bio;
-    unsigned records = client->records;
-    *length = 0;
-    relay->read_wants_write = false;
-    ERR_clear_error();
-    int result = SSL_read_ex(relay->ssl, bytes, RECORD_SIZE, length);
-    records = client->records - records;
-    if (result == 1) {
-        /* One of `records` is the record with data, unless the last step read its header. */
-        relay->idle_records += records;
-        relay->idle_records -= relay->idle_records > 1 ? 2 : relay->idle_records;
-        return MOVED_ALL;
-    }
-    relay->idle_records += records;
-    switch (SSL_get_error(relay->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
-        return MOVED_ALL;
-    case SSL_ERROR_WANT_WRITE:
-        relay->read_wants_write = true;
-        return MOVED_BLOCKED;
-    case SSL_ERROR_ZERO_RETURN:
-        note_end(relay);
-        return MOVED_ALL;
-    default:
-        ERR_clear_error();
-        return broken(relay, END_CLIENT_FAILED);
-    }
-}
-
 static enum moved flush_up(struct relay *relay)
 {
     struct buffer *pending = &relay->up.pending;
@@ -112,7 +66,7 @@ static enum moved gather(struct relay *relay, size_t *gathered)
     while (moved == MOVED_ALL && !client->stopped && !relay->up.ended &&
            *gathered + RECORD_SIZE <= RELAY_SCRATCH) {
         size_t length;
-        moved = read_client(relay, bytes + *gathered, &length);
+        moved = relay->client->read(relay, bytes + *gathered, &length);
         *gathered += length;
     }
     if (moved == MOVED_ALL && relay->idle_records > IDLE_RECORDS_MAX)
@@ -153,35 +107,12 @@ static void pass_on_end_up(struct relay *relay)
 
 /* ---- server to client ---- */
 
-static enum moved write_client(struct relay *relay, const uint8_t *bytes, size_t length,
-                               size_t *sent)
-{
-    *sent = 0;
-    relay->write_wants_read = false;
-    while (*sent < length) {
-        size_t count = 0;
-        relay->client_bio->more_to_write = length - *sent > RECORD_SIZE;
-        ERR_clear_error();
-        int result = SSL_write_ex(relay->ssl, bytes + *sent, length - *sent, &count);
-        if (result != 1) {
-            int error = SSL_get_error(relay->ssl, result);
-            relay->write_wants_read = error == SSL_ERROR_WANT_READ;
-            if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ)
-                return MOVED_BLOCKED;
-            ERR_clear_error();
-            return broken(relay, END_CLIENT_FAILED);
-        }
-        *sent += count;
-        metric_add(&relay->relays->metrics->bytes_out_total, count);
-    }
-    return MOVED_ALL;
-}
-
 static enum moved flush_down(struct relay *relay)
 {
     struct buffer *pending = &relay->down.pending;
     size_t sent;
-    enum moved moved = write_client(relay, buffer_bytes(pending), buffer_length(pending), &sent);
+    enum moved moved =
+        relay->client->write(relay, buffer_bytes(pending), buffer_length(pending), &sent);
     buffer_consume(pending, sent);
     if (moved == MOVED_ALL)
         buffer_release(pending);
@@ -216,7 +147,7 @@ static enum moved move_down(struct relay *relay)
         return MOVED_ALL;
     if (read_server(relay, &length) == MOVED_BROKEN)
         return MOVED_BROKEN;
-    enum moved moved = write_client(relay, bytes, length, &sent);
+    enum moved moved = relay->client->write(relay, bytes, length, &sent);
     if (moved == MOVED_BLOCKED && !buffer_append(&down->pending, bytes + sent, length - sent))
         return broken(relay, END_NO_MEMORY);
     return moved;
@@ -227,11 +158,8 @@ static void pass_on_end_down(struct relay *relay)
     struct flow *down = &relay->down;
     if (!down->ended || down->passed_on || buffer_length(&down->pending) > 0)
         return;
-    ERR_clear_error();
-    int result = SSL_shutdown(relay->ssl);
-    if (result < 0 && SSL_get_error(relay->ssl, result) == SSL_ERROR_WANT_WRITE)
+    if (!relay->client->finish(relay))
         return;
-    ERR_clear_error();
     if (!relay->up.passed_on) /* otherwise close() follows and sends the FIN */
         relay->client_bio->transport->kind->end_writing(relay->client_bio->transport);
     down->passed_on = true;
@@ -288,10 +216,12 @@ void relay_begin(struct relay *relay, SSL *ssl, struct client_bio *client_bio,
                  struct server_connection *server)
 {
     relay->ssl = ssl;
+    relay->client = ssl != NULL ? &client_end_tls : &client_end_plain;
     relay->client_bio = client_bio;
     relay->server = server;
     relay->more_up = buffer_length(&client_bio->ahead) > 0;
-    SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* note_end() looks for a lone FIN */
+    if (ssl != NULL)
+        SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF); /* the end looks for a lone FIN */
     client_bio->transport->kind->repeat(client_bio->transport);
 }
 
@@ -310,10 +240,9 @@ void relay_end(struct relay *relay, enum connection_end end)
     bool complete = end == END_IDLE && buffer_length(&relay->up.pending) == 0 &&
                     buffer_length(&relay->down.pending) == 0;
     if (complete && !relay->down.passed_on)
-        SSL_shutdown(relay->ssl);
+        relay->client->finish(relay);
     else if (!complete && !relay->up.passed_on)
         connect_reset_at_close(relay->server);
-    ERR_clear_error();
 }
 
 void relay_release(struct relay *relay)

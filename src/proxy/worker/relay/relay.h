@@ -48,7 +48,8 @@ struct flow {
 
 struct relay {
     struct relays *relays;
-    SSL *ssl;
+    const struct client_end *client;
+    SSL *ssl; /* NULL: the client's bytes are carried as they are */
     struct client_bio *client_bio;
     struct server_connection *server;
     struct flow up, down;                    /* client to server, server to client */
@@ -67,7 +68,8 @@ enum relay_progress {
 
 /* After this `up.pending` may be used. */
 void relay_init(struct relay *relay, struct relays *relays);
-/* To be called when the handshake is done. The server need not be connected yet; no events of the
+/* To be called when the handshake is done, or with `ssl` NULL for a stream that is passed on as it
+ * is. The server need not be connected yet; no events of the
  * client are watched until relay_serve(). The ends outlive the relay. */
 void relay_begin(struct relay *relay, SSL *ssl, struct client_bio *client_bio,
                  struct server_connection *server);

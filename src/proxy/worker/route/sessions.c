@@ -62,10 +62,17 @@ static const uint8_t *id_of(const SSL_SESSION *session)
                : NULL;
 }
 
+/* The callbacks below are those of the context with which the SSL was made. Whether sessions are
+ * resumed at all, its route says. */
+static bool resumes(const SSL *ssl)
+{
+    return SSL_get_num_tickets(ssl) > 0;
+}
+
 /* Returns 0: no reference to the session is kept. */
 static int store(SSL *ssl, SSL_SESSION *session)
 {
-    const uint8_t *id = id_of(session);
+    const uint8_t *id = resumes(ssl) ? id_of(session) : NULL;
     uint8_t bytes[SESSION_BYTES_MAX], *end = bytes;
     int length = id != NULL ? i2d_SSL_SESSION(session, NULL) : 0;
     if (length <= 0 || length > SESSION_BYTES_MAX || i2d_SSL_SESSION(session, &end) != length)
@@ -81,7 +88,8 @@ static SSL_SESSION *fetch(SSL *ssl, const unsigned char *id, int length, int *co
     uint8_t bytes[SESSION_BYTES_MAX];
     const uint8_t *next = bytes;
     *copy = 0; /* libssl takes over our reference */
-    size_t found = length == SESSION_ID_SIZE ? session_cache_get(sessions->cache, id, bytes) : 0;
+    bool possible = resumes(ssl) && length == SESSION_ID_SIZE;
+    size_t found = possible ? session_cache_get(sessions->cache, id, bytes) : 0;
     if (found == 0)
         return NULL;
     SSL_SESSION *session = d2i_SSL_SESSION(NULL, &next, (long)found);
@@ -99,10 +107,11 @@ static void forget(SSL_CTX *context, SSL_SESSION *session)
         session_cache_remove(sessions_of(context)->cache, id);
 }
 
-bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets)
+bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets,
+                  enum session_use use)
 {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    if (tickets > 0 && sessions->cache != NULL) {
+    if ((tickets > 0 || use == SESSIONS_ENTERED) && sessions->cache != NULL) {
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
                                                     SSL_SESS_CACHE_NO_AUTO_CLEAR);
         SSL_CTX_sess_set_new_cb(context, store);
@@ -114,12 +123,34 @@ bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets)
            tickets_use(&sessions->tickets, context, tickets);
 }
 
-bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of, const char *name)
+bool sessions_route_scope(struct sessions *sessions, const char *frontend, const char *route,
+                          bool own, uint8_t scope[SESSION_SCOPE_SIZE])
 {
-    uint8_t scope[SESSION_SCOPE_SIZE];
     return EVP_DigestInit_ex2(sessions->hash, sessions->sha256, NULL) == 1 &&
-           EVP_DigestUpdate(sessions->hash, of, SESSION_SCOPE_SIZE) == 1 &&
-           (name == NULL || EVP_DigestUpdate(sessions->hash, name, strlen(name)) == 1) &&
-           EVP_DigestFinal_ex(sessions->hash, scope, NULL) == 1 &&
+           EVP_DigestUpdate(sessions->hash, frontend, strlen(frontend) + 1) == 1 &&
+           EVP_DigestUpdate(sessions->hash, &own, sizeof own) == 1 &&
+           EVP_DigestUpdate(sessions->hash, route, strlen(route)) == 1 &&
+           EVP_DigestFinal_ex(sessions->hash, scope, NULL) == 1;
+}
+
+/* A set of certificates is known by its names and key types, so that sessions stay valid when a
+ * certificate is renewed. */
+bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
+                        const struct store *store,
+                        const uint32_t certificates[CERTIFICATE_KIND_COUNT], const char *name)
+{
+    static const uint8_t none[STORE_HASH_SIZE];
+    EVP_MD_CTX *hash = sessions->hash;
+    uint8_t scope[SESSION_SCOPE_SIZE];
+    bool good = EVP_DigestInit_ex2(hash, sessions->sha256, NULL) == 1 &&
+                EVP_DigestUpdate(hash, of, SESSION_SCOPE_SIZE) == 1;
+    for (size_t kind = 0; good && kind < CERTIFICATE_KIND_COUNT; kind++) {
+        uint32_t number = certificates[kind];
+        const uint8_t *names =
+            number != STORE_NONE ? store_certificate(store, number)->names_hash : none;
+        good = EVP_DigestUpdate(hash, names, sizeof none) == 1;
+    }
+    return good && (name == NULL || EVP_DigestUpdate(hash, name, strlen(name)) == 1) &&
+           EVP_DigestFinal_ex(hash, scope, NULL) == 1 &&
            SSL_set_session_id_context(ssl, scope, sizeof scope) == 1;
 }

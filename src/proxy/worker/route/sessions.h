@@ -2,8 +2,8 @@
  * Which session may be resumed where, and by which means: tickets (tickets.h), or for TLS 1.2
  * clients that support none, the cache of session ids (session_cache.h).
  *
- * The scope of a session is its frontend, its set of certificates and the name that its client
- * asked for. A session is not resumed in another scope, in TLS 1.2 or 1.3 (RFC 6066, section 3; RFC
+ * The scope of a session is its route, its set of certificates and the name that its client asked
+ * for. A session is not resumed in another scope, in TLS 1.2 or 1.3 (RFC 6066, section 3; RFC
  * 8446, section 4.6.1): its client makes a full handshake. libssl compares the scope as the
  * "session id context", which is in every session, whether in a ticket or in the cache.
  */
@@ -12,6 +12,7 @@
 
 #include <openssl/ssl.h>
 
+#include "proxy/store/store.h"
 #include "proxy/worker/route/session_cache.h"
 #include "proxy/worker/route/tickets.h"
 
@@ -31,12 +32,27 @@ bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struc
                    struct session_cache *cache);
 void sessions_release(struct sessions *sessions);
 
+/* libssl looks for sessions as the context says with which an SSL was made, and announces them as
+ * the context says that it has got since. */
+enum session_use {
+    SESSIONS_ENTERED, /* SSLs are made with this context */
+    SESSIONS_SERVED   /* SSLs get this context when their route is known */
+};
+
 /* Makes an SSL_CTX resume its sessions by *sessions. `tickets` is the number of tickets in a
  * TLS 1.3 handshake; 0: no resumption at all. */
-bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets);
+bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets,
+                  enum session_use use);
 
-/* For a client_hello callback: sets the scope of this connection. `of` is the scope of the frontend
- * and the certificates, SESSION_SCOPE_SIZE bytes; `name` is what the client asked for, or NULL. */
-bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of, const char *name);
+/* Computes the scope of a route: of all its sessions, whatever certificates they use. False:
+ * OpenSSL refused. */
+bool sessions_route_scope(struct sessions *sessions, const char *frontend, const char *route,
+                          bool own, uint8_t scope[SESSION_SCOPE_SIZE]);
+/* For a client_hello callback: sets the scope of this connection. `of` is that of its route;
+ * `certificates` are those of the store that it may get; `name` is what the client asked for, or
+ * NULL. */
+bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
+                        const struct store *store,
+                        const uint32_t certificates[CERTIFICATE_KIND_COUNT], const char *name);
 
 #endif

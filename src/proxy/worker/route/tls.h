@@ -1,5 +1,5 @@
 /*
- * The TLS side of a frontend, for one thread: certificates, keys, SNI, ALPN, versions.
+ * The TLS side of all frontends, for one thread: policies of their routes, and certificates.
  *
  * Each thread has an OpenSSL library context and SSL_CTXs of its own, so that threads share no lock
  * and no reference count of libssl.
@@ -11,35 +11,33 @@
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
+#include "proxy/worker/route/certificate_cache.h"
+#include "proxy/worker/route/policy.h"
 #include "proxy/worker/route/sessions.h"
-#include "proxy/worker/route/tls_settings.h"
 
-struct tls_certificate; /* a chain, its key and the names it is for: certificate.h */
-
-/* One for each distinct set of certificates (at most one of each key type) that some name has. */
-struct tls_context {
-    SSL_CTX *ssl_context;
-    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, without the client's name */
+struct tls_route {
+    const struct route_config *config;
+    const struct tls_policy *policy;
+    unsigned kinds;                      /* of its certificates: a bit for each */
+    bool serves;                         /* whether any client gets this route at all */
+    struct store_choice nothing;         /* no certificate at all */
+    const struct store_choice *standard; /* for clients whose name no certificate has */
+    uint8_t scope[SESSION_SCOPE_SIZE];   /* of its sessions, without certificates and names */
 };
 
 struct tls_frontend {
     struct tls *tls;
     const struct frontend_config *config;
-    struct tls_settings settings;
-    struct tls_certificate *certificates;
-    size_t certificate_count;
-    struct tls_context *contexts; /* the first is the default: for no SNI or an unknown name */
-    size_t context_count;
-    struct tls_name {
-        char *name; /* lower case; may begin with "*." */
-        const struct tls_context *context;
-    } * names; /* sorted */
-    size_t name_count;
+    uint32_t number;
+    SSL_CTX *entry;           /* of connections whose route is not known yet */
+    struct tls_route *routes; /* a part of those of the struct tls; the first is its own */
+    bool passes;              /* one of its routes sends streams on as they are */
 };
 
 /* The same for all threads of a worker. */
 struct tls_setup {
     const struct proxy_config *config;
+    const struct store *store; /* the certificates */
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
     bool again; /* the configuration has been served before, by a worker that has ended */
@@ -54,14 +52,14 @@ struct tls {
     bool tells;                     /* logs warnings; set for one of the threads */
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
+    struct tls_route *routes; /* of all frontends, by number */
+    struct tls_policies policies;
+    struct certificate_cache cache;
 };
 
-/* Reads every chain, and with `in-process` every key. `tells`: whether to log warnings. The setup
- * outlives the result. NULL: *error says which file and why. */
+/* With `in-process` it reads every key. `tells`: whether this thread tries certificates and logs
+ * warnings, for all. The setup outlives the result. NULL: *error says which file and why. */
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
-
-/* Makes a server-side SSL for a connection of this frontend. NULL: out of memory. */
-SSL *tls_accept(const struct tls_frontend *frontend);
 
 #endif

@@ -26,8 +26,8 @@ static bool fail(const struct tls_settings_source *source, struct conf_error *er
                  const char *format, ...)
 {
     va_list arguments;
-    int length = snprintf(error->text, sizeof error->text, "%s:%d: frontend \"%s\": ", source->file,
-                          source->config->line, source->config->name);
+    int length = snprintf(error->text, sizeof error->text, "%s:%d: %s \"%s\": ", source->file,
+                          source->config->line, route_kind(source->config), source->config->name);
     ERR_clear_error();
     if (length < 0 || (size_t)length >= sizeof error->text)
         return false;
@@ -102,7 +102,7 @@ static const char *key_types(const struct tls_settings_source *source)
 static bool make_ciphers(struct tls_settings *settings, const struct tls_settings_source *source,
                          SSL_CTX *scratch, struct conf_error *error)
 {
-    const char *wanted = source->config->ciphers;
+    const char *wanted = source->config->policy.ciphers;
     if (settings->min > TLS1_2_VERSION)
         return true;
     if (SSL_CTX_set_cipher_list(scratch, wanted) != 1)
@@ -119,9 +119,10 @@ static bool make_ciphers(struct tls_settings *settings, const struct tls_setting
     settings->ciphers = list != NULL ? leave_out(wanted, ciphers, list) : NULL;
     bool good = list != NULL && fclose(list) == 0 && settings->ciphers != NULL;
     if (good && size > 0 && source->tells)
-        log_warning("%s:%d: frontend \"%s\": ciphers: left out, since the key exchange is not "
+        log_warning("%s:%d: %s \"%s\": ciphers: left out, since the key exchange is not "
                     "ECDHE: %s",
-                    source->file, source->config->line, source->config->name, others);
+                    source->file, source->config->line, route_kind(source->config),
+                    source->config->name, others);
     free(others);
     return good || fail(source, error, "out of memory");
 }
@@ -142,33 +143,33 @@ static bool next_group(const char **list, char name[NAME_MAX_BYTES])
 static bool refuse_groups(const struct tls_settings_source *source, SSL_CTX *scratch,
                           struct conf_error *error)
 {
-    const char *list = source->config->groups;
+    const char *list = source->config->policy.groups;
     char name[NAME_MAX_BYTES];
     while (next_group(&list, name))
         if (SSL_CTX_set1_groups_list(scratch, name) != 1)
             return fail(source, error, "groups: OpenSSL knows no group \"%s\"", name);
     return fail(source, error, "groups: OpenSSL does not understand \"%s\"",
-                source->config->groups);
+                source->config->policy.groups);
 }
 
 static void warn_of_dear_groups(const struct tls_settings_source *source)
 {
-    const char *list = source->config->groups;
+    const char *list = source->config->policy.groups;
     char name[NAME_MAX_BYTES];
     while (next_group(&list, name)) {
         uint64_t cost = group_cost(source->library, name);
         if (cost > GROUP_DEAR)
-            log_warning("%s:%d: frontend \"%s\": groups: a handshake with %s takes %.1f ms of an "
+            log_warning("%s:%d: %s \"%s\": groups: a handshake with %s takes %.1f ms of an "
                         "event loop",
-                        source->file, source->config->line, source->config->name, name,
-                        (double)cost / NS_PER_MS);
+                        source->file, source->config->line, route_kind(source->config),
+                        source->config->name, name, (double)cost / NS_PER_MS);
     }
 }
 
 static bool make_groups(struct tls_settings *settings, const struct tls_settings_source *source,
                         SSL_CTX *scratch, struct conf_error *error)
 {
-    settings->groups = source->config->groups;
+    settings->groups = source->config->policy.groups;
     if (settings->groups != NULL) {
         if (SSL_CTX_set1_groups_list(scratch, settings->groups) != 1)
             return refuse_groups(source, scratch, error);
@@ -191,9 +192,11 @@ static bool make_groups(struct tls_settings *settings, const struct tls_settings
 bool tls_settings_make(struct tls_settings *settings, const struct tls_settings_source *source,
                        struct conf_error *error)
 {
-    const struct frontend_config *config = source->config;
-    *settings = (struct tls_settings){
-        .min = config->tls_min, .max = config->tls_max, .ciphersuites = config->ciphersuites};
+    const struct tls_policy_config *config = &source->config->policy;
+    *settings = (struct tls_settings){.min = config->tls_min,
+                                      .max = config->tls_max,
+                                      .ciphersuites = config->ciphersuites,
+                                      .signature_algorithms = config->signature_algorithms};
     SSL_CTX *scratch = SSL_CTX_new_ex(source->library, source->properties, TLS_server_method());
     bool good;
     if (scratch == NULL)
@@ -201,6 +204,10 @@ bool tls_settings_make(struct tls_settings *settings, const struct tls_settings_
     else if (SSL_CTX_set_ciphersuites(scratch, config->ciphersuites) != 1)
         good =
             fail(source, error, "ciphersuites: OpenSSL does not know \"%s\"", config->ciphersuites);
+    else if (config->signature_algorithms != NULL &&
+             SSL_CTX_set1_sigalgs_list(scratch, config->signature_algorithms) != 1)
+        good = fail(source, error, "signature-algorithms: OpenSSL does not understand \"%s\"",
+                    config->signature_algorithms);
     else
         good = make_ciphers(settings, source, scratch, error) &&
                make_groups(settings, source, scratch, error);
@@ -220,5 +227,7 @@ bool tls_settings_apply(const struct tls_settings *settings, SSL_CTX *context)
            (settings->ciphers == NULL ||
             SSL_CTX_set_cipher_list(context, settings->ciphers) == 1) &&
            SSL_CTX_set_ciphersuites(context, settings->ciphersuites) == 1 &&
-           SSL_CTX_set1_groups_list(context, settings->groups) == 1;
+           SSL_CTX_set1_groups_list(context, settings->groups) == 1 &&
+           (settings->signature_algorithms == NULL ||
+            SSL_CTX_set1_sigalgs_list(context, settings->signature_algorithms) == 1);
 }

@@ -16,11 +16,12 @@ struct tls_settings {
     char *ciphers;            /* of TLS 1.2, without those that cannot work; NULL: no TLS 1.2 */
     const char *ciphersuites; /* of TLS 1.3 */
     const char *groups;
+    const char *signature_algorithms; /* NULL: OpenSSL's default */
 };
 
 struct tls_settings_source {
     const char *file; /* of the configuration */
-    const struct frontend_config *config;
+    const struct route_config *config;
     OSSL_LIB_CTX *library;
     const char *properties;
     bool rsa, ecdsa; /* how the certificates can authenticate the server in TLS 1.2 */

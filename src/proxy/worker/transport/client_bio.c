@@ -37,15 +37,13 @@ static ssize_t take_ahead(struct client_bio *client, void *bytes, size_t size)
     return (ssize_t)length;
 }
 
-static int client_read(BIO *bio, char *bytes, int size)
+ssize_t client_bio_read(struct client_bio *client, void *bytes, size_t size)
 {
-    struct client_bio *client = BIO_get_data(bio);
-    size_t most = (size_t)size < client->bytes_left ? (size_t)size : client->bytes_left;
+    size_t most = size < client->bytes_left ? size : client->bytes_left;
     bool ahead = buffer_length(&client->ahead) > 0;
-    BIO_clear_retry_flags(bio);
     if (most == 0 || client->records > CLIENT_RECORDS_A_STEP || (!ahead && client->dry)) {
         client->stopped = true;
-        BIO_set_retry_read(bio);
+        errno = EAGAIN;
         return -1;
     }
     ssize_t length = ahead ? take_ahead(client, bytes, most) : receive(client, bytes, most);
@@ -53,8 +51,23 @@ static int client_read(BIO *bio, char *bytes, int size)
         client->bytes_left -= (size_t)length;
     else
         client->stopped = true;
-    if (length > 0 && !client->flight_sent &&
-        !announced_take(&client->announced, bytes, (size_t)length)) {
+    return length;
+}
+
+/* False: the client has announced or sent too much for a handshake. */
+static bool accept_bytes(struct client_bio *client, const void *bytes, size_t length)
+{
+    if (client->keeps_all && !buffer_append(&client->kept, bytes, length))
+        return false;
+    return client->flight_sent || announced_take(&client->announced, bytes, length);
+}
+
+static int client_read(BIO *bio, char *bytes, int size)
+{
+    struct client_bio *client = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t length = client_bio_read(client, bytes, (size_t)size);
+    if (length > 0 && !accept_bytes(client, bytes, (size_t)length)) {
         client->too_long = true;
         return -1;
     }
@@ -129,8 +142,10 @@ static void note_message(int written, int version, int type, const void *bytes, 
 
 void client_bio_init(struct client_bio *client, struct transport *transport, struct buffer *spare)
 {
-    *client = (struct client_bio){
-        .transport = transport, .spare = spare, .ahead = BUFFER_INIT(CLIENT_AHEAD)};
+    *client = (struct client_bio){.transport = transport,
+                                  .spare = spare,
+                                  .ahead = BUFFER_INIT(CLIENT_AHEAD),
+                                  .kept = BUFFER_INIT(CLIENT_KEPT_MAX)};
 }
 
 bool client_bio_use(struct client_bio *client, SSL *ssl, const BIO_METHOD *method)
@@ -174,7 +189,19 @@ bool client_bio_leave(struct client_bio *client)
     return !client->dry && !client->ended;
 }
 
+void client_bio_keep(struct client_bio *client)
+{
+    client->keeps_all = true;
+}
+
+void client_bio_forget(struct client_bio *client)
+{
+    client->keeps_all = false;
+    buffer_release(&client->kept);
+}
+
 void client_bio_release(struct client_bio *client)
 {
     buffer_release(&client->ahead);
+    buffer_release(&client->kept);
 }

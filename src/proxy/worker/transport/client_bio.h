@@ -38,6 +38,7 @@ struct client_bio {
     struct buffer *spare;             /* memory for `ahead`, shared by the thread's connections */
     struct buffer ahead;              /* read from the socket, not yet given to libssl */
     struct announced announced;       /* until flight_sent */
+    struct buffer kept;               /* all that was read so far, if keeps_all */
     size_t bytes_left;                /* that this step may still read */
     unsigned records;                 /* that libssl has begun to read in this step */
     unsigned long records_total;      /* that libssl has begun to read so far */
@@ -47,6 +48,7 @@ struct client_bio {
     bool hung_up;       /* a FIN has arrived; bytes before it may be unread */
     bool ended;         /* the FIN was read */
     bool too_long;      /* a message was announced that is too long for libssl to see */
+    bool keeps_all;     /* until it is known whether libssl is to have the stream at all */
     bool flight_sent;   /* the server's flight: the client has to answer now */
     bool more_to_write; /* another record follows the one that is written: send them together */
 };
@@ -64,5 +66,13 @@ bool client_bio_use(struct client_bio *client, SSL *ssl, const BIO_METHOD *metho
 void client_bio_enter(struct client_bio *client);
 bool client_bio_leave(struct client_bio *client);
 void client_bio_release(struct client_bio *client);
+
+/* Keeps all bytes that libssl gets, at most CLIENT_KEPT_MAX: no ClientHello needs more. */
+#define CLIENT_KEPT_MAX (2 * ANNOUNCED_MAX)
+void client_bio_keep(struct client_bio *client);
+void client_bio_forget(struct client_bio *client);
+/* For a stream that is not given to libssl: reads within the limits of a step. Returns how many
+ * bytes there are, 0 at the end, or -1 with errno. EAGAIN: this step gets no more. */
+ssize_t client_bio_read(struct client_bio *client, void *bytes, size_t size);
 
 #endif

@@ -336,7 +336,7 @@ enum proxy_header_result proxy_header_parse(const uint8_t *bytes, size_t length,
 /* Making headers */
 
 /* An IPv4 client of an IPv6 socket is named by its IPv4 address. */
-static struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address)
+struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address)
 {
     if (address->ss_family != AF_INET6)
         return *address;
@@ -409,15 +409,17 @@ static void write_certificate_tlvs(struct writer *writer, X509 *certificate)
     write_tlv_text(writer, TLV_SSL_KEY_ALGORITHM, text);
 }
 
-static void write_ssl_tlvs(struct writer *writer, SSL *ssl, const char *name)
+static void write_alpn_tlv(struct writer *writer, const SSL *ssl)
 {
     const unsigned char *alpn;
     unsigned alpn_length;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     if (alpn_length > 0)
         write_tlv(writer, TLV_ALPN, alpn, alpn_length);
-    write_tlv_text(writer, TLV_AUTHORITY, name);
+}
 
+static void write_ssl_tlv(struct writer *writer, SSL *ssl)
+{
     uint8_t room[PROXY_HEADER_OWN_MAX / 2];
     struct writer inner = writer_of(room, sizeof room);
     write_u8(&inner, TLV_SSL_CLIENT_SSL);
@@ -473,7 +475,10 @@ static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addr
     struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH);
     write_v2_addresses(&body, family, addresses);
     if (ssl != NULL)
-        write_ssl_tlvs(&body, ssl, name);
+        write_alpn_tlv(&body, ssl);
+    write_tlv_text(&body, TLV_AUTHORITY, name);
+    if (ssl != NULL)
+        write_ssl_tlv(&body, ssl);
     if (passed != NULL && passed->length > 0)
         write_bytes(&body, passed->bytes, passed->length);
     size_t length = (size_t)(body.next - room);

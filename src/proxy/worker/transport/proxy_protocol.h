@@ -56,14 +56,17 @@ enum proxy_protocol proxy_header_version(const uint8_t *bytes, size_t length);
 size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs);
 
 /*
- * Writes the header for a backend to `room`, which has PROXY_HEADER_MADE_MAX bytes. With an `ssl`
- * after its handshake (or NULL), version 2 contains PP2_TYPE_ALPN, PP2_TYPE_AUTHORITY (`name`,
- * which the client asked for by SNI; NULL: none) and PP2_TYPE_SSL with version, cipher and key
- * algorithm. They are followed by `passed`, of at most PROXY_HEADER_MAX bytes (NULL: none). Returns
- * the length.
+ * Writes the header for a backend to `room`, which has PROXY_HEADER_MADE_MAX bytes. Version 2
+ * contains PP2_TYPE_AUTHORITY (`name`, which the client asked for by SNI; NULL: none) and, with an
+ * `ssl` after its handshake (or NULL), PP2_TYPE_ALPN before it and PP2_TYPE_SSL with version,
+ * cipher and key algorithm behind it. They are followed by `passed`, of at most PROXY_HEADER_MAX
+ * bytes (NULL: none). Returns the length.
  */
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
                          const struct proxy_addresses *addresses, SSL *ssl, const char *name,
                          const struct proxy_tlvs *passed);
+
+/* An IPv4 address within an IPv6 address as IPv4; others as they are. */
+struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address);
 
 #endif

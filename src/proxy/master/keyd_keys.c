@@ -1,0 +1,136 @@
+#include "proxy/master/keyd_keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/pass_on.h"
+
+#define SECTION_FORMAT "keys-%u" /* a name without spaces (daemon/hand_over.h) */
+
+bool keyd_keys_wanted(const struct proxy_config *config)
+{
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].route_count; j++)
+            if (config->frontends[i].routes[j].directory != NULL ||
+                config->frontends[i].routes[j].list != NULL)
+                return true;
+    return false;
+}
+
+/* A directive of these sections, and where a certificate has its value. */
+static const struct setting {
+    const char *directive;
+    size_t offset;
+} settings[] = {
+    {"policy", offsetof(struct store_certificate, policy)},
+    {"tls12-groups", offsetof(struct store_certificate, tls12_groups)},
+    {"pass-phrase-file", offsetof(struct store_certificate, pass_phrase_path)},
+};
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+static const char *value_of(const struct store *store, const struct store_certificate *certificate,
+                            const struct setting *setting)
+{
+    const void *place = (const char *)certificate + setting->offset;
+    return store_text(store, *(const struct store_span *)place);
+}
+
+/* The settings of a certificate as one text: the number of its section is that of the text. */
+static bool find_section(struct keyd_keys *keys, const struct store_certificate *certificate,
+                         uint32_t *section)
+{
+    char *text = NULL;
+    size_t length = 0, index = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return false;
+    for (size_t i = 0; i < SETTINGS; i++)
+        fprintf(out, "%s\n", value_of(keys->store, certificate, &settings[i]));
+    bool good = fclose(out) == 0 && name_table_add(&keys->settings, text, &index);
+    free(text);
+    *section = (uint32_t)index;
+    return good;
+}
+
+static bool add(struct keyd_keys *keys, uint32_t number,
+                const struct store_certificate *certificate)
+{
+    struct keyd_key *key = &keys->keys[keys->list.count];
+    key->certificate = number;
+    if (!find_section(keys, certificate, &key->section))
+        return false;
+    keys->list.count++;
+    return true;
+}
+
+static void get(const void *list, size_t index, struct hand_over_key *key)
+{
+    struct keyd_keys *keys = (struct keyd_keys *)list;
+    const struct store_certificate *certificate =
+        store_certificate(keys->store, keys->keys[index].certificate);
+    snprintf(keys->section, sizeof keys->section, SECTION_FORMAT, keys->keys[index].section);
+    key->section = keys->section;
+    key->file = store_text(keys->store, certificate->key_path);
+    memcpy(key->id, certificate->key_id, sizeof key->id);
+}
+
+static bool add_pass_phrase(const struct store *store, const struct store_certificate *certificate,
+                            struct name_table *files)
+{
+    return certificate->pass_phrase_path.length == 0 ||
+           name_table_add(files, store_text(store, certificate->pass_phrase_path), NULL);
+}
+
+bool keyd_keys_find(struct keyd_keys *keys, const struct store *store, struct name_table *files)
+{
+    size_t count = store_certificate_count(store), index;
+    *keys = (struct keyd_keys){.store = store, .list = {.get = get, .list = keys}};
+    keys->keys = calloc(count + 1, sizeof *keys->keys);
+    bool good = keys->keys != NULL;
+    for (size_t i = 0; good && i < count; i++) {
+        const struct store_certificate *certificate = store_certificate(store, (uint32_t)i);
+        const char *file = store_text(store, certificate->key_path);
+        if (file[0] != '\0' && !name_table_find(files, file, &index))
+            good =
+                add(keys, (uint32_t)i, certificate) && add_pass_phrase(store, certificate, files);
+    }
+    return good;
+}
+
+static void begin_section(const struct proxy_config *config, uint32_t number, FILE *out)
+{
+    char name[16];
+    snprintf(name, sizeof name, SECTION_FORMAT, number);
+    conf_write_section(out, "keys", name);
+    conf_write_directive(out, "location", config->file);
+}
+
+/* There is a section even if there is no key: some may come at run time. */
+void keyd_keys_write(const struct keyd_keys *keys, const struct proxy_config *config, FILE *out)
+{
+    uint32_t next = 0; /* sections are numbered as their first keys come */
+    for (size_t i = 0; i < keys->list.count; i++) {
+        if (keys->keys[i].section != next)
+            continue;
+        const struct store_certificate *certificate =
+            store_certificate(keys->store, keys->keys[i].certificate);
+        begin_section(config, next++, out);
+        for (size_t j = 0; j < SETTINGS; j++) {
+            const char *value = value_of(keys->store, certificate, &settings[j]);
+            if (value[0] != '\0')
+                conf_write_directive(out, settings[j].directive, value);
+        }
+        fprintf(out, "}\n");
+    }
+    if (next > 0)
+        return;
+    begin_section(config, next, out);
+    fprintf(out, "}\n");
+}
+
+void keyd_keys_free(struct keyd_keys *keys)
+{
+    name_table_free(&keys->settings);
+    free(keys->keys);
+    *keys = (struct keyd_keys){.keys = NULL};
+}

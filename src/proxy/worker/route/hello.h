@@ -1,0 +1,31 @@
+/*
+ * From the ClientHello to the route: its name, the conditions of routes, certificates and the scope
+ * of sessions. All of it is decided before libssl looks for a session to resume.
+ *
+ * Routes are asked in this order: those that have exactly the client's name, those that have its
+ * wildcard, then the frontend's own. A client that names nothing is looked for by the address that
+ * it came to, first in the frontend's own route.
+ */
+#ifndef PROXY_WORKER_ROUTE_HELLO_H
+#define PROXY_WORKER_ROUTE_HELLO_H
+
+#include "proxy/worker/route/tls.h"
+#include "proxy/worker/transport/proxy_protocol.h"
+#include "proxy/worker/transport/transport.h"
+
+/* Belongs to a connection, and outlives its SSL. */
+struct hello {
+    const struct tls_frontend *frontend;
+    struct transport *transport;
+    struct proxy_addresses *addresses; /* the destination is added if it is needed */
+    const struct store_choice *choice; /* NULL: no ClientHello has been answered */
+    bool known;                        /* some route has the client's name */
+    bool passed;                       /* the stream is to be sent on as it is */
+};
+
+/* Makes a server-side SSL for the connection. NULL: out of memory. */
+SSL *hello_accept(struct hello *hello);
+/* Sets the callbacks of a context: the one above and those that answer by its hello. */
+void hello_prepare(SSL_CTX *context, void *arg);
+
+#endif

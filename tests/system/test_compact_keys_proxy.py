@@ -1,0 +1,51 @@
+"""Certificates from a directory, whose keys immure-proxy hands over to its own immured in compact form."""
+
+import os
+import shutil
+import signal
+
+import backends
+import clients
+import harness
+import proc
+from certificates import certificate
+
+KINDS = ["rsa-2048", "p-256", "ed25519"]
+SCHEMES = {"rsa-2048": "rsa_pss_rsae_sha256", "p-256": "ecdsa_secp256r1_sha256", "ed25519": "ed25519"}
+
+
+class CompactKeysOfProxy(harness.SystemTest):
+    def start(self):
+        folder = os.path.join(self.directory, "certificates")
+        os.mkdir(folder, 0o755)
+        for kind in KINDS:
+            made = certificate(kind, serial=3)
+            shutil.copy(made.chain, os.path.join(folder, f"{kind}.crt"))
+            shutil.copy(made.key, os.path.join(folder, f"{kind}.key"))
+        self.folder = folder
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address,
+                                      frontend=f'certificates = "{folder}"')
+
+    def assert_each_kind(self):
+        for kind in KINDS:
+            output, good = clients.s_client(self.proxy.port, "-sigalgs", SCHEMES[kind])
+            self.assertTrue(good, output[-1500:])
+
+    def test_from_a_directory(self):
+        self.start()
+        self.assertIn(f"ready: {1 + len(KINDS)} keys", self.proxy.log())
+        self.assert_each_kind()
+        for name in os.listdir(self.folder):
+            if name.endswith(".key"):
+                os.unlink(os.path.join(self.folder, name))
+        before = self.proxy.immured()
+        os.kill(before, signal.SIGKILL)
+        harness.wait_until(lambda: self.proxy.immured() not in (0, before) and
+                           self.proxy.log().count("ready: ") == 2, "another immured")
+        self.assertTrue(proc.alive(self.proxy.pid))
+        self.assert_each_kind()
+
+
+if __name__ == "__main__":
+    harness.main()
