@@ -120,6 +120,44 @@ static void each_route_has_a_choice(void **state)
     store_close(store);
 }
 
+/* For a kind that the exact name has none of. */
+static void a_wildcard_fills_in(void **state)
+{
+    (void)state;
+    const struct store_choice *choices;
+    struct store_builder *builder = store_builder_new();
+    uint32_t exact = add(builder, 0, CERTIFICATE_RSA, "a.wild.example");
+    add(builder, 0, CERTIFICATE_RSA, "*.wild.example");
+    uint32_t wildcard = add(builder, 0, CERTIFICATE_EC, "*.wild.example");
+    store_builder_publish(builder, 0, 0);
+    struct store *store = seal(builder, 1);
+    assert_int_equal(store_find(store, 0, "a.wild.example", &choices), 1);
+    assert_int_equal(choices->certificates[CERTIFICATE_RSA], exact);
+    assert_int_equal(choices->certificates[CERTIFICATE_EC], wildcard);
+    store_close(store);
+}
+
+/* A route that is published by a wildcard has those certificates that are for names under it. */
+static void names_under_a_wildcard(void **state)
+{
+    (void)state;
+    const struct store_choice *choices;
+    struct store_builder *builder = store_builder_new();
+    uint32_t first = add(builder, 0, CERTIFICATE_EC, "a.wild.example");
+    uint32_t second = add(builder, 0, CERTIFICATE_EC, "b.wild.example");
+    add(builder, 0, CERTIFICATE_EC, "c.other.example");
+    store_builder_publish_name(builder, 0, 1, "*.wild.example", 0);
+    store_builder_publish_covered(builder, 0, 1, 0);
+    struct store *store = seal(builder, 2);
+    assert_int_equal(store_find(store, 0, "*.wild.example", &choices), 1);
+    assert_int_equal(choices->certificates[CERTIFICATE_EC], first);
+    assert_int_equal(store_find(store, 0, "b.wild.example", &choices), 1);
+    assert_int_equal(choices->route, 1);
+    assert_int_equal(choices->certificates[CERTIFICATE_EC], second);
+    assert_int_equal(store_find(store, 0, "c.other.example", &choices), 0);
+    store_close(store);
+}
+
 /* The certificates of other kinds for the first name of the first one, also those of a wildcard. */
 static void a_route_has_a_default(void **state)
 {
@@ -302,6 +340,8 @@ int main(void)
         cmocka_unit_test(names_are_those_of_a_frontend),
         cmocka_unit_test(the_first_of_a_kind_is_served),
         cmocka_unit_test(each_route_has_a_choice),
+        cmocka_unit_test(a_wildcard_fills_in),
+        cmocka_unit_test(names_under_a_wildcard),
         cmocka_unit_test(a_route_has_a_default),
         cmocka_unit_test(given_names_find_their_certificates),
         cmocka_unit_test(wildcards_stand_for_one_label),

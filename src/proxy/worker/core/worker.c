@@ -55,6 +55,7 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
     worker->store = store_open(setup->store, error);
+    (void)close(setup->store); /* the mapping stays, and no descriptor is left to the worker */
     if (worker->store == NULL)
         return false;
     worker->threads = calloc(count, sizeof(struct thread *));

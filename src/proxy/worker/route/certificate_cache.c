@@ -134,25 +134,26 @@ static struct certificate *find_place(struct certificate_cache *cache)
     for (;;) {
         struct certificate *at = &cache->of[cache->next];
         cache->next = (cache->next + 1) % cache->room;
-        if (!at->asked_for)
+        if (!at->asked_again)
             return at;
-        at->asked_for = false;
+        at->asked_again = false;
     }
 }
 
 const struct certificate *certificate_cache_take(struct certificate_cache *cache, uint32_t number)
 {
     uint32_t place = cache->places[number];
-    struct certificate *certificate = place > 0 ? &cache->of[place - 1] : find_place(cache);
-    if (place == 0) {
-        drop(cache, certificate);
-        if (!fill(cache, certificate, number)) {
-            drop(cache, certificate);
-            return NULL;
-        }
-        cache->places[number] = (uint32_t)(certificate - cache->of) + 1;
+    if (place > 0) {
+        cache->of[place - 1].asked_again = true;
+        return &cache->of[place - 1];
     }
-    certificate->asked_for = true;
+    struct certificate *certificate = find_place(cache);
+    drop(cache, certificate);
+    if (!fill(cache, certificate, number)) {
+        drop(cache, certificate);
+        return NULL;
+    }
+    cache->places[number] = (uint32_t)(certificate - cache->of) + 1;
     return certificate;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The certificates of the store that a thread has parsed. One is parsed when a client first asks
- * for it, and kept until others need its place: those that nobody has asked for lately go first.
- * The certificates above them are shared.
+ * for it, and kept until others need its place: those that were asked for only once, or not
+ * lately, go first, so that a flood of names does not displace the busy ones. The certificates above
+ * them are shared.
  */
 #ifndef PROXY_WORKER_ROUTE_CERTIFICATE_CACHE_H
 #define PROXY_WORKER_ROUTE_CERTIFICATE_CACHE_H
@@ -13,8 +14,8 @@
 #include "proxy/store/store.h"
 
 struct certificate {
-    uint32_t number; /* in the store; STORE_NONE: none */
-    bool asked_for;  /* since the last search for a place */
+    uint32_t number;  /* in the store; STORE_NONE: none */
+    bool asked_again; /* since it was parsed, or since the last search for a place */
     X509 *leaf;
     STACK_OF(X509) * chain; /* what follows the leaf */
     EVP_PKEY *key;          /* a reference to the key in immured, or in `in-process` mode the key */
