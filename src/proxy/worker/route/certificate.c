@@ -13,7 +13,6 @@
 
 #include "base/log.h"
 #include "immure/openssl.h"
-#include "proxy/worker/route/chain_check.h"
 
 /* "immure.conf:7: certificate: <file>: <what>: <OpenSSL's reason>" */
 static bool fail(const struct tls_certificate *certificate, const char *config_file,
@@ -167,7 +166,7 @@ static bool add_name(struct tls_certificate *certificate, const ASN1_STRING *tex
 
 static bool add_address(struct tls_certificate *certificate, const ASN1_OCTET_STRING *address)
 {
-    char text[sizeof CERTIFICATE_ADDRESS_PREFIX + INET6_ADDRSTRLEN] = CERTIFICATE_ADDRESS_PREFIX;
+    char text[sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN] = STORE_ADDRESS_PREFIX;
     size_t length = strlen(text), size = (size_t)ASN1_STRING_length(address);
     int family = size == sizeof(struct in_addr)    ? AF_INET
                  : size == sizeof(struct in6_addr) ? AF_INET6
@@ -262,19 +261,6 @@ bool certificate_try(const struct tls_certificate *certificate, SSL_CTX *trial,
     return SSL_CTX_use_cert_and_key(trial, certificate->leaf, certificate->key, certificate->chain,
                                     1) == 1 ||
            fail(certificate, config_file, certificate->config->chain, "OpenSSL refuses it", error);
-}
-
-void certificate_warn(const struct tls_certificate *certificate, const char *config_file)
-{
-    char text[256];
-    unsigned problems = chain_check(certificate->leaf, certificate->chain);
-    for (int i = 0; i < CHAIN_PROBLEM_COUNT; i++) {
-        if ((problems & 1u << i) == 0)
-            continue;
-        chain_problem_describe((enum chain_problem)i, certificate->leaf, text, sizeof text);
-        log_warning("%s:%d: certificate: %s: %s", config_file, certificate->config->line,
-                    certificate->config->chain, text);
-    }
 }
 
 void certificate_key_type(const struct tls_certificate *certificate, char *text, size_t size)

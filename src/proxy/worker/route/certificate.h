@@ -11,18 +11,7 @@
 #include "conf/error.h"
 #include "immure/client.h"
 #include "proxy/config/config.h"
-
-#define CERTIFICATE_NAMES_HASH_SIZE 32
-#define CERTIFICATE_ADDRESS_PREFIX "ip:" /* of a name that is an address; no DNS name has a colon  \
-                                          */
-
-enum certificate_kind {
-    CERTIFICATE_RSA,
-    CERTIFICATE_RSA_PSS, /* a key that signs by RSASSA-PSS only */
-    CERTIFICATE_EC,
-    CERTIFICATE_ED25519,
-    CERTIFICATE_KIND_COUNT
-};
+#include "proxy/store/store.h"
 
 struct tls_certificate {
     const struct certificate_config *config;
@@ -36,7 +25,7 @@ struct tls_certificate {
     char *
         *names; /* DNS names in lower case: subjectAltName, else the common name; then addresses */
     size_t name_count;
-    uint8_t names_hash[CERTIFICATE_NAMES_HASH_SIZE];
+    uint8_t names_hash[STORE_HASH_SIZE];
 };
 
 /* False: *error names the file and says what is wrong with it. */
@@ -49,8 +38,6 @@ void certificate_unload(struct tls_certificate *certificate);
  * OpenSSL refuses it. */
 bool certificate_try(const struct tls_certificate *certificate, SSL_CTX *trial,
                      const char *config_file, struct conf_error *error);
-/* Logs the problems of the chain (chain_check.h). */
-void certificate_warn(const struct tls_certificate *certificate, const char *config_file);
 
 /* "RSA-2048", "RSA-PSS-2048", "P-256", "Ed25519" */
 void certificate_key_type(const struct tls_certificate *certificate, char *text, size_t size);

@@ -1,19 +1,10 @@
 #include "proxy/worker/route/chain_check.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #define TLSEXT_STATUS_REQUEST 5 /* RFC 7633: the feature is the number of the TLS extension */
-
-const char *const chain_problem_names[CHAIN_PROBLEM_COUNT] = {[CHAIN_EXPIRED] = "expired",
-                                                              [CHAIN_NOT_YET_VALID] =
-                                                                  "not-yet-valid",
-                                                              [CHAIN_MISORDERED] = "misordered",
-                                                              [CHAIN_MUST_STAPLE] = "must-staple",
-                                                              [CHAIN_NO_KEY] = "no-key"};
 
 static unsigned check_times(const X509 *certificate)
 {
@@ -45,38 +36,4 @@ unsigned chain_check(X509 *leaf, STACK_OF(X509) * chain)
     }
     ERR_clear_error();
     return problems;
-}
-
-static void print_time(const ASN1_TIME *time, char *text, size_t size)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    int length =
-        bio != NULL && ASN1_TIME_print(bio, time) == 1 ? BIO_read(bio, text, (int)size - 1) : 0;
-    text[length > 0 ? length : 0] = '\0';
-    BIO_free(bio);
-}
-
-void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, size_t size)
-{
-    char when[64];
-    switch (problem) {
-    case CHAIN_EXPIRED:
-        print_time(X509_get0_notAfter(leaf), when, sizeof when);
-        snprintf(text, size, "it, or one above it, has expired; its own validity ends on %s", when);
-        break;
-    case CHAIN_NOT_YET_VALID:
-        print_time(X509_get0_notBefore(leaf), when, sizeof when);
-        snprintf(text, size, "it, or one above it, is not valid yet; its own validity begins on %s",
-                 when);
-        break;
-    case CHAIN_MISORDERED:
-        snprintf(text, size,
-                 "a certificate in it is not issued by the one that follows; many clients refuse "
-                 "such a chain");
-        break;
-    default:
-        snprintf(text, size,
-                 "it asks for a stapled OCSP response, which is not served; some clients refuse "
-                 "it");
-    }
 }

@@ -9,7 +9,7 @@
 #include "proxy/config/network.h"
 #include "proxy/worker/route/server_name.h"
 
-#define ADDRESS_NAME_SIZE (sizeof CERTIFICATE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
+#define ADDRESS_NAME_SIZE (sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
 
 static struct hello *hello_of(const SSL *ssl)
 {
@@ -99,7 +99,7 @@ static const struct tls_choice *find_name(const struct hello *hello, SSL *ssl, c
 static const struct tls_choice *find_address(const struct hello *hello, SSL *ssl)
 {
     struct sockaddr_storage *to = &hello->addresses->destination;
-    char name[ADDRESS_NAME_SIZE] = CERTIFICATE_ADDRESS_PREFIX;
+    char name[ADDRESS_NAME_SIZE] = STORE_ADDRESS_PREFIX;
     size_t length = strlen(name);
     if (to->ss_family == AF_UNSPEC)
         hello->transport->kind->local_address(hello->transport, to);

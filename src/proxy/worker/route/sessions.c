@@ -139,7 +139,7 @@ bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
                         const struct tls_certificate *const certificates[CERTIFICATE_KIND_COUNT],
                         const char *name)
 {
-    static const uint8_t none[CERTIFICATE_NAMES_HASH_SIZE];
+    static const uint8_t none[STORE_HASH_SIZE];
     EVP_MD_CTX *hash = sessions->hash;
     uint8_t scope[SESSION_SCOPE_SIZE];
     bool good = EVP_DigestInit_ex2(hash, sessions->sha256, NULL) == 1 &&

@@ -58,8 +58,6 @@ static bool try_certificates(struct tls *tls, struct tls_route *route, struct co
         const struct tls_certificate *certificate = &route->certificates[i];
         if (!certificate_try(certificate, route->policy->trial, file, error))
             return false;
-        if (tls->tells)
-            certificate_warn(certificate, file);
     }
     return true;
 }
