@@ -13,6 +13,7 @@
 #define CONNECTIONS_MAX 10000000
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
+#define CERTIFICATE_CACHE_MAX 1000000
 #define SESSION_CACHE_MAX 1000000
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
@@ -151,6 +152,11 @@ static const struct conf_directive directives[] = {
              "100,000 of them need not be read again. Files that have changed are. `immure-proxy` "
              "writes it, and takes it up only if nobody but its own user can have written it. "
              "There are no keys in it. Default: none."},
+    {SECTION_TOP, "certificate-cache", &conf_number, .standard = "1024", .least = 8,
+     .most = CERTIFICATE_CACHE_MAX, CONF_FIELD(struct proxy_config, certificate_cache),
+     .text = "How many certificates a thread keeps parsed. Each takes about 20 KiB. One that is "
+             "asked for and is not among them is parsed, and takes the place of one that was not "
+             "asked for lately."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
      .most = SESSION_CACHE_MAX, CONF_FIELD(struct proxy_config, session_cache),
      .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "

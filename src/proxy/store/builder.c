@@ -461,21 +461,48 @@ void store_builder_publish_name(struct store_builder *builder, uint32_t frontend
     fill_kinds(choice, &standard);
 }
 
-void store_builder_publish(struct store_builder *builder, uint32_t frontend, uint32_t number)
+/* Whether the route was the last to be published for the wildcard that stands for the name. */
+static bool is_covered(const struct store_builder *builder, uint32_t frontend, uint32_t route,
+                       const char *name)
+{
+    char wildcard[STORE_NAME_MAX + 1];
+    if (!store_wildcard_for(name, wildcard))
+        return false;
+    const struct name_search search = search_for(builder, frontend, wildcard);
+    const struct built_entry *entry = find_entry(&search);
+    return entry != NULL && entry->last != STORE_NONE &&
+           choice_at(builder, entry->last)->choice.route == route;
+}
+
+/* Publishes the route by the names that the origin has certificates for: all, or the covered. */
+static void publish(struct store_builder *builder, uint32_t frontend, uint32_t route,
+                    uint32_t origin, bool covered)
 {
     char name[STORE_NAME_MAX + sizeof STORE_ADDRESS_PREFIX];
-    const struct built_route *route = route_for(builder, number);
-    uint32_t at = route != NULL ? route->first_entry : STORE_NONE;
+    const struct built_route *from = route_for(builder, origin);
+    uint32_t at = from != NULL ? from->first_entry : STORE_NONE;
     while (at != STORE_NONE && builder->reason == 0) {
         const struct built_entry *entry = array_at(&builder->entries, at);
-        const struct store_choice from = choice_at(builder, entry->first)->choice;
         /* a copy, because the bytes move when they become more */
         snprintf(name, sizeof name, "%s", (const char *)store_builder_peek(builder, entry->name));
         at = entry->next;
-        struct store_choice *choice = choice_for(builder, frontend, number, name);
+        if (covered && !is_covered(builder, frontend, route, name))
+            continue;
+        struct store_choice *choice = choice_for(builder, frontend, route, name);
         if (choice != NULL)
-            fill_kinds(choice, &from);
+            fill_choice(builder, origin, name, choice);
     }
+}
+
+void store_builder_publish(struct store_builder *builder, uint32_t frontend, uint32_t route)
+{
+    publish(builder, frontend, route, route, false);
+}
+
+void store_builder_publish_covered(struct store_builder *builder, uint32_t frontend, uint32_t route,
+                                   uint32_t origin)
+{
+    publish(builder, frontend, route, origin, true);
 }
 
 void store_builder_note_failure(struct store_builder *builder)

@@ -43,13 +43,19 @@ const struct store_certificate *store_builder_certificate(const struct store_bui
 void store_builder_name(struct store_builder *builder, uint32_t route, const char *name,
                         uint32_t certificate);
 
-/* Clients of the frontend find the route by all names that it has certificates for... */
+/* Clients of the frontend find the route by all names that it has certificates for; a wildcard
+ * fills in for the kinds that a name has none of... */
 void store_builder_publish(struct store_builder *builder, uint32_t frontend, uint32_t route);
 /* ...or by this one, with the certificates that the route `origin` has for the name, or for its
  * wildcard, or else with the default of `origin`. STORE_NONE: without certificates, because the
  * route terminates no TLS. */
 void store_builder_publish_name(struct store_builder *builder, uint32_t frontend, uint32_t route,
                                 const char *name, uint32_t origin);
+
+/* After that: ...and by all names of `origin` for which a wildcard that was published stands, so
+ * that each of them is served with its own certificates. */
+void store_builder_publish_covered(struct store_builder *builder, uint32_t frontend, uint32_t route,
+                                   uint32_t origin);
 
 /* One more file could not be used. */
 void store_builder_note_failure(struct store_builder *builder);

@@ -183,6 +183,8 @@ static void publish(const struct sources *sources, const struct frontend_config 
     for (size_t i = 0; i < route->name_count; i++)
         store_builder_publish_name(sources->builder, sources->frontend, number, route->names[i],
                                    origin);
+    if (route->name_count > 0 && origin != STORE_NONE)
+        store_builder_publish_covered(sources->builder, sources->frontend, number, origin);
     if (route->name_count == 0)
         store_builder_publish(sources->builder, sources->frontend, number);
 }

@@ -12,7 +12,7 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/worker/route/certificate.h"
+#include "proxy/store/store.h"
 #include "proxy/worker/route/session_cache.h"
 #include "proxy/worker/route/tickets.h"
 
@@ -48,10 +48,11 @@ bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets,
  * OpenSSL refused. */
 bool sessions_route_scope(struct sessions *sessions, const char *frontend, const char *route,
                           bool own, uint8_t scope[SESSION_SCOPE_SIZE]);
-/* For a client_hello callback: sets the scope of this connection. `of` is that of its route; `name`
- * is what the client asked for, or NULL. */
+/* For a client_hello callback: sets the scope of this connection. `of` is that of its route;
+ * `certificates` are those of the store that it may get; `name` is what the client asked for, or
+ * NULL. */
 bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
-                        const struct tls_certificate *const certificates[CERTIFICATE_KIND_COUNT],
-                        const char *name);
+                        const struct store *store,
+                        const uint32_t certificates[CERTIFICATE_KIND_COUNT], const char *name);
 
 #endif
