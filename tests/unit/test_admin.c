@@ -93,6 +93,7 @@ static int setup(void **state)
         .metrics = fixture->metrics,
         .certificates = fixture->certificates,
         .certificate_count = 2,
+        .certificates_failed = 3,
         .started = 1700000000,
     };
     fixture->admin = admin_new(&fixture->setup);
@@ -229,6 +230,9 @@ static void test_metrics(void **state)
         "\nimmure_relayed_bytes_total{direction=\"in\"} 2000\n",
         "\nimmure_certificate_not_after_seconds{frontend=\"https\",names=\"odd ",
         "=\"odd \\\"\\\\<&>\\n\x01\xef\xbf\xbd\xc3\xa9\",",
+        "\nimmure_certificates 2\n",
+        "\nimmure_certificates_failed 3\n",
+        "\nimmure_certificates_next_expiry_seconds 1900000000\n",
         "\nprocess_resident_memory_bytes ",
         "\nprocess_open_fds ",
     };
@@ -363,6 +367,48 @@ struct counting {
     atomic_bool stop;
 };
 
+/* Of 2,500 certificates, a page has 100, and a search goes over all of them. */
+static void test_many_certificates(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { COUNT = 2500 };
+    static char names[COUNT][32];
+    struct certificate_info *many = calloc(COUNT, sizeof *many);
+    admin_stop(fixture->admin);
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "n%zu.example", i);
+        memcpy(&many[i], &fixture->certificates[0], sizeof *many);
+        many[i].names = names[i];
+    }
+    fixture->setup.certificates = many;
+    fixture->setup.certificate_count = COUNT;
+    fixture->admin = admin_new(&fixture->setup);
+    assert_true(admin_start(fixture->admin));
+    static const struct {
+        const char *path, *has, *lacks;
+    } requests[] = {
+        {"/status.json", "\"n99.example\"", "\"n100.example\""},
+        {"/status.json?page=2", "\"n100.example\"", "\"n99.example\""},
+        {"/status.json?page=25", "\"n2499.example\"", "\"n2399.example\""},
+        {"/status.json?page=26", "\"certificates\": []", "example"},
+        {"/status.json?page=x", "\"n0.example\"", "\"n100.example\""},
+        {"/status.json?page=99999999999999999999", "\"certificates_found\": 2500", "\"n100."},
+        {"/status.json?search=N2345.", "\"certificates_found\": 1,", "\"n234.example\""},
+        {"/status.json?search=n2345.", "\"n2345.example\"", "\"n234.example\""},
+        {"/status.json?search=absent", "\"certificates_found\": 0,", "example"},
+        {"/?search=n24&page=2", "<a href=\"?search=n24&amp;page=1\">previous</a>", "next</a>"},
+        {"/?search=%22%3E%3Cb%3E", "value=\"&quot;&gt;&lt;b&gt;\"", "<b>"},
+        {"/metrics", "\nimmure_certificates 2500\n", "immure_certificate_"},
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        char *answer = fetch(fixture, "GET", requests[i].path);
+        assert_has(answer, requests[i].has);
+        assert_null(strstr(answer, requests[i].lacks));
+        free(answer);
+    }
+    free(many);
+}
+
 static void *count(void *arg)
 {
     struct counting *counting = arg;
@@ -420,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_certificates, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_head, setup, teardown),

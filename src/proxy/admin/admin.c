@@ -65,7 +65,8 @@ static struct MHD_Response *response_static(const char *text)
 }
 
 static struct MHD_Response *response_rendered(const struct admin *admin,
-                                              const struct resource *resource)
+                                              const struct resource *resource,
+                                              const struct certificate_query *query)
 {
     char *text = NULL;
     size_t length = 0;
@@ -73,6 +74,7 @@ static struct MHD_Response *response_rendered(const struct admin *admin,
     FILE *out = status != NULL ? open_memstream(&text, &length) : NULL;
     bool failed = out == NULL;
     if (out != NULL) {
+        status->query = *query;
         resource->render(out, status);
         failed = ferror(out) != 0;
         failed = fclose(out) != 0 || failed;
@@ -92,7 +94,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned code,
         const char *name, *value;
     } headers[] = {
         {"Content-Security-Policy",
-         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"},
         {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "no-referrer"},
         {"Cache-Control", "no-store"},
@@ -138,9 +140,12 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return respond_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
                              "These pages are read-only: use GET or HEAD.\n");
+    const struct certificate_query query = certificate_query_of(
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "search"),
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "page"));
     return respond(connection, MHD_HTTP_OK, found->type,
                    found->fixed != NULL ? response_static(found->fixed)
-                                        : response_rendered(admin, found));
+                                        : response_rendered(admin, found, &query));
 }
 
 /* Blocks all signals in the daemon's thread, which inherits the mask; other threads handle them. */

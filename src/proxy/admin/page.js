@@ -233,7 +233,7 @@ function take(status) {
 }
 
 async function showTables() {
-  const text = await (await fetch("./", { signal: AbortSignal.timeout(PATIENCE) })).text();
+  const text = await (await fetch("./" + location.search, { signal: AbortSignal.timeout(PATIENCE) })).text();
   const page = new DOMParser().parseFromString(text, "text/html");
   for (const id of ["summary", "tables"]) {
     const shown = document.getElementById(id);

@@ -242,6 +242,26 @@ static void certificate_labels(FILE *out, const struct certificate_info *info)
         label(out, labels[i].name, labels[i].text);
 }
 
+/* Series of single certificates are left out where there are more, for they would slow down
+ * whoever scrapes them. */
+#define SINGLE_CERTIFICATES_MAX 1000
+
+/* Of all certificates together. */
+static void render_certificates(FILE *out, const struct admin_setup *setup)
+{
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < setup->certificate_count; i++)
+        if (setup->certificates[i].not_after < next)
+            next = setup->certificates[i].not_after;
+    single(out, "immure_certificates", "gauge", "Certificates that are served.",
+           setup->certificate_count);
+    single(out, "immure_certificates_failed", "gauge",
+           "Files of folders of certificates that could not be used.", setup->certificates_failed);
+    if (setup->certificate_count > 0)
+        single(out, "immure_certificates_next_expiry_seconds", "gauge",
+               "When the first of them expires, in seconds since 1970.", next);
+}
+
 static void render_expiry(FILE *out, const struct admin_setup *setup)
 {
     static const char name[] = "immure_certificate_not_after_seconds";
@@ -313,7 +333,10 @@ void render_metrics(FILE *out, const struct status *status)
     render_ends(out, status);
     render_counts(out, status);
     render_keyd(out, status);
-    render_expiry(out, status->setup);
-    render_problems(out, status);
+    render_certificates(out, status->setup);
+    if (status->setup->certificate_count <= SINGLE_CERTIFICATES_MAX) {
+        render_expiry(out, status->setup);
+        render_problems(out, status);
+    }
     render_process(out, status);
 }

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <time.h>
@@ -152,6 +153,32 @@ static void cell_expiry(FILE *out, uint64_t not_after, uint64_t now)
         fprintf(out, ", in %" PRIi64 " day%s</td>", days, days == 1 ? "" : "s");
 }
 
+static void link_to_page(FILE *out, const struct status *status, size_t number, const char *text)
+{
+    fputs(" <a href=\"?search=", out);
+    for (const char *c = status->query.search; *c != '\0'; c++)
+        fprintf(out, isalnum((unsigned char)*c) ? "%c" : "%%%02X", (unsigned char)*c);
+    fprintf(out, "&amp;page=%zu\">%s</a>", number, text);
+}
+
+/* The search, and the way to the other pages, if there is more than one page without a search. */
+static void search_certificates(FILE *out, const struct status *status,
+                                const struct certificate_page *page)
+{
+    size_t number = status->query.page;
+    if (status->setup->certificate_count <= CERTIFICATE_PAGE_SIZE)
+        return;
+    fputs("<form><label>Certificates <input name=\"search\" value=\"", out);
+    escape_write(out, ESCAPE_HTML, status->query.search);
+    fprintf(out, "\"></label> <button>Search</button> %zu found, page %zu of %zu", page->found,
+            number, page->pages);
+    if (number > 1)
+        link_to_page(out, status, number - 1, "previous");
+    if (number < page->pages)
+        link_to_page(out, status, number + 1, "next");
+    fputs("</form>", out);
+}
+
 static void table_certificates(FILE *out, const struct status *status)
 {
     static const struct page_column columns[] = {
@@ -159,9 +186,12 @@ static void table_certificates(FILE *out, const struct status *status)
     const struct admin_setup *setup = status->setup;
     if (setup->certificate_count == 0)
         return;
+    struct certificate_page page;
+    certificate_page_find(setup, &status->query, &page);
+    search_certificates(out, status, &page);
     table_open(out, "Certificates", columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < setup->certificate_count; i++) {
-        const struct certificate_info *info = &setup->certificates[i];
+    for (size_t i = 0; i < page.count; i++) {
+        const struct certificate_info *info = &setup->certificates[page.shown[i]];
         row_open(out, info->names);
         cell_text(out, info->key_type);
         cell_text(out, info->frontend);

@@ -164,10 +164,15 @@ static void render_problems(FILE *out, unsigned problems)
 
 static void render_certificates(FILE *out, const struct status *status)
 {
-    const struct admin_setup *setup = status->setup;
+    struct certificate_page page;
+    certificate_page_find(status->setup, &status->query, &page);
+    number(out, ",\n  ", "certificates_found", page.found);
+    number(out, ", ", "certificates_page", status->query.page);
+    number(out, ", ", "certificates_pages", page.pages);
+    number(out, ", ", "certificates_failed", status->setup->certificates_failed);
     fputs(",\n  \"certificates\": [", out);
-    for (size_t i = 0; i < setup->certificate_count; i++) {
-        const struct certificate_info *info = &setup->certificates[i];
+    for (size_t i = 0; i < page.count; i++) {
+        const struct certificate_info *info = &status->setup->certificates[page.shown[i]];
         text(out, i > 0 ? ",\n    {" : "\n    {", "frontend", info->frontend);
         text(out, ", ", "names", info->names);
         text(out, ", ", "key_type", info->key_type);

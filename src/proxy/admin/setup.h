@@ -26,8 +26,9 @@ struct admin_setup {
     const struct generation_metrics *metrics; /* this worker's part of the history */
     const struct certificate_info *certificates;
     size_t certificate_count;
-    struct keyd_figures *keyd; /* NULL: the keys are in this process */
-    uint64_t started;          /* seconds since 1970 */
+    size_t certificates_failed; /* files that could not be used */
+    struct keyd_figures *keyd;  /* NULL: the keys are in this process */
+    uint64_t started;           /* seconds since 1970 */
 };
 
 #endif

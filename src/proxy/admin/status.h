@@ -6,12 +6,14 @@
 #define PROXY_ADMIN_STATUS_H
 
 #include "base/histogram.h"
+#include "proxy/admin/certificate_page.h"
 #include "proxy/admin/setup.h"
 #include "proxy/admin/usage.h"
 #include "proxy/store/problem.h"
 
 struct status {
     const struct admin_setup *setup;
+    struct certificate_query query;
     uint64_t now;            /* seconds since 1970 */
     uint64_t worker_started; /* seconds since 1970 */
     struct usage usage;

@@ -230,10 +230,16 @@ static const struct conf_directive directives[] = {
     {SECTION_ROUTE, "certificates", &type_path, .reach = CONF_SHARED,
      CONF_FIELD(struct route_config, directory),
      .text = "A folder of certificates, each with its key: NAME.crt and NAME.key, NAME.pem with "
-             "both, or folders as certbot and lego write them."},
+             "both, or folders as certbot and lego write them. NAME.ocsp beside them is an OCSP "
+             "response (DER). A file that cannot be used is logged and left out; the others are "
+             "served."},
     {SECTION_ROUTE, "certificate-list", &type_file, .reach = CONF_SHARED,
      CONF_FIELD(struct route_config, list),
-     .text = "A file that lists certificates, one in each line."},
+     .text = "A file that lists certificates, one in each line: `PATH [key=PATH] [ocsp=PATH] "
+             "[route=NAME] [NAME ...]`. The key of FILE.crt is by default in FILE.key, that of "
+             "another file in the same file. With names, the certificate is served for them in "
+             "place of its own. `#` begins a comment. Relative paths are relative to the folder "
+             "of the list. An error in a line refuses the configuration."},
     {SECTION_ROUTE, "backend", &type_backend, .reach = CONF_INHERITED,
      CONF_FIELD(struct route_config, backend), .text = "The name of the backend to relay to."},
     {SECTION_ROUTE, "passthrough", &conf_choice, .reach = CONF_INHERITED, .standard = "no",

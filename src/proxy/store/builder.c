@@ -190,14 +190,6 @@ static bool is_span(const void *context, uint32_t number)
            memcmp(store_builder_peek(search->builder, *span), search->bytes, span->length) == 0;
 }
 
-static uint64_t hash_of_span(const void *context, uint32_t number)
-{
-    const struct shared_search *search = context;
-    const struct store_span *span = array_at(&search->shared->spans, number);
-    return store_hash(search->builder->seed, store_builder_peek(search->builder, *span),
-                      span->length);
-}
-
 /* Returns the number of the span among the shared ones. */
 static uint32_t share(struct store_builder *builder, struct shared_spans *shared, const void *bytes,
                       size_t length, size_t zeros)
@@ -209,8 +201,7 @@ static uint32_t share(struct store_builder *builder, struct shared_spans *shared
         return number;
     struct store_span span = put(builder, bytes, length, zeros);
     number = (uint32_t)shared->spans.count;
-    if (array_add(&shared->spans, &span) == NULL ||
-        !slots_add(&shared->slots, hash, number, hash_of_span, &search)) {
+    if (array_add(&shared->spans, &span) == NULL || !slots_add(&shared->slots, hash, number)) {
         fail(builder, ENOMEM);
         return 0;
     }
@@ -291,12 +282,6 @@ static bool is_name(const void *context, uint32_t number)
            strcmp(store_builder_peek(search->builder, entry->name), search->name) == 0;
 }
 
-static uint64_t hash_of_entry(const void *context, uint32_t number)
-{
-    const struct name_search *search = context;
-    return ((const struct built_entry *)array_at(&search->builder->entries, number))->hash;
-}
-
 static struct name_search search_for(const struct store_builder *builder, uint32_t scope,
                                      const char *name)
 {
@@ -326,7 +311,7 @@ static struct built_entry *entry_for(struct store_builder *builder, uint32_t sco
                                .next = STORE_NONE,
                                .hash = search.hash};
     entry = array_add(&builder->entries, &made);
-    if (entry != NULL && slots_add(&builder->names, search.hash, number, hash_of_entry, &search))
+    if (entry != NULL && slots_add(&builder->names, search.hash, number))
         return entry;
     fail(builder, ENOMEM);
     return NULL;

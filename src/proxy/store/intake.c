@@ -63,20 +63,10 @@ static bool is_old(const void *context, uint32_t number)
     return strcmp(old_path(search->intake, number), search->path) == 0;
 }
 
-static uint64_t hash_of_old(const void *context, uint32_t number)
-{
-    return hash_of_path(old_path(((const struct path_search *)context)->intake, number));
-}
-
 static bool is_recent(const void *context, uint32_t number)
 {
     const struct path_search *search = context;
     return strcmp(recent_path(search->intake, number), search->path) == 0;
-}
-
-static uint64_t hash_of_recent(const void *context, uint32_t number)
-{
-    return hash_of_path(recent_path(((const struct path_search *)context)->intake, number));
 }
 
 /* Files that are used more than once have several certificates; the first stands for all. */
@@ -87,7 +77,7 @@ static bool index_old(struct intake *intake)
         const struct path_search search = {intake, old_path(intake, i)};
         uint64_t hash = hash_of_path(search.path);
         if (slots_find(&intake->old, hash, is_old, &search) == STORE_NONE &&
-            !slots_add(&intake->old, hash, i, hash_of_old, &search))
+            !slots_add(&intake->old, hash, i))
             return false;
     }
     return true;
@@ -414,7 +404,7 @@ static bool remember(struct intake *intake, const struct wanted *wanted, uint32_
     const struct path_search search = {intake, wanted->chain};
     uint64_t hash = hash_of_path(wanted->chain);
     return slots_find(&intake->recent, hash, is_recent, &search) != STORE_NONE ||
-           slots_add(&intake->recent, hash, number, hash_of_recent, &search);
+           slots_add(&intake->recent, hash, number);
 }
 
 static void add_names(struct intake *intake, const struct wanted *wanted, uint32_t number,

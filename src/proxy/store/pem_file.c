@@ -46,8 +46,9 @@ static bool read_at(int file, char *bytes, size_t length, size_t offset)
     return true;
 }
 
-/* Reads up to the first line that begins a key. *end is where that was, or the end of the file. */
-static bool read_forward(int file, char *text, size_t size, size_t *end)
+/* Reads up to the first line that begins a key, or the end of the file. *end is where that line
+ * begins, and *from where it ends. */
+static bool read_forward(int file, char *text, size_t size, size_t *end, size_t *from)
 {
     size_t at = 0, line = 0;
     while (at < size) {
@@ -59,15 +60,18 @@ static bool read_forward(int file, char *text, size_t size, size_t *end)
         const char *newline = memrchr(text + at - step, '\n', step);
         if (newline != NULL)
             line = (size_t)(newline + 1 - text);
-        if (is_private_key(text + line, at - line, "-----BEGIN "))
-            break;
+        if (is_private_key(text + line, at - line, "-----BEGIN ")) {
+            *end = line;
+            *from = at;
+            return true;
+        }
     }
-    *end = at;
+    *end = *from = at;
     return true;
 }
 
-/* Reads from the end of the file to the last line that ends a key. The text lies where it lies in
- * the file; *start is where it begins. */
+/* Reads from the end of the file back to the last line that ends a key, or to `from`. The text lies
+ * where it lies in the file; *start is where it begins. */
 static bool read_backward(int file, char *text, size_t size, size_t from, size_t *start)
 {
     size_t at = size;
@@ -77,8 +81,10 @@ static bool read_backward(int file, char *text, size_t size, size_t from, size_t
         size_t seen = length;
         while (seen > 0 && (text[at + seen - 1] == '\r' || text[at + seen - 1] == ' '))
             seen--;
-        if (is_private_key(text + at, seen, "-----END "))
-            break;
+        if (is_private_key(text + at, seen, "-----END ")) {
+            *start = at + length;
+            return true;
+        }
         size_t step = step_after(seen, seen > 0 && text[at + seen - 1] == '-', strlen(key_ends));
         step = step < at - from ? step : at - from;
         if (!read_at(file, text + at - step, step, at - step))
@@ -92,7 +98,7 @@ static bool read_backward(int file, char *text, size_t size, size_t from, size_t
 char *pem_file_read(int file, size_t *length)
 {
     struct stat status;
-    size_t end, start;
+    size_t end, from, start;
     if (fstat(file, &status) != 0)
         return NULL;
     if (status.st_size > PEM_FILE_MAX) {
@@ -103,7 +109,8 @@ char *pem_file_read(int file, size_t *length)
     char *text = malloc(size + 1);
     if (text == NULL)
         return NULL;
-    if (!read_forward(file, text, size, &end) || !read_backward(file, text, size, end, &start)) {
+    if (!read_forward(file, text, size, &end, &from) ||
+        !read_backward(file, text, size, from, &start)) {
         free(text);
         return NULL;
     }

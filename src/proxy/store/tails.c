@@ -24,13 +24,6 @@ static bool is_tail(const void *context, uint32_t number)
     return tail->length == search->length && memcmp(tail->text, search->text, tail->length) == 0;
 }
 
-static uint64_t hash_of_tail(const void *context, uint32_t number)
-{
-    const struct tail *tail =
-        array_at(&((const struct tail_search *)context)->tails->known, number);
-    return store_hash(0, tail->text, tail->length);
-}
-
 static int64_t seconds_of(const ASN1_TIME *time)
 {
     struct tm utc;
@@ -128,7 +121,7 @@ const struct tail *tails_take(struct tails *tails, struct store_builder *builder
         memcpy(tail.text, text, length);
     const struct tail *added =
         tail.text != NULL && read_all(&tail, builder) ? array_add(&tails->known, &tail) : NULL;
-    if (added != NULL && slots_add(&tails->slots, hash, number, hash_of_tail, &search))
+    if (added != NULL && slots_add(&tails->slots, hash, number))
         return added;
     if (added != NULL)
         tails->known.count--;

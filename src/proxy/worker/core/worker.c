@@ -181,6 +181,7 @@ static bool prepare_admin(struct worker *worker)
                                 .metrics = setup->metrics,
                                 .certificates = worker->certificates,
                                 .certificate_count = worker->certificate_count,
+                                .certificates_failed = store_failed(worker->store),
                                 .keyd = worker->watching ? &worker->keyd.figures : NULL,
                                 .started = setup->started};
     worker->admin = admin_new(&admin);
