@@ -90,7 +90,13 @@ static struct policy_maker maker_for(struct tls *tls, const struct tls_frontend 
                                             .properties = HANDSHAKE_PROPERTIES,
                                             .tells = tls->tells},
                                  .sessions = &tls->sessions,
+                                 .clients = {.config = &route->config->policy.client},
                                  .prepare = hello_prepare};
+    size_t authority = maker.clients.config->authority;
+    if (authority != NO_AUTHORITY) {
+        maker.clients.authority = &tls->setup->authorities->of[authority];
+        maker.clients.store = tls->stores[authority];
+    }
     note_kinds(&maker.source, route, &frontend->routes[0]);
     return maker;
 }
@@ -101,8 +107,8 @@ static bool open_route(struct tls *tls, const struct tls_frontend *frontend,
     struct policy_maker maker = maker_for(tls, frontend, route);
     route->policy = policy_for(&tls->policies, &maker, error);
     return route->policy != NULL && try_certificates(tls, route, error) &&
-           sessions_route_scope(&tls->sessions, frontend->config->name, route->config->name,
-                                route->config->own, route->scope);
+           sessions_route_scope(&tls->sessions, frontend->config->name, route->config,
+                                &maker.clients, route->scope);
 }
 
 /* ---- frontends ---- */
@@ -156,6 +162,25 @@ static bool open_library(struct tls *tls, const struct proxy_config *config)
     return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
 }
 
+static bool open_stores(struct tls *tls)
+{
+    const struct authorities *authorities = tls->setup->authorities;
+    tls->stores = calloc(authorities->count + 1, sizeof(X509_STORE *));
+    bool good = tls->stores != NULL;
+    for (size_t i = 0; good && i < authorities->count; i++) {
+        tls->stores[i] = authority_store(&authorities->of[i], tls->library);
+        good = tls->stores[i] != NULL;
+    }
+    return good;
+}
+
+static void close_stores(struct tls *tls)
+{
+    for (size_t i = 0; tls->stores != NULL && i < tls->setup->authorities->count; i++)
+        X509_STORE_free(tls->stores[i]);
+    free(tls->stores);
+}
+
 static bool make_room(struct tls *tls, const struct proxy_config *config)
 {
     struct certificate_walk walk = {0};
@@ -178,8 +203,8 @@ struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_erro
     tls->setup = setup;
     tls->tells = tells;
     tls->client_bio = client_bio_method();
-    bool good = make_room(tls, config) && open_library(tls, config) && tls->client_bio != NULL &&
-                server_name_init() &&
+    bool good = make_room(tls, config) && open_library(tls, config) && open_stores(tls) &&
+                tls->client_bio != NULL && server_name_init() &&
                 sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions);
     for (size_t i = 0; good && i < config->frontend_count; i++) {
         const struct frontend_config *from = &config->frontends[i];
@@ -203,6 +228,7 @@ void tls_close(struct tls *tls)
     for (size_t i = 0; i < tls->certificate_count; i++)
         certificate_unload(&tls->certificates[i]);
     policies_free(&tls->policies);
+    close_stores(tls);
     free(tls->certificates);
     free(tls->routes);
     free(tls->frontends);

@@ -11,6 +11,7 @@
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
+#include "proxy/worker/route/authority.h"
 #include "proxy/worker/route/choice.h"
 #include "proxy/worker/route/policy.h"
 #include "proxy/worker/route/sessions.h"
@@ -40,6 +41,7 @@ struct tls_setup {
     const struct proxy_config *config;
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
+    const struct authorities *authorities;
     bool again; /* the configuration has been served before, by a worker that has ended */
 };
 
@@ -53,9 +55,12 @@ struct tls {
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
     struct tls_route *routes; /* of all frontends, by number */
+    X509_STORE **stores;      /* of the setup's authorities */
     struct tls_policies policies;
     struct tls_certificate *certificates; /* of all routes */
     size_t certificate_count;
+    uint64_t refused_at;     /* when the last line about a refused client was logged, ns */
+    unsigned refused_unsaid; /* clients that have been refused since then without a line */
 };
 
 /* Reads every chain, and with `in-process` every key. `tells`: whether to log warnings. The setup
