@@ -2,6 +2,7 @@
 others, when a session is resumed, and that a new revocation list counts from HUP on."""
 
 import functools
+import json
 import os
 import queue
 import shutil
@@ -9,7 +10,6 @@ import signal
 import ssl
 import subprocess
 import time
-import unittest
 
 import authority
 import backends
@@ -54,7 +54,7 @@ class ClientCertificates(harness.SystemTest):
             self.headers.put(backends.read_proxy_v2(connection))
             backends.echo(connection)
 
-        self.ca_file = os.path.join(self.directory, "clients.pem")
+        self.ca_file = self.path("clients.pem")
         with open(self.ca_file, "w", encoding="ascii") as out:
             out.write("".join(authority.read(each.certificate) for each in trusted or [root()]))
         app = self.own(backends.Backend(handler))
@@ -62,6 +62,9 @@ class ClientCertificates(harness.SystemTest):
             [certificate("p-256")], app.address, workers=1,
             frontend=f'client-ca-file = "{self.ca_file}"\n{policy}\n{inner}',
             backend_options=f"proxy-protocol = v2 {backend}", **options)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
 
     def visit(self, tls, name="localhost", session=None):
         """(was it resumed, the session, what the backend heard: the flags, whether the client was
@@ -270,13 +273,53 @@ class Accepted(ClientCertificates):
         self.assertIn(b"GET / HTTP", fetch("--cert", client.chain, "--key", client.key).stdout)
         self.assertNotIn(b"GET / HTTP", fetch().stdout)
 
+    def browse(self, client):
+        """Starts Chromium with the client's certificate in its NSS database. Its policy chooses that
+        certificate, where a person would; the machine's own policies are hidden meanwhile."""
+        database, policies, bundle = map(self.path, (".pki/nssdb", "etc/policies/managed", "ann.p12"))
+        os.makedirs(database)
+        os.makedirs(policies)
+        with open(os.path.join(policies, "choose.json"), "w", encoding="ascii") as out:
+            json.dump({"AutoSelectCertificateForUrls": [json.dumps({"pattern": "*", "filter": {}})]}, out)
+        for command in (
+                ["openssl", "pkcs12", "-export", "-in", client.chain, "-inkey", client.key, "-out",
+                 bundle, "-passout", "pass:x"],
+                ["certutil", "-N", "--empty-password", "-d", f"sql:{database}"],
+                ["pk12util", "-i", bundle, "-W", "x", "-K", "", "-d", f"sql:{database}"]):
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        environment["HOME"] = self.directory
+        with open(self.path("chromium.log"), "wb") as log:
+            return subprocess.Popen(
+                ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/chromium && exec "$@"',
+                 self.path("etc"), shutil.which("chromium"), "--headless", "--no-sandbox",
+                 "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 "--ignore-certificate-errors", "--disable-dev-shm-usage", "--no-proxy-server",
+                 "--remote-debugging-port=0", f"--user-data-dir={self.path('profile')}",
+                 f"https://localhost:{self.proxy.port}/"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                start_new_session=True)
+
+    @harness.needs("chromium", "certutil", "pk12util", "unshare")
+    @harness.needs_root("Chromium takes policies from /etc only")
+    def test_chromium(self):
+        self.start("client-certificate = required")
+        browser = self.browse(root().client("chromium"))
+        try:
+            heard = self.headers.get(timeout=harness.LIMIT)["tlvs"][PP2_SSL]
+        finally:
+            os.killpg(browser.pid, signal.SIGTERM)
+            browser.wait()
+        self.assertEqual(backends.read_tlvs(heard[5:])[PP2_SSL_CN], b"chromium")
+
 
 class Lists(ClientCertificates):
     def setUp(self):
         super().setUp()
         self.root = authority.Authority("Listed Root")
         self.below = authority.Authority("Listed Below", self.root)
-        self.crl = os.path.join(self.directory, "crl.pem")
+        self.crl = self.path("crl.pem")
 
     def write(self, *lists):
         with open(self.crl, "w", encoding="ascii") as out:
@@ -322,7 +365,7 @@ class Lists(ClientCertificates):
 
     def test_a_folder_and_the_latest_list(self):
         bob = self.root.client("bob")
-        folder = os.path.join(self.directory, "lists")
+        folder = self.path("lists")
         os.mkdir(folder)
         old = self.root.list(begin=-7200)
         self.root.revoke(bob)
@@ -390,7 +433,7 @@ class Sessions(ClientCertificates):
 
     def test_not_after_the_list_has_expired(self):
         own = authority.Authority("Brief")
-        client, crl = own.client("ann"), os.path.join(self.directory, "crl.pem")
+        client, crl = own.client("ann"), self.path("crl.pem")
         made = time.time()
         with open(crl, "w", encoding="ascii") as out:
             out.write(own.list(end=6))
@@ -440,10 +483,10 @@ class Configuration(ClientCertificates):
         """What `--test` says."""
         paths = {"ca": ca, "crl": crl}
         for name, text in paths.items():
-            with open(os.path.join(self.directory, name), "w", encoding="ascii") as out:
+            with open(self.path(name), "w", encoding="ascii") as out:
                 out.write(text or "")
         made = certificate("p-256")
-        path = os.path.join(self.directory, "refused.conf")
+        path = self.path("refused.conf")
         with open(path, "w", encoding="ascii") as out:
             out.write(harness.proxy_config(harness.free_port(), harness.free_port(), [made],
                                            "127.0.0.1:1", frontend=policy))
