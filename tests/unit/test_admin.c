@@ -174,7 +174,8 @@ static void test_status(void **state)
         "\"connected\": 2,",
         "\"handshaking\": 4, \"established\": 10,",
         "\"bytes_in\": 2000,",
-        "\"none\": {\"full\": 0, \"resumed\": 0, \"failed\": 0, \"timeout\": 0, \"aborted\": 0}",
+        "\"none\": {\"full\": 0, \"resumed\": 0, \"failed\": 0, \"timeout\": 0, \"aborted\": 0, "
+        "\"passed\": 0}",
         "\"TLSv1.2\": {\"full\": 0, \"resumed\": 6,",
         "\"TLSv1.3\": {\"full\": 80, \"resumed\": 0,",
         /* Of two threads, the later signature is the last one. */

@@ -8,7 +8,7 @@
 #include "base/histogram.h"
 #include "proxy/admin/setup.h"
 #include "proxy/admin/usage.h"
-#include "proxy/worker/route/chain_check.h"
+#include "proxy/store/problem.h"
 
 struct status {
     const struct admin_setup *setup;

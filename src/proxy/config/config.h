@@ -34,10 +34,9 @@ enum proxy_protocol {
 const char *proxy_protocol_name(enum proxy_protocol protocol); /* "none" ... */
 
 struct certificate_config {
-    char *chain;       /* PEM: leaf first */
-    char *chain_bytes; /* what that file held when the configuration was read */
-    size_t chain_length;
-    char *key; /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *chain;  /* PEM: leaf first */
+    char *key;    /* PEM private key; read by immured only (or by the worker, in-process) */
+    char *staple; /* OCSP response, DER; NULL: none */
     char *pass_phrase_file; /* NULL: not encrypted */
     char *policy;           /* for immured: "tls-server" ... */
     char *tls12_groups;     /* for immured: "common" or "all" */
@@ -150,8 +149,10 @@ struct proxy_config {
     unsigned max_connections;
     bool max_connections_given; /* in the file; else the limit of descriptors sets it */
     size_t listen_backlog;
-    unsigned session_cache;    /* TLS 1.2 sessions kept by id; 0: none */
-    uint64_t handshake_budget; /* of one loop turn */
+    char *certificate_index;    /* file; NULL: none */
+    unsigned certificate_cache; /* that a thread keeps parsed */
+    unsigned session_cache;     /* TLS 1.2 sessions kept by id; 0: none */
+    uint64_t handshake_budget;  /* of one loop turn */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
     uint64_t half_close_timeout;   /* after one direction has ended */
     uint64_t drain_timeout;        /* after TERM and USR2 */

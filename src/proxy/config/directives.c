@@ -13,6 +13,7 @@
 #define CONNECTIONS_MAX 10000000
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
+#define CERTIFICATE_CACHE_MAX 1000000
 #define SESSION_CACHE_MAX 1000000
 #define CLIENT_DEPTH_MAX 8
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
@@ -150,6 +151,17 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct proxy_config, connect_timeout),
      .text = "How long a connection attempt to a backend may take."},
+    {SECTION_TOP, "certificate-index", &type_path,
+     CONF_FIELD(struct proxy_config, certificate_index),
+     .text = "A file in which the certificates are kept, parsed, for the next start, so that "
+             "100,000 of them need not be read again. Files that have changed are. `immure-proxy` "
+             "writes it, and takes it up only if nobody but its own user can have written it. "
+             "There are no keys in it. Default: none."},
+    {SECTION_TOP, "certificate-cache", &conf_number, .standard = "1024", .least = 8,
+     .most = CERTIFICATE_CACHE_MAX, CONF_FIELD(struct proxy_config, certificate_cache),
+     .text = "How many certificates a thread keeps parsed. Each takes about 20 KiB. One that is "
+             "asked for and is not among them is parsed, and takes the place of one that was not "
+             "asked for lately."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
      .most = SESSION_CACHE_MAX, CONF_FIELD(struct proxy_config, session_cache),
      .text = "How many sessions of TLS 1.2 clients without tickets a worker keeps, to resume them "
@@ -299,6 +311,9 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct certificate_config, key), .passed_on_as = "file",
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
+    {SECTION_CERTIFICATE, "ocsp", &type_file, CONF_FIELD(struct certificate_config, staple),
+     .text = "File of an OCSP response (DER) for the certificate, which is stapled to handshakes. "
+             "Beside certificates of `certificates` it is NAME.ocsp."},
     {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
      CONF_FIELD(struct certificate_config, pass_phrase_file), .passed_on_as = "pass-phrase-file",
      .text = "File whose first line is the pass phrase of the key."},

@@ -1,14 +1,10 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/regular_file.h"
 #include "conf/pass_on.h"
 #include "conf/value.h"
 #include "proxy/config/directives.h"
 #include "proxy/config/loading.h"
-
-#define CHAIN_FILE_MAX (1 << 20)
 
 /* Remembers which certificate was the first to use its key. *first: that one. */
 static bool note_key(struct proxy_load *load, const struct certificate_config *certificate,
@@ -43,17 +39,6 @@ static bool check_key(struct proxy_load *load, const struct conf_section *sectio
                        certificate->key, difference->name, first->line);
 }
 
-/* Workers serve these bytes, even if the file changes later. */
-static bool read_chain(struct proxy_load *load, const struct conf_section *section,
-                       struct certificate_config *certificate)
-{
-    certificate->chain_bytes =
-        regular_file_read(certificate->chain, CHAIN_FILE_MAX, &certificate->chain_length);
-    return certificate->chain_bytes != NULL ||
-           conf_refuse(section, certificate->line, load->error, "chain %s: %s", certificate->chain,
-                       regular_file_reason(errno));
-}
-
 bool load_certificates(struct proxy_load *load, const struct conf_section *section,
                        struct route_config *route)
 {
@@ -66,8 +51,7 @@ bool load_certificates(struct proxy_load *load, const struct conf_section *secti
             conf_section_at(section, SECTION_CERTIFICATE, route->certificate_count);
         struct certificate_config *certificate = &route->certificates[route->certificate_count++];
         certificate->line = conf_line(&inner);
-        if (!load_fill(load, &inner, certificate) || !check_key(load, &inner, certificate) ||
-            !read_chain(load, &inner, certificate))
+        if (!load_fill(load, &inner, certificate) || !check_key(load, &inner, certificate))
             return false;
     }
     return true;
@@ -75,9 +59,7 @@ bool load_certificates(struct proxy_load *load, const struct conf_section *secti
 
 void load_certificates_clear(struct route_config *route)
 {
-    for (size_t i = 0; i < route->certificate_count; i++) {
+    for (size_t i = 0; i < route->certificate_count; i++)
         conf_clear(&proxy_grammar, SECTION_CERTIFICATE, &route->certificates[i]);
-        free(route->certificates[i].chain_bytes);
-    }
     free(route->certificates);
 }

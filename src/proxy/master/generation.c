@@ -12,6 +12,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "proxy/config/load.h"
+#include "proxy/master/certificates.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
@@ -25,6 +26,7 @@
 static void control_ready(struct watch *watch, uint32_t events);
 static void hand_over_readable(struct watch *watch, uint32_t events);
 static void names_answered(struct watch *watch, uint32_t events);
+static void certificates_answered(struct watch *watch, uint32_t events);
 static void deadline_expired(struct timer *timer);
 
 /* ---- its sockets ---- */
@@ -163,19 +165,27 @@ static bool start_resolver(struct child *child)
     return names_start(list_entry(child, struct generation, resolver));
 }
 
-/* Starts the first worker, unless a host name has no address yet: then it starts later. */
-static bool begin_worker(struct generation *generation, struct conf_error *error)
+/* It is never started again: it ends when it has answered. */
+static bool start_loader(struct child *child)
 {
-    bool waits = names_missing(generation) != NULL;
-    set_deadline(generation, clock_now() + (waits ? NAMES_LIMIT : START_LIMIT));
-    if (waits || start_worker(&generation->worker))
-        return true;
-    snprintf(error->text, sizeof error->text, "%s: cannot start a worker: %s",
-             generation->config->file, strerror(errno));
+    (void)child;
     return false;
 }
 
-static bool start(struct generation *generation, struct conf_error *error)
+/* The first worker waits until each host name has an address, and the certificates are read. */
+static bool worker_waits(const struct generation *generation)
+{
+    return names_missing(generation) != NULL || generation->store == NULL;
+}
+
+static void limit_start(struct generation *generation)
+{
+    bool names = names_missing(generation) != NULL;
+    set_deadline(generation, clock_now() + (names ? NAMES_LIMIT : START_LIMIT));
+}
+
+static bool start(struct generation *generation, const struct generation *before,
+                  struct conf_error *error)
 {
     const struct proxy_config *config = generation->config;
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
@@ -203,7 +213,13 @@ static bool start(struct generation *generation, struct conf_error *error)
                  strerror(errno));
         return false;
     }
-    return begin_worker(generation, error);
+    if (!certificates_start(generation, before)) {
+        snprintf(error->text, sizeof error->text, "%s: cannot start a loader of certificates: %s",
+                 config->file, strerror(errno));
+        return false;
+    }
+    limit_start(generation);
+    return true;
 }
 
 struct generation *generation_new(struct proxy_config *config, const struct generation_setup *setup,
@@ -218,6 +234,7 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     *generation = (struct generation){.setup = setup,
                                       .config = config,
                                       .state = GENERATION_STARTING,
+                                      .store_memory = -1,
                                       .keyd_listener = -1,
                                       .keyd_text = -1,
                                       .keyd_vault = VAULT_INIT,
@@ -226,11 +243,13 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     child_init(&generation->keyd, "immured", setup->loop, start_keyd);
     child_init(&generation->worker, "worker", setup->loop, start_worker);
     child_init(&generation->resolver, "resolver", setup->loop, start_resolver);
+    child_init(&generation->loader, "loader", setup->loop, start_loader);
     watch_init(&generation->names, names_answered);
+    watch_init(&generation->certificates, certificates_answered);
     watch_init(&generation->keyd_hand_over_watch, hand_over_readable);
     list_init(&generation->node);
     names_inherit(generation, before);
-    if (start(generation, error))
+    if (start(generation, before, error))
         return generation;
     child_signal(&generation->keyd, SIGTERM); /* nobody will wait for its end in particular */
     generation_free(generation);
@@ -240,6 +259,9 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
 void generation_free(struct generation *generation)
 {
     names_stop(generation);
+    certificates_stop(generation);
+    store_close(generation->store);
+    descriptor_close(&generation->store_memory);
     back_off_stop(&generation->keyd.back_off);
     back_off_stop(&generation->worker.back_off);
     timer_stop(generation->setup->loop, &generation->deadline);
@@ -370,16 +392,28 @@ static void fail_for_name(struct generation *generation, const struct backend_co
     fail(generation, "%s", text);
 }
 
-/* A generation that waited for its host names starts its worker, or fails. */
+/* A generation that waited for its host names or certificates starts its worker, or fails. */
 static void go_on(struct generation *generation)
 {
-    struct conf_error error;
     const struct backend_config *missing = names_missing(generation);
     if (generation->state != GENERATION_STARTING || generation->worker.pid > 0)
         return;
-    if (missing != NULL && missing->trouble[0] != '\0')
+    if (missing != NULL && missing->trouble[0] != '\0') {
         fail_for_name(generation, missing);
-    else if (missing == NULL && !begin_worker(generation, &error))
+    } else if (missing == NULL) {
+        limit_start(generation);
+        if (!worker_waits(generation) && !start_worker(&generation->worker))
+            fail(generation, "%s: cannot start a worker: %s", generation->config->file,
+                 strerror(errno));
+    }
+}
+
+static void certificates_go_on(struct generation *generation)
+{
+    struct conf_error error;
+    if (certificates_take(generation, &error))
+        go_on(generation);
+    else if (error.text[0] != '\0' && generation->state == GENERATION_STARTING)
         fail(generation, "%s", error.text);
 }
 
@@ -395,6 +429,12 @@ static void names_answered(struct watch *watch, uint32_t events)
     struct generation *generation = list_entry(watch, struct generation, names);
     names_ready(generation);
     go_on(generation);
+}
+
+static void certificates_answered(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    certificates_go_on(list_entry(watch, struct generation, certificates));
 }
 
 static void worker_ready(struct generation *generation)
@@ -474,6 +514,7 @@ void generation_drain(struct generation *generation, uint64_t deadline)
         pay(&generation->controls[i]);
     }
     names_stop(generation);
+    certificates_stop(generation);
     release_sockets(generation);
     back_off_stop(&generation->worker.back_off);
     if (generation->worker.pid > 0)
@@ -493,6 +534,7 @@ void generation_discard(struct generation *generation)
     generation->state = GENERATION_DRAINING;
     set_deadline(generation, clock_now() + GRACE);
     names_stop(generation);
+    certificates_stop(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
     back_off_stop(&generation->worker.back_off);
@@ -553,6 +595,8 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
         keyd_ended(generation, status);
     else if (pid == generation->resolver.pid)
         resolver_ended(generation, status);
+    else if (pid == generation->loader.pid)
+        child_ended(&generation->loader); /* the watch says whether it has answered */
     else
         return false;
     return true;
@@ -566,6 +610,9 @@ static void deadline_expired(struct timer *timer)
     const struct backend_config *missing = names_missing(generation);
     if (generation->state == GENERATION_STARTING && missing != NULL) {
         fail_for_name(generation, missing);
+    } else if (generation->state == GENERATION_STARTING && generation->store == NULL) {
+        fail(generation, "its certificates are not read after %" PRIu64 " s",
+             START_LIMIT / NS_PER_S);
     } else if (generation->state == GENERATION_STARTING) {
         fail(generation, "its worker is not ready after %" PRIu64 " s", START_LIMIT / NS_PER_S);
     } else if (generation->state == GENERATION_DRAINING) {

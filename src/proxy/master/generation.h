@@ -20,6 +20,7 @@
 #include "proxy/master/listening.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
+#include "proxy/store/store.h"
 
 enum generation_state {
     GENERATION_STARTING,
@@ -56,15 +57,18 @@ struct generation {
     enum generation_state state;
     struct timer deadline;   /* when STARTING has failed, or DRAINING takes the next harder step */
     uint64_t drain_deadline; /* the one that the worker is told */
-    char failure[256];
+    char failure[sizeof(struct conf_error)];
 
     struct listening **listening; /* of each thread in turn, then of the admin page */
     size_t listening_count;
     size_t address_count; /* of one thread */
 
-    struct child keyd, worker, resolver;
+    struct child keyd, worker, resolver, loader;
     struct generation_metrics *metrics; /* what its workers count */
     struct watch names;                 /* for the resolver's answers; closed: none is wanted */
+    struct watch certificates;          /* for the loader's answer */
+    int store_memory;                   /* what it has sent, for each worker; -1: nothing yet */
+    struct store *store;                /* the same, opened */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */

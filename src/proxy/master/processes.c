@@ -160,6 +160,7 @@ static int run_worker(const struct generation *generation, int *ends)
         keep[kept++] = sockets[i] = generation->listening[i]->socket;
     for (size_t i = 0; i < generation->control_count; i++)
         keep[kept++] = ends[i];
+    keep[kept++] = generation->store_memory;
     if (!descriptor_close_others(keep, kept))
         return EXIT_FAILURE;
     for (size_t i = 0; i < config->workers; i++)
@@ -170,6 +171,7 @@ static int run_worker(const struct generation *generation, int *ends)
                                        .admin_listener =
                                            config->admin.enabled ? sockets[total - 1] : -1,
                                        .controls = ends,
+                                       .store = generation->store_memory,
                                        .tickets = *generation->setup->tickets,
                                        .again = generation->state == GENERATION_RUNNING,
                                        .history = generation->setup->history,

@@ -175,8 +175,7 @@ static void connected(struct server_connection *server, int cause)
 static void established(struct connection *connection)
 {
     struct proxy_addresses *addresses = &connection->addresses;
-    const struct route_config *route = connection->hello.choice->route->config;
-    connection->route = &connection->connections->routes[route->number];
+    connection->route = &connection->connections->routes[connection->hello.choice->route];
     struct pool *pool = connection->route->pool;
     metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
     connection->state = CONNECTION_CONNECT;

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "proxy/worker/route/certificate.h"
 #include "proxy/worker/route/ticket_renewal.h"
 
 /* Our own immured may still be reading its keys. */
@@ -22,17 +21,21 @@ struct held_keys {
     bool short_of_memory;
 };
 
-bool keyd_watch_open(struct keyd_watch *watch, int control, void *owner,
+bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, int control, void *owner,
                      void (*command)(void *owner, const struct control_message *message))
 {
-    *watch = (struct keyd_watch){.link = {.owner = owner, .command = command},
-                                 .figures = KEYD_FIGURES_INIT};
-    return keylink_open(&watch->link, control, SIGNING_SYNC, 1);
+    *watch =
+        (struct keyd_watch){.link = {.owner = owner, .command = command},
+                            .store = store,
+                            .keyless = calloc(store_certificate_count(store) + 1, sizeof(bool)),
+                            .figures = KEYD_FIGURES_INIT};
+    return watch->keyless != NULL && keylink_open(&watch->link, control, SIGNING_SYNC, 1);
 }
 
 void keyd_watch_close(struct keyd_watch *watch)
 {
     keylink_close(&watch->link);
+    free(watch->keyless);
 }
 
 static void note_key(void *arg, const struct immure_reply *reply)
@@ -48,49 +51,55 @@ static void note_key(void *arg, const struct immure_reply *reply)
     }
 }
 
-static bool is_held(const struct held_keys *held, const struct tls_certificate *certificate)
+static int compare_ids(const void *a, const void *b)
 {
-    for (size_t i = 0; i < held->count; i++)
-        if (memcmp(held->ids[i], certificate->key_id, IMMURE_KEY_ID_SIZE) == 0)
-            return true;
-    return false;
+    return memcmp(a, b, IMMURE_KEY_ID_SIZE);
 }
 
-static void describe(const struct tls *tls, const struct tls_certificate *certificate, char *text,
-                     size_t size)
+static bool is_held(const struct held_keys *held, const struct store_certificate *certificate)
+{
+    return bsearch(certificate->key_id, held->ids, held->count, IMMURE_KEY_ID_SIZE, compare_ids) !=
+           NULL;
+}
+
+static void describe(const struct keyd_watch *watch, uint32_t number, char *text, size_t size)
 {
     char id[2 * IMMURE_KEY_ID_SIZE + 1];
-    snprintf(text, size, "%s:%d: certificate: immured holds %s private key for %s (key id %s)",
-             tls->setup->config->file, certificate->config->line, certificate->keyless ? "no" : "a",
-             certificate->config->chain, hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
+    const struct store *store = watch->store;
+    const struct store_certificate *certificate = store_certificate(store, number);
+    snprintf(text, size, "%s:%u: certificate: immured holds %s private key for %s (key id %s)",
+             store_text(store, certificate->where), certificate->line,
+             watch->keyless[number] ? "no" : "a",
+             store_text(store, certificate->files[STORE_CHAIN_FILE].path),
+             hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
 }
 
 /* With `tell`, logs a change. */
-static void note_keyless(const struct held_keys *held, const struct tls *tls,
-                         struct tls_certificate *certificate, bool tell)
+static void note_keyless(struct keyd_watch *watch, const struct held_keys *held, uint32_t number,
+                         bool tell)
 {
     char text[sizeof((struct conf_error *)NULL)->text];
-    bool before = certificate->keyless;
-    certificate->keyless = !is_held(held, certificate);
-    if (!tell || certificate->keyless == before)
+    bool before = watch->keyless[number];
+    watch->keyless[number] = !is_held(held, store_certificate(watch->store, number));
+    if (!tell || watch->keyless[number] == before)
         return;
-    describe(tls, certificate, text, sizeof text);
-    if (certificate->keyless)
+    describe(watch, number, text, sizeof text);
+    if (watch->keyless[number])
         log_error("%s: its names are not served", text);
     else
         log_info("%s again", text);
 }
 
-/* The first certificate that is keyless, or NULL. */
-static const struct tls_certificate *note_all(const struct held_keys *held, const struct tls *tls,
-                                              bool tell)
+/* The first certificate that is keyless, or STORE_NONE. */
+static uint32_t note_all(struct keyd_watch *watch, struct held_keys *held, bool tell)
 {
-    const struct tls_certificate *first = NULL;
-    for (size_t i = 0; i < tls->certificate_count; i++) {
-        struct tls_certificate *certificate = &tls->certificates[i];
-        note_keyless(held, tls, certificate, tell);
-        if (first == NULL && certificate->keyless)
-            first = certificate;
+    uint32_t first = STORE_NONE;
+    if (held->count > 0)
+        qsort(held->ids, held->count, IMMURE_KEY_ID_SIZE, compare_ids);
+    for (uint32_t i = 0; i < store_certificate_count(watch->store); i++) {
+        note_keyless(watch, held, i, tell);
+        if (first == STORE_NONE && watch->keyless[i])
+            first = i;
     }
     return first;
 }
@@ -105,28 +114,27 @@ static enum immure_error ask_for_keys(struct keyd_watch *watch, uint64_t timeout
     return held->short_of_memory ? IMMURE_E_MEMORY : result;
 }
 
-bool keyd_watch_check(struct keyd_watch *watch, const struct tls *tls, struct conf_error *error)
+bool keyd_watch_check(struct keyd_watch *watch, const char *config_file, bool again,
+                      struct conf_error *error)
 {
     struct held_keys held;
-    bool again = tls->setup->again;
     enum immure_error result = ask_for_keys(watch, KEYS_TIMEOUT, &held);
-    const struct tls_certificate *missing =
-        result == IMMURE_OK ? note_all(&held, tls, again) : NULL;
+    uint32_t missing = result == IMMURE_OK ? note_all(watch, &held, again) : STORE_NONE;
     if (result != IMMURE_OK)
         snprintf(error->text, sizeof error->text, "%s: cannot ask immured for its keys: %s",
-                 tls->setup->config->file, immure_error_text(result));
-    else if (missing != NULL)
-        describe(tls, missing, error->text, sizeof error->text);
+                 config_file, immure_error_text(result));
+    else if (missing != STORE_NONE)
+        describe(watch, missing, error->text, sizeof error->text);
     free(held.ids);
-    return result == IMMURE_OK && (missing == NULL || again);
+    return result == IMMURE_OK && (missing == STORE_NONE || again);
 }
 
-bool keyd_watch_look(struct keyd_watch *watch, const struct tls *tls)
+bool keyd_watch_look(struct keyd_watch *watch)
 {
     struct held_keys held;
     bool known = ask_for_keys(watch, LOOK_TIMEOUT, &held) == IMMURE_OK;
     if (known)
-        note_all(&held, tls, true);
+        note_all(watch, &held, true);
     else
         watch->uptime = UINT64_MAX; /* so that keyd_watch_ask() reports another immured */
     free(held.ids);

@@ -7,25 +7,29 @@
 
 #include "conf/error.h"
 #include "proxy/shared/keyd_figures.h"
+#include "proxy/store/store.h"
 #include "proxy/worker/core/keylink.h"
-#include "proxy/worker/route/tls.h"
 
 struct keyd_watch {
     struct keylink link;
+    const struct store *store;
     struct keyd_figures figures;
     uint64_t uptime; /* of immured when it last answered; s */
+    bool *keyless;   /* for each certificate of the store: immured holds no key for it */
 };
 
-/* `control`: the main thread's socket to the master; messages from it are passed to `command`. */
-bool keyd_watch_open(struct keyd_watch *watch, int control, void *owner,
+/* The store outlives *watch. `control`: the main thread's socket to the master; messages from it
+ * are passed to `command`. */
+bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, int control, void *owner,
                      void (*command)(void *owner, const struct control_message *message));
 void keyd_watch_close(struct keyd_watch *watch);
 /* Notes which certificates are keyless. False: *error names the first of them, or says why immured
- * could not be asked. If the configuration has been served before, keyless certificates are logged
- * and are no error. */
-bool keyd_watch_check(struct keyd_watch *watch, const struct tls *tls, struct conf_error *error);
+ * could not be asked. If the configuration has been served before (`again`), keyless certificates
+ * are logged and are no error. */
+bool keyd_watch_check(struct keyd_watch *watch, const char *config_file, bool again,
+                      struct conf_error *error);
 /* The same while the worker serves: changes are logged. False: immured did not answer. */
-bool keyd_watch_look(struct keyd_watch *watch, const struct tls *tls);
+bool keyd_watch_look(struct keyd_watch *watch);
 /* Fetches the ticket keys if immured has a secret to derive them from. Returns whether it filled
  * *keys, and *at, the time to ask for the next ones (CLOCK_MONOTONIC, ns). */
 bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint64_t *at);

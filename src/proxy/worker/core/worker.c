@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,11 +19,10 @@
 #include "base/slice.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
+#include "proxy/store/problem.h"
 #include "proxy/worker/core/confine.h"
 #include "proxy/worker/core/keyd_watch.h"
 #include "proxy/worker/core/thread.h"
-#include "proxy/worker/route/certificate.h"
-#include "proxy/worker/route/chain_check.h"
 
 #define NAMES_TEXT_MAX 256
 #define FIGURES_PAUSE_MS 1000
@@ -31,8 +31,9 @@
 struct worker {
     const struct worker_setup *setup;
     struct connection_limit limit; /* shared by all threads */
-    struct tls_setup tls;          /* shared by all threads */
+    struct store *store;
     struct authorities *authorities;
+    struct tls_setup tls; /* shared by all threads */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
@@ -54,10 +55,15 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
 {
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
+    worker->store = store_open(setup->store, error);
+    (void)close(setup->store); /* the mapping stays, and no descriptor is left to the worker */
+    if (worker->store == NULL)
+        return false;
     worker->threads = calloc(count, sizeof(struct thread *));
     worker->tls = (struct tls_setup){.config = setup->config,
-                                     .tickets = &setup->tickets,
+                                     .store = worker->store,
                                      .authorities = worker->authorities,
+                                     .tickets = &setup->tickets,
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
         worker->tls.sessions = session_cache_new(setup->config->session_cache);
@@ -94,8 +100,10 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
     const struct proxy_config *config = worker->setup->config;
     if (config->signing == SIGNING_IN_PROCESS)
         return true;
-    worker->watching = keyd_watch_open(&worker->keyd, main_control(worker), worker, note_drain);
-    return worker->watching && keyd_watch_check(&worker->keyd, worker->threads[0]->tls, error);
+    worker->watching =
+        keyd_watch_open(&worker->keyd, worker->store, main_control(worker), worker, note_drain);
+    return worker->watching &&
+           keyd_watch_check(&worker->keyd, config->file, worker->setup->again, error);
 }
 
 static void take_tickets(struct worker *worker)
@@ -112,55 +120,54 @@ static void take_tickets(struct worker *worker)
 
 /* ---- what the admin page says about the certificates ---- */
 
-static void join_names(const struct tls_certificate *certificate, char *text, size_t size)
+/* DNS names, then addresses as "ip:192.0.2.1". */
+static char *join_names(const struct store *store, const struct store_certificate *certificate)
 {
+    char text[NAMES_TEXT_MAX] = "";
+    const char *name = store_text(store, certificate->names);
     size_t length = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < certificate->name_count && length + 1 < size; i++) {
-        int more = snprintf(text + length, size - length, "%s%s", i > 0 ? ", " : "",
-                            certificate->names[i]);
+    for (uint32_t i = 0; i < certificate->name_count && length + 1 < sizeof text; i++) {
+        int more = snprintf(text + length, sizeof text - length, "%s%s", i > 0 ? ", " : "", name);
         length += more > 0 ? (size_t)more : 0;
+        name += strlen(name) + 1;
     }
+    return strdup(text);
 }
 
-static void note_key(struct certificate_info *info, const struct tls_certificate *certificate)
+static void note_key(struct worker *worker, uint32_t number)
 {
     const unsigned no_key = 1u << CHAIN_NO_KEY;
+    struct certificate_info *info = &worker->certificates[number];
+    bool keyless = worker->watching && worker->keyd.keyless[number];
     unsigned others = atomic_load_explicit(&info->problems, memory_order_relaxed) & ~no_key;
-    atomic_store_explicit(&info->problems, others | (certificate->keyless ? no_key : 0),
-                          memory_order_relaxed);
+    atomic_store_explicit(&info->problems, others | (keyless ? no_key : 0), memory_order_relaxed);
 }
 
-static bool describe(struct worker *worker, const struct tls_certificate *certificate)
+static bool describe(struct worker *worker, uint32_t number)
 {
-    char names[NAMES_TEXT_MAX], key_type[32];
-    struct certificate_info *infos =
-        reallocarray(worker->certificates, worker->certificate_count + 1, sizeof *infos);
-    if (infos == NULL)
-        return false;
-    worker->certificates = infos;
-    struct certificate_info *info = &infos[worker->certificate_count++];
-    join_names(certificate, names, sizeof names);
-    certificate_key_type(certificate, key_type, sizeof key_type);
-    *info =
-        (struct certificate_info){.frontend = certificate->frontend->name,
-                                  .names = strdup(names),
-                                  .key_type = strdup(key_type),
-                                  .file = certificate->config->chain,
-                                  .not_after = certificate_not_after(certificate),
-                                  .problems = chain_check(certificate->leaf, certificate->chain)};
-    note_key(info, certificate);
+    const struct store *store = worker->store;
+    const struct store_certificate *certificate = store_certificate(store, number);
+    struct certificate_info *info = &worker->certificates[number];
+    *info = (struct certificate_info){
+        .frontend = worker->setup->config->frontends[certificate->frontend].name,
+        .names = join_names(store, certificate),
+        .key_type = store_text(store, certificate->key_type),
+        .file = store_text(store, certificate->files[STORE_CHAIN_FILE].path),
+        .not_after = certificate->not_after > 0 ? (uint64_t)certificate->not_after : 0,
+        .problems = store_problems(certificate, time(NULL))};
+    note_key(worker, number);
     hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, info->key_id);
-    return info->names != NULL && info->key_type != NULL;
+    return info->names != NULL;
 }
 
 static bool describe_all(struct worker *worker)
 {
-    const struct tls *tls = worker->threads[0]->tls;
-    for (size_t i = 0; i < tls->certificate_count; i++)
-        if (!describe(worker, &tls->certificates[i]))
+    size_t count = store_certificate_count(worker->store);
+    worker->certificates = calloc(count + 1, sizeof *worker->certificates);
+    while (worker->certificates != NULL && worker->certificate_count < count)
+        if (!describe(worker, (uint32_t)worker->certificate_count++))
             return false;
-    return true;
+    return worker->certificates != NULL;
 }
 
 static bool prepare_admin(struct worker *worker)
@@ -243,11 +250,10 @@ static void take_command(struct worker *worker)
 /* Asks immured for its figures and, if it has been replaced, for the keys that it holds. */
 static void watch_keyd(struct worker *worker)
 {
-    const struct tls *tls = worker->threads[0]->tls;
-    if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd, tls))
+    if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd))
         return;
     for (size_t i = 0; i < worker->certificate_count; i++)
-        note_key(&worker->certificates[i], &tls->certificates[i]);
+        note_key(worker, (uint32_t)i);
 }
 
 /* The master tells each thread of a drain itself. The admin page ends when the drain begins, and
@@ -273,10 +279,8 @@ static void wait_for_drain(struct worker *worker)
 
 static void unload(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->certificate_count; i++) {
+    for (size_t i = 0; i < worker->certificate_count; i++)
         free((char *)worker->certificates[i].names);
-        free((char *)worker->certificates[i].key_type);
-    }
     if (worker->watching)
         keyd_watch_close(&worker->keyd);
     free(worker->certificates);
@@ -285,6 +289,7 @@ static void unload(struct worker *worker)
     free(worker->threads);
     authorities_close(worker->authorities);
     session_cache_free(worker->tls.sessions);
+    store_close(worker->store);
 }
 
 /* All threads have the same; the first stands for all. */

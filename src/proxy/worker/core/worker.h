@@ -18,6 +18,7 @@ struct worker_setup {
     int *const *listeners;
     int admin_listener;  /* -1: none */
     const int *controls; /* config->workers sockets for the threads, then one for the main thread */
+    int store;           /* the store of certificates, as store_open() takes it */
     struct ticket_keys tickets;
     bool again; /* it replaces a worker that has ended: the configuration is in force already */
     const struct metrics_history *history;

@@ -9,7 +9,7 @@
 #include "proxy/config/network.h"
 #include "proxy/worker/route/server_name.h"
 
-#define ADDRESS_NAME_SIZE (sizeof CERTIFICATE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
+#define ADDRESS_NAME_SIZE (sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
 
 struct hello *hello_of(const SSL *ssl)
 {
@@ -69,23 +69,32 @@ static bool conditions_hold(const struct hello *hello, SSL *ssl, const struct tl
 
 /* ---- the route ---- */
 
-/* The first route with exactly this name whose conditions hold; NULL: there is none. */
-static const struct tls_choice *find(const struct hello *hello, SSL *ssl, const char *name,
-                                     bool own)
+static const struct tls_route *route_of(const struct hello *hello,
+                                        const struct store_choice *choice)
 {
-    const struct choices *choices = &hello->frontend->choices;
-    const struct tls_choice *choice = choices_find(choices, name);
-    while (choice != NULL &&
-           (choice->route->config->own != own || !conditions_hold(hello, ssl, choice->route)))
-        choice = choices_next(choices, choice);
-    return choice;
+    return &hello->frontend->tls->routes[choice->route];
 }
 
-static const struct tls_choice *find_name(const struct hello *hello, SSL *ssl, const char *name)
+/* The first route with exactly this name whose conditions hold; NULL: there is none. */
+static const struct store_choice *find(const struct hello *hello, SSL *ssl, const char *name,
+                                       bool own)
 {
-    char wildcard[WILDCARD_SIZE];
-    bool has_wildcard = wildcard_for(name, wildcard);
-    const struct tls_choice *choice = NULL;
+    const struct tls_frontend *frontend = hello->frontend;
+    const struct store_choice *choices;
+    size_t count = store_find(frontend->tls->setup->store, frontend->number, name, &choices);
+    for (size_t i = 0; i < count; i++) {
+        const struct tls_route *route = route_of(hello, &choices[i]);
+        if (route->config->own == own && conditions_hold(hello, ssl, route))
+            return &choices[i];
+    }
+    return NULL;
+}
+
+static const struct store_choice *find_name(const struct hello *hello, SSL *ssl, const char *name)
+{
+    char wildcard[STORE_NAME_MAX + 1];
+    bool has_wildcard = store_wildcard_for(name, wildcard);
+    const struct store_choice *choice = NULL;
     for (int own = 0; choice == NULL && own <= 1; own++) {
         choice = find(hello, ssl, name, own);
         if (choice == NULL && has_wildcard)
@@ -96,10 +105,10 @@ static const struct tls_choice *find_name(const struct hello *hello, SSL *ssl, c
 
 /* By the address that the client came to; NULL: no certificate has it. The frontend's own route
  * comes first, because such clients are its own. */
-static const struct tls_choice *find_address(const struct hello *hello, SSL *ssl)
+static const struct store_choice *find_address(const struct hello *hello, SSL *ssl)
 {
     struct sockaddr_storage *to = &hello->addresses->destination;
-    char name[ADDRESS_NAME_SIZE] = CERTIFICATE_ADDRESS_PREFIX;
+    char name[ADDRESS_NAME_SIZE] = STORE_ADDRESS_PREFIX;
     size_t length = strlen(name);
     if (to->ss_family == AF_UNSPEC)
         hello->transport->kind->local_address(hello->transport, to);
@@ -111,32 +120,32 @@ static const struct tls_choice *find_address(const struct hello *hello, SSL *ssl
         inet_ntop(plain.ss_family, address, name + length, (socklen_t)(sizeof name - length)) ==
             NULL)
         return NULL;
-    const struct tls_choice *choice = find(hello, ssl, name, true);
+    const struct store_choice *choice = find(hello, ssl, name, true);
     return choice != NULL ? choice : find(hello, ssl, name, false);
 }
 
 /* NULL: the client is refused. */
-static const struct tls_choice *find_route(struct hello *hello, SSL *ssl, const char *name)
+static const struct store_choice *find_route(struct hello *hello, SSL *ssl, const char *name)
 {
     const struct frontend_config *config = hello->frontend->config;
-    const struct tls_choice *choice =
+    const struct store_choice *choice =
         name != NULL ? find_name(hello, ssl, name) : find_address(hello, ssl);
     const struct tls_route *own = &hello->frontend->routes[0];
     hello->known = name != NULL && choice != NULL;
     if (choice != NULL)
         return choice;
-    bool refused =
-        own->config->backend == NO_BACKEND || (name != NULL && config->unknown_name_reject);
-    return refused ? NULL : &own->standard;
+    bool refused = !own->serves || (name != NULL && config->unknown_name_reject);
+    return refused ? NULL : own->standard;
 }
 
 static bool use_route(const struct hello *hello, SSL *ssl, const char *name)
 {
-    const struct tls_route *route = hello->choice->route;
-    struct sessions *sessions = &hello->frontend->tls->sessions;
+    const struct tls_route *route = route_of(hello, hello->choice);
+    struct tls *tls = hello->frontend->tls;
     return SSL_set_SSL_CTX(ssl, route->policy->context) != NULL &&
            (route->policy == hello->frontend->routes[0].policy || policy_use(route->policy, ssl)) &&
-           sessions_set_scope(sessions, ssl, route->scope, hello->choice->of, name);
+           sessions_set_scope(&tls->sessions, ssl, route->scope, tls->setup->store,
+                              hello->choice->certificates, name);
 }
 
 static int answer(SSL *ssl, int *alert, void *arg)
@@ -144,7 +153,7 @@ static int answer(SSL *ssl, int *alert, void *arg)
     (void)arg;
     struct hello *hello = hello_of(ssl);
     const char *name = server_name_take(ssl);
-    const struct tls_choice *before = hello->choice;
+    const struct store_choice *before = hello->choice;
     hello->choice = find_route(hello, ssl, name);
     *alert = hello->choice == NULL ? SSL_AD_UNRECOGNIZED_NAME
              : before != NULL      ? SSL_AD_ILLEGAL_PARAMETER
@@ -152,7 +161,7 @@ static int answer(SSL *ssl, int *alert, void *arg)
     /* A second ClientHello must not ask for anything else (RFC 8446, section 4.1.2). */
     if (hello->choice == NULL || (before != NULL && before != hello->choice))
         return SSL_CLIENT_HELLO_ERROR;
-    hello->passed = hello->choice->route->config->passthrough;
+    hello->passed = route_of(hello, hello->choice)->config->passthrough;
     if (hello->passed)
         return SSL_CLIENT_HELLO_RETRY; /* the owner takes the stream from libssl */
     return use_route(hello, ssl, name) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
@@ -169,11 +178,15 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 static int use_certificates(SSL *ssl, void *arg)
 {
     (void)arg;
-    const struct tls_choice *choice = hello_of(ssl)->choice;
+    const struct hello *hello = hello_of(ssl);
+    struct certificate_cache *cache = &hello->frontend->tls->cache;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
-        const struct tls_certificate *certificate = choice->of[kind];
-        if (certificate != NULL && SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
-                                                        certificate->chain, 1) != 1)
+        uint32_t number = hello->choice->certificates[kind];
+        const struct certificate *certificate =
+            number != STORE_NONE ? certificate_cache_take(cache, number) : NULL;
+        if (number != STORE_NONE &&
+            (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
+                                                         certificate->chain, 1) != 1))
             return 0;
     }
     return 1;

@@ -18,7 +18,7 @@ struct hello {
     const struct tls_frontend *frontend;
     const struct transport *transport;
     struct proxy_addresses *addresses; /* the destination is added if it is needed */
-    const struct tls_choice *choice;   /* NULL: no ClientHello has been answered */
+    const struct store_choice *choice; /* NULL: no ClientHello has been answered */
     bool known;                        /* some route has the client's name */
     bool passed;                       /* the stream is to be sent on as it is */
 };

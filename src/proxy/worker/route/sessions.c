@@ -186,18 +186,20 @@ bool sessions_route_scope(struct sessions *sessions, const char *frontend,
 /* A set of certificates is known by its names and key types, so that sessions stay valid when a
  * certificate is renewed. */
 bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
-                        const struct tls_certificate *const certificates[CERTIFICATE_KIND_COUNT],
-                        const char *name)
+                        const struct store *store,
+                        const uint32_t certificates[CERTIFICATE_KIND_COUNT], const char *name)
 {
-    static const uint8_t none[CERTIFICATE_NAMES_HASH_SIZE];
+    static const uint8_t none[STORE_HASH_SIZE];
     EVP_MD_CTX *hash = sessions->hash;
     uint8_t scope[SESSION_SCOPE_SIZE];
     bool good = EVP_DigestInit_ex2(hash, sessions->sha256, NULL) == 1 &&
                 EVP_DigestUpdate(hash, of, SESSION_SCOPE_SIZE) == 1;
-    for (size_t kind = 0; good && kind < CERTIFICATE_KIND_COUNT; kind++)
-        good = EVP_DigestUpdate(hash,
-                                certificates[kind] != NULL ? certificates[kind]->names_hash : none,
-                                sizeof none) == 1;
+    for (size_t kind = 0; good && kind < CERTIFICATE_KIND_COUNT; kind++) {
+        uint32_t number = certificates[kind];
+        const uint8_t *names =
+            number != STORE_NONE ? store_certificate(store, number)->names_hash : none;
+        good = EVP_DigestUpdate(hash, names, sizeof none) == 1;
+    }
     return good && (name == NULL || EVP_DigestUpdate(hash, name, strlen(name)) == 1) &&
            EVP_DigestFinal_ex(hash, scope, NULL) == 1 &&
            SSL_set_session_id_context(ssl, scope, sizeof scope) == 1;

@@ -18,7 +18,8 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/worker/route/certificate.h"
+#include "proxy/store/store.h"
+#include "proxy/config/config.h"
 #include "proxy/worker/route/session_cache.h"
 #include "proxy/worker/route/tickets.h"
 
@@ -61,10 +62,11 @@ bool sessions_route_scope(struct sessions *sessions, const char *frontend,
  * what its client was verified by expires. False: out of memory. */
 bool sessions_bind(SSL *ssl, int64_t until);
 
-/* For a client_hello callback: sets the scope of this connection. `of` is that of its route; `name`
- * is what the client asked for, or NULL. */
+/* For a client_hello callback: sets the scope of this connection. `of` is that of its route;
+ * `certificates` are those of the store that it may get; `name` is what the client asked for, or
+ * NULL. */
 bool sessions_set_scope(struct sessions *sessions, SSL *ssl, const uint8_t *of,
-                        const struct tls_certificate *const certificates[CERTIFICATE_KIND_COUNT],
-                        const char *name);
+                        const struct store *store,
+                        const uint32_t certificates[CERTIFICATE_KIND_COUNT], const char *name);
 
 #endif

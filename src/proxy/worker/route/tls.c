@@ -2,12 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
-#include "proxy/worker/route/certificate.h"
 #include "proxy/worker/route/hello.h"
 #include "proxy/worker/route/server_name.h"
 #include "proxy/worker/transport/client_bio.h"
@@ -18,68 +16,71 @@
 
 /* ---- certificates ---- */
 
-/* A configuration that is in force was valid when it was loaded: if one certificate has become
- * unusable since then, the others are served all the same. */
-static bool leave_out(const struct tls *tls, struct tls_certificate *certificate,
-                      const struct conf_error *error)
+static void note_kinds(struct tls *tls)
 {
-    certificate_unload(certificate);
-    if (tls->setup->again && tls->tells)
-        log_error("%s; its names are not served", error->text);
-    return tls->setup->again;
+    const struct store *store = tls->setup->store;
+    for (uint32_t i = 0; i < store_certificate_count(store); i++) {
+        const struct store_certificate *certificate = store_certificate(store, i);
+        tls->routes[certificate->route].kinds |= 1u << certificate->kind;
+    }
 }
 
-/* Adds the certificates that can be read to those of all routes, where they follow each other. */
-static bool load_certificates(struct tls *tls, const struct tls_frontend *frontend,
-                              struct tls_route *route, struct conf_error *error)
+/* How the certificates that a route uses can authenticate it in TLS 1.2. A route that terminates
+ * nothing has none. */
+static void note_authentication(struct tls_settings_source *source, const struct tls_route *route,
+                                const struct tls_route *own)
 {
-    const struct proxy_config *config = tls->setup->config;
-    route->certificates = &tls->certificates[tls->certificate_count];
-    for (size_t i = 0; i < route->config->certificate_count; i++) {
-        struct tls_certificate *added = &route->certificates[route->certificate_count];
-        *added = (struct tls_certificate){.frontend = frontend->config};
-        if (certificate_load(added, &route->config->certificates[i], config->file, config->signing,
-                             tls->library, error)) {
-            route->certificate_count++;
-            tls->certificate_count++;
-        } else if (!leave_out(tls, added, error)) {
+    const unsigned rsa = 1u << CERTIFICATE_RSA | 1u << CERTIFICATE_RSA_PSS;
+    unsigned kinds = route->kinds != 0 ? route->kinds : own->kinds;
+    source->rsa = kinds == 0 || (kinds & rsa) != 0;
+    source->ecdsa = kinds == 0 || (kinds & ~rsa) != 0;
+}
+
+/* Whether OpenSSL takes the certificate with the settings of its route. */
+static bool try_certificate(struct tls *tls, uint32_t number, struct conf_error *error)
+{
+    const struct store_certificate *stored = store_certificate(tls->setup->store, number);
+    const struct certificate *certificate = certificate_cache_take(&tls->cache, number);
+    return (certificate != NULL &&
+            SSL_CTX_use_cert_and_key(tls->routes[stored->route].policy->trial, certificate->leaf,
+                                     certificate->key, certificate->chain, 1) == 1) ||
+           certificate_refuse(tls->setup->store, number, stored->files[STORE_CHAIN_FILE].path,
+                              "OpenSSL refuses it", error);
+}
+
+static bool name_sections(const struct proxy_config *config, struct name_table *chains)
+{
+    struct certificate_walk walk = {0};
+    const struct certificate_config *section;
+    while ((section = certificate_walk_next(config, &walk)) != NULL)
+        if (!name_table_add(chains, section->chain, NULL))
             return false;
-        }
-    }
     return true;
 }
 
-/* Of the certificates that OpenSSL does not take with the settings of their route, none is served.
- */
-static bool try_certificates(struct tls *tls, struct tls_route *route, struct conf_error *error)
+/* Tries the certificates of sections, where a mistake is an error. A configuration that is in force
+ * was valid when it was loaded: then the others are served all the same. */
+static bool try_sections(struct tls *tls, struct conf_error *error)
 {
-    const char *file = tls->setup->config->file;
-    for (size_t i = 0; i < route->certificate_count; i++) {
-        const struct tls_certificate *certificate = &route->certificates[i];
-        if (!certificate_try(certificate, route->policy->trial, file, error))
-            return false;
-        if (tls->tells)
-            certificate_warn(certificate, file);
+    const struct store *store = tls->setup->store;
+    struct name_table chains = NAME_TABLE_INIT;
+    bool good = name_sections(tls->setup->config, &chains);
+    for (uint32_t i = 0; good && i < store_certificate_count(store); i++) {
+        const struct store_certificate *certificate = store_certificate(store, i);
+        size_t index;
+        if (!name_table_find(&chains, store_text(store, certificate->files[STORE_CHAIN_FILE].path),
+                             &index) ||
+            try_certificate(tls, i, error))
+            continue;
+        good = tls->setup->again;
+        if (good)
+            log_error("%s; its names are not served", error->text);
     }
-    return true;
+    name_table_free(&chains);
+    return good;
 }
 
 /* ---- routes ---- */
-
-/* How the certificates that a route uses can authenticate it in TLS 1.2. */
-static void note_kinds(struct tls_settings_source *source, const struct tls_route *route,
-                       const struct tls_route *own)
-{
-    const struct tls_route *from = route->certificate_count > 0 ? route : own;
-    for (size_t i = 0; i < from->certificate_count; i++) {
-        enum certificate_kind kind = from->certificates[i].kind;
-        bool rsa = kind == CERTIFICATE_RSA || kind == CERTIFICATE_RSA_PSS;
-        source->rsa |= rsa;
-        source->ecdsa |= !rsa;
-    }
-    if (from->certificate_count == 0)
-        source->rsa = source->ecdsa = true; /* it terminates nothing */
-}
 
 static struct policy_maker maker_for(struct tls *tls, const struct tls_frontend *frontend,
                                      const struct tls_route *route)
@@ -95,9 +96,9 @@ static struct policy_maker maker_for(struct tls *tls, const struct tls_frontend 
     size_t authority = maker.clients.config->authority;
     if (authority != NO_AUTHORITY) {
         maker.clients.authority = &tls->setup->authorities->of[authority];
-        maker.clients.store = tls->stores[authority];
+        maker.clients.store = tls->trusted[authority];
     }
-    note_kinds(&maker.source, route, &frontend->routes[0]);
+    note_authentication(&maker.source, route, &frontend->routes[0]);
     return maker;
 }
 
@@ -106,32 +107,23 @@ static bool open_route(struct tls *tls, const struct tls_frontend *frontend,
 {
     struct policy_maker maker = maker_for(tls, frontend, route);
     route->policy = policy_for(&tls->policies, &maker, error);
-    return route->policy != NULL && try_certificates(tls, route, error) &&
+    route->nothing = (struct store_choice){.route = (uint32_t)route->config->number};
+    for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++)
+        route->nothing.certificates[kind] = STORE_NONE;
+    route->standard = store_route_default(tls->setup->store, route->nothing.route);
+    route->serves = route->config->backend != NO_BACKEND &&
+                    (route->standard != NULL || route->config->passthrough);
+    if (route->standard == NULL)
+        route->standard = &route->nothing;
+    return route->policy != NULL &&
            sessions_route_scope(&tls->sessions, frontend->config->name, route->config,
                                 &maker.clients, route->scope);
-}
-
-/* ---- frontends ---- */
-
-static bool load_all(struct tls *tls, const struct tls_frontend *frontend, struct conf_error *error)
-{
-    size_t before = tls->certificate_count, wanted = 0;
-    for (size_t i = 0; i < frontend->config->route_count; i++) {
-        struct tls_route *route = &frontend->routes[i];
-        route->config = &frontend->config->routes[i];
-        wanted += route->config->certificate_count;
-        if (!load_certificates(tls, frontend, route, error))
-            return false;
-    }
-    return wanted == 0 || tls->certificate_count > before;
 }
 
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend, struct conf_error *error)
 {
     const struct frontend_config *config = frontend->config;
     const struct tls_route *own = &frontend->routes[0];
-    if (!load_all(tls, frontend, error))
-        return false;
     snprintf(error->text, sizeof error->text, "%s:%d: frontend \"%s\": out of memory",
              tls->setup->config->file, config->line, config->name);
     for (size_t i = 0; i < config->route_count; i++) {
@@ -141,14 +133,7 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend, struct
     }
     struct policy_maker maker = maker_for(tls, frontend, own);
     frontend->entry = policy_entry(own->policy, &maker);
-    return frontend->entry != NULL &&
-           choices_make(&frontend->choices, frontend->routes, config->route_count);
-}
-
-static void close_frontend(struct tls_frontend *frontend)
-{
-    SSL_CTX_free(frontend->entry);
-    choices_free(&frontend->choices);
+    return frontend->entry != NULL;
 }
 
 /* ---- all together ---- */
@@ -162,58 +147,70 @@ static bool open_library(struct tls *tls, const struct proxy_config *config)
     return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
 }
 
-static bool open_stores(struct tls *tls)
+static bool open_trusted(struct tls *tls)
 {
     const struct authorities *authorities = tls->setup->authorities;
-    tls->stores = calloc(authorities->count + 1, sizeof(X509_STORE *));
-    bool good = tls->stores != NULL;
+    tls->trusted = calloc(authorities->count + 1, sizeof(X509_STORE *));
+    bool good = tls->trusted != NULL;
     for (size_t i = 0; good && i < authorities->count; i++) {
-        tls->stores[i] = authority_store(&authorities->of[i], tls->library);
-        good = tls->stores[i] != NULL;
+        tls->trusted[i] = authority_store(&authorities->of[i], tls->library);
+        good = tls->trusted[i] != NULL;
     }
     return good;
 }
 
-static void close_stores(struct tls *tls)
+static void close_trusted(struct tls *tls)
 {
-    for (size_t i = 0; tls->stores != NULL && i < tls->setup->authorities->count; i++)
-        X509_STORE_free(tls->stores[i]);
-    free(tls->stores);
+    for (size_t i = 0; tls->trusted != NULL && i < tls->setup->authorities->count; i++)
+        X509_STORE_free(tls->trusted[i]);
+    free(tls->trusted);
 }
 
-static bool make_room(struct tls *tls, const struct proxy_config *config)
+static bool open_routes(struct tls *tls, const struct proxy_config *config,
+                        struct conf_error *error)
 {
-    struct certificate_walk walk = {0};
-    size_t certificates = 0;
-    while (certificate_walk_next(config, &walk) != NULL)
-        certificates++;
+    for (size_t i = 0; i < config->frontend_count; i++) {
+        const struct frontend_config *from = &config->frontends[i];
+        for (size_t j = 0; j < from->route_count; j++)
+            tls->routes[from->routes[j].number].config = &from->routes[j];
+        struct tls_frontend *frontend = &tls->frontends[tls->frontend_count++];
+        *frontend = (struct tls_frontend){.tls = tls,
+                                          .config = from,
+                                          .number = (uint32_t)i,
+                                          .routes = &tls->routes[from->routes[0].number]};
+        if (!open_frontend(tls, frontend, error))
+            return false;
+    }
+    return true;
+}
+
+static bool open_all(struct tls *tls, struct conf_error *error)
+{
+    const struct tls_setup *setup = tls->setup;
+    const struct proxy_config *config = setup->config;
+    tls->client_bio = client_bio_method();
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
     tls->routes = calloc(config->route_count, sizeof *tls->routes);
-    tls->certificates = calloc(certificates + 1, sizeof *tls->certificates);
-    return tls->frontends != NULL && tls->routes != NULL && tls->certificates != NULL;
+    if (tls->frontends == NULL || tls->routes == NULL || tls->client_bio == NULL ||
+        !open_library(tls, config) || !open_trusted(tls) || !server_name_init() ||
+        !sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions) ||
+        !certificate_cache_open(&tls->cache, setup->store, tls->library, config->certificate_cache))
+        return false;
+    note_kinds(tls);
+    return (config->signing != SIGNING_IN_PROCESS ||
+            certificate_cache_read_keys(&tls->cache, error)) &&
+           open_routes(tls, config, error) && (!tls->tells || try_sections(tls, error));
 }
 
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error)
 {
-    const struct proxy_config *config = setup->config;
-    snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", config->file);
+    snprintf(error->text, sizeof error->text, "%s: OpenSSL cannot be set up", setup->config->file);
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
     tls->setup = setup;
     tls->tells = tells;
-    tls->client_bio = client_bio_method();
-    bool good = make_room(tls, config) && open_library(tls, config) && open_stores(tls) &&
-                tls->client_bio != NULL && server_name_init() &&
-                sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions);
-    for (size_t i = 0; good && i < config->frontend_count; i++) {
-        const struct frontend_config *from = &config->frontends[i];
-        struct tls_frontend *frontend = &tls->frontends[tls->frontend_count++];
-        *frontend = (struct tls_frontend){
-            .tls = tls, .config = from, .routes = &tls->routes[from->routes[0].number]};
-        good = open_frontend(tls, frontend, error);
-    }
-    if (good)
+    if (open_all(tls, error))
         return tls;
     tls_close(tls);
     return NULL;
@@ -224,12 +221,10 @@ void tls_close(struct tls *tls)
     if (tls == NULL)
         return;
     for (size_t i = 0; i < tls->frontend_count; i++)
-        close_frontend(&tls->frontends[i]);
-    for (size_t i = 0; i < tls->certificate_count; i++)
-        certificate_unload(&tls->certificates[i]);
+        SSL_CTX_free(tls->frontends[i].entry);
+    certificate_cache_close(&tls->cache);
     policies_free(&tls->policies);
-    close_stores(tls);
-    free(tls->certificates);
+    close_trusted(tls);
     free(tls->routes);
     free(tls->frontends);
     sessions_release(&tls->sessions);

@@ -1,5 +1,5 @@
 /*
- * The TLS side of all frontends, for one thread: certificates and policies of their routes.
+ * The TLS side of all frontends, for one thread: policies of their routes, and certificates.
  *
  * Each thread has an OpenSSL library context and SSL_CTXs of its own, so that threads share no lock
  * and no reference count of libssl.
@@ -12,33 +12,33 @@
 #include "conf/error.h"
 #include "proxy/config/config.h"
 #include "proxy/worker/route/authority.h"
-#include "proxy/worker/route/choice.h"
+#include "proxy/worker/route/certificate_cache.h"
 #include "proxy/worker/route/policy.h"
 #include "proxy/worker/route/sessions.h"
-
-struct tls_certificate; /* a chain, its key and the names it is for: certificate.h */
 
 struct tls_route {
     const struct route_config *config;
     const struct tls_policy *policy;
-    struct tls_certificate *certificates; /* its own; a part of those of the struct tls */
-    size_t certificate_count;
-    struct tls_choice standard;        /* for clients whose name no certificate has */
-    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, without certificates and names */
+    unsigned kinds;                      /* of its certificates: a bit for each */
+    bool serves;                         /* whether any client gets this route at all */
+    struct store_choice nothing;         /* no certificate at all */
+    const struct store_choice *standard; /* for clients whose name no certificate has */
+    uint8_t scope[SESSION_SCOPE_SIZE];   /* of its sessions, without certificates and names */
 };
 
 struct tls_frontend {
     struct tls *tls;
     const struct frontend_config *config;
+    uint32_t number;
     SSL_CTX *entry;           /* of connections whose route is not known yet */
     struct tls_route *routes; /* a part of those of the struct tls; the first is its own */
-    struct choices choices;
-    bool passes; /* one of its routes sends streams on as they are */
+    bool passes;              /* one of its routes sends streams on as they are */
 };
 
 /* The same for all threads of a worker. */
 struct tls_setup {
     const struct proxy_config *config;
+    const struct store *store; /* the certificates */
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
     const struct authorities *authorities;
@@ -55,16 +55,15 @@ struct tls {
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
     struct tls_route *routes; /* of all frontends, by number */
-    X509_STORE **stores;      /* of the setup's authorities */
+    X509_STORE **trusted;     /* by number of the setup's authorities */
     struct tls_policies policies;
-    struct tls_certificate *certificates; /* of all routes */
-    size_t certificate_count;
+    struct certificate_cache cache;
     uint64_t refused_at;     /* when the last line about a refused client was logged, ns */
     unsigned refused_unsaid; /* clients that have been refused since then without a line */
 };
 
-/* Reads every chain, and with `in-process` every key. `tells`: whether to log warnings. The setup
- * outlives the result. NULL: *error says which file and why. */
+/* With `in-process` it reads every key. `tells`: whether this thread tries certificates and logs
+ * warnings, for all. The setup outlives the result. NULL: *error says which file and why. */
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
 

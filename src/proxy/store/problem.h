@@ -1,8 +1,10 @@
 /* The problems of a certificate that do not keep its configuration from being used. */
-#ifndef PROXY_WORKER_ROUTE_CHAIN_CHECK_H
-#define PROXY_WORKER_ROUTE_CHAIN_CHECK_H
+#ifndef PROXY_STORE_PROBLEM_H
+#define PROXY_STORE_PROBLEM_H
 
-#include <openssl/x509.h>
+#include <stdint.h>
+
+#include "proxy/store/store.h"
 
 enum chain_problem {
     CHAIN_EXPIRED,
@@ -16,9 +18,10 @@ enum chain_problem {
 /* "expired" ... */
 extern const char *const chain_problem_names[CHAIN_PROBLEM_COUNT];
 
-/* Returns one bit for each present problem, except CHAIN_NO_KEY. `chain`: what follows the leaf. */
-unsigned chain_check(X509 *leaf, STACK_OF(X509) * chain);
+/* One bit for each present problem, except CHAIN_NO_KEY. `now`: seconds since 1970. */
+unsigned store_problems(const struct store_certificate *certificate, int64_t now);
 /* Writes a sentence for the log to `text`. */
-void chain_problem_describe(enum chain_problem problem, X509 *leaf, char *text, size_t size);
+void chain_problem_describe(enum chain_problem problem, int64_t not_before, int64_t not_after,
+                            char *text, size_t size);
 
 #endif

@@ -1,0 +1,70 @@
+#include "proxy/master/certificates.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "proxy/master/processes.h"
+#include "proxy/store/loader.h"
+
+/* In the child. */
+static int run(const struct generation *generation, const struct store *before, int socket)
+{
+    child_begin(generation->config, "immure-proxy: loader");
+    metrics_history_hide(generation->setup->history);
+    return descriptor_close_others(&socket, 1) ? loader_run(generation->config, before, socket)
+                                               : EXIT_FAILURE;
+}
+
+bool certificates_start(struct generation *generation, const struct generation *before)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    watch_open(&generation->certificates, pair[0], WATCH_LEVEL);
+    bool watched = descriptor_set_nonblocking(pair[0], true) &&
+                   watch_want(generation->setup->loop, &generation->certificates, EPOLLIN);
+    pid_t pid = watched ? fork() : -1;
+    if (pid == 0)
+        exit(run(generation, before != NULL ? before->store : NULL, pair[1]));
+    int reason = errno;
+    close(pair[1]);
+    if (pid > 0)
+        child_started(&generation->loader, pid, clock_now());
+    errno = reason;
+    return pid > 0;
+}
+
+void certificates_stop(struct generation *generation)
+{
+    watch_close_shared(generation->setup->loop, &generation->certificates);
+    back_off_stop(&generation->loader.back_off);
+    child_signal(&generation->loader, SIGKILL);
+}
+
+bool certificates_take(struct generation *generation, struct conf_error *error)
+{
+    struct loader_answer answer;
+    int memory = -1;
+    ssize_t length =
+        descriptor_receive(generation->certificates.descriptor, &answer, sizeof answer, &memory);
+    error->text[0] = '\0';
+    if (length < 0 && errno == EAGAIN)
+        return false;
+    watch_close_shared(generation->setup->loop, &generation->certificates);
+    if (length != (ssize_t)sizeof answer) {
+        snprintf(error->text, sizeof error->text, "the process that reads the certificates ended");
+    } else {
+        *error = answer.error;
+        error->text[sizeof error->text - 1] = '\0';
+        generation->store_memory = memory;
+        generation->store = memory >= 0 ? store_open(memory, error) : NULL;
+    }
+    return generation->store != NULL;
+}

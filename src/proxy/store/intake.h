@@ -1,0 +1,26 @@
+/*
+ * Takes certificates into a store that is being made. A file that is the same as when another store
+ * was made, or that has been read for this one already, is not read again.
+ */
+#ifndef PROXY_STORE_INTAKE_H
+#define PROXY_STORE_INTAKE_H
+
+#include <stddef.h>
+
+#include "proxy/store/builder.h"
+#include "proxy/store/wanted.h"
+
+struct intake;
+
+/* `before`: the store in force, or NULL; it outlives the intake. NULL: out of memory. */
+struct intake *intake_new(struct store_builder *builder, const struct store *before);
+void intake_free(struct intake *intake);
+
+/* Adds the certificate and its names. False: `reason` says which file is bad and why: "PATH: not a
+ * PEM certificate chain: ...". */
+bool intake_add(struct intake *intake, const struct wanted *wanted, char *reason, size_t size);
+
+/* How many files were read, and were not because they are known. */
+size_t intake_read_count(const struct intake *intake);
+
+#endif
