@@ -27,6 +27,10 @@ commonName = supplied
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
+[partial]
+issuingDistributionPoint = critical,@users
+[users]
+onlyuser = TRUE
 [client_extensions]
 extendedKeyUsage = {use}
 """
@@ -97,10 +101,10 @@ class Authority:
     def revoke(self, client):
         openssl("ca", "-config", self.path("config"), "-revoke", client.chain)
 
-    def list(self, begin=-60, end=86400):
+    def list(self, *options, begin=-60, end=86400):
         """The PEM of a new revocation list."""
         return openssl("ca", "-gencrl", "-config", self.path("config"), "-crl_lastupdate",
-                       moment(begin), "-crl_nextupdate", moment(end)).decode()
+                       moment(begin), "-crl_nextupdate", moment(end), *options).decode()
 
 
 def read(path):

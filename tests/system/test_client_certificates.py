@@ -479,7 +479,7 @@ class Sessions(ClientCertificates):
 
 
 class Configuration(ClientCertificates):
-    def refusal(self, policy, ca=None, crl=None):
+    def refusal(self, policy, ca=None, crl=None, options=""):
         """What `--test` says."""
         paths = {"ca": ca, "crl": crl}
         for name, text in paths.items():
@@ -489,11 +489,15 @@ class Configuration(ClientCertificates):
         path = self.path("refused.conf")
         with open(path, "w", encoding="ascii") as out:
             out.write(harness.proxy_config(harness.free_port(), harness.free_port(), [made],
-                                           "127.0.0.1:1", frontend=policy))
+                                           "127.0.0.1:1", frontend=policy, backend_options=options))
         ended = subprocess.run([harness.program_path("immure-proxy"), "--config", path, "--test"],
                                capture_output=True, timeout=harness.LIMIT, check=False)
         self.assertNotEqual(ended.returncode, 0)
         return ended.stderr.decode()
+
+    def test_certificates_for_backends_need_version_2(self):
+        self.assertIn("proxy-client-certificate = yes needs proxy-protocol = v2",
+                      self.refusal("", options="proxy-client-certificate = yes"))
 
     def test_each_fault(self):
         asks = "client-certificate = required"
@@ -508,6 +512,8 @@ class Configuration(ClientCertificates):
                 (both, (ca,), "crl: holds no PEM revocation list"),
                 (both, (ca, ca), "crl: holds no PEM revocation list"),
                 (both, (ca, other.list()), "the list of /CN=Other is signed by no CA"),
+                (both, (ca, own.list("-crlexts", "partial")),
+                 "the list of /CN=Own has a critical extension"),
                 (both, (ca, own.list()[:-30]), "crl: holds no PEM revocation list")):
             with self.subTest(policy=policy, said=said):
                 self.assertIn(said, self.refusal(policy, *files))
