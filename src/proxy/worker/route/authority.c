@@ -284,6 +284,20 @@ static bool hash_files(struct authority *authority, OSSL_LIB_CTX *library)
     return good;
 }
 
+/* Before OpenSSL 3.2, libssl reads the certificate in a ticket with the default library context.
+ * What the context fetches for that takes milliseconds: now, and not in the first resumption. */
+static void warm_up(const struct authorities *authorities)
+{
+    unsigned char *bytes = NULL;
+    int length = authorities->count > 0
+                     ? i2d_X509(sk_X509_value(authorities->of[0].certificates, 0), &bytes)
+                     : 0;
+    const unsigned char *next = bytes;
+    if (length > 0)
+        X509_free(d2i_X509(NULL, &next, length));
+    OPENSSL_free(bytes);
+}
+
 struct authorities *authorities_open(const struct proxy_config *config, struct conf_error *error)
 {
     struct authorities *authorities = calloc(1, sizeof *authorities);
@@ -300,8 +314,10 @@ struct authorities *authorities_open(const struct proxy_config *config, struct c
                read_certificates(authority, authorities->library, error) &&
                read_lists(authority, authorities->library, error);
     }
-    if (good)
+    if (good) {
+        warm_up(authorities);
         return authorities;
+    }
     authorities_close(authorities);
     return NULL;
 }
