@@ -33,7 +33,7 @@ static void make_and_parse(const struct proxy_addresses *addresses, const struct
     uint8_t header[PROXY_HEADER_MADE_MAX];
     struct proxy_addresses again;
     struct proxy_header read;
-    size_t length = proxy_header_make(header, version, addresses, NULL, NULL, tlvs);
+    size_t length = proxy_header_make(header, version, addresses, NULL, false, NULL, tlvs);
     if (parse(header, length, version, &again, &read) != PROXY_HEADER_DONE || read.length != length)
         abort();
     bool told = again.source.ss_family != AF_UNSPEC && version == PROXY_PROTOCOL_V2;

@@ -306,7 +306,7 @@ static void test_round_trip(void **state)
         struct proxy_addresses from = {address_of(cases[i].source, 56324),
                                        address_of(cases[i].destination, 443)};
         uint8_t room[PROXY_HEADER_MADE_MAX];
-        size_t length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, NULL, NULL);
+        size_t length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, false, NULL, NULL);
         assert_int_equal(length, strlen(cases[i].v1));
         assert_memory_equal(room, cases[i].v1, length);
 
@@ -314,7 +314,7 @@ static void test_round_trip(void **state)
              version++) {
             struct proxy_addresses to = {0};
             size_t used = 0;
-            length = proxy_header_make(room, version, &from, NULL, NULL, NULL);
+            length = proxy_header_make(room, version, &from, NULL, false, NULL, NULL);
             assert_int_equal(parse(room, length, version, &to, &used), PROXY_HEADER_DONE);
             assert_int_equal(used, length);
             if (cases[i].told_source == NULL) {
@@ -338,12 +338,13 @@ static void test_unix_round_trip(void **state)
     memcpy(&from.destination, &destination, sizeof destination);
 
     uint8_t room[PROXY_HEADER_MADE_MAX];
-    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, NULL, NULL, NULL);
+    size_t used,
+        length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, NULL, false, NULL, NULL);
     assert_int_equal(length, 16 + 216);
     assert_int_equal(parse(room, length, PROXY_PROTOCOL_V2, &to, &used), PROXY_HEADER_DONE);
     assert_memory_equal(&from, &to, sizeof from);
 
-    length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, NULL, NULL);
+    length = proxy_header_make(room, PROXY_PROTOCOL_V1, &from, NULL, false, NULL, NULL);
     assert_memory_equal(room, "PROXY UNKNOWN\r\n", length);
 }
 
@@ -465,7 +466,7 @@ static void check_tlvs(EVP_PKEY *key, int version, const char *version_name, boo
     struct tls_pair pair = tls_pair_new(key, version, names);
     struct proxy_addresses from = {address_of("192.0.2.1", 1), address_of("192.0.2.2", 2)}, to;
     uint8_t room[PROXY_HEADER_MADE_MAX];
-    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, pair.server,
+    size_t used, length = proxy_header_make(room, PROXY_PROTOCOL_V2, &from, pair.server, false,
                                             server_name_of(pair.server), NULL);
     assert_int_equal(parse(room, length, PROXY_PROTOCOL_V2, &to, &used), PROXY_HEADER_DONE);
     assert_int_equal(used, length);
@@ -514,7 +515,7 @@ static size_t pass(const struct text *tlvs, uint8_t *made, SSL *ssl)
     assert_int_equal(proxy_header_parse(bytes, length, PROXY_PROTOCOL_V2, &addresses, &header),
                      PROXY_HEADER_DONE);
     struct proxy_tlvs passed = {room, proxy_tlvs_pass(room, &header.tlvs)};
-    size_t made_length = proxy_header_make(made, PROXY_PROTOCOL_V2, &addresses, ssl,
+    size_t made_length = proxy_header_make(made, PROXY_PROTOCOL_V2, &addresses, ssl, false,
                                            ssl != NULL ? server_name_of(ssl) : NULL, &passed);
     free(bytes);
     free(room);

@@ -43,6 +43,35 @@ struct certificate_config {
     int line;
 };
 
+enum client_certificate {
+    CLIENT_CERTIFICATE_NONE, /* not asked for */
+    CLIENT_CERTIFICATE_OPTIONAL,
+    CLIENT_CERTIFICATE_REQUIRED
+};
+
+/* Who vouches for clients: what the files held when the configuration was read. Policies that name
+ * the same files share one. */
+struct authority_config {
+    const char *file; /* of the configuration, and the line of its first use there */
+    int line;
+    char *ca_file; /* PEM */
+    char *ca_bytes;
+    size_t ca_length;
+    char *crl; /* PEM: a file, or a folder of files; NULL: none */
+    char *crl_bytes;
+    size_t crl_length;
+};
+
+#define NO_AUTHORITY SIZE_MAX
+
+struct client_policy_config {
+    enum client_certificate wanted;
+    char *ca_file, *crl; /* NULL: none */
+    unsigned depth;      /* CA certificates between the client's and the root */
+    bool tells_names;    /* of the CAs, to clients */
+    size_t authority;    /* index into config.authorities, or NO_AUTHORITY */
+};
+
 struct tls_policy_config {
     uint8_t *alpn; /* in the form of SSL_CTX_set_alpn_protos(); NULL: none */
     size_t alpn_length;
@@ -52,6 +81,7 @@ struct tls_policy_config {
     char *groups;               /* NULL: our default */
     char *signature_algorithms; /* NULL: OpenSSL's default */
     unsigned tickets; /* session tickets in a TLS 1.3 handshake; 0: no resumption at all */
+    struct client_policy_config client;
 };
 
 /* Clients that a route is for; each of the two that is given must hold. */
@@ -103,6 +133,7 @@ struct backend_config {
     char trouble[64]; /* why the last lookup of the host name failed; "": it did not */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
     bool proxy_tlvs;                    /* with V2: it includes the TLVs of the accepted header */
+    bool proxy_client_certificate;      /* with V2: it includes the client's whole certificate */
     int line;
 };
 
@@ -133,6 +164,8 @@ struct proxy_config {
     size_t route_count; /* of all frontends */
     struct backend_config *backends;
     size_t backend_count;
+    struct authority_config *authorities;
+    size_t authority_count;
 
     struct {
         bool enabled;

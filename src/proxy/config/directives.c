@@ -15,6 +15,7 @@
 #define TICKETS_MAX 8
 #define CERTIFICATE_CACHE_MAX 1000000
 #define SESSION_CACHE_MAX 1000000
+#define CLIENT_DEPTH_MAX 8
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
 #define TEXT_OF_(value) #value
@@ -83,6 +84,10 @@ static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE
 static const struct conf_choice proxy_sent[] = {
     {"none", PROXY_PROTOCOL_NONE}, {"v1", PROXY_PROTOCOL_V1}, {"v2", PROXY_PROTOCOL_V2}, {NULL, 0}};
 static const struct conf_choice proxy_tlvs[] = {{"none", false}, {"pass", true}, {NULL, 0}};
+static const struct conf_choice client_certificates[] = {{"none", CLIENT_CERTIFICATE_NONE},
+                                                         {"optional", CLIENT_CERTIFICATE_OPTIONAL},
+                                                         {"required", CLIENT_CERTIFICATE_REQUIRED},
+                                                         {NULL, 0}};
 static const struct conf_choice policies[] = {{"tls-server", 0},   {"tls13-server", 0},
                                               {"tls12-server", 0}, {"tls-client", 0},
                                               {"any", 0},          {NULL, 0}};
@@ -282,6 +287,28 @@ static const struct conf_directive directives[] = {
     {SECTION_ROUTE, "tickets", &conf_number, .reach = CONF_INHERITED, .standard = "1", .least = 0,
      .most = TICKETS_MAX, CONF_FIELD(struct route_config, policy.tickets),
      .text = "How many session tickets a TLS 1.3 handshake sends. `0`: no session is resumed."},
+    {SECTION_ROUTE, "client-certificate", &conf_choice, .reach = CONF_INHERITED, .standard = "none",
+     .choices = client_certificates, CONF_FIELD(struct route_config, policy.client.wanted),
+     .text = "Whether clients are asked for a certificate. `optional`: those that have none are "
+             "served, too. `required`: they are refused. A certificate that does not hold is "
+             "refused in either case. See [the guide](guides/client-certificates.md)."},
+    {SECTION_ROUTE, "client-ca-file", &type_path, .reach = CONF_INHERITED,
+     CONF_FIELD(struct route_config, policy.client.ca_file),
+     .text = "PEM file of the CA certificates that vouch for clients. HUP reads it again."},
+    {SECTION_ROUTE, "client-crl", &type_path, .reach = CONF_INHERITED,
+     CONF_FIELD(struct route_config, policy.client.crl),
+     .text =
+         "PEM file of certificate revocation lists, or a folder of such files. Each list must "
+         "be signed by a CA in `client-ca-file`. Once there is a list, each CA between a client "
+         "and the root needs one that is in force, or the client is refused. HUP reads them "
+         "again."},
+    {SECTION_ROUTE, "client-depth", &conf_number, .reach = CONF_INHERITED, .standard = "2",
+     .least = 0, .most = CLIENT_DEPTH_MAX, CONF_FIELD(struct route_config, policy.client.depth),
+     .text = "How many CA certificates may stand between that of a client and the root."},
+    {SECTION_ROUTE, "client-ca-names", &conf_choice, .reach = CONF_INHERITED, .standard = "yes",
+     .choices = no_or_yes, CONF_FIELD(struct route_config, policy.client.tells_names),
+     .text = "Whether clients are told the names of the CAs, so that they can choose a certificate "
+             "that fits. A browser may offer all that it has if it hears no names."},
 
     {SECTION_CERTIFICATE, "chain", &type_file, .required = true,
      CONF_FIELD(struct certificate_config, chain),
@@ -321,6 +348,11 @@ static const struct conf_directive directives[] = {
              "except for those that `immure-proxy` writes itself (ALPN, AUTHORITY, SSL), CRC32C "
              "and NOOP. Needs `proxy-protocol = v2`. The header is then at most 2 KiB longer than "
              "the accepted one, which may have 16 KiB."},
+    {SECTION_BACKEND, "proxy-client-certificate", &conf_choice, .standard = "no",
+     .choices = no_or_yes, CONF_FIELD(struct backend_config, proxy_client_certificate),
+     .text = "`yes`: the header contains the whole certificate of the client (DER, in the TLV 0x28 "
+             "within PP2_TYPE_SSL, as HAProxy sends it), and not only its common name. Needs "
+             "`proxy-protocol = v2`."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
      CONF_FIELD(struct proxy_config, admin.listen),

@@ -24,11 +24,15 @@ bool load_fill(struct proxy_load *load, const struct conf_section *section, void
 static bool check_tlvs(struct proxy_load *load, const struct conf_section *section,
                        const struct backend_config *backend)
 {
-    const struct conf_directive *directive =
-        conf_find(&proxy_grammar, SECTION_BACKEND, "proxy-tlvs");
-    return !backend->proxy_tlvs || backend->proxy_protocol == PROXY_PROTOCOL_V2 ||
-           conf_refuse(section, conf_value_at(section, directive, 0).line, load->error,
-                       "proxy-tlvs = pass needs proxy-protocol = v2");
+    const char *name = backend->proxy_tlvs                 ? "proxy-tlvs"
+                       : backend->proxy_client_certificate ? "proxy-client-certificate"
+                                                           : NULL;
+    if (name == NULL || backend->proxy_protocol == PROXY_PROTOCOL_V2)
+        return true;
+    struct conf_value value =
+        conf_value_at(section, conf_find(&proxy_grammar, SECTION_BACKEND, name), 0);
+    return conf_refuse(section, value.line, load->error, "%s = %s needs proxy-protocol = v2", name,
+                       value.text);
 }
 
 static bool fill_backends(struct proxy_load *load, const struct conf_section *top)
@@ -293,6 +297,7 @@ static struct proxy_config *load_tree(const struct conf_section *top, struct con
     free(copy);
     free(load.directory);
     name_table_free(&load.keys);
+    name_table_free(&load.authorities);
     free(load.use);
     if (good)
         return load.config;
@@ -330,6 +335,7 @@ void config_free(struct proxy_config *config)
         conf_clear(&proxy_grammar, SECTION_BACKEND, &config->backends[i]);
         free(config->backends[i].name);
     }
+    load_authorities_clear(config);
     conf_clear(&proxy_grammar, SECTION_TOP, config);
     conf_clear(&proxy_grammar, SECTION_ADMIN, config);
     conf_clear(&proxy_grammar, SECTION_KEYS, config);

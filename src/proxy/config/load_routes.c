@@ -26,6 +26,15 @@ static bool find_backend(struct proxy_load *load, const struct conf_section *sec
     return conf_refuse(section, name.line, load->error, "there is no backend '%s'", name.text);
 }
 
+static const char *policy_fault(const struct tls_policy_config *policy)
+{
+    if (policy->tls_min > policy->tls_max)
+        return "tls-min is higher than tls-max";
+    if (policy->client.wanted != CLIENT_CERTIFICATE_NONE && policy->client.ca_file == NULL)
+        return "client-certificate needs 'client-ca-file'";
+    return NULL;
+}
+
 /* What is wrong with a frontend's own route; NULL: nothing. It needs nothing at all if it serves
  * nobody. */
 static const char *own_fault(const struct frontend_config *frontend)
@@ -38,7 +47,7 @@ static const char *own_fault(const struct frontend_config *frontend)
         return "has certificates, which 'passthrough' does not use";
     if (!own->passthrough && !route_has_certificates(own) && serves)
         return "has no 'certificate'";
-    return own->policy.tls_min > own->policy.tls_max ? "tls-min is higher than tls-max" : NULL;
+    return policy_fault(&own->policy);
 }
 
 static const char *route_fault(const struct frontend_config *frontend,
@@ -53,7 +62,7 @@ static const char *route_fault(const struct frontend_config *frontend,
                                              : NULL;
     if (!route_has_certificates(route) && !route_has_certificates(frontend->routes))
         return "has no 'certificate'";
-    return route->policy.tls_min > route->policy.tls_max ? "tls-min is higher than tls-max" : NULL;
+    return policy_fault(&route->policy);
 }
 
 /* In `in-process` mode the worker reads the keys, and only those that the file names. */
@@ -77,7 +86,8 @@ static bool fill_route(struct proxy_load *load, const struct conf_section *secti
     route->name = strdup(conf_name(section));
     route->number = load->config->route_count++;
     return load_fill(load, section, route) && find_backend(load, section, route) &&
-           check_mode(load, section, route) && load_certificates(load, certificates, route);
+           check_mode(load, section, route) && load_authority(load, section, route) &&
+           load_certificates(load, certificates, route);
 }
 
 /* ---- names that two routes have ---- */

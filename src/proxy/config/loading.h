@@ -11,6 +11,7 @@ struct proxy_load {
     char *directory;                       /* of the file; relative paths are relative to it */
     struct name_table keys;                /* the key files */
     const struct certificate_config **use; /* the first use of each */
+    struct name_table authorities;         /* the files of each of config->authorities, as text */
     struct conf_error *error;
 };
 
@@ -21,6 +22,11 @@ bool load_fill(struct proxy_load *load, const struct conf_section *section, void
 bool load_routes(struct proxy_load *load, const struct conf_section *section,
                  struct frontend_config *frontend);
 void load_routes_clear(struct frontend_config *frontend);
+
+/* Reads the files that a route verifies clients by, unless another has named them before. */
+bool load_authority(struct proxy_load *load, const struct conf_section *section,
+                    struct route_config *route);
+void load_authorities_clear(struct proxy_config *config);
 
 /* Fills the certificates that stand in a section of a frontend or a route. */
 bool load_certificates(struct proxy_load *load, const struct conf_section *section,

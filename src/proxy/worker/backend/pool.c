@@ -13,7 +13,8 @@ static bool open_pool(struct pool *pool, struct pools *pools, const struct proxy
                           .servers = calloc(1, sizeof *pool->servers),
                           .connect_timeout = config->connect_timeout,
                           .proxy_protocol = from->proxy_protocol,
-                          .proxy_tlvs = from->proxy_tlvs};
+                          .proxy_tlvs = from->proxy_tlvs,
+                          .proxy_client_certificate = from->proxy_client_certificate};
     if (pool->servers == NULL)
         return false;
     pool->server_count = 1;

@@ -31,6 +31,7 @@ struct pool {
     uint64_t connect_timeout;           /* ns */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: the header that is sent first */
     bool proxy_tlvs;                    /* with V2: pass on the TLVs of the header that came in */
+    bool proxy_client_certificate;      /* with V2: send the client's whole certificate */
 };
 
 /* All pools of a thread, in the order of the configuration. */

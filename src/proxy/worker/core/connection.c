@@ -135,9 +135,9 @@ static bool put_proxy_header(struct connection *connection)
                                       pool->proxy_tlvs ? buffer_length(pending) : 0};
     size_t length = 0;
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE)
-        length =
-            proxy_header_make(header, pool->proxy_protocol, &connection->addresses,
-                              connection->hello.passed ? NULL : ssl, server_name_of(ssl), &passed);
+        length = proxy_header_make(header, pool->proxy_protocol, &connection->addresses,
+                                   connection->hello.passed ? NULL : ssl,
+                                   pool->proxy_client_certificate, server_name_of(ssl), &passed);
     buffer_release(pending);
     return length == 0 || buffer_append(pending, header, length);
 }

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
+#include "proxy/worker/route/client_check.h"
 
 /* The limit for one handshake: it keeps a client from cutting a ClientHello into thousands of
  * pieces for libssl to work on. Even a ClientHello of 2 KB with each byte in a record of its own
@@ -115,8 +116,10 @@ static bool failed(struct handshake *handshake, int error)
                       ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
     if (too_long)
         log_debug("handshake: a message of more than %d bytes", ANNOUNCED_MAX);
-    else if (!peer_gone)
+    else if (!peer_gone) {
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
+        client_check_failed(handshake->ssl, handshake->client->too_many);
+    }
     ERR_clear_error();
     return over(handshake, peer_gone ? HANDSHAKE_ABORTED : HANDSHAKE_FAILED);
 }

@@ -32,6 +32,7 @@ struct worker {
     const struct worker_setup *setup;
     struct connection_limit limit; /* shared by all threads */
     struct store *store;
+    struct authorities *authorities;
     struct tls_setup tls; /* shared by all threads */
     struct thread **threads;
     unsigned thread_count;
@@ -61,6 +62,7 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     worker->threads = calloc(count, sizeof(struct thread *));
     worker->tls = (struct tls_setup){.config = setup->config,
                                      .store = worker->store,
+                                     .authorities = worker->authorities,
                                      .tickets = &setup->tickets,
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
@@ -286,6 +288,7 @@ static void unload(struct worker *worker)
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
+    authorities_close(worker->authorities);
     session_cache_free(worker->tls.sessions);
     store_close(worker->store);
 }
@@ -313,7 +316,8 @@ static bool prepare(struct worker *worker, struct conf_error *error)
     const struct proxy_config *config = worker->setup->config;
     char reason[256];
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
-    if (!load_threads(worker, error))
+    worker->authorities = authorities_open(config, error);
+    if (worker->authorities == NULL || !load_threads(worker, error))
         return false;
     tell_fast_handshake(worker);
     if (config->real_time)

@@ -11,7 +11,7 @@
 
 #define ADDRESS_NAME_SIZE (sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
 
-static struct hello *hello_of(const SSL *ssl)
+struct hello *hello_of(const SSL *ssl)
 {
     return SSL_get_app_data(ssl);
 }

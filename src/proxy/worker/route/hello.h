@@ -23,6 +23,8 @@ struct hello {
     bool passed;                       /* the stream is to be sent on as it is */
 };
 
+/* The hello that such an SSL was made for. */
+struct hello *hello_of(const SSL *ssl);
 /* Makes a server-side SSL for the connection. NULL: out of memory. */
 SSL *hello_accept(struct hello *hello);
 /* Sets the callbacks of a context: the one above and those that answer by its hello. */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/worker/transport/announced.h"
+
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,
                        const unsigned char *in, unsigned in_length, void *arg)
 {
@@ -26,9 +28,15 @@ static SSL_CTX *make_context(const struct tls_policy *policy, const struct polic
                                      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    /* A compressed message would be seen only by libssl (client_bio.c bounds the others). */
+    SSL_CTX_set_options(context, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+#endif
+    SSL_CTX_set_max_cert_list(context, ANNOUNCED_MAX);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* one record a call: see client_bio.h */
     if (!tls_settings_apply(&policy->settings, context) ||
-        !sessions_use(maker->sessions, context, config->tickets, use)) {
+        !sessions_use(maker->sessions, context, config->tickets, use) ||
+        !client_check_use(&policy->clients, context)) {
         SSL_CTX_free(context);
         return NULL;
     }
@@ -51,6 +59,8 @@ static char *describe(const struct tls_settings_source *source)
             config->tls_max, config->tickets, config->ciphers, config->ciphersuites,
             config->groups != NULL ? config->groups : "",
             config->signature_algorithms != NULL ? config->signature_algorithms : "");
+    fprintf(out, "%d %u %d %zu\n", config->client.wanted, config->client.depth,
+            config->client.tells_names, config->client.authority);
     for (size_t i = 0; i < config->alpn_length; i++)
         fprintf(out, "%02x", config->alpn[i]);
     if (fclose(out) == 0)
@@ -65,6 +75,7 @@ static struct tls_policy *make_policy(const struct policy_maker *maker, struct c
     if (policy == NULL)
         return NULL;
     policy->config = &maker->source.config->policy;
+    policy->clients = maker->clients;
     if (tls_settings_make(&policy->settings, &maker->source, error)) {
         policy->context = make_context(policy, maker, SESSIONS_SERVED);
         policy->trial = make_context(policy, maker, SESSIONS_SERVED);
@@ -121,6 +132,7 @@ bool policy_use(const struct tls_policy *policy, SSL *ssl)
         SSL_set_options(ssl, SSL_OP_NO_TICKET);
     else
         SSL_clear_options(ssl, SSL_OP_NO_TICKET);
+    client_check_take_over(&policy->clients, ssl);
     return SSL_set_min_proto_version(ssl, settings->min) == 1 &&
            SSL_set_max_proto_version(ssl, settings->max) == 1 &&
            SSL_set1_groups_list(ssl, settings->groups) == 1 &&

@@ -10,12 +10,14 @@
 #include "base/name_table.h"
 #include "conf/error.h"
 #include "proxy/config/config.h"
+#include "proxy/worker/route/client_check.h"
 #include "proxy/worker/route/sessions.h"
 #include "proxy/worker/route/tls_settings.h"
 
 struct tls_policy {
     const struct tls_policy_config *config;
     struct tls_settings settings;
+    struct client_check clients;
     SSL_CTX *context;
     SSL_CTX *trial; /* in which certificates are tried */
 };
@@ -29,6 +31,7 @@ struct tls_policies {
 struct policy_maker {
     struct tls_settings_source source;
     struct sessions *sessions;
+    struct client_check clients;
     void (*prepare)(SSL_CTX *context, void *arg); /* sets the callbacks */
     void *arg;
 };

@@ -5,6 +5,10 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <time.h>
+
+#include "base/bytes.h"
+#include "proxy/worker/route/client_check.h"
 
 bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struct ticket_keys *keys,
                    struct session_cache *cache)
@@ -53,11 +57,12 @@ static int make_id(SSL *ssl, unsigned char *id, unsigned *length)
 }
 
 /* Returns the id, or NULL if the session is not of a kind that the cache holds. */
-static const uint8_t *id_of(const SSL_SESSION *session)
+static const uint8_t *id_of(SSL_SESSION *session)
 {
     unsigned length;
     const uint8_t *id = SSL_SESSION_get_id(session, &length);
-    return SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION && length == SESSION_ID_SIZE
+    return SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION &&
+                   length == SESSION_ID_SIZE && SSL_SESSION_get0_peer(session) == NULL
                ? id
                : NULL;
 }
@@ -107,6 +112,40 @@ static void forget(SSL_CTX *context, SSL_SESSION *session)
         session_cache_remove(sessions_of(context)->cache, id);
 }
 
+bool sessions_bind(SSL *ssl, int64_t until)
+{
+    uint8_t bytes[sizeof until];
+    struct writer writer = writer_of(bytes, sizeof bytes);
+    write_u64(&writer, (uint64_t)until);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof bytes) == 1;
+}
+
+/* Whether what the session's client was verified by, if it had a certificate, is still valid. */
+static bool is_bound_still(SSL_SESSION *session)
+{
+    void *bytes;
+    size_t length;
+    if (SSL_SESSION_get0_peer(session) == NULL)
+        return true;
+    if (SSL_SESSION_get0_ticket_appdata(session, &bytes, &length) != 1)
+        return false;
+    struct reader reader = reader_of(bytes, length);
+    int64_t until = (int64_t)read_u64(&reader);
+    return reader_done(&reader) && time(NULL) < until;
+}
+
+/* Called for each ticket that a client sends; without this libssl would do the same, except for
+ * what depends on is_bound_still(). */
+static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                      size_t name_length, SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)name_length, (void)arg;
+    bool renew = status == SSL_TICKET_SUCCESS_RENEW;
+    if ((status != SSL_TICKET_SUCCESS && !renew) || !is_bound_still(session))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
+}
+
 bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets,
                   enum session_use use)
 {
@@ -119,18 +158,29 @@ bool sessions_use(struct sessions *sessions, SSL_CTX *context, unsigned tickets,
         SSL_CTX_sess_set_remove_cb(context, forget);
     }
     return SSL_CTX_set_generate_session_id(context, make_id) == 1 &&
+           SSL_CTX_set_session_ticket_cb(context, NULL, judge_ticket, NULL) == 1 &&
            SSL_CTX_set_ex_data(context, sessions_index(), sessions) == 1 &&
            tickets_use(&sessions->tickets, context, tickets);
 }
 
-bool sessions_route_scope(struct sessions *sessions, const char *frontend, const char *route,
-                          bool own, uint8_t scope[SESSION_SCOPE_SIZE])
+static bool hash_clients(struct sessions *sessions, const struct client_check *clients)
+{
+    const struct client_policy_config *config = clients->config;
+    uint8_t asked[2] = {(uint8_t)config->wanted, (uint8_t)config->depth};
+    return clients->authority == NULL ||
+           (EVP_DigestUpdate(sessions->hash, asked, sizeof asked) == 1 &&
+            EVP_DigestUpdate(sessions->hash, clients->authority->hash, AUTHORITY_HASH_SIZE) == 1);
+}
+
+bool sessions_route_scope(struct sessions *sessions, const char *frontend,
+                          const struct route_config *route, const struct client_check *clients,
+                          uint8_t scope[SESSION_SCOPE_SIZE])
 {
     return EVP_DigestInit_ex2(sessions->hash, sessions->sha256, NULL) == 1 &&
            EVP_DigestUpdate(sessions->hash, frontend, strlen(frontend) + 1) == 1 &&
-           EVP_DigestUpdate(sessions->hash, &own, sizeof own) == 1 &&
-           EVP_DigestUpdate(sessions->hash, route, strlen(route)) == 1 &&
-           EVP_DigestFinal_ex(sessions->hash, scope, NULL) == 1;
+           EVP_DigestUpdate(sessions->hash, &route->own, sizeof route->own) == 1 &&
+           EVP_DigestUpdate(sessions->hash, route->name, strlen(route->name) + 1) == 1 &&
+           hash_clients(sessions, clients) && EVP_DigestFinal_ex(sessions->hash, scope, NULL) == 1;
 }
 
 /* A set of certificates is known by its names and key types, so that sessions stay valid when a

@@ -91,7 +91,13 @@ static struct policy_maker maker_for(struct tls *tls, const struct tls_frontend 
                                             .properties = HANDSHAKE_PROPERTIES,
                                             .tells = tls->tells},
                                  .sessions = &tls->sessions,
+                                 .clients = {.config = &route->config->policy.client},
                                  .prepare = hello_prepare};
+    size_t authority = maker.clients.config->authority;
+    if (authority != NO_AUTHORITY) {
+        maker.clients.authority = &tls->setup->authorities->of[authority];
+        maker.clients.store = tls->trusted[authority];
+    }
     note_authentication(&maker.source, route, &frontend->routes[0]);
     return maker;
 }
@@ -110,8 +116,8 @@ static bool open_route(struct tls *tls, const struct tls_frontend *frontend,
     if (route->standard == NULL)
         route->standard = &route->nothing;
     return route->policy != NULL &&
-           sessions_route_scope(&tls->sessions, frontend->config->name, route->config->name,
-                                route->config->own, route->scope);
+           sessions_route_scope(&tls->sessions, frontend->config->name, route->config,
+                                &maker.clients, route->scope);
 }
 
 static bool open_frontend(struct tls *tls, struct tls_frontend *frontend, struct conf_error *error)
@@ -141,6 +147,25 @@ static bool open_library(struct tls *tls, const struct proxy_config *config)
     return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
 }
 
+static bool open_trusted(struct tls *tls)
+{
+    const struct authorities *authorities = tls->setup->authorities;
+    tls->trusted = calloc(authorities->count + 1, sizeof(X509_STORE *));
+    bool good = tls->trusted != NULL;
+    for (size_t i = 0; good && i < authorities->count; i++) {
+        tls->trusted[i] = authority_store(&authorities->of[i], tls->library);
+        good = tls->trusted[i] != NULL;
+    }
+    return good;
+}
+
+static void close_trusted(struct tls *tls)
+{
+    for (size_t i = 0; tls->trusted != NULL && i < tls->setup->authorities->count; i++)
+        X509_STORE_free(tls->trusted[i]);
+    free(tls->trusted);
+}
+
 static bool open_routes(struct tls *tls, const struct proxy_config *config,
                         struct conf_error *error)
 {
@@ -167,7 +192,7 @@ static bool open_all(struct tls *tls, struct conf_error *error)
     tls->frontends = calloc(config->frontend_count, sizeof *tls->frontends);
     tls->routes = calloc(config->route_count, sizeof *tls->routes);
     if (tls->frontends == NULL || tls->routes == NULL || tls->client_bio == NULL ||
-        !open_library(tls, config) || !server_name_init() ||
+        !open_library(tls, config) || !open_trusted(tls) || !server_name_init() ||
         !sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions) ||
         !certificate_cache_open(&tls->cache, setup->store, tls->library, config->certificate_cache))
         return false;
@@ -199,6 +224,7 @@ void tls_close(struct tls *tls)
         SSL_CTX_free(tls->frontends[i].entry);
     certificate_cache_close(&tls->cache);
     policies_free(&tls->policies);
+    close_trusted(tls);
     free(tls->routes);
     free(tls->frontends);
     sessions_release(&tls->sessions);

@@ -11,6 +11,7 @@
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
+#include "proxy/worker/route/authority.h"
 #include "proxy/worker/route/certificate_cache.h"
 #include "proxy/worker/route/policy.h"
 #include "proxy/worker/route/sessions.h"
@@ -40,6 +41,7 @@ struct tls_setup {
     const struct store *store; /* the certificates */
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
+    const struct authorities *authorities;
     bool again; /* the configuration has been served before, by a worker that has ended */
 };
 
@@ -53,8 +55,11 @@ struct tls {
     struct tls_frontend *frontends; /* as in config */
     size_t frontend_count;
     struct tls_route *routes; /* of all frontends, by number */
+    X509_STORE **trusted;     /* by number of the setup's authorities */
     struct tls_policies policies;
     struct certificate_cache cache;
+    uint64_t refused_at;     /* when the last line about a refused client was logged, ns */
+    unsigned refused_unsaid; /* clients that have been refused since then without a line */
 };
 
 /* With `in-process` it reads every key. `tells`: whether this thread tries certificates and logs

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "proxy/worker/transport/proxy_protocol.h"
 
 static bool must_try_again(ssize_t moved)
@@ -121,11 +122,38 @@ BIO_METHOD *client_bio_method(void)
     return NULL;
 }
 
+/* RFC 8446, section 4.4.2, and RFC 5246, section 7.4.2. */
+static bool has_too_many(const uint8_t *message, size_t length, bool tls13)
+{
+    struct reader reader = reader_of(message, length);
+    size_t count = 0;
+    read_u32(&reader); /* type and length */
+    if (tls13)
+        read_bytes(&reader, read_u8(&reader)); /* certificate_request_context */
+    read_u24(&reader);
+    for (; reader.left > 0 && count <= CLIENT_CERTIFICATES_MAX; count++) {
+        read_bytes(&reader, read_u24(&reader));
+        if (tls13)
+            read_bytes(&reader, read_u16(&reader)); /* extensions */
+        if (reader.failed)
+            return false; /* libssl will refuse it */
+    }
+    return count > CLIENT_CERTIFICATES_MAX;
+}
+
+/* libssl shows a message before it parses it, but does not ask whether it may. This makes the
+ * message one that no certificate is parsed of: the first byte is the length of the context, which
+ * must be empty, or before TLS 1.3 a part of the length of the list. The buffer is libssl's own and
+ * can be written. */
+static void spoil(const uint8_t *message)
+{
+    ((uint8_t *)message)[SSL3_HM_HEADER_LENGTH] = 0xff;
+}
+
 /* libssl calls this for what it has read and written: SSL_CTX_set_msg_callback(3). */
 static void note_message(int written, int version, int type, const void *bytes, size_t length,
                          SSL *ssl, void *arg)
 {
-    (void)version;
     (void)ssl;
     struct client_bio *client = arg;
     const uint8_t *message = bytes;
@@ -134,6 +162,11 @@ static void note_message(int written, int version, int type, const void *bytes, 
             client->proxy_header = proxy_header_version(bytes, length);
         client->records++;
         client->records_total++;
+    } else if (!written && type == SSL3_RT_HANDSHAKE && length > SSL3_HM_HEADER_LENGTH &&
+               message[0] == SSL3_MT_CERTIFICATE &&
+               has_too_many(message, length, version == TLS1_3_VERSION)) {
+        client->too_many = true;
+        spoil(message);
     } else if (written && type == SSL3_RT_HANDSHAKE && length > 0 &&
                (message[0] == SSL3_MT_FINISHED || message[0] == SSL3_MT_SERVER_DONE)) {
         client->flight_sent = true;

@@ -31,6 +31,10 @@
 /* How many bytes are read beyond what libssl asks for. */
 #define CLIENT_AHEAD 4096
 
+/* How many certificates a client may send. Parsing one takes 0.1 ms, or several times that if its
+ * key is an odd one, and libssl parses all of them within one call. */
+#define CLIENT_CERTIFICATES_MAX 10
+
 /* One for each connection. */
 struct client_bio {
     SSL *ssl; /* NULL before client_bio_use() */
@@ -48,6 +52,7 @@ struct client_bio {
     bool hung_up;       /* a FIN has arrived; bytes before it may be unread */
     bool ended;         /* the FIN was read */
     bool too_long;      /* a message was announced that is too long for libssl to see */
+    bool too_many;      /* a Certificate message had more certificates than libssl shall parse */
     bool keeps_all;     /* until it is known whether libssl is to have the stream at all */
     bool flight_sent;   /* the server's flight: the client has to answer now */
     bool more_to_write; /* another record follows the one that is written: send them together */

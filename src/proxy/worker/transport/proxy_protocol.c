@@ -3,13 +3,12 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
-#include <openssl/objects.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/bytes.h"
+#include "proxy/worker/transport/proxy_tlv.h"
 
 #define V1_SIGNATURE "PROXY "
 #define V1_LENGTH_MAX 107 /* with CR LF; section 2.1 */
@@ -28,19 +27,6 @@ enum v2_family {
     V2_UNIX_DATAGRAM = 0x32
 };
 enum { V2_UNIX_PATH = 108 };
-
-enum tlv_type {
-    TLV_ALPN = 0x01,
-    TLV_AUTHORITY = 0x02,
-    TLV_CRC32C = 0x03,
-    TLV_NOOP = 0x04,
-    TLV_SSL = 0x20,
-    TLV_SSL_VERSION = 0x21,
-    TLV_SSL_CIPHER = 0x23,
-    TLV_SSL_SIGNATURE_ALGORITHM = 0x24,
-    TLV_SSL_KEY_ALGORITHM = 0x25
-};
-enum { TLV_SSL_CLIENT_SSL = 0x01, TLV_SSL_NOT_VERIFIED = 1 };
 
 static struct sockaddr_storage address_inet(const void *ip, uint16_t port)
 {
@@ -375,62 +361,13 @@ static size_t make_v1(uint8_t *room, sa_family_t family, const struct proxy_addr
                             destination_port);
 }
 
-static void write_tlv(struct writer *writer, uint8_t type, const void *value, size_t length)
-{
-    write_u8(writer, type);
-    write_u16(writer, (uint16_t)length);
-    write_bytes(writer, value, length);
-}
-
-static void write_tlv_text(struct writer *writer, uint8_t type, const char *text)
-{
-    if (text != NULL && text[0] != '\0')
-        write_tlv(writer, type, text, strlen(text));
-}
-
-/* "RSA2048", "EC256", "ED25519": the form of the specification's example. */
-static void write_certificate_tlvs(struct writer *writer, X509 *certificate)
-{
-    EVP_PKEY *key = X509_get0_pubkey(certificate);
-    int digest = NID_undef;
-    char text[64];
-    if (OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest, NULL) == 1 &&
-        digest != NID_undef)
-        write_tlv_text(writer, TLV_SSL_SIGNATURE_ALGORITHM, OBJ_nid2sn(digest));
-    if (key == NULL)
-        return;
-    const char *name = EVP_PKEY_get0_type_name(key);
-    bool sized =
-        EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS") || EVP_PKEY_is_a(key, "EC");
-    if (sized)
-        snprintf(text, sizeof text, "%s%d", name, EVP_PKEY_get_bits(key));
-    else
-        snprintf(text, sizeof text, "%s", name);
-    write_tlv_text(writer, TLV_SSL_KEY_ALGORITHM, text);
-}
-
 static void write_alpn_tlv(struct writer *writer, const SSL *ssl)
 {
     const unsigned char *alpn;
     unsigned alpn_length;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
     if (alpn_length > 0)
-        write_tlv(writer, TLV_ALPN, alpn, alpn_length);
-}
-
-static void write_ssl_tlv(struct writer *writer, SSL *ssl)
-{
-    uint8_t room[PROXY_HEADER_OWN_MAX / 2];
-    struct writer inner = writer_of(room, sizeof room);
-    write_u8(&inner, TLV_SSL_CLIENT_SSL);
-    write_u32(&inner, TLV_SSL_NOT_VERIFIED); /* zero would mean a verified client certificate */
-    write_tlv_text(&inner, TLV_SSL_VERSION, SSL_get_version(ssl));
-    write_tlv_text(&inner, TLV_SSL_CIPHER, SSL_get_cipher_name(ssl));
-    /* In a resumed handshake no certificate was presented; libssl would return an arbitrary one. */
-    X509 *certificate = SSL_session_reused(ssl) ? NULL : SSL_get_certificate(ssl);
-    if (certificate != NULL)
-        write_certificate_tlvs(&inner, certificate);
-    write_tlv(writer, TLV_SSL, room, (size_t)(inner.next - room));
+        proxy_tlv_write(writer, TLV_ALPN, alpn, alpn_length);
 }
 
 static void write_v2_addresses(struct writer *writer, sa_family_t family,
@@ -464,21 +401,21 @@ size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs)
     struct tlv tlv;
     while (next_tlv(&reader, &tlv))
         if (tlv_passed(tlv.type))
-            write_tlv(&writer, tlv.type, tlv.value, tlv.length);
+            proxy_tlv_write(&writer, tlv.type, tlv.value, tlv.length);
     return (size_t)(writer.next - room);
 }
 
 static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addresses *addresses,
-                      SSL *ssl, const char *name, const struct proxy_tlvs *passed)
+                      SSL *ssl, bool whole, const char *name, const struct proxy_tlvs *passed)
 {
     static_assert(PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH <= UINT16_MAX, "the header has 16 bits");
     struct writer body = writer_of(room + V2_FIXED_LENGTH, PROXY_HEADER_MADE_MAX - V2_FIXED_LENGTH);
     write_v2_addresses(&body, family, addresses);
     if (ssl != NULL)
         write_alpn_tlv(&body, ssl);
-    write_tlv_text(&body, TLV_AUTHORITY, name);
+    proxy_tlv_write_text(&body, TLV_AUTHORITY, name);
     if (ssl != NULL)
-        write_ssl_tlv(&body, ssl);
+        proxy_tlv_write_ssl(&body, ssl, whole);
     if (passed != NULL && passed->length > 0)
         write_bytes(&body, passed->bytes, passed->length);
     size_t length = (size_t)(body.next - room);
@@ -495,8 +432,8 @@ static size_t make_v2(uint8_t *room, sa_family_t family, const struct proxy_addr
 }
 
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
-                         const struct proxy_addresses *addresses, SSL *ssl, const char *name,
-                         const struct proxy_tlvs *passed)
+                         const struct proxy_addresses *addresses, SSL *ssl, bool whole,
+                         const char *name, const struct proxy_tlvs *passed)
 {
     struct proxy_addresses told = {address_unmapped(&addresses->source),
                                    address_unmapped(&addresses->destination)};
@@ -506,5 +443,5 @@ size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
         (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
         family = AF_UNSPEC;
     return version == PROXY_PROTOCOL_V1 ? make_v1(room, family, &told)
-                                        : make_v2(room, family, &told, ssl, name, passed);
+                                        : make_v2(room, family, &told, ssl, whole, name, passed);
 }

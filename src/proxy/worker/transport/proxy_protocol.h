@@ -10,11 +10,15 @@
 
 #include "proxy/config/config.h"
 
-/* The longest header that is accepted, the longest without TLVs that are passed on, and the longest
- * that is made: our own part and the TLVs of an accepted header. */
+/* The longest certificate (DER) that a client may have. It fits into a header; with it a ticket
+ * fits into a ClientHello (announced.h). */
+#define CLIENT_CERTIFICATE_MAX 8192
+
+/* The longest header that is accepted, the longest without a client's certificate and TLVs that are
+ * passed on, and the longest that is made: all of them together. */
 #define PROXY_HEADER_MAX 16384
 #define PROXY_HEADER_OWN_MAX 2048
-#define PROXY_HEADER_MADE_MAX (PROXY_HEADER_OWN_MAX + PROXY_HEADER_MAX)
+#define PROXY_HEADER_MADE_MAX (PROXY_HEADER_OWN_MAX + CLIENT_CERTIFICATE_MAX + PROXY_HEADER_MAX)
 
 struct proxy_addresses {
     struct sockaddr_storage source, destination; /* ss_family AF_UNSPEC: unknown */
@@ -59,12 +63,13 @@ size_t proxy_tlvs_pass(uint8_t *room, const struct proxy_tlvs *tlvs);
  * Writes the header for a backend to `room`, which has PROXY_HEADER_MADE_MAX bytes. Version 2
  * contains PP2_TYPE_AUTHORITY (`name`, which the client asked for by SNI; NULL: none) and, with an
  * `ssl` after its handshake (or NULL), PP2_TYPE_ALPN before it and PP2_TYPE_SSL with version,
- * cipher and key algorithm behind it. They are followed by `passed`, of at most PROXY_HEADER_MAX
- * bytes (NULL: none). Returns the length.
+ * cipher, key algorithm and the client's common name behind it; if `whole`, with the client's whole
+ * certificate, too. They are followed by `passed`, of at most PROXY_HEADER_MAX bytes (NULL: none).
+ * Returns the length.
  */
 size_t proxy_header_make(uint8_t *room, enum proxy_protocol version,
-                         const struct proxy_addresses *addresses, SSL *ssl, const char *name,
-                         const struct proxy_tlvs *passed);
+                         const struct proxy_addresses *addresses, SSL *ssl, bool whole,
+                         const char *name, const struct proxy_tlvs *passed);
 
 /* An IPv4 address within an IPv6 address as IPv4; others as they are. */
 struct sockaddr_storage address_unmapped(const struct sockaddr_storage *address);
