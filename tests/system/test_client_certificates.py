@@ -375,6 +375,22 @@ class Lists(ClientCertificates):
         self.start_with_lists(folder)
         self.assert_refused(bob, "SSLV3_ALERT_CERTIFICATE_REVOKED", "certificate revoked")
 
+    def test_what_happens_to_the_files_has_no_effect_before_a_good_reload(self):
+        ann, bob = self.root.client("ann"), self.root.client("bob")
+        self.root.revoke(bob)
+        self.write(self.root.list())
+        self.start_with_lists()
+        self.write("nonsense")
+        os.unlink(self.ca_file)
+        self.proxy.signal(signal.SIGHUP)
+        self.wait_for_line("error", "client-ca-file", "clients.pem: No such file")
+        before = self.proxy.worker()
+        os.kill(before, signal.SIGKILL)
+        harness.wait_until(lambda: self.proxy.worker() not in (0, before), "another worker")
+        for version in BOTH:
+            self.visit(identity(version, ann))
+            self.assertEqual(self.alert(identity(version, bob)), "SSLV3_ALERT_CERTIFICATE_REVOKED")
+
     def test_a_new_list_counts_from_reload_on(self):
         """It ends sessions, too: that of the revoked client and, at the price of one full handshake,
         those of others."""
