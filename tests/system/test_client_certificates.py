@@ -119,7 +119,7 @@ class Refusals(ClientCertificates):
         self.start("client-certificate = optional")
         client = authority.Authority("Stranger").client("eve")
         self.assert_refused(client, "TLSV1_ALERT_UNKNOWN_CA", "certificate CN=eve: refused: ")
-        self.wait_for_line('frontend "https"', "client 127.0.0.1:", "server name localhost")
+        self.wait_for_line('frontend "https"', "client 127.0.0.1:", 'server name "localhost"')
 
     def test_times(self):
         self.start("client-certificate = required")
