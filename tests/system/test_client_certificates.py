@@ -166,7 +166,8 @@ class Refusals(ClientCertificates):
         for kind in (["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
                      ["ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt",
                       "ec_param_enc:explicit"],
-                     ["rsa:4104"]):
+                     ["rsa:4104"],
+                     ["rsa:2048", "-pkeyopt", f"rsa_keygen_pubexp:{2**40 + 15}"]):
             odd = authority.Authority("Odd", kind=kind)
             client = root().client("costly", more=authority.read(odd.certificate))
             self.assert_refused(client, "SSLV3_ALERT_BAD_CERTIFICATE",
