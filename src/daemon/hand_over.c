@@ -256,18 +256,19 @@ bool hand_over_add(struct hand_over *hand_over, const struct hand_over_key *key)
     char message[HAND_OVER_MESSAGE_MAX] = {HAND_OVER_ADD};
     if (!may_ask(hand_over))
         return false;
-    size_t room = sizeof message - 1;
-    if (!describe_key(key, message + 1, room) || strlen(message) + strlen(key->file) >= room) {
+    size_t length = describe_key(key, message + 1, sizeof message - 1) ? strlen(message) : 0;
+    size_t size = strlen(key->file) + 1;
+    if (length == 0 || size > sizeof message - length) {
         errno = ENAMETOOLONG;
         return false;
     }
-    strcat(message, key->file);
+    memcpy(message + length, key->file, size);
     int file = regular_file_open(key->file);
     if (file < 0) {
         errno = -file;
         return false;
     }
-    hand_over->asked = descriptor_send(hand_over->socket, message, strlen(message) + 1, file) > 0;
+    hand_over->asked = descriptor_send(hand_over->socket, message, length + size, file) > 0;
     int reason = errno;
     descriptor_close(&file);
     errno = reason;

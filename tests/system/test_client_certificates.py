@@ -119,7 +119,7 @@ class Refusals(ClientCertificates):
         self.start("client-certificate = optional")
         client = authority.Authority("Stranger").client("eve")
         self.assert_refused(client, "TLSV1_ALERT_UNKNOWN_CA", "certificate CN=eve: refused: ")
-        self.wait_for_line('frontend "https"', "client 127.0.0.1:", "server name localhost")
+        self.wait_for_line('frontend "https"', "client 127.0.0.1:", 'server name "localhost"')
 
     def test_times(self):
         self.start("client-certificate = required")
@@ -166,7 +166,8 @@ class Refusals(ClientCertificates):
         for kind in (["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
                      ["ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt",
                       "ec_param_enc:explicit"],
-                     ["rsa:4104"]):
+                     ["rsa:4104"],
+                     ["rsa:2048", "-pkeyopt", f"rsa_keygen_pubexp:{2**40 + 15}"]):
             odd = authority.Authority("Odd", kind=kind)
             client = root().client("costly", more=authority.read(odd.certificate))
             self.assert_refused(client, "SSLV3_ALERT_BAD_CERTIFICATE",
@@ -374,6 +375,22 @@ class Lists(ClientCertificates):
                 out.write(text)
         self.start_with_lists(folder)
         self.assert_refused(bob, "SSLV3_ALERT_CERTIFICATE_REVOKED", "certificate revoked")
+
+    def test_what_happens_to_the_files_has_no_effect_before_a_good_reload(self):
+        ann, bob = self.root.client("ann"), self.root.client("bob")
+        self.root.revoke(bob)
+        self.write(self.root.list())
+        self.start_with_lists()
+        self.write("nonsense")
+        os.unlink(self.ca_file)
+        self.proxy.signal(signal.SIGHUP)
+        self.wait_for_line("error", "client-ca-file", "clients.pem: No such file")
+        before = self.proxy.worker()
+        os.kill(before, signal.SIGKILL)
+        harness.wait_until(lambda: self.proxy.worker() not in (0, before), "another worker")
+        for version in BOTH:
+            self.visit(identity(version, ann))
+            self.assertEqual(self.alert(identity(version, bob)), "SSLV3_ALERT_CERTIFICATE_REVOKED")
 
     def test_a_new_list_counts_from_reload_on(self):
         """It ends sessions, too: that of the revoked client and, at the price of one full handshake,

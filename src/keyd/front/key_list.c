@@ -6,9 +6,9 @@
 #include "wire/message.h"
 
 #define KEYS_AT_ONCE 1024 /* a frame never has room for more */
-#define PLACE_BITS 24     /* of a position; the others are 0 for the keyring, else group + 1 */
+/* The low bits of a position are a place; the others are 0 for the keyring, else group + 1. */
+#define PLACE_BITS KEY_GROUP_KEYS_BITS
 
-_Static_assert(KEY_GROUP_KEYS_MAX == 1u << PLACE_BITS, "each place has a position");
 _Static_assert(KEY_GROUPS_MAX < 1u << (32 - PLACE_BITS), "each group has positions");
 
 struct page {

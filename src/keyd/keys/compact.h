@@ -19,7 +19,8 @@
 
 #define KEY_GROUPS_MAX 255
 #define KEY_NAME_MAX 4095 /* the path of its file */
-#define KEY_GROUP_KEYS_MAX (1u << 24)
+#define KEY_GROUP_KEYS_BITS 24
+#define KEY_GROUP_KEYS_MAX (1u << KEY_GROUP_KEYS_BITS)
 
 /* A section `keys`, as the operator or a supervisor configures it. */
 struct key_group_config {

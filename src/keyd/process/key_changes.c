@@ -21,7 +21,8 @@ struct answer {
 static void refuse(struct answer *answer, const char *reason)
 {
     answer->bytes[0] = HAND_OVER_REFUSED;
-    size_t length = strnlen(reason, KEY_CHANGE_MAX);
+    size_t length = strlen(reason);
+    length = length < KEY_CHANGE_MAX ? length : KEY_CHANGE_MAX;
     memcpy(answer->bytes + 1, reason, length);
     answer->length = 1 + length;
 }
@@ -58,7 +59,7 @@ static void add(struct key_changes *changes, const char *item, int descriptor,
     if (key != NULL && !known && !find_kind(changes, key)) {
         compact_remove(keys, key);
         key = NULL;
-        snprintf(reason, sizeof reason, "%s: too many kinds of keys", item);
+        snprintf(reason, sizeof reason, "%.*s: too many kinds of keys", KEY_NAME_MAX, item);
     }
     if (key == NULL) {
         log_error("%s", reason);

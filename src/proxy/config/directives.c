@@ -350,9 +350,10 @@ static const struct conf_directive directives[] = {
              "the accepted one, which may have 16 KiB."},
     {SECTION_BACKEND, "proxy-client-certificate", &conf_choice, .standard = "no",
      .choices = no_or_yes, CONF_FIELD(struct backend_config, proxy_client_certificate),
-     .text = "`yes`: the header contains the whole certificate of the client (DER, in the TLV 0x28 "
-             "within PP2_TYPE_SSL, as HAProxy sends it), and not only its common name. Needs "
-             "`proxy-protocol = v2`."},
+     .text =
+         "`yes`: the header contains the whole certificate of the client (DER, in the TLV 0x28 "
+         "within PP2_TYPE_SSL, as HAProxy sends it), and not only its common name. This adds up "
+         "to 8 KiB to the header. Needs `proxy-protocol = v2`."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
      CONF_FIELD(struct proxy_config, admin.listen),

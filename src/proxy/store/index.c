@@ -54,15 +54,14 @@ int index_read(const char *path, char *reason, size_t size)
         return fail(-file, regular_file_reason(-file), reason, size);
     int memory = -1;
     void *mapped = MAP_FAILED;
-    if (fstat(file, &status) != 0)
-        fail(errno, strerror(errno), reason, size);
-    else if (!is_ours(&status))
+    bool known = fstat(file, &status) == 0;
+    if (known && !is_ours(&status))
         fail(EPERM, "others than our own user can write it; it is not used", reason, size);
-    else if ((size_t)status.st_size < sizeof(struct store_header) ||
-             (size_t)status.st_size > SIZE_MOST)
+    else if (known && ((size_t)status.st_size < sizeof(struct store_header) ||
+                       (size_t)status.st_size > SIZE_MOST))
         fail(EPROTO, "it is damaged, or another version made it; it is not used", reason, size);
-    else if ((mapped = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE,
-                            file, 0)) == MAP_FAILED)
+    else if (!known || (mapped = mmap(NULL, (size_t)status.st_size, PROT_READ,
+                                      MAP_PRIVATE | MAP_POPULATE, file, 0)) == MAP_FAILED)
         fail(errno, strerror(errno), reason, size);
     int error = errno;
     close(file);

@@ -25,7 +25,7 @@ static char *key_beside(const char *chain)
     char *key = strdup(chain);
     size_t length = strlen(chain), end = strlen(PAIR_CHAIN);
     if (key != NULL && length > end && strcmp(chain + length - end, PAIR_CHAIN) == 0)
-        memcpy(key + length - end, PAIR_KEY, strlen(PAIR_KEY));
+        memcpy(key + length - end, PAIR_KEY, sizeof PAIR_KEY);
     return key;
 }
 
@@ -43,7 +43,7 @@ static bool take_name(struct list_line *line, char *text, char *reason, size_t s
         return false;
     }
     line->names = names;
-    memcpy(text, name, strlen(name));
+    memcpy(text, name, strlen(name) + 1);
     names[line->name_count++] = text;
     return true;
 }

@@ -168,7 +168,7 @@ static bool keep(struct authority *authority, X509_CRL *list, X509 *issuer)
 static bool add_list(struct authority *authority, X509_CRL *list, struct conf_error *error)
 {
     const struct authority_config *config = authority->config;
-    char name[NAME_SIZE], what[2 * NAME_SIZE];
+    char name[NAME_SIZE], what[NAME_SIZE + 128];
     X509 *issuer = find_issuer(authority, list);
     const char *fault =
         issuer == NULL    ? "is signed by no CA in client-ca-file"

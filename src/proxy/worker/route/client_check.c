@@ -146,8 +146,8 @@ static void log_refusal(SSL *ssl, const X509 *certificate, const char *reason)
                  tls->refused_unsaid);
     tls->refused_unsaid = 0;
     address_print(&hello->addresses->source, address);
-    log_info("frontend \"%s\": client %s, server name %s: certificate %s: refused: %s%s",
-             hello->frontend->config->name, address, name != NULL ? name : "none", subject, reason,
+    log_info("frontend \"%s\": client %s, server name \"%s\": certificate %s: refused: %s%s",
+             hello->frontend->config->name, address, name != NULL ? name : "", subject, reason,
              unsaid);
 }
 

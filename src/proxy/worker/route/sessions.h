@@ -18,8 +18,8 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/store/store.h"
 #include "proxy/config/config.h"
+#include "proxy/store/store.h"
 #include "proxy/worker/route/session_cache.h"
 #include "proxy/worker/route/tickets.h"
 

@@ -7,7 +7,7 @@
 
 #include "proxy/worker/transport/proxy_protocol.h"
 
-/* Section 2.2.6; the last is in HAProxy's doc/proxy-protocol.txt since 2025. */
+/* Section 2.2.6; the last is in later editions of proxy-protocol.txt. */
 enum ssl_tlv {
     TLV_SSL_VERSION = 0x21,
     TLV_SSL_CN = 0x22,
