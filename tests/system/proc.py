@@ -22,6 +22,10 @@ def alive(pid):
         return False
 
 
+def stopped(pid):
+    return stat(pid)[0] == "T"
+
+
 def children(pid):
     found = []
     for entry in os.listdir("/proc"):
