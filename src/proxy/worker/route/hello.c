@@ -192,9 +192,17 @@ static int use_certificates(SSL *ssl, void *arg)
     return 1;
 }
 
+/* libssl blames us, and not the client. */
+static void note_alert(const SSL *ssl, int where, int alert)
+{
+    if (where == SSL_CB_WRITE_ALERT && (alert & 0xff) == SSL_AD_INTERNAL_ERROR)
+        hello_of(ssl)->internal_error = true;
+}
+
 void hello_prepare(SSL_CTX *context, void *arg)
 {
     (void)arg;
+    SSL_CTX_set_info_callback(context, note_alert);
     SSL_CTX_set_client_hello_cb(context, answer, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);
     SSL_CTX_set_cert_cb(context, use_certificates, NULL);
