@@ -73,7 +73,7 @@ static bool add_sections(const struct sources *sources)
         wanted.policy = section->policy;
         wanted.tls12_groups = section->tls12_groups;
         wanted.line = (uint32_t)section->line;
-        wanted.checked = true;
+        wanted.required = true;
         if (!add(sources, &wanted))
             return false;
     }

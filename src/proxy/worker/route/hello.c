@@ -174,19 +174,22 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
     return hello_of(ssl)->known ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. */
+/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. One
+ * whose key immured does not hold is left out. A client that can use no other gets the alert
+ * handshake_failure. */
 static int use_certificates(SSL *ssl, void *arg)
 {
     (void)arg;
     const struct hello *hello = hello_of(ssl);
-    struct certificate_cache *cache = &hello->frontend->tls->cache;
+    struct tls *tls = hello->frontend->tls;
+    const atomic_bool *keyless = tls->setup->keyless;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
         uint32_t number = hello->choice->certificates[kind];
-        const struct certificate *certificate =
-            number != STORE_NONE ? certificate_cache_take(cache, number) : NULL;
-        if (number != STORE_NONE &&
-            (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
-                                                         certificate->chain, 1) != 1))
+        if (number == STORE_NONE || keyless[number])
+            continue;
+        const struct certificate *certificate = certificate_cache_take(&tls->cache, number);
+        if (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
+                                                        certificate->chain, 1) != 1)
             return 0;
     }
     return 1;
