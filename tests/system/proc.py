@@ -22,6 +22,10 @@ def alive(pid):
         return False
 
 
+def stopped(pid):
+    return stat(pid)[0] == "T"
+
+
 def children(pid):
     found = []
     for entry in os.listdir("/proc"):
@@ -35,12 +39,14 @@ def children(pid):
     return sorted(found)
 
 
-def newborn(pid, known):
-    """A child of the process that is not among these, as soon as it runs a program of its own."""
+def newborn(pid, known, called=None):
+    """A child of the process that is not among these, as soon as it runs a program of its own, or
+    has this title."""
     deadline, own = time.monotonic() + 60, title(pid)
     while time.monotonic() < deadline:
         for child in map(int, read(pid, f"task/{pid}/children").split()):
-            if child not in known and title(child) not in ("", own):
+            name = title(child)
+            if child not in known and (name == called or (called is None and name not in ("", own))):
                 return child
     raise AssertionError("timed out waiting for a new child")
 

@@ -224,6 +224,8 @@ class LyingImmured(harness.SystemTest):
     def test_false_replies(self):
         self.start()
         self.run_lies(*([name] for name in REPLIES))
+        self.assertIn('error: frontend "https": a handshake for ', self.proxy.log())
+        self.assertIn(" failed by an internal error: ", self.proxy.log())
 
     def test_storm(self):
         """immure-storm checks signatures, unless it is told not to."""

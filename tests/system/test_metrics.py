@@ -301,7 +301,7 @@ class Continuity(harness.SystemTest):
         while True:
             known, before = proc.children(self.proxy.pid), self.proxy.log().count("is in force")
             self.proxy.signal(signal.SIGHUP)
-            proc.newborn(self.proxy.pid, known)
+            proc.newborn(self.proxy.pid, known, "immure-proxy: worker")
             self.proxy.signal(signal.SIGSTOP)
             if self.proxy.log().count("is in force") == before:
                 return

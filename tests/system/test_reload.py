@@ -197,6 +197,8 @@ class Reload(harness.SystemTest):
                           if proc.program(pid).startswith("immured")), 0), "its immured", pause=0.001)
         os.kill(late, signal.SIGSTOP)
         try:
+            # Of two signals that wait for it, SIGTERM would come first and end it.
+            harness.wait_until(lambda: proc.stopped(late), "its immured to stop")
             self.reload()
             self.assertTrue(proc.alive(late))
             self.assertNotIn("reload-workers", proxy.log())

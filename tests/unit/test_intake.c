@@ -179,7 +179,7 @@ static bool take(struct taking *taking, const char *chain, const char *key, cons
                                   .tls12_groups = "common",
                                   .where = "test.conf",
                                   .line = 7,
-                                  .checked = true};
+                                  .required = true};
     return intake_add(taking->intake, &wanted, taking->reason, sizeof taking->reason);
 }
 

@@ -249,7 +249,7 @@ static bool take_parsed(struct intake *intake, const struct wanted *wanted, stru
                         const char *rest, struct store_certificate *certificate, char *reason,
                         size_t size)
 {
-    if (wanted->checked && !key_decodes(leaf))
+    if (wanted->required && !key_decodes(leaf))
         return refuse(wanted->chain, "has no usable public key", reason, size);
     const struct tail *tail = tails_take(&intake->tails, intake->builder, rest, strlen(rest));
     if (tail == NULL)
@@ -385,6 +385,7 @@ static void note_what_is_wanted(struct intake *intake, const struct wanted *want
     certificate->frontend = wanted->frontend;
     certificate->route = wanted->route;
     certificate->line = wanted->line;
+    certificate->required = wanted->required;
     certificate->where = store_builder_common_text(builder, wanted->where);
     certificate->policy = store_builder_common_text(builder, wanted->policy);
     certificate->tls12_groups = store_builder_common_text(builder, wanted->tls12_groups);

@@ -11,7 +11,7 @@
 #include "proxy/store/store.h"
 
 #define STORE_MAGIC UINT64_C(0x65726f7473206d69) /* "im store" */
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define STORE_ALIGNMENT 8
 
 /* A name of a frontend. */

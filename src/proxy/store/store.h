@@ -62,6 +62,7 @@ struct store_certificate {
     uint32_t must_staple;          /* whether it asks for an OCSP response (RFC 7633) */
     uint32_t frontend, route;      /* numbers in the configuration */
     uint32_t line;                 /* of the configuration, or of the list */
+    uint32_t required;             /* whether the configuration is refused without it */
     int64_t not_before, not_after; /* of the certificate; seconds since 1970 */
     int64_t chain_before, chain_after;      /* of all certificates of the chain together */
     uint8_t key_id[STORE_HASH_SIZE];        /* of the SubjectPublicKeyInfo */

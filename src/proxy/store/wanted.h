@@ -14,7 +14,7 @@ struct wanted {
     uint32_t frontend, route;
     const char *where; /* the configuration or the list, and its line */
     uint32_t line;
-    bool checked;             /* its public key is decoded at once, so that a bad one is an error */
+    bool required;            /* whatever is wrong with it is an error, its public key included */
     const char *const *names; /* in place of those that it says itself; NULL: those */
     uint32_t name_count;
 };

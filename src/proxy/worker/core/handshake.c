@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/probe.h"
 #include "proxy/worker/route/client_check.h"
+#include "proxy/worker/route/server_name.h"
 
 /* The limit for one handshake: it keeps a client from cutting a ClientHello into thousands of
  * pieces for libssl to work on. Even a ClientHello of 2 KB with each byte in a record of its own
@@ -107,6 +108,22 @@ static bool established(struct handshake *handshake)
     return over(handshake, result);
 }
 
+/* The oldest error is the cause, and the others follow from it. */
+static void log_internal_error(struct handshake *handshake)
+{
+    struct handshakes *handshakes = handshake->handshakes;
+    const char *data;
+    int flags;
+    unsigned long cause = ERR_peek_error_data(&data, &flags);
+    const char *reason = ERR_reason_error_string(cause);
+    const char *name = server_name_of(handshake->ssl);
+    if (!log_due(&handshakes->internal_error_logged, handshakes->waits.turn->loop->now))
+        return;
+    log_error("frontend \"%s\": a handshake for %s failed by an internal error: %s%s%s",
+              handshake->hello->frontend->config->name, name != NULL ? name : "no name",
+              reason != NULL ? reason : "no reason is known", data[0] != '\0' ? ": " : "", data);
+}
+
 /* libssl has already sent the alert that says why. */
 static bool failed(struct handshake *handshake, int error)
 {
@@ -116,7 +133,9 @@ static bool failed(struct handshake *handshake, int error)
                       ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
     if (too_long)
         log_debug("handshake: a message of more than %d bytes", ANNOUNCED_MAX);
-    else if (!peer_gone) {
+    else if (handshake->hello->internal_error) {
+        log_internal_error(handshake);
+    } else if (!peer_gone) {
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
         client_check_failed(handshake->ssl, handshake->client->too_many);
     }

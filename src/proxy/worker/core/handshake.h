@@ -17,6 +17,7 @@ struct handshakes {
     struct waits waits;
     struct thread_metrics *metrics;
     const BIO_METHOD *client_bio;
+    uint64_t internal_error_logged; /* ns */
 };
 
 struct handshake {

@@ -14,6 +14,7 @@
 #define KEYS_TIMEOUT (30 * NS_PER_S)
 #define FIGURES_TIMEOUT (300 * NS_PER_MS)
 #define LOOK_TIMEOUT (2 * NS_PER_S)
+#define LINES_MAX 100 /* about certificates, each time */
 
 struct held_keys {
     uint8_t (*ids)[IMMURE_KEY_ID_SIZE];
@@ -21,21 +22,20 @@ struct held_keys {
     bool short_of_memory;
 };
 
-bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, int control, void *owner,
+bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, atomic_bool *keyless,
+                     int control, void *owner,
                      void (*command)(void *owner, const struct control_message *message))
 {
-    *watch =
-        (struct keyd_watch){.link = {.owner = owner, .command = command},
-                            .store = store,
-                            .keyless = calloc(store_certificate_count(store) + 1, sizeof(bool)),
-                            .figures = KEYD_FIGURES_INIT};
-    return watch->keyless != NULL && keylink_open(&watch->link, control, SIGNING_SYNC, 1);
+    *watch = (struct keyd_watch){.link = {.owner = owner, .command = command},
+                                 .store = store,
+                                 .keyless = keyless,
+                                 .figures = KEYD_FIGURES_INIT};
+    return keylink_open(&watch->link, control, SIGNING_SYNC, 1);
 }
 
 void keyd_watch_close(struct keyd_watch *watch)
 {
     keylink_close(&watch->link);
-    free(watch->keyless);
 }
 
 static void note_key(void *arg, const struct immure_reply *reply)
@@ -74,15 +74,9 @@ static void describe(const struct keyd_watch *watch, uint32_t number, char *text
              hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, id));
 }
 
-/* With `tell`, logs a change. */
-static void note_keyless(struct keyd_watch *watch, const struct held_keys *held, uint32_t number,
-                         bool tell)
+static void log_change(const struct keyd_watch *watch, uint32_t number)
 {
     char text[sizeof((struct conf_error *)NULL)->text];
-    bool before = watch->keyless[number];
-    watch->keyless[number] = !is_held(held, store_certificate(watch->store, number));
-    if (!tell || watch->keyless[number] == before)
-        return;
     describe(watch, number, text, sizeof text);
     if (watch->keyless[number])
         log_error("%s: its names are not served", text);
@@ -90,17 +84,27 @@ static void note_keyless(struct keyd_watch *watch, const struct held_keys *held,
         log_info("%s again", text);
 }
 
-/* The first certificate that is keyless, or STORE_NONE. */
-static uint32_t note_all(struct keyd_watch *watch, struct held_keys *held, bool tell)
+/* Logs what has changed, except for certificates that are `required`. Returns the first of these
+ * that is keyless, or STORE_NONE. */
+static uint32_t note_all(struct keyd_watch *watch, struct held_keys *held, bool required)
 {
     uint32_t first = STORE_NONE;
+    size_t changes = 0;
     if (held->count > 0)
         qsort(held->ids, held->count, IMMURE_KEY_ID_SIZE, compare_ids);
     for (uint32_t i = 0; i < store_certificate_count(watch->store); i++) {
-        note_keyless(watch, held, i, tell);
-        if (first == STORE_NONE && watch->keyless[i])
-            first = i;
+        const struct store_certificate *certificate = store_certificate(watch->store, i);
+        bool keyless = !is_held(held, certificate);
+        bool changed = keyless != atomic_exchange(&watch->keyless[i], keyless);
+        if (required && certificate->required)
+            first = keyless && first == STORE_NONE ? i : first;
+        else if (changed && changes++ < LINES_MAX)
+            log_change(watch, i);
     }
+    if (changes > LINES_MAX)
+        log_error("certificates: %zu more have lost their keys, or have them again; the status "
+                  "page lists them",
+                  changes - LINES_MAX);
     return first;
 }
 
@@ -119,14 +123,14 @@ bool keyd_watch_check(struct keyd_watch *watch, const char *config_file, bool ag
 {
     struct held_keys held;
     enum immure_error result = ask_for_keys(watch, KEYS_TIMEOUT, &held);
-    uint32_t missing = result == IMMURE_OK ? note_all(watch, &held, again) : STORE_NONE;
+    uint32_t missing = result == IMMURE_OK ? note_all(watch, &held, !again) : STORE_NONE;
     if (result != IMMURE_OK)
         snprintf(error->text, sizeof error->text, "%s: cannot ask immured for its keys: %s",
                  config_file, immure_error_text(result));
     else if (missing != STORE_NONE)
         describe(watch, missing, error->text, sizeof error->text);
     free(held.ids);
-    return result == IMMURE_OK && (missing == STORE_NONE || again);
+    return result == IMMURE_OK && missing == STORE_NONE;
 }
 
 bool keyd_watch_look(struct keyd_watch *watch)
@@ -134,7 +138,7 @@ bool keyd_watch_look(struct keyd_watch *watch)
     struct held_keys held;
     bool known = ask_for_keys(watch, LOOK_TIMEOUT, &held) == IMMURE_OK;
     if (known)
-        note_all(watch, &held, true);
+        note_all(watch, &held, false);
     else
         watch->uptime = UINT64_MAX; /* so that keyd_watch_ask() reports another immured */
     free(held.ids);

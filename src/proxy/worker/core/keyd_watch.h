@@ -5,6 +5,8 @@
 #ifndef PROXY_WORKER_CORE_KEYD_WATCH_H
 #define PROXY_WORKER_CORE_KEYD_WATCH_H
 
+#include <stdatomic.h>
+
 #include "conf/error.h"
 #include "proxy/shared/keyd_figures.h"
 #include "proxy/store/store.h"
@@ -14,18 +16,19 @@ struct keyd_watch {
     struct keylink link;
     const struct store *store;
     struct keyd_figures figures;
-    uint64_t uptime; /* of immured when it last answered; s */
-    bool *keyless;   /* for each certificate of the store: immured holds no key for it */
+    uint64_t uptime;      /* of immured when it last answered; s */
+    atomic_bool *keyless; /* for each certificate of the store: immured holds no key for it */
 };
 
-/* The store outlives *watch. `control`: the main thread's socket to the master; messages from it
- * are passed to `command`. */
-bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, int control, void *owner,
+/* The store and `keyless`, which starts as all false, outlive *watch. `control`: the main thread's
+ * socket to the master; messages from it are passed to `command`. */
+bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, atomic_bool *keyless,
+                     int control, void *owner,
                      void (*command)(void *owner, const struct control_message *message));
 void keyd_watch_close(struct keyd_watch *watch);
-/* Notes which certificates are keyless. False: *error names the first of them, or says why immured
- * could not be asked. If the configuration has been served before (`again`), keyless certificates
- * are logged and are no error. */
+/* Notes which certificates are keyless, and logs them. False: *error names the first that the
+ * configuration requires, or says why immured could not be asked. If the configuration has been
+ * served before (`again`), it requires none. */
 bool keyd_watch_check(struct keyd_watch *watch, const char *config_file, bool again,
                       struct conf_error *error);
 /* The same while the worker serves: changes are logged. False: immured did not answer. */

@@ -33,6 +33,7 @@ struct worker {
     struct connection_limit limit; /* shared by all threads */
     struct store *store;
     struct authorities *authorities;
+    atomic_bool *keyless; /* for each certificate */
     struct tls_setup tls; /* shared by all threads */
     struct thread **threads;
     unsigned thread_count;
@@ -60,14 +61,16 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     if (worker->store == NULL)
         return false;
     worker->threads = calloc(count, sizeof(struct thread *));
+    worker->keyless = calloc(store_certificate_count(worker->store) + 1, sizeof *worker->keyless);
     worker->tls = (struct tls_setup){.config = setup->config,
                                      .store = worker->store,
                                      .authorities = worker->authorities,
+                                     .keyless = worker->keyless,
                                      .tickets = &setup->tickets,
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
         worker->tls.sessions = session_cache_new(setup->config->session_cache);
-    if (worker->threads == NULL ||
+    if (worker->threads == NULL || worker->keyless == NULL ||
         (worker->tls.sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
@@ -100,8 +103,8 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
     const struct proxy_config *config = worker->setup->config;
     if (config->signing == SIGNING_IN_PROCESS)
         return true;
-    worker->watching =
-        keyd_watch_open(&worker->keyd, worker->store, main_control(worker), worker, note_drain);
+    worker->watching = keyd_watch_open(&worker->keyd, worker->store, worker->keyless,
+                                       main_control(worker), worker, note_drain);
     return worker->watching &&
            keyd_watch_check(&worker->keyd, config->file, worker->setup->again, error);
 }
@@ -138,9 +141,9 @@ static void note_key(struct worker *worker, uint32_t number)
 {
     const unsigned no_key = 1u << CHAIN_NO_KEY;
     struct certificate_info *info = &worker->certificates[number];
-    bool keyless = worker->watching && worker->keyd.keyless[number];
     unsigned others = atomic_load_explicit(&info->problems, memory_order_relaxed) & ~no_key;
-    atomic_store_explicit(&info->problems, others | (keyless ? no_key : 0), memory_order_relaxed);
+    atomic_store_explicit(&info->problems, others | (worker->keyless[number] ? no_key : 0),
+                          memory_order_relaxed);
 }
 
 static bool describe(struct worker *worker, uint32_t number)
@@ -285,6 +288,7 @@ static void unload(struct worker *worker)
     if (worker->watching)
         keyd_watch_close(&worker->keyd);
     free(worker->certificates);
+    free(worker->keyless);
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);

@@ -174,27 +174,38 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
     return hello_of(ssl)->known ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. */
+/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. One
+ * whose key immured does not hold is left out. A client that can use no other gets the alert
+ * handshake_failure. */
 static int use_certificates(SSL *ssl, void *arg)
 {
     (void)arg;
     const struct hello *hello = hello_of(ssl);
-    struct certificate_cache *cache = &hello->frontend->tls->cache;
+    struct tls *tls = hello->frontend->tls;
+    const atomic_bool *keyless = tls->setup->keyless;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
         uint32_t number = hello->choice->certificates[kind];
-        const struct certificate *certificate =
-            number != STORE_NONE ? certificate_cache_take(cache, number) : NULL;
-        if (number != STORE_NONE &&
-            (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
-                                                         certificate->chain, 1) != 1))
+        if (number == STORE_NONE || keyless[number])
+            continue;
+        const struct certificate *certificate = certificate_cache_take(&tls->cache, number);
+        if (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
+                                                        certificate->chain, 1) != 1)
             return 0;
     }
     return 1;
 }
 
+/* libssl blames us, and not the client. */
+static void note_alert(const SSL *ssl, int where, int alert)
+{
+    if (where == SSL_CB_WRITE_ALERT && (alert & 0xff) == SSL_AD_INTERNAL_ERROR)
+        hello_of(ssl)->internal_error = true;
+}
+
 void hello_prepare(SSL_CTX *context, void *arg)
 {
     (void)arg;
+    SSL_CTX_set_info_callback(context, note_alert);
     SSL_CTX_set_client_hello_cb(context, answer, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);
     SSL_CTX_set_cert_cb(context, use_certificates, NULL);

@@ -21,6 +21,7 @@ struct hello {
     const struct store_choice *choice; /* NULL: no ClientHello has been answered */
     bool known;                        /* some route has the client's name */
     bool passed;                       /* the stream is to be sent on as it is */
+    bool internal_error;               /* the client has been told of one by an alert */
 };
 
 /* The hello that such an SSL was made for. */

@@ -48,36 +48,19 @@ static bool try_certificate(struct tls *tls, uint32_t number, struct conf_error 
                               "OpenSSL refuses it", error);
 }
 
-static bool name_sections(const struct proxy_config *config, struct name_table *chains)
-{
-    struct certificate_walk walk = {0};
-    const struct certificate_config *section;
-    while ((section = certificate_walk_next(config, &walk)) != NULL)
-        if (!name_table_add(chains, section->chain, NULL))
-            return false;
-    return true;
-}
-
-/* Tries the certificates of sections, where a mistake is an error. A configuration that is in force
- * was valid when it was loaded: then the others are served all the same. */
-static bool try_sections(struct tls *tls, struct conf_error *error)
+/* Tries those without which a configuration is refused. One that is in force was valid when it was
+ * loaded: then the others are served all the same. */
+static bool try_required(struct tls *tls, struct conf_error *error)
 {
     const struct store *store = tls->setup->store;
-    struct name_table chains = NAME_TABLE_INIT;
-    bool good = name_sections(tls->setup->config, &chains);
-    for (uint32_t i = 0; good && i < store_certificate_count(store); i++) {
-        const struct store_certificate *certificate = store_certificate(store, i);
-        size_t index;
-        if (!name_table_find(&chains, store_text(store, certificate->files[STORE_CHAIN_FILE].path),
-                             &index) ||
-            try_certificate(tls, i, error))
+    for (uint32_t i = 0; i < store_certificate_count(store); i++) {
+        if (!store_certificate(store, i)->required || try_certificate(tls, i, error))
             continue;
-        good = tls->setup->again;
-        if (good)
-            log_error("%s; its names are not served", error->text);
+        if (!tls->setup->again)
+            return false;
+        log_error("%s; its names are not served", error->text);
     }
-    name_table_free(&chains);
-    return good;
+    return true;
 }
 
 /* ---- routes ---- */
@@ -199,7 +182,7 @@ static bool open_all(struct tls *tls, struct conf_error *error)
     note_kinds(tls);
     return (config->signing != SIGNING_IN_PROCESS ||
             certificate_cache_read_keys(&tls->cache, error)) &&
-           open_routes(tls, config, error) && (!tls->tells || try_sections(tls, error));
+           open_routes(tls, config, error) && (!tls->tells || try_required(tls, error));
 }
 
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error)

@@ -8,6 +8,7 @@
 #define PROXY_WORKER_ROUTE_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
@@ -38,7 +39,8 @@ struct tls_frontend {
 /* The same for all threads of a worker. */
 struct tls_setup {
     const struct proxy_config *config;
-    const struct store *store; /* the certificates */
+    const struct store *store;  /* the certificates */
+    const atomic_bool *keyless; /* for each of them: immured holds no key for it */
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
     const struct authorities *authorities;
