@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "proxy/store/builder.h"
+#include "proxy/store/store.h"
 #include "store_walk.h"
 #include "target.h"
 

@@ -14,6 +14,8 @@
 #include "base/descriptor.h"
 #include "proxy/store/builder.h"
 #include "proxy/store/layout.h"
+#include "proxy/store/store.h"
+#include "proxy/store/wildcard.h"
 #include "store_walk.h"
 
 #define MANY 20000

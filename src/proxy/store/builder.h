@@ -8,7 +8,10 @@
 #ifndef PROXY_STORE_BUILDER_H
 #define PROXY_STORE_BUILDER_H
 
-#include "proxy/store/store.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/store/record.h"
 
 struct store_builder;
 

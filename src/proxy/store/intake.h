@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "proxy/store/builder.h"
+#include "proxy/store/store.h"
 #include "proxy/store/wanted.h"
 
 struct intake;

@@ -6,8 +6,10 @@
 #define PROXY_STORE_LEAF_H
 
 #include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-#include "proxy/store/store.h"
+#include "proxy/store/record.h"
 
 #define LEAF_NAMES_MAX ((size_t)1 << 20) /* bytes of all names of one certificate */
 

@@ -2,9 +2,10 @@
 #ifndef PROXY_STORE_PROBLEM_H
 #define PROXY_STORE_PROBLEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/store/store.h"
+#include "proxy/store/record.h"
 
 enum chain_problem {
     CHAIN_EXPIRED,

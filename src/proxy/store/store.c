@@ -9,8 +9,6 @@
 
 #include "proxy/store/layout.h"
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-
 struct store {
     const struct store_header *header;
     size_t size;
@@ -161,7 +159,7 @@ struct store *store_open(int memory, struct conf_error *error)
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return fail(store, "out of memory", error);
-    if (fcntl(memory, F_GET_SEALS) != SEALS)
+    if (fcntl(memory, F_GET_SEALS) != STORE_SEALS)
         return fail(store, "it is not sealed", error);
     if (fstat(memory, &status) != 0 || (size_t)status.st_size < sizeof *store->header)
         return fail(store, "it is too short", error);
@@ -185,16 +183,6 @@ void store_close(struct store *store)
 }
 
 /* ---- what is in it ---- */
-
-bool store_wildcard_for(const char *name, char wildcard[static STORE_NAME_MAX + 1])
-{
-    const char *dot = strchr(name, '.');
-    if (dot == NULL || dot == name || strlen(dot) + 1 > STORE_NAME_MAX ||
-        strncmp(name, STORE_ADDRESS_PREFIX, strlen(STORE_ADDRESS_PREFIX)) == 0)
-        return false;
-    snprintf(wildcard, STORE_NAME_MAX + 1, "*%s", dot);
-    return true;
-}
 
 size_t store_find(const struct store *store, uint32_t frontend, const char *name,
                   const struct store_choice **choices)

@@ -2,7 +2,7 @@
 #ifndef PROXY_WORKER_RELAY_CLIENT_END_H
 #define PROXY_WORKER_RELAY_CLIENT_END_H
 
-#include "proxy/worker/relay/relay.h"
+#include "proxy/worker/relay/state.h"
 
 #define RECORD_SIZE SSL3_RT_MAX_PLAIN_LENGTH
 

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "proxy/config/network.h"
+#include "proxy/store/wildcard.h"
 #include "proxy/worker/route/server_name.h"
 
 #define ADDRESS_NAME_SIZE (sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)

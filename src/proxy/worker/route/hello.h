@@ -9,7 +9,7 @@
 #ifndef PROXY_WORKER_ROUTE_HELLO_H
 #define PROXY_WORKER_ROUTE_HELLO_H
 
-#include "proxy/worker/route/tls.h"
+#include "proxy/worker/route/tls_route.h"
 #include "proxy/worker/transport/proxy_protocol.h"
 #include "proxy/worker/transport/transport.h"
 
