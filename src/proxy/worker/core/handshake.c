@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
-#include "proxy/worker/route/client_check.h"
+#include "proxy/worker/route/client_refusal.h"
 #include "proxy/worker/route/server_name.h"
 
 /* The limit for one handshake: it keeps a client from cutting a ClientHello into thousands of
@@ -137,7 +137,7 @@ static bool failed(struct handshake *handshake, int error)
         log_internal_error(handshake);
     } else if (!peer_gone) {
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));
-        client_check_failed(handshake->ssl, handshake->client->too_many);
+        client_refusal_failed(handshake->ssl, handshake->client->too_many);
     }
     ERR_clear_error();
     return over(handshake, peer_gone ? HANDSHAKE_ABORTED : HANDSHAKE_FAILED);

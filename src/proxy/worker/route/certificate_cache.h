@@ -1,8 +1,8 @@
 /*
  * The certificates of the store that a thread has parsed. One is parsed when a client first asks
  * for it, and kept until others need its place: those that were asked for only once, or not
- * lately, go first, so that a flood of names does not displace the busy ones. The certificates above
- * them are shared.
+ * lately, go first, so that a flood of names does not displace the busy ones. The certificates
+ * above them are shared.
  */
 #ifndef PROXY_WORKER_ROUTE_CERTIFICATE_CACHE_H
 #define PROXY_WORKER_ROUTE_CERTIFICATE_CACHE_H

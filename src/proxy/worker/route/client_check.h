@@ -10,22 +10,11 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-#include "proxy/worker/route/authority.h"
-
-/* Of a TLS policy. */
-struct client_check {
-    const struct client_policy_config *config;
-    const struct authority *authority; /* NULL: clients are not asked */
-    X509_STORE *store;                 /* of the thread */
-};
+#include "proxy/worker/route/client_policy.h"
 
 /* Makes a context ask for certificates. *check outlives it. False: out of memory. */
 bool client_check_use(const struct client_check *check, SSL_CTX *context);
 /* The same for a connection that has been made by another context and got this one. */
 void client_check_take_over(const struct client_check *check, SSL *ssl);
-
-/* Of a handshake that has failed: logs it, if that was because of the client's certificate and it
- * has not been logged yet. `too_many`: see client_bio.h. */
-void client_check_failed(SSL *ssl, bool too_many);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/worker/route/client_check.h"
 #include "proxy/worker/transport/announced.h"
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length,

@@ -10,7 +10,7 @@
 #include "base/name_table.h"
 #include "conf/error.h"
 #include "proxy/config/config.h"
-#include "proxy/worker/route/client_check.h"
+#include "proxy/worker/route/client_policy.h"
 #include "proxy/worker/route/sessions.h"
 #include "proxy/worker/route/tls_settings.h"
 

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
-#include "proxy/worker/route/client_check.h"
+#include "proxy/worker/route/client_policy.h"
 
 bool sessions_init(struct sessions *sessions, OSSL_LIB_CTX *library, const struct ticket_keys *keys,
                    struct session_cache *cache)

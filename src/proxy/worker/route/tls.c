@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
+#include "proxy/worker/route/client_refusal.h"
 #include "proxy/worker/route/hello.h"
 #include "proxy/worker/route/server_name.h"
 #include "proxy/worker/transport/client_bio.h"
@@ -68,14 +69,15 @@ static bool try_required(struct tls *tls, struct conf_error *error)
 static struct policy_maker maker_for(struct tls *tls, const struct tls_frontend *frontend,
                                      const struct tls_route *route)
 {
-    struct policy_maker maker = {.source = {.file = tls->setup->config->file,
-                                            .config = route->config,
-                                            .library = tls->library,
-                                            .properties = HANDSHAKE_PROPERTIES,
-                                            .tells = tls->tells},
-                                 .sessions = &tls->sessions,
-                                 .clients = {.config = &route->config->policy.client},
-                                 .prepare = hello_prepare};
+    struct policy_maker maker = {
+        .source = {.file = tls->setup->config->file,
+                   .config = route->config,
+                   .library = tls->library,
+                   .properties = HANDSHAKE_PROPERTIES,
+                   .tells = tls->tells},
+        .sessions = &tls->sessions,
+        .clients = {.config = &route->config->policy.client, .refused = client_refusal_log},
+        .prepare = hello_prepare};
     size_t authority = maker.clients.config->authority;
     if (authority != NO_AUTHORITY) {
         maker.clients.authority = &tls->setup->authorities->of[authority];

@@ -8,7 +8,6 @@
 #include <sys/un.h>
 
 #include "base/bytes.h"
-#include "proxy/worker/transport/proxy_tlv.h"
 
 #define V1_SIGNATURE "PROXY "
 #define V1_LENGTH_MAX 107 /* with CR LF; section 2.1 */

@@ -9,10 +9,7 @@
 #include <sys/socket.h>
 
 #include "proxy/config/config.h"
-
-/* The longest certificate (DER) that a client may have. It fits into a header; with it a ticket
- * fits into a ClientHello (announced.h). */
-#define CLIENT_CERTIFICATE_MAX 8192
+#include "proxy/worker/transport/proxy_tlv.h"
 
 /* The longest header that is accepted, the longest without a client's certificate and TLVs that are
  * passed on, and the longest that is made: all of them together. */

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/worker/transport/proxy_protocol.h"
-
 /* Section 2.2.6; the last is in later editions of proxy-protocol.txt. */
 enum ssl_tlv {
     TLV_SSL_VERSION = 0x21,

@@ -8,6 +8,10 @@
 
 #include "base/bytes.h"
 
+/* The longest certificate (DER) that a client may have. It fits into a header; with it a ticket
+ * fits into a ClientHello (announced.h). */
+#define CLIENT_CERTIFICATE_MAX 8192
+
 enum proxy_tlv {
     TLV_ALPN = 0x01,
     TLV_AUTHORITY = 0x02,
