@@ -133,6 +133,18 @@ class Counts(StormTest):
                 harness.wait_until(lambda: server.counts() == (1, resumed, resumed),
                                    lambda: f"the server to count {resumed}: {server.counts()}")
 
+    def test_names_are_taken_in_turn(self):
+        asked, server = [], self.server()
+        server.context.sni_callback = lambda _, name, __: asked.append(name)
+        path = os.path.join(self.directory, "names")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("one.example\ntwo.example\n\nthree.example\n")
+        summary, _, _ = self.storm(server.address, "--concurrency", 1, "--duration", 1, "--warmup", 0, "--names", path)
+        self.assertGreater(summary["full"], 2)
+        names = ("one.example", "two.example", "three.example")
+        first = names.index(asked[0])
+        self.assertEqual(asked, [names[(first + number) % 3] for number in range(len(asked))])
+
     def test_every_key_and_group(self):
         """The storm's own library context, with and without a check of the signature."""
         runs = [(kind, version, "X25519:P-256:P-384") for kind in ("rsa-2048", "rsa-pss", "p-256", "p-384", "ed25519")
@@ -383,12 +395,13 @@ class Failures(StormTest):
                 (["1:2", "--cost", "12,"], "--cost"), (["1:2", "--close", "x"], "--close"),
                 (["1:2", "--rate", "1", "--concurrency", "1"], "exclude"),
                 (["1:2", "--verify", "x", "--unchecked"], "exclude"),
+                (["1:2", "--names", "x", "--server-name", "y"], "--server-name"),
                 (["1:2", "--request", "x"], "begins with /"), (["1:2", "--no"], "--no"),
                 (["1:2", "--rate"], "argument is missing")):
             with self.subTest(arguments):
                 self.assertIn(told, self.refused(*arguments))
         for option, value in (("--groups", "x"), ("--sigalgs", "x"), ("--ciphersuites", "x"),
-                              ("--verify", "/nonexistent")):
+                              ("--verify", "/nonexistent"), ("--names", "/nonexistent"), ("--names", "/dev/null")):
             self.assertIn(option, self.refused("127.0.0.1:1", option, value, status=1))
 
 

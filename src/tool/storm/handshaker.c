@@ -342,8 +342,9 @@ static void launch(struct handshaker *handshaker, uint64_t scheduled, uint64_t n
 
     enum failure failure = FAILURE_SYSTEM;
     struct storm_connection *connection = connection_take(handshaker);
-    int fd = connection ? target_connect(handshaker->target, handshaker->number++, &failure) : -1;
-    SSL *ssl = fd == -1 ? NULL : target_tls(handshaker->target, handshaker->context, fd);
+    uint64_t number = connection ? handshaker->number++ : 0;
+    int fd = connection ? target_connect(handshaker->target, number, &failure) : -1;
+    SSL *ssl = fd == -1 ? NULL : target_tls(handshaker->target, handshaker->context, number, fd);
     if (connection)
         watch_open(&connection->watch, fd, WATCH_EDGE);
     if (ssl == NULL || !watch_want(&handshaker->loop, &connection->watch, EVENTS)) {

@@ -291,6 +291,7 @@ static void run_free(struct run *run)
     free(run->threads);
     free(run->sum);
     free(run->previous);
+    target_release(&run->target);
     cost_free(&run->cost_before);
     cost_free(&run->cost_after);
     if (run->json && run->json != stdout)

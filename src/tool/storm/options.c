@@ -114,6 +114,8 @@ static const struct option_row rows[] = {
      .text = "one application protocol to offer"},
     {"server-name", "NAME", option_text, OPTION_FIELD(struct storm_options, server_name),
      .text = "SNI, and the name to verify (HOST, if it is a name)"},
+    {"names", "FILE", option_text, OPTION_FIELD(struct storm_options, names),
+     .text = "in place of one name those of FILE, one a line: each connection takes the next"},
     {"verify", "FILE", option_text, OPTION_FIELD(struct storm_options, verify),
      .text = "verify certificates against these CA certificates (default: no verification)"},
     {"unchecked", NULL, option_flag, OPTION_FIELD(struct storm_options, unchecked),
@@ -165,6 +167,8 @@ static const char *contradiction(const struct storm_options *options)
         return "--rate (open loop) and --concurrency (closed loop) exclude each other";
     if (options->resume && options->rate == 0 && options->concurrency == 0)
         return "--resume needs a storm: --rate or --concurrency";
+    if (options->names && (options->server_name || options->resume))
+        return "--names goes with neither --server-name nor --resume";
     if (options->unchecked && options->verify)
         return "--verify and --unchecked exclude each other";
     if (options->request && options->request[0] != '/')

@@ -32,6 +32,7 @@ struct storm_options {
 
     int tls_min, tls_max;
     const char *groups, *sigalgs, *ciphersuites, *ciphers, *alpn, *server_name;
+    const char *names;  /* file of names, one a line, in place of server_name; NULL: none */
     const char *verify; /* file of CA certificates; NULL: no verification */
     bool unchecked;     /* do not verify the handshake's signature either */
     uint64_t connect_timeout, handshake_timeout;

@@ -159,8 +159,9 @@ static enum http_state take_answer(struct prober *prober, struct probe *probe, s
 static void probe_connect(struct prober *prober, struct probe *probe, uint64_t now)
 {
     enum failure failure = FAILURE_SYSTEM;
-    int fd = target_connect(prober->target, prober->number++, &failure);
-    SSL *ssl = fd == -1 ? NULL : target_tls(prober->target, prober->context, fd);
+    uint64_t number = prober->number++;
+    int fd = target_connect(prober->target, number, &failure);
+    SSL *ssl = fd == -1 ? NULL : target_tls(prober->target, prober->context, number, fd);
     watch_open(&probe->watch, fd, WATCH_EDGE);
     if (ssl == NULL || !watch_want(&prober->loop, &probe->watch, EVENTS)) {
         SSL_free(ssl);

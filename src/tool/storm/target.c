@@ -32,10 +32,17 @@ bool target_init(struct target *target, const struct storm_options *options)
     struct in6_addr unused;
     bool numeric = inet_pton(AF_INET, options->host, &unused) == 1 ||
                    inet_pton(AF_INET6, options->host, &unused) == 1;
+    if (options->names)
+        return names_load(&target->names, options->names, target->error, sizeof target->error);
     target->server_name = options->server_name ? options->server_name
                           : numeric            ? NULL
                                                : options->host;
     return true;
+}
+
+void target_release(struct target *target)
+{
+    names_free(&target->names);
 }
 
 static int accept_any(X509_STORE_CTX *store, void *arg)
@@ -125,15 +132,16 @@ int target_connect(const struct target *target, uint64_t number, enum failure *f
     return -1;
 }
 
-SSL *target_tls(const struct target *target, SSL_CTX *context, int socket)
+SSL *target_tls(const struct target *target, SSL_CTX *context, uint64_t number, int socket)
 {
     SSL *ssl = SSL_new(context);
     if (ssl == NULL)
         return NULL;
-    bool verify_name = target->options->verify && target->server_name;
-    if (!SSL_set_fd(ssl, socket) ||
-        (target->server_name && !SSL_set_tlsext_host_name(ssl, target->server_name)) ||
-        (verify_name && !SSL_set1_host(ssl, target->server_name))) {
+    const char *name =
+        target->names.count > 0 ? names_at(&target->names, number) : target->server_name;
+    bool verify_name = target->options->verify && name;
+    if (!SSL_set_fd(ssl, socket) || (name && !SSL_set_tlsext_host_name(ssl, name)) ||
+        (verify_name && !SSL_set1_host(ssl, name))) {
         SSL_free(ssl);
         return NULL;
     }
@@ -178,7 +186,7 @@ SSL_SESSION *target_session(struct target *target, SSL_CTX *context)
     SSL_SESSION *session = NULL;
     enum failure failure = FAILURE_SYSTEM;
     int fd = target_connect(target, 0, &failure);
-    SSL *ssl = fd == -1 ? NULL : target_tls(target, context, fd);
+    SSL *ssl = fd == -1 ? NULL : target_tls(target, context, 0, fd);
     if (ssl) {
         SSL_set_app_data(ssl, &session);
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "storm/failure.h"
+#include "storm/names.h"
 #include "storm/options.h"
 
 struct target {
@@ -14,12 +15,14 @@ struct target {
     struct sockaddr_storage address;
     socklen_t length;
     bool loopback;           /* IPv4 loopback, so all of 127/8 can be used as source addresses */
-    const char *server_name; /* NULL: no SNI */
+    const char *server_name; /* NULL: no SNI, or that of `names` */
+    struct names names;      /* of --names */
     char error[256];         /* set by the functions that say so */
 };
 
-/* False with target->error. */
+/* False with target->error. It is to be released in any case. */
 bool target_init(struct target *target, const struct storm_options *options);
+void target_release(struct target *target);
 /* Configures a new SSL_CTX (NULL: out of memory) according to the options. Each thread has its own.
  * False with target->error. */
 bool target_prepare(struct target *target, SSL_CTX *context);
@@ -29,9 +32,9 @@ bool target_prepare(struct target *target, SSL_CTX *context);
  * -1 with *failure.
  */
 int target_connect(const struct target *target, uint64_t number, enum failure *failure);
-/* The client side of a handshake on the socket, which the caller still owns. NULL: out of
- * memory. */
-SSL *target_tls(const struct target *target, SSL_CTX *context, int socket);
+/* The client side of a handshake on the socket, which the caller still owns. `number` is that of
+ * target_connect(). NULL: out of memory. */
+SSL *target_tls(const struct target *target, SSL_CTX *context, uint64_t number, int socket);
 /* Fetches a session to resume over a separate, blocking connection. NULL with target->error. */
 SSL_SESSION *target_session(struct target *target, SSL_CTX *context);
 
