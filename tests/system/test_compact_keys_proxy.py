@@ -16,17 +16,19 @@ SCHEMES = {"rsa-2048": "rsa_pss_rsae_sha256", "p-256": "ecdsa_secp256r1_sha256",
 
 class CompactKeysOfProxy(harness.SystemTest):
     def start(self, *keyless):
-        folder = os.path.join(self.directory, "certificates")
+        self.make_folder(*keyless)
+        backend = self.own(backends.Backend(backends.echo))
+        self.proxy = self.start_proxy([certificate("p-256")], backend.address,
+                                      frontend=f'certificates = "{self.folder}"')
+
+    def make_folder(self, *keyless):
+        folder = self.folder = os.path.join(self.directory, "certificates")
         os.mkdir(folder, 0o755)
         for kind in KINDS:
             made = certificate(kind, serial=3)
             shutil.copy(made.chain, os.path.join(folder, f"{kind}.crt"))
             if kind not in keyless:
                 shutil.copy(made.key, os.path.join(folder, f"{kind}.key"))
-        self.folder = folder
-        backend = self.own(backends.Backend(backends.echo))
-        self.proxy = self.start_proxy([certificate("p-256")], backend.address,
-                                      frontend=f'certificates = "{folder}"')
 
     def assert_each_kind(self):
         for kind in KINDS:
@@ -62,6 +64,25 @@ class CompactKeysOfProxy(harness.SystemTest):
         harness.wait_until(lambda: self.proxy.log().count("is in force") == 2, "the reload")
         output, good = clients.s_client(self.proxy.port, "-sigalgs", SCHEMES["rsa-2048"])
         self.assertTrue(good, output[-1500:])
+
+    def test_routes_without_tls13(self):
+        """immured signs for them too: for one that serves with the frontend's certificates, and for
+        one that has the same keys as another."""
+        self.make_folder()
+        backend = self.own(backends.Backend(backends.echo))
+        port, admin = harness.free_port(), harness.free_port()
+        for tls12_only in ("", f'certificates = "{self.folder}"'):
+            proxy = self.start_proxy_with(
+                f'frontend "web" {{ listen = {{"127.0.0.1:{port}"}} backend = "echo" certificates = "{self.folder}"\n'
+                f'route "old" {{ names = {{"old.example"}} tls-max = 1.2 {tls12_only} }} }}\n'
+                f'backend "echo" {{ address = "{backend.address}" }}\n'
+                f'admin {{ listen = "127.0.0.1:{admin}" }}\n', port, admin)
+            self.assertIn("route 'old' has no TLS 1.3: the keys of its folder or list have policy tls12-server",
+                          proxy.log())
+            for name, option in (("old.example", "-tls1_2"), ("localhost", "-tls1_3"), ("localhost", "-tls1_2")):
+                output, good = clients.s_client(port, "-servername", name, option)
+                self.assertTrue(good, output[-1500:])
+            proxy.stop()
 
 
 if __name__ == "__main__":

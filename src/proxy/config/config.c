@@ -1,5 +1,7 @@
 #include "proxy/config/config.h"
 
+#include <openssl/ssl.h>
+
 const char *proxy_protocol_name(enum proxy_protocol protocol)
 {
     static const char *const names[] = {[PROXY_PROTOCOL_NONE] = "none",
@@ -31,6 +33,21 @@ struct certificate_config *certificate_walk_next(const struct proxy_config *conf
 bool route_has_certificates(const struct route_config *route)
 {
     return route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
+}
+
+bool route_lacks_tls13(const struct route_config *route)
+{
+    return route->policy.tls_max == TLS1_2_VERSION && !route->passthrough;
+}
+
+bool route_serves_without_tls13(const struct frontend_config *frontend,
+                                const struct route_config *route)
+{
+    bool lacks = route_lacks_tls13(route);
+    for (size_t i = 0; route->own && i < frontend->route_count; i++)
+        lacks |= !route_has_certificates(&frontend->routes[i]) &&
+                 route_lacks_tls13(&frontend->routes[i]);
+    return lacks;
 }
 
 const char *route_kind(const struct route_config *route)

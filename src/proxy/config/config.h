@@ -165,6 +165,12 @@ struct certificate_config *certificate_walk_next(const struct proxy_config *conf
 /* Whether it has certificates of its own, by any directive. */
 bool route_has_certificates(const struct route_config *route);
 
+/* Whether it terminates TLS, and none of its clients gets TLS 1.3. */
+bool route_lacks_tls13(const struct route_config *route);
+/* The same for any of the routes that serve with the certificates of this one. */
+bool route_serves_without_tls13(const struct frontend_config *frontend,
+                                const struct route_config *route);
+
 /* What the route is in the file: "frontend" or "route". */
 const char *route_kind(const struct route_config *route);
 

@@ -182,6 +182,12 @@ static bool list_unfit(const struct proxy_config *config, const struct frontend_
                        const struct route_config *route, struct name_table *keys)
 {
     const struct route_config *from = route_has_certificates(route) ? route : frontend->routes;
+    if (from->directory != NULL || from->list != NULL)
+        log_warning(
+            "%s:%d: %s '%s' has no TLS 1.3: the keys of its folder or list %s policy %s, not "
+            "%s",
+            config->file, from->line, route_kind(route), route->name,
+            config->keys.socket == NULL ? "have" : "need in immured the", fit_policy, unfit_policy);
     for (size_t i = 0; i < from->certificate_count; i++) {
         const struct certificate_config *certificate = &from->certificates[i];
         size_t known = keys->count;
@@ -226,7 +232,7 @@ static bool fit_policies(struct proxy_load *load, const struct conf_section *top
         for (size_t j = 0; good && j < config->frontends[i].route_count; j++) {
             const struct frontend_config *frontend = &config->frontends[i];
             const struct route_config *route = &frontend->routes[j];
-            if (route->policy.tls_max == TLS1_2_VERSION && !route->passthrough)
+            if (route_lacks_tls13(route))
                 good = list_unfit(config, frontend, route, &keys);
         }
     good = good && set_fit(config, &keys);

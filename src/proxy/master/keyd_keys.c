@@ -81,20 +81,36 @@ static bool add_pass_phrase(const struct store *store, const struct store_certif
            name_table_add(files, store_text(store, certificate->pass_phrase_path), NULL);
 }
 
-bool keyd_keys_find(struct keyd_keys *keys, const struct store *store, struct name_table *files)
+static bool serves_without_tls13(const struct store *store,
+                                 const struct store_certificate *certificate)
 {
+    return strcmp(store_text(store, certificate->policy), "tls12-server") == 0;
+}
+
+/* Adds the keys with that policy, or all others. */
+static bool add_all(struct keyd_keys *keys, bool without_tls13, struct name_table *files)
+{
+    const struct store *store = keys->store;
     size_t count = store_certificate_count(store), index;
-    *keys = (struct keyd_keys){.store = store, .list = {.get = get, .list = keys}};
-    keys->keys = calloc(count + 1, sizeof *keys->keys);
-    bool good = keys->keys != NULL;
+    bool good = true;
     for (size_t i = 0; good && i < count; i++) {
         const struct store_certificate *certificate = store_certificate(store, (uint32_t)i);
         const char *file = store_text(store, certificate->key_path);
-        if (file[0] != '\0' && !name_table_find(files, file, &index))
+        if (file[0] != '\0' && serves_without_tls13(store, certificate) == without_tls13 &&
+            !name_table_find(files, file, &index))
             good =
                 add(keys, (uint32_t)i, certificate) && add_pass_phrase(store, certificate, files);
     }
     return good;
+}
+
+/* If two routes use a key, immured keeps what it is told first, and the one without TLS 1.3 needs
+ * its policy. */
+bool keyd_keys_find(struct keyd_keys *keys, const struct store *store, struct name_table *files)
+{
+    *keys = (struct keyd_keys){.store = store, .list = {.get = get, .list = keys}};
+    keys->keys = calloc(store_certificate_count(store) + 1, sizeof *keys->keys);
+    return keys->keys != NULL && add_all(keys, true, files) && add_all(keys, false, files);
 }
 
 static void begin_section(const struct proxy_config *config, uint32_t number, FILE *out)

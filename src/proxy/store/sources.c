@@ -1,7 +1,6 @@
 #include "proxy/store/sources.h"
 
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +27,17 @@ struct sources {
 
 /* What immured may sign with the keys of folders and lists. The random of a server without TLS 1.3
  * has no sentinel at its end (RFC 8446, section 4.1.3), and tls-server wants one. */
-static const char *policy_of(const struct route_config *route)
+static const char *policy_of(const struct sources *sources, const struct route_config *route)
 {
-    return route->policy.tls_max == TLS1_2_VERSION ? "tls12-server" : "tls-server";
+    const struct frontend_config *frontend = &sources->config->frontends[sources->frontend];
+    return route_serves_without_tls13(frontend, route) ? "tls12-server" : "tls-server";
 }
 
 static struct wanted wanted_by(const struct sources *sources, const struct route_config *route)
 {
     return (struct wanted){.frontend = sources->frontend,
                            .route = (uint32_t)route->number,
-                           .policy = policy_of(route),
+                           .policy = policy_of(sources, route),
                            .tls12_groups = TLS12_GROUPS,
                            .where = sources->config->file,
                            .line = (uint32_t)route->line};
