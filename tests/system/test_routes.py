@@ -399,6 +399,22 @@ class Passthrough(Routes):
             self.assertEqual(connection.recv(1), b"")
         self.proxy.wait_for(1, "immure_connection_ends_total", how="clean")
 
+    def test_nothing_is_decrypted(self):
+        """Without any certificate there is no immured, and nobody asks for one."""
+        raw = self.own(backends.Backend(backends.echo))
+        port, admin = harness.free_port(), harness.free_port()
+        config = f"""workers = 1 admin {{ listen = "127.0.0.1:{admin}" }}
+            {backend_section("raw", raw)}
+            frontend "f" {{ listen = "127.0.0.1:{port}" backend = raw passthrough = yes }}"""
+        self.proxy = self.start_proxy_with(config, port, admin)
+        hello = clients.client_hello(name="any.example")
+        with socket.create_connection(("127.0.0.1", port), harness.LIMIT) as connection:
+            connection.sendall(hello)
+            self.assertEqual(clients.receive_exactly(connection, len(hello)), hello)
+        self.proxy.wait_for(1, "immure_handshakes_total", version="none", result="passed")
+        self.assertEqual(self.proxy.immured(), 0)
+        self.assertNotIn("immured", self.proxy.log())
+
     def test_too_much_before_it_is_decided(self):
         """A ClientHello in records of one byte each is more than the proxy keeps."""
         self.start_passing()

@@ -536,7 +536,6 @@ static const struct refusal {
      "frontend 'b' has certificates, which 'passthrough' does not use"},
     {"signing = in-process\n" ROUTES CERTIFICATE "\nroute x {\n certificates = d } }\n", 5,
      "'certificates' needs immured: with signing = in-process each certificate must be a section"},
-    {ROUTES "passthrough = yes }\n", 3, "there is no 'certificate' at all"},
     /* names of routes */
     {ROUTES CERTIFICATE "\nroute x { names = { a.example,\n\"\" } } }\n", 4, "names is empty"},
     {ROUTES CERTIFICATE " route x {\n names = \"a..example\" } }\n", 3,

@@ -41,12 +41,14 @@ static void text_for_immured(void **state)
                                   .frontend_count = 2,
                                   .keys = {.threads = 3,
                                            .signing_backend = "slow",
+                                           .key_cache = 50,
                                            .ticket_secret_file = (char *)"/k/secret",
                                            .ticket_epoch = 90 * NS_PER_S}};
     char *text = keyd_text(&config, NULL);
     assert_string_equal(text, "threads = '3'\n"
                               "backend = 'slow'\n"
                               "verify = 'all'\n"
+                              "key-cache = '50'\n"
                               "ticket-secret-file = '/k/secret'\n"
                               "ticket-epoch = '90s'\n"
                               "log = 'json'\n"

@@ -35,6 +35,15 @@ bool route_has_certificates(const struct route_config *route)
     return route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
 }
 
+bool config_needs_keyd(const struct proxy_config *config)
+{
+    for (size_t i = 0; i < config->frontend_count; i++)
+        for (size_t j = 0; j < config->frontends[i].route_count; j++)
+            if (route_has_certificates(&config->frontends[i].routes[j]))
+                return config->signing != SIGNING_IN_PROCESS;
+    return false;
+}
+
 bool route_lacks_tls13(const struct route_config *route)
 {
     return route->policy.tls_max == TLS1_2_VERSION && !route->passthrough;

@@ -147,6 +147,7 @@ struct proxy_config {
         char *program;            /* path of immured; NULL: it lies beside immure-proxy */
         char *signing_backend;    /* of our own immured; NULL: its default */
         char *library;            /* for its backend multibuffer; NULL: its default */
+        uint64_t key_cache;       /* keys of folders and lists that it keeps decoded */
         bool ecdsa_unverified;    /* our own immured does not verify ECDSA signatures */
         char *ticket_secret_file; /* of our own immured; NULL: ticket keys are the master's */
         uint64_t ticket_epoch;    /* ns */
@@ -164,6 +165,9 @@ struct certificate_config *certificate_walk_next(const struct proxy_config *conf
 
 /* Whether it has certificates of its own, by any directive. */
 bool route_has_certificates(const struct route_config *route);
+
+/* Whether immured is needed: not if the worker reads the keys, nor if all streams are passed on. */
+bool config_needs_keyd(const struct proxy_config *config);
 
 /* Whether it terminates TLS, and none of its clients gets TLS 1.3. */
 bool route_lacks_tls13(const struct route_config *route);

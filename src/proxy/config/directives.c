@@ -14,6 +14,7 @@
 #define SIGNERS_MAX 256
 #define TICKETS_MAX 8
 #define CERTIFICATE_CACHE_MAX 1000000
+#define KEY_CACHE_MAX 1000000 /* of immured */
 #define SESSION_CACHE_MAX 1000000
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
 
@@ -357,6 +358,10 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct proxy_config, keys.ecdsa_unverified), .passed_on_as = "verify",
      .text = "Which signatures our own `immured` verifies before it releases them. `not-ecdsa`: "
              "all but those of EC keys, which saves CPU time and gives up a protection: see "
+             "[immured.conf.md](immured.conf.md)."},
+    {SECTION_KEYS, "key-cache", &conf_number, .standard = "1000", .least = 1, .most = KEY_CACHE_MAX,
+     CONF_FIELD(struct proxy_config, keys.key_cache), .passed_on_as = "key-cache",
+     .text = "How many keys of folders and lists our own `immured` keeps decoded: see "
              "[immured.conf.md](immured.conf.md)."},
     {SECTION_KEYS, "ticket-secret-file", &type_file,
      CONF_FIELD(struct proxy_config, keys.ticket_secret_file), .passed_on_as = "ticket-secret-file",

@@ -261,23 +261,11 @@ static void set_by_descriptors(struct proxy_config *config)
         config->max_connections = (unsigned)(room < most ? room : most);
 }
 
-/* The keys are immured's business, and it does not start without one. */
-static bool check_certificates(struct proxy_load *load, const struct conf_section *top)
-{
-    const struct proxy_config *config = load->config;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        for (size_t j = 0; j < config->frontends[i].route_count; j++)
-            if (route_has_certificates(&config->frontends[i].routes[j]))
-                return true;
-    return conf_refuse(top, conf_last_line(top), load->error, "there is no 'certificate' at all");
-}
-
 static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
     struct proxy_config *config = load->config;
     if (!load_fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
-        !check_certificates(load, top) || !fill_admin(load, top) || !fill_keys(load, top) ||
-        !fit_policies(load, top))
+        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");

@@ -23,8 +23,7 @@
 
 bool generation_needs_keyd(const struct generation *generation)
 {
-    return generation->config->signing != SIGNING_IN_PROCESS &&
-           generation->config->keys.socket == NULL;
+    return generation->config->keys.socket == NULL && config_needs_keyd(generation->config);
 }
 
 bool keyd_listen(struct generation *generation)

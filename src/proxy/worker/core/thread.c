@@ -140,11 +140,13 @@ static bool open_listeners(struct thread *thread, const int *descriptors)
 static bool open_keylink(struct thread *thread, const struct thread_setup *setup)
 {
     size_t most = setup->limit->most;
+    enum signing_mode mode =
+        config_needs_keyd(setup->config) ? setup->config->signing : SIGNING_IN_PROCESS;
     thread->keylink.loop = &thread->loop;
     thread->keylink.metrics = setup->metrics;
     thread->keylink.owner = thread;
     thread->keylink.command = command;
-    return keylink_open(&thread->keylink, setup->control, setup->config->signing,
+    return keylink_open(&thread->keylink, setup->control, mode,
                         most < REQUESTS_MAX ? most : REQUESTS_MAX);
 }
 

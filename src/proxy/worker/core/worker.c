@@ -99,7 +99,7 @@ static void note_drain(void *owner, const struct control_message *message)
 static bool check_keys(struct worker *worker, struct conf_error *error)
 {
     const struct proxy_config *config = worker->setup->config;
-    if (config->signing == SIGNING_IN_PROCESS)
+    if (!config_needs_keyd(config))
         return true;
     worker->watching = keyd_watch_open(&worker->keyd, worker->store, worker->keyless,
                                        main_control(worker), worker, note_drain);
