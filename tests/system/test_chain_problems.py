@@ -3,6 +3,7 @@ served. Chains that cannot be served cause an error that names file and reason."
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -162,6 +163,52 @@ class ChainProblems(harness.SystemTest):
             with self.subTest(frontend=frontend):
                 self.assertIn(f'frontend "https": {text}' if text[0] in "cg" else text,
                               self.refusal([certificate("p-256")], frontend=frontend))
+
+
+class Staples(harness.SystemTest):
+    """OCSP responses beside the certificates of a folder, for clients that ask."""
+
+    def setUp(self):
+        super().setUp()
+        self.authority = Authority(self.directory, "authority")
+        self.folder = os.path.join(self.directory, "folder")
+        os.mkdir(self.folder)
+
+    def add(self, name, about=None):
+        """A certificate with a response about it, or about another."""
+        issued = self.authority.issue(name)
+        base = os.path.join(self.folder, name)
+        shutil.copy(issued.chain, base + ".crt")
+        shutil.copy(issued.key, base + ".key")
+        own = self.authority.own
+        self.authority.openssl(
+            "ocsp", "-issuer", own.chain, "-cert", (about or issued).chain, "-no_nonce", "-reqout", base + ".request")
+        self.authority.openssl(
+            "ocsp", "-index", os.path.join(self.authority.base, "index"), "-CA", own.chain, "-rsigner", own.chain,
+            "-rkey", own.key, "-ndays", "1", "-reqin", base + ".request", "-respout", base + ".ocsp")
+        return issued
+
+    def test_staples(self):
+        good = self.add("good.example")
+        self.add("wrong.example", about=good)
+        backend = self.own(backends.Backend(backends.echo))
+        proxy = self.start_proxy([certificate("p-256")], backend.address,
+                                 frontend=f'certificates = "{self.folder}"')
+        for version in ("-tls1_2", "-tls1_3"):
+            output, fine = clients.s_client(proxy.port, version, "-status", name="good.example")
+            self.assertTrue(fine, output)
+            self.assertIn("Cert Status: good", output)
+            for name in ("wrong.example", "localhost"):
+                output, fine = clients.s_client(proxy.port, version, "-status", name=name)
+                self.assertTrue(fine, output)
+                self.assertIn("OCSP response: no response sent", output)
+            output, fine = clients.s_client(proxy.port, version, name="good.example")
+            self.assertTrue(fine, output)
+            self.assertNotIn("OCSP", output)
+        self.assertRegex(proxy.log(), "wrong.example.crt: its OCSP response is out of date, malformed, or does not")
+        self.assertNotIn("good.example.crt: ", proxy.log())
+        self.assertEqual({row["names"]: row["problems"] for row in proxy.status()["certificates"]},
+                         {"localhost, ip:127.0.0.1": [], "good.example": [], "wrong.example": ["bad-staple"]})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/ec.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -94,11 +96,12 @@ struct made {
 static struct made make(const char *subject, const char *names, const struct made *issuer,
                         bool must_staple)
 {
+    static long serial;
     struct made made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
     X509 *above = issuer != NULL ? issuer->certificate : made.certificate;
     X509_NAME *name = X509_get_subject_name(made.certificate);
     X509_set_version(made.certificate, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), 1);
+    ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), ++serial);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)subject, -1, -1, 0);
     X509_set_issuer_name(made.certificate, X509_get_subject_name(above));
     X509_gmtime_adj(X509_getm_notBefore(made.certificate), -3600);
@@ -127,6 +130,37 @@ static void write_two(const char *name, const char *first, const char *second)
     free(text);
 }
 
+static unsigned char *response; /* the last one that was made */
+static size_t response_length;
+
+/* An OCSP response of the authority that is valid from a minute ago, for `seconds` from now. */
+static void write_response(const char *name, const struct made *of, int status, long seconds)
+{
+    OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+    ASN1_TIME *now = X509_gmtime_adj(NULL, 0), *from = X509_gmtime_adj(NULL, -60),
+              *until = X509_gmtime_adj(NULL, seconds);
+    OCSP_CERTID *id = OCSP_cert_to_id(NULL, of->certificate, authority.certificate);
+    bool revoked = status == V_OCSP_CERTSTATUS_REVOKED;
+    assert_non_null(OCSP_basic_add1_status(basic, id, status, OCSP_REVOKED_STATUS_NOSTATUS,
+                                           revoked ? now : NULL, from, until));
+    assert_int_equal(
+        OCSP_basic_sign(basic, authority.certificate, authority.key, EVP_sha256(), NULL, 0), 1);
+    OCSP_RESPONSE *whole = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    OPENSSL_free(response);
+    response = NULL;
+    response_length = (size_t)i2d_OCSP_RESPONSE(whole, &response);
+    FILE *file = fopen(path_of(name), "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(response, 1, response_length, file), response_length);
+    assert_int_equal(fclose(file), 0);
+    OCSP_RESPONSE_free(whole);
+    OCSP_BASICRESP_free(basic);
+    OCSP_CERTID_free(id);
+    ASN1_TIME_free(now);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(until);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -150,6 +184,7 @@ static int tear_down(void **state)
         free(all[i]->certificate_text);
         free(all[i]->key_text);
     }
+    OPENSSL_free(response);
     snprintf(command, sizeof command, "rm -r %s", folder);
     return system(command);
 }
@@ -278,7 +313,7 @@ static void a_staple_that_must_be_there(void **state)
 {
     (void)state;
     write_text("s.crt", stapled.certificate_text);
-    write_text("s.ocsp", "a response");
+    write_response("s.ocsp", &stapled, V_OCSP_CERTSTATUS_GOOD, 60);
     struct store *store = store_of(path_of("s.crt"), NULL);
     assert_int_equal(store_certificate(store, 0)->problems, 1u << CHAIN_MUST_STAPLE);
     struct taking taking = begin(store); /* it comes later, with the same certificate */
@@ -286,10 +321,34 @@ static void a_staple_that_must_be_there(void **state)
     struct store *next = finish(&taking, 0);
     const struct store_certificate *certificate = store_certificate(next, 0);
     assert_int_equal(certificate->problems, 0);
-    assert_int_equal(certificate->staple.length, strlen("a response"));
-    assert_memory_equal(store_bytes(next, certificate->staple), "a response", 10);
+    assert_int_equal(certificate->staple.length, response_length);
+    assert_memory_equal(store_bytes(next, certificate->staple), response, response_length);
+    assert_true(store_staples(certificate, time(NULL)));
+    assert_false(store_staples(certificate, time(NULL) + 61));
+    assert_false(store_staples(certificate, time(NULL) - 61));
+    assert_int_equal(store_problems(certificate, time(NULL) + 61), 1u << CHAIN_BAD_STAPLE);
     store_close(next);
     store_close(store);
+}
+
+/* It is not kept, and the certificate is served all the same. */
+static void a_staple_that_is_no_use(void **state)
+{
+    (void)state;
+    write_text("t.crt", leaf.certificate_text);
+    write_text("malformed.ocsp", "a response");
+    write_response("other.ocsp", &stapled, V_OCSP_CERTSTATUS_GOOD, 60);
+    write_response("revoked.ocsp", &leaf, V_OCSP_CERTSTATUS_REVOKED, 60);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const names[] = {"malformed.ocsp", "other.ocsp", "revoked.ocsp"};
+        char *chain = strdup(path_of("t.crt"));
+        struct store *store = store_of(chain, path_of(names[i]));
+        assert_int_equal(store_certificate(store, 0)->staple.length, 0);
+        assert_int_equal(store_problems(store_certificate(store, 0), time(NULL)),
+                         1u << CHAIN_BAD_STAPLE);
+        store_close(store);
+        free(chain);
+    }
 }
 
 static void refuses(const char *name, const char *reason)
@@ -504,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_common_name_counts_beside_addresses),
         cmocka_unit_test(problems_are_noted),
         cmocka_unit_test(a_staple_that_must_be_there),
+        cmocka_unit_test(a_staple_that_is_no_use),
         cmocka_unit_test(what_is_no_chain_is_refused),
         cmocka_unit_test(known_files_are_not_read_again),
         cmocka_unit_test(the_key_in_the_file_is_not_read),

@@ -292,8 +292,11 @@ static const struct conf_directive directives[] = {
      .text = "PEM file of its private key. Only `immured` reads it (unless `signing = "
              "in-process`)."},
     {SECTION_CERTIFICATE, "ocsp", &type_file, CONF_FIELD(struct certificate_config, staple),
-     .text = "File of an OCSP response (DER) for the certificate, which is stapled to handshakes. "
-             "Beside certificates of `certificates` it is NAME.ocsp."},
+     .text =
+         "File of an OCSP response (DER) for the certificate, which is stapled to handshakes of "
+         "clients that ask. Beside certificates of `certificates` it is NAME.ocsp. A response "
+         "that is out of date, or does not say that the certificate is good, is not sent, and "
+         "the log says so."},
     {SECTION_CERTIFICATE, "pass-phrase-file", &type_file,
      CONF_FIELD(struct certificate_config, pass_phrase_file), .passed_on_as = "pass-phrase-file",
      .text = "File whose first line is the pass phrase of the key."},

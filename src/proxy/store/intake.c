@@ -16,6 +16,7 @@
 #include "proxy/store/leaf.h"
 #include "proxy/store/pem_file.h"
 #include "proxy/store/problem.h"
+#include "proxy/store/staple.h"
 #include "proxy/store/tails.h"
 
 #define STAPLE_MAX (64 * 1024)
@@ -358,20 +359,33 @@ static bool find_known(struct intake *intake, const struct wanted *wanted,
 
 /* ---- both ---- */
 
+/* False: the response is no use for the certificate. */
+static bool put_staple(struct intake *intake, const char *bytes, size_t length,
+                       struct store_certificate *certificate)
+{
+    struct store_span leaf = certificate->leaf;
+    if (!staple_read((const uint8_t *)bytes, length, store_builder_peek(intake->builder, leaf),
+                     leaf.length, &certificate->staple_before, &certificate->staple_after))
+        return false;
+    certificate->staple = store_builder_bytes(intake->builder, bytes, length);
+    return true;
+}
+
 static bool take_staple(struct intake *intake, const struct wanted *wanted,
                         struct store_certificate *certificate, char *reason, size_t size)
 {
     size_t length;
     certificate->staple = (struct store_span){0};
+    certificate->problems &= ~(1u << CHAIN_MUST_STAPLE | 1u << CHAIN_BAD_STAPLE);
     if (wanted->staple != NULL) {
         char *bytes = regular_file_read(wanted->staple, STAPLE_MAX, &length);
         ERR_clear_error();
         if (bytes == NULL)
             return refuse(wanted->staple, regular_file_reason(errno), reason, size);
-        certificate->staple = store_builder_bytes(intake->builder, bytes, length);
+        if (!put_staple(intake, bytes, length, certificate))
+            certificate->problems |= 1u << CHAIN_BAD_STAPLE;
         free(bytes);
     }
-    certificate->problems &= ~(1u << CHAIN_MUST_STAPLE);
     if (certificate->must_staple && certificate->staple.length == 0)
         certificate->problems |= 1u << CHAIN_MUST_STAPLE;
     return true;

@@ -3,18 +3,24 @@
 #include <stdio.h>
 #include <time.h>
 
-const char *const chain_problem_names[CHAIN_PROBLEM_COUNT] = {[CHAIN_EXPIRED] = "expired",
-                                                              [CHAIN_NOT_YET_VALID] =
-                                                                  "not-yet-valid",
-                                                              [CHAIN_MISORDERED] = "misordered",
-                                                              [CHAIN_MUST_STAPLE] = "must-staple",
-                                                              [CHAIN_NO_KEY] = "no-key"};
+const char *const chain_problem_names[CHAIN_PROBLEM_COUNT] = {
+    [CHAIN_EXPIRED] = "expired",       [CHAIN_NOT_YET_VALID] = "not-yet-valid",
+    [CHAIN_MISORDERED] = "misordered", [CHAIN_MUST_STAPLE] = "must-staple",
+    [CHAIN_BAD_STAPLE] = "bad-staple", [CHAIN_NO_KEY] = "no-key"};
+
+bool store_staples(const struct store_certificate *certificate, int64_t now)
+{
+    return certificate->staple.length > 0 && certificate->staple_before <= now &&
+           now <= certificate->staple_after;
+}
 
 unsigned store_problems(const struct store_certificate *certificate, int64_t now)
 {
     unsigned expired = certificate->chain_after < now;
     unsigned early = certificate->chain_before > now;
-    return certificate->problems | expired << CHAIN_EXPIRED | early << CHAIN_NOT_YET_VALID;
+    unsigned stale = certificate->staple.length > 0 && !store_staples(certificate, now);
+    return certificate->problems | expired << CHAIN_EXPIRED | early << CHAIN_NOT_YET_VALID |
+           stale << CHAIN_BAD_STAPLE;
 }
 
 /* "Jan  2 03:04:05 2026 GMT", as libcrypto prints times. */
@@ -44,6 +50,11 @@ void chain_problem_describe(enum chain_problem problem, int64_t not_before, int6
         snprintf(text, size,
                  "a certificate in it is not issued by the one that follows; many clients refuse "
                  "such a chain");
+        break;
+    case CHAIN_BAD_STAPLE:
+        snprintf(text, size,
+                 "its OCSP response is out of date, malformed, or does not say that this "
+                 "certificate is good; it is not sent");
         break;
     default:
         snprintf(text, size,

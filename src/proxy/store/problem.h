@@ -2,6 +2,7 @@
 #ifndef PROXY_STORE_PROBLEM_H
 #define PROXY_STORE_PROBLEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proxy/store/store.h"
@@ -11,12 +12,16 @@ enum chain_problem {
     CHAIN_NOT_YET_VALID,
     CHAIN_MISORDERED,  /* a certificate is not issued by the one that follows it */
     CHAIN_MUST_STAPLE, /* asks for a stapled OCSP response (RFC 7633), and none is served */
+    CHAIN_BAD_STAPLE,  /* its OCSP response is not sent */
     CHAIN_NO_KEY,      /* immured holds no key for it: whoever asks for its names is refused */
     CHAIN_PROBLEM_COUNT
 };
 
 /* "expired" ... */
 extern const char *const chain_problem_names[CHAIN_PROBLEM_COUNT];
+
+/* Whether the certificate has an OCSP response that may be sent now (seconds since 1970). */
+bool store_staples(const struct store_certificate *certificate, int64_t now);
 
 /* One bit for each present problem, except CHAIN_NO_KEY. `now`: seconds since 1970. */
 unsigned store_problems(const struct store_certificate *certificate, int64_t now);

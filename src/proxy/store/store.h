@@ -53,7 +53,7 @@ enum store_file_role {
 struct store_certificate {
     struct store_span leaf;        /* DER */
     struct store_span key;         /* SubjectPublicKeyInfo, DER: a part of `leaf` */
-    struct store_span staple;      /* an OCSP response, DER; empty: none */
+    struct store_span staple;      /* its OCSP response, DER; empty: none that is usable */
     struct store_span names;       /* `name_count` texts, one behind the other */
     uint32_t name_count;           /* DNS names in lower case, then addresses as "ip:192.0.2.1" */
     uint32_t chain, chain_count;   /* store_chain() */
@@ -65,6 +65,7 @@ struct store_certificate {
     uint32_t required;             /* whether the configuration is refused without it */
     int64_t not_before, not_after; /* of the certificate; seconds since 1970 */
     int64_t chain_before, chain_after;      /* of all certificates of the chain together */
+    int64_t staple_before, staple_after;    /* of the OCSP response */
     uint8_t key_id[STORE_HASH_SIZE];        /* of the SubjectPublicKeyInfo */
     uint8_t names_hash[STORE_HASH_SIZE];    /* of the names with their zero bytes */
     struct store_span key_type;             /* text: "P-256", "RSA-2048" ... */

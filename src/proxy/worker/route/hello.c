@@ -4,9 +4,11 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "proxy/config/network.h"
+#include "proxy/store/problem.h"
 #include "proxy/worker/route/server_name.h"
 
 #define ADDRESS_NAME_SIZE (sizeof STORE_ADDRESS_PREFIX + INET6_ADDRSTRLEN)
@@ -180,7 +182,7 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
 static int use_certificates(SSL *ssl, void *arg)
 {
     (void)arg;
-    const struct hello *hello = hello_of(ssl);
+    struct hello *hello = hello_of(ssl);
     struct tls *tls = hello->frontend->tls;
     const atomic_bool *keyless = tls->setup->keyless;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
@@ -191,8 +193,32 @@ static int use_certificates(SSL *ssl, void *arg)
         if (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
                                                         certificate->chain, 1) != 1)
             return 0;
+        hello->leaves[kind] = certificate->leaf;
     }
     return 1;
+}
+
+/* For a client that asks for an OCSP response (RFC 6066, section 8; RFC 8446, section 4.4.2.1). */
+static int staple(SSL *ssl, void *arg)
+{
+    (void)arg;
+    const struct hello *hello = hello_of(ssl);
+    const struct store *store = hello->frontend->tls->setup->store;
+    const X509 *chosen = SSL_get_certificate(ssl);
+    for (size_t kind = 0; chosen != NULL && kind < CERTIFICATE_KIND_COUNT; kind++) {
+        if (hello->leaves[kind] != chosen)
+            continue;
+        const struct store_certificate *certificate =
+            store_certificate(store, hello->choice->certificates[kind]);
+        struct store_span response = certificate->staple;
+        uint8_t *copy = store_staples(certificate, time(NULL))
+                            ? OPENSSL_memdup(store_bytes(store, response), response.length)
+                            : NULL;
+        if (copy != NULL && SSL_set_tlsext_status_ocsp_resp(ssl, copy, response.length) == 1)
+            return SSL_TLSEXT_ERR_OK;
+        OPENSSL_free(copy);
+    }
+    return SSL_TLSEXT_ERR_NOACK;
 }
 
 /* libssl blames us, and not the client. */
@@ -209,6 +235,7 @@ void hello_prepare(SSL_CTX *context, void *arg)
     SSL_CTX_set_client_hello_cb(context, answer, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);
     SSL_CTX_set_cert_cb(context, use_certificates, NULL);
+    SSL_CTX_set_tlsext_status_cb(context, staple);
 }
 
 SSL *hello_accept(struct hello *hello)

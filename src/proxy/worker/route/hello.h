@@ -17,11 +17,12 @@
 struct hello {
     const struct tls_frontend *frontend;
     struct transport *transport;
-    struct proxy_addresses *addresses; /* the destination is added if it is needed */
-    const struct store_choice *choice; /* NULL: no ClientHello has been answered */
-    bool known;                        /* some route has the client's name */
-    bool passed;                       /* the stream is to be sent on as it is */
-    bool internal_error;               /* the client has been told of one by an alert */
+    struct proxy_addresses *addresses;          /* the destination is added if it is needed */
+    const struct store_choice *choice;          /* NULL: no ClientHello has been answered */
+    const X509 *leaves[CERTIFICATE_KIND_COUNT]; /* that the SSL has been given; NULL: none */
+    bool known;                                 /* some route has the client's name */
+    bool passed;                                /* the stream is to be sent on as it is */
+    bool internal_error;                        /* the client has been told of one by an alert */
 };
 
 /* Makes a server-side SSL for the connection. NULL: out of memory. */
