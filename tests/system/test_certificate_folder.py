@@ -84,6 +84,13 @@ class CertificateFolder(harness.SystemTest):
         self.start(f'certificate-list = "{path}"')
         self.assert_served("n3.example", "n4.example")
 
+    def test_a_list_of_the_frontend_has_certificates_for_a_route(self):
+        path = os.path.join(self.directory, "list")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("certs/n3.example.crt\ncerts/n4.example.crt route=four\n")
+        self.start(f'certificate-list = "{path}"\nroute "four" {{ names = "n4.example" }}')
+        self.assert_served("n3.example", "n4.example")
+
     def test_a_bad_line_of_a_list(self):
         path = os.path.join(self.directory, "list")
         with open(path, "w", encoding="utf-8") as file:

@@ -44,6 +44,17 @@ class Reload(harness.SystemTest):
         self.proxy.write_config(harness.proxy_config(
             self.proxy.port, self.proxy.admin_port, certificates, self.backend.address, **options))
 
+    def connect_to(self, cert):
+        """A connection to the worker that shows this certificate: the one before it may accept for a
+        moment after the new configuration is in force."""
+        def connect():
+            connection = self.own(clients.connect(self.proxy.port))
+            if connection.getpeercert(binary_form=True) == der(cert):
+                return connection
+            connection.close()
+            return None
+        return harness.wait_until(connect, f"the certificate {cert.chain}")
+
     def reload(self):
         """HUP, and waits until a new configuration is in force."""
         before = self.proxy.log().count("is in force")
@@ -172,8 +183,9 @@ class Reload(harness.SystemTest):
         proxy = self.start(**options)
         clients_of = []
         for turn in range(4):
-            clients_of.append(self.own(clients.connect(proxy.port)))
-            self.configure([self.new if turn % 2 else self.old], **options)
+            served, following = (self.new, self.old) if turn % 2 else (self.old, self.new)
+            clients_of.append(self.connect_to(served))
+            self.configure([following], **options)
             self.reload()
         for connection in clients_of[:2]:
             with self.assertRaises(OSError):

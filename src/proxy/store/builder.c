@@ -198,14 +198,20 @@ static bool is_empty(const struct store_choice *choice)
     return true;
 }
 
+bool store_builder_has_certificates(const struct store_builder *builder, uint32_t route)
+{
+    const struct built_route *built =
+        route < builder->routes.count ? array_at(&builder->routes, route) : NULL;
+    return built != NULL && built->first_certificate != STORE_NONE;
+}
+
 /* The first certificate of a route comes before others of its kind for its first name. */
 static struct store_choice default_choice(const struct store_builder *builder, uint32_t number)
 {
     struct store_choice choice = names_no_choice(number);
-    const struct built_route *route =
-        number < builder->routes.count ? array_at(&builder->routes, number) : NULL;
-    if (route == NULL || route->first_certificate == STORE_NONE)
+    if (!store_builder_has_certificates(builder, number))
         return choice;
+    const struct built_route *route = array_at(&builder->routes, number);
     const struct store_certificate *first =
         store_builder_certificate(builder, route->first_certificate);
     choice.certificates[first->kind] = route->first_certificate;

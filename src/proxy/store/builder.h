@@ -38,6 +38,9 @@ uint32_t store_builder_chain(struct store_builder *builder, const uint32_t *numb
 uint32_t store_builder_add(struct store_builder *builder,
                            const struct store_certificate *certificate);
 
+/* Whether any was added for the route. */
+bool store_builder_has_certificates(const struct store_builder *builder, uint32_t route);
+
 /* Until the next one is added. */
 const struct store_certificate *store_builder_certificate(const struct store_builder *builder,
                                                           uint32_t number);

@@ -175,8 +175,9 @@ static void publish(const struct sources *sources, const struct frontend_config 
                     const struct route_config *route)
 {
     uint32_t number = (uint32_t)route->number;
+    /* a list of the frontend may have some for the route, too */
     bool has_certificates =
-        route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
+        route_has_certificates(route) || store_builder_has_certificates(sources->builder, number);
     uint32_t origin = route->passthrough ? STORE_NONE
                       : has_certificates ? number
                                          : (uint32_t)frontend->routes[0].number;
