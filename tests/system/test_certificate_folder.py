@@ -84,6 +84,13 @@ class CertificateFolder(harness.SystemTest):
         self.start(f'certificate-list = "{path}"')
         self.assert_served("n3.example", "n4.example")
 
+    def test_a_list_with_a_route(self):
+        path = os.path.join(self.directory, "list")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("certs/n3.example.crt\ncerts/n4.example.crt route=other\n")
+        self.start(f'certificate-list = "{path}"\nroute "other" {{ names = "n4.example" }}')
+        self.assert_served("n3.example", "n4.example")
+
     def test_a_bad_line_of_a_list(self):
         path = os.path.join(self.directory, "list")
         with open(path, "w", encoding="utf-8") as file:

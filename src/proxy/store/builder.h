@@ -8,6 +8,7 @@
 #ifndef PROXY_STORE_BUILDER_H
 #define PROXY_STORE_BUILDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ uint32_t store_builder_chain(struct store_builder *builder, const uint32_t *numb
 /* Returns the certificate's number. The first one of a route is its default. */
 uint32_t store_builder_add(struct store_builder *builder,
                            const struct store_certificate *certificate);
+
+/* Whether the route has any. */
+bool store_builder_has_certificates(const struct store_builder *builder, uint32_t route);
 
 /* Until the next one is added. */
 const struct store_certificate *store_builder_certificate(const struct store_builder *builder,

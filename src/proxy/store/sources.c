@@ -175,11 +175,10 @@ static void publish(const struct sources *sources, const struct frontend_config 
                     const struct route_config *route)
 {
     uint32_t number = (uint32_t)route->number;
-    bool has_certificates =
-        route->certificate_count > 0 || route->directory != NULL || route->list != NULL;
     uint32_t origin = route->passthrough ? STORE_NONE
-                      : has_certificates ? number
-                                         : (uint32_t)frontend->routes[0].number;
+                      : store_builder_has_certificates(sources->builder, number)
+                          ? number
+                          : (uint32_t)frontend->routes[0].number;
     for (size_t i = 0; i < route->name_count; i++)
         store_builder_publish_name(sources->builder, sources->frontend, number, route->names[i],
                                    origin);
