@@ -158,8 +158,9 @@ def measure_flood(setting, server, hellos, seconds):
         began += count
         times.append(beside)
         memory.append(many_names.memory_of(server.pid))
-    return {"hellos": began, "beside_one": beside_one, "beside": statistics.median(times) if None not in times else None,
-            "memory_first": memory[0], "memory_last": memory[-1]}
+    return {"hellos": began, "beside_one": beside_one,
+            "beside": statistics.median(times) if None not in times else None, "memory_first": memory[0],
+            "memory_last": memory[-1]}
 
 
 # ---- the section ----
@@ -187,7 +188,8 @@ def print_all(found, given):
     most = min(given.certificates, many_names.PEERS_MOST)
     print(f"## Certificates: {given.certificates} P-256 certificates from a folder, {many_names.WORKERS} workers; "
           f"HAProxy and nginx with {most}. CPU time and memory (PSS) of all processes\n")
-    print_table(("server", "certificates", "cold s", "CPU s", "with index s", "CPU s", "KiB each", "first ms", "second ms"),
+    print_table(("server", "certificates", "cold s", "CPU s", "with index s", "CPU s", "KiB each", "first ms",
+                 "second ms"),
                 [start_row(name, count, rounds) for name, count, rounds in
                  (("immure-proxy", given.certificates, found["server"]),
                   *((name, most, rounds) for name, rounds in found["peers"].items()))])
@@ -197,7 +199,8 @@ def print_all(found, given):
     print_table(("flood of random names", "ClientHellos", "MiB after a part", "MiB at the end", "P99 beside one name ms",
                  "P99 beside ms"),
                 [("", cell(median(flood, "hellos")), cell(median(flood, "memory_first"), "{:.1f}", 2**-20),
-                  cell(median(flood, "memory_last"), "{:.1f}", 2**-20), cell(median(flood, "beside_one"), "{:.2f}", 1e3),
+                  cell(median(flood, "memory_last"), "{:.1f}", 2**-20),
+                  cell(median(flood, "beside_one"), "{:.2f}", 1e3),
                   cell(median(flood, "beside"), "{:.2f}", 1e3))])
 
 
@@ -223,7 +226,8 @@ def goals(found):
     yield at_most("P99 beside random names over that beside one", over(flood[0]["beside"], flood[0]["beside_one"]), "2")
     one = median(found["storms"]["one"], "cpu")
     for way in WAYS[1:]:
-        yield at_most(f"CPU of a handshake, {way} names over one", over(median(found["storms"][way], "cpu"), one), "1.05")
+        yield at_most(f"CPU of a handshake, {way} names over one", over(median(found["storms"][way], "cpu"), one),
+                      "1.05")
 
 
 def over(value, base):
