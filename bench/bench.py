@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 
-from sections import (adapters, bulk, calls, dropin, exchange, generator, handshakes, hostile, idle, memory,
-                      neighbours, proxies, signatures, turns)
+from sections import (adapters, bulk, calls, certificates, dropin, exchange, generator, handshakes, hostile, idle,
+                      memory, neighbours, proxies, signatures, turns)
 from setting import CLIENT_CORES, SERVER_CORES, Setting
 from tables import print_table
 
@@ -21,7 +21,8 @@ from tables import print_table
 # them.
 SECTIONS = {"handshakes": handshakes, "turns": turns, "exchange": exchange, "adapters": adapters,
             "signatures": signatures, "neighbours": neighbours, "memory": memory, "proxies": proxies,
-            "calls": calls, "idle": idle, "generator": generator, "dropin": dropin, "bulk": bulk, "hostile": hostile}
+            "calls": calls, "idle": idle, "generator": generator, "dropin": dropin, "bulk": bulk, "hostile": hostile,
+            "certificates": certificates}
 
 
 def arguments():
@@ -32,12 +33,16 @@ def arguments():
     parser.add_argument("--tls", action="append", choices=("1.2", "1.3"), help="this version")
     parser.add_argument("--rounds", type=int, help="default 3")
     parser.add_argument("--seconds", type=float, help="of each storm; default 3 (turns: 8)")
+    parser.add_argument("--certificates", type=int, help="of the section of that name; default 100000, quick: 2000")
+    parser.add_argument("--hellos", type=int, help="with random names, in the same; default 1000000, quick: 5000")
     parser.add_argument("--json", metavar="FILE", help="all rounds, to look at later")
     given = parser.parse_args()
-    if (given.rounds is not None and given.rounds < 1) or \
+    if any(each is not None and each < 1 for each in (given.rounds, given.certificates, given.hellos)) or \
             (given.seconds is not None and not 0.5 <= given.seconds <= 3600):
-        parser.error("--rounds is at least 1, --seconds 0.5 to 3600")
+        parser.error("--rounds, --certificates and --hellos are at least 1, --seconds 0.5 to 3600")
     given.only = given.only or SECTIONS
+    given.certificates = given.certificates or (2000 if given.quick else 100_000)
+    given.hellos = given.hellos or (5000 if given.quick else 1_000_000)
     given.key = given.key or (("p-256",) if given.quick else tuple(handshakes.KEYS))
     given.tls = given.tls or (("1.3",) if given.quick else ("1.3", "1.2"))
     given.rounds = given.rounds or (1 if given.quick else 3)

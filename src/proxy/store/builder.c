@@ -135,6 +135,13 @@ uint32_t store_builder_add(struct store_builder *builder,
     return number;
 }
 
+bool store_builder_has_certificates(const struct store_builder *builder, uint32_t number)
+{
+    const struct built_route *route =
+        number < builder->routes.count ? array_at(&builder->routes, number) : NULL;
+    return route != NULL && route->first_certificate != STORE_NONE;
+}
+
 /* Notes that the route has one more name, which is the last entry. */
 static void link_entry(struct store_builder *builder, struct built_route *route)
 {

@@ -8,6 +8,7 @@
 #ifndef PROXY_STORE_BUILDER_H
 #define PROXY_STORE_BUILDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

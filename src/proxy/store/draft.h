@@ -15,7 +15,8 @@ struct draft {
     int memory;
     char *base; /* the mapping of `memory`; it begins with the header */
     size_t used, room;
-    int reason; /* errno of what has failed; 0: nothing */
+    size_t ready; /* bytes whose pages are there already */
+    int reason;   /* errno of what has failed; 0: nothing */
     uint64_t seed;
 };
 
