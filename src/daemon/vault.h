@@ -21,8 +21,8 @@ struct vault {
     int descriptor; /* of the ciphertext; -1: the vault is empty */
     uint8_t *key; /* VAULT_KEY_SIZE bytes in a page of their own; NULL: there is no such page yet */
     enum secret_pages page; /* the kind of memory of that page */
-    int changes; /* a memory file of what has changed since, each change encrypted by the key process
-                    and preceded by its length (4 bytes); -1: nothing has changed */
+    int changes; /* a memory file of what has changed since, each change encrypted by the key
+                    process and preceded by its length (4 bytes); -1: nothing has changed */
 };
 
 #define VAULT_INIT ((struct vault){.descriptor = -1, .changes = -1})

@@ -205,13 +205,6 @@ static bool is_empty(const struct store_choice *choice)
     return true;
 }
 
-bool store_builder_has_certificates(const struct store_builder *builder, uint32_t route)
-{
-    const struct built_route *built =
-        route < builder->routes.count ? array_at(&builder->routes, route) : NULL;
-    return built != NULL && built->first_certificate != STORE_NONE;
-}
-
 /* The first certificate of a route comes before others of its kind for its first name. */
 static struct store_choice default_choice(const struct store_builder *builder, uint32_t number)
 {

@@ -179,9 +179,8 @@ static void publish(const struct sources *sources, const struct frontend_config 
     bool has_certificates =
         route_has_certificates(route) || store_builder_has_certificates(sources->builder, number);
     uint32_t origin = route->passthrough ? STORE_NONE
-                      : store_builder_has_certificates(sources->builder, number)
-                          ? number
-                          : (uint32_t)frontend->routes[0].number;
+                      : has_certificates ? number
+                                         : (uint32_t)frontend->routes[0].number;
     for (size_t i = 0; i < route->name_count; i++)
         store_builder_publish_name(sources->builder, sources->frontend, number, route->names[i],
                                    origin);
