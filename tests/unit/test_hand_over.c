@@ -280,6 +280,138 @@ static void messages_that_are_none(void **state)
     }
 }
 
+/* ---- changes at run time ---- */
+
+struct changing {
+    struct hand_over hand_over;
+    struct vault vault;
+    int immured; /* its end of the socket */
+};
+
+static struct changing begin_changing(void)
+{
+    struct changing changing = {.hand_over = HAND_OVER_INIT};
+    int ends[2];
+    make_vault(&changing.vault);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
+                     0);
+    changing.hand_over.socket = ends[0];
+    changing.hand_over.done = changing.hand_over.lasts = true;
+    changing.immured = ends[1];
+    return changing;
+}
+
+static void end_changing(struct changing *changing)
+{
+    hand_over_end(&changing->hand_over);
+    descriptor_close(&changing->immured);
+    vault_drop(&changing->vault);
+}
+
+/* What immured receives: the message, and the content of the file that comes with it. */
+static void assert_asked(const struct changing *changing, const char *message, const char *content)
+{
+    char got[1024], bytes[64];
+    int descriptor;
+    ssize_t length = descriptor_receive(changing->immured, got, sizeof got, &descriptor);
+    assert_int_equal(length, strlen(message) + 1);
+    assert_string_equal(got, message);
+    assert_int_equal(descriptor >= 0, content != NULL);
+    if (content == NULL)
+        return;
+    assert_int_equal(read(descriptor, bytes, sizeof bytes), strlen(content));
+    assert_memory_equal(bytes, content, strlen(content));
+    close(descriptor);
+}
+
+static enum hand_over_state answered(struct changing *changing, const char *answer)
+{
+    changing->hand_over.vault = &changing->vault;
+    assert_int_equal(send(changing->immured, answer, strlen(answer), 0), strlen(answer));
+    return hand_over_ready(&changing->hand_over);
+}
+
+#define ID "ab00000000000000000000000000000000000000000000000000000000000000"
+
+static struct hand_over_key key_of(const char *path)
+{
+    return (struct hand_over_key){.section = "keys-0", .file = path, .id = {0xab}};
+}
+
+static void keys_are_added_and_removed(void **state)
+{
+    (void)state;
+    char asked[256], kept[64];
+    size_t before = open_descriptors();
+    struct changing changing = begin_changing();
+    const struct hand_over_key key = key_of(file);
+    file_write("a key", 5);
+    assert_true(hand_over_add(&changing.hand_over, &key));
+    snprintf(asked, sizeof asked, "Akeys-0 " ID " %s", file);
+    assert_asked(&changing, asked, "a key");
+    assert_int_equal(hand_over_ready(&changing.hand_over), HAND_OVER_DONE); /* no answer yet */
+    assert_int_equal(answered(&changing, "Cone"), HAND_OVER_CHANGED_KEYS);
+    assert_true(hand_over_remove(&changing.hand_over, key.id));
+    assert_asked(&changing, "R" ID, NULL);
+    assert_int_equal(answered(&changing, "Cthree"), HAND_OVER_CHANGED_KEYS);
+    /* the next key process gets both records */
+    assert_int_equal(pread(changing.vault.changes, kept, sizeof kept, 0), 4 + 3 + 4 + 5);
+    assert_memory_equal(kept, "\0\0\0\3one\0\0\0\5three", 16);
+    end_changing(&changing);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void a_change_that_is_refused(void **state)
+{
+    (void)state;
+    struct changing changing = begin_changing();
+    const struct hand_over_key key = key_of(file);
+    file_write("no key", 6);
+    assert_true(hand_over_add(&changing.hand_over, &key));
+    assert_int_equal(answered(&changing, "Nit is damaged"), HAND_OVER_REFUSED_CHANGE);
+    assert_string_equal(changing.hand_over.reason, "it is damaged");
+    assert_int_equal(changing.vault.changes, -1);
+    assert_true(hand_over_remove(&changing.hand_over, key.id)); /* the next one may be asked for */
+    end_changing(&changing);
+}
+
+static void a_change_that_is_not_asked_for(void **state)
+{
+    (void)state;
+    struct changing changing = begin_changing();
+    const struct hand_over_key key = key_of(file), absent = key_of("/nonexistent");
+    file_write("a key", 5);
+    assert_false(hand_over_add(&changing.hand_over, &absent));
+    assert_int_equal(errno, ENOENT);
+    assert_true(hand_over_add(&changing.hand_over, &key));
+    assert_false(hand_over_add(&changing.hand_over, &key));
+    assert_int_equal(errno, EBUSY);
+    assert_false(hand_over_remove(&changing.hand_over, key.id));
+    assert_int_equal(errno, EBUSY);
+    hand_over_end(&changing.hand_over);
+    assert_false(hand_over_remove(&changing.hand_over, key.id));
+    assert_int_equal(errno, ENOTCONN);
+    end_changing(&changing);
+}
+
+/* From an immured of another version, or a hostile one. */
+static void answers_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"X", "T", "Vkey"};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct changing changing = begin_changing();
+        assert_int_equal(answered(&changing, "Cnobody asked"), HAND_OVER_BROKEN);
+        assert_int_equal(errno, EPROTO);
+        assert_true(hand_over_remove(&changing.hand_over, key_of(file).id));
+        assert_int_equal(answered(&changing, answers[i]), HAND_OVER_BROKEN);
+        descriptor_close(&changing.immured);
+        assert_int_equal(hand_over_ready(&changing.hand_over), HAND_OVER_BROKEN);
+        assert_int_equal(errno, EPIPE);
+        end_changing(&changing);
+    }
+}
+
 static int set_up(void **state)
 {
     limit_descriptors(1024);
@@ -297,6 +429,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_name_that_no_message_has_room_for),
         cmocka_unit_test(without_descriptors),
         cmocka_unit_test(messages_that_are_none),
+        cmocka_unit_test(keys_are_added_and_removed),
+        cmocka_unit_test(a_change_that_is_refused),
+        cmocka_unit_test(a_change_that_is_not_asked_for),
+        cmocka_unit_test(answers_that_are_none),
     };
     log_setup("test_hand_over", LOG_LEVEL_ERROR, false);
     return cmocka_run_group_tests(tests, set_up, file_remove);
