@@ -203,6 +203,9 @@ class CompactKeys(ImmuredTest):
         self.assertEqual(self.supervisor.remove(keys[2]), b"Nthere is no such key")
         self.write(keys[2], "no key\n")
         self.assertRegex(self.supervisor.add(keys[2]).decode(), "^N.*it holds no private key in PEM form")
+        wrong = CompactKey(keys[3].path, keys[3].spki, None)
+        wrong.id = bytes(32)
+        self.assertRegex(self.supervisor.add(wrong).decode(), "^N.*it is not the key of the certificate")
         self.supervisor.section = "other"
         self.assertRegex(self.supervisor.add(keys[3]).decode(), "^N.*names no key of a section")
         self.supervisor.section = "web"

@@ -47,6 +47,22 @@ static bool find_kind(struct key_changes *changes, struct compact_key *key)
     return key->kind != NULL && queue_has_line(&changes->server->scheduler->queue, key->kind);
 }
 
+/* Decodes the key, because whoever asks wants to know at once whether it is the one that the id
+ * says.
+ */
+static bool is_good(struct key_changes *changes, struct compact_key *compact)
+{
+    struct compact_keys *keys = changes->intake.keys;
+    const struct key *key = compact_use(keys, compact), *ready;
+    if (key == NULL)
+        return false;
+    bool good = opener_open(&changes->opener, key, &ready) == OPENER_GOOD;
+    compact_lend(key);
+    compact_take_back(keys, key);
+    compact_drop(keys, key);
+    return good;
+}
+
 static void add(struct key_changes *changes, const char *item, int descriptor,
                 struct answer *answer)
 {
@@ -60,6 +76,11 @@ static void add(struct key_changes *changes, const char *item, int descriptor,
         compact_remove(keys, key);
         key = NULL;
         snprintf(reason, sizeof reason, "%.*s: too many kinds of keys", KEY_NAME_MAX, item);
+    }
+    if (key != NULL && !known && !is_good(changes, key)) {
+        snprintf(reason, sizeof reason, "%s: it is not the key of the certificate", key->name);
+        compact_remove(keys, key);
+        key = NULL;
     }
     if (key == NULL) {
         log_error("%s", reason);
@@ -139,5 +160,6 @@ void key_changes_close(struct key_changes *changes)
     if (changes->server != NULL)
         watch_close(&changes->server->loop, &changes->watch);
     key_intake_end(&changes->intake);
+    opener_release(&changes->opener);
     change_key_free(&changes->change_key);
 }

@@ -9,6 +9,7 @@
 #include "keyd/front/server.h"
 #include "keyd/keys/key_intake.h"
 #include "keyd/keys/key_records.h"
+#include "keyd/sign/opener.h"
 
 struct key_changes {
     struct watch watch; /* of the hand-over; no descriptor: the supervisor asks for no changes */
@@ -16,6 +17,7 @@ struct key_changes {
     struct key_intake intake;
     struct change_key change_key;
     struct kinds *kinds;
+    struct opener opener;
     const struct driver *wanted; /* what signs with compact keys; NULL: auto */
 };
 
