@@ -33,7 +33,8 @@ static size_t seal_constant(FILE *maps, size_t *failures)
         char *rest;
         uintptr_t begin = strtoull(line, &rest, 16);
         uintptr_t end = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
-        if (rest[0] != ' ' || rest[1] != 'r' || rest[2] == 'w' || is_kernels(line))
+        if (rest[0] != ' ' || rest[1] != 'r' || rest[2] == 'w' || rest[4] == 's' ||
+            is_kernels(line))
             continue;
         if (seal(begin, end - begin))
             sealed += end - begin;

@@ -6,7 +6,8 @@
 
 #include "walls/report.h"
 
-/* Seals everything that is mapped now and not writable: code, constants, relocated tables. Needs
+/* Seals everything that is mapped now and not writable: code, constants, relocated tables; but not
+ * what is shared with other processes, because its owner may be done with it. Needs
  * /proc/self/maps. */
 void seal_code(struct report *report);
 /* `memory` and `length` are whole pages. The first only seals; errno says why it could not. */
