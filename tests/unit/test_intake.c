@@ -197,12 +197,17 @@ struct taking {
     char reason[REASON_SIZE];
 };
 
-static struct taking begin(const struct store *before)
+static struct taking begin_with(const struct store *before, const struct refusals *refused)
 {
     struct taking taking = {.builder = store_builder_new()};
-    taking.intake = intake_new(taking.builder, before);
+    taking.intake = intake_new(taking.builder, before, refused);
     assert_non_null(taking.intake);
     return taking;
+}
+
+static struct taking begin(const struct store *before)
+{
+    return begin_with(before, NULL);
 }
 
 static bool take(struct taking *taking, const char *chain, const char *key, const char *staple)
@@ -410,6 +415,57 @@ static void known_files_are_not_read_again(void **state)
     store_close(first);
 }
 
+/* ---- what cannot be used while another is in force ---- */
+
+static void what_immured_refuses_is_not_taken(void **state)
+{
+    (void)state;
+    struct refusals refused = {.of = NULL};
+    uint8_t other[STORE_HASH_SIZE] = {1};
+    write_text("a.crt", leaf.certificate_text);
+    write_text("b.crt", stapled.certificate_text);
+    struct store *store = store_of(path_of("a.crt"), NULL);
+    assert_true(refusals_add(&refused, store_certificate(store, 0)->key_id, "it is damaged"));
+    assert_true(refusals_add(&refused, other, "first"));
+    assert_true(refusals_add(&refused, other, "second"));
+    assert_int_equal(refused.count, 2);
+    assert_string_equal(refusals_find(&refused, other), "first");
+    store_close(store);
+    struct taking taking = begin_with(NULL, &refused);
+    assert_false(take(&taking, path_of("a.crt"), "/absent.key", NULL));
+    assert_non_null(strstr(taking.reason, "a.crt: immured refuses its key: it is damaged"));
+    assert_true(take(&taking, path_of("b.crt"), "/absent.key", NULL));
+    store = finish(&taking, 2);
+    assert_int_equal(store_certificate_count(store), 1);
+    store_close(store);
+    refusals_free(&refused);
+}
+
+static void the_one_before_goes_on(void **state)
+{
+    (void)state;
+    struct store_file then;
+    const struct wanted wanted = {.chain = path_of("a.crt"), .key = "/absent.key", .where = ""};
+    write_text("a.crt", leaf.certificate_text);
+    write_text("a.ocsp", "a response");
+    struct store *first = store_of(path_of("a.crt"), path_of("a.ocsp"));
+    then = store_certificate(first, 0)->files[STORE_CHAIN_FILE];
+    write_text("a.crt", "half a certificate");
+    struct taking taking = begin(first);
+    assert_false(take(&taking, path_of("a.crt"), "/absent.key", NULL));
+    assert_true(intake_keep(taking.intake, &wanted));
+    assert_false(intake_keep(taking.intake, &(const struct wanted){.chain = "/another"}));
+    struct store *second = finish(&taking, 1);
+    const struct store_certificate *kept = store_certificate(second, 0);
+    assert_memory_equal(kept->key_id, store_certificate(first, 0)->key_id, STORE_HASH_SIZE);
+    assert_int_equal(kept->staple.length, 10);
+    assert_memory_equal(store_bytes(second, kept->staple), "a response", 10);
+    assert_int_equal(kept->files[STORE_CHAIN_FILE].size, then.size); /* so it will be read again */
+    assert_int_equal(kept->files[STORE_CHAIN_FILE].inode, then.inode);
+    store_close(second);
+    store_close(first);
+}
+
 /* ---- a file that holds the key, too ---- */
 
 static void the_key_in_the_file_is_not_read(void **state)
@@ -566,6 +622,8 @@ int main(void)
         cmocka_unit_test(a_staple_that_is_no_use),
         cmocka_unit_test(what_is_no_chain_is_refused),
         cmocka_unit_test(known_files_are_not_read_again),
+        cmocka_unit_test(what_immured_refuses_is_not_taken),
+        cmocka_unit_test(the_one_before_goes_on),
         cmocka_unit_test(the_key_in_the_file_is_not_read),
         cmocka_unit_test(layouts_of_folders),
         cmocka_unit_test(lines_of_lists),

@@ -13,6 +13,7 @@
 
 #include "base/descriptor.h"
 #include "proxy/store/builder.h"
+#include "proxy/store/compare.h"
 #include "proxy/store/layout.h"
 #include "proxy/store/store.h"
 #include "proxy/store/wildcard.h"
@@ -335,6 +336,87 @@ static void a_store_has_no_free_slot(void **state)
     store_close(store);
 }
 
+struct noted {
+    size_t counts[STORE_REMOVED + 1];
+    uint32_t last[STORE_REMOVED + 1];
+};
+
+static void note(void *owner, enum store_change change, uint32_t number)
+{
+    struct noted *noted = owner;
+    noted->counts[change]++;
+    noted->last[change] = number;
+}
+
+/* A certificate without a name of its own: what counts are its route, file and content. */
+static void put(struct store_builder *builder, uint32_t route, const char *path, const char *leaf,
+                const char *staple, const char *issuer)
+{
+    uint32_t chain = store_builder_chain_certificate(builder, issuer, strlen(issuer));
+    struct store_certificate certificate = {
+        .leaf = store_builder_bytes(builder, leaf, strlen(leaf)),
+        .staple = store_builder_bytes(builder, staple, strlen(staple)),
+        .route = route,
+        .kind = route == 0 ? CERTIFICATE_EC : CERTIFICATE_RSA,
+        .chain = store_builder_chain(builder, &chain, 1),
+        .chain_count = 1};
+    certificate.files[STORE_CHAIN_FILE].path = store_builder_text(builder, path);
+    store_builder_add(builder, &certificate);
+}
+
+static void it_is_compared_with_the_next(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *leaf, *staple, *issuer;
+    } next[] = {{"/a", "leaf", "staple", "issuer"},
+                {"/b", "other", "staple", "issuer"},
+                {"/c", "leaf", "other", "issuer"},
+                {"/d", "leaf", "staple", "other"},
+                {"/new", "leaf", "staple", "issuer"}};
+    static const char *const paths[] = {"/gone", "/d", "/c", "/b", "/a"};
+    struct store_builder *builder = store_builder_new(), *after = store_builder_new();
+    for (size_t i = 0; i < 5; i++)
+        put(builder, 0, paths[i], "leaf", "staple", "issuer");
+    for (size_t i = 0; i < 5; i++)
+        put(after, 0, next[i].path, next[i].leaf, next[i].staple, next[i].issuer);
+    struct store *one = seal(builder, 2), *other = seal(after, 2);
+    struct noted noted = {{0}, {0}};
+    assert_true(store_compare(one, other, note, &noted));
+    assert_int_equal(noted.counts[STORE_ADDED], 1);
+    assert_int_equal(noted.last[STORE_ADDED], 4);
+    assert_int_equal(noted.counts[STORE_REPLACED], 3);
+    assert_int_equal(noted.last[STORE_REPLACED], 3);
+    assert_int_equal(noted.counts[STORE_REMOVED], 1);
+    assert_int_equal(noted.last[STORE_REMOVED], 0);
+    noted = (struct noted){{0}, {0}};
+    assert_true(store_compare(one, one, note, &noted));
+    assert_int_equal(
+        noted.counts[STORE_ADDED] + noted.counts[STORE_REPLACED] + noted.counts[STORE_REMOVED], 0);
+    assert_true(store_same_kinds(one, other, 2));
+    store_close(one);
+    store_close(other);
+}
+
+/* The same file is another certificate in another route. */
+static void a_certificate_belongs_to_a_route(void **state)
+{
+    (void)state;
+    struct store_builder *before = store_builder_new(), *after = store_builder_new();
+    put(before, 0, "/a", "leaf", "", "issuer");
+    put(after, 0, "/a", "leaf", "", "issuer");
+    put(after, 1, "/a", "leaf", "", "issuer");
+    struct store *one = seal(before, 2), *other = seal(after, 2);
+    struct noted noted = {{0}, {0}};
+    assert_true(store_compare(one, other, note, &noted));
+    assert_int_equal(noted.counts[STORE_ADDED], 1);
+    assert_int_equal(noted.last[STORE_ADDED], 1);
+    assert_int_equal(noted.counts[STORE_REPLACED] + noted.counts[STORE_REMOVED], 0);
+    assert_false(store_same_kinds(one, other, 2));
+    store_close(one);
+    store_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +435,8 @@ int main(void)
         cmocka_unit_test(it_must_be_whole),
         cmocka_unit_test(no_word_leads_out_of_it),
         cmocka_unit_test(a_store_has_no_free_slot),
+        cmocka_unit_test(it_is_compared_with_the_next),
+        cmocka_unit_test(a_certificate_belongs_to_a_route),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

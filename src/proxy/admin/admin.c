@@ -25,6 +25,7 @@ struct admin {
     struct usage_source *usage;
     uint64_t started; /* seconds since 1970 */
     struct MHD_Daemon *daemon;
+    pthread_mutex_t rendering; /* held while a page is made, and while its certificates change */
 };
 
 /* Writes page.html, with the figures in place of its placeholders. */
@@ -64,12 +65,12 @@ static struct MHD_Response *response_static(const char *text)
     return MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
 }
 
-static struct MHD_Response *response_rendered(const struct admin *admin,
-                                              const struct resource *resource,
+static struct MHD_Response *response_rendered(struct admin *admin, const struct resource *resource,
                                               const struct certificate_query *query)
 {
     char *text = NULL;
     size_t length = 0;
+    pthread_mutex_lock(&admin->rendering);
     struct status *status = status_take(&admin->setup, admin->usage, admin->started);
     FILE *out = status != NULL ? open_memstream(&text, &length) : NULL;
     bool failed = out == NULL;
@@ -80,6 +81,7 @@ static struct MHD_Response *response_rendered(const struct admin *admin,
         failed = fclose(out) != 0 || failed;
     }
     status_free(status);
+    pthread_mutex_unlock(&admin->rendering);
     struct MHD_Response *response =
         failed ? NULL : MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
@@ -122,7 +124,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
                               size_t *upload_size, void **request)
 {
     (void)version, (void)upload, (void)upload_size, (void)request;
-    const struct admin *admin = arg;
+    struct admin *admin = arg;
     const struct proxy_config *config = admin->setup.config;
     const struct resource *found = NULL;
     const char *host =
@@ -172,6 +174,7 @@ struct admin *admin_new(const struct admin_setup *setup)
         free(admin);
         return NULL;
     }
+    pthread_mutex_init(&admin->rendering, NULL);
     admin->setup = *setup;
     admin->started = clock_wall() / NS_PER_S;
     return admin;
@@ -186,6 +189,16 @@ bool admin_start(struct admin *admin)
     return admin->daemon != NULL;
 }
 
+void admin_set_certificates(struct admin *admin, const struct certificate_info *certificates,
+                            size_t count, size_t failed)
+{
+    pthread_mutex_lock(&admin->rendering);
+    admin->setup.certificates = certificates;
+    admin->setup.certificate_count = count;
+    admin->setup.certificates_failed = failed;
+    pthread_mutex_unlock(&admin->rendering);
+}
+
 void admin_stop(struct admin *admin)
 {
     if (admin == NULL)
@@ -196,5 +209,6 @@ void admin_stop(struct admin *admin)
         MHD_stop_daemon(admin->daemon);
     }
     usage_source_close(admin->usage);
+    pthread_mutex_destroy(&admin->rendering);
     free(admin);
 }

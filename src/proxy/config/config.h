@@ -138,7 +138,7 @@ struct backend_config {
 };
 
 struct proxy_config {
-    char *file;
+    char *file, *text; /* text: of the file, without comments */
     unsigned workers; /* event-loop threads */
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */

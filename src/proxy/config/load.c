@@ -308,7 +308,10 @@ struct proxy_config *config_load(const char *file, struct conf_error *error)
         config = load_tree(&top, error);
         conf_close(&top);
     }
-    free(text);
+    if (config != NULL)
+        config->text = text;
+    else
+        free(text);
     return config;
 }
 
@@ -336,6 +339,7 @@ void config_free(struct proxy_config *config)
     free(config->frontends);
     free(config->backends);
     free(config->file);
+    free(config->text);
     free(config);
 }
 

@@ -15,6 +15,9 @@
  */
 struct proxy_config *config_load(const char *file, struct conf_error *error);
 void config_free(struct proxy_config *config);
+/* Whether the files of CAs and of revoked certificates hold what they held when the configuration
+ * was read. */
+bool authorities_hold(const struct proxy_config *config);
 
 /* Prints docs/immure-proxy.conf.md: the table of directives in Markdown. */
 void config_print_directives(FILE *out);

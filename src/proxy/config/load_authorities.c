@@ -10,6 +10,7 @@
 #include "conf/value.h"
 #include "proxy/config/address.h"
 #include "proxy/config/directives.h"
+#include "proxy/config/load.h"
 #include "proxy/config/loading.h"
 
 #define CA_FILE_MAX (1 << 20)
@@ -125,6 +126,32 @@ bool load_authority(struct proxy_load *load, const struct conf_section *section,
         return refuse(load, section, "client-ca-file", client->ca_file, ENOMEM);
     return client->authority < config->authority_count ||
            read_files(load, section, route, &config->authorities[config->authority_count++]);
+}
+
+static bool bytes_hold(const char *now, size_t length, const char *before, size_t length_before)
+{
+    return now != NULL && length == length_before && memcmp(now, before, length) == 0;
+}
+
+static bool authority_holds(const struct authority_config *authority)
+{
+    struct authority_config now = {.crl = authority->crl};
+    now.ca_bytes = regular_file_read(authority->ca_file, CA_FILE_MAX, &now.ca_length);
+    bool holds = bytes_hold(now.ca_bytes, now.ca_length, authority->ca_bytes, authority->ca_length);
+    if (holds && authority->crl != NULL)
+        holds = read_lists(&now) == 0 && bytes_hold(now.crl_bytes, now.crl_length,
+                                                    authority->crl_bytes, authority->crl_length);
+    free(now.ca_bytes);
+    free(now.crl_bytes);
+    return holds;
+}
+
+bool authorities_hold(const struct proxy_config *config)
+{
+    for (size_t i = 0; i < config->authority_count; i++)
+        if (!authority_holds(&config->authorities[i]))
+            return false;
+    return true;
 }
 
 void load_authorities_clear(struct proxy_config *config)

@@ -14,15 +14,18 @@
 #include "proxy/store/loader.h"
 
 /* In the child. */
-static int run(const struct generation *generation, const struct store *before, int socket)
+static int run(const struct generation *generation, const struct store *before,
+               const struct refusals *refused, int socket)
 {
     child_begin(generation->config, "immure-proxy: loader");
     metrics_history_hide(generation->setup->history);
-    return descriptor_close_others(&socket, 1) ? loader_run(generation->config, before, socket)
-                                               : EXIT_FAILURE;
+    return descriptor_close_others(&socket, 1)
+               ? loader_run(generation->config, before, refused, socket)
+               : EXIT_FAILURE;
 }
 
-bool certificates_start(struct generation *generation, const struct generation *before)
+bool certificates_start(struct generation *generation, const struct store *before,
+                        const struct refusals *refused)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
@@ -30,10 +33,14 @@ bool certificates_start(struct generation *generation, const struct generation *
     watch_open(&generation->certificates, pair[0], WATCH_LEVEL);
     bool watched = descriptor_set_nonblocking(pair[0], true) &&
                    watch_want(generation->setup->loop, &generation->certificates, EPOLLIN);
+    if (before != NULL)
+        store_inherit(before, true);
     pid_t pid = watched ? fork() : -1;
     if (pid == 0)
-        exit(run(generation, before != NULL ? before->store : NULL, pair[1]));
+        exit(run(generation, before, refused, pair[1]));
     int reason = errno;
+    if (before != NULL)
+        store_inherit(before, false);
     close(pair[1]);
     if (pid > 0)
         child_started(&generation->loader, pid, clock_now());
@@ -48,23 +55,24 @@ void certificates_stop(struct generation *generation)
     child_signal(&generation->loader, SIGKILL);
 }
 
-bool certificates_take(struct generation *generation, struct conf_error *error)
+struct store *certificates_take(struct generation *generation, int *memory,
+                                struct conf_error *error)
 {
     struct loader_answer answer;
-    int memory = -1;
     ssize_t length =
-        descriptor_receive(generation->certificates.descriptor, &answer, sizeof answer, &memory);
+        descriptor_receive(generation->certificates.descriptor, &answer, sizeof answer, memory);
     error->text[0] = '\0';
     if (length < 0 && errno == EAGAIN)
-        return false;
+        return NULL;
     watch_close_shared(generation->setup->loop, &generation->certificates);
     if (length != (ssize_t)sizeof answer) {
         snprintf(error->text, sizeof error->text, "the process that reads the certificates ended");
-    } else {
-        *error = answer.error;
-        error->text[sizeof error->text - 1] = '\0';
-        generation->store_memory = memory;
-        generation->store = memory >= 0 ? store_open(memory, error) : NULL;
+        return NULL;
     }
-    return generation->store != NULL;
+    *error = answer.error;
+    error->text[sizeof error->text - 1] = '\0';
+    struct store *store = *memory >= 0 ? store_open(*memory, error) : NULL;
+    if (store != NULL)
+        store_inherit(store, false); /* a worker would keep it for as long as it lives */
+    return store;
 }

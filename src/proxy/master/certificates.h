@@ -4,14 +4,18 @@
 #define PROXY_MASTER_CERTIFICATES_H
 
 #include "proxy/master/core.h"
+#include "proxy/store/refusals.h"
 
-/* Starts the loader; files that are as they were for the generation before are not read again.
- * False with errno. */
-bool certificates_start(struct generation *generation, const struct generation *before);
+/* Starts the loader; files that are as they were for the store `before` (NULL: none) are not read
+ * again. `refused`: see sources.h. False with errno. */
+bool certificates_start(struct generation *generation, const struct store *before,
+                        const struct refusals *refused);
 /* Ends the loader. */
 void certificates_stop(struct generation *generation);
 
-/* Takes the loader's answer. False: there is no store, and *error says why; "": not yet. */
-bool certificates_take(struct generation *generation, struct conf_error *error);
+/* Takes the loader's answer: the store, and a descriptor of it. NULL: there is no store, and *error
+ * says why; "": not yet. */
+struct store *certificates_take(struct generation *generation, int *memory,
+                                struct conf_error *error);
 
 #endif

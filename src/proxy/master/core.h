@@ -8,8 +8,10 @@
 #include "daemon/child.h"
 #include "daemon/hand_over.h"
 #include "proxy/config/config.h"
+#include "proxy/master/file_states.h"
 #include "proxy/master/keyd_keys.h"
 #include "proxy/master/listening.h"
+#include "proxy/master/refresh_state.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
 #include "proxy/store/store.h"
@@ -37,7 +39,8 @@ struct generation_setup {
 struct control_end {
     struct generation *generation;
     struct watch watch;
-    bool owes_drain, owes_tickets, owes_keyd;
+    bool owes_drain, owes_tickets, owes_keyd, owes_store;
+    bool awaits_store;                 /* the answer to CONTROL_STORE */
     uint32_t servers_from, servers_to; /* the addresses of these backends are owed */
     bool waits;                        /* something is owed */
 };
@@ -59,15 +62,17 @@ struct generation {
     struct generation_metrics *metrics; /* what its workers count */
     struct watch names;                 /* for the resolver's answers; closed: none is wanted */
     struct watch certificates;          /* for the loader's answer */
-    int store_memory;                   /* what the loader has sent; -1: nothing yet */
+    int store_memory;                   /* the certificates in force; -1: none yet */
     struct store *store;                /* the same, opened */
+    struct refresh refresh;             /* brings other ones */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */
     int keyd_text; /* -1: none */
     char *keyd_name;
     struct name_table keyd_names;
-    struct keyd_keys keyd_keys; /* those of directories and lists */
+    struct file_states keyd_files; /* when the first one was started */
+    struct keyd_keys keyd_keys;    /* those of directories and lists */
     struct vault keyd_vault;
     struct hand_over keyd_hand_over;
     struct watch keyd_hand_over_watch; /* of its socket */
@@ -77,5 +82,8 @@ struct generation {
     struct control_end *controls; /* one a thread, then the main thread's */
     size_t control_count;
 };
+
+/* Sends what is owed, in its present state, as far as the socket has room. */
+void control_pay(struct control_end *control);
 
 #endif

@@ -16,6 +16,7 @@
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
+#include "proxy/master/refresh.h"
 
 #define START_LIMIT (60 * NS_PER_S)
 #define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
@@ -118,7 +119,7 @@ static bool prepare_keyd(struct generation *generation)
     char reason[128];
     bool more = keyd_keys_wanted(config);
     bool known = keyd_files(config, &generation->keyd_names) &&
-                 (!more || keyd_keys_find(&generation->keyd_keys, generation->store,
+                 (!more || keyd_keys_find(&generation->keyd_keys, NULL, generation->store,
                                           &generation->keyd_names));
     char *text = known ? keyd_text(config, more ? &generation->keyd_keys : NULL) : NULL;
     if (text != NULL)
@@ -127,6 +128,7 @@ static bool prepare_keyd(struct generation *generation)
     if (asprintf(&generation->keyd_name, "%s (for immured)", config->file) < 0)
         generation->keyd_name = NULL;
     if (generation->keyd_text < 0 || generation->keyd_name == NULL ||
+        !file_states_take(&generation->keyd_files, &generation->keyd_names) ||
         !vault_make_room(&generation->keyd_vault, reason, sizeof reason) ||
         !keyd_listen(generation))
         return false;
@@ -223,7 +225,7 @@ static bool start(struct generation *generation, const struct generation *before
                  strerror(errno));
         return false;
     }
-    if (!certificates_start(generation, before)) {
+    if (!certificates_start(generation, before != NULL ? before->store : NULL, NULL)) {
         snprintf(error->text, sizeof error->text, "%s: cannot start a loader of certificates: %s",
                  config->file, strerror(errno));
         return false;
@@ -257,6 +259,7 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     watch_init(&generation->names, names_answered);
     watch_init(&generation->certificates, certificates_answered);
     watch_init(&generation->keyd_hand_over_watch, hand_over_readable);
+    refresh_init(generation);
     list_init(&generation->node);
     names_inherit(generation, before);
     if (start(generation, before, error))
@@ -270,6 +273,7 @@ void generation_free(struct generation *generation)
 {
     names_stop(generation);
     certificates_stop(generation);
+    refresh_end(generation);
     store_close(generation->store);
     descriptor_close(&generation->store_memory);
     back_off_stop(&generation->keyd.back_off);
@@ -284,6 +288,7 @@ void generation_free(struct generation *generation)
     free(generation->keyd_name);
     name_table_free(&generation->keyd_names);
     keyd_keys_free(&generation->keyd_keys);
+    file_states_free(&generation->keyd_files);
     vault_drop(&generation->keyd_vault);
     generation_metrics_free(generation->setup->history, generation->metrics);
     config_free(generation->config);
@@ -361,6 +366,14 @@ static bool send_tickets(const struct control_end *control)
     return send_message(control, &message, -1);
 }
 
+/* The main thread gets the store. The others find it there. */
+static bool send_store(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_STORE};
+    bool offers = control->generation->refresh.step == REFRESH_OFFERS;
+    return send_message(control, &message, offers ? control->generation->refresh.memory : -1);
+}
+
 static bool send_servers(const struct control_end *control, uint32_t backend)
 {
     struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
@@ -368,8 +381,7 @@ static bool send_servers(const struct control_end *control, uint32_t backend)
     return send_message(control, &message, -1);
 }
 
-/* Sends what is owed, in its present state, as far as the socket has room. */
-static void pay(struct control_end *control)
+void control_pay(struct control_end *control)
 {
     control->owes_drain = control->owes_drain && !send_drain(control);
     control->owes_tickets = control->owes_tickets && !send_tickets(control);
@@ -377,8 +389,9 @@ static void pay(struct control_end *control)
     while (control->servers_from < control->servers_to &&
            send_servers(control, control->servers_from))
         control->servers_from++;
+    control->owes_store = control->owes_store && !send_store(control);
     control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
-                     control->servers_from < control->servers_to;
+                     control->owes_store || control->servers_from < control->servers_to;
     if (control->watch.descriptor >= 0)
         watch_want(control->generation->setup->loop, &control->watch,
                    EPOLLIN | (control->waits ? EPOLLOUT : 0));
@@ -388,9 +401,12 @@ static void hand_over_goes_on(struct generation *generation)
 {
     enum hand_over_state state = hand_over_ready(&generation->keyd_hand_over);
     int reason = errno;
-    if (state == HAND_OVER_GOES_ON)
+    if (state == HAND_OVER_CHANGED_KEYS || state == HAND_OVER_REFUSED_CHANGE)
+        refresh_key_changed(generation, state);
+    if (state != HAND_OVER_BROKEN && (state != HAND_OVER_DONE || generation->keyd_hand_over.lasts))
         return;
     end_hand_over(generation);
+    refresh_keyd_ended(generation);
     /* EPIPE: immured ends, has logged the reason, and SIGCHLD will report it */
     if (state == HAND_OVER_BROKEN && reason != EPIPE && generation->state == GENERATION_STARTING)
         fail(generation, "the hand-over of key files: %s", strerror(reason));
@@ -422,7 +438,8 @@ static void go_on(struct generation *generation)
 static void certificates_go_on(struct generation *generation)
 {
     struct conf_error error;
-    if (certificates_take(generation, &error) &&
+    generation->store = certificates_take(generation, &generation->store_memory, &error);
+    if (generation->store != NULL &&
         (!keyd_keys_wanted(generation->config) || begin_keyd(generation, &error)))
         go_on(generation);
     else if (error.text[0] != '\0' && generation->state == GENERATION_STARTING)
@@ -445,7 +462,7 @@ static void send_changed_servers(struct generation *generation, uint32_t backend
             control->servers_from = backend;
         if (none || backend >= control->servers_to)
             control->servers_to = backend + 1;
-        pay(control);
+        control_pay(control);
     }
 }
 
@@ -460,7 +477,11 @@ static void names_answered(struct watch *watch, uint32_t events)
 static void certificates_answered(struct watch *watch, uint32_t events)
 {
     (void)events;
-    certificates_go_on(list_entry(watch, struct generation, certificates));
+    struct generation *generation = list_entry(watch, struct generation, certificates);
+    if (generation->refresh.step == REFRESH_READS)
+        refresh_read(generation);
+    else
+        certificates_go_on(generation);
 }
 
 static void worker_ready(struct generation *generation)
@@ -482,7 +503,7 @@ static void control_ready(struct watch *watch, uint32_t events)
     struct control_message message;
     int descriptor = -1;
     if (control->waits)
-        pay(control);
+        control_pay(control);
     int got = control_receive(watch->descriptor, &message, &descriptor);
     descriptor_close(&descriptor); /* a worker has no reason to send one */
     if (got < 0 && errno == EAGAIN)
@@ -491,9 +512,11 @@ static void control_ready(struct watch *watch, uint32_t events)
         watch_close_shared(control->generation->setup->loop, watch);
     } else if (message.type == CONTROL_KEYD_WANTED) {
         control->owes_keyd = true;
-        pay(control);
+        control_pay(control);
     } else if (message.type == CONTROL_READY) {
         worker_ready(control->generation);
+    } else if (message.type == CONTROL_STORE_TAKEN || message.type == CONTROL_STORE_FAILED) {
+        refresh_heard(control, message.type);
     }
 }
 
@@ -501,7 +524,7 @@ void generation_send_tickets(struct generation *generation)
 {
     for (size_t i = 0; i < generation->control_count - 1; i++) {
         generation->controls[i].owes_tickets = true;
-        pay(&generation->controls[i]);
+        control_pay(&generation->controls[i]);
     }
 }
 
@@ -524,10 +547,11 @@ void generation_drain(struct generation *generation, uint64_t deadline)
     set_deadline(generation, deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX);
     for (size_t i = 0; i < generation->control_count; i++) {
         generation->controls[i].owes_drain = true;
-        pay(&generation->controls[i]);
+        control_pay(&generation->controls[i]);
     }
     names_stop(generation);
     certificates_stop(generation);
+    refresh_end(generation);
     release_sockets(generation);
     back_off_stop(&generation->worker.back_off);
     if (generation->worker.pid > 0)
@@ -548,6 +572,7 @@ void generation_discard(struct generation *generation)
     set_deadline(generation, clock_now() + GRACE);
     names_stop(generation);
     certificates_stop(generation);
+    refresh_end(generation);
     release_sockets(generation);
     child_signal(&generation->worker, SIGKILL);
     back_off_stop(&generation->worker.back_off);
@@ -562,6 +587,7 @@ static void worker_ended(struct generation *generation, int status)
     child_describe(status, how, sizeof how);
     generation_metrics_worker_ended(generation->metrics);
     if (generation->state == GENERATION_RUNNING) {
+        refresh_worker_ended(generation);
         child_restart_later(worker, status, clock_now());
         return;
     }
@@ -600,6 +626,13 @@ static void resolver_ended(struct generation *generation, int status)
         child_ended(&generation->resolver);
 }
 
+/* The watch says whether it has answered. */
+static void loader_ended(struct generation *generation)
+{
+    child_ended(&generation->loader);
+    refresh_loader_ended(generation);
+}
+
 bool generation_process_ended(struct generation *generation, pid_t pid, int status)
 {
     if (pid == generation->worker.pid)
@@ -609,7 +642,7 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
     else if (pid == generation->resolver.pid)
         resolver_ended(generation, status);
     else if (pid == generation->loader.pid)
-        child_ended(&generation->loader); /* the watch says whether it has answered */
+        loader_ended(generation);
     else
         return false;
     return true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/pass_on.h"
+#include "proxy/store/slots.h"
 
 #define SECTION_FORMAT "keys-%u" /* a name without spaces (daemon/hand_over.h) */
 
@@ -81,6 +82,14 @@ static bool add_pass_phrase(const struct store *store, const struct store_certif
            name_table_add(files, store_text(store, certificate->pass_phrase_path), NULL);
 }
 
+static bool inherit_settings(struct keyd_keys *keys, const struct keyd_keys *before)
+{
+    for (size_t i = 0; before != NULL && i < before->settings.count; i++)
+        if (!name_table_add(&keys->settings, before->settings.names[i], NULL))
+            return false;
+    return true;
+}
+
 static bool serves_without_tls13(const struct store *store,
                                  const struct store_certificate *certificate)
 {
@@ -106,12 +115,86 @@ static bool add_all(struct keyd_keys *keys, bool without_tls13, struct name_tabl
 
 /* If two routes use a key, immured keeps what it is told first, and the one without TLS 1.3 needs
  * its policy. */
-bool keyd_keys_find(struct keyd_keys *keys, const struct store *store, struct name_table *files)
+bool keyd_keys_find(struct keyd_keys *keys, const struct keyd_keys *before,
+                    const struct store *store, struct name_table *files)
 {
     *keys = (struct keyd_keys){.store = store, .list = {.get = get, .list = keys}};
     keys->keys = calloc(store_certificate_count(store) + 1, sizeof *keys->keys);
-    return keys->keys != NULL && add_all(keys, true, files) && add_all(keys, false, files);
+    return keys->keys != NULL && inherit_settings(keys, before) && add_all(keys, true, files) &&
+           add_all(keys, false, files);
 }
+
+/* ---- what two stores differ in ---- */
+
+static const uint8_t *id_of(const struct keyd_keys *keys, uint32_t index)
+{
+    return store_certificate(keys->store, keys->keys[index].certificate)->key_id;
+}
+
+struct search {
+    const struct keyd_keys *keys;
+    const uint8_t *id;
+};
+
+static bool has_id(const void *context, uint32_t index)
+{
+    const struct search *search = context;
+    return memcmp(id_of(search->keys, index), search->id, STORE_HASH_SIZE) == 0;
+}
+
+/* An id is a hash. */
+static uint64_t hash_of(const uint8_t *id)
+{
+    uint64_t hash;
+    memcpy(&hash, id, sizeof hash);
+    return hash;
+}
+
+static uint32_t find(const struct slots *slots, const struct keyd_keys *keys, const uint8_t *id)
+{
+    const struct search search = {keys, id};
+    return slots_find(slots, hash_of(id), has_id, &search);
+}
+
+/* Adds the key unless one with its id is there. False: out of memory. */
+static bool index_key(struct slots *slots, const struct keyd_keys *keys, uint32_t index)
+{
+    const uint8_t *id = id_of(keys, index);
+    return find(slots, keys, id) != UINT32_MAX || slots_add(slots, hash_of(id), index);
+}
+
+uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys *others,
+                            size_t *count, bool *moved)
+{
+    struct slots there = {0}, found = {0};
+    uint32_t *missing = malloc((keys->list.count + 1) * sizeof *missing);
+    bool good = missing != NULL;
+    *count = 0;
+    for (uint32_t i = 0; good && i < others->list.count; i++)
+        good = index_key(&there, others, i);
+    for (uint32_t i = 0; good && i < keys->list.count; i++) {
+        uint32_t other = find(&there, others, id_of(keys, i));
+        size_t known = found.used;
+        good = index_key(&found, keys, i);
+        if (other == UINT32_MAX && found.used > known)
+            missing[(*count)++] = i;
+        *moved |= other != UINT32_MAX && others->keys[other].section != keys->keys[i].section;
+    }
+    slots_free(&there);
+    slots_free(&found);
+    if (good)
+        return missing;
+    free(missing);
+    return NULL;
+}
+
+void keyd_keys_move(struct keyd_keys *to, const struct keyd_keys *from)
+{
+    *to = *from;
+    to->list.list = to;
+}
+
+/* ---- the text ---- */
 
 static void begin_section(const struct proxy_config *config, uint32_t number, FILE *out)
 {

@@ -26,8 +26,17 @@ struct keyd_keys {
 /* Whether there may be such keys. */
 bool keyd_keys_wanted(const struct proxy_config *config);
 /* Finds the keys of a store, which must stay, unless they are in one of `files`; adds the files
- * with pass phrases to `files`. False: out of memory. */
-bool keyd_keys_find(struct keyd_keys *keys, const struct store *store, struct name_table *files);
+ * with pass phrases to `files`. Settings that are in `before` (NULL: none) too have the sections
+ * that they have there. False: out of memory. */
+bool keyd_keys_find(struct keyd_keys *keys, const struct keyd_keys *before,
+                    const struct store *store, struct name_table *files);
+/* Returns the indexes of the keys that are not in `others`, *count of them; the caller frees them.
+ * Each key is there once. *moved: one that is in both has other settings there. NULL: out of
+ * memory.
+ */
+uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys *others,
+                            size_t *count, bool *moved);
+void keyd_keys_move(struct keyd_keys *to, const struct keyd_keys *from);
 /* Writes the sections. */
 void keyd_keys_write(const struct keyd_keys *keys, const struct proxy_config *config, FILE *out);
 /* Harmless on an all-zero struct. */

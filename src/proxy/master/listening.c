@@ -74,7 +74,7 @@ static bool path_is_free(const struct address *address)
     return free;
 }
 
-static bool can_be_reached(const struct listening *listening)
+bool listening_is_there(const struct listening *listening)
 {
     return !is_unix(&listening->address) ||
            unix_socket_is_there(path_of(&listening->address), &listening->file);
@@ -89,7 +89,8 @@ static struct listening *find(const struct list *all, const struct address *addr
     {
         struct listening *listening = list_entry(node, struct listening, node);
         if (listening->thread == thread && address_equal(&listening->address, address) &&
-            listening->both_families == wants_both_families(address) && can_be_reached(listening))
+            listening->both_families == wants_both_families(address) &&
+            listening_is_there(listening))
             return listening;
     }
     return NULL;

@@ -50,6 +50,8 @@ bool listening_inherit(struct list *all, int socket, unsigned thread);
 bool listening_begin(struct listening *listening, const struct proxy_config *config,
                      const struct frontend_config *frontend, const struct address *address,
                      struct conf_error *error);
+/* Whether clients still find it: nobody has removed or replaced the file of a unix socket. */
+bool listening_is_there(const struct listening *listening);
 /* Whether the service manager has passed it. */
 bool listening_is_activated(const struct listening *listening);
 /* Closes it if the caller was its last user. */

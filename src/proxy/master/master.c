@@ -23,6 +23,7 @@
 #include "proxy/config/load.h"
 #include "proxy/config/memory.h"
 #include "proxy/master/generation.h"
+#include "proxy/master/refresh.h"
 #include "proxy/master/upgrade.h"
 
 #define TICKETS_LIFE (3600 * NS_PER_S)
@@ -222,8 +223,34 @@ static void finish_test(struct master *master)
     master->ending = true;
 }
 
+static void load_again(struct master *master)
+{
+    discard_pending(master);
+    master->pending = load(master);
+    if (master->pending == NULL)
+        say_ready(master);
+}
+
+/* Another refresh may be under way already. */
+static void advance_refresh(struct master *master)
+{
+    enum refresh_outcome outcome =
+        master->current != NULL ? refresh_outcome(master->current) : REFRESH_NO_OUTCOME;
+    if (outcome == REFRESH_FAILED)
+        log_error("the certificates are not taken over: %s; those in force go on",
+                  master->current->refresh.failure);
+    if (outcome == REFRESH_DONE)
+        log_info("%s is in force: worker pid %d goes on", master->file,
+                 (int)master->current->worker.pid);
+    if (outcome == REFRESH_TOO_MUCH && master->pending == NULL && !master->ending)
+        load_again(master);
+    else if (outcome != REFRESH_NO_OUTCOME && master->pending == NULL)
+        say_ready(master);
+}
+
 static void advance(struct master *master)
 {
+    advance_refresh(master);
     struct generation *pending = master->pending;
     if (pending != NULL && pending->state == GENERATION_FAILED)
         refuse_pending(master, pending->failure);
@@ -347,12 +374,14 @@ static void reload(struct master *master)
         log_warning("HUP is not followed: a new master is coming up");
         return;
     }
-    log_info("HUP: reading %s", master->file);
     notify_reloading(&master->notify);
-    discard_pending(master);
-    master->pending = load(master);
-    if (master->pending == NULL)
-        say_ready(master);
+    if (master->pending == NULL && master->current != NULL && refresh_is_enough(master->current)) {
+        log_info("HUP: %s has not changed; reading its certificates", master->file);
+        refresh_begin(master->current);
+        return;
+    }
+    log_info("HUP: reading %s", master->file);
+    load_again(master);
 }
 
 static void discard_all(struct master *master)

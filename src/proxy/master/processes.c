@@ -77,7 +77,8 @@ pid_t keyd_start(struct generation *generation)
                                               .text = generation->keyd_text,
                                               .listener = generation->keyd_listener,
                                               .session = -1,
-                                              .keys = &generation->keyd_keys.list};
+                                              .keys = &generation->keyd_keys.list,
+                                              .lasts = keyd_keys_wanted(generation->config)};
     if (program == NULL || !hand_over_start(&generation->keyd_hand_over, &process,
                                             &generation->keyd_names, &generation->keyd_vault, &pid))
         pid = -1;

@@ -24,6 +24,7 @@
 struct intake {
     struct store_builder *builder;
     const struct store *before;
+    const struct refusals *refused;
     struct slots old;    /* certificates of `before` by the path of their file */
     uint32_t *old_chain; /* numbers in `builder` of the chain certificates of `before` */
     struct slots recent; /* certificates of `builder` by the path of their file */
@@ -93,13 +94,15 @@ static bool make_room_for_chains(struct intake *intake)
     return intake->old_chain != NULL;
 }
 
-struct intake *intake_new(struct store_builder *builder, const struct store *before)
+struct intake *intake_new(struct store_builder *builder, const struct store *before,
+                          const struct refusals *refused)
 {
     struct intake *intake = calloc(1, sizeof *intake);
     if (intake == NULL)
         return NULL;
     *intake = (struct intake){.builder = builder,
                               .before = before,
+                              .refused = refused,
                               .tails = TAILS_INIT,
                               .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL),
                               .hash = EVP_MD_CTX_new()};
@@ -334,6 +337,15 @@ static void copy_old(struct intake *intake, struct store_certificate *certificat
     }
 }
 
+/* The certificate that the store before has from this file. */
+static const struct store_certificate *find_old(const struct intake *intake,
+                                                const struct path_search *search, uint64_t hash)
+{
+    uint32_t number =
+        intake->before != NULL ? slots_find(&intake->old, hash, is_old, search) : STORE_NONE;
+    return number != STORE_NONE ? store_certificate(intake->before, number) : NULL;
+}
+
 static bool find_known(struct intake *intake, const struct wanted *wanted,
                        const struct store_file *chain, struct store_certificate *certificate)
 {
@@ -346,13 +358,10 @@ static bool find_known(struct intake *intake, const struct wanted *wanted,
         *certificate = *recent;
         return true;
     }
-    if (intake->before == NULL)
+    const struct store_certificate *old = find_old(intake, &search, hash);
+    if (old == NULL || !is_same_file(&old->files[STORE_CHAIN_FILE], chain))
         return false;
-    number = slots_find(&intake->old, hash, is_old, &search);
-    if (number == STORE_NONE ||
-        !is_same_file(&store_certificate(intake->before, number)->files[STORE_CHAIN_FILE], chain))
-        return false;
-    *certificate = *store_certificate(intake->before, number);
+    *certificate = *old;
     copy_old(intake, certificate);
     return true;
 }
@@ -437,6 +446,29 @@ static void add_names(struct intake *intake, const struct wanted *wanted, uint32
     }
 }
 
+/* False: out of memory. */
+static bool finish(struct intake *intake, const struct wanted *wanted,
+                   const struct store_file files[STORE_FILE_COUNT],
+                   struct store_certificate *certificate)
+{
+    note_what_is_wanted(intake, wanted, files, certificate);
+    uint32_t number = store_builder_add(intake->builder, certificate);
+    if (number == STORE_NONE || !remember(intake, wanted, number))
+        return false;
+    add_names(intake, wanted, number, certificate);
+    return true;
+}
+
+static bool has_good_key(const struct intake *intake, const struct wanted *wanted,
+                         const struct store_certificate *certificate, char *reason, size_t size)
+{
+    const char *why =
+        intake->refused != NULL ? refusals_find(intake->refused, certificate->key_id) : NULL;
+    if (why != NULL)
+        snprintf(reason, size, "%s: immured refuses its key: %s", wanted->chain, why);
+    return why == NULL;
+}
+
 bool intake_add(struct intake *intake, const struct wanted *wanted, char *reason, size_t size)
 {
     struct store_certificate certificate = {0};
@@ -445,12 +477,21 @@ bool intake_add(struct intake *intake, const struct wanted *wanted, char *reason
     if (!find_known(intake, wanted, &files[STORE_CHAIN_FILE], &certificate) &&
         !read_certificate(intake, wanted, &certificate, reason, size))
         return false;
-    if (!take_staple(intake, wanted, &certificate, reason, size))
+    if (!has_good_key(intake, wanted, &certificate, reason, size) ||
+        !take_staple(intake, wanted, &certificate, reason, size))
         return false;
-    note_what_is_wanted(intake, wanted, files, &certificate);
-    uint32_t number = store_builder_add(intake->builder, &certificate);
-    if (number == STORE_NONE || !remember(intake, wanted, number))
-        return refuse(wanted->chain, "out of memory", reason, size);
-    add_names(intake, wanted, number, &certificate);
-    return true;
+    return finish(intake, wanted, files, &certificate) ||
+           refuse(wanted->chain, "out of memory", reason, size);
+}
+
+bool intake_keep(struct intake *intake, const struct wanted *wanted)
+{
+    const struct path_search search = {intake, wanted->chain};
+    const struct store_certificate *old = find_old(intake, &search, hash_of_path(wanted->chain));
+    if (old == NULL)
+        return false;
+    struct store_certificate certificate = *old;
+    copy_old(intake, &certificate);
+    certificate.staple = copy(intake, old->staple);
+    return finish(intake, wanted, old->files, &certificate);
 }

@@ -82,7 +82,8 @@ static void conclude(const struct proxy_config *config, const struct sources_res
     store_close(store);
 }
 
-int loader_run(const struct proxy_config *config, const struct store *before, int socket)
+int loader_run(const struct proxy_config *config, const struct store *before,
+               const struct refusals *refused, int socket)
 {
     const struct landlock_exceptions exceptions = {.files = true};
     struct report walls = {0};
@@ -92,7 +93,7 @@ int loader_run(const struct proxy_config *config, const struct store *before, in
     landlock_apply(&exceptions, &walls);
     if (before == NULL && config->certificate_index != NULL)
         before = index = open_index(config);
-    sources_load(config, before, &result);
+    sources_load(config, before, refused, &result);
     store_close(index);
     if (result.memory < 0)
         answer.error = result.error;

@@ -7,6 +7,7 @@
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
+#include "proxy/store/refusals.h"
 #include "proxy/store/store.h"
 
 /* The one message over the SOCK_SEQPACKET socket; the store comes with it as a descriptor. */
@@ -15,7 +16,8 @@ struct loader_answer {
 };
 
 /* Runs in the child. `before`: the store in force, or NULL; else the index of the configuration
- * stands in for it. Returns the exit status. */
-int loader_run(const struct proxy_config *config, const struct store *before, int socket);
+ * stands in for it. `refused`: see sources.h. Returns the exit status. */
+int loader_run(const struct proxy_config *config, const struct store *before,
+               const struct refusals *refused, int socket);
 
 #endif

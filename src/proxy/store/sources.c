@@ -20,6 +20,7 @@ struct sources {
     const struct proxy_config *config;
     struct store_builder *builder;
     struct intake *intake;
+    bool refreshes; /* certificates whose files cannot be used stay as they are */
     uint32_t frontend;
     const struct route_config *route;
     struct conf_error *error;
@@ -92,8 +93,9 @@ static void add_item(void *owner, const struct directory_item *item)
     wanted.staple = item->staple;
     if (intake_add(sources->intake, &wanted, reason, sizeof reason))
         return;
-    log_warning("%s:%d: certificates: %s; it is not served", sources->config->file,
-                sources->route->line, reason);
+    bool kept = sources->refreshes && intake_keep(sources->intake, &wanted);
+    log_warning("%s:%d: certificates: %s; %s", sources->config->file, sources->route->line, reason,
+                kept ? "the one before goes on" : "it is not served");
     store_builder_note_failure(sources->builder);
 }
 
@@ -214,15 +216,17 @@ static bool add_all(struct sources *sources)
 }
 
 void sources_load(const struct proxy_config *config, const struct store *before,
-                  struct sources_result *result)
+                  const struct refusals *refused, struct sources_result *result)
 {
     *result = (struct sources_result){.memory = -1};
-    struct sources sources = {
-        .config = config, .builder = store_builder_new(), .error = &result->error};
+    struct sources sources = {.config = config,
+                              .builder = store_builder_new(),
+                              .refreshes = refused != NULL,
+                              .error = &result->error};
     snprintf(result->error.text, sizeof result->error.text, "%s: out of memory", config->file);
     if (sources.builder == NULL)
         return;
-    sources.intake = intake_new(sources.builder, before);
+    sources.intake = intake_new(sources.builder, before, refused);
     bool good = sources.intake != NULL && add_all(&sources);
     if (sources.intake != NULL)
         result->read_count = intake_read_count(sources.intake);

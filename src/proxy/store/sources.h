@@ -4,6 +4,7 @@
 #define PROXY_STORE_SOURCES_H
 
 #include "proxy/config/config.h"
+#include "proxy/store/refusals.h"
 #include "proxy/store/store.h"
 
 struct sources_result {
@@ -13,8 +14,10 @@ struct sources_result {
 };
 
 /* `before`: the store in force, or NULL. A file of a folder that cannot be used is logged, and the
- * others are served; a file of a section or a list is an error. */
+ * others are served; a file of a section or a list is an error. `refused`: the configuration is the
+ * one in force, and only its certificates may have changed. Then a certificate of a folder stays as
+ * it is in `before` while its file cannot be used. Else NULL. */
 void sources_load(const struct proxy_config *config, const struct store *before,
-                  struct sources_result *result);
+                  const struct refusals *refused, struct sources_result *result);
 
 #endif

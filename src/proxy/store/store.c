@@ -251,6 +251,11 @@ const char *store_text(const struct store *store, struct store_span text)
     return element(store, TABLE_BYTES, text.offset);
 }
 
+void store_inherit(const struct store *store, bool inherited)
+{
+    madvise((void *)store->header, store->size, inherited ? MADV_DOFORK : MADV_DONTFORK);
+}
+
 uint32_t store_failed(const struct store *store)
 {
     return store->header->failed;

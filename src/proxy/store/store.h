@@ -47,6 +47,9 @@ const uint8_t *store_chain_certificate(const struct store *store, uint32_t numbe
 const uint8_t *store_bytes(const struct store *store, struct store_span span);
 const char *store_text(const struct store *store, struct store_span text);
 
+/* Whether processes that are forked from now on have it; they do at first. */
+void store_inherit(const struct store *store, bool inherited);
+
 /* How many files could not be used when the store was made. */
 uint32_t store_failed(const struct store *store);
 /* The whole store, for those that keep it or tell its size. */

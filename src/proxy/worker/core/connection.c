@@ -26,6 +26,7 @@ static void connection_close(struct connection *connection)
     PROBE(immure_proxy, closed, connection, connection->state);
     connection->state = CONNECTION_CLOSED;
     handshake_release(&connection->handshake);
+    hello_release(&connection->hello);
     connection->client->kind->close(connection->client);
     connect_close(&connection->server, connections->loop);
     if (connection->chosen != NULL)
@@ -175,6 +176,7 @@ static void established(struct connection *connection)
 {
     struct proxy_addresses *addresses = &connection->addresses;
     connection->route = &connection->connections->routes[connection->hello.choice->route];
+    hello_release(&connection->hello);
     struct pool *pool = connection->route->pool;
     metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
     connection->state = CONNECTION_CONNECT;

@@ -22,13 +22,14 @@ struct held_keys {
     bool short_of_memory;
 };
 
-bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, atomic_bool *keyless,
-                     int control, void *owner,
-                     void (*command)(void *owner, const struct control_message *message))
+bool keyd_watch_open(struct keyd_watch *watch, const struct shared_store *shared, int control,
+                     void *owner,
+                     void (*command)(void *owner, const struct control_message *message,
+                                     int descriptor))
 {
     *watch = (struct keyd_watch){.link = {.owner = owner, .command = command},
-                                 .store = store,
-                                 .keyless = keyless,
+                                 .store = shared->store,
+                                 .keyless = shared->keyless,
                                  .figures = KEYD_FIGURES_INIT};
     return keylink_open(&watch->link, control, SIGNING_SYNC, 1);
 }
@@ -36,6 +37,12 @@ bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, atomic
 void keyd_watch_close(struct keyd_watch *watch)
 {
     keylink_close(&watch->link);
+}
+
+void keyd_watch_use(struct keyd_watch *watch, const struct shared_store *shared)
+{
+    watch->store = shared->store;
+    watch->keyless = shared->keyless;
 }
 
 static void note_key(void *arg, const struct immure_reply *reply)

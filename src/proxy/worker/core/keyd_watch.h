@@ -11,20 +11,24 @@
 #include "proxy/shared/keyd_figures.h"
 #include "proxy/store/store.h"
 #include "proxy/worker/core/keylink.h"
+#include "proxy/worker/route/certificates.h"
 
 struct keyd_watch {
     struct keylink link;
     const struct store *store;
     struct keyd_figures figures;
     uint64_t uptime;      /* of immured when it last answered; s */
-    atomic_bool *keyless; /* for each certificate of the store: immured holds no key for it */
+    atomic_bool *keyless; /* of the same store */
 };
 
-/* The store and `keyless`, which starts as all false, outlive *watch. `control`: the main thread's
- * socket to the master; messages from it are passed to `command`. */
-bool keyd_watch_open(struct keyd_watch *watch, const struct store *store, atomic_bool *keyless,
-                     int control, void *owner,
-                     void (*command)(void *owner, const struct control_message *message));
+/* The store outlives *watch. `control`: the main thread's socket to the master; messages from it
+ * are passed to `command`. */
+bool keyd_watch_open(struct keyd_watch *watch, const struct shared_store *shared, int control,
+                     void *owner,
+                     void (*command)(void *owner, const struct control_message *message,
+                                     int descriptor));
+/* Another store is in force; keyd_watch_look() then notes which of its certificates are keyless. */
+void keyd_watch_use(struct keyd_watch *watch, const struct shared_store *shared);
 void keyd_watch_close(struct keyd_watch *watch);
 /* Notes which certificates are keyless, and logs them. False: *error names the first that the
  * configuration requires, or says why immured could not be asked. If the configuration has been

@@ -106,7 +106,7 @@ static void control_ready(struct watch *watch, uint32_t events)
     if (got > 0 && message.type == CONTROL_KEYD && link->client != NULL)
         attach(link, descriptor);
     else
-        link->command(link->owner, got > 0 ? &message : NULL);
+        link->command(link->owner, got > 0 ? &message : NULL, descriptor);
 }
 
 /* For immure_blocking: a round trip to the master, which may send other messages first. */
@@ -125,7 +125,7 @@ static int connect_blocking(void *arg)
         }
         if (got < 0 && errno == EAGAIN)
             continue;
-        link->command(link->owner, got > 0 ? &message : NULL);
+        link->command(link->owner, got > 0 ? &message : NULL, descriptor);
         if (got <= 0)
             break;
     }

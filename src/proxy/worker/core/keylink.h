@@ -23,9 +23,9 @@ struct keylink {
     struct immure_client *client;     /* signing = async */
     struct immure_blocking *blocking; /* signing = sync */
     void *owner;
-    /* Gets the master's messages that are not about the link, such as TICKETS and DRAIN. `message`
-     * is NULL when the master has gone. */
-    void (*command)(void *owner, const struct control_message *message);
+    /* Gets the master's messages that are not about the link, such as TICKETS and DRAIN, and what
+     * is attached to them (-1: nothing). `message` is NULL when the master has gone. */
+    void (*command)(void *owner, const struct control_message *message, int descriptor);
 };
 
 /*

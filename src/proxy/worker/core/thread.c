@@ -7,11 +7,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/worker/transport/transports.h"
 
 #define CUT_PER_TURN 64
+#define REFRESH_PAUSE                                                                              \
+    (5 * NS_PER_MS) /* between two looks whether a handshake uses the old ones                     \
+                     */
 /* For established connections in one turn: more than handshakes get, which can wait. */
 #define ESTABLISHED_BUDGET NS_PER_MS
 /* The most that immure/client.h lets one client have pending. */
@@ -36,14 +40,45 @@ static void drain(struct thread *thread, uint64_t deadline)
     stop_if_drained(thread);
 }
 
-static void command(void *owner, const struct control_message *message)
+static void report_refresh(const struct thread *thread, enum control_type result)
+{
+    const struct control_message message = {.type = result};
+    if (!control_send(thread->keylink.control.descriptor, &message, -1))
+        log_error("thread %u: cannot tell the master about its certificates: %s", thread->number,
+                  strerror(errno));
+}
+
+static void clear_certificates(struct timer *timer)
+{
+    struct thread *thread = list_entry(timer, struct thread, refreshed);
+    enum tls_cleared cleared = tls_clear(thread->tls);
+    if (cleared == TLS_CLEARED)
+        report_refresh(thread, CONTROL_STORE_TAKEN);
+    else
+        timer_start(&thread->loop, timer, cleared == TLS_CLEARS ? 0 : REFRESH_PAUSE);
+}
+
+static void refresh(struct thread *thread)
+{
+    if (tls_refresh(thread->tls)) {
+        timer_start(&thread->loop, &thread->refreshed, 0);
+        return;
+    }
+    log_error("thread %u: certificates: out of memory", thread->number);
+    report_refresh(thread, CONTROL_STORE_FAILED);
+}
+
+static void command(void *owner, const struct control_message *message, int descriptor)
 {
     struct thread *thread = owner;
+    descriptor_close(&descriptor); /* none is meant for a thread */
     if (message == NULL) {
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_SERVERS) {
         pools_set_addresses(&thread->pools, message->servers.backend, &message->servers.addresses);
+    } else if (message->type == CONTROL_STORE) {
+        refresh(thread);
     } else if (message->type == CONTROL_DRAIN) {
         drain(thread, message->deadline);
     } else if (message->type == CONTROL_TICKETS && !ticket_renewal_active(&thread->tickets)) {
@@ -84,6 +119,7 @@ static void init_turn(struct thread *thread)
                                  .flush = flush};
     turn_init(&thread->turn);
     timer_init(&thread->drain_time, cut_connections);
+    timer_init(&thread->refreshed, clear_certificates);
 }
 
 static void init_connections(struct thread *thread)

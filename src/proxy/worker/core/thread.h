@@ -38,6 +38,7 @@ struct thread {
     struct thread_metrics *metrics;
     bool draining, cutting; /* cutting: the drain time is over */
     struct timer drain_time;
+    struct timer refreshed; /* certificates that were in force before are left to be freed */
 };
 
 struct thread_setup {

@@ -9,31 +9,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hex.h"
+#include "base/descriptor.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "base/slice.h"
 #include "handshake/fast_handshake.h"
 #include "proxy/admin/admin.h"
-#include "proxy/store/problem.h"
+#include "proxy/worker/core/certificate_infos.h"
 #include "proxy/worker/core/confine.h"
 #include "proxy/worker/core/keyd_watch.h"
 #include "proxy/worker/core/thread.h"
 
-#define NAMES_TEXT_MAX 256
 #define FIGURES_PAUSE_MS 1000
 #define LOOP_SLICE (100 * NS_PER_US)
 
 struct worker {
     const struct worker_setup *setup;
     struct connection_limit limit; /* shared by all threads */
-    struct store *store;
+    /* The certificates in force, and those before; NULL: none. */
+    struct shared_store *store, *before;
+    int offered; /* a descriptor of the next ones; -1: none */
     struct authorities *authorities;
-    atomic_bool *keyless; /* for each certificate */
     struct tls_setup tls; /* shared by all threads */
     struct thread **threads;
     unsigned thread_count;
@@ -43,8 +42,7 @@ struct worker {
     struct report walls;
     pthread_barrier_t gate; /* passed when all threads have begun, and when the walls stand */
     struct admin *admin;
-    struct certificate_info *certificates;
-    size_t certificate_count;
+    struct certificate_infos infos; /* for the admin page */
 };
 
 static int main_control(const struct worker *worker)
@@ -52,25 +50,49 @@ static int main_control(const struct worker *worker)
     return worker->setup->controls[worker->setup->config->workers];
 }
 
+static void close_store(struct shared_store *shared)
+{
+    if (shared == NULL)
+        return;
+    store_close(shared->store);
+    free(shared->keyless);
+    free(shared);
+}
+
+/* Takes the descriptor over: the mapping stays. NULL: *error says why. */
+static struct shared_store *open_store(int descriptor, struct conf_error *error)
+{
+    struct shared_store *shared = calloc(1, sizeof *shared);
+    snprintf(error->text, sizeof error->text, "the store of certificates: out of memory");
+    if (shared != NULL)
+        shared->store = store_open(descriptor, error);
+    (void)close(descriptor);
+    if (shared != NULL && shared->store != NULL) {
+        size_t count = store_certificate_count(shared->store);
+        shared->keyless = calloc(count + 1, sizeof *shared->keyless);
+    }
+    if (shared != NULL && shared->keyless != NULL)
+        return shared;
+    close_store(shared);
+    return NULL;
+}
+
 static bool load_threads(struct worker *worker, struct conf_error *error)
 {
     const struct worker_setup *setup = worker->setup;
     unsigned count = setup->config->workers;
-    worker->store = store_open(setup->store, error);
-    (void)close(setup->store); /* the mapping stays, and no descriptor is left to the worker */
+    worker->store = open_store(setup->store, error);
     if (worker->store == NULL)
         return false;
     worker->threads = calloc(count, sizeof(struct thread *));
-    worker->keyless = calloc(store_certificate_count(worker->store) + 1, sizeof *worker->keyless);
     worker->tls = (struct tls_setup){.config = setup->config,
                                      .store = worker->store,
                                      .authorities = worker->authorities,
-                                     .keyless = worker->keyless,
                                      .tickets = &setup->tickets,
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
         worker->tls.sessions = session_cache_new(setup->config->session_cache);
-    if (worker->threads == NULL || worker->keyless == NULL ||
+    if (worker->threads == NULL ||
         (worker->tls.sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
@@ -91,11 +113,17 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     return true;
 }
 
-static void note_drain(void *owner, const struct control_message *message)
+static void note_command(void *owner, const struct control_message *message, int descriptor)
 {
     struct worker *worker = owner;
     if (message == NULL || message->type == CONTROL_DRAIN)
         worker->draining = true;
+    if (message != NULL && message->type == CONTROL_STORE) {
+        descriptor_close(&worker->offered);
+        worker->offered = descriptor;
+        descriptor = -1;
+    }
+    descriptor_close(&descriptor);
 }
 
 static bool check_keys(struct worker *worker, struct conf_error *error)
@@ -103,8 +131,8 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
     const struct proxy_config *config = worker->setup->config;
     if (!config_needs_keyd(config))
         return true;
-    worker->watching = keyd_watch_open(&worker->keyd, worker->store, worker->keyless,
-                                       main_control(worker), worker, note_drain);
+    worker->watching =
+        keyd_watch_open(&worker->keyd, worker->store, main_control(worker), worker, note_command);
     return worker->watching &&
            keyd_watch_check(&worker->keyd, config->file, worker->setup->again, error);
 }
@@ -121,56 +149,9 @@ static void take_tickets(struct worker *worker)
     OPENSSL_cleanse(&keys, sizeof keys);
 }
 
-/* ---- what the admin page says about the certificates ---- */
-
-/* DNS names, then addresses as "ip:192.0.2.1". */
-static char *join_names(const struct store *store, const struct store_certificate *certificate)
+static const struct keyd_watch *watch_of(const struct worker *worker)
 {
-    char text[NAMES_TEXT_MAX] = "";
-    const char *name = store_text(store, certificate->names);
-    size_t length = 0;
-    for (uint32_t i = 0; i < certificate->name_count && length + 1 < sizeof text; i++) {
-        int more = snprintf(text + length, sizeof text - length, "%s%s", i > 0 ? ", " : "", name);
-        length += more > 0 ? (size_t)more : 0;
-        name += strlen(name) + 1;
-    }
-    return strdup(text);
-}
-
-static void note_key(struct worker *worker, uint32_t number)
-{
-    const unsigned no_key = 1u << CHAIN_NO_KEY;
-    struct certificate_info *info = &worker->certificates[number];
-    unsigned others = atomic_load_explicit(&info->problems, memory_order_relaxed) & ~no_key;
-    atomic_store_explicit(&info->problems, others | (worker->keyless[number] ? no_key : 0),
-                          memory_order_relaxed);
-}
-
-static bool describe(struct worker *worker, uint32_t number)
-{
-    const struct store *store = worker->store;
-    const struct store_certificate *certificate = store_certificate(store, number);
-    struct certificate_info *info = &worker->certificates[number];
-    *info = (struct certificate_info){
-        .frontend = worker->setup->config->frontends[certificate->frontend].name,
-        .names = join_names(store, certificate),
-        .key_type = store_text(store, certificate->key_type),
-        .file = store_text(store, certificate->files[STORE_CHAIN_FILE].path),
-        .not_after = certificate->not_after > 0 ? (uint64_t)certificate->not_after : 0,
-        .problems = store_problems(certificate, time(NULL))};
-    note_key(worker, number);
-    hex_encode(certificate->key_id, IMMURE_KEY_ID_SIZE, info->key_id);
-    return info->names != NULL;
-}
-
-static bool describe_all(struct worker *worker)
-{
-    size_t count = store_certificate_count(worker->store);
-    worker->certificates = calloc(count + 1, sizeof *worker->certificates);
-    while (worker->certificates != NULL && worker->certificate_count < count)
-        if (!describe(worker, (uint32_t)worker->certificate_count++))
-            return false;
-    return worker->certificates != NULL;
+    return worker->watching ? &worker->keyd : NULL;
 }
 
 static bool prepare_admin(struct worker *worker)
@@ -178,15 +159,16 @@ static bool prepare_admin(struct worker *worker)
     const struct worker_setup *setup = worker->setup;
     if (setup->admin_listener < 0)
         return true;
-    if (!describe_all(worker))
+    if (!certificate_infos_make(&worker->infos, setup->config, worker->store->store,
+                                watch_of(worker)))
         return false;
     struct admin_setup admin = {.config = setup->config,
                                 .listener = setup->admin_listener,
                                 .history = setup->history,
                                 .metrics = setup->metrics,
-                                .certificates = worker->certificates,
-                                .certificate_count = worker->certificate_count,
-                                .certificates_failed = store_failed(worker->store),
+                                .certificates = worker->infos.of,
+                                .certificate_count = worker->infos.count,
+                                .certificates_failed = store_failed(worker->store->store),
                                 .keyd = worker->watching ? &worker->keyd.figures : NULL,
                                 .started = setup->started};
     worker->admin = admin_new(&admin);
@@ -248,7 +230,60 @@ static void take_command(struct worker *worker)
     int descriptor = -1;
     int got = control_receive(main_control(worker), &message, &descriptor);
     if (got >= 0)
-        note_drain(worker, got > 0 ? &message : NULL);
+        note_command(worker, got > 0 ? &message : NULL, descriptor);
+}
+
+/* ---- other certificates at run time ---- */
+
+static void report_store(const struct worker *worker, enum control_type result)
+{
+    const struct control_message message = {.type = result};
+    if (!control_send(main_control(worker), &message, -1))
+        log_error("cannot tell the master about the certificates: %s", strerror(errno));
+}
+
+/* The admin page, and the keys that are missing. */
+static void show_store(struct worker *worker)
+{
+    struct certificate_infos infos = {.of = NULL};
+    const struct store *store = worker->store->store;
+    if (worker->watching) {
+        keyd_watch_use(&worker->keyd, worker->store);
+        keyd_watch_look(&worker->keyd);
+    }
+    if (worker->admin == NULL)
+        return;
+    if (!certificate_infos_make(&infos, worker->setup->config, store, watch_of(worker)))
+        log_error("admin: certificates: out of memory");
+    admin_set_certificates(worker->admin, infos.of, infos.count, store_failed(store));
+    certificate_infos_free(&worker->infos);
+    worker->infos = infos;
+}
+
+/* Threads may use the store from the moment at which the master hears of it. */
+static void take_store(struct worker *worker)
+{
+    struct conf_error error;
+    struct shared_store *next = open_store(worker->offered, &error);
+    worker->offered = -1;
+    if (next == NULL) {
+        log_error("%s; those in force go on", error.text);
+        report_store(worker, CONTROL_STORE_FAILED);
+        return;
+    }
+    worker->before = worker->store;
+    worker->store = next;
+    atomic_store(&worker->tls.store, next);
+    report_store(worker, CONTROL_STORE_TAKEN);
+    show_store(worker);
+}
+
+static void close_store_before(struct worker *worker)
+{
+    if (worker->before == NULL || atomic_load(&worker->before->threads) > 0)
+        return;
+    close_store(worker->before);
+    worker->before = NULL;
 }
 
 /* Asks immured for its figures and, if it has been replaced, for the keys that it holds. */
@@ -256,8 +291,7 @@ static void watch_keyd(struct worker *worker)
 {
     if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd))
         return;
-    for (size_t i = 0; i < worker->certificate_count; i++)
-        note_key(worker, (uint32_t)i);
+    certificate_infos_note_keys(&worker->infos, &worker->keyd);
 }
 
 /* The master tells each thread of a drain itself. The admin page ends when the drain begins, and
@@ -271,6 +305,9 @@ static void wait_for_drain(struct worker *worker)
             take_command(worker);
         else if (ready == 0)
             watch_keyd(worker);
+        close_store_before(worker);
+        if (worker->offered >= 0 && worker->before == NULL)
+            take_store(worker);
     }
     if (worker->admin != NULL)
         admin_stop(worker->admin);
@@ -283,18 +320,17 @@ static void wait_for_drain(struct worker *worker)
 
 static void unload(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->certificate_count; i++)
-        free((char *)worker->certificates[i].names);
+    certificate_infos_free(&worker->infos);
     if (worker->watching)
         keyd_watch_close(&worker->keyd);
-    free(worker->certificates);
-    free(worker->keyless);
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
     authorities_close(worker->authorities);
     session_cache_free(worker->tls.sessions);
-    store_close(worker->store);
+    close_store(worker->before);
+    close_store(worker->store);
+    descriptor_close(&worker->offered);
 }
 
 /* All threads have the same; the first stands for all. */
@@ -344,7 +380,8 @@ static bool confine(struct worker *worker)
 
 int worker_run(const struct worker_setup *setup)
 {
-    struct worker worker = {.setup = setup, .limit = {.most = setup->config->max_connections}};
+    struct worker worker = {
+        .setup = setup, .offered = -1, .limit = {.most = setup->config->max_connections}};
     struct conf_error error;
     int status = 1;
     ignore_signals();

@@ -65,10 +65,16 @@ static void drop(struct certificate_cache *cache, struct certificate *certificat
     *certificate = (struct certificate){.number = STORE_NONE};
 }
 
+bool certificate_cache_clear(struct certificate_cache *cache, size_t most)
+{
+    for (; cache->room > 0 && most > 0; most--)
+        drop(cache, &cache->of[--cache->room]);
+    return cache->room > 0;
+}
+
 void certificate_cache_close(struct certificate_cache *cache)
 {
-    for (size_t i = 0; i < cache->room; i++)
-        drop(cache, &cache->of[i]);
+    certificate_cache_clear(cache, SIZE_MAX);
     for (size_t i = 0; cache->keys != NULL && i < store_certificate_count(cache->store); i++)
         EVP_PKEY_free(cache->keys[i]);
     free(cache->keys);

@@ -42,6 +42,9 @@ struct certificate_cache {
 bool certificate_cache_open(struct certificate_cache *cache, const struct store *store,
                             OSSL_LIB_CTX *library, size_t most);
 void certificate_cache_close(struct certificate_cache *cache);
+/* Before it is closed, in parts: frees at most this many certificates, so that a turn stays short.
+ * Returns whether there are more. Nothing can be taken any more. */
+bool certificate_cache_clear(struct certificate_cache *cache, size_t most);
 
 /* For `in-process` mode, before anything else: reads the key of every certificate. False: *error
  * says which file is bad and why. */

@@ -84,7 +84,7 @@ static const struct store_choice *find(const struct hello *hello, SSL *ssl, cons
 {
     const struct tls_frontend *frontend = hello->frontend;
     const struct store_choice *choices;
-    size_t count = store_find(frontend->tls->setup->store, frontend->number, name, &choices);
+    size_t count = store_find(hello->certificates->store, frontend->number, name, &choices);
     for (size_t i = 0; i < count; i++) {
         const struct tls_route *route = route_of(hello, &choices[i]);
         if (route->config->own == own && conditions_hold(hello, ssl, route))
@@ -127,18 +127,27 @@ static const struct store_choice *find_address(const struct hello *hello, SSL *s
     return choice != NULL ? choice : find(hello, ssl, name, false);
 }
 
+/* The choice of clients whose name no certificate has. NULL: the frontend serves none of them. */
+static const struct store_choice *find_standard(const struct hello *hello)
+{
+    const struct tls_route *own = &hello->frontend->routes[0];
+    const struct store_choice *standard =
+        store_route_default(hello->certificates->store, own->nothing.route);
+    if (own->config->backend == NO_BACKEND || (standard == NULL && !own->config->passthrough))
+        return NULL;
+    return standard != NULL ? standard : &own->nothing;
+}
+
 /* NULL: the client is refused. */
 static const struct store_choice *find_route(struct hello *hello, SSL *ssl, const char *name)
 {
     const struct frontend_config *config = hello->frontend->config;
     const struct store_choice *choice =
         name != NULL ? find_name(hello, ssl, name) : find_address(hello, ssl);
-    const struct tls_route *own = &hello->frontend->routes[0];
     hello->known = name != NULL && choice != NULL;
     if (choice != NULL)
         return choice;
-    bool refused = !own->serves || (name != NULL && config->unknown_name_reject);
-    return refused ? NULL : own->standard;
+    return name != NULL && config->unknown_name_reject ? NULL : find_standard(hello);
 }
 
 static bool use_route(const struct hello *hello, SSL *ssl, const char *name)
@@ -147,14 +156,32 @@ static bool use_route(const struct hello *hello, SSL *ssl, const char *name)
     struct tls *tls = hello->frontend->tls;
     return SSL_set_SSL_CTX(ssl, route->policy->context) != NULL &&
            (route->policy == hello->frontend->routes[0].policy || policy_use(route->policy, ssl)) &&
-           sessions_set_scope(&tls->sessions, ssl, route->scope, tls->setup->store,
+           sessions_set_scope(&tls->sessions, ssl, route->scope, hello->certificates->store,
                               hello->choice->certificates, name);
+}
+
+static void hold_certificates(struct hello *hello)
+{
+    if (hello->certificates != NULL)
+        return;
+    hello->certificates = hello->frontend->tls->certificates;
+    hello->certificates->uses++;
+}
+
+void hello_release(struct hello *hello)
+{
+    if (hello->certificates == NULL)
+        return;
+    hello->certificates->uses--;
+    hello->certificates = NULL;
+    hello->choice = NULL;
 }
 
 static int answer(SSL *ssl, int *alert, void *arg)
 {
     (void)arg;
     struct hello *hello = hello_of(ssl);
+    hold_certificates(hello);
     const char *name = server_name_take(ssl);
     const struct store_choice *before = hello->choice;
     hello->choice = find_route(hello, ssl, name);
@@ -184,13 +211,13 @@ static int use_certificates(SSL *ssl, void *arg)
 {
     (void)arg;
     struct hello *hello = hello_of(ssl);
-    struct tls *tls = hello->frontend->tls;
-    const atomic_bool *keyless = tls->setup->keyless;
+    struct certificate_cache *cache = &hello->certificates->cache;
+    const atomic_bool *keyless = hello->certificates->shared->keyless;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
         uint32_t number = hello->choice->certificates[kind];
         if (number == STORE_NONE || keyless[number])
             continue;
-        const struct certificate *certificate = certificate_cache_take(&tls->cache, number);
+        const struct certificate *certificate = certificate_cache_take(cache, number);
         if (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
                                                         certificate->chain, 1) != 1)
             return 0;
@@ -204,7 +231,7 @@ static int staple(SSL *ssl, void *arg)
 {
     (void)arg;
     const struct hello *hello = hello_of(ssl);
-    const struct store *store = hello->frontend->tls->setup->store;
+    const struct store *store = hello->certificates->store;
     const X509 *chosen = SSL_get_certificate(ssl);
     for (size_t kind = 0; chosen != NULL && kind < CERTIFICATE_KIND_COUNT; kind++) {
         if (hello->leaves[kind] != chosen)

@@ -17,8 +17,9 @@
 struct hello {
     const struct tls_frontend *frontend;
     struct transport *transport;
-    struct proxy_addresses *addresses;          /* the destination is added if it is needed */
-    const struct store_choice *choice;          /* NULL: no ClientHello has been answered */
+    struct proxy_addresses *addresses; /* the destination is added if it is needed */
+    struct certificates *certificates; /* those in force when its ClientHello came; NULL: none */
+    const struct store_choice *choice; /* NULL: no ClientHello has been answered */
     const X509 *leaves[CERTIFICATE_KIND_COUNT]; /* that the SSL has been given; NULL: none */
     bool known;                                 /* some route has the client's name */
     bool passed;                                /* the stream is to be sent on as it is */
@@ -29,6 +30,8 @@ struct hello {
 struct hello *hello_of(const SSL *ssl);
 /* Makes a server-side SSL for the connection. NULL: out of memory. */
 SSL *hello_accept(struct hello *hello);
+/* When the handshake is over: it needs no certificates any more. Harmless if it has none. */
+void hello_release(struct hello *hello);
 /* Sets the callbacks of a context: the one above and those that answer by its hello. */
 void hello_prepare(SSL_CTX *context, void *arg);
 

@@ -15,11 +15,13 @@
 #define HANDSHAKE_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_WANTED
 #define DEFAULT_PROPERTIES IMMURE_OPENSSL_PROPERTIES "," FAST_HANDSHAKE_UNWANTED
 
+#define CLEARED_AT_ONCE 64 /* parsed certificates */
+
 /* ---- certificates ---- */
 
 static void note_kinds(struct tls *tls)
 {
-    const struct store *store = tls->setup->store;
+    const struct store *store = tls->certificates->store;
     for (uint32_t i = 0; i < store_certificate_count(store); i++) {
         const struct store_certificate *certificate = store_certificate(store, i);
         tls->routes[certificate->route].kinds |= 1u << certificate->kind;
@@ -40,12 +42,14 @@ static void note_authentication(struct tls_settings_source *source, const struct
 /* Whether OpenSSL takes the certificate with the settings of its route. */
 static bool try_certificate(struct tls *tls, uint32_t number, struct conf_error *error)
 {
-    const struct store_certificate *stored = store_certificate(tls->setup->store, number);
-    const struct certificate *certificate = certificate_cache_take(&tls->cache, number);
+    const struct store *store = tls->certificates->store;
+    const struct store_certificate *stored = store_certificate(store, number);
+    const struct certificate *certificate =
+        certificate_cache_take(&tls->certificates->cache, number);
     return (certificate != NULL &&
             SSL_CTX_use_cert_and_key(tls->routes[stored->route].policy->trial, certificate->leaf,
                                      certificate->key, certificate->chain, 1) == 1) ||
-           certificate_refuse(tls->setup->store, number, stored->files[STORE_CHAIN_FILE].path,
+           certificate_refuse(store, number, stored->files[STORE_CHAIN_FILE].path,
                               "OpenSSL refuses it", error);
 }
 
@@ -53,7 +57,7 @@ static bool try_certificate(struct tls *tls, uint32_t number, struct conf_error 
  * loaded: then the others are served all the same. */
 static bool try_required(struct tls *tls, struct conf_error *error)
 {
-    const struct store *store = tls->setup->store;
+    const struct store *store = tls->certificates->store;
     for (uint32_t i = 0; i < store_certificate_count(store); i++) {
         if (!store_certificate(store, i)->required || try_certificate(tls, i, error))
             continue;
@@ -95,11 +99,6 @@ static bool open_route(struct tls *tls, const struct tls_frontend *frontend,
     route->nothing = (struct store_choice){.route = (uint32_t)route->config->number};
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++)
         route->nothing.certificates[kind] = STORE_NONE;
-    route->standard = store_route_default(tls->setup->store, route->nothing.route);
-    route->serves = route->config->backend != NO_BACKEND &&
-                    (route->standard != NULL || route->config->passthrough);
-    if (route->standard == NULL)
-        route->standard = &route->nothing;
     return route->policy != NULL &&
            sessions_route_scope(&tls->sessions, frontend->config->name, route->config,
                                 &maker.clients, route->scope);
@@ -179,11 +178,11 @@ static bool open_all(struct tls *tls, struct conf_error *error)
     if (tls->frontends == NULL || tls->routes == NULL || tls->client_bio == NULL ||
         !open_library(tls, config) || !open_trusted(tls) || !server_name_init() ||
         !sessions_init(&tls->sessions, tls->library, setup->tickets, setup->sessions) ||
-        !certificate_cache_open(&tls->cache, setup->store, tls->library, config->certificate_cache))
+        !tls_refresh(tls))
         return false;
     note_kinds(tls);
     return (config->signing != SIGNING_IN_PROCESS ||
-            certificate_cache_read_keys(&tls->cache, error)) &&
+            certificate_cache_read_keys(&tls->certificates->cache, error)) &&
            open_routes(tls, config, error) && (!tls->tells || try_required(tls, error));
 }
 
@@ -193,6 +192,7 @@ struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_erro
     struct tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
+    list_init(&tls->before);
     tls->setup = setup;
     tls->tells = tells;
     if (open_all(tls, error))
@@ -207,7 +207,9 @@ void tls_close(struct tls *tls)
         return;
     for (size_t i = 0; i < tls->frontend_count; i++)
         SSL_CTX_free(tls->frontends[i].entry);
-    certificate_cache_close(&tls->cache);
+    certificates_free(tls->certificates);
+    list_for_each(node, &tls->before)
+        certificates_free(list_entry(node, struct certificates, node));
     policies_free(&tls->policies);
     close_trusted(tls);
     free(tls->routes);
@@ -217,4 +219,31 @@ void tls_close(struct tls *tls)
     immure_openssl_context_free(tls->library);
     BIO_meth_free(tls->client_bio);
     free(tls);
+}
+
+bool tls_refresh(struct tls *tls)
+{
+    const struct tls_setup *setup = tls->setup;
+    struct certificates *next = certificates_new(atomic_load(&setup->store), tls->library,
+                                                 setup->config->certificate_cache);
+    if (next == NULL)
+        return false;
+    if (tls->certificates != NULL)
+        list_append(&tls->before, &tls->certificates->node);
+    tls->certificates = next;
+    return true;
+}
+
+enum tls_cleared tls_clear(struct tls *tls)
+{
+    list_for_each(node, &tls->before)
+    {
+        struct certificates *certificates = list_entry(node, struct certificates, node);
+        if (certificates->uses > 0)
+            continue;
+        if (certificate_cache_clear(&certificates->cache, CLEARED_AT_ONCE))
+            return TLS_CLEARS;
+        certificates_free(certificates);
+    }
+    return list_empty(&tls->before) ? TLS_CLEARED : TLS_IN_USE;
 }

@@ -14,4 +14,15 @@
 struct tls *tls_open(const struct tls_setup *setup, bool tells, struct conf_error *error);
 void tls_close(struct tls *tls);
 
+/* Takes the store that is in force now. Routes must have certificates of the same kinds in it.
+ * False: out of memory. */
+bool tls_refresh(struct tls *tls);
+enum tls_cleared {
+    TLS_CLEARED, /* nothing is left of the certificates before */
+    TLS_CLEARS,  /* there is more to free */
+    TLS_IN_USE   /* handshakes use the rest */
+};
+/* Frees a part of the certificates before. */
+enum tls_cleared tls_clear(struct tls *tls);
+
 #endif

@@ -3,23 +3,20 @@
 #define PROXY_WORKER_ROUTE_TLS_ROUTE_H
 
 #include <openssl/ssl.h>
-#include <stdatomic.h>
 
 #include "conf/error.h"
 #include "proxy/config/config.h"
 #include "proxy/worker/route/authority.h"
-#include "proxy/worker/route/certificate_cache.h"
+#include "proxy/worker/route/certificates.h"
 #include "proxy/worker/route/policy.h"
 #include "proxy/worker/route/sessions.h"
 
 struct tls_route {
     const struct route_config *config;
     const struct tls_policy *policy;
-    unsigned kinds;                      /* of its certificates: a bit for each */
-    bool serves;                         /* whether any client gets this route at all */
-    struct store_choice nothing;         /* no certificate at all */
-    const struct store_choice *standard; /* for clients whose name no certificate has */
-    uint8_t scope[SESSION_SCOPE_SIZE];   /* of its sessions, without certificates and names */
+    unsigned kinds;                    /* of its certificates: a bit for each */
+    struct store_choice nothing;       /* no certificate at all */
+    uint8_t scope[SESSION_SCOPE_SIZE]; /* of its sessions, without certificates and names */
 };
 
 struct tls_frontend {
@@ -34,8 +31,7 @@ struct tls_frontend {
 /* The same for all threads of a worker. */
 struct tls_setup {
     const struct proxy_config *config;
-    const struct store *store;  /* the certificates */
-    const atomic_bool *keyless; /* for each of them: immured holds no key for it */
+    struct shared_store *_Atomic store; /* the certificates in force; the main thread changes it */
     const struct ticket_keys *tickets;
     struct session_cache *sessions; /* NULL: none */
     const struct authorities *authorities;
@@ -54,7 +50,8 @@ struct tls {
     struct tls_route *routes; /* of all frontends, by number */
     X509_STORE **trusted;     /* by number of the setup's authorities */
     struct tls_policies policies;
-    struct certificate_cache cache;
+    struct certificates *certificates; /* in force */
+    struct list before;                /* those that were, and that are not freed yet */
     uint64_t refused_at;     /* when the last line about a refused client was logged, ns */
     unsigned refused_unsaid; /* clients that have been refused since then without a line */
 };
