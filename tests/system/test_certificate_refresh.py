@@ -174,6 +174,44 @@ class CertificateRefresh(harness.SystemTest):
         self.hup()
         self.assertNotEqual(self.proxy.worker(), self.processes[0])
 
+    def test_folders_that_are_watched(self):
+        """Without HUP; a pair is taken when both halves are there."""
+        proxy = self.start(top="certificates-watch = yes")
+        next_b, new = certificate("p-256", "b.example", serial=2), certificate("p-256", "d.example")
+        shutil.copy(next_b.chain, self.path("b.example", ".crt"))
+        harness.wait_until(lambda: "b.example.crt: immured refuses its key" in proxy.log(), "the refusal")
+        self.assert_shown(*self.made.values())
+        shutil.copy(next_b.key, self.path("b.example", ".key"))
+        harness.wait_until(lambda: f"{self.path('b.example', '.crt')} is replaced" in proxy.log(), "the next one")
+        self.put(new)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is added" in proxy.log(), "a new one")
+        self.remove("c.example")
+        harness.wait_until(lambda: f"{self.path('c.example', '.crt')} is removed" in proxy.log(), "one less")
+        self.assert_shown(self.made["a.example"], next_b, new)
+        self.assert_same_processes()
+
+    def test_a_folder_within_a_folder(self):
+        """As certbot makes it, after the start."""
+        proxy = self.start(top="certificates-watch = yes")
+        for serial, change in ((1, "added"), (2, "replaced")):
+            made = certificate("p-256", "d.example", serial=serial)
+            os.makedirs(os.path.join(self.folder, "d.example"), exist_ok=True)
+            for source, name in ((made.key, "privkey.pem"), (made.chain, "fullchain.pem")):
+                target = os.path.join(self.folder, "d.example", name)
+                shutil.copy(source, target + ".new")
+                os.rename(target + ".new", target)
+            harness.wait_until(lambda change=change: f"d.example/fullchain.pem is {change}" in proxy.log(), change)
+            self.assert_shown(made)
+        self.assert_same_processes()
+
+    def test_a_text_that_has_changed_is_left_to_hup(self):
+        proxy = self.start(top="certificates-watch = yes")
+        proxy.write_config(proxy.config + "unknown = yes\n")
+        self.put(certificate("p-256", "b.example", serial=2))
+        harness.wait_until(lambda: "HUP takes them" in proxy.log(), "the line")
+        self.assert_shown(*self.made.values())
+        self.assert_same_processes()
+
     @harness.needs_root("to see what the worker has")
     def test_again_and_again(self):
         """Each refresh gives back what the one before took."""

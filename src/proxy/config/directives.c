@@ -158,6 +158,13 @@ static const struct conf_directive directives[] = {
              "100,000 of them need not be read again. Files that have changed are. `immure-proxy` "
              "writes it, and takes it up only if nobody but its own user can have written it. "
              "There are no keys in it. Default: none."},
+    {SECTION_TOP, "certificates-watch", &conf_choice, .standard = "no", .choices = no_or_yes,
+     CONF_FIELD(struct proxy_config, certificates_watch),
+     .text =
+         "`yes`: when a file in a folder of certificates (`certificates`) changes, certificates "
+         "and keys are read as HUP does it, as long as the text of the configuration has not "
+         "changed. A certificate is taken when it fits its key; until then the one before is "
+         "served."},
     {SECTION_TOP, "certificate-cache", &conf_number, .standard = "1024", .least = 8,
      .most = CERTIFICATE_CACHE_MAX, CONF_FIELD(struct proxy_config, certificate_cache),
      .text = "How many certificates a thread keeps parsed. Each takes about 20 KiB. One that is "

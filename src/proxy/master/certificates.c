@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "proxy/master/processes.h"
+#include "proxy/store/folder_watch.h"
 #include "proxy/store/loader.h"
 
 /* In the child. */
@@ -48,11 +49,40 @@ bool certificates_start(struct generation *generation, const struct store *befor
     return pid > 0;
 }
 
+bool certificates_watch(struct generation *generation)
+{
+    int pair[2];
+    if (generation->config->certificates_watch == 0 || generation->setup->test)
+        return true;
+    watch_close_shared(generation->setup->loop, &generation->folders);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    watch_open(&generation->folders, pair[0], WATCH_LEVEL);
+    bool watched = descriptor_set_nonblocking(pair[0], true) &&
+                   watch_want(generation->setup->loop, &generation->folders, EPOLLIN);
+    pid_t pid = watched ? fork() : -1;
+    if (pid == 0) {
+        child_begin(generation->config, "immure-proxy: watcher");
+        metrics_history_hide(generation->setup->history);
+        exit(descriptor_close_others(&pair[1], 1) ? folder_watch_run(generation->config, pair[1])
+                                                  : EXIT_FAILURE);
+    }
+    int reason = errno;
+    close(pair[1]);
+    if (pid > 0)
+        child_started(&generation->watcher, pid, clock_now());
+    errno = reason;
+    return pid > 0;
+}
+
 void certificates_stop(struct generation *generation)
 {
     watch_close_shared(generation->setup->loop, &generation->certificates);
+    watch_close_shared(generation->setup->loop, &generation->folders);
     back_off_stop(&generation->loader.back_off);
+    back_off_stop(&generation->watcher.back_off);
     child_signal(&generation->loader, SIGKILL);
+    child_signal(&generation->watcher, SIGKILL);
 }
 
 struct store *certificates_take(struct generation *generation, int *memory,

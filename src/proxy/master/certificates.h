@@ -10,7 +10,10 @@
  * again. `refused`: see sources.h. False with errno. */
 bool certificates_start(struct generation *generation, const struct store *before,
                         const struct refusals *refused);
-/* Ends the loader. */
+/* Starts the process that watches folders of certificates, if the configuration wants it. False
+ * with errno. */
+bool certificates_watch(struct generation *generation);
+/* Ends both. */
 void certificates_stop(struct generation *generation);
 
 /* Takes the loader's answer: the store, and a descriptor of it. NULL: there is no store, and *error

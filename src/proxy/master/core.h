@@ -58,10 +58,11 @@ struct generation {
     size_t listening_count;
     size_t address_count; /* of one thread */
 
-    struct child keyd, worker, resolver, loader;
+    struct child keyd, worker, resolver, loader, watcher;
     struct generation_metrics *metrics; /* what its workers count */
     struct watch names;                 /* for the resolver's answers; closed: none is wanted */
     struct watch certificates;          /* for the loader's answer */
+    struct watch folders;               /* for what the watcher tells */
     int store_memory;                   /* the certificates in force; -1: none yet */
     struct store *store;                /* the same, opened */
     struct refresh refresh;             /* brings other ones */

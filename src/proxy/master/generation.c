@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/descriptor.h"
@@ -28,6 +29,7 @@ static void control_ready(struct watch *watch, uint32_t events);
 static void hand_over_readable(struct watch *watch, uint32_t events);
 static void names_answered(struct watch *watch, uint32_t events);
 static void certificates_answered(struct watch *watch, uint32_t events);
+static void folders_changed(struct watch *watch, uint32_t events);
 static void deadline_expired(struct timer *timer);
 
 /* ---- its sockets ---- */
@@ -177,6 +179,11 @@ static bool start_loader(struct child *child)
     return false;
 }
 
+static bool start_watcher(struct child *child)
+{
+    return certificates_watch(list_entry(child, struct generation, watcher));
+}
+
 /* The first worker waits until each host name has an address, and the certificates are read. */
 static bool worker_waits(const struct generation *generation)
 {
@@ -230,6 +237,11 @@ static bool start(struct generation *generation, const struct generation *before
                  config->file, strerror(errno));
         return false;
     }
+    if (!certificates_watch(generation)) {
+        snprintf(error->text, sizeof error->text, "%s: cannot start a watcher of certificates: %s",
+                 config->file, strerror(errno));
+        return false;
+    }
     limit_start(generation);
     return true;
 }
@@ -255,6 +267,8 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     child_init(&generation->keyd, "immured", setup->loop, start_keyd);
     child_init(&generation->worker, "worker", setup->loop, start_worker);
     child_init(&generation->resolver, "resolver", setup->loop, start_resolver);
+    child_init(&generation->watcher, "watcher", setup->loop, start_watcher);
+    watch_init(&generation->folders, folders_changed);
     child_init(&generation->loader, "loader", setup->loop, start_loader);
     watch_init(&generation->names, names_answered);
     watch_init(&generation->certificates, certificates_answered);
@@ -484,6 +498,18 @@ static void certificates_answered(struct watch *watch, uint32_t events)
         certificates_go_on(generation);
 }
 
+static void folders_changed(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct generation *generation = list_entry(watch, struct generation, folders);
+    char changes[64];
+    ssize_t length = recv(watch->descriptor, changes, sizeof changes, 0);
+    if (length > 0)
+        refresh_folders_changed(generation);
+    else if (length == 0) /* the process ends, which SIGCHLD reports */
+        watch_close_shared(generation->setup->loop, watch);
+}
+
 static void worker_ready(struct generation *generation)
 {
     if (generation->state == GENERATION_STARTING) {
@@ -491,6 +517,7 @@ static void worker_ready(struct generation *generation)
             hand_over_goes_on(generation); /* the worker, which is ready, knows that it is done */
         generation->state = GENERATION_RUNNING;
         timer_stop(generation->setup->loop, &generation->deadline);
+        refresh_running(generation);
     } else if (generation->state == GENERATION_RUNNING) {
         log_info("worker (pid %d) is ready", (int)generation->worker.pid);
     }
@@ -626,6 +653,14 @@ static void resolver_ended(struct generation *generation, int status)
         child_ended(&generation->resolver);
 }
 
+static void watcher_ended(struct generation *generation, int status)
+{
+    if (generation->state == GENERATION_RUNNING)
+        child_restart_later(&generation->watcher, status, clock_now());
+    else
+        child_ended(&generation->watcher);
+}
+
 /* The watch says whether it has answered. */
 static void loader_ended(struct generation *generation)
 {
@@ -643,6 +678,8 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
         resolver_ended(generation, status);
     else if (pid == generation->loader.pid)
         loader_ended(generation);
+    else if (pid == generation->watcher.pid)
+        watcher_ended(generation, status);
     else
         return false;
     return true;

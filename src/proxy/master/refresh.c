@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,24 @@ void refresh_begin(struct generation *generation)
         generation->refresh.again = true;
     else
         read_files(generation);
+}
+
+void refresh_folders_changed(struct generation *generation)
+{
+    if (generation->state != GENERATION_RUNNING) {
+        generation->refresh.again = true; /* when it runs */
+    } else if (refresh_is_enough(generation)) {
+        log_info("certificates-watch: a folder has changed; reading the certificates");
+        refresh_begin(generation);
+    } else {
+        log_warning("certificates-watch: a folder has changed, but not only certificates and keys "
+                    "have: HUP takes them");
+    }
+}
+
+void refresh_running(struct generation *generation)
+{
+    begin_again(generation);
 }
 
 void refresh_loader_ended(struct generation *generation)
@@ -406,7 +425,8 @@ static void expired(struct timer *timer)
     struct generation *generation = list_entry(timer, struct generation, refresh.limit);
     struct refresh *refresh = &generation->refresh;
     if (refresh->step != REFRESH_SWAPS) {
-        certificates_stop(generation);
+        child_signal(&generation->loader, SIGKILL);
+        watch_close_shared(generation->setup->loop, &generation->certificates);
         fail(generation, "the certificates are not in force after %" PRIu64 " s",
              STEP_LIMIT / NS_PER_S);
         return;

@@ -28,6 +28,8 @@ enum refresh_outcome refresh_outcome(struct generation *generation);
 
 /* ---- what it is told ---- */
 
+void refresh_running(struct generation *generation);
+void refresh_folders_changed(struct generation *generation);
 void refresh_read(struct generation *generation);
 void refresh_key_changed(struct generation *generation, enum hand_over_state state);
 void refresh_heard(struct control_end *control, enum control_type type);

@@ -21,11 +21,11 @@ enum control_type {
                         again after a pause */
     CONTROL_TICKETS, /* master to thread: new session ticket keys */
     CONTROL_SERVERS, /* master to thread: the addresses of a backend's servers have changed */
-    CONTROL_STORE,   /* master to main: the next store of certificates (an attached descriptor); then
-                        to each thread: take it */
+    CONTROL_STORE, /* master to main: the next store of certificates (an attached descriptor); then
+                      to each thread: take it */
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
     CONTROL_STORE_FAILED, /* the same: it goes on with the one before, and has logged why */
-    CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
+    CONTROL_DRAIN         /* master to thread and main: stop accepting, end by the deadline */
 };
 
 /* Keys of session tickets (RFC 5077), for when immured provides none. The master makes them, so
