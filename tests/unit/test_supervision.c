@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "daemon/child.h"
 #include "proxy/config/directives.h"
 #include "proxy/master/keyd_text.h"
+#include "proxy/store/builder.h"
 
 /* As waitpid() has them, see wait(2). */
 #define EXITED(code) ((code) << 8)
@@ -145,6 +147,70 @@ static void pauses_double_up_to_a_second(void **state)
     loop_close(&loop);
 }
 
+/* ---- keys of directories and lists, from one store to the next ---- */
+
+/* Each letter is a certificate with a key of that id; those in capitals have another policy. */
+static struct store *store_of(const char *letters)
+{
+    struct conf_error error;
+    struct store_builder *builder = store_builder_new();
+    for (const char *letter = letters; *letter != '\0'; letter++) {
+        bool other = *letter < 'a';
+        struct store_certificate certificate = {
+            .key_path = store_builder_text(builder, "/a.key"),
+            .policy = store_builder_common_text(builder, other ? "tls12-server" : "tls-server"),
+            .key_id = {(uint8_t)(other ? *letter + 'a' - 'A' : *letter)}};
+        store_builder_add(builder, &certificate);
+    }
+    int memory = store_builder_seal(builder, 1);
+    struct store *store = store_open(memory, &error);
+    assert_non_null(store);
+    close(memory);
+    return store;
+}
+
+static void keys_that_are_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after, *added, *removed;
+        size_t sections;
+        bool moved;
+    } rows[] = {
+        {"abc", "cba", "", "", 1, false}, {"abc", "bcd", "d", "a", 1, false},
+        {"", "abab", "ab", "", 1, false}, {"aab", "b", "", "a", 1, false},
+        {"aB", "ab", "", "", 2, true},    {"aB", "Bca", "c", "", 2, false},
+        {"ab", "aC", "c", "b", 2, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct name_table files = NAME_TABLE_INIT;
+        struct store *stores[] = {store_of(rows[i].before), store_of(rows[i].after)};
+        struct keyd_keys before, after;
+        bool moved = false;
+        size_t count;
+        assert_true(keyd_keys_find(&before, NULL, stores[0], &files));
+        assert_true(keyd_keys_find(&after, &before, stores[1], &files));
+        assert_int_equal(after.settings.count, rows[i].sections);
+        uint32_t *added = keyd_keys_missing(&after, &before, &count, &moved);
+        assert_int_equal(count, strlen(rows[i].added));
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(store_certificate(stores[1], added[j])->key_id[0], rows[i].added[j]);
+        assert_int_equal(moved, rows[i].moved);
+        uint32_t *removed = keyd_keys_missing(&before, &after, &count, &moved);
+        assert_int_equal(count, strlen(rows[i].removed));
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(store_certificate(stores[0], removed[j])->key_id[0],
+                             rows[i].removed[j]);
+        free(added);
+        free(removed);
+        keyd_keys_free(&before);
+        keyd_keys_free(&after);
+        store_close(stores[0]);
+        store_close(stores[1]);
+        name_table_free(&files);
+    }
+}
+
 static void how_it_ended(void **state)
 {
     (void)state;
@@ -162,6 +228,7 @@ int main(void)
         cmocka_unit_test(what_is_passed_on_is_shown),
         cmocka_unit_test(long_path),
         cmocka_unit_test(pauses_double_up_to_a_second),
+        cmocka_unit_test(keys_that_are_missing),
         cmocka_unit_test(how_it_ended),
     };
     log_setup("test_supervision", LOG_LEVEL_ERROR, false);

@@ -149,11 +149,11 @@ struct proxy_config {
     unsigned max_connections;
     bool max_connections_given; /* by the file; otherwise the limit of descriptors sets it */
     size_t listen_backlog;
-    char *certificate_index;     /* file; NULL: none */
-    unsigned certificates_watch; /* 1: changes in folders of certificates are followed */
-    unsigned certificate_cache;  /* parsed certificates that a thread keeps */
-    unsigned session_cache;      /* TLS 1.2 sessions kept by id; 0: none */
-    uint64_t handshake_budget;   /* for handshakes in one turn of a loop */
+    char *certificate_index;    /* file; NULL: none */
+    bool certificates_watch;    /* changes in folders of certificates are followed */
+    unsigned certificate_cache; /* parsed certificates that a thread keeps */
+    unsigned session_cache;     /* TLS 1.2 sessions kept by id; 0: none */
+    uint64_t handshake_budget;  /* for handshakes in one turn of a loop */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
     uint64_t half_close_timeout;   /* after one direction has ended */
     uint64_t drain_timeout;        /* after TERM and USR2 */

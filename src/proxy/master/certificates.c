@@ -52,7 +52,7 @@ bool certificates_start(struct generation *generation, const struct store *befor
 bool certificates_watch(struct generation *generation)
 {
     int pair[2];
-    if (generation->config->certificates_watch == 0 || generation->setup->test)
+    if (!generation->config->certificates_watch || generation->setup->test)
         return true;
     watch_close_shared(generation->setup->loop, &generation->folders);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)

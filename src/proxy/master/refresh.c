@@ -387,9 +387,14 @@ static void change_next(struct generation *generation)
                  : hand_over_remove(&generation->keyd_hand_over, key.id))
             return;
         char reason[512];
-        snprintf(reason, sizeof reason, "%s: %s", key.file, regular_file_reason(errno));
-        if (errno == ENOTCONN || (adds && !refuse(refresh, reason))) {
+        int error = errno;
+        if (error == ENOTCONN) {
             refresh_keyd_ended(generation);
+            return;
+        }
+        snprintf(reason, sizeof reason, "%s: %s", key.file, regular_file_reason(error));
+        if (adds && !refuse(refresh, reason)) {
+            fail(generation, "out of memory");
             return;
         }
     }
