@@ -326,9 +326,9 @@ class Lists(ClientCertificates):
         with open(self.crl, "w", encoding="ascii") as out:
             out.write("".join(lists))
 
-    def start_with_lists(self, path=None, trusted=None):
+    def start_with_lists(self, path=None, trusted=None, inner=""):
         self.start(f'client-certificate = required client-crl = "{path or self.crl}"',
-                   trusted or [self.root, self.below])
+                   trusted or [self.root, self.below], inner)
 
     def test_revoked(self):
         ann, bob = self.below.client("ann"), self.below.client("bob")
@@ -412,6 +412,26 @@ class Lists(ClientCertificates):
             self.assertEqual(self.alert(tls, name, session), "SSLV3_ALERT_CERTIFICATE_REVOKED")
             resumed, _, (_, verified, _) = self.visit(*self.last(kept, version, ann))
             self.assertEqual((resumed, verified), (False, True))
+
+    def test_a_new_list_counts_beside_a_folder_of_certificates(self):
+        """HUP brings changes of the folder alone without another worker, but a list is more."""
+        made, folder = certificate("p-256", "folder.example"), self.path("certs")
+        os.mkdir(folder, 0o755)
+        shutil.copy(made.chain, os.path.join(folder, "folder.crt"))
+        shutil.copy(made.key, os.path.join(folder, "folder.key"))
+        bob = self.root.client("bob")
+        self.write(self.root.list())
+        self.start_with_lists(inner=f'certificates = "{folder}"')
+        worker = self.proxy.worker()
+        self.reload()
+        self.assertEqual(self.proxy.worker(), worker)
+        self.visit(identity(None, bob), "folder.example")
+        self.root.revoke(bob)
+        self.write(self.root.list())
+        self.reload()
+        for version in BOTH:
+            self.assertEqual(self.alert(identity(version, bob), "folder.example"),
+                             "SSLV3_ALERT_CERTIFICATE_REVOKED")
 
     @staticmethod
     def last(kept, version, client):
