@@ -31,8 +31,8 @@
 /* How many bytes are read beyond what libssl asks for. */
 #define CLIENT_AHEAD 4096
 
-/* How many certificates a client may send. Parsing one takes 0.1 ms, or several times that if its
- * key is an odd one, and libssl parses all of them within one call. */
+/* How many certificates a client may send. libssl parses all of them within one call, and decodes
+ * their keys. */
 #define CLIENT_CERTIFICATES_MAX 10
 
 /* One for each connection. */
