@@ -447,7 +447,7 @@ static void the_one_before_goes_on(void **state)
     struct store_file then;
     const struct wanted wanted = {.chain = path_of("a.crt"), .key = "/absent.key", .where = ""};
     write_text("a.crt", leaf.certificate_text);
-    write_text("a.ocsp", "a response");
+    write_response("a.ocsp", &leaf, V_OCSP_CERTSTATUS_GOOD, 60);
     struct store *first = store_of(path_of("a.crt"), path_of("a.ocsp"));
     then = store_certificate(first, 0)->files[STORE_CHAIN_FILE];
     write_text("a.crt", "half a certificate");
@@ -458,8 +458,8 @@ static void the_one_before_goes_on(void **state)
     struct store *second = finish(&taking, 1);
     const struct store_certificate *kept = store_certificate(second, 0);
     assert_memory_equal(kept->key_id, store_certificate(first, 0)->key_id, STORE_HASH_SIZE);
-    assert_int_equal(kept->staple.length, 10);
-    assert_memory_equal(store_bytes(second, kept->staple), "a response", 10);
+    assert_int_equal(kept->staple.length, response_length);
+    assert_memory_equal(store_bytes(second, kept->staple), response, response_length);
     assert_int_equal(kept->files[STORE_CHAIN_FILE].size, then.size); /* so it will be read again */
     assert_int_equal(kept->files[STORE_CHAIN_FILE].inode, then.inode);
     store_close(second);

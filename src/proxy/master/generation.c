@@ -161,6 +161,7 @@ static bool start_worker(struct child *child)
 {
     struct generation *generation = list_entry(child, struct generation, worker);
     close_controls(generation);
+    generation->keyless = false; /* until the worker says so */
     pid_t pid = worker_start(generation);
     if (pid > 0)
         child_started(child, pid, clock_now());
@@ -540,6 +541,8 @@ static void control_ready(struct watch *watch, uint32_t events)
     } else if (message.type == CONTROL_KEYD_WANTED) {
         control->owes_keyd = true;
         control_pay(control);
+    } else if (message.type == CONTROL_KEYLESS) {
+        control->generation->keyless = message.keyless;
     } else if (message.type == CONTROL_READY) {
         worker_ready(control->generation);
     } else if (message.type == CONTROL_STORE_TAKEN || message.type == CONTROL_STORE_FAILED) {

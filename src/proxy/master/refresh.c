@@ -121,12 +121,14 @@ static bool keyd_is_ready(const struct generation *generation)
             file_states_hold(&generation->keyd_files, &generation->keyd_names));
 }
 
+/* A key that immured lacks has the id that it had; only its file is another, so no comparison of
+ * stores would find it. */
 bool refresh_is_enough(const struct generation *generation)
 {
-    return generation->state == GENERATION_RUNNING && generation->worker.pid > 0 &&
-           keyd_keys_wanted(generation->config) && text_is_same(generation->config) &&
-           authorities_hold(generation->config) && sockets_are_there(generation) &&
-           keyd_is_ready(generation);
+    return !generation->keyless && generation->state == GENERATION_RUNNING &&
+           generation->worker.pid > 0 && keyd_keys_wanted(generation->config) &&
+           text_is_same(generation->config) && authorities_hold(generation->config) &&
+           sockets_are_there(generation) && keyd_is_ready(generation);
 }
 
 /* ---- READS ---- */

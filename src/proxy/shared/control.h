@@ -25,7 +25,9 @@ enum control_type {
                       to each thread: take it */
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
     CONTROL_STORE_FAILED, /* the same: it goes on with the one before, and has logged why */
-    CONTROL_DRAIN         /* master to thread and main: stop accepting, end by the deadline */
+    CONTROL_KEYLESS, /* main to master: whether immured lacks keys of certificates (`keyless`); sent
+                        when that has changed, and taken to be false at first */
+    CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
 };
 
 /* Keys of session tickets (RFC 5077), for when immured provides none. The master makes them, so
@@ -48,6 +50,7 @@ struct control_message {
             uint32_t backend; /* index in the configuration */
             struct server_addresses addresses;
         } servers;
+        bool keyless;
         uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
     };
 };

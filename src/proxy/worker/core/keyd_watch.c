@@ -152,6 +152,14 @@ bool keyd_watch_look(struct keyd_watch *watch)
     return known;
 }
 
+bool keyd_watch_lacks(const struct keyd_watch *watch)
+{
+    for (uint32_t i = 0; i < store_certificate_count(watch->store); i++)
+        if (watch->keyless[i])
+            return true;
+    return false;
+}
+
 struct first_tickets {
     struct ticket_keys *keys;
     uint64_t *at;

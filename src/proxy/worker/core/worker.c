@@ -39,6 +39,7 @@ struct worker {
     bool draining;
     struct keyd_watch keyd;
     bool watching; /* `keyd` is open */
+    bool keyless;  /* the master has been told that keys are missing */
     struct report walls;
     pthread_barrier_t gate; /* passed when all threads have begun, and when the walls stand */
     struct admin *admin;
@@ -126,6 +127,14 @@ static void note_command(void *owner, const struct control_message *message, int
     descriptor_close(&descriptor);
 }
 
+static void tell_keyless(struct worker *worker)
+{
+    const struct control_message message = {.type = CONTROL_KEYLESS,
+                                            .keyless = keyd_watch_lacks(&worker->keyd)};
+    if (message.keyless != worker->keyless && control_send(main_control(worker), &message, -1))
+        worker->keyless = message.keyless;
+}
+
 static bool check_keys(struct worker *worker, struct conf_error *error)
 {
     const struct proxy_config *config = worker->setup->config;
@@ -133,8 +142,11 @@ static bool check_keys(struct worker *worker, struct conf_error *error)
         return true;
     worker->watching =
         keyd_watch_open(&worker->keyd, worker->store, main_control(worker), worker, note_command);
-    return worker->watching &&
-           keyd_watch_check(&worker->keyd, config->file, worker->setup->again, error);
+    if (!worker->watching ||
+        !keyd_watch_check(&worker->keyd, config->file, worker->setup->again, error))
+        return false;
+    tell_keyless(worker);
+    return true;
 }
 
 static void take_tickets(struct worker *worker)
@@ -250,6 +262,7 @@ static void show_store(struct worker *worker)
     if (worker->watching) {
         keyd_watch_use(&worker->keyd, worker->store);
         keyd_watch_look(&worker->keyd);
+        tell_keyless(worker);
     }
     if (worker->admin == NULL)
         return;
@@ -292,6 +305,7 @@ static void watch_keyd(struct worker *worker)
     if (!keyd_watch_ask(&worker->keyd) || !keyd_watch_look(&worker->keyd))
         return;
     certificate_infos_note_keys(&worker->infos, &worker->keyd);
+    tell_keyless(worker);
 }
 
 /* The master tells each thread of a drain itself. The admin page ends when the drain begins, and
