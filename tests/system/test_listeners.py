@@ -6,7 +6,6 @@ import pwd
 import signal
 import socket
 import stat
-import subprocess
 import sys
 
 import backends
@@ -144,18 +143,10 @@ class Activation(Listeners):
         with open(manager, "w", encoding="ascii") as file:
             file.write(MANAGER)
         config = self.config(listen, admin, **options)
-        original = subprocess.Popen
-
-        def popen(arguments, **given):
-            numbers = ",".join(str(each.fileno()) for each in sockets)
-            return original([sys.executable, manager, ":".join(names), numbers, *arguments],
-                            pass_fds=[each.fileno() for each in sockets], **given)
-
-        harness.subprocess.Popen = popen
-        try:
-            self.proxy = harness.Proxy(self.directory, config, 0, admin)
-        finally:
-            harness.subprocess.Popen = original
+        numbers = [each.fileno() for each in sockets]
+        self.proxy = harness.Proxy(
+            self.directory, config, 0, admin, pass_fds=numbers,
+            starter=[sys.executable, manager, ":".join(names), ",".join(map(str, numbers))])
         self.programs.append(self.proxy)
         return self.proxy
 
