@@ -76,6 +76,12 @@ static struct authority make_authority(const char *name, const struct authority 
     return made;
 }
 
+static void free_authority(struct authority *authority)
+{
+    X509_free(authority->certificate);
+    EVP_PKEY_free(authority->key);
+}
+
 /* ---- leaves ---- */
 
 /* A P-256 key in PKCS #8 (RFC 5958, RFC 5915), up to its scalar, and what is between scalar and
@@ -242,7 +248,7 @@ static void make_all(const char *folder, long first, long count, const struct au
         if (child > 0)
             continue;
         make_part(folder, first + count * i / parts, first + count * (i + 1) / parts, issuer);
-        exit(0);
+        _exit(0); /* what its parent has is not its own to free */
     }
     for (int status; wait(&status) > 0;)
         must(status == 0, "a part has failed");
@@ -260,5 +266,7 @@ int main(int argc, char **argv)
     FILE *file = fopen(path, "w");
     must(file != NULL && PEM_write_X509(file, root.certificate) && fclose(file) == 0, path);
     make_all(argv[1], first, count, &intermediate);
+    free_authority(&intermediate);
+    free_authority(&root);
     return 0;
 }
