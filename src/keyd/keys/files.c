@@ -14,10 +14,9 @@
 
 #include "base/descriptor.h"
 #include "daemon/hand_over.h"
+#include "keyd/keys/aead.h"
 
 #define FILES_NAME_MAX HAND_OVER_MESSAGE_MAX
-#define NONCE_SIZE 12
-#define TAG_SIZE 16
 
 /* Identifies the format of the vault and the byte order: a newer program may read what an older one
  * has sealed. */
@@ -36,35 +35,24 @@ struct header {
 /* ---- the cipher ---- */
 
 /* The nonce is the number of the record, so no key uses one twice. */
-static void make_nonce(size_t number, uint8_t nonce[static NONCE_SIZE])
+static void make_nonce(size_t number, uint8_t nonce[static AEAD_NONCE_SIZE])
 {
-    memset(nonce, 0, NONCE_SIZE);
-    for (int i = NONCE_SIZE - 1; number > 0; i--, number >>= 8)
+    memset(nonce, 0, AEAD_NONCE_SIZE);
+    for (int i = AEAD_NONCE_SIZE - 1; number > 0; i--, number >>= 8)
         nonce[i] = (uint8_t)number;
 }
 
 /* Encrypts or decrypts in place; `tag` is written or compared. */
 static bool apply(const struct files *files, bool seal, size_t number, const char *name,
-                  const struct header *header, uint8_t *bytes, uint8_t tag[static TAG_SIZE])
+                  const struct header *header, uint8_t *bytes, uint8_t tag[static AEAD_TAG_SIZE])
 {
-    uint8_t nonce[NONCE_SIZE];
-    int got, name_length = (int)header->name_length, length = (int)header->length;
+    uint8_t nonce[AEAD_NONCE_SIZE];
+    const struct iovec authenticated[] = {
+        {.iov_base = (void *)header, .iov_len = sizeof *header},
+        {.iov_base = (void *)name, .iov_len = header->name_length}};
+    const struct aead_text text = {authenticated, 2, bytes, header->length, tag};
     make_nonce(number, nonce);
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    bool good =
-        context != NULL &&
-        EVP_CipherInit_ex2(context, files->cipher, files->key.bytes, nonce, seal, NULL) == 1 &&
-        EVP_CipherUpdate(context, NULL, &got, (const uint8_t *)header, sizeof *header) == 1 &&
-        EVP_CipherUpdate(context, NULL, &got, (const uint8_t *)name, name_length) == 1 &&
-        (seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
-        (length == 0 || EVP_CipherUpdate(context, bytes, &got, bytes, length) == 1) &&
-        EVP_CipherFinal_ex(context, bytes + length, &got) == 1 &&
-        (!seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
-    EVP_CIPHER_CTX_free(context);
-    ERR_clear_error();
-    if (!good)
-        errno = EPROTO;
-    return good;
+    return aead_apply(files->cipher, files->key.bytes, seal, nonce, &text);
 }
 
 static bool begin(struct files *files)
@@ -112,7 +100,7 @@ static bool enter(struct files *files, const char *name, const struct header *he
         return false;
     files->places[count] = (struct files_place){
         .offset = files->end, .length = header->length, .error = (int)header->error};
-    files->end += (off_t)(sizeof *header + header->name_length + header->length + TAG_SIZE);
+    files->end += (off_t)(sizeof *header + header->name_length + header->length + AEAD_TAG_SIZE);
     if (index == count)
         return true;
     errno = EPROTO;
@@ -134,7 +122,7 @@ static bool write_record(struct files *files, const char *name, struct header *h
            transfer(files->descriptor, true, header, sizeof *header, at) &&
            transfer(files->descriptor, true, (char *)name, name_length,
                     at + (off_t)sizeof *header) &&
-           transfer(files->descriptor, true, content->bytes, header->length + TAG_SIZE,
+           transfer(files->descriptor, true, content->bytes, header->length + AEAD_TAG_SIZE,
                     at + (off_t)(sizeof *header + name_length)) &&
            enter(files, name, header);
 }
@@ -158,7 +146,7 @@ bool files_begin(struct files *files)
 
 bool files_make_room(struct secret *secret)
 {
-    return secret_new(secret, FILES_LONGEST + TAG_SIZE);
+    return secret_new(secret, FILES_LONGEST + AEAD_TAG_SIZE);
 }
 
 /* Reads at most one byte more than is allowed. It uses pread() because others who have the file
@@ -276,11 +264,11 @@ bool files_read(const struct files *files, const char *name, size_t longest, str
         errno = place->error != 0 ? place->error : EFBIG;
         return false;
     }
-    if (!secret_new(secret, place->length + TAG_SIZE))
+    if (!secret_new(secret, place->length + AEAD_TAG_SIZE))
         return false;
     const struct header header = {.name_length = (uint32_t)strlen(name), .length = place->length};
     secret->length = place->length;
-    if (transfer(files->descriptor, false, secret->bytes, place->length + TAG_SIZE,
+    if (transfer(files->descriptor, false, secret->bytes, place->length + AEAD_TAG_SIZE,
                  content_of(place, name)) &&
         apply(files, false, index, name, &header, secret->bytes, secret->bytes + place->length))
         return true;

@@ -10,11 +10,10 @@
 
 #include "base/bytes.h"
 #include "daemon/vault.h"
+#include "keyd/keys/aead.h"
 
 enum what { KEY_ADDED = 1, KEY_REMOVED };
 
-#define NONCE_SIZE 12
-#define TAG_SIZE 16
 #define RANDOM_NONCE 0x80 /* the first bit: the nonces of records have it zero */
 
 /* The name of a record with keys: no directive can name such a file. */
@@ -171,35 +170,27 @@ void change_key_free(struct change_key *change_key)
 /* A change is nonce, encrypted bytes, tag. Encrypts or decrypts the middle in place. */
 static bool apply(EVP_CIPHER *cipher, const uint8_t *key, bool seal, uint8_t *change, size_t length)
 {
-    uint8_t *bytes = change + NONCE_SIZE, *tag = bytes + length;
-    int got;
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    bool good = context != NULL &&
-                EVP_CipherInit_ex2(context, cipher, key, change, seal, NULL) == 1 &&
-                (seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1) &&
-                EVP_CipherUpdate(context, bytes, &got, bytes, (int)length) == 1 &&
-                EVP_CipherFinal_ex(context, tag, &got) == 1 &&
-                (!seal || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, tag) == 1);
-    EVP_CIPHER_CTX_free(context);
-    return good;
+    uint8_t *bytes = change + AEAD_NONCE_SIZE;
+    const struct aead_text text = {.bytes = bytes, .length = length, .tag = bytes + length};
+    return aead_apply(cipher, key, seal, change, &text);
 }
 
 static size_t seal(const struct change_key *change_key, uint8_t *change,
                    const struct writer *writer)
 {
-    size_t length = (size_t)(writer->next - change) - NONCE_SIZE;
-    if (writer->failed || RAND_bytes(change, NONCE_SIZE) != 1)
+    size_t length = (size_t)(writer->next - change) - AEAD_NONCE_SIZE;
+    if (writer->failed || RAND_bytes(change, AEAD_NONCE_SIZE) != 1)
         return 0;
     change[0] |= RANDOM_NONCE;
     bool good = apply(change_key->cipher, change_key->key.bytes, true, change, length);
     if (!good)
         OPENSSL_cleanse(change, KEY_CHANGE_MAX);
-    return good ? NONCE_SIZE + length + TAG_SIZE : 0;
+    return good ? AEAD_NONCE_SIZE + length + AEAD_TAG_SIZE : 0;
 }
 
 static struct writer begin(uint8_t *change)
 {
-    return writer_of(change + NONCE_SIZE, KEY_CHANGE_MAX - NONCE_SIZE - TAG_SIZE);
+    return writer_of(change + AEAD_NONCE_SIZE, KEY_CHANGE_MAX - AEAD_NONCE_SIZE - AEAD_TAG_SIZE);
 }
 
 size_t key_change_added(const struct change_key *change_key, const struct compact_keys *keys,
@@ -229,12 +220,12 @@ static bool read_at(int descriptor, void *bytes, size_t length, off_t offset)
 
 static bool load_change(const struct files *files, struct secret *change, struct compact_keys *keys)
 {
-    size_t around = NONCE_SIZE + TAG_SIZE;
+    size_t around = AEAD_NONCE_SIZE + AEAD_TAG_SIZE;
     errno = EPROTO;
     if (change->length < around ||
         !apply(files->cipher, files->key.bytes, false, change->bytes, change->length - around))
         return false;
-    struct reader reader = reader_of(change->bytes + NONCE_SIZE, change->length - around);
+    struct reader reader = reader_of(change->bytes + AEAD_NONCE_SIZE, change->length - around);
     return get(&reader, keys) && reader_done(&reader);
 }
 
