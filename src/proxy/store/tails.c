@@ -30,7 +30,8 @@ static int64_t seconds_of(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &utc) == 1 ? timegm(&utc) : 0;
 }
 
-bool tail_at_end(void)
+/* Whether the PEM reader has stopped for want of another certificate. */
+static bool at_end(void)
 {
     bool end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     if (end)
@@ -83,7 +84,7 @@ static bool read_all(struct tail *tail, struct store_builder *builder)
         continue;
     BIO_free(text);
     X509_free(last);
-    return text != NULL && tail_at_end();
+    return text != NULL && at_end();
 }
 
 static void free_tail(struct tail *tail)

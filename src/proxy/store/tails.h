@@ -33,7 +33,4 @@ const struct tail *tails_take(struct tails *tails, struct store_builder *builder
                               size_t length);
 void tails_free(struct tails *tails);
 
-/* Whether the PEM reader has stopped for want of another certificate. */
-bool tail_at_end(void);
-
 #endif

@@ -131,9 +131,9 @@ static bool failed(struct handshake *handshake, int error)
     bool peer_gone =
         !too_long && (error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
                       ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
-    if (too_long)
+    if (too_long) {
         log_debug("handshake: a message of more than %d bytes", ANNOUNCED_MAX);
-    else if (handshake->hello->internal_error) {
+    } else if (handshake->hello->internal_error) {
         log_internal_error(handshake);
     } else if (!peer_gone) {
         log_debug("handshake: %s", ERR_reason_error_string(ERR_peek_error()));

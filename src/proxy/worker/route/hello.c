@@ -256,9 +256,8 @@ static void note_alert(const SSL *ssl, int where, int alert)
         hello_of(ssl)->internal_error = true;
 }
 
-void hello_prepare(SSL_CTX *context, void *arg)
+void hello_prepare(SSL_CTX *context)
 {
-    (void)arg;
     SSL_CTX_set_info_callback(context, note_alert);
     SSL_CTX_set_client_hello_cb(context, answer, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);

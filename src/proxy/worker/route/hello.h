@@ -33,6 +33,6 @@ SSL *hello_accept(struct hello *hello);
 /* When the handshake is over: it needs no certificates any more. Harmless if it has none. */
 void hello_release(struct hello *hello);
 /* Sets the callbacks of a context: the one above and those that answer by its hello. */
-void hello_prepare(SSL_CTX *context, void *arg);
+void hello_prepare(SSL_CTX *context);
 
 #endif

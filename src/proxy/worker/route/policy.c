@@ -43,7 +43,7 @@ static SSL_CTX *make_context(const struct tls_policy *policy, const struct polic
     }
     if (config->alpn != NULL)
         SSL_CTX_set_alpn_select_cb(context, select_alpn, (void *)config);
-    maker->prepare(context, maker->arg);
+    maker->prepare(context);
     return context;
 }
 
@@ -79,7 +79,8 @@ static struct tls_policy *make_policy(const struct policy_maker *maker, struct c
     policy->clients = maker->clients;
     if (tls_settings_make(&policy->settings, &maker->source, error)) {
         policy->context = make_context(policy, maker, SESSIONS_SERVED);
-        policy->trial = make_context(policy, maker, SESSIONS_SERVED);
+        if (maker->source.tells)
+            policy->trial = make_context(policy, maker, SESSIONS_SERVED);
     }
     return policy;
 }
@@ -100,7 +101,9 @@ const struct tls_policy *policy_for(struct tls_policies *policies, const struct 
     if (policies->known.count > known)
         of[index] = make_policy(maker, error);
     const struct tls_policy *policy = policies->of[index];
-    return policy != NULL && policy->context != NULL && policy->trial != NULL ? policy : NULL;
+    bool whole = policy != NULL && policy->context != NULL &&
+                 (policy->trial != NULL || !maker->source.tells);
+    return whole ? policy : NULL;
 }
 
 void policies_free(struct tls_policies *policies)

@@ -19,7 +19,7 @@ struct tls_policy {
     struct tls_settings settings;
     struct client_check clients;
     SSL_CTX *context;
-    SSL_CTX *trial; /* in which certificates are tried */
+    SSL_CTX *trial; /* in which certificates are tried, by the thread that tells; NULL in others */
 };
 
 struct tls_policies {
@@ -27,13 +27,12 @@ struct tls_policies {
     struct tls_policy **of;
 };
 
-/* What contexts are made with; the callbacks have the same argument. */
+/* What contexts are made with. */
 struct policy_maker {
     struct tls_settings_source source;
     struct sessions *sessions;
     struct client_check clients;
-    void (*prepare)(SSL_CTX *context, void *arg); /* sets the callbacks */
-    void *arg;
+    void (*prepare)(SSL_CTX *context); /* sets the callbacks */
 };
 
 /* Returns the policy of the route that the maker's source names. NULL: *error says why. */
