@@ -3,76 +3,49 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/descriptor.h"
 #include "proxy/master/processes.h"
 #include "proxy/store/folder_watch.h"
 #include "proxy/store/loader.h"
 
-/* In the child. */
-static int run(const struct generation *generation, const struct store *before,
-               const struct refusals *refused, int socket)
+struct reading {
+    const struct store *before;
+    const struct refusals *refused;
+};
+
+static int run_loader(const struct generation *generation, const void *arg, int socket)
 {
-    child_begin(generation->config, "immure-proxy: loader");
-    metrics_history_hide(generation->setup->history);
-    return descriptor_close_others(&socket, 1)
-               ? loader_run(generation->config, before, refused, socket)
-               : EXIT_FAILURE;
+    const struct reading *reading = arg;
+    return loader_run(generation->config, reading->before, reading->refused, socket);
 }
 
 bool certificates_start(struct generation *generation, const struct store *before,
                         const struct refusals *refused)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return false;
-    watch_open(&generation->certificates, pair[0], WATCH_LEVEL);
-    bool watched = descriptor_set_nonblocking(pair[0], true) &&
-                   watch_want(generation->setup->loop, &generation->certificates, EPOLLIN);
+    const struct reading reading = {before, refused};
     if (before != NULL)
         store_inherit(before, true);
-    pid_t pid = watched ? fork() : -1;
-    if (pid == 0)
-        exit(run(generation, before, refused, pair[1]));
+    bool started = helper_start(generation, &generation->loader, &generation->certificates,
+                                run_loader, &reading);
     int reason = errno;
     if (before != NULL)
         store_inherit(before, false);
-    close(pair[1]);
-    if (pid > 0)
-        child_started(&generation->loader, pid, clock_now());
     errno = reason;
-    return pid > 0;
+    return started;
+}
+
+static int run_watcher(const struct generation *generation, const void *arg, int socket)
+{
+    (void)arg;
+    return folder_watch_run(generation->config, socket);
 }
 
 bool certificates_watch(struct generation *generation)
 {
-    int pair[2];
-    if (!generation->config->certificates_watch || generation->setup->test)
-        return true;
-    watch_close_shared(generation->setup->loop, &generation->folders);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return false;
-    watch_open(&generation->folders, pair[0], WATCH_LEVEL);
-    bool watched = descriptor_set_nonblocking(pair[0], true) &&
-                   watch_want(generation->setup->loop, &generation->folders, EPOLLIN);
-    pid_t pid = watched ? fork() : -1;
-    if (pid == 0) {
-        child_begin(generation->config, "immure-proxy: watcher");
-        metrics_history_hide(generation->setup->history);
-        exit(descriptor_close_others(&pair[1], 1) ? folder_watch_run(generation->config, pair[1])
-                                                  : EXIT_FAILURE);
-    }
-    int reason = errno;
-    close(pair[1]);
-    if (pid > 0)
-        child_started(&generation->watcher, pid, clock_now());
-    errno = reason;
-    return pid > 0;
+    return !generation->config->certificates_watch || generation->setup->test ||
+           helper_start(generation, &generation->watcher, &generation->folders, run_watcher, NULL);
 }
 
 void certificates_stop(struct generation *generation)

@@ -85,7 +85,4 @@ struct generation {
     size_t control_count;
 };
 
-/* Sends what is owed, in its present state, as far as the socket has room. */
-void control_pay(struct control_end *control);
-
 #endif

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "proxy/config/load.h"
 #include "proxy/master/certificates.h"
+#include "proxy/master/controls.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
@@ -96,12 +97,6 @@ static void release_sockets(struct generation *generation)
         listening_release(generation->listening[--generation->listening_count]);
 }
 
-static void close_controls(struct generation *generation)
-{
-    for (size_t i = 0; i < generation->control_count; i++)
-        watch_close_shared(generation->setup->loop, &generation->controls[i].watch);
-}
-
 static void set_deadline(struct generation *generation, uint64_t deadline)
 {
     timer_start_at(generation->setup->loop, &generation->deadline, deadline);
@@ -160,7 +155,7 @@ static bool start_keyd(struct child *child)
 static bool start_worker(struct child *child)
 {
     struct generation *generation = list_entry(child, struct generation, worker);
-    close_controls(generation);
+    controls_close(generation);
     generation->keyless = false; /* until the worker says so */
     pid_t pid = worker_start(generation);
     if (pid > 0)
@@ -213,14 +208,8 @@ static bool start(struct generation *generation, const struct generation *before
 {
     const struct proxy_config *config = generation->config;
     snprintf(error->text, sizeof error->text, "%s: out of memory", config->file);
-    generation->control_count = config->workers + 1;
-    generation->controls = calloc(generation->control_count, sizeof *generation->controls);
-    if (generation->controls == NULL)
+    if (!controls_init(generation, control_ready))
         return false;
-    for (size_t i = 0; i < generation->control_count; i++) {
-        generation->controls[i].generation = generation;
-        watch_init(&generation->controls[i].watch, control_ready);
-    }
     generation->metrics = generation_metrics_new(generation->setup->history, config->workers);
     if (generation->metrics == NULL)
         return false;
@@ -295,8 +284,7 @@ void generation_free(struct generation *generation)
     back_off_stop(&generation->worker.back_off);
     timer_stop(generation->setup->loop, &generation->deadline);
     release_sockets(generation);
-    if (generation->controls != NULL)
-        close_controls(generation);
+    controls_close(generation);
     descriptor_close(&generation->keyd_listener);
     end_hand_over(generation);
     descriptor_close(&generation->keyd_text);
@@ -325,91 +313,6 @@ static void fail(struct generation *generation, const char *format, ...)
     va_end(arguments);
     generation->state = GENERATION_FAILED;
     timer_stop(generation->setup->loop, &generation->deadline);
-}
-
-/* Logs trouble once, because workers ask again and again. A test of the configuration does not wait
- * for a running immured to appear. Our own immured is never there at once. */
-static void note_keyd(struct generation *generation, int trouble)
-{
-    const struct proxy_config *config = generation->config;
-    const char *socket = config->keys.socket;
-    const char *reason = trouble == KEYD_STRANGER ? "another user listens there than peer-user says"
-                                                  : strerror(trouble);
-    if (socket != NULL && trouble != 0 && generation->setup->test &&
-        generation->state == GENERATION_STARTING)
-        fail(generation, "keys: no immured at %s: %s", socket, reason);
-    else if (socket != NULL && trouble != 0 && trouble != generation->keyd_trouble)
-        log_warning("%s: keys: no immured at %s: %s; trying again", config->file, socket, reason);
-    generation->keyd_trouble = trouble;
-}
-
-/* False: the socket has no room now. */
-static bool send_message(const struct control_end *control, const struct control_message *message,
-                         int descriptor)
-{
-    if (control->watch.descriptor < 0 ||
-        control_send(control->watch.descriptor, message, descriptor))
-        return true;
-    if (errno == EAGAIN)
-        return false;
-    if (errno != EPIPE)
-        log_error("cannot send to the worker: %s", strerror(errno));
-    return true;
-}
-
-static bool send_keyd(const struct control_end *control)
-{
-    const struct control_message message = {.type = CONTROL_KEYD};
-    int connection = keyd_connect(control->generation);
-    note_keyd(control->generation, connection < 0 ? errno : 0);
-    bool sent = send_message(control, &message, connection);
-    descriptor_close(&connection);
-    return sent;
-}
-
-static bool send_drain(const struct control_end *control)
-{
-    const struct control_message message = {.type = CONTROL_DRAIN,
-                                            .deadline = control->generation->drain_deadline};
-    return send_message(control, &message, -1);
-}
-
-static bool send_tickets(const struct control_end *control)
-{
-    const struct control_message message = {.type = CONTROL_TICKETS,
-                                            .tickets = *control->generation->setup->tickets};
-    return send_message(control, &message, -1);
-}
-
-/* The main thread gets the store. The others find it there. */
-static bool send_store(const struct control_end *control)
-{
-    const struct control_message message = {.type = CONTROL_STORE};
-    bool offers = control->generation->refresh.step == REFRESH_OFFERS;
-    return send_message(control, &message, offers ? control->generation->refresh.memory : -1);
-}
-
-static bool send_servers(const struct control_end *control, uint32_t backend)
-{
-    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
-    message.servers.addresses = control->generation->config->backends[backend].addresses;
-    return send_message(control, &message, -1);
-}
-
-void control_pay(struct control_end *control)
-{
-    control->owes_drain = control->owes_drain && !send_drain(control);
-    control->owes_tickets = control->owes_tickets && !send_tickets(control);
-    control->owes_keyd = control->owes_keyd && !send_keyd(control);
-    while (control->servers_from < control->servers_to &&
-           send_servers(control, control->servers_from))
-        control->servers_from++;
-    control->owes_store = control->owes_store && !send_store(control);
-    control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
-                     control->owes_store || control->servers_from < control->servers_to;
-    if (control->watch.descriptor >= 0)
-        watch_want(control->generation->setup->loop, &control->watch,
-                   EPOLLIN | (control->waits ? EPOLLOUT : 0));
 }
 
 static void hand_over_goes_on(struct generation *generation)
@@ -467,25 +370,11 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
     hand_over_goes_on(list_entry(watch, struct generation, keyd_hand_over_watch));
 }
 
-/* Sends the addresses of a backend's servers, as they are in the configuration now. */
-static void send_changed_servers(struct generation *generation, uint32_t backend)
-{
-    for (size_t i = 0; i < generation->control_count - 1; i++) {
-        struct control_end *control = &generation->controls[i];
-        bool none = control->servers_from >= control->servers_to;
-        if (none || backend < control->servers_from)
-            control->servers_from = backend;
-        if (none || backend >= control->servers_to)
-            control->servers_to = backend + 1;
-        control_pay(control);
-    }
-}
-
 static void names_answered(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct generation *generation = list_entry(watch, struct generation, names);
-    names_ready(generation, send_changed_servers);
+    names_ready(generation, controls_send_servers);
     go_on(generation);
 }
 
@@ -524,6 +413,16 @@ static void worker_ready(struct generation *generation)
     }
 }
 
+/* A test of the configuration does not wait for a running immured to appear. */
+static void check_keyd(struct generation *generation)
+{
+    const char *socket = generation->config->keys.socket;
+    if (socket != NULL && generation->keyd_trouble != 0 && generation->setup->test &&
+        generation->state == GENERATION_STARTING)
+        fail(generation, "keys: no immured at %s: %s", socket,
+             keyd_trouble_text(generation->keyd_trouble));
+}
+
 static void control_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
@@ -541,20 +440,13 @@ static void control_ready(struct watch *watch, uint32_t events)
     } else if (message.type == CONTROL_KEYD_WANTED) {
         control->owes_keyd = true;
         control_pay(control);
+        check_keyd(control->generation);
     } else if (message.type == CONTROL_KEYLESS) {
         control->generation->keyless = message.keyless;
     } else if (message.type == CONTROL_READY) {
         worker_ready(control->generation);
     } else if (message.type == CONTROL_STORE_TAKEN || message.type == CONTROL_STORE_FAILED) {
         refresh_heard(control, message.type);
-    }
-}
-
-void generation_send_tickets(struct generation *generation)
-{
-    for (size_t i = 0; i < generation->control_count - 1; i++) {
-        generation->controls[i].owes_tickets = true;
-        control_pay(&generation->controls[i]);
     }
 }
 
@@ -570,20 +462,22 @@ static void stop_keyd(struct generation *generation)
         generation->state = GENERATION_ENDED;
 }
 
-void generation_drain(struct generation *generation, uint64_t deadline)
+static void stop_serving(struct generation *generation)
 {
-    generation->state = GENERATION_DRAINING;
-    generation->drain_deadline = deadline;
-    set_deadline(generation, deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX);
-    for (size_t i = 0; i < generation->control_count; i++) {
-        generation->controls[i].owes_drain = true;
-        control_pay(&generation->controls[i]);
-    }
     names_stop(generation);
     certificates_stop(generation);
     refresh_end(generation);
     release_sockets(generation);
     back_off_stop(&generation->worker.back_off);
+}
+
+void generation_drain(struct generation *generation, uint64_t deadline)
+{
+    generation->state = GENERATION_DRAINING;
+    generation->drain_deadline = deadline;
+    set_deadline(generation, deadline < UINT64_MAX - GRACE ? deadline + GRACE : UINT64_MAX);
+    controls_send_drain(generation);
+    stop_serving(generation);
     if (generation->worker.pid > 0)
         generation_metrics_drain(generation->metrics);
     else
@@ -600,12 +494,8 @@ void generation_discard(struct generation *generation)
 {
     generation->state = GENERATION_DRAINING;
     set_deadline(generation, clock_now() + GRACE);
-    names_stop(generation);
-    certificates_stop(generation);
-    refresh_end(generation);
-    release_sockets(generation);
+    stop_serving(generation);
     child_signal(&generation->worker, SIGKILL);
-    back_off_stop(&generation->worker.back_off);
     if (generation->worker.pid == 0)
         stop_keyd(generation);
 }

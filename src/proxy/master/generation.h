@@ -30,7 +30,6 @@ void generation_drain(struct generation *generation, uint64_t deadline);
 bool generation_has_time(const struct generation *generation, uint64_t now);
 /* It ends at once: it has not come up, or its time is over. */
 void generation_discard(struct generation *generation);
-void generation_send_tickets(struct generation *generation);
 
 /* Whether the process was one of its own. */
 bool generation_process_ended(struct generation *generation, pid_t pid, int status);

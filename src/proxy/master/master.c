@@ -22,6 +22,7 @@
 #include "proxy/config/descriptors.h"
 #include "proxy/config/load.h"
 #include "proxy/config/memory.h"
+#include "proxy/master/controls.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/refresh.h"
 #include "proxy/master/upgrade.h"
@@ -463,11 +464,11 @@ static void renew_and_send_tickets(struct timer *timer)
         master->heritage.tickets_end = clock_now() + NS_PER_S;
     timer_start_at(&master->loop, timer, master->heritage.tickets_end);
     if (master->current != NULL)
-        generation_send_tickets(master->current);
+        controls_send_tickets(master->current);
     if (master->pending != NULL)
-        generation_send_tickets(master->pending);
+        controls_send_tickets(master->pending);
     list_for_each(node, &master->leaving)
-        generation_send_tickets(list_entry(node, struct generation, node));
+        controls_send_tickets(list_entry(node, struct generation, node));
 }
 
 static bool has_work(const struct master *master)

@@ -1,16 +1,10 @@
 #include "proxy/master/names.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/descriptor.h"
 #include "base/log.h"
 #include "proxy/master/processes.h"
 #include "proxy/resolver/resolver.h"
@@ -37,32 +31,18 @@ void names_inherit(struct generation *generation, const struct generation *befor
     }
 }
 
+static int run(const struct generation *generation, const void *arg, int socket)
+{
+    (void)arg;
+    return resolver_run(generation->config, socket);
+}
+
 bool names_start(struct generation *generation)
 {
-    int pair[2];
     if (!has_names(generation->config))
         return true;
-    names_stop(generation);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return false;
-    watch_open(&generation->names, pair[0], WATCH_LEVEL);
-    bool watched = descriptor_set_nonblocking(pair[0], true) &&
-                   watch_want(generation->setup->loop, &generation->names, EPOLLIN);
-    pid_t pid = watched ? fork() : -1;
-    if (pid == 0) {
-        child_begin(generation->config, "immure-proxy: resolver");
-        metrics_history_hide(generation->setup->history);
-        exit(descriptor_close_others(&pair[1], 1) ? resolver_run(generation->config, pair[1])
-                                                  : EXIT_FAILURE);
-    }
-    int reason = errno;
-    close(pair[1]);
-    if (pid > 0)
-        child_started(&generation->resolver, pid, clock_now());
-    else
-        names_stop(generation);
-    errno = reason;
-    return pid > 0;
+    back_off_stop(&generation->resolver.back_off);
+    return helper_start(generation, &generation->resolver, &generation->names, run, NULL);
 }
 
 /* It ends when its socket does. */

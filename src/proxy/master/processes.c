@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "daemon/own_process.h"
@@ -106,6 +108,12 @@ static bool listens_there(const struct proxy_config *config, int connection)
     return false;
 }
 
+const char *keyd_trouble_text(int trouble)
+{
+    return trouble == KEYD_STRANGER ? "another user listens there than peer-user says"
+                                    : strerror(trouble);
+}
+
 int keyd_connect(const struct generation *generation)
 {
     struct address address = generation->keyd_address;
@@ -126,7 +134,7 @@ int keyd_connect(const struct generation *generation)
     return -1;
 }
 
-/* ---- the worker ---- */
+/* ---- children without a program of their own ---- */
 
 /* A terminal sends its signals to all processes, but only the master is to act on them: it drains.
  */
@@ -146,6 +154,43 @@ void child_begin(const struct proxy_config *config, const char *title)
     title_set("%s", title);
     log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
 }
+
+static int run_helper(const struct generation *generation, const char *name,
+                      int (*run)(const struct generation *, const void *, int), const void *arg,
+                      int socket)
+{
+    char title[64];
+    snprintf(title, sizeof title, "immure-proxy: %s", name);
+    child_begin(generation->config, title);
+    metrics_history_hide(generation->setup->history);
+    return descriptor_close_others(&socket, 1) ? run(generation, arg, socket) : EXIT_FAILURE;
+}
+
+bool helper_start(struct generation *generation, struct child *child, struct watch *watch,
+                  int (*run)(const struct generation *generation, const void *arg, int socket),
+                  const void *arg)
+{
+    int pair[2];
+    watch_close_shared(generation->setup->loop, watch);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    watch_open(watch, pair[0], WATCH_LEVEL);
+    bool watched = descriptor_set_nonblocking(pair[0], true) &&
+                   watch_want(generation->setup->loop, watch, EPOLLIN);
+    pid_t pid = watched ? fork() : -1;
+    if (pid == 0)
+        exit(run_helper(generation, child->name, run, arg, pair[1]));
+    int reason = errno;
+    close(pair[1]);
+    if (pid > 0)
+        child_started(child, pid, clock_now());
+    else
+        watch_close_shared(generation->setup->loop, watch);
+    errno = reason;
+    return pid > 0;
+}
+
+/* ---- the worker ---- */
 
 /* In the child. `ends` are the worker's ends of the controls. */
 static int run_worker(const struct generation *generation, int *ends)

@@ -15,6 +15,7 @@
 #include "conf/text.h"
 #include "proxy/config/load.h"
 #include "proxy/master/certificates.h"
+#include "proxy/master/controls.h"
 #include "proxy/master/processes.h"
 #include "proxy/store/compare.h"
 

@@ -1,0 +1,146 @@
+#include "proxy/master/controls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/descriptor.h"
+#include "base/log.h"
+#include "proxy/master/processes.h"
+
+bool controls_init(struct generation *generation,
+                   void (*ready)(struct watch *watch, uint32_t events))
+{
+    size_t count = generation->config->workers + 1;
+    generation->controls = calloc(count, sizeof *generation->controls);
+    if (generation->controls == NULL)
+        return false;
+    generation->control_count = count;
+    for (size_t i = 0; i < count; i++) {
+        generation->controls[i].generation = generation;
+        watch_init(&generation->controls[i].watch, ready);
+    }
+    return true;
+}
+
+void controls_close(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->control_count; i++)
+        watch_close_shared(generation->setup->loop, &generation->controls[i].watch);
+}
+
+/* ---- what is owed ---- */
+
+/* Logs trouble once, because workers ask again and again. Our own immured is never there at once,
+ * and a test of the configuration fails for want of a running one. */
+static void note_keyd(struct generation *generation, int trouble)
+{
+    const struct proxy_config *config = generation->config;
+    const char *socket = config->keys.socket;
+    bool fails = generation->setup->test && generation->state == GENERATION_STARTING;
+    if (socket != NULL && trouble != 0 && !fails && trouble != generation->keyd_trouble)
+        log_warning("%s: keys: no immured at %s: %s; trying again", config->file, socket,
+                    keyd_trouble_text(trouble));
+    generation->keyd_trouble = trouble;
+}
+
+/* False: the socket has no room now. */
+static bool send_message(const struct control_end *control, const struct control_message *message,
+                         int descriptor)
+{
+    if (control->watch.descriptor < 0 ||
+        control_send(control->watch.descriptor, message, descriptor))
+        return true;
+    if (errno == EAGAIN)
+        return false;
+    if (errno != EPIPE)
+        log_error("cannot send to the worker: %s", strerror(errno));
+    return true;
+}
+
+static bool send_keyd(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_KEYD};
+    int connection = keyd_connect(control->generation);
+    note_keyd(control->generation, connection < 0 ? errno : 0);
+    bool sent = send_message(control, &message, connection);
+    descriptor_close(&connection);
+    return sent;
+}
+
+static bool send_drain(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_DRAIN,
+                                            .deadline = control->generation->drain_deadline};
+    return send_message(control, &message, -1);
+}
+
+static bool send_tickets(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_TICKETS,
+                                            .tickets = *control->generation->setup->tickets};
+    return send_message(control, &message, -1);
+}
+
+/* The main thread gets the store. The others find it there. */
+static bool send_store(const struct control_end *control)
+{
+    const struct control_message message = {.type = CONTROL_STORE};
+    bool offers = control->generation->refresh.step == REFRESH_OFFERS;
+    return send_message(control, &message, offers ? control->generation->refresh.memory : -1);
+}
+
+static bool send_servers(const struct control_end *control, uint32_t backend)
+{
+    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
+    message.servers.addresses = control->generation->config->backends[backend].addresses;
+    return send_message(control, &message, -1);
+}
+
+void control_pay(struct control_end *control)
+{
+    control->owes_drain = control->owes_drain && !send_drain(control);
+    control->owes_tickets = control->owes_tickets && !send_tickets(control);
+    control->owes_keyd = control->owes_keyd && !send_keyd(control);
+    while (control->servers_from < control->servers_to &&
+           send_servers(control, control->servers_from))
+        control->servers_from++;
+    control->owes_store = control->owes_store && !send_store(control);
+    control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
+                     control->owes_store || control->servers_from < control->servers_to;
+    if (control->watch.descriptor >= 0)
+        watch_want(control->generation->setup->loop, &control->watch,
+                   EPOLLIN | (control->waits ? EPOLLOUT : 0));
+}
+
+/* ---- all of them ---- */
+
+void controls_send_drain(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->control_count; i++) {
+        generation->controls[i].owes_drain = true;
+        control_pay(&generation->controls[i]);
+    }
+}
+
+void controls_send_tickets(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        generation->controls[i].owes_tickets = true;
+        control_pay(&generation->controls[i]);
+    }
+}
+
+void controls_send_servers(struct generation *generation, uint32_t backend)
+{
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        struct control_end *control = &generation->controls[i];
+        bool none = control->servers_from >= control->servers_to;
+        if (none || backend < control->servers_from)
+            control->servers_from = backend;
+        if (none || backend >= control->servers_to)
+            control->servers_to = backend + 1;
+        control_pay(control);
+    }
+}
