@@ -19,6 +19,7 @@
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
 #include "proxy/master/refresh.h"
+#include "proxy/master/sockets.h"
 
 #define START_LIMIT (60 * NS_PER_S)
 #define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
@@ -32,70 +33,6 @@ static void names_answered(struct watch *watch, uint32_t events);
 static void certificates_answered(struct watch *watch, uint32_t events);
 static void folders_changed(struct watch *watch, uint32_t events);
 static void deadline_expired(struct timer *timer);
-
-/* ---- its sockets ---- */
-
-static bool open_one(struct generation *generation, const struct frontend_config *frontend,
-                     const struct address *address, unsigned thread, struct conf_error *error)
-{
-    (void)frontend;
-    struct listening *listening =
-        listening_open(&generation->setup->listening, generation->config, address, thread, error);
-    if (listening != NULL)
-        generation->listening[generation->listening_count++] = listening;
-    return listening != NULL;
-}
-
-/* Calls back for each address of each thread in turn, then for the address of the admin page,
- * without a frontend. This is the order of generation->listening. */
-static bool for_each_address(struct generation *generation,
-                             bool (*visit)(struct generation *, const struct frontend_config *,
-                                           const struct address *, unsigned thread,
-                                           struct conf_error *),
-                             struct conf_error *error)
-{
-    const struct proxy_config *config = generation->config;
-    for (unsigned thread = 0; thread < config->workers; thread++)
-        for (size_t i = 0; i < config->frontend_count; i++)
-            for (size_t j = 0; j < config->frontends[i].listen_count; j++)
-                if (!visit(generation, &config->frontends[i], &config->frontends[i].listen[j],
-                           thread, error))
-                    return false;
-    return !config->admin.enabled || visit(generation, NULL, &config->admin.listen, 0, error);
-}
-
-static bool open_sockets(struct generation *generation, struct conf_error *error)
-{
-    const struct proxy_config *config = generation->config;
-    for (size_t i = 0; i < config->frontend_count; i++)
-        generation->address_count += config->frontends[i].listen_count;
-    generation->listening =
-        calloc(config->workers * generation->address_count + 1, sizeof(struct listening *));
-    return generation->listening != NULL && for_each_address(generation, open_one, error);
-}
-
-static bool begin_one(struct generation *generation, const struct frontend_config *frontend,
-                      const struct address *address, unsigned thread, struct conf_error *error)
-{
-    (void)thread;
-    return listening_begin(generation->listening[generation->listening_count++], generation->config,
-                           frontend, address, error);
-}
-
-bool generation_listen(struct generation *generation, struct conf_error *error)
-{
-    size_t count = generation->listening_count;
-    generation->listening_count = 0; /* counts up again along the addresses */
-    bool good = for_each_address(generation, begin_one, error);
-    generation->listening_count = count;
-    return good;
-}
-
-static void release_sockets(struct generation *generation)
-{
-    while (generation->listening_count > 0)
-        listening_release(generation->listening[--generation->listening_count]);
-}
 
 static void set_deadline(struct generation *generation, uint64_t deadline)
 {
@@ -213,7 +150,7 @@ static bool start(struct generation *generation, const struct generation *before
     generation->metrics = generation_metrics_new(generation->setup->history, config->workers);
     if (generation->metrics == NULL)
         return false;
-    if (!open_sockets(generation, error))
+    if (!sockets_open(generation, error))
         return false;
     if (!keyd_keys_wanted(config) && !begin_keyd(generation, error))
         return false;
@@ -283,7 +220,7 @@ void generation_free(struct generation *generation)
     back_off_stop(&generation->keyd.back_off);
     back_off_stop(&generation->worker.back_off);
     timer_stop(generation->setup->loop, &generation->deadline);
-    release_sockets(generation);
+    sockets_release(generation);
     controls_close(generation);
     descriptor_close(&generation->keyd_listener);
     end_hand_over(generation);
@@ -467,7 +404,7 @@ static void stop_serving(struct generation *generation)
     names_stop(generation);
     certificates_stop(generation);
     refresh_end(generation);
-    release_sockets(generation);
+    sockets_release(generation);
     back_off_stop(&generation->worker.back_off);
 }
 

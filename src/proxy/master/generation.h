@@ -20,8 +20,6 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
 /* It must have ended. */
 void generation_free(struct generation *generation);
 
-/* Its sockets begin to listen. False with *error filled. */
-bool generation_listen(struct generation *generation, struct conf_error *error);
 /* It accepts no more connections, and ends those that are open by `deadline`; UINT64_MAX: they end
  * by themselves. Sockets that no other generation has are closed. A second call changes the
  * deadline. */

@@ -25,6 +25,7 @@
 #include "proxy/master/controls.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/refresh.h"
+#include "proxy/master/sockets.h"
 #include "proxy/master/upgrade.h"
 
 #define TICKETS_LIFE (3600 * NS_PER_S)
@@ -190,7 +191,7 @@ static void take_over(struct master *master)
 {
     struct conf_error error;
     struct generation *next = master->pending, *old = master->current;
-    if (!generation_listen(next, &error)) {
+    if (!sockets_listen(next, &error)) {
         refuse_pending(master, error.text);
         return;
     }
