@@ -1,6 +1,7 @@
 /*
  * Decodes key references, provider-decoder(7), in OpenSSL's two steps: from PEM to DER, and from
- * DER to a key of each type. Neither step asks immured, which need not be running yet.
+ * DER to a key of each type. Neither step asks immured, which need not be running yet. For
+ * certificates (certificate.h) the second step decodes the public key itself.
  */
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -51,7 +52,7 @@ static int decoder_export_object(void *context, const void *key, size_t size,
 }
 
 /* False with the reason on the error queue. */
-static bool reference_check(const struct provider *provider, const uint8_t *der, size_t length)
+static bool reference_check(struct provider *provider, const uint8_t *der, size_t length)
 {
     struct immure_reference reference;
     uint8_t id[IMMURE_KEY_ID_SIZE];
@@ -63,7 +64,7 @@ static bool reference_check(const struct provider *provider, const uint8_t *der,
     }
     if (fault == NULL) {
         ERR_set_mark();
-        EVP_PKEY *public = key_parse_spki(provider, reference.spki, reference.spki_length);
+        EVP_PKEY *public = spki_read(&provider->spki, reference.spki, reference.spki_length);
         if (public == NULL || key_type_of(public) == key_type_count)
             fault = "its public key is of an unknown type";
         else if (!EVP_Q_digest(provider->context, "SHA256", NULL, reference.spki,
@@ -149,7 +150,7 @@ static bool find_reference(struct pem_block *block, BIO *bio, int selection)
 static int pem_decode(void *context, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback,
                       void *arg, OSSL_PASSPHRASE_CALLBACK *phrase, void *phrase_arg)
 {
-    const struct provider *provider = context;
+    struct provider *provider = context;
     struct pem_block block;
     int result = 1;
     (void)phrase;
@@ -179,6 +180,17 @@ static size_t read_all(BIO *bio, uint8_t *bytes, size_t size)
     return length < size || BIO_read_ex(bio, &beyond, 1, &got) != 1 ? length : 0;
 }
 
+/* Which public key the input is about. False: it is not for this provider. */
+static bool find_spki(const struct provider *provider, struct immure_reference *reference,
+                      const uint8_t *der, size_t length)
+{
+    if (provider->for_certificates) {
+        *reference = (struct immure_reference){.spki = der, .spki_length = length};
+        return true;
+    }
+    return immure_reference_parse_der(reference, der, length) == IMMURE_REFERENCE_OK;
+}
+
 static int der_decode(struct provider *provider, enum key_type_index type, OSSL_CORE_BIO *in,
                       OSSL_CALLBACK *callback, void *arg)
 {
@@ -190,8 +202,8 @@ static int der_decode(struct provider *provider, enum key_type_index type, OSSL_
     ERR_set_mark();
     size_t length = read_all(bio, der, sizeof der);
     EVP_PKEY *public_key = NULL;
-    if (length > 0 && immure_reference_parse_der(&reference, der, length) == IMMURE_REFERENCE_OK)
-        public_key = key_parse_spki(provider, reference.spki, reference.spki_length);
+    if (length > 0 && find_spki(provider, &reference, der, length))
+        public_key = spki_read(&provider->spki, reference.spki, reference.spki_length);
     ERR_pop_to_mark();
     BIO_free(bio);
     if (public_key != NULL && key_type_of(public_key) == (size_t)type)
@@ -241,16 +253,30 @@ KEY_TYPE_DECODER(mldsa65, KEY_MLDSA65)
 KEY_TYPE_DECODER(mldsa87, KEY_MLDSA87)
 
 #define PEM_INPUT PROVIDER_PROPERTIES ",input=pem"
-#define DER_INPUT PROVIDER_PROPERTIES ",input=der,structure=" STRUCTURE
+#define DER_INPUT(structure) PROVIDER_PROPERTIES ",input=der,structure=" structure
+#define MLDSA_DECODERS(structure)                                                                  \
+    {PROVIDER_MLDSA44, DER_INPUT(structure), mldsa44_functions, NULL},                             \
+        {PROVIDER_MLDSA65, DER_INPUT(structure), mldsa65_functions, NULL},                         \
+    {                                                                                              \
+        PROVIDER_MLDSA87, DER_INPUT(structure), mldsa87_functions, NULL                            \
+    }
+#define OTHER_DECODERS(structure)                                                                  \
+    {PROVIDER_RSA, DER_INPUT(structure), rsa_functions, NULL},                                     \
+        {PROVIDER_RSA_PSS, DER_INPUT(structure), rsa_pss_functions, NULL},                         \
+        {PROVIDER_EC, DER_INPUT(structure), ec_functions, NULL},                                   \
+    {                                                                                              \
+        PROVIDER_ED25519, DER_INPUT(structure), ed25519_functions, NULL                            \
+    }
 
 const OSSL_ALGORITHM provider_decoders[] = {
-    {PROVIDER_MLDSA44, DER_INPUT, mldsa44_functions, NULL},
-    {PROVIDER_MLDSA65, DER_INPUT, mldsa65_functions, NULL},
-    {PROVIDER_MLDSA87, DER_INPUT, mldsa87_functions, NULL},
+    MLDSA_DECODERS(STRUCTURE),
     {"DER", PEM_INPUT, pem_functions, NULL},
-    {PROVIDER_RSA, DER_INPUT, rsa_functions, NULL},
-    {PROVIDER_RSA_PSS, DER_INPUT, rsa_pss_functions, NULL},
-    {PROVIDER_EC, DER_INPUT, ec_functions, NULL},
-    {PROVIDER_ED25519, DER_INPUT, ed25519_functions, NULL},
+    OTHER_DECODERS(STRUCTURE),
+    {NULL, NULL, NULL, NULL},
+};
+
+const OSSL_ALGORITHM provider_spki_decoders[] = {
+    MLDSA_DECODERS("SubjectPublicKeyInfo"),
+    OTHER_DECODERS("SubjectPublicKeyInfo"),
     {NULL, NULL, NULL, NULL},
 };

@@ -11,6 +11,7 @@
 
 #include "provider/service.h"
 #include "provider/settings.h"
+#include "provider/spki.h"
 
 struct provider {
     const OSSL_CORE_HANDLE *core;
@@ -20,6 +21,8 @@ struct provider {
     /* A library context of the provider's own, which holds the public halves of keys, so that the
      * application's configuration does not affect them. It has the default provider only. */
     OSSL_LIB_CTX *context;
+    struct spki_reader spki; /* in that context */
+    bool for_certificates;   /* see certificate.h */
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
     OSSL_FUNC_core_vset_error_fn *vset_error;
@@ -40,10 +43,11 @@ typedef void (*provider_function)(void);
 /* The first rows of a table, which are skipped if libcrypto lacks ML-DSA. */
 #define PROVIDER_MLDSA_ROWS 3
 
-extern const OSSL_ALGORITHM provider_keymgmts[];   /* ML-DSA first */
-extern const OSSL_ALGORITHM provider_signatures[]; /* ML-DSA first */
-extern const OSSL_ALGORITHM provider_decoders[];   /* ML-DSA first */
-extern const OSSL_ALGORITHM provider_encoders[];   /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_keymgmts[];      /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_signatures[];    /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_decoders[];      /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_spki_decoders[]; /* ML-DSA first */
+extern const OSSL_ALGORITHM provider_encoders[];      /* ML-DSA first */
 extern const OSSL_ALGORITHM provider_ciphers[];
 extern const OSSL_ALGORITHM provider_stores[];
 

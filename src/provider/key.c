@@ -83,16 +83,6 @@ static bool fill(struct provider_key *key, EVP_PKEY *public, const uint8_t *spki
     return false;
 }
 
-EVP_PKEY *key_parse_spki(const struct provider *provider, const uint8_t *spki, size_t length)
-{
-    const uint8_t *end = spki;
-    EVP_PKEY *public = d2i_PUBKEY_ex(NULL, &end, (long)length, provider->context, NULL);
-    if (public == NULL || end == spki + length)
-        return public;
-    EVP_PKEY_free(public);
-    return NULL;
-}
-
 size_t key_type_of(const EVP_PKEY *public)
 {
     size_t i = 0;
@@ -103,7 +93,7 @@ size_t key_type_of(const EVP_PKEY *public)
 
 bool key_fill_spki(struct provider_key *key, const uint8_t *spki, size_t length)
 {
-    return fill(key, key_parse_spki(key->provider, spki, length), spki, length, NULL);
+    return fill(key, spki_read(&key->provider->spki, spki, length), spki, length, NULL);
 }
 
 bool key_fill_params(struct provider_key *key, const OSSL_PARAM params[])

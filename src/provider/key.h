@@ -59,9 +59,6 @@ bool key_fill_spki(struct provider_key *key, const uint8_t *spki, size_t length)
 /* From OpenSSL's own public key parameters of the type. */
 bool key_fill_params(struct provider_key *key, const OSSL_PARAM params[]);
 
-/* The public key, in the provider's own library context. NULL if the bytes are not exactly one
- * SubjectPublicKeyInfo. */
-EVP_PKEY *key_parse_spki(const struct provider *provider, const uint8_t *spki, size_t length);
 /* Its index in key_types, or key_type_count if it is of another type. */
 size_t key_type_of(const EVP_PKEY *public);
 

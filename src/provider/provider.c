@@ -53,7 +53,7 @@ static const OSSL_ALGORITHM *provider_query(void *context, int operation, int *n
     case OSSL_OP_ASYM_CIPHER:
         return provider_ciphers;
     case OSSL_OP_DECODER:
-        return provider_decoders + first;
+        return (provider->for_certificates ? provider_spki_decoders : provider_decoders) + first;
     case OSSL_OP_ENCODER:
         return provider_encoders + first;
     case OSSL_OP_STORE:
@@ -73,6 +73,7 @@ static void provider_teardown(void *context)
 {
     struct provider *provider = context;
     services_free(&provider->services);
+    spki_reader_free(&provider->spki);
     settings_free(&provider->settings);
     OSSL_LIB_CTX_free(provider->context);
     free(provider);
@@ -167,6 +168,7 @@ static bool prepare(struct provider *provider, const OSSL_DISPATCH *in)
     struct core_functions functions = {NULL, NULL};
     take_core_functions(provider, in, &functions);
     provider->context = OSSL_LIB_CTX_new_from_dispatch(provider->core, in);
+    spki_reader_init(&provider->spki, provider->context);
     if (provider->context == NULL || provider->new_error == NULL ||
         provider->set_error_debug == NULL || provider->vset_error == NULL)
         return false;
@@ -176,13 +178,14 @@ static bool prepare(struct provider *provider, const OSSL_DISPATCH *in)
     return true;
 }
 
-int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
-                  void **context)
+static int init(bool for_certificates, const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
+                const OSSL_DISPATCH **out, void **context)
 {
     struct provider *provider = calloc(1, sizeof *provider);
     if (provider == NULL)
         return 0;
     provider->core = core;
+    provider->for_certificates = for_certificates;
     if (!prepare(provider, in)) {
         provider_teardown(provider);
         return 0;
@@ -190,4 +193,16 @@ int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const O
     *out = provider_functions;
     *context = provider;
     return 1;
+}
+
+int provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
+                  void **context)
+{
+    return init(false, core, in, out, context);
+}
+
+int provider_init_for_certificates(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
+                                   const OSSL_DISPATCH **out, void **context)
+{
+    return init(true, core, in, out, context);
 }

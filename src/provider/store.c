@@ -117,7 +117,7 @@ static int hand_over(const struct store *store, const struct search *search,
     struct provider *provider = store->provider;
     if (store->expected == OSSL_STORE_INFO_PUBKEY)
         return hand_over_public(search, callback, arg);
-    EVP_PKEY *public = key_parse_spki(provider, search->spki, search->spki_length);
+    EVP_PKEY *public = spki_read(&provider->spki, search->spki, search->spki_length);
     return public != NULL && key_hand_over(provider, public, search->spki, search->spki_length,
                                            store->socket, callback, arg);
 }

@@ -43,7 +43,6 @@ static void walk_certificate(const struct store *store, const struct store_certi
     const uint32_t *chain = store_chain(store, certificate);
     const char *name = store_text(store, certificate->names);
     must_be_within(store, store_bytes(store, certificate->leaf), certificate->leaf.length);
-    must_be_within(store, store_bytes(store, certificate->key), certificate->key.length);
     must_be_within(store, store_bytes(store, certificate->staple), certificate->staple.length);
     must_be_text(store, certificate->key_type);
     must_be_text(store, certificate->key_path);

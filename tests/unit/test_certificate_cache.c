@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/err.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "immure/openssl.h"
+#include "provider/certificate.h"
 #include "proxy/store/builder.h"
 #include "proxy/worker/route/certificate_cache.h"
 
@@ -18,7 +21,7 @@
 #define LAST (CERTIFICATES - 1) /* the leaf of this one is no certificate */
 
 struct fixture {
-    OSSL_LIB_CTX *library;
+    OSSL_LIB_CTX *library, *reader;
     struct store *store;
     struct certificate_cache cache;
 };
@@ -43,16 +46,15 @@ static int make_der(EVP_PKEY *key, long serial, uint8_t **der)
 static struct store *make_store(void)
 {
     struct conf_error error;
-    uint8_t *leaf, *issuer, *key = NULL;
+    uint8_t *leaf, *issuer;
     EVP_PKEY *pair = EVP_EC_gen("P-256");
     struct store_builder *builder = store_builder_new();
-    int key_length = i2d_PUBKEY(pair, &key), issuer_length = make_der(pair, 1000, &issuer);
+    int issuer_length = make_der(pair, 1000, &issuer);
     for (long i = 0; i < CERTIFICATES; i++) {
         int length = make_der(pair, i + 1, &leaf);
         uint32_t number = store_builder_chain_certificate(builder, issuer, (size_t)issuer_length);
         struct store_certificate certificate = {
             .leaf = store_builder_bytes(builder, leaf, (size_t)length - (i == LAST ? 9 : 0)),
-            .key = store_builder_bytes(builder, key, (size_t)key_length),
             .chain = store_builder_chain(builder, &number, 1),
             .chain_count = 1,
             .kind = CERTIFICATE_EC};
@@ -60,7 +62,6 @@ static struct store *make_store(void)
         OPENSSL_free(leaf);
     }
     OPENSSL_free(issuer);
-    OPENSSL_free(key);
     EVP_PKEY_free(pair);
     int memory = store_builder_seal(builder, 1);
     struct store *store = store_open(memory, &error);
@@ -72,10 +73,12 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     fixture.library = immure_openssl_context();
+    fixture.reader = certificate_context();
     fixture.store = make_store();
     *state = &fixture;
-    return fixture.library == NULL || fixture.store == NULL ||
-           !certificate_cache_open(&fixture.cache, fixture.store, fixture.library, ROOM);
+    return fixture.library == NULL || fixture.reader == NULL || fixture.store == NULL ||
+           !certificate_cache_open(&fixture.cache, fixture.store, fixture.library, fixture.reader,
+                                   ROOM);
 }
 
 static int tear_down(void **state)
@@ -83,6 +86,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
     certificate_cache_close(&fixture->cache);
     store_close(fixture->store);
+    immure_openssl_context_free(fixture->reader);
     immure_openssl_context_free(fixture->library);
     return 0;
 }
@@ -109,7 +113,9 @@ static void each_is_what_the_store_has(void **state)
             const struct certificate *taken = certificate_cache_take(&fixture->cache, i);
             assert_int_equal(serial_of(taken), i + 1);
             assert_int_equal(sk_X509_num(taken->chain), 1);
-            assert_non_null(taken->key);
+            assert_ptr_equal(taken->key, X509_get0_pubkey(taken->leaf));
+            assert_int_equal(X509_check_purpose(taken->leaf, -1, 0), 1);
+            assert_int_equal(ERR_peek_error(), 0); /* else libssl takes a pause for a failure */
         }
     assert_int_equal(kept(&fixture->cache), ROOM);
 }

@@ -222,8 +222,6 @@ static void take_leaf(struct intake *intake, const struct leaf *leaf,
 {
     struct store_builder *builder = intake->builder;
     certificate->leaf = store_builder_bytes(builder, leaf->der, leaf->length);
-    certificate->key = (struct store_span){certificate->leaf.offset + (uint32_t)leaf->key_offset,
-                                           (uint32_t)leaf->key_length};
     certificate->names = store_builder_bytes(builder, leaf->names, leaf->names_length);
     certificate->name_count = leaf->name_count;
     certificate->kind = leaf->kind;
@@ -324,9 +322,7 @@ static void copy_old(struct intake *intake, struct store_certificate *certificat
 {
     const struct store_certificate old = *certificate;
     const uint32_t *chain = store_chain(intake->before, &old);
-    uint32_t key_offset = old.key.offset - old.leaf.offset;
     certificate->leaf = copy(intake, old.leaf);
-    certificate->key = (struct store_span){certificate->leaf.offset + key_offset, old.key.length};
     certificate->names = copy(intake, old.names);
     certificate->key_type =
         store_builder_common_text(intake->builder, store_text(intake->before, old.key_type));

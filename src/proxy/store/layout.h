@@ -13,7 +13,7 @@
 #include "proxy/store/record.h"
 
 #define STORE_MAGIC UINT64_C(0x65726f7473206d69) /* "im store" */
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_ALIGNMENT 8
 #define STORE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 

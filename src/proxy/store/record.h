@@ -43,7 +43,6 @@ enum store_file_role {
 
 struct store_certificate {
     struct store_span leaf;        /* DER */
-    struct store_span key;         /* SubjectPublicKeyInfo, DER: a part of `leaf` */
     struct store_span staple;      /* its OCSP response, DER; empty: none that is usable */
     struct store_span names;       /* `name_count` texts, one behind the other */
     uint32_t name_count;           /* DNS names in lower case, then addresses as "ip:192.0.2.1" */

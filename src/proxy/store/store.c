@@ -75,7 +75,7 @@ static bool is_range(size_t first, size_t count, size_t most)
 
 static bool is_certificate(const struct store *store, const struct store_certificate *certificate)
 {
-    const struct store_span spans[] = {certificate->leaf, certificate->key, certificate->staple};
+    const struct store_span spans[] = {certificate->leaf, certificate->staple};
     const struct store_span texts[] = {certificate->key_type,
                                        certificate->key_path,
                                        certificate->policy,

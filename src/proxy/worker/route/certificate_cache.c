@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "immure/openssl.h"
+#include "provider/certificate.h"
 
 bool certificate_refuse(const struct store *store, uint32_t number, struct store_span path,
                         const char *what, struct conf_error *error)
@@ -25,13 +26,14 @@ bool certificate_refuse(const struct store *store, uint32_t number, struct store
 /* ---- life ---- */
 
 bool certificate_cache_open(struct certificate_cache *cache, const struct store *store,
-                            OSSL_LIB_CTX *library, size_t most)
+                            OSSL_LIB_CTX *library, OSSL_LIB_CTX *reader, size_t most)
 {
     size_t count = store_certificate_count(store);
     size_t room = most < count ? most : count;
     *cache = (struct certificate_cache){
         .store = store,
         .library = library,
+        .reader = reader,
         .of = calloc(room + 1, sizeof *cache->of),
         .places = calloc(count + 1, sizeof *cache->places),
         .issuers = calloc(store_chain_certificate_count(store) + 1, sizeof *cache->issuers)};
@@ -85,9 +87,9 @@ void certificate_cache_close(struct certificate_cache *cache)
 
 /* ---- parsing ---- */
 
-static X509 *parse(OSSL_LIB_CTX *library, const uint8_t *der, size_t length)
+static X509 *parse(const struct certificate_cache *cache, const uint8_t *der, size_t length)
 {
-    X509 *certificate = X509_new_ex(library, IMMURE_OPENSSL_PROPERTIES);
+    X509 *certificate = X509_new_ex(cache->library, IMMURE_OPENSSL_PROPERTIES);
     if (certificate != NULL && d2i_X509(&certificate, &der, (long)length) != NULL)
         return certificate;
     X509_free(certificate);
@@ -100,21 +102,27 @@ static bool add_issuer(struct certificate_cache *cache, struct certificate *made
     size_t length;
     const uint8_t *der = store_chain_certificate(cache->store, number, &length);
     if (issuer->certificate == NULL)
-        issuer->certificate = parse(cache->library, der, length);
+        issuer->certificate = parse(cache, der, length);
     if (issuer->certificate == NULL || sk_X509_push(made->chain, issuer->certificate) <= 0)
         return false;
     issuer->uses++;
     return true;
 }
 
-static EVP_PKEY *take_key(const struct certificate_cache *cache, uint32_t number,
-                          const struct store_certificate *stored)
+/* The public key of a certificate that is read with the cache's reader is the reference to the
+ * private one. */
+static bool add_leaf(const struct certificate_cache *cache, struct certificate *made,
+                     const struct store_certificate *stored)
 {
-    if (cache->keys == NULL)
-        return immure_openssl_key(cache->library, store_bytes(cache->store, stored->key),
-                                  stored->key.length);
-    EVP_PKEY_up_ref(cache->keys[number]);
-    return cache->keys[number];
+    const uint8_t *der = store_bytes(cache->store, stored->leaf);
+    bool is_here = cache->keys != NULL;
+    made->leaf = is_here ? parse(cache, der, stored->leaf.length)
+                         : certificate_read(cache->reader, der, stored->leaf.length);
+    if (made->leaf == NULL)
+        return false;
+    made->key = is_here ? cache->keys[made->number] : X509_get0_pubkey(made->leaf);
+    EVP_PKEY_up_ref(made->key);
+    return true;
 }
 
 static bool fill(struct certificate_cache *cache, struct certificate *made, uint32_t number)
@@ -123,13 +131,11 @@ static bool fill(struct certificate_cache *cache, struct certificate *made, uint
     const struct store_certificate *stored = store_certificate(store, number);
     const uint32_t *numbers = store_chain(store, stored);
     made->number = number;
-    made->leaf = parse(cache->library, store_bytes(store, stored->leaf), stored->leaf.length);
     made->chain = sk_X509_new_null();
-    bool good = made->leaf != NULL && made->chain != NULL;
+    bool good = made->chain != NULL && add_leaf(cache, made, stored);
     for (uint32_t i = 0; good && i < stored->chain_count; i++)
         good = add_issuer(cache, made, numbers[i]);
-    made->key = good ? take_key(cache, number, stored) : NULL;
-    return made->key != NULL;
+    return good;
 }
 
 /* ---- the cache ---- */

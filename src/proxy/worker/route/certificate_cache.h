@@ -29,7 +29,8 @@ struct issuer {
 
 struct certificate_cache {
     const struct store *store;
-    OSSL_LIB_CTX *library;
+    OSSL_LIB_CTX *library; /* of the certificates above the leaves, and of keys */
+    OSSL_LIB_CTX *reader;  /* of the leaves; see provider/certificate.h */
     struct certificate *of;
     size_t room, next; /* next: where the search for a place goes on */
     uint32_t *places;  /* for each certificate of the store: its place in `of` plus 1, or 0 */
@@ -37,10 +38,10 @@ struct certificate_cache {
     EVP_PKEY **keys; /* for each certificate of the store, in `in-process` mode; else NULL */
 };
 
-/* The store and library outlive *cache. `most` is how many are kept at a time. False: out of
- * memory; call certificate_cache_close() all the same. */
+/* The store and the library contexts outlive *cache. `most` is how many are kept at a time. False:
+ * out of memory; call certificate_cache_close() all the same. */
 bool certificate_cache_open(struct certificate_cache *cache, const struct store *store,
-                            OSSL_LIB_CTX *library, size_t most);
+                            OSSL_LIB_CTX *library, OSSL_LIB_CTX *reader, size_t most);
 void certificate_cache_close(struct certificate_cache *cache);
 /* Before it is closed, in parts: frees at most this many certificates, so that a turn stays short.
  * Returns whether there are more. Nothing can be taken any more. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 struct certificates *certificates_new(struct shared_store *shared, OSSL_LIB_CTX *library,
-                                      size_t most)
+                                      OSSL_LIB_CTX *reader, size_t most)
 {
     struct certificates *certificates = calloc(1, sizeof *certificates);
     if (certificates == NULL)
@@ -12,7 +12,7 @@ struct certificates *certificates_new(struct shared_store *shared, OSSL_LIB_CTX 
     certificates->store = shared->store;
     list_init(&certificates->node);
     atomic_fetch_add(&shared->threads, 1);
-    if (certificate_cache_open(&certificates->cache, shared->store, library, most))
+    if (certificate_cache_open(&certificates->cache, shared->store, library, reader, most))
         return certificates;
     certificates_free(certificates);
     return NULL;

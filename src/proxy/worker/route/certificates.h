@@ -30,7 +30,7 @@ struct certificates {
 
 /* `most`: see certificate_cache.h. NULL: out of memory. */
 struct certificates *certificates_new(struct shared_store *shared, OSSL_LIB_CTX *library,
-                                      size_t most);
+                                      OSSL_LIB_CTX *reader, size_t most);
 /* NULL is allowed. */
 void certificates_free(struct certificates *certificates);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
 #include "immure/openssl.h"
+#include "provider/certificate.h"
 #include "proxy/worker/route/client_refusal.h"
 #include "proxy/worker/route/hello.h"
 #include "proxy/worker/route/server_name.h"
@@ -125,8 +126,11 @@ static bool open_frontend(struct tls *tls, struct tls_frontend *frontend, struct
 static bool open_library(struct tls *tls, const struct proxy_config *config)
 {
     tls->library = immure_openssl_context();
-    if (tls->library == NULL || config->fast_handshake == 0)
-        return tls->library != NULL;
+    tls->certificate_reader = certificate_context();
+    if (tls->library == NULL || tls->certificate_reader == NULL)
+        return false;
+    if (config->fast_handshake == 0)
+        return true;
     tls->fast = fast_handshake_open(tls->library, config->fast_handshake);
     return tls->fast != NULL && EVP_set_default_properties(tls->library, DEFAULT_PROPERTIES) == 1;
 }
@@ -216,6 +220,7 @@ void tls_close(struct tls *tls)
     free(tls->frontends);
     sessions_release(&tls->sessions);
     fast_handshake_close(tls->fast);
+    immure_openssl_context_free(tls->certificate_reader);
     immure_openssl_context_free(tls->library);
     BIO_meth_free(tls->client_bio);
     free(tls);
@@ -224,8 +229,9 @@ void tls_close(struct tls *tls)
 bool tls_refresh(struct tls *tls)
 {
     const struct tls_setup *setup = tls->setup;
-    struct certificates *next = certificates_new(atomic_load(&setup->store), tls->library,
-                                                 setup->config->certificate_cache);
+    struct certificates *next =
+        certificates_new(atomic_load(&setup->store), tls->library, tls->certificate_reader,
+                         setup->config->certificate_cache);
     if (next == NULL)
         return false;
     if (tls->certificates != NULL)

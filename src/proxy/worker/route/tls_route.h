@@ -40,7 +40,7 @@ struct tls_setup {
 
 struct tls {
     const struct tls_setup *setup;
-    OSSL_LIB_CTX *library;
+    OSSL_LIB_CTX *library, *certificate_reader;
     struct fast_handshake *fast; /* NULL: off */
     BIO_METHOD *client_bio;
     struct sessions sessions;
