@@ -51,7 +51,7 @@ struct key fixture_key(EVP_PKEY *pair, enum wire_key_type type, size_t index)
                       .bits = EVP_PKEY_get_bits(pair),
                       .signature_max = (size_t)EVP_PKEY_get_size(pair),
                       .index = index};
-    assert_true(key_copy_public(&key));
+    assert_true(key_copy_public(&key, NULL));
     return key;
 }
 

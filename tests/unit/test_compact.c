@@ -385,6 +385,106 @@ static void a_removed_key_finishes_its_jobs(void **state)
     compact_free(&keys);
 }
 
+/* ---- decoding ---- */
+
+static EVP_PKEY *restricted_key(void)
+{
+    EVP_PKEY *pair = NULL;
+    EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(maker), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(maker, 2048), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_keygen_md_name(maker, "SHA256", NULL), 1);
+    assert_int_equal(EVP_PKEY_generate(maker, &pair), 1);
+    EVP_PKEY_CTX_free(maker);
+    return pair;
+}
+
+/* A set of one key. */
+static struct compact_key *add_pair(struct compact_keys *keys, EVP_PKEY *pair,
+                                    enum wire_key_type type)
+{
+    uint8_t id[WIRE_KEY_ID_SIZE], *spki = NULL, *der = NULL;
+    struct compact_key *key = NULL;
+    int spki_length = i2d_PUBKEY(pair, &spki);
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pair);
+    int length = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+    assert_int_equal(EVP_Digest(spki, (size_t)spki_length, id, NULL, EVP_sha256(), NULL), 1);
+    const struct envelope envelope = {.der = der,
+                                      .length = (size_t)length,
+                                      .type = type,
+                                      .bits =
+                                          type == WIRE_KEY_ED25519 ? 0 : EVP_PKEY_get_bits(pair)};
+    set_of(keys, 0);
+    assert_int_equal(compact_add(keys, &keys->groups[0], id, "name", &envelope, &key),
+                     COMPACT_ADDED);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    OPENSSL_free(spki);
+    OPENSSL_free(der);
+    return key;
+}
+
+/* As a signer thread does; the key does not stay ready. */
+static enum opener_result open_once(struct compact_keys *keys, struct compact_key *compact,
+                                    EVP_PKEY *pair, size_t schemes)
+{
+    struct opener opener = {.reader = NULL};
+    const struct key *ready, *key = compact_use(keys, compact);
+    compact_lend(key);
+    enum opener_result result = opener_open(&opener, key, &ready);
+    if (result == OPENER_GOOD) {
+        assert_int_equal(EVP_PKEY_eq(ready->pair, pair), 1);
+        assert_int_equal(EVP_PKEY_eq(ready->public, pair), 1);
+        assert_memory_equal(ready->id, compact->id, sizeof ready->id);
+        assert_int_equal(ready->scheme_count, schemes);
+    }
+    compact_take_back(keys, key);
+    compact_drop(keys, key);
+    opener_release(&opener);
+    return result;
+}
+
+/* The second time there is a proof, of which nothing else is different. */
+static void a_key_is_decoded_again(void **state)
+{
+    (void)state;
+    struct compact_keys keys;
+    const struct {
+        EVP_PKEY *pair;
+        enum wire_key_type type;
+        size_t schemes;
+    } examples[] = {{EVP_EC_gen("P-256"), WIRE_KEY_EC, 3},
+                    {EVP_RSA_gen(2048), WIRE_KEY_RSA, 6},
+                    {restricted_key(), WIRE_KEY_RSA_PSS, 1},
+                    {EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), WIRE_KEY_ED25519, 1}};
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+        EVP_PKEY *pair = examples[i].pair;
+        struct compact_key *key = add_pair(&keys, pair, examples[i].type);
+        assert_null(key->proof);
+        for (int time = 0; time < 3; time++) {
+            assert_int_equal(open_once(&keys, key, pair, examples[i].schemes), OPENER_GOOD);
+            assert_non_null(key->proof);
+        }
+        compact_free(&keys);
+        EVP_PKEY_free(pair);
+    }
+}
+
+/* Damage to the part that no decoder examines. */
+static void damage_since_it_was_decoded(void **state)
+{
+    (void)state;
+    struct compact_keys keys;
+    EVP_PKEY *pair = EVP_RSA_gen(2048);
+    struct compact_key *key = add_pair(&keys, pair, WIRE_KEY_RSA);
+    assert_int_equal(open_once(&keys, key, pair, 6), OPENER_GOOD);
+    ((uint8_t *)key->der)[key->length - 1] ^= 1;
+    assert_int_equal(open_once(&keys, key, pair, 6), OPENER_DAMAGED);
+    ((uint8_t *)key->der)[key->length - 1] ^= 1;
+    assert_int_equal(open_once(&keys, key, pair, 6), OPENER_DAMAGED); /* it is not tried again */
+    compact_free(&keys);
+    EVP_PKEY_free(pair);
+}
+
 /* ---- the next key process ---- */
 
 static void assert_same(const struct compact_keys *keys, const struct compact_keys *others)
@@ -469,6 +569,8 @@ int main(void)
         cmocka_unit_test(few_are_ready),
         cmocka_unit_test(what_is_lent_stays_ready),
         cmocka_unit_test(a_removed_key_finishes_its_jobs),
+        cmocka_unit_test(a_key_is_decoded_again),
+        cmocka_unit_test(damage_since_it_was_decoded),
         cmocka_unit_test(records_and_changes),
     };
     return cmocka_run_group_tests(tests, arena_make, NULL);

@@ -168,6 +168,7 @@ static struct compact_key *key_new(struct packed *packed, const uint8_t *id, con
 static void key_discard(struct compact_keys *keys, struct compact_key *key)
 {
     packed_remove(keys->packed, key->der, key->length);
+    free(key->proof);
     free(key);
 }
 
@@ -215,6 +216,8 @@ static void free_key(struct compact_keys *keys, struct compact_key *key)
 {
     if (key != NULL && key->use != NULL)
         compact_forget(keys, key);
+    if (key != NULL)
+        free(key->proof);
     free(key);
 }
 

@@ -5,8 +5,8 @@
  * bounded size.
  *
  * Only the event loop changes anything here. A signer thread sees a key that is lent to it: it may
- * read `compact` and set `ready`. It never waits: of two threads that decode the same key, the
- * second drops its copy.
+ * read `compact` and set `ready` and `proof`. It never waits: of two threads that decode the same
+ * key, the second drops its copy.
  */
 #ifndef KEYD_KEYS_COMPACT_H
 #define KEYD_KEYS_COMPACT_H
@@ -46,13 +46,14 @@ struct compact_key {
     uint8_t id[WIRE_KEY_ID_SIZE]; /* as its supervisor says; compared when it is first decoded */
     const uint8_t *der;           /* packed */
     const struct kind *kind;
-    struct key_use *use; /* NULL: nobody uses it, and it is not ready */
-    uint32_t place;      /* in its group */
-    uint16_t length;     /* of the DER */
-    uint16_t bits;       /* of RSA and EC; else 0 */
-    uint8_t group, type; /* index of its group; enum wire_key_type */
-    bool damaged;        /* it could not be decoded, or is another key: it is not tried again */
-    bool removed;        /* it is freed when its last job is done */
+    struct key_use *use;     /* NULL: nobody uses it, and it is not ready */
+    struct key_proof *proof; /* from the first time that it was decoded; NULL: it was not yet */
+    uint32_t place;          /* in its group */
+    uint16_t length;         /* of the DER */
+    uint16_t bits;           /* of RSA and EC; else 0 */
+    uint8_t group, type;     /* index of its group; enum wire_key_type */
+    bool damaged;            /* it could not be decoded, or is another key: it is not tried again */
+    bool removed;            /* it is freed when its last job is done */
     char name[];
 };
 
@@ -70,11 +71,12 @@ struct key_group {
 struct key_use {
     struct key key; /* all but the halves: what the rules, the queue and the audit need */
     struct compact_key *compact;
-    _Atomic(struct key *) ready; /* complete; NULL: nobody has decoded it yet */
-    atomic_bool damaged;         /* set, and logged, by the thread that could not decode it */
-    size_t jobs;                 /* that have not been freed */
-    size_t lent;                 /* jobs that are being signed */
-    struct list node;            /* in compact_keys.ready, unless `ready` is not known there yet */
+    _Atomic(struct key *) ready;       /* complete; NULL: nobody has decoded it yet */
+    _Atomic(struct key_proof *) proof; /* set by the first thread that has decoded it */
+    atomic_bool damaged;               /* set, and logged, by the thread that could not decode it */
+    size_t jobs;                       /* that have not been freed */
+    size_t lent;                       /* jobs that are being signed */
+    struct list node; /* in compact_keys.ready, unless `ready` is not known there yet */
 };
 
 struct compact_keys {

@@ -41,6 +41,7 @@ struct key *compact_use(struct compact_keys *keys, struct compact_key *compact)
     use->compact = compact;
     use->jobs = 1;
     atomic_init(&use->damaged, compact->damaged);
+    atomic_init(&use->proof, compact->proof);
     list_init(&use->node);
     compact->use = use;
     return &use->key;
@@ -59,6 +60,7 @@ void compact_forget(struct compact_keys *keys, struct compact_key *compact)
 {
     struct key_use *use = compact->use;
     make_unready(keys, use);
+    compact->proof = atomic_load(&use->proof);
     free(use);
     compact->use = NULL;
 }

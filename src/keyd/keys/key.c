@@ -148,13 +148,14 @@ static bool identify(struct key *key, char *error, size_t size)
                   name != NULL ? name : "unknown");
 }
 
-bool key_copy_public(struct key *key)
+bool key_copy_public(struct key *key, struct der_reader *reader)
 {
     int length = i2d_PUBKEY(key->pair, &key->spki);
     if (length <= 0 || length > WIRE_SPKI_MAX)
         return false;
     key->spki_length = (size_t)length;
-    key->public = d2i_PUBKEY(NULL, &(const uint8_t *){key->spki}, length);
+    key->public = reader != NULL ? der_read_public(reader, key->spki, key->spki_length)
+                                 : d2i_PUBKEY(NULL, &(const uint8_t *){key->spki}, length);
     return key->public != NULL;
 }
 
@@ -185,16 +186,23 @@ static void find_schemes(struct key *key, const char *digest)
             key->schemes[key->scheme_count++] = wire_schemes[i].code;
 }
 
-static bool name_by_public_half(struct key *key, char *error, size_t size)
+/* A key of type RSA-PSS may be restricted to one digest. */
+static void find_own_schemes(struct key *key)
 {
-    if (!key_copy_public(key) ||
-        EVP_Digest(key->spki, key->spki_length, key->id, NULL, EVP_sha256(), NULL) != 1)
-        return refuse(error, size, "libcrypto cannot write the public key");
-    char digest[32] = ""; /* a key of type RSA-PSS may be restricted to one digest */
+    char digest[32] = "";
     if (key->type == WIRE_KEY_RSA_PSS)
         EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_RSA_DIGEST, digest, sizeof digest,
                                        NULL);
     find_schemes(key, digest);
+}
+
+static bool name_by_public_half(struct key *key, struct der_reader *reader, char *error,
+                                size_t size)
+{
+    if (!key_copy_public(key, reader) ||
+        EVP_Digest(key->spki, key->spki_length, key->id, NULL, EVP_sha256(), NULL) != 1)
+        return refuse(error, size, "libcrypto cannot write the public key");
+    find_own_schemes(key);
     return true;
 }
 
@@ -213,7 +221,7 @@ struct key *key_load(const struct key_source *source, char *error, size_t size)
     key->in_device = config->uri != NULL;
     if (!(key->in_device ? find_in_device(key, source, error, size)
                          : read_pair(key, source, error, size)) ||
-        !identify(key, error, size) || !name_by_public_half(key, error, size) ||
+        !identify(key, error, size) || !name_by_public_half(key, NULL, error, size) ||
         (key->in_device && !source->device->test(source->device_state, key, error, size)))
         goto failed;
     if (!key->in_device && !halves_agree(key)) {
@@ -261,17 +269,63 @@ static bool is_like(const struct key *key, const struct key *like, char *error, 
            refuse(error, size, "it does not make good signatures: the key is damaged");
 }
 
+static bool digest_of(const uint8_t *der, size_t length, uint8_t digest[static 32])
+{
+    return EVP_Digest(der, length, digest, NULL, EVP_sha256(), NULL) == 1;
+}
+
+struct key_proof *key_prove(const struct key *key, const uint8_t *der, size_t length)
+{
+    struct key_proof *proof = malloc(sizeof *proof + key->spki_length);
+    if (proof == NULL)
+        return NULL;
+    proof->spki_length = key->spki_length;
+    memcpy(proof->spki, key->spki, key->spki_length);
+    if (digest_of(der, length, proof->digest))
+        return proof;
+    free(proof);
+    return NULL;
+}
+
+/* A bit that flipped in memory since would make signatures from which the key can be computed. */
+static bool is_proved(const struct key_proof *proof, const uint8_t *der, size_t length, char *error,
+                      size_t size)
+{
+    uint8_t digest[sizeof proof->digest];
+    if (!digest_of(der, length, digest))
+        return false;
+    return memcmp(digest, proof->digest, sizeof digest) == 0 ||
+           refuse(error, size, "its bytes in memory have changed: the memory is damaged");
+}
+
+/* Takes the public half from the proof. */
+static bool take_proved(struct key *key, const struct key *like, const struct key_proof *proof,
+                        struct der_reader *reader)
+{
+    key->spki = OPENSSL_memdup(proof->spki, proof->spki_length);
+    key->spki_length = proof->spki_length;
+    if (key->spki != NULL)
+        key->public = der_read_public(reader, key->spki, key->spki_length);
+    memcpy(key->id, like->id, sizeof key->id);
+    find_own_schemes(key);
+    return key->public != NULL;
+}
+
 struct key *key_decode(const struct key *like, struct der_reader *reader, const uint8_t *der,
-                       size_t length, char *error, size_t size)
+                       size_t length, const struct key_proof *proof, char *error, size_t size)
 {
     struct key *key = calloc(1, sizeof *key);
     error[0] = '\0';
     if (key == NULL)
         return NULL;
-    key->pair = der_read_key(reader, der, length);
-    bool good = key->pair != NULL || refuse(error, size, "it cannot be decoded");
-    if (good && identify(key, error, size) && name_by_public_half(key, error, size) &&
-        is_like(key, like, error, size)) {
+    bool good = proof == NULL || is_proved(proof, der, length, error, size);
+    if (good)
+        key->pair = der_read_key(reader, der, length);
+    if (good && (key->pair != NULL || refuse(error, size, "it cannot be decoded")) &&
+        identify(key, error, size) &&
+        (proof != NULL
+             ? take_proved(key, like, proof, reader)
+             : name_by_public_half(key, reader, error, size) && is_like(key, like, error, size))) {
         key->name = like->name;
         key->location = like->location;
         key->unverified = like->unverified;

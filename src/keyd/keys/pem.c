@@ -58,17 +58,20 @@ EVP_PKEY *pem_read_key(struct pem_reader *reader, const struct secret *text, pem
 }
 
 struct der_reader {
-    OSSL_DECODER_CTX *decoder;
-    EVP_PKEY *pair;
+    OSSL_DECODER_CTX *pairs, *publics;
+    EVP_PKEY *key; /* where they put their results */
 };
 
 struct der_reader *der_reader_new(void)
 {
     struct der_reader *reader = calloc(1, sizeof *reader);
-    if (reader != NULL)
-        reader->decoder = OSSL_DECODER_CTX_new_for_pkey(&reader->pair, "DER", NULL, NULL,
-                                                        EVP_PKEY_KEYPAIR, NULL, NULL);
-    if (reader != NULL && reader->decoder != NULL)
+    if (reader == NULL)
+        return NULL;
+    reader->pairs = OSSL_DECODER_CTX_new_for_pkey(&reader->key, "DER", NULL, NULL, EVP_PKEY_KEYPAIR,
+                                                  NULL, NULL);
+    reader->publics = OSSL_DECODER_CTX_new_for_pkey(&reader->key, "DER", "SubjectPublicKeyInfo",
+                                                    NULL, EVP_PKEY_PUBLIC_KEY, NULL, NULL);
+    if (reader->pairs != NULL && reader->publics != NULL)
         return reader;
     der_reader_free(reader);
     return NULL;
@@ -78,16 +81,28 @@ void der_reader_free(struct der_reader *reader)
 {
     if (reader == NULL)
         return;
-    OSSL_DECODER_CTX_free(reader->decoder);
+    OSSL_DECODER_CTX_free(reader->pairs);
+    OSSL_DECODER_CTX_free(reader->publics);
     free(reader);
+}
+
+static EVP_PKEY *read_with(struct der_reader *reader, OSSL_DECODER_CTX *decoder, const uint8_t *der,
+                           size_t length)
+{
+    reader->key = NULL;
+    bool good = OSSL_DECODER_from_data(decoder, &der, &length) == 1;
+    EVP_PKEY *key = reader->key;
+    reader->key = NULL;
+    ERR_clear_error();
+    return good ? key : NULL;
 }
 
 EVP_PKEY *der_read_key(struct der_reader *reader, const uint8_t *der, size_t length)
 {
-    reader->pair = NULL;
-    bool good = OSSL_DECODER_from_data(reader->decoder, &der, &length) == 1;
-    EVP_PKEY *pair = reader->pair;
-    reader->pair = NULL;
-    ERR_clear_error();
-    return good ? pair : NULL;
+    return read_with(reader, reader->pairs, der, length);
+}
+
+EVP_PKEY *der_read_public(struct der_reader *reader, const uint8_t *spki, size_t length)
+{
+    return read_with(reader, reader->publics, spki, length);
 }

@@ -31,5 +31,7 @@ struct der_reader *der_reader_new(void);
 void der_reader_free(struct der_reader *reader);
 /* NULL: the key cannot be read. */
 EVP_PKEY *der_read_key(struct der_reader *reader, const uint8_t *der, size_t length);
+/* The public key in a SubjectPublicKeyInfo. NULL: it cannot be read. */
+EVP_PKEY *der_read_public(struct der_reader *reader, const uint8_t *spki, size_t length);
 
 #endif

@@ -1,5 +1,7 @@
 #include "keyd/sign/opener.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "keyd/keys/pem.h"
 #include "keyd/sign/kind.h"
@@ -12,6 +14,15 @@ static void prepare(struct key *key)
         batch->key_prepare(batch, key);
 }
 
+/* Without memory for the proof the key is examined again the next time. */
+static void note_proof(struct key_use *use, const struct key *made)
+{
+    struct key_proof *proof = key_prove(made, use->compact->der, use->compact->length);
+    struct key_proof *before = NULL;
+    if (!atomic_compare_exchange_strong(&use->proof, &before, proof))
+        free(proof); /* another thread was quicker */
+}
+
 static enum opener_result decode(struct opener *opener, struct key_use *use, struct key **made)
 {
     const struct compact_key *compact = use->compact;
@@ -20,9 +31,12 @@ static enum opener_result decode(struct opener *opener, struct key_use *use, str
         opener->reader = der_reader_new();
     if (opener->reader == NULL)
         return OPENER_NO_MEMORY;
-    *made =
-        key_decode(&use->key, opener->reader, compact->der, compact->length, reason, sizeof reason);
+    const struct key_proof *proof = atomic_load(&use->proof);
+    *made = key_decode(&use->key, opener->reader, compact->der, compact->length, proof, reason,
+                       sizeof reason);
     if (*made != NULL) {
+        if (proof == NULL)
+            note_proof(use, *made);
         prepare(*made);
         return OPENER_GOOD;
     }

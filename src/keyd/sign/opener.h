@@ -1,8 +1,9 @@
 /*
  * Makes a compact key complete when a job needs it: decodes it, compares its public half with its
  * id, signs once to see that the halves agree, and has the driver of its kind prepare it. That
- * takes a few hundred microseconds, so threads do it and never the event loop, and the complete key
- * stays in a cache (keyd/keys/compact.h).
+ * takes a few hundred microseconds the first time, and a proof of it spares most of that later. So
+ * threads do it and never the event loop, and the complete key stays in a cache
+ * (keyd/keys/compact.h).
  *
  * Only one thread at a time may use an opener.
  */

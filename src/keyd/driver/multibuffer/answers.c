@@ -178,7 +178,7 @@ bool rsa_known_answers(struct lanes_thread *thread, const struct lanes_algorithm
                       .pair = rsa_pair(algorithm->bits)};
     struct contexts *verifier = contexts_new(CONTEXTS_VERIFY);
     bool good =
-        key.pair != NULL && verifier != NULL && key_copy_public(&key) &&
+        key.pair != NULL && verifier != NULL && key_copy_public(&key, NULL) &&
         lanes_key_prepare(algorithm, &key) && rsa_batch(thread, algorithm, &key, verifier, LANES) &&
         rsa_batch(thread, algorithm, &key, verifier, halves_serve(&key) ? HALVES_MAX : LANES);
     key_release(&key);
@@ -377,7 +377,7 @@ static bool ed25519_decode(const struct lanes_algorithm *algorithm, struct ed255
         return false;
     example->key.pair =
         EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, private, sizeof private);
-    return example->key.pair != NULL && key_copy_public(&example->key) &&
+    return example->key.pair != NULL && key_copy_public(&example->key, NULL) &&
            lanes_key_prepare(algorithm, &example->key);
 }
 
