@@ -170,10 +170,9 @@ static const struct conf_directive directives[] = {
              "signature that was computed with a fault may then give the key away."},
     {SECTION_TOP, "key-cache", &conf_number, .standard = "1000", .least = 1, .most = KEY_CACHE_MAX,
      CONF_FIELD(struct keyd_config, compact.ready_max),
-     .text =
-         "How many keys of `keys` sections are kept decoded. Each takes about 8 KiB of secret "
-         "memory (P-256) to 30 KiB (RSA-4096). The others are decoded when they are used, which "
-         "takes a signer thread about 0.3 ms (P-256), or 0.6 ms (RSA-2048)."},
+     .text = "How many keys of `keys` sections are kept decoded. Each takes about 8 KiB of secret "
+             "memory (P-256) to 30 KiB (RSA-4096). A signer thread decodes the others when they "
+             "are used, and examines each of them the first time."},
     {SECTION_TOP, "queue-age", &conf_duration, .standard = "2s", .least = NS_PER_US,
      .most = DURATION_MAX, CONF_FIELD(struct keyd_config, queue_age),
      .text = "How long a request may wait to be signed. If requests would have to wait for longer, "

@@ -165,9 +165,9 @@ static const struct conf_directive directives[] = {
          "and keys are read as HUP does it, as long as the text of the configuration has not "
          "changed. A certificate is taken when it fits its key; until then the one before is "
          "served."},
-    {SECTION_TOP, "certificate-cache", &conf_number, .standard = "1024", .least = 8,
+    {SECTION_TOP, "certificate-cache", &conf_number, .standard = "4096", .least = 8,
      .most = CERTIFICATE_CACHE_MAX, CONF_FIELD(struct proxy_config, certificate_cache),
-     .text = "How many certificates a thread keeps parsed. Each takes about 20 KiB. One that is "
+     .text = "How many certificates a thread keeps parsed. Each takes about 6 KiB. One that is "
              "asked for and is not among them is parsed, and takes the place of one that was not "
              "asked for lately."},
     {SECTION_TOP, "session-cache", &conf_number, .standard = "8192", .least = 0,
