@@ -1,6 +1,7 @@
 """What /proc tells about a process."""
 
 import os
+import signal
 import time
 import unittest
 
@@ -23,7 +24,18 @@ def alive(pid):
 
 
 def stopped(pid):
-    return stat(pid)[0] == "T"
+    """Whether each of its threads is."""
+    return all(stat(f"{pid}/task/{thread}")[0] == "T" for thread in os.listdir(f"/proc/{pid}/task"))
+
+
+def stop(pid):
+    """Stops the process. A thread on another core runs on for some time after kill() has returned."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while not stopped(pid):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"process {pid} does not stop")
+        time.sleep(0.001)
 
 
 def children(pid):

@@ -37,7 +37,7 @@ class Fibers(harness.SystemTest):
         hello = clients.client_hello()
         connections = []
         immured = self.proxy.immured()
-        os.kill(immured, signal.SIGSTOP)
+        proc.stop(immured)
         try:
             for _ in range(count):
                 connection = socket.create_connection(("127.0.0.1", self.proxy.port))

@@ -125,7 +125,7 @@ class Silence(ImmuredTest):
         clients = [self.connect(greet=False) for _ in range(self.CLIENTS)]
         with self.connect() as another:
             harness.wait_until(lambda: another.stats()[3] == self.CLIENTS + 1, "the sessions")
-        os.kill(pid, signal.SIGSTOP)
+        proc.stop(pid)
         for each in clients:
             each.send(wire.hello())
         time.sleep(6)  # more than they have

@@ -97,7 +97,7 @@ class Refusals(ServiceTest):
         self.configure(section("k", self.other), *write_p256_keys(self.directory, 300))
         self.immured.signal(signal.SIGHUP)
         pid = proc.newborn(self.immured.pid, known)
-        os.kill(pid, signal.SIGSTOP)
+        proc.stop(pid)
         self.assertEqual(self.count("serves"), serves)
         return pid
 

@@ -128,7 +128,7 @@ class KillKeyd(harness.SystemTest):
         self.start("rsa-2048")
         storm = self.own(Storm(self.proxy.port, RATE // 4, 6, probe_timeout=2.7))
         victim = self.proxy.immured()
-        os.kill(victim, signal.SIGSTOP)
+        proc.stop(victim)
         try:
             time.sleep(3)
         finally:

@@ -193,7 +193,7 @@ class End(Master):
 
     def test_stuck_worker_is_killed(self):
         proxy = self.start(top="drain-timeout = 100ms")
-        os.kill(proxy.worker(), signal.SIGSTOP)
+        proc.stop(proxy.worker())
         proxy.signal(signal.SIGTERM)
         self.assertEqual(proxy.wait(), 0)
         self.assertRegex(proxy.log(), r"worker \(pid \d+\) does not end; it is killed")

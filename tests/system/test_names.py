@@ -119,7 +119,7 @@ class Names(harness.SystemTest):
             admin {{ listen = "127.0.0.1:{admin}" }}
             keys {{ threads = 1 }}''', ports[0], admin)
         worker = self.proxy.worker()
-        os.kill(worker, signal.SIGSTOP)
+        proc.stop(worker)
         try:
             self.names.addresses.update({name: ["127.0.0.1"] for name in names})
             harness.wait_until(lambda: self.proxy.log().count("has other addresses now") == len(names),

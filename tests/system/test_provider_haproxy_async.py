@@ -11,6 +11,7 @@ import threading
 import clients
 import harness
 import immured
+import proc
 import provider
 from certificates import certificate
 from immured import Key, key_process
@@ -88,7 +89,7 @@ class HaproxyAsync(immured.ImmuredTest):
         self.start()
         with clients.connect(self.port, clients.context(trusted=self.trusted)) as before:
             worker = key_process(self.immured)
-            os.kill(worker, signal.SIGSTOP)
+            proc.stop(worker)
             try:
                 served = []
                 waiting = [threading.Thread(target=lambda: served.append(self.serves()))
@@ -109,7 +110,7 @@ class HaproxyAsync(immured.ImmuredTest):
     def test_clients_that_leave(self):
         self.start()
         worker = key_process(self.immured)
-        os.kill(worker, signal.SIGSTOP)
+        proc.stop(worker)
         try:
             leaving = [threading.Thread(target=say_hello_and_leave, args=(self.port, number % 2))
                        for number in range(30)]

@@ -207,10 +207,8 @@ class Reload(harness.SystemTest):
         late = harness.wait_until(
             lambda: next((pid for pid in set(proc.children(proxy.pid)) - known
                           if proc.program(pid).startswith("immured")), 0), "its immured", pause=0.001)
-        os.kill(late, signal.SIGSTOP)
+        proc.stop(late)  # of two signals that wait for it, SIGTERM would come first and end it
         try:
-            # Of two signals that wait for it, SIGTERM would come first and end it.
-            harness.wait_until(lambda: proc.stopped(late), "its immured to stop")
             self.reload()
             self.assertTrue(proc.alive(late))
             self.assertNotIn("reload-workers", proxy.log())

@@ -214,7 +214,7 @@ class Vanishing(harness.SystemTest):
     def stopped_meanwhile(self, play):
         """What the worker finds when it has been kept from its loop for a while."""
         worker = self.proxy.worker()
-        os.kill(worker, signal.SIGSTOP)
+        proc.stop(worker)
         try:
             play()
         finally:
