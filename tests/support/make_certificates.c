@@ -71,6 +71,8 @@ static struct authority make_authority(const char *name, const struct authority 
     add_extension(made.certificate, above, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(made.certificate, above, NID_key_usage, "critical,keyCertSign,cRLSign");
     add_extension(made.certificate, above, NID_subject_key_identifier, "hash");
+    if (issuer != NULL)
+        add_extension(made.certificate, above, NID_authority_key_identifier, "keyid:always");
     must(X509_sign(made.certificate, issuer != NULL ? issuer->key : made.key, EVP_sha256()),
          "sign");
     return made;
