@@ -25,6 +25,7 @@
 #include "proxy/master/controls.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/refresh.h"
+#include "proxy/master/refresh_obstacle.h"
 #include "proxy/master/sockets.h"
 #include "proxy/master/upgrade.h"
 
