@@ -93,8 +93,7 @@ static void write_trouble(struct command_client *client)
     if (report == NULL)
         answer_refuse(client, "failed", "out of memory");
     else
-        answer_refuse(client, results[report->outcome], "%s%s", report->reason,
-                      report->outcome == REPORT_TOO_MUCH ? "; HUP takes what has changed" : "");
+        answer_refuse(client, results[report->outcome], "%s", report->reason);
 }
 
 void command_refresh_go_on(struct command_client *client)
