@@ -428,7 +428,10 @@ static void end_changes(struct generation *generation)
             read_files(generation);
     } else {
         begin_step(generation, REFRESH_OFFERS);
-        offer(main_control(generation));
+        if (generation->worker.pid > 0)
+            offer(main_control(generation));
+        else
+            refresh_worker_ended(generation); /* there is none to ask until the next one starts */
     }
 }
 
