@@ -32,10 +32,11 @@ def as_user(uid, path):
             os.setuid(uid)
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(path)
-                with contextlib.suppress(BrokenPipeError):
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody reads the request
                     client.sendall(b"list\n")
-                while more := client.recv(65536):
-                    os.write(writer, more)
+                with contextlib.suppress(ConnectionResetError):
+                    while more := client.recv(65536):
+                        os.write(writer, more)
         except OSError as error:
             os.write(writer, error.strerror.encode())
         finally:
@@ -266,7 +267,7 @@ class LongAnswers(ControlTest):
             client.sendall(b"list\n")
             client.recv(100)
         time.sleep(1)
-        self.assertLess(self.resident() - before, 16 * 512, "KiB")
+        self.assertLess(self.resident() - before, harness.scaled(16 * 512, 1 << 18), "KiB")
         begin = time.monotonic()
         with clients.connect(proxy.port, name="n1.example") as connection:
             clients.echo_once(connection)
