@@ -8,24 +8,31 @@ _immure_names()
         sed -n 's/^{"name":"\([^"\\]*\)".*/\1/p'
 }
 
+# The first names of the certificates of the running immure-proxy.
+_immure_certificates()
+{
+    immure certificate list --json "$@" 2>/dev/null | sed -n 's/.*"names": \["\([^"\\]*\)".*/\1/p'
+}
+
 _immure()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local -a words=() socket=()
+    local -a words=() socket=() proxy=()
     local i name options=
     COMPREPLY=()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
-            --timeout | --certificate | --module | --into | --name | --count) ((++i)) ;;
+            --proxy) proxy=(--proxy "${COMP_WORDS[++i]}") ;;
+            --timeout | --certificate | --module | --into | --name | --count | --folder | --as) ((++i)) ;;
             -*) ;;
             *) words+=("${COMP_WORDS[i]}") ;;
         esac
     done
 
     case $previous in
-        --socket | --certificate | --module | --into)
+        --socket | --certificate | --module | --into | --proxy | --folder)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
@@ -35,13 +42,16 @@ _immure()
         --name)
             mapfile -t COMPREPLY < <(compgen -W "openssl_conf nodejs_conf" -- "$current")
             return ;;
-        --count)
+        --count | --as)
             return ;;
     esac
 
     case ${words[*]} in
-        "") options="key status top openssl-config check --help --version" ;;
+        "") options="key certificate status top openssl-config check --help --version" ;;
         key) options="list reference test" ;;
+        certificate) options="list show check add replace remove" ;;
+        "certificate add"*) options="--proxy --json --folder --as --help" ;;
+        "certificate "*) options="--proxy --json --help" ;;
         "key list" | "key test"* | status) options="--socket --timeout --json --help" ;;
         "key reference"*) options="--socket --timeout --certificate --help" ;;
         top) options="--socket --timeout --json --count --help" ;;
@@ -49,7 +59,7 @@ _immure()
         check*) options="--timeout --json --certificate --help" ;;
     esac
     # Complete an option if the word begins with "-", otherwise an operand.
-    if [[ $current == -* || ${words[*]} == "" || ${words[*]} == key ]]; then
+    if [[ $current == -* || ${words[*]} == "" || ${words[*]} == key || ${words[*]} == certificate ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
     fi
@@ -59,7 +69,12 @@ _immure()
                 printf -v name %q "$name"
                 [[ $name == "$current"* ]] && COMPREPLY+=("$name")
             done < <(_immure_names "${socket[@]}") ;;
-        check)
+        "certificate show" | "certificate replace" | "certificate remove")
+            while IFS= read -r name; do
+                printf -v name %q "$name"
+                [[ $name == "$current"* ]] && COMPREPLY+=("$name")
+            done < <(_immure_certificates "${proxy[@]}") ;;
+        check | "certificate add"* | "certificate replace "*)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     esac

@@ -22,7 +22,7 @@ static struct store *measure(const char *label, const struct proxy_config *confi
     struct conf_error error;
     size_t size = 0;
     double start = cpu_ms();
-    sources_load(config, before, NULL, &result);
+    sources_load(config, before, NULL, false, &result);
     double made = cpu_ms() - start;
     start = cpu_ms();
     struct store *store = result.memory >= 0 ? store_open(result.memory, &error) : NULL;

@@ -73,6 +73,10 @@ bool store_walk(const void *bytes, size_t size)
         return false;
     for (size_t i = 0; i < store_certificate_count(store); i++)
         walk_certificate(store, store_certificate(store, (uint32_t)i));
+    for (size_t i = 0; i < store_failure_count(store); i++) {
+        must_be_text(store, store_failure(store, (uint32_t)i)->file);
+        must_be_text(store, store_failure(store, (uint32_t)i)->reason);
+    }
     look_up(store, "absent.example");
     store_close(store);
     return true;

@@ -89,8 +89,8 @@ class ToolTest(ImmuredTest):
 class CommandLine(ToolTest):
     def commands(self):
         """{name: its operand, or ""}, from the help."""
-        rows = re.findall(r"^  ((?:key )?[a-z-]+)( \[?[A-Z]+\]?)?  +\S.*$", self.immure("--help"), re.M)
-        self.assertEqual(len(rows), 7, rows)
+        rows = re.findall(r"^  ((?:key |certificate )?[a-z-]+)((?: \[?[A-Z]+\]?)*)  +\S.*$", self.immure("--help"), re.M)
+        self.assertEqual(len(rows), 13, rows)
         return {name: operand.strip() for name, operand in rows}
 
     def test_the_manual_says_what_help_says(self):
@@ -123,6 +123,12 @@ class CommandLine(ToolTest):
             (["key", "reference", "a", "--certificate", "b"],
              "key reference: either NAME or --certificate FILE is needed"),
             (["check"], "check: FILE is missing"),
+            (["certificate"], f'there is no command "certificate"; there are: {names}'),
+            (["certificate", "add"], "certificate add: CHAIN is missing"),
+            (["certificate", "add", "a", "b", "c"], 'certificate add: unexpected operand "c"'),
+            (["certificate", "replace", "a"], "certificate replace: CHAIN is missing"),
+            (["certificate", "list", "a", "b"], 'certificate list: unexpected operand "b"'),
+            (["certificate", "list", "--socket", "x"], "certificate list does not take --socket"),
             (["status", "--verbose"], "--verbose: there is no such option"),
             (["status", "-qv"], "-q: there is no such option"),
             (["status", "--json=yes"], "--json=yes: there is no such option"),
@@ -171,8 +177,9 @@ class CommandLine(ToolTest):
         commands = self.commands()
         self.assertEqual(self.complete(""),
                          {name.split()[0] for name in commands} | {"--help", "--version"})
-        self.assertEqual(self.complete("key", ""),
-                         {name.split()[1] for name in commands if name.startswith("key ")})
+        for family in ("key", "certificate"):
+            self.assertEqual(self.complete(family, ""),
+                             {name.split()[1] for name in commands if name.startswith(family + " ")})
         zsh = {}
         for names, arguments in re.findall(r"^ +(.*)\) _arguments (.*) ;;$",
                                            read("packaging", "completion", "_immure"), re.M):

@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
+#include "base/pem_file.h"
 #include "proxy/store/directory.h"
 #include "proxy/store/index.h"
 #include "proxy/store/intake.h"
 #include "proxy/store/list_line.h"
-#include "proxy/store/pem_file.h"
 #include "proxy/store/problem.h"
 
 #define REASON_SIZE 512

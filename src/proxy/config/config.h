@@ -64,6 +64,10 @@ struct authority_config {
 
 #define NO_AUTHORITY SIZE_MAX
 
+/* A socket is made under its path with this end, then renamed. */
+#define CONTROL_SOCKET_HIDDEN ".new"
+#define CONTROL_SOCKET_PATH_MAX 103 /* with that end it still is the path of a unix socket */
+
 struct client_policy_config {
     enum client_certificate wanted;
     char *ca_file, *crl; /* NULL: none */
@@ -143,6 +147,7 @@ struct proxy_config {
     enum signing_mode signing;
     unsigned fast_handshake; /* enum fast_handshake_part, together */
     bool real_time;          /* the event loops run with real-time priority */
+    char *control_socket;    /* for the operator's tool; NULL: none */
     char *user;              /* of the worker, if started as root: a name or a number */
     bool log_json;
     int log_level; /* enum log_level */

@@ -130,6 +130,10 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "log-level", &conf_choice, .standard = "info", .choices = conf_log_levels,
      CONF_FIELD(struct proxy_config, log_level), .passed_on_as = "log-level",
      .text = "The lowest level of lines that are logged."},
+    {SECTION_TOP, "control-socket", &type_path, CONF_FIELD(struct proxy_config, control_socket),
+     .text = "A unix socket on which the operator's tool asks what is served, and has certificates "
+             "added, replaced and removed: see [control.md](control.md). Only root and the user "
+             "who started `immure-proxy` are answered. Default: none."},
     {SECTION_TOP, "max-connections", &conf_number, .standard = "auto", .least = 1,
      .most = CONNECTIONS_MAX, .choices = conf_automatic,
      CONF_FIELD(struct proxy_config, max_connections),

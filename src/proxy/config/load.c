@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/log.h"
 #include "conf/document.h"
@@ -244,6 +245,38 @@ static bool fit_policies(struct proxy_load *load, const struct conf_section *top
     return good || conf_refuse(top, conf_line(top), load->error, "out of memory");
 }
 
+static const struct address *find_unix(const struct address *addresses, size_t count,
+                                       const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sockaddr_un *socket = (const struct sockaddr_un *)&addresses[i].socket;
+        if (socket->sun_family == AF_UNIX && strcmp(socket->sun_path, path) == 0)
+            return &addresses[i];
+    }
+    return NULL;
+}
+
+/* Its path is no other socket's. */
+static bool check_control_socket(struct proxy_load *load, const struct conf_section *top)
+{
+    const struct proxy_config *config = load->config;
+    const char *path = config->control_socket;
+    if (path == NULL)
+        return true;
+    int line = conf_value_at(top, conf_find(&proxy_grammar, SECTION_TOP, "control-socket"), 0).line;
+    if (strlen(path) > CONTROL_SOCKET_PATH_MAX)
+        return conf_refuse(top, line, load->error,
+                           "control-socket: the path is longer than %d bytes",
+                           CONTROL_SOCKET_PATH_MAX);
+    const struct address *same =
+        config->admin.enabled ? find_unix(&config->admin.listen, 1, path) : NULL;
+    for (size_t i = 0; same == NULL && i < config->frontend_count; i++)
+        same = find_unix(config->frontends[i].listen, config->frontends[i].listen_count, path);
+    return same == NULL ||
+           conf_refuse(top, line, load->error,
+                       "control-socket: %s is used twice (first in line %d)", path, same->line);
+}
+
 /* "auto" is one thread for each CPU, within the bounds of the directive. */
 static void set_by_cpus(unsigned *threads, enum section section, const char *name)
 {
@@ -269,7 +302,8 @@ static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
     struct proxy_config *config = load->config;
     if (!load_fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
-        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top))
+        !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top) ||
+        !check_control_socket(load, top))
         return false;
     set_by_cpus(&config->workers, SECTION_TOP, "workers");
     set_by_cpus(&config->keys.threads, SECTION_KEYS, "threads");

@@ -13,18 +13,20 @@
 struct reading {
     const struct store *before;
     const struct refusals *refused;
+    bool tries;
 };
 
 static int run_loader(const struct generation *generation, const void *arg, int socket)
 {
     const struct reading *reading = arg;
-    return loader_run(generation->config, reading->before, reading->refused, socket);
+    return loader_run(generation->config, reading->before, reading->refused, reading->tries,
+                      socket);
 }
 
 bool certificates_start(struct generation *generation, const struct store *before,
-                        const struct refusals *refused)
+                        const struct refusals *refused, bool tries)
 {
-    const struct reading reading = {before, refused};
+    const struct reading reading = {before, refused, tries};
     if (before != NULL)
         store_inherit(before, true);
     bool started = helper_start(generation, &generation->loader, &generation->certificates,

@@ -7,9 +7,9 @@
 #include "proxy/store/refusals.h"
 
 /* Starts the loader; files that are as they were for the store `before` (NULL: none) are not read
- * again. `refused`: see sources.h. False with errno. */
+ * again. `refused` and `tries`: see sources.h. False with errno. */
 bool certificates_start(struct generation *generation, const struct store *before,
-                        const struct refusals *refused);
+                        const struct refusals *refused, bool tries);
 /* Starts the process that watches folders of certificates, if the configuration wants it. False
  * with errno. */
 bool certificates_watch(struct generation *generation);

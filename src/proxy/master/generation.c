@@ -159,7 +159,7 @@ static bool start(struct generation *generation, const struct generation *before
                  strerror(errno));
         return false;
     }
-    if (!certificates_start(generation, before != NULL ? before->store : NULL, NULL)) {
+    if (!certificates_start(generation, before != NULL ? before->store : NULL, NULL, false)) {
         snprintf(error->text, sizeof error->text, "%s: cannot start a loader of certificates: %s",
                  config->file, strerror(errno));
         return false;

@@ -22,9 +22,11 @@
 #include "proxy/config/descriptors.h"
 #include "proxy/config/load.h"
 #include "proxy/config/memory.h"
+#include "proxy/master/command_socket.h"
 #include "proxy/master/controls.h"
 #include "proxy/master/generation.h"
 #include "proxy/master/refresh.h"
+#include "proxy/master/refresh_obstacle.h"
 #include "proxy/master/sockets.h"
 #include "proxy/master/upgrade.h"
 
@@ -42,6 +44,7 @@ struct master {
     struct upgrade upgrade; /* to the master after this one, or before it */
     struct loop loop;
     struct signal_watch signals;
+    struct command_socket commands;
     struct watch link;           /* of the upgrade */
     struct timer upgrade_limit;  /* at upgrade.deadline */
     struct timer ticket_renewal; /* at heritage.tickets_end */
@@ -191,10 +194,15 @@ static void take_over(struct master *master)
 {
     struct conf_error error;
     struct generation *next = master->pending, *old = master->current;
-    if (!sockets_listen(next, &error)) {
+    bool replaces = old == NULL && takes_over_from_another(master);
+    if (!command_socket_open(&master->commands, next->config->control_socket, replaces, &error) ||
+        !sockets_listen(next, &error)) {
+        command_socket_drop(&master->commands);
         refuse_pending(master, error.text);
         return;
     }
+    command_socket_forget(&master->commands);
+    command_socket_switch(&master->commands);
     master->pending = NULL;
     master->current = next;
     log_setup("immure-proxy", (enum log_level)next->config->log_level, next->config->log_json);
@@ -273,6 +281,8 @@ static void drain(struct master *master, const char *why)
 {
     uint64_t time = master->current->config->drain_timeout, deadline = clock_now() + time;
     log_info("%s: open connections have %" PRIu64 " ms", why, time / NS_PER_MS);
+    command_socket_close(&master->commands);
+    command_socket_forget(&master->commands);
     leave(master, master->current);
     master->current = NULL;
     list_for_each(node, &master->leaving)
@@ -329,6 +339,7 @@ static void upgrade_failed(struct master *master, int status)
     log_error("the upgrade failed: the new master (pid %d) %s; this one goes on",
               (int)master->upgrade.pid, child_describe(status, how, sizeof how));
     forget_upgrade(master);
+    command_socket_restore(&master->commands);
     say_ready(master);
 }
 
@@ -377,6 +388,7 @@ static void reload(struct master *master)
         return;
     }
     notify_reloading(&master->notify);
+    command_socket_restore(&master->commands);
     if (master->pending == NULL && master->current != NULL && refresh_is_enough(master->current)) {
         log_info("HUP: %s has not changed; reading its certificates", master->file);
         refresh_begin(master->current);
@@ -485,7 +497,20 @@ static void run(struct master *master)
         loop_look(&master->loop, loop_deadline(&master->loop));
         loop_run_timers(&master->loop);
         advance(master); /* frees generations, which no event of this turn names any more */
+        command_socket_sweep(&master->commands);
     }
+}
+
+/* What a client of the control socket may ask about. */
+static void look(struct command_socket *commands, struct command_view *view)
+{
+    const struct master *master = list_entry(commands, struct master, commands);
+    *view = (struct command_view){.generation = master->current,
+                                  .busy = master->ending ? "this immure-proxy is ending"
+                                          : master->pending != NULL
+                                              ? "another configuration is coming up"
+                                          : master->upgrade.pid != 0 ? "another master is coming up"
+                                                                     : NULL};
 }
 
 static bool inherit(struct master *master)
@@ -501,6 +526,7 @@ static bool set_up(struct master *master)
     list_init(&master->leaving);
     metrics_history_init(&master->history);
     signal_watch_init(&master->signals, take_signal);
+    command_socket_init(&master->commands, &master->loop, look);
     watch_init(&master->link, link_ready);
     timer_init(&master->upgrade_limit, upgrade_late);
     timer_init(&master->ticket_renewal, renew_and_send_tickets);
@@ -535,6 +561,7 @@ int master_run(const char *file, bool test, int link)
     }
     master.pending = load(&master);
     run(&master);
+    command_socket_end(&master.commands);
     listening_end_loan(&master.listening, false);
     activation_close(&master.activation);
     forget_upgrade(&master);

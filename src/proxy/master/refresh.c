@@ -12,11 +12,10 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "base/regular_file.h"
-#include "conf/text.h"
-#include "proxy/config/load.h"
 #include "proxy/master/certificates.h"
 #include "proxy/master/controls.h"
 #include "proxy/master/processes.h"
+#include "proxy/master/refresh_obstacle.h"
 #include "proxy/store/compare.h"
 
 #define STEP_LIMIT (60 * NS_PER_S)
@@ -28,6 +27,8 @@ static void expired(struct timer *timer);
 void refresh_init(struct generation *generation)
 {
     generation->refresh = (struct refresh){.memory = -1};
+    list_init(&generation->refresh.waiting);
+    list_init(&generation->refresh.under_way);
     timer_init(&generation->refresh.limit, expired);
 }
 
@@ -43,7 +44,24 @@ static void drop(struct refresh *refresh)
     refresh->change_count = refresh->next = 0;
 }
 
-void refresh_end(struct generation *generation)
+static void answer(struct list *requests, struct report *report)
+{
+    for (struct list *node; (node = list_take(requests)) != NULL;) {
+        struct refresh_request *request = list_entry(node, struct refresh_request, node);
+        request->done(request, report);
+    }
+}
+
+static void answer_trouble(struct list *requests, enum report_outcome outcome, const char *reason)
+{
+    if (list_empty(requests))
+        return;
+    struct report *report = report_of_trouble(outcome, reason);
+    answer(requests, report);
+    report_release(report);
+}
+
+static void end_step(struct generation *generation)
 {
     struct refresh *refresh = &generation->refresh;
     timer_stop(generation->setup->loop, &refresh->limit);
@@ -52,6 +70,16 @@ void refresh_end(struct generation *generation)
     refresh->refusals_seen = 0;
     refresh->step = REFRESH_IDLE;
     refresh->keys_stay = false;
+    report_release(refresh->report);
+    refresh->report = NULL;
+}
+
+void refresh_end(struct generation *generation)
+{
+    static const char reason[] = "this configuration is not in force any more";
+    end_step(generation);
+    answer_trouble(&generation->refresh.under_way, REPORT_FAILED, reason);
+    answer_trouble(&generation->refresh.waiting, REPORT_FAILED, reason);
 }
 
 static void begin_step(struct generation *generation, enum refresh_step step)
@@ -60,21 +88,28 @@ static void begin_step(struct generation *generation, enum refresh_step step)
     timer_start(generation->setup->loop, &generation->refresh.limit, STEP_LIMIT);
 }
 
-static void begin_again(struct generation *generation)
-{
-    struct refresh *refresh = &generation->refresh;
-    if (!refresh->again || refresh->step != REFRESH_IDLE || generation->loader.pid > 0 ||
-        generation->state != GENERATION_RUNNING)
-        return;
-    refresh->again = false;
-    refresh_begin(generation);
-}
+static void begin_next(struct generation *generation);
 
+/* What only those who asked want to know is not told to the master. */
 static void conclude(struct generation *generation, enum refresh_outcome outcome)
 {
-    generation->refresh.outcome = outcome;
-    refresh_end(generation);
-    begin_again(generation);
+    struct refresh *refresh = &generation->refresh;
+    if (!refresh->tries && (outcome != REFRESH_TOO_MUCH || refresh->reloads))
+        refresh->outcome = outcome;
+    if (outcome == REFRESH_DONE)
+        answer(&refresh->under_way, refresh->report);
+    else
+        answer_trouble(&refresh->under_way,
+                       outcome == REFRESH_FAILED ? REPORT_FAILED : REPORT_TOO_MUCH,
+                       refresh->failure);
+    end_step(generation);
+    begin_next(generation);
+}
+
+static void too_much(struct generation *generation, const char *reason)
+{
+    snprintf(generation->refresh.failure, sizeof generation->refresh.failure, "%s", reason);
+    conclude(generation, REFRESH_TOO_MUCH);
 }
 
 static void fail(struct generation *generation, const char *format, ...)
@@ -95,66 +130,81 @@ enum refresh_outcome refresh_outcome(struct generation *generation)
     return outcome;
 }
 
-/* ---- whether it is enough ---- */
-
-static bool text_is_same(const struct proxy_config *config)
-{
-    char *text = conf_text_read(config->file);
-    bool same = text != NULL && strcmp(text, config->text) == 0;
-    free(text);
-    return same;
-}
-
-static bool sockets_are_there(const struct generation *generation)
-{
-    for (size_t i = 0; i < generation->listening_count; i++)
-        if (!listening_is_there(generation->listening[i]))
-            return false;
-    return true;
-}
-
-/* Keys of `certificate` sections are in the text that immured was started with. */
-static bool keyd_is_ready(const struct generation *generation)
-{
-    const struct hand_over *hand_over = &generation->keyd_hand_over;
-    return !generation_needs_keyd(generation) ||
-           (generation->keyd.pid > 0 && hand_over->socket >= 0 && hand_over->done &&
-            file_states_hold(&generation->keyd_files, &generation->keyd_names));
-}
-
-/* A key that immured lacks has the id that it had; only its file is another, so no comparison of
- * stores would find it. */
-bool refresh_is_enough(const struct generation *generation)
-{
-    return !generation->keyless && generation->state == GENERATION_RUNNING &&
-           generation->worker.pid > 0 && keyd_keys_wanted(generation->config) &&
-           text_is_same(generation->config) && authorities_hold(generation->config) &&
-           sockets_are_there(generation) && keyd_is_ready(generation);
-}
-
 /* ---- READS ---- */
 
 static void read_files(struct generation *generation)
 {
     drop(&generation->refresh);
     begin_step(generation, REFRESH_READS);
-    if (!certificates_start(generation, generation->store, &generation->refresh.refused))
+    if (!certificates_start(generation, generation->store, &generation->refresh.refused,
+                            generation->refresh.tries))
         fail(generation, "cannot start a loader of certificates: %s", strerror(errno));
 }
 
+/* Moves the requests that are for a trial, or those that are not. Returns whether there were any.
+ */
+static bool take_requests(struct refresh *refresh, bool tries)
+{
+    list_for_each(node, &refresh->waiting)
+    {
+        if (list_entry(node, struct refresh_request, node)->tries != tries)
+            continue;
+        list_remove(node);
+        list_append(&refresh->under_way, node);
+    }
+    return !list_empty(&refresh->under_way);
+}
+
+/* Things may have changed since they asked. */
+static void refuse_requests(struct generation *generation)
+{
+    const char *reason;
+    struct list *waiting = &generation->refresh.waiting;
+    enum report_outcome outcome =
+        list_empty(waiting) ? REPORT_DONE : refresh_obstacle(generation, &reason);
+    if (outcome != REPORT_DONE)
+        answer_trouble(waiting, outcome, reason);
+}
+
 /* The loader of another time may still be writing its index. */
+static void begin_next(struct generation *generation)
+{
+    struct refresh *refresh = &generation->refresh;
+    if (refresh->step != REFRESH_IDLE || generation->loader.pid > 0 ||
+        generation->state != GENERATION_RUNNING)
+        return;
+    refuse_requests(generation);
+    refresh->reloads = refresh->wanted;
+    refresh->wanted = false;
+    refresh->tries = !take_requests(refresh, false) && !refresh->reloads;
+    if (!refresh->tries || take_requests(refresh, true))
+        read_files(generation);
+}
+
 void refresh_begin(struct generation *generation)
 {
-    if (generation->refresh.step != REFRESH_IDLE || generation->loader.pid > 0)
-        generation->refresh.again = true;
+    generation->refresh.wanted = true;
+    begin_next(generation);
+}
+
+void refresh_ask(struct generation *generation, struct refresh_request *request)
+{
+    list_append(&generation->refresh.waiting, &request->node);
+    if (generation->state == GENERATION_RUNNING)
+        begin_next(generation);
     else
-        read_files(generation);
+        refuse_requests(generation);
+}
+
+void refresh_cancel(struct refresh_request *request)
+{
+    list_remove(&request->node);
 }
 
 void refresh_folders_changed(struct generation *generation)
 {
     if (generation->state != GENERATION_RUNNING) {
-        generation->refresh.again = true; /* when it runs */
+        generation->refresh.wanted = true; /* when it runs */
     } else if (refresh_is_enough(generation)) {
         log_info("certificates-watch: a folder has changed; reading the certificates");
         refresh_begin(generation);
@@ -166,7 +216,7 @@ void refresh_folders_changed(struct generation *generation)
 
 void refresh_running(struct generation *generation)
 {
-    begin_again(generation);
+    begin_next(generation);
 }
 
 void refresh_loader_ended(struct generation *generation)
@@ -175,7 +225,7 @@ void refresh_loader_ended(struct generation *generation)
     if (refresh->step == REFRESH_READS && generation->certificates.descriptor < 0)
         read_files(generation); /* it waited for that */
     else
-        begin_again(generation);
+        begin_next(generation);
 }
 
 static void change_next(struct generation *generation);
@@ -192,7 +242,7 @@ static bool find_changes(struct generation *generation, const struct keyd_keys *
     if (refresh->changes == NULL)
         fail(generation, "out of memory");
     else if (moved)
-        conclude(generation, REFRESH_TOO_MUCH);
+        too_much(generation, "a key gets another policy, or another pass phrase");
     return refresh->changes != NULL;
 }
 
@@ -210,10 +260,17 @@ static bool find_keys(struct generation *generation)
     }
     if (refresh->keys.settings.count > generation->keyd_keys.settings.count ||
         generation->keyd_names.count > names) {
-        conclude(generation, REFRESH_TOO_MUCH);
+        too_much(generation, "a key has a policy or a pass phrase that no other has");
         return false;
     }
     return find_changes(generation, &refresh->keys, &generation->keyd_keys);
+}
+
+static void tell_of_trial(struct generation *generation)
+{
+    struct refresh *refresh = &generation->refresh;
+    refresh->report = report_of_stores(generation->store, refresh->store);
+    conclude(generation, REFRESH_DONE);
 }
 
 void refresh_read(struct generation *generation)
@@ -227,11 +284,16 @@ void refresh_read(struct generation *generation)
         return;
     }
     if (!store_same_kinds(generation->store, refresh->store, generation->config->route_count)) {
-        conclude(generation, REFRESH_TOO_MUCH);
+        too_much(generation, "a route gets its first certificate, or loses its last one, of a kind "
+                             "(RSA, ECDSA ...)");
         return;
     }
     if (!find_keys(generation))
         return;
+    if (refresh->tries) {
+        tell_of_trial(generation);
+        return;
+    }
     begin_step(generation, REFRESH_ADDS);
     change_next(generation);
 }
@@ -249,32 +311,23 @@ static void offer(struct control_end *control)
     control_pay(control);
 }
 
-struct tally {
-    const struct store *before, *after;
-    size_t counts[STORE_REMOVED + 1];
-};
-
-static void tell(void *owner, enum store_change change, uint32_t number)
+/* NULL: memory is short, and the changes are not named. */
+static void tell_changes(const struct generation *generation, const struct report *report)
 {
-    static const char *const texts[] = {[STORE_ADDED] = "is added",
-                                        [STORE_REPLACED] = "is replaced",
-                                        [STORE_REMOVED] = "is removed"};
-    struct tally *tally = owner;
-    const struct store *store = change == STORE_REMOVED ? tally->before : tally->after;
-    const struct store_certificate *certificate = store_certificate(store, number);
-    log_info("%s:%u: certificate: %s %s", store_text(store, certificate->where), certificate->line,
-             store_text(store, certificate->files[STORE_CHAIN_FILE].path), texts[change]);
-    tally->counts[change]++;
-}
-
-static void tell_changes(const struct generation *generation)
-{
-    struct tally tally = {.before = generation->store, .after = generation->refresh.store};
-    if (!store_compare(tally.before, tally.after, tell, &tally))
+    if (report == NULL) {
         log_warning("certificates: out of memory: the changes are not named");
+        return;
+    }
+    for (size_t i = 0; i < report->count; i++) {
+        const struct store *store;
+        const struct store_certificate *certificate = report_certificate(report, i, &store);
+        log_info("%s:%u: certificate: %s is %s", store_text(store, certificate->where),
+                 certificate->line, store_text(store, certificate->files[STORE_CHAIN_FILE].path),
+                 report_change_name(report->changes[i].change));
+    }
     log_info("%s: certificates: %zu added, %zu replaced, %zu removed; %u files cannot be used",
-             generation->config->file, tally.counts[STORE_ADDED], tally.counts[STORE_REPLACED],
-             tally.counts[STORE_REMOVED], store_failed(tally.after));
+             generation->config->file, report->counts[STORE_ADDED], report->counts[STORE_REPLACED],
+             report->counts[STORE_REMOVED], store_failed(report->after));
 }
 
 /* Workers and immureds that are started from now on get what the refresh has brought. What was in
@@ -285,7 +338,8 @@ static void put_in_force(struct generation *generation)
     int memory = generation->store_memory;
     struct store *store = generation->store;
     struct keyd_keys keys = generation->keyd_keys;
-    tell_changes(generation);
+    refresh->report = report_of_stores(store, refresh->store);
+    tell_changes(generation, refresh->report);
     generation->store_memory = refresh->memory;
     generation->store = refresh->store;
     refresh->memory = memory;
@@ -374,7 +428,10 @@ static void end_changes(struct generation *generation)
             read_files(generation);
     } else {
         begin_step(generation, REFRESH_OFFERS);
-        offer(main_control(generation));
+        if (generation->worker.pid > 0)
+            offer(main_control(generation));
+        else
+            refresh_worker_ended(generation); /* there is none to ask until the next one starts */
     }
 }
 

@@ -10,6 +10,9 @@
  *
  * If anything goes wrong before the store is in force, the one before goes on. Keys that were added
  * until then stay in immured; the next refresh finds them there.
+ *
+ * There is one at a time. Whoever asks while one is under way gets the next, which all share that
+ * have asked until it begins. A trial READS, tells what it has found, and ends.
  */
 #ifndef PROXY_MASTER_REFRESH_H
 #define PROXY_MASTER_REFRESH_H
@@ -19,10 +22,12 @@
 void refresh_init(struct generation *generation);
 void refresh_end(struct generation *generation);
 
-/* Whether a refresh can bring everything that a reload would. */
-bool refresh_is_enough(const struct generation *generation);
 /* Begins, now or when the one that is under way has ended. */
 void refresh_begin(struct generation *generation);
+/* The same for a caller who wants the report. The request is the caller's, who may cancel it. It
+ * can be done before this returns. What is too much for a refresh is left alone. */
+void refresh_ask(struct generation *generation, struct refresh_request *request);
+void refresh_cancel(struct refresh_request *request);
 /* Returns how the refresh has ended, once. */
 enum refresh_outcome refresh_outcome(struct generation *generation);
 

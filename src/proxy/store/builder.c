@@ -15,7 +15,7 @@ struct built_route {
 struct store_builder {
     struct draft draft;
     uint32_t failed;
-    struct array certificates, chains;
+    struct array certificates, chains, failures;
     struct array routes; /* struct built_route */
     struct names names;
     struct shared_spans chain_certificates, texts;
@@ -28,6 +28,7 @@ struct store_builder *store_builder_new(void)
         return NULL;
     *builder = (struct store_builder){.certificates = ARRAY_INIT(struct store_certificate),
                                       .chains = ARRAY_INIT(uint32_t),
+                                      .failures = ARRAY_INIT(struct store_failure),
                                       .routes = ARRAY_INIT(struct built_route),
                                       .chain_certificates = SHARED_SPANS_INIT,
                                       .texts = SHARED_SPANS_INIT};
@@ -45,6 +46,7 @@ void store_builder_free(struct store_builder *builder)
     draft_close(&builder->draft);
     array_free(&builder->certificates);
     array_free(&builder->chains);
+    array_free(&builder->failures);
     array_free(&builder->routes);
     names_free(&builder->names);
     shared_spans_free(&builder->chain_certificates);
@@ -275,9 +277,17 @@ void store_builder_publish_covered(struct store_builder *builder, uint32_t front
     publish(builder, frontend, route, origin, true);
 }
 
-void store_builder_note_failure(struct store_builder *builder)
+void store_builder_note_failure(struct store_builder *builder, const char *file, const char *reason,
+                                uint32_t route, bool kept)
 {
-    builder->failed++;
+    if (builder->failed++ >= FAILURES_MAX)
+        return;
+    const struct store_failure failure = {.file = store_builder_text(builder, file),
+                                          .reason = store_builder_text(builder, reason),
+                                          .route = route,
+                                          .kept = kept};
+    if (!array_add(&builder->failures, &failure))
+        fail(builder, ENOMEM);
 }
 
 /* ---- the end ---- */
@@ -298,6 +308,7 @@ static bool write_all(struct store_builder *builder, uint32_t routes)
     if (!draft_write_array(draft, TABLE_CERTIFICATES, &builder->certificates) ||
         !draft_write_array(draft, TABLE_CHAIN_CERTIFICATES, &builder->chain_certificates.spans) ||
         !draft_write_array(draft, TABLE_CHAINS, &builder->chains) ||
+        !draft_write_array(draft, TABLE_FAILURES, &builder->failures) ||
         !names_write(&builder->names) || !write_defaults(builder, routes))
         return false;
     struct store_header *header = draft_header(draft);

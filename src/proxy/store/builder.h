@@ -64,8 +64,9 @@ void store_builder_publish_name(struct store_builder *builder, uint32_t frontend
 void store_builder_publish_covered(struct store_builder *builder, uint32_t frontend, uint32_t route,
                                    uint32_t origin);
 
-/* One more file could not be used. */
-void store_builder_note_failure(struct store_builder *builder);
+/* One more file could not be used; see struct store_failure. */
+void store_builder_note_failure(struct store_builder *builder, const char *file, const char *reason,
+                                uint32_t route, bool kept);
 
 /* Ends the building, even if it fails. Returns the descriptor of the store, or -1 with errno. */
 int store_builder_seal(struct store_builder *builder, uint32_t routes);

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pem_file.h"
 #include "base/regular_file.h"
 #include "proxy/store/layout.h"
 #include "proxy/store/leaf.h"
-#include "proxy/store/pem_file.h"
 #include "proxy/store/problem.h"
 #include "proxy/store/staple.h"
 #include "proxy/store/tails.h"

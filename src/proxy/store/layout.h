@@ -15,6 +15,7 @@
 #define STORE_MAGIC UINT64_C(0x65726f7473206d69) /* "im store" */
 #define STORE_VERSION 3
 #define STORE_ALIGNMENT 8
+#define FAILURES_MAX 1000
 #define STORE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 /* A name of a frontend. */
@@ -38,6 +39,7 @@ enum store_table_name {
     TABLE_CHOICES,            /* struct store_choice */
     TABLE_DEFAULTS,           /* struct store_choice: one a route; all STORE_NONE: none */
     TABLE_SLOTS,              /* uint32_t: the number of an entry plus 1, or 0 */
+    TABLE_FAILURES,           /* struct store_failure: the first FAILURES_MAX of them */
     TABLE_COUNT
 };
 
@@ -49,7 +51,8 @@ static const size_t store_element_sizes[TABLE_COUNT] = {
     [TABLE_ENTRIES] = sizeof(struct store_entry),
     [TABLE_CHOICES] = sizeof(struct store_choice),
     [TABLE_DEFAULTS] = sizeof(struct store_choice),
-    [TABLE_SLOTS] = sizeof(uint32_t)};
+    [TABLE_SLOTS] = sizeof(uint32_t),
+    [TABLE_FAILURES] = sizeof(struct store_failure)};
 
 struct store_header {
     uint64_t magic;

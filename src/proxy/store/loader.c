@@ -83,7 +83,7 @@ static void conclude(const struct proxy_config *config, const struct sources_res
 }
 
 int loader_run(const struct proxy_config *config, const struct store *before,
-               const struct refusals *refused, int socket)
+               const struct refusals *refused, bool tries, int socket)
 {
     const struct landlock_exceptions exceptions = {.files = true};
     struct report walls = {0};
@@ -93,13 +93,13 @@ int loader_run(const struct proxy_config *config, const struct store *before,
     landlock_apply(&exceptions, &walls);
     if (before == NULL && config->certificate_index != NULL)
         before = index = open_index(config);
-    sources_load(config, before, refused, &result);
+    sources_load(config, before, refused, tries, &result);
     store_close(index);
     if (result.memory < 0)
         answer.error = result.error;
     if (descriptor_send(socket, &answer, sizeof answer, result.memory) != (ssize_t)sizeof answer)
         return EXIT_FAILURE;
-    if (result.memory >= 0)
+    if (result.memory >= 0 && !tries)
         conclude(config, &result);
     descriptor_close(&result.memory);
     return EXIT_SUCCESS;

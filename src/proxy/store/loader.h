@@ -16,8 +16,8 @@ struct loader_answer {
 };
 
 /* Runs in the child. `before`: the store in force, or NULL; else the index of the configuration
- * stands in for it. `refused`: see sources.h. Returns the exit status. */
+ * stands in for it. `refused` and `tries`: see sources.h. Returns the exit status. */
 int loader_run(const struct proxy_config *config, const struct store *before,
-               const struct refusals *refused, int socket);
+               const struct refusals *refused, bool tries, int socket);
 
 #endif

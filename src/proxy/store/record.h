@@ -66,6 +66,14 @@ struct store_certificate {
     struct store_file files[STORE_FILE_COUNT];
 };
 
+/* A file of a folder that could not be used when the store was made. */
+struct store_failure {
+    struct store_span file;   /* text: the path of the certificate */
+    struct store_span reason; /* text: "PATH: why"; the path may be that of the key */
+    uint32_t route;           /* a number in the configuration */
+    uint32_t kept;            /* whether the certificate that was served before goes on */
+};
+
 /* What one route has for a name. */
 struct store_choice {
     uint32_t route;

@@ -21,6 +21,7 @@ struct sources {
     struct store_builder *builder;
     struct intake *intake;
     bool refreshes; /* certificates whose files cannot be used stay as they are */
+    bool tries;     /* the store is not meant to be served, so nothing is logged */
     uint32_t frontend;
     const struct route_config *route;
     struct conf_error *error;
@@ -94,9 +95,10 @@ static void add_item(void *owner, const struct directory_item *item)
     if (intake_add(sources->intake, &wanted, reason, sizeof reason))
         return;
     bool kept = sources->refreshes && intake_keep(sources->intake, &wanted);
-    log_warning("%s:%d: certificates: %s; %s", sources->config->file, sources->route->line, reason,
-                kept ? "the one before goes on" : "it is not served");
-    store_builder_note_failure(sources->builder);
+    if (!sources->tries)
+        log_warning("%s:%d: certificates: %s; %s", sources->config->file, sources->route->line,
+                    reason, kept ? "the one before goes on" : "it is not served");
+    store_builder_note_failure(sources->builder, item->chain, reason, wanted.route, kept);
 }
 
 static bool add_directory(struct sources *sources)
@@ -216,12 +218,13 @@ static bool add_all(struct sources *sources)
 }
 
 void sources_load(const struct proxy_config *config, const struct store *before,
-                  const struct refusals *refused, struct sources_result *result)
+                  const struct refusals *refused, bool tries, struct sources_result *result)
 {
     *result = (struct sources_result){.memory = -1};
     struct sources sources = {.config = config,
                               .builder = store_builder_new(),
                               .refreshes = refused != NULL,
+                              .tries = tries,
                               .error = &result->error};
     snprintf(result->error.text, sizeof result->error.text, "%s: out of memory", config->file);
     if (sources.builder == NULL)

@@ -16,8 +16,9 @@ struct sources_result {
 /* `before`: the store in force, or NULL. A file of a folder that cannot be used is logged, and the
  * others are served; a file of a section or a list is an error. `refused`: the configuration is the
  * one in force, and only its certificates may have changed. Then a certificate of a folder stays as
- * it is in `before` while its file cannot be used. Else NULL. */
+ * it is in `before` while its file cannot be used. Else NULL. `tries`: the store is only looked at,
+ * so nothing is logged. */
 void sources_load(const struct proxy_config *config, const struct store *before,
-                  const struct refusals *refused, struct sources_result *result);
+                  const struct refusals *refused, bool tries, struct sources_result *result);
 
 #endif

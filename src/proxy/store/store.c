@@ -14,6 +14,7 @@ struct store {
     size_t size;
     const void *tables[TABLE_COUNT];
     size_t counts[TABLE_COUNT];
+    unsigned others; /* users besides the first */
 };
 
 static const void *element(const struct store *store, enum store_table_name table, size_t number)
@@ -99,6 +100,11 @@ static bool is_entry(const struct store *store, const struct store_entry *entry)
            is_range(entry->choice, entry->choice_count, store->counts[TABLE_CHOICES]);
 }
 
+static bool is_failure(const struct store *store, const struct store_failure *failure)
+{
+    return is_text(store, failure->file) && is_text(store, failure->reason);
+}
+
 static bool is_choice(const struct store *store, const struct store_choice *choice)
 {
     bool good = choice->route < store->counts[TABLE_DEFAULTS];
@@ -127,6 +133,8 @@ static bool check_all(const struct store *store)
         good = is_choice(store, element(store, TABLE_CHOICES, i));
     for (size_t i = 0; good && i < counts[TABLE_DEFAULTS]; i++)
         good = is_choice(store, element(store, TABLE_DEFAULTS, i));
+    for (size_t i = 0; good && i < counts[TABLE_FAILURES]; i++)
+        good = is_failure(store, element(store, TABLE_FAILURES, i));
     for (size_t i = 0; good && i < slots; i++)
         good = *(const uint32_t *)element(store, TABLE_SLOTS, i) <= counts[TABLE_ENTRIES];
     return good;
@@ -173,10 +181,20 @@ struct store *store_open(int memory, struct conf_error *error)
     return store;
 }
 
+struct store *store_share(struct store *store)
+{
+    store->others++;
+    return store;
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL)
         return;
+    if (store->others > 0) {
+        store->others--;
+        return;
+    }
     if (store->header != NULL)
         munmap((void *)store->header, store->size);
     free(store);
@@ -259,6 +277,16 @@ void store_inherit(const struct store *store, bool inherited)
 uint32_t store_failed(const struct store *store)
 {
     return store->header->failed;
+}
+
+size_t store_failure_count(const struct store *store)
+{
+    return store->counts[TABLE_FAILURES];
+}
+
+const struct store_failure *store_failure(const struct store *store, uint32_t number)
+{
+    return element(store, TABLE_FAILURES, number);
 }
 
 const void *store_mapping(const struct store *store, size_t *size)

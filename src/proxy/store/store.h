@@ -23,6 +23,8 @@ struct store;
 
 /* Maps a store; the descriptor stays the caller's. NULL: *error says what is wrong with it. */
 struct store *store_open(int memory, struct conf_error *error);
+/* One more user, who closes it, too. Users that share one are in the same thread. Returns store. */
+struct store *store_share(struct store *store);
 void store_close(struct store *store);
 
 /*
@@ -52,6 +54,9 @@ void store_inherit(const struct store *store, bool inherited);
 
 /* How many files could not be used when the store was made. */
 uint32_t store_failed(const struct store *store);
+/* Those of them of which the store says more; they may be fewer. */
+size_t store_failure_count(const struct store *store);
+const struct store_failure *store_failure(const struct store *store, uint32_t number);
 /* The whole store, for those that keep it or tell its size. */
 const void *store_mapping(const struct store *store, size_t *size);
 

@@ -1,45 +1,25 @@
 /* Checks a configuration by running immured --test. */
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "operator/check.h"
+#include "operator/immured_program.h"
 #include "operator/json.h"
 
 extern char **environ;
 
-/* Relative to this program's directory: in the build tree, and installed (/usr/sbin is in root's
- * PATH only). */
-static const char *const places[] = {"immured", "../sbin/immured"};
-
-static bool find_immured(char path[PATH_MAX])
-{
-    char own[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-    own[length > 0 ? length : 0] = '\0';
-    const char *directory = dirname(own);
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        int size = snprintf(path, PATH_MAX, "%s/%s", directory, places[i]);
-        if (size < PATH_MAX && access(path, X_OK) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The exit status of immured; -1: it could not be run. */
 static int run_immured(char *file)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], reason[128];
     char *arguments[] = {path, "--test", "--config", file, NULL};
     pid_t pid;
     int status;
-    if (!find_immured(path)) {
-        complain("immured, which checks configurations, is not installed next to this program");
+    if (!immured_program_find(path, reason, sizeof reason)) {
+        complain("%s", reason);
         return -1;
     }
     int error = posix_spawn(&pid, path, NULL, NULL, arguments, environ);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #define OPTIONS_ASK (OPTION_SOCKET | OPTION_TIMEOUT | OPTION_JSON)
+#define OPTIONS_PROXY (OPTION_PROXY | OPTION_JSON)
 
 const struct command commands[] = {
     {"key list", NULL, OPTIONS_ASK, key_list_run, "list the keys that immured has",
@@ -21,6 +22,36 @@ const struct command commands[] = {
      "each signature with the public key, and says how long it took. The message is the first one "
      "that the policy of the key allows: of a TLS 1.3 server, a TLS 1.2 server, a TLS 1.3 client "
      "or a TLS 1.2 client."},
+    {"certificate list", "[PATTERN]", OPTIONS_PROXY, certificate_list_run,
+     "list the certificates that immure-proxy serves",
+     "Lists the certificates that a running immure-proxy serves: all, or those that have PATTERN "
+     "in "
+     "a name, in the path of their file or in their key id."},
+    {"certificate show", "NAME", OPTIONS_PROXY, certificate_show_run,
+     "show all about the certificates of a name, file or key id",
+     "Shows what immure-proxy knows about the certificates that have this name, this file (its "
+     "path, or the last part of it) or this key id."},
+    {"certificate check", NULL, OPTIONS_PROXY, certificate_check_run,
+     "say what has changed on disk, without taking it",
+     "Has immure-proxy read the files of its certificates, and says which it would add, replace "
+     "and "
+     "remove, and which it cannot use. Nothing comes into force. Keys are not read, so it does not "
+     "find one that does not belong to its certificate."},
+    {"certificate add", "CHAIN [KEY]", OPTIONS_PROXY | OPTION_FOLDER | OPTION_AS,
+     certificate_add_run, "add a certificate to immure-proxy's folder",
+     "Copies a certificate with its chain, and its key, into the folder from which immure-proxy "
+     "serves certificates, and waits until it is served. Without KEY, the file CHAIN has the key, "
+     "too. If immure-proxy refuses the certificate, the files are taken away again."},
+    {"certificate replace", "NAME CHAIN [KEY]", OPTIONS_PROXY, certificate_replace_run,
+     "replace a certificate in immure-proxy's folder",
+     "Puts a certificate with its chain, and its key, in the place of the one that has this name, "
+     "file or key id, and waits until it is served. If immure-proxy refuses it, the files before "
+     "are put back."},
+    {"certificate remove", "NAME", OPTIONS_PROXY, certificate_remove_run,
+     "remove a certificate from immure-proxy's folder",
+     "Removes the files of the certificate that has this name, file or key id, with its key and "
+     "its "
+     "OCSP response, once immure-proxy does not serve it any more."},
     {"status", NULL, OPTIONS_ASK, status_run, "show the figures of immured",
      "Shows all figures of immured as they are now."},
     {"top", NULL, OPTIONS_ASK | OPTION_COUNT, top_run, "watch the figures of immured live",

@@ -28,12 +28,21 @@ enum option_bit {
     OPTION_MODULE = 1 << 4,
     OPTION_COUNT = 1 << 5,
     OPTION_INTO = 1 << 6,
-    OPTION_NAME = 1 << 7
+    OPTION_NAME = 1 << 7,
+    OPTION_PROXY = 1 << 8,
+    OPTION_FOLDER = 1 << 9,
+    OPTION_AS = 1 << 10
 };
 
+#define OPERANDS_MAX 3
+
 struct tool_options {
-    const char *operand; /* NAME or FILE; NULL: none */
+    const char *operand;                /* NAME or FILE; NULL: none */
+    const char *operands[OPERANDS_MAX]; /* all, in their order; NULL: none */
     const char *socket;
+    const char *proxy;       /* the control socket of immure-proxy */
+    const char *folder;      /* NULL: not given */
+    const char *as;          /* name of the files; NULL: not given */
     const char *certificate; /* file; NULL: not given */
     const char *module;      /* path of the provider; NULL: in libcrypto's directory of modules */
     const char *into;        /* configuration; NULL: not given */
@@ -45,7 +54,7 @@ struct tool_options {
 
 struct command {
     const char *name;    /* one word, or two separated by a space */
-    const char *operand; /* "NAME", or "[NAME]" if it is optional; NULL: none */
+    const char *operand; /* "NAME", or "[NAME]" if it is optional, or several; NULL: none */
     unsigned options;    /* a mask of enum option_bit */
     enum exit_status (*run)(const struct tool_options *options);
     const char *summary; /* a line without a full stop */
@@ -55,6 +64,12 @@ struct command {
 extern const struct command commands[];
 extern const size_t command_count;
 
+enum exit_status certificate_list_run(const struct tool_options *options);
+enum exit_status certificate_show_run(const struct tool_options *options);
+enum exit_status certificate_check_run(const struct tool_options *options);
+enum exit_status certificate_add_run(const struct tool_options *options);
+enum exit_status certificate_replace_run(const struct tool_options *options);
+enum exit_status certificate_remove_run(const struct tool_options *options);
 enum exit_status key_list_run(const struct tool_options *options);
 enum exit_status key_reference_run(const struct tool_options *options);
 enum exit_status key_test_run(const struct tool_options *options);

@@ -7,6 +7,7 @@
 #include "base/command_line.h"
 #include "base/duration.h"
 #include "immure/reference.h"
+#include "operator/control.h"
 
 #define TIMEOUT_DEFAULT "5s"
 #define COUNT_MOST UINT64_C(1000000000)
@@ -50,6 +51,12 @@ static const struct option_row rows[] = {
      .text = "print this configuration, extended by what it lacks"},
     {"name", "NAME", store_name, OPTION_FIELD(struct tool_options, name), .mark = OPTION_NAME,
      .text = "name that programs look for: nodejs_conf for node (openssl_conf)"},
+    {"proxy", "SOCKET", option_text, OPTION_FIELD(struct tool_options, proxy), .mark = OPTION_PROXY,
+     .text = "immure-proxy's control socket (" CONTROL_SOCKET_DEFAULT ")"},
+    {"folder", "DIR", option_text, OPTION_FIELD(struct tool_options, folder), .mark = OPTION_FOLDER,
+     .text = "which of immure-proxy's folders, if it has several"},
+    {"as", "NAME", option_text, OPTION_FIELD(struct tool_options, as), .mark = OPTION_AS,
+     .text = "name of the files, without an ending (the certificate's first name)"},
     {"count", "N", store_count, OPTION_FIELD(struct tool_options, count), .mark = OPTION_COUNT,
      .text = "end after N lines (1 unless standard output is a terminal)"},
 };
@@ -57,13 +64,14 @@ static const struct option_row rows[] = {
 
 static void print_help(FILE *out)
 {
-    fputs("usage: immure COMMAND [OPTION]...\n\nKeys, key references and figures of immured.\n\n",
+    fputs("usage: immure COMMAND [OPTION]...\n\nKeys, key references and figures of immured, and "
+          "the certificates of immure-proxy.\n\n",
           out);
     for (size_t i = 0; i < command_count; i++) {
-        char left[32];
+        char left[64];
         snprintf(left, sizeof left, "%s%s%s", commands[i].name, commands[i].operand ? " " : "",
                  commands[i].operand ? commands[i].operand : "");
-        fprintf(out, "  %-20s  %s\n", left, commands[i].summary);
+        fprintf(out, "  %-36s  %s\n", left, commands[i].summary);
     }
     fputs("\n  immure COMMAND --help    what a command does, and its options\n"
           "  immure --version\n",
@@ -111,7 +119,7 @@ static const struct command *find_command(char *const *words, int count, int *us
 
 static void complain_of_command(char *const *words, int count)
 {
-    char list[256];
+    char list[512];
     size_t length = 0;
     bool family = false; /* the first word is the first word of a command's name */
     for (size_t i = 0; i < command_count; i++) {
@@ -124,6 +132,30 @@ static void complain_of_command(char *const *words, int count)
              family && count > 1 ? " " : "", family && count > 1 ? words[1] : "", list);
 }
 
+/* The command's operands are words, of which the last ones may be optional. */
+static bool take_operands(const struct command *command, char *const *words, int count,
+                          struct tool_options *options)
+{
+    int taken = 0;
+    const char *wanted = command->operand != NULL ? command->operand : "";
+    while (*wanted != '\0') {
+        size_t length = strcspn(wanted, " ");
+        if (taken == count && wanted[0] != '[') {
+            complain("%s: %.*s is missing", command->name, (int)length, wanted);
+            return false;
+        }
+        if (taken < count) {
+            options->operands[taken] = words[taken];
+            taken++;
+        }
+        wanted += length + strspn(wanted + length, " ");
+    }
+    options->operand = options->operands[0];
+    if (count > taken)
+        complain("%s: unexpected operand \"%s\"", command->name, words[taken]);
+    return count == taken;
+}
+
 static bool check_words(const struct command *command, char *const *words, int count,
                         unsigned given, struct tool_options *options)
 {
@@ -133,16 +165,7 @@ static bool check_words(const struct command *command, char *const *words, int c
             return false;
         }
     }
-    options->operand = command->operand != NULL && count > 0 ? words[0] : NULL;
-    if (count > (command->operand != NULL)) {
-        complain("%s: unexpected operand \"%s\"", command->name, words[command->operand != NULL]);
-        return false;
-    }
-    if (options->operand == NULL && command->operand != NULL && command->operand[0] != '[') {
-        complain("%s: %s is missing", command->name, command->operand);
-        return false;
-    }
-    return true;
+    return take_operands(command, words, count, options);
 }
 
 bool options_parse(int argc, char **argv, const struct command **command,
@@ -150,7 +173,8 @@ bool options_parse(int argc, char **argv, const struct command **command,
 {
     struct command_line line = {.rows = rows, .count = ROW_COUNT};
     int used = 0;
-    *options = (struct tool_options){.socket = IMMURE_SOCKET_DEFAULT};
+    *options =
+        (struct tool_options){.socket = IMMURE_SOCKET_DEFAULT, .proxy = CONTROL_SOCKET_DEFAULT};
     duration_parse(TIMEOUT_DEFAULT, &options->timeout);
     *status = EXIT_USAGE;
     enum command_line_result result = command_line_parse(&line, argc, argv, options);

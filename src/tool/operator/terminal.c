@@ -64,6 +64,12 @@ unsigned terminal_height(void)
                                                                            : HEIGHT_DEFAULT;
 }
 
+unsigned terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 bool terminal_utf8(void)
 {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;

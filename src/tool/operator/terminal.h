@@ -11,6 +11,8 @@ bool terminal_enter(void);
 void terminal_leave(void);
 /* The height of the screen in lines. */
 unsigned terminal_height(void);
+/* The width of standard output in columns; 0: it is no terminal. */
+unsigned terminal_width(void);
 /* Whether the locale uses UTF-8. */
 bool terminal_utf8(void);
 /* Waits until a time (CLOCK_MONOTONIC, ns). True if the user (q, Ctrl-C) or a signal asks to

@@ -1,4 +1,4 @@
-#include "proxy/store/pem_file.h"
+#include "base/pem_file.h"
 
 #include <errno.h>
 #include <stdbool.h>

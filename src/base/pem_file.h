@@ -2,8 +2,8 @@
  * Reads the certificates of a PEM file that holds the private key, too, without reading a byte of
  * that key: only immured ever has one in its memory.
  */
-#ifndef PROXY_STORE_PEM_FILE_H
-#define PROXY_STORE_PEM_FILE_H
+#ifndef BASE_PEM_FILE_H
+#define BASE_PEM_FILE_H
 
 #include <stddef.h>
 

@@ -1,0 +1,170 @@
+/* immure certificate list, show and check */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "operator/certificate_text.h"
+#include "operator/control.h"
+#include "operator/terminal.h"
+
+#define LINE_SIZE 8192
+
+/* A line of a table: on a terminal it is no wider than that. */
+static void put_line(char line[LINE_SIZE])
+{
+    unsigned width = terminal_width();
+    if (width > 0 && strlen(line) > width)
+        line[width] = '\0';
+    puts(line);
+}
+
+/* "www.example.com +2" */
+static void describe_names(const struct json_object *object, char *text, size_t size)
+{
+    const struct json_member *names = json_read_list(object, "names");
+    int64_t count = json_read_number(object, "name_count", 0);
+    const char *first = names != NULL && names->item_count > 0 ? names->text : "-";
+    if (count > 1)
+        snprintf(text, size, "%s +%d", first, (int)count - 1);
+    else
+        snprintf(text, size, "%s", first);
+}
+
+static void describe_problems(const struct json_object *object, const char *none, char *text,
+                              size_t size)
+{
+    const struct json_member *problems = json_read_list(object, "problems");
+    size_t length = 0;
+    const char *item = problems != NULL ? problems->text : "";
+    snprintf(text, size, "%s", none);
+    for (size_t i = 0; problems != NULL && i < problems->item_count && length < size; i++) {
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? "," : "", item);
+        item += strlen(item) + 1;
+    }
+}
+
+static const char *text_of(const struct json_object *object, const char *name)
+{
+    const char *text = json_read_text(object, name);
+    return text != NULL ? text : "-";
+}
+
+static void put_row(const char *name, const char *type, const char *until, const char *problems,
+                    const char *file)
+{
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line, "%-32s  %-9s  %-10s  %-8s  %s", name, type, until, problems, file);
+    put_line(line);
+}
+
+static void list_line(struct control_answer *answer, const struct json_object *object)
+{
+    (void)answer;
+    char names[300], problems[128], until[CERTIFICATE_DATE_SIZE];
+    describe_names(object, names, sizeof names);
+    describe_problems(object, "-", problems, sizeof problems);
+    certificate_date(json_read_number(object, "not_after", 0), until);
+    put_row(names, text_of(object, "key_type"), until, problems, text_of(object, "chain"));
+}
+
+enum exit_status certificate_list_run(const struct tool_options *options)
+{
+    struct control_answer answer = {.line = options->json ? NULL : list_line, .raw = options->json};
+    if (!options->json)
+        put_row("NAME", "TYPE", "UNTIL", "PROBLEMS", "FILE");
+    enum exit_status status =
+        control_ask(&answer, options->proxy, "list", options->operand, NULL, 0);
+    control_free(&answer);
+    return status;
+}
+
+/* ---- show ---- */
+
+static void put_names(const struct json_object *object, const char *title)
+{
+    const struct json_member *names = json_read_list(object, "names");
+    const char *name = names != NULL ? names->text : "";
+    for (size_t i = 0; names != NULL && i < names->item_count; i++) {
+        printf("%-12s %s\n", i == 0 ? title : "", name);
+        name += strlen(name) + 1;
+    }
+}
+
+static void put_origin(const struct json_object *object)
+{
+    const char *route = json_read_text(object, "route");
+    printf("%-12s frontend \"%s\"%s%s%s\n", "served by", text_of(object, "frontend"),
+           route != NULL ? ", route \"" : "", route != NULL ? route : "",
+           route != NULL ? "\"" : "");
+    printf("%-12s %s:%d (%s)\n", "from", text_of(object, "where"),
+           (int)json_read_number(object, "line", 0), text_of(object, "source"));
+}
+
+static void show_line(struct control_answer *answer, const struct json_object *object)
+{
+    (void)answer;
+    char problems[128], from[CERTIFICATE_DATE_SIZE], until[CERTIFICATE_DATE_SIZE];
+    if (json_read_text(object, "chain") == NULL) { /* more names */
+        put_names(object, "");
+        return;
+    }
+    const char *staple = json_read_text(object, "ocsp");
+    describe_problems(object, "none", problems, sizeof problems);
+    printf("%-12s %s\n", "certificate", text_of(object, "chain"));
+    printf("%-12s %s, %s, %s\n", "key", text_of(object, "key"), text_of(object, "key_type"),
+           json_read_bool(object, "key_held", false) ? "held by immured"
+                                                     : "perhaps not held by immured");
+    printf("%-12s %s\n", "key id", text_of(object, "key_id"));
+    printf("%-12s %s to %s\n", "valid",
+           certificate_date(json_read_number(object, "not_before", 0), from),
+           certificate_date(json_read_number(object, "not_after", 0), until));
+    put_origin(object);
+    if (staple != NULL)
+        printf("%-12s %s, %s\n", "OCSP", staple,
+               json_read_bool(object, "stapled", false) ? "sent" : "not sent");
+    printf("%-12s %s\n", "problems", problems);
+    put_names(object, "names");
+}
+
+enum exit_status certificate_show_run(const struct tool_options *options)
+{
+    struct control_answer answer = {.line = options->json ? NULL : show_line, .raw = options->json};
+    enum exit_status status =
+        control_ask(&answer, options->proxy, "show", options->operand, NULL, 0);
+    control_free(&answer);
+    return status;
+}
+
+/* ---- check ---- */
+
+static void check_line(struct control_answer *answer, const struct json_object *object)
+{
+    (void)answer;
+    char names[300];
+    const char *change = json_read_text(object, "change");
+    if (change != NULL) {
+        describe_names(object, names, sizeof names);
+        printf("%-9s  %s  (%s)\n", change, text_of(object, "chain"), names);
+    } else if (json_read_text(object, "unusable") != NULL) {
+        printf("%-9s  %s; %s\n", "unusable", text_of(object, "reason"),
+               json_read_bool(object, "kept", false) ? "the one before goes on"
+                                                     : "it is not served");
+    }
+}
+
+enum exit_status certificate_check_run(const struct tool_options *options)
+{
+    struct control_answer answer = {.line = options->json ? NULL : check_line,
+                                    .raw = options->json};
+    enum exit_status status = control_ask(&answer, options->proxy, "check", NULL, NULL, 0);
+    const struct json_object *end = &answer.end;
+    if (status == EXIT_GOOD && json_read_number(end, "unusable", 0) > 0)
+        status = EXIT_FAILED;
+    if (answer.last != NULL && status != EXIT_UNREACHABLE && !options->json &&
+        json_read_number(end, "unusable", -1) >= 0)
+        printf("%d would be added, %d replaced, %d removed; %d files cannot be used\n",
+               (int)json_read_number(end, "added", 0), (int)json_read_number(end, "replaced", 0),
+               (int)json_read_number(end, "removed", 0), (int)json_read_number(end, "unusable", 0));
+    control_free(&answer);
+    return status;
+}

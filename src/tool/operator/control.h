@@ -1,0 +1,24 @@
+/* A request to immure-proxy on its control socket, and the answer (docs/control.md). */
+#ifndef OPERATOR_CONTROL_H
+#define OPERATOR_CONTROL_H
+
+#include "operator/command.h"
+#include "operator/json_read.h"
+
+#define CONTROL_SOCKET_DEFAULT "/run/immure-proxy/control.sock"
+
+struct control_answer {
+    /* Is called for each line but the last. NULL: they are not looked at. */
+    void (*line)(struct control_answer *answer, const struct json_object *object);
+    bool raw;               /* all lines are written to standard output as they come, too */
+    char *last;             /* the memory of `end`; to be freed by control_free() */
+    struct json_object end; /* the last line */
+};
+
+/* Sends VERB, and ARGUMENT unless it is NULL. EXIT_GOOD: the result is "done". Otherwise there is
+ * one line of complaint, which goes to `reason` unless that is NULL. */
+enum exit_status control_ask(struct control_answer *answer, const char *socket, const char *verb,
+                             const char *argument, char *reason, size_t size);
+void control_free(struct control_answer *answer);
+
+#endif
