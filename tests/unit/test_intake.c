@@ -329,7 +329,8 @@ static void a_staple_that_must_be_there(void **state)
     assert_true(store_staples(certificate, time(NULL)));
     assert_false(store_staples(certificate, certificate->staple_after + 1));
     assert_false(store_staples(certificate, certificate->staple_before - 1));
-    assert_int_equal(store_problems(certificate, certificate->staple_after + 1), 1u << CHAIN_BAD_STAPLE);
+    assert_int_equal(store_problems(certificate, certificate->staple_after + 1),
+                     1u << CHAIN_BAD_STAPLE);
     store_close(next);
     store_close(store);
 }
