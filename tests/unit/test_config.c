@@ -224,7 +224,7 @@ static void frontend_section(void **state)
     assert_int_equal(backend->line, 2);
     assert_int_equal(backend->proxy_protocol, PROXY_PROTOCOL_V2);
     snprintf(path, sizeof path, "%s/app.sock", folder);
-    local = (const struct sockaddr_un *)&backend->address.socket;
+    local = (const struct sockaddr_un *)&backend->servers[0].address.socket;
     assert_string_equal(local->sun_path, path);
     config_free(config);
 }

@@ -22,7 +22,7 @@
 #include "proxy/master/sockets.h"
 
 #define START_LIMIT (60 * NS_PER_S)
-#define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
+#define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a server has an address */
 /* The time after the drain's deadline, which the worker knows, and after each harder step. */
 #define GRACE (2 * NS_PER_S)
 
@@ -267,7 +267,7 @@ static void hand_over_goes_on(struct generation *generation)
         fail(generation, "the hand-over of key files: %s", strerror(reason));
 }
 
-static void fail_for_name(struct generation *generation, const struct backend_config *missing)
+static void fail_for_name(struct generation *generation, const struct server_config *missing)
 {
     char text[sizeof generation->failure];
     names_describe(generation, missing, text, sizeof text);
@@ -277,7 +277,7 @@ static void fail_for_name(struct generation *generation, const struct backend_co
 /* A generation that waited for its host names or certificates starts its worker, or fails. */
 static void go_on(struct generation *generation)
 {
-    const struct backend_config *missing = names_missing(generation);
+    const struct server_config *missing = names_missing(generation);
     if (generation->state != GENERATION_STARTING || generation->worker.pid > 0)
         return;
     if (missing != NULL && missing->trouble[0] != '\0') {
@@ -520,7 +520,7 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
 static void deadline_expired(struct timer *timer)
 {
     struct generation *generation = list_entry(timer, struct generation, deadline);
-    const struct backend_config *missing = names_missing(generation);
+    const struct server_config *missing = names_missing(generation);
     if (generation->state == GENERATION_STARTING && missing != NULL) {
         fail_for_name(generation, missing);
     } else if (generation->state == GENERATION_STARTING && generation->store == NULL) {

@@ -68,6 +68,12 @@ static void refresh(struct thread *thread)
     report_refresh(thread, CONTROL_STORE_FAILED);
 }
 
+static void take_verdicts(struct thread *thread, const struct control_message *message)
+{
+    for (uint32_t i = 0; i < message->verdicts.count && i < CONTROL_VERDICTS_MAX; i++)
+        pools_judge(&thread->pools, message->verdicts.first + i, &message->verdicts.of[i]);
+}
+
 static void command(void *owner, const struct control_message *message, int descriptor)
 {
     struct thread *thread = owner;
@@ -76,7 +82,9 @@ static void command(void *owner, const struct control_message *message, int desc
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_SERVERS) {
-        pools_set_addresses(&thread->pools, message->servers.backend, &message->servers.addresses);
+        pools_set_addresses(&thread->pools, message->servers.server, &message->servers.addresses);
+    } else if (message->type == CONTROL_VERDICTS) {
+        take_verdicts(thread, message);
     } else if (message->type == CONTROL_STORE) {
         refresh(thread);
     } else if (message->type == CONTROL_DRAIN) {
@@ -186,9 +194,11 @@ static bool open_keylink(struct thread *thread, const struct thread_setup *setup
                         most < REQUESTS_MAX ? most : REQUESTS_MAX);
 }
 
-static bool open_routes(struct thread *thread)
+static bool open_routes(struct thread *thread, struct shared_servers *servers)
 {
-    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics))
+    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics, servers,
+                    thread->number) ||
+        !searches_open(&thread->pools))
         return false;
     thread->routes = routes_make(thread->tls, &thread->pools);
     return thread->routes != NULL;
@@ -208,9 +218,10 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     init_turn(thread);
     watch_init(&thread->keylink.control, NULL);
     watch_init(&thread->keylink.connection, NULL);
+    watch_init(&thread->pools.woken, NULL);
     if (loop_open(&thread->loop) &&
         (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
-        open_keylink(thread, setup) && open_routes(thread)) {
+        open_keylink(thread, setup) && open_routes(thread, setup->servers)) {
         init_connections(thread);
         if (open_listeners(thread, setup->listeners))
             return thread;
@@ -228,6 +239,7 @@ void thread_free(struct thread *thread)
     tls_close(thread->tls);
     listeners_free(&thread->listeners);
     free(thread->routes);
+    searches_close(&thread->pools);
     pools_close(&thread->pools);
     connections_release(&thread->connections);
     free(thread);
