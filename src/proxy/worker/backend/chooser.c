@@ -136,8 +136,7 @@ static size_t find_weight(struct chooser *chooser, uint64_t at)
 static size_t less_loaded(const struct chooser *chooser, size_t a, size_t b)
 {
     const struct chooser_server *one = &chooser->servers[a], *other = &chooser->servers[b];
-    return ((uint64_t)other->connections + 1) * one->weight <
-                   ((uint64_t)one->connections + 1) * other->weight
+    return (uint64_t)other->connections * one->weight < (uint64_t)one->connections * other->weight
                ? b
                : a;
 }

@@ -187,36 +187,38 @@ void pool_leave(struct pool *pool, struct server *server)
 
 /* ---- what comes of it ---- */
 
-static void note_failure(struct pool *pool, const struct server *server, int cause)
-{
-    struct pools *pools = pool->pools;
-    metric_add(&pools->metrics->backend_errors_total, 1);
-    if (log_due(&pools->failure_logged, pools->loop->now))
-        log_warning("backend \"%s\" (%s): %s", pool->name, server->name, strerror(cause));
-}
-
 /* What is short here is short for any server. */
 static bool is_our_own(int cause)
 {
     return cause == ENOMEM || cause == ENOBUFS || cause == EMFILE || cause == ENFILE;
 }
 
+/* Each change is logged, and of other failures one a second. */
+static void log_failure(const struct pool *pool, const struct server *server, int cause,
+                        uint64_t pause)
+{
+    struct pools *pools = pool->pools;
+    if (pause > 0)
+        log_warning("backend \"%s\": server %s: up -> paused: %s; a connection tries it after "
+                    "%" PRIu64 " ms",
+                    pool->name, server->name, strerror(cause), pause / NS_PER_MS);
+    else if (log_due(&pools->failure_logged, pools->loop->now))
+        log_warning("backend \"%s\" (%s): %s", pool->name, server->name, strerror(cause));
+}
+
 bool pool_failed(struct pool *pool, struct candidate *candidate, int cause)
 {
     size_t number = number_of(pool, candidate->server);
-    bool up = server_state(&pool->shared->servers[number]) == SERVER_UP;
-    note_failure(pool, candidate->server, cause);
-    if (is_our_own(cause)) {
+    bool up = server_state(&pool->shared->servers[number]) == SERVER_UP, ours = is_our_own(cause);
+    uint64_t pause = 0;
+    if (ours)
         pool_given_up(pool, candidate);
-        return false;
-    }
-    uint64_t pause = server_failed(pool->shared, number, candidate->trial, pool->pools->loop->now);
+    else
+        pause = server_failed(pool->shared, number, candidate->trial, pool->pools->loop->now);
     candidate->trial = false;
-    if (up && pause > 0)
-        log_warning("backend \"%s\": server %s: up -> paused: %s; a connection tries it after "
-                    "%" PRIu64 " ms",
-                    pool->name, candidate->server->name, strerror(cause), pause / NS_PER_MS);
-    return true;
+    metric_add(&pool->pools->metrics->backend_errors_total, 1);
+    log_failure(pool, candidate->server, cause, up ? pause : 0);
+    return !ours;
 }
 
 void pool_connected(struct pool *pool, struct candidate *candidate)
