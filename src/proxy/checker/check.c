@@ -34,8 +34,6 @@ static void stop(struct check *check)
     check->checks->running--;
 }
 
-static void start(struct check *check);
-
 /* Those that were missed meanwhile are left out, so that checks stay spread over the interval. */
 static void schedule_next(struct check *check)
 {
@@ -43,8 +41,8 @@ static void schedule_next(struct check *check)
     uint64_t missed = now > check->due ? (now - check->due) / interval : 0;
     schedule(check, check->due + (missed + 1) * interval);
     struct list *late = list_take(&check->checks->late);
-    if (late != NULL)
-        start(list_entry(late, struct check, late));
+    if (late != NULL) /* not from here, because many may fail at once */
+        timer_start(check->checks->loop, &list_entry(late, struct check, late)->timer, 0);
 }
 
 /* What the last result makes of the verdict. A server that has not been checked counts as up, so
@@ -128,14 +126,22 @@ static void begin_tls(struct check *check)
         shake_hands(check);
 }
 
+/* The path of a unix socket is not the name of a host. */
+static const char *host_of(const struct check *check)
+{
+    const char *host = check->backend->check.host;
+    if (host != NULL)
+        return host;
+    return check->connection.tcp ? check->server.name : "localhost";
+}
+
 static void begin_http(struct check *check)
 {
     char request[REQUEST_SIZE];
-    const struct check_config *config = &check->backend->check;
     int length = snprintf(request, sizeof request,
                           "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: immure-proxy\r\n"
                           "Connection: close\r\n\r\n",
-                          config->path, config->host != NULL ? config->host : check->server.name);
+                          check->backend->check.path, host_of(check));
     if (length < 0 || (size_t)length >= sizeof request)
         finish(check, false, "the request is too long");
     else if (!send_all(check, request, (size_t)length))

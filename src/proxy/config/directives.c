@@ -414,7 +414,7 @@ static const struct conf_directive directives[] = {
      CONF_FIELD(struct backend_config, check.path), .text = "The path of the GET, with its query."},
     {SECTION_BACKEND, "check-host", &type_check_host, CONF_FIELD(struct backend_config, check.host),
      .text = "The host that the GET names, or the TLS handshake (SNI). Default: the address of the "
-             "server in the GET, and none in the handshake."},
+             "server in the GET (`localhost` for a unix socket), and none in the handshake."},
     {SECTION_BACKEND, "check-status", &type_statuses, .standard = "200-399",
      CONF_FIELD(struct backend_config, check.status),
      .text = "The status that is expected: `200`, or a range."},

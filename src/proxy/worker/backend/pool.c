@@ -242,12 +242,8 @@ void pools_judge(struct pools *pools, size_t server, const struct server_verdict
 {
     if (server >= pools->server_count)
         return;
-    for (size_t i = 0; i < pools->count; i++) {
-        struct pool *pool = &pools->of[i];
-        size_t first = (size_t)(pool->servers - pools->servers);
-        if (server >= first && server < first + pool->server_count)
-            server_judge(pool->shared, server - first, verdict, pools->loop->now);
-    }
+    struct pool *pool = &pools->of[pools->config->servers[server].backend];
+    server_judge(pool->shared, number_of(pool, &pools->servers[server]), verdict, pools->loop->now);
 }
 
 void pools_set_addresses(struct pools *pools, size_t server,
@@ -303,7 +299,8 @@ static bool open_pool(struct pool *pool, struct pools *pools, const struct proxy
 bool pools_open(struct pools *pools, const struct proxy_config *config, struct loop *loop,
                 struct thread_metrics *metrics, struct shared_servers *shared, unsigned thread)
 {
-    *pools = (struct pools){.loop = loop,
+    *pools = (struct pools){.config = config,
+                            .loop = loop,
                             .metrics = metrics,
                             .shared = shared,
                             .thread = thread,

@@ -53,6 +53,7 @@ struct pool {
 
 /* All pools of a thread, in the order of the configuration. */
 struct pools {
+    const struct proxy_config *config;
     struct loop *loop;
     struct thread_metrics *metrics;
     struct shared_servers *shared;
