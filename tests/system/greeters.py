@@ -25,7 +25,7 @@ class Greeter:
         self.paused = False
         self.open = set()
         self.most = self.accepted = 0
-        self.listener = None
+        self.listener = self.acceptor = None
         self.port = harness.free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.begin()
@@ -33,7 +33,8 @@ class Greeter:
     def begin(self):
         """Listens, or listens again."""
         self.listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
-        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, args=(self.listener,), daemon=True)
+        self.acceptor.start()
 
     def accept(self, listener):
         while self.listener is listener:
@@ -65,7 +66,7 @@ class Greeter:
     def end(self):
         """Listens no more. The kernel resets the connections that were not accepted."""
         self.listener = None
-        harness.wait_until(lambda: clients.refused(self.port), "the end of the listener")
+        self.acceptor.join()
 
     def close(self):
         self.listener = None

@@ -150,13 +150,27 @@ static void begin_http(struct check *check)
         watch_want(check->checks->loop, &check->connection.watch, EPOLLIN);
 }
 
+/* The status of an answer that begins with "HTTP/1.1 200". 0: it does not. */
+static unsigned status_of(const char answer[STATUS_LINE])
+{
+    static const char version[] = "HTTP/1.";
+    const char *digits = answer + STATUS_LINE - 3;
+    unsigned status = 0;
+    if (memcmp(answer, version, sizeof version - 1) != 0 || digits[-1] != ' ')
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return 0;
+        status = 10 * status + (unsigned)(digits[i] - '0');
+    }
+    return status;
+}
+
 static void judge_answer(struct check *check)
 {
     const struct status_range *expected = &check->backend->check.status;
-    unsigned status = 0;
-    char rest[STATUS_LINE + 1] = {0};
-    memcpy(rest, check->answer, STATUS_LINE);
-    if (sscanf(rest, "HTTP/1.%*1u %3u", &status) != 1)
+    unsigned status = status_of(check->answer);
+    if (status == 0)
         finish(check, false, "the answer is not HTTP");
     else
         finish(check, status >= expected->least && status <= expected->most, "HTTP status %u",

@@ -144,6 +144,8 @@ static size_t less_loaded(const struct chooser *chooser, size_t a, size_t b)
 static size_t next_of_two(struct chooser *chooser)
 {
     uint64_t sum = whole_sum(chooser);
+    if (sum == 0)
+        return CHOOSER_NONE;
     size_t first = find_weight(chooser, draw(chooser) % sum), second = first;
     for (int i = 0; i < DRAWS && second == first && chooser->member_count > 1; i++)
         second = find_weight(chooser, draw(chooser) % sum);
