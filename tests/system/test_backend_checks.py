@@ -239,6 +239,31 @@ class Life(PoolTest):
         self.assertEqual({greeting(self.proxy.port) for _ in range(8)}, {"two", "three"})
         self.assertEqual(self.proxy.log().count("-> down"), self.changes)
 
+    def pause_one(self):
+        """Without checks, the first connection finds out that nobody listens there, and pauses the server."""
+        self.reload(self.one.address, self.two.address,
+                    options="balance = round-robin  failure-pause = 10m  failure-pause-max = 10m")
+        harness.wait_until(lambda: greeting(self.proxy.port) == "two" and self.state(self.one) == "paused", "the pause")
+        return self.proxy.metric("immure_backend_errors_total")
+
+    def assert_still_paused(self, errors):
+        self.assertEqual(self.state(self.one), "paused")
+        self.assertEqual({greeting(self.proxy.port) for _ in range(8)}, {"two"})
+        self.assertEqual(self.proxy.metric("immure_backend_errors_total"), errors)
+
+    def test_hup_keeps_pauses(self):
+        errors = self.pause_one()
+        self.reload(self.one.address, self.two.address,
+                    options="balance = source  failure-pause = 10m  failure-pause-max = 10m")
+        self.assert_still_paused(errors)
+
+    def test_a_new_worker_knows_pauses(self):
+        errors = self.pause_one()
+        worker = self.proxy.worker()
+        os.kill(worker, signal.SIGKILL)
+        harness.wait_until(lambda: self.proxy.worker() not in (0, worker) and self.proxy.ready(), "another worker")
+        self.assert_still_paused(errors)
+
     def test_hup_without_checks_forgets_them(self):
         self.stop_checks()
         checker = self.checker()

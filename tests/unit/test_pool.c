@@ -264,11 +264,20 @@ static void test_a_new_worker_begins_with_what_is_known(void **state)
     struct fixture *fixture = *state;
     fixture->servers[0].verdict =
         (struct server_verdict){.health = HEALTH_DOWN, .changes = 7, .reason = "before"};
-    open_threads(fixture, 2);
+    fixture->servers[2].trial_at = 3 * NS_PER_S;
+    fixture->servers[2].pause = 2 * NS_PER_S;
+    open_threads(fixture, 3);
     assert_int_equal(state_of(fixture, 0), SERVER_DOWN);
-    assert_int_equal(choose_once(fixture, 0), 1);
+    assert_int_equal(state_of(fixture, 2), SERVER_PAUSED);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(choose_once(fixture, 0), 1);
     judge(fixture, 0, HEALTH_UP, 8);
     assert_int_equal(state_of(fixture, 0), SERVER_UP);
+    pass(fixture, 2 * NS_PER_S);
+    struct candidate trial = new_candidate(fixture);
+    assert_int_equal(choose(fixture, 0, &trial), 2);
+    note_failed(fixture, 0, &trial);
+    assert_int_equal(fixture->shared->servers[2].pause, 4 * NS_PER_S);
 }
 
 static void test_a_good_check_ends_a_pause(void **state)
@@ -428,7 +437,7 @@ static void test_a_limit_is_never_exceeded(void **state)
     for (int i = 0; i < THREADS; i++) {
         void *most;
         pthread_join(threads[i], &most);
-        assert_in_range((uintptr_t)most, 1, 2);
+        assert_true((uintptr_t)most <= 2); /* 0: the others were always quicker */
     }
     assert_int_equal(fixture->shared->servers[0].taken, 0);
     assert_int_equal(atomic_load(fixture->shared->pools[0].room), 1);

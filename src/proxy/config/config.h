@@ -126,7 +126,7 @@ struct frontend_config {
     int line;
 };
 
-/* What the checks say of a server. The master keeps it up to date. */
+/* What the checks say of a server. The master keeps it up to date, and the pauses below too. */
 enum server_health {
     HEALTH_UNKNOWN, /* it has not been checked: taken to be up */
     HEALTH_UP,
@@ -147,6 +147,9 @@ struct server_config {
     struct server_addresses addresses; /* of a host name: none until the resolver has found some */
     char trouble[64]; /* why the last lookup of the host name failed; "": it did not */
     struct server_verdict verdict;
+    uint64_t
+        trial_at;   /* CLOCK_MONOTONIC, ns: until then it is paused, a worker says; 0: it is not */
+    uint64_t pause; /* ns: how long that pause is */
     unsigned weight;
     bool backup;              /* it gets connections only while no other server is up */
     unsigned max_connections; /* 0: no limit */

@@ -412,6 +412,8 @@ static void control_ready(struct watch *watch, uint32_t events)
         control->owes_keyd = true;
         control_pay(control);
         check_keyd(control->generation);
+    } else if (message.type == CONTROL_PAUSED) {
+        health_note_pause(control->generation, message.paused.server, message.paused.pause);
     } else if (message.type == CONTROL_KEYLESS) {
         control->generation->keyless = message.keyless;
     } else if (message.type == CONTROL_READY) {

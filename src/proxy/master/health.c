@@ -35,25 +35,44 @@ static const struct backend_config *find_backend(const struct proxy_config *conf
     return NULL;
 }
 
-static void inherit_server(struct server_config *server, const struct backend_config *before)
+/* A server that is not checked any more has no verdict, for nobody would change it. */
+static void inherit_server(struct server_config *server, const struct backend_config *before,
+                           bool checked)
 {
-    for (size_t i = 0; i < before->server_count; i++)
-        if (strcmp(before->servers[i].address.text, server->address.text) == 0)
-            server->verdict = before->servers[i].verdict;
+    for (size_t i = 0; i < before->server_count; i++) {
+        const struct server_config *known = &before->servers[i];
+        if (strcmp(known->address.text, server->address.text) != 0)
+            continue;
+        server->trial_at = known->trial_at;
+        server->pause = known->pause;
+        if (checked)
+            server->verdict = known->verdict;
+    }
 }
 
-/* A server that is not checked any more has no verdict, for nobody would change it. */
 void health_inherit(struct generation *generation, const struct generation *before)
 {
     struct proxy_config *config = generation->config;
     for (size_t i = 0; before != NULL && i < config->backend_count; i++) {
         const struct backend_config *backend = &config->backends[i];
         const struct backend_config *known = find_backend(before->config, backend->name);
-        if (known == NULL || backend->check.kind == CHECK_NONE)
-            continue;
-        for (size_t j = 0; j < backend->server_count; j++)
-            inherit_server(&backend->servers[j], known);
+        for (size_t j = 0; known != NULL && j < backend->server_count; j++)
+            inherit_server(&backend->servers[j], known, backend->check.kind != CHECK_NONE);
     }
+}
+
+/* ---- what the worker finds out ---- */
+
+/* A worker could lie, but not so that a server is paused for longer than the configuration says. */
+void health_note_pause(struct generation *generation, uint32_t server, uint64_t pause)
+{
+    struct proxy_config *config = generation->config;
+    if (server >= config->server_count)
+        return;
+    struct server_config *noted = &config->servers[server];
+    uint64_t most = backend_of(config, noted)->failure_pause_max;
+    noted->pause = pause < most ? pause : most;
+    noted->trial_at = pause > 0 ? clock_now() + noted->pause : 0;
 }
 
 /* ---- the checker ---- */
@@ -145,6 +164,8 @@ static void take_report(struct generation *generation, const struct checker_repo
     enum server_health before = verdict->health;
     if (before == report->health || backend_of(config, server)->check.kind == CHECK_NONE)
         return;
+    if (report->health == HEALTH_UP)
+        server->trial_at = 0; /* as in the worker: a good check ends a pause */
     verdict->health = report->health;
     verdict->changes++;
     verdict->since = clock_wall() / NS_PER_S;

@@ -29,6 +29,7 @@ enum control_type {
                       to each thread: take it */
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
     CONTROL_STORE_FAILED, /* the same: it goes on with the one before, and has logged why */
+    CONTROL_PAUSED,       /* thread to master: a server is paused, or is up again */
     CONTROL_KEYLESS, /* main to master: whether immured lacks keys of certificates (`keyless`); sent
                         when that has changed, and taken to be false at first */
     CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
@@ -58,6 +59,10 @@ struct control_message {
             uint32_t first, count; /* of servers, by their numbers */
             struct server_verdict of[CONTROL_VERDICTS_MAX];
         } verdicts;
+        struct {
+            uint32_t server;
+            uint64_t pause; /* ns; 0: it is up */
+        } paused;
         bool keyless;
         uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
     };

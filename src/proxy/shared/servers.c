@@ -246,14 +246,19 @@ static size_t words_for(size_t servers)
 
 static void open_server(struct shared_pool *pool, size_t server)
 {
-    const struct server_verdict *verdict = &pool->config->servers[server].verdict;
+    const struct server_config *config = &pool->config->servers[server];
+    const struct server_verdict *verdict = &config->verdict;
     struct shared_server *shared = &pool->servers[server];
     atomic_store(&shared->verdict,
                  (uint64_t)verdict->changes << HEALTH_BITS | (uint64_t)verdict->health);
     atomic_store(&shared->since, verdict->since);
     keep_reason(shared, verdict->reason);
+    atomic_store(&shared->trial_at, config->trial_at);
+    atomic_store(&shared->pause, config->pause);
+    if (config->trial_at != 0)
+        atomic_fetch_add(&pool->paused, 1);
     set_bit(pool->room, server, true);
-    set_bit(pool->up, server, verdict->health != HEALTH_DOWN);
+    set_bit(pool->up, server, server_state(shared) == SERVER_UP);
 }
 
 static void open_pools(struct shared_servers *servers, const struct proxy_config *config)

@@ -4,9 +4,8 @@
  *
  * A limit of connections must hold over all threads, and a server that one thread cannot connect to
  * is not worth an attempt of each other thread. So threads share these few atomic words. They are
- * ordinary memory of the worker: a new worker learns of a server that cannot be connected to with
- * its first attempt, which costs no client its connection, and so nobody has to trust what another
- * worker wrote.
+ * ordinary memory of the worker, so that nobody has to trust what another worker wrote. What the
+ * next worker shall know goes to the master (CONTROL_PAUSED), which keeps it within bounds.
  *
  * No thread waits for another here, and none is told of a change. Each pool has a bit for each
  * server that is up, and one for each that has room; a thread compares them with what it knows

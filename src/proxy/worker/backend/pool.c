@@ -206,6 +206,14 @@ static void log_failure(const struct pool *pool, const struct server *server, in
         log_warning("backend \"%s\" (%s): %s", pool->name, server->name, strerror(cause));
 }
 
+/* The master passes it on to the next worker. */
+static void tell(const struct pool *pool, const struct server *server, uint64_t pause)
+{
+    struct pools *pools = pool->pools;
+    if (pools->paused != NULL)
+        pools->paused(pools, (size_t)(server - pools->servers), pause);
+}
+
 bool pool_failed(struct pool *pool, struct candidate *candidate, int cause)
 {
     size_t number = number_of(pool, candidate->server);
@@ -218,6 +226,8 @@ bool pool_failed(struct pool *pool, struct candidate *candidate, int cause)
     candidate->trial = false;
     metric_add(&pool->pools->metrics->backend_errors_total, 1);
     log_failure(pool, candidate->server, cause, up ? pause : 0);
+    if (pause > 0)
+        tell(pool, candidate->server, pause);
     return !ours;
 }
 
@@ -225,8 +235,10 @@ void pool_connected(struct pool *pool, struct candidate *candidate)
 {
     size_t number = number_of(pool, candidate->server);
     candidate->trial = false;
-    if (server_connected(pool->shared, number, pool->pools->loop->now) &&
-        server_state(&pool->shared->servers[number]) == SERVER_UP)
+    if (!server_connected(pool->shared, number, pool->pools->loop->now))
+        return;
+    tell(pool, candidate->server, 0);
+    if (server_state(&pool->shared->servers[number]) == SERVER_UP)
         log_info("backend \"%s\": server %s: paused -> up: a connection was made", pool->name,
                  candidate->server->name);
 }

@@ -62,6 +62,8 @@ struct pools {
     size_t server_count;
     struct pool *of;
     size_t count;
+    /* A server is paused for so many ns, or it is up again (0). NULL: nobody wants to know. */
+    void (*paused)(struct pools *pools, size_t server, uint64_t pause);
     struct list waiting;     /* the pools in which connections wait */
     struct watch woken;      /* an eventfd of search.c: there may be room */
     struct timer look;       /* also of search.c, while connections wait */

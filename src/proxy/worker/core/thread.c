@@ -74,6 +74,15 @@ static void take_verdicts(struct thread *thread, const struct control_message *m
         pools_judge(&thread->pools, message->verdicts.first + i, &message->verdicts.of[i]);
 }
 
+/* If there is no room for the message, the next worker finds out by itself. */
+static void tell_paused(struct pools *pools, size_t server, uint64_t pause)
+{
+    const struct thread *thread = list_entry(pools, struct thread, pools);
+    const struct control_message message = {.type = CONTROL_PAUSED,
+                                            .paused = {.server = (uint32_t)server, .pause = pause}};
+    control_send(thread->keylink.control.descriptor, &message, -1);
+}
+
 static void command(void *owner, const struct control_message *message, int descriptor)
 {
     struct thread *thread = owner;
@@ -200,6 +209,7 @@ static bool open_routes(struct thread *thread, struct shared_servers *servers)
                     thread->number) ||
         !searches_open(&thread->pools))
         return false;
+    thread->pools.paused = tell_paused;
     thread->routes = routes_make(thread->tls, &thread->pools);
     return thread->routes != NULL;
 }
