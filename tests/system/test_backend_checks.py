@@ -5,9 +5,12 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 
 import backends
+import clients
 import harness
 from certificates import certificate
 from greeters import Greeter, Hung, Listeners, PoolTest, greeting
@@ -101,6 +104,25 @@ class Checks(PoolTest):
         self.serve(web, check="http", fast=FAST.replace("500ms", "100ms"))
         self.wait_for_state(web, "down")
         self.assertEqual(self.rows()[web.address]["check"], "no answer within 100 ms")
+
+    def test_a_server_process_that_is_stopped(self):
+        """The kernel goes on making connections for it, so only a check that asks for an answer finds out."""
+        port, two = harness.free_port(), self.own(Web())
+        process = subprocess.Popen([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"],
+                                   cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        address = f"127.0.0.1:{port}"
+        self.start([certificate("p-256")], address, two.address, options=f"check = http  {FAST}")
+        harness.wait_until(lambda: self.rows()[address]["check"] == "HTTP status 200", "the server")
+        process.send_signal(signal.SIGSTOP)
+        harness.wait_until(lambda: self.rows()[address]["state"] == "down", "the verdict")
+        for _ in range(10):
+            with clients.connect(self.proxy.port) as connection:
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                self.assertIn(b"200 OK", connection.recv(100))
+        process.send_signal(signal.SIGCONT)
+        harness.wait_until(lambda: self.rows()[address]["state"] == "up", "its return")
 
     def test_one_failure_is_not_enough(self):
         web = self.own(Web())

@@ -27,7 +27,7 @@ enum generation_state {
 /* What the master gives to all generations. */
 struct generation_setup {
     struct listening_setup listening;
-    const struct ticket_keys *tickets;
+    struct ticket_keys *tickets;
     struct metrics_history *history;
     uint64_t started; /* of the master; seconds since 1970 */
     bool test;        /* they come up, but never listen; listening.bind is then false, too */
