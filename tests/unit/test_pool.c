@@ -212,6 +212,27 @@ static void test_a_trial_that_nobody_waits_for_is_made_again(void **state)
     }
 }
 
+/* One that was under way before the pause has succeeded meanwhile. */
+static void test_a_trial_that_another_connection_has_settled(void **state)
+{
+    struct fixture *fixture = *state;
+    open_threads(fixture, 1);
+    struct candidate first = new_candidate(fixture), second = first;
+    choose(fixture, 0, &first);
+    choose(fixture, 1, &second);
+    note_failed(fixture, 0, &first);
+    pass(fixture, NS_PER_S);
+    struct candidate trial = new_candidate(fixture);
+    choose(fixture, 2, &trial);
+    assert_true(trial.trial);
+    pool_connected(pool_of(fixture, 1), &second);
+    pool_given_up(pool_of(fixture, 2), &trial);
+    pool_leave(pool_of(fixture, 1), second.server);
+    pool_leave(pool_of(fixture, 2), trial.server);
+    assert_int_equal(state_of(fixture, 0), SERVER_UP);
+    assert_int_equal(fixture->shared->pools[0].paused, 0);
+}
+
 /* Many connections that were under way fail at the same time, which is one failure. */
 static void test_failures_at_the_same_time_are_one(void **state)
 {
@@ -525,6 +546,7 @@ int main(void)
         TEST(test_a_pause_ends_with_the_trial_of_one_connection),
         TEST(test_pauses_grow_up_to_their_most),
         TEST(test_a_trial_that_nobody_waits_for_is_made_again),
+        TEST(test_a_trial_that_another_connection_has_settled),
         TEST(test_failures_at_the_same_time_are_one),
         TEST(test_what_is_short_here_is_not_the_servers_fault),
         TEST(test_verdicts),

@@ -196,7 +196,8 @@ bool server_try(struct shared_pool *pool, size_t server, uint64_t now)
 
 void server_try_again(struct shared_pool *pool, size_t server, uint64_t now)
 {
-    atomic_store(&pool->servers[server].trial_at, now);
+    uint64_t runs = TRIAL_RUNS; /* unless another connection has ended the pause meanwhile */
+    atomic_compare_exchange_strong(&pool->servers[server].trial_at, &runs, now);
 }
 
 /* Pauses grow while the server fails soon after it has come up again. */
