@@ -224,8 +224,52 @@ static void frontend_section(void **state)
     assert_int_equal(backend->line, 2);
     assert_int_equal(backend->proxy_protocol, PROXY_PROTOCOL_V2);
     snprintf(path, sizeof path, "%s/app.sock", folder);
-    local = (const struct sockaddr_un *)&backend->address.socket;
+    local = (const struct sockaddr_un *)&backend->servers[0].address.socket;
     assert_string_equal(local->sun_path, path);
+    config_free(config);
+}
+
+/* A server has what it gives, and what its backend gives, except for its address. */
+static void servers(void **state)
+{
+    (void)state;
+    struct proxy_config *config = load_good(
+        "backend first { address = \"127.0.0.1:1\" max-connections = 7 }\n"
+        "backend app { address = \"127.0.0.1:2\" weight = 3 balance = source check = http\n"
+        "  check-status = 204 slow-start = 10s\n"
+        "  server { address = \"localhost:3\" weight = 4 max-connections = none }\n"
+        "  server { address = \"unix:/run/app.sock\" backup = yes max-connections = 9 } "
+        "}\n" FRONTEND);
+    const struct backend_config *backend = &config->backends[1];
+    assert_int_equal(config->backend_count, 2);
+    assert_int_equal(config->server_count, 4);
+    assert_int_equal(config->backends[0].server_count, 1);
+    assert_int_equal(config->backends[0].servers[0].max_connections, 7);
+    assert_int_equal(config->backends[0].balance, BALANCE_LEAST_CONNECTIONS);
+    assert_int_equal(config->backends[0].check.kind, CHECK_NONE);
+    assert_int_equal(config->backends[0].check.status.least, 200);
+    assert_int_equal(config->backends[0].check.status.most, 399);
+    assert_int_equal(config->backends[0].slow_start, 0);
+    assert_ptr_equal(backend->servers, &config->servers[1]);
+    assert_int_equal(backend->server_count, 3);
+    assert_int_equal(backend->balance, BALANCE_SOURCE);
+    assert_int_equal(backend->check.kind, CHECK_HTTP);
+    assert_int_equal(backend->check.status.least, 204);
+    assert_int_equal(backend->check.status.most, 204);
+    assert_int_equal(backend->slow_start, 10 * NS_PER_S);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(backend->servers[i].backend, 1);
+    assert_int_equal(backend->servers[0].weight, 3);
+    assert_int_equal(backend->servers[0].max_connections, 0);
+    assert_int_equal(backend->servers[0].addresses.count, 1);
+    assert_string_equal(backend->servers[1].address.host, "localhost");
+    assert_int_equal(backend->servers[1].addresses.count, 0);
+    assert_int_equal(backend->servers[1].weight, 4);
+    assert_false(backend->servers[1].backup);
+    assert_int_equal(backend->servers[1].line, 4);
+    assert_true(backend->servers[2].backup);
+    assert_int_equal(backend->servers[2].weight, 3);
+    assert_int_equal(backend->servers[2].max_connections, 9);
     config_free(config);
 }
 
@@ -589,6 +633,32 @@ static const struct refusal {
      "proxy-tlvs must be none or pass, not 'some'"},
     {"backend x { address = \"127.0.0.1:80\"\n proxy-protocol = any }\n" FRONTEND, 2,
      "proxy-protocol must be none, v1 or v2, not 'any'"},
+    {"backend x { address = \"127.0.0.1:80\"\n balance = best }\n" FRONTEND, 2,
+     "balance must be least-connections, round-robin, source or random-two, not 'best'"},
+    {"backend x { address = \"127.0.0.1:80\"\n failure-pause = 1m }\n" FRONTEND, 2,
+     "failure-pause = 1m is longer than failure-pause-max = 30s"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-path = health }\n" FRONTEND, 2,
+     "check-path: 'health' is not a path such as /health"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-path = \"/a b\" }\n" FRONTEND, 2,
+     "check-path: '/a b' is not a path such as /health"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-host = \"a b\" }\n" FRONTEND, 2,
+     "check-host: 'a b' is not the name of a host"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-status = 700 }\n" FRONTEND, 2,
+     "check-status must be 100 to 599, or a range, not '700'"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-status = 399-200 }\n" FRONTEND, 2,
+     "check-status must be 100 to 599, or a range, not '399-200'"},
+    {"backend x { address = \"127.0.0.1:80\"\n check-interval = 1ms }\n" FRONTEND, 2,
+     "check-interval must be 10ms to 24h, not '1ms'"},
+    {"backend x { address = \"127.0.0.1:80\"\n backup = yes }\n" FRONTEND, 2,
+     "unknown directive 'backup' in backend; it belongs in server"},
+    /* a server */
+    {"backend x {\n server { weight = 2 } }\n" FRONTEND, 2, "server has no 'address'"},
+    {"backend x {\n server { address = \"127.0.0.1:80\"\n weight = 0 } }\n" FRONTEND, 3,
+     "weight must be 1 to 256, not '0'"},
+    {"backend x { address = \"127.0.0.1:80\"\n server { address = \"127.0.0.1:80\" } }\n" FRONTEND,
+     2, "backend 'x': address 127.0.0.1:80 is given twice (first in line 1)"},
+    {"server { address = \"127.0.0.1:80\" }\n" MINIMAL, 1,
+     "unknown directive 'server'; this section belongs in backend"},
     /* keys */
     {MINIMAL "keys { socket = /x\n threads = 2 }\n", 4,
      "'threads' is for our own immured; with 'socket' there is none"},
@@ -744,6 +814,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(top_level),
         cmocka_unit_test(frontend_section),
+        cmocka_unit_test(servers),
         cmocka_unit_test(routes),
         cmocka_unit_test(networks),
         cmocka_unit_test(policies_fit_the_routes),

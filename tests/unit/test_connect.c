@@ -1,4 +1,4 @@
-/* The servers of a pool: which is chosen, what is counted, and connecting to one. */
+/* Connecting to a server: its addresses, in order, and their time limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,10 +24,7 @@
 
 struct fixture {
     struct loop loop;
-    struct thread_metrics *metrics;
-    struct backend_config backend;
-    struct proxy_config config;
-    struct pools pools;
+    struct server server;
     struct server_connection connection;
     int cause; /* NOT_DONE */
     int listener;
@@ -56,17 +53,11 @@ static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     *state = fixture;
-    fixture->metrics = calloc(1, sizeof *fixture->metrics);
-    fixture->backend = (struct backend_config){.name = "app", .address = {.text = "the server"}};
-    fixture->config = (struct proxy_config){
-        .backends = &fixture->backend, .backend_count = 1, .connect_timeout = TIMEOUT};
+    fixture->server.name = "the server";
     fixture->cause = NOT_DONE;
     fixture->listener = -1;
     connect_init(&fixture->connection, ready, done);
-    return fixture->metrics != NULL && loop_open(&fixture->loop) &&
-                   pools_open(&fixture->pools, &fixture->config, &fixture->loop, fixture->metrics)
-               ? 0
-               : -1;
+    return loop_open(&fixture->loop) ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -74,11 +65,9 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     connect_close(&fixture->connection, &fixture->loop);
     assert_false(timer_is_running(&fixture->connection.timer));
-    pools_close(&fixture->pools);
     loop_close(&fixture->loop);
     if (fixture->listener >= 0)
         close(fixture->listener);
-    free(fixture->metrics);
     free(fixture);
     return 0;
 }
@@ -98,27 +87,14 @@ static struct sockaddr_in bind_port(int *descriptor, int backlog)
 
 static void add(struct fixture *fixture, const void *address, socklen_t length)
 {
-    struct server_addresses addresses = fixture->pools.of[0].servers[0].addresses;
-    assert_true(server_addresses_add(&addresses, address, length));
-    pools_set_addresses(&fixture->pools, 0, &addresses);
+    assert_true(server_addresses_add(&fixture->server.addresses, address, length));
 }
 
 static void connect_and_wait(struct fixture *fixture)
 {
-    const struct pool *pool = &fixture->pools.of[0];
-    connect_begin(&fixture->connection, pool, &pool->servers[0]);
+    connect_begin(&fixture->connection, &fixture->loop, &fixture->server, TIMEOUT);
     if (fixture->cause == NOT_DONE)
         loop_run(&fixture->loop);
-}
-
-/* Whoever connects counts what comes of it: a health check is not traffic. */
-static void assert_nothing_counted(const struct fixture *fixture)
-{
-    const struct server *server = &fixture->pools.of[0].servers[0];
-    assert_int_equal(metric_read(&fixture->metrics->backend_errors_total), 0);
-    assert_int_equal(server->connections, 0);
-    assert_int_equal(server->total, 0);
-    assert_int_equal(server->failed, 0);
 }
 
 static void test_connects(void **state)
@@ -135,7 +111,6 @@ static void test_connects(void **state)
     char byte;
     assert_int_equal(recv(accepted, &byte, 1, 0), 1);
     close(accepted);
-    assert_nothing_counted(fixture);
 }
 
 static void test_next_address_when_one_refuses(void **state)
@@ -149,7 +124,6 @@ static void test_next_address_when_one_refuses(void **state)
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, 0);
     assert_int_equal(fixture->connection.tried, 2);
-    assert_nothing_counted(fixture);
     close(silent);
 }
 
@@ -163,7 +137,6 @@ static void test_all_refuse(void **state)
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, ECONNREFUSED);
     assert_int_equal(fixture->connection.tried, 2);
-    assert_nothing_counted(fixture);
     close(silent);
 }
 
@@ -172,7 +145,6 @@ static void test_no_address_yet(void **state)
     struct fixture *fixture = *state;
     connect_and_wait(fixture);
     assert_int_equal(fixture->cause, EHOSTUNREACH);
-    assert_nothing_counted(fixture);
 }
 
 /* No event says that the backlog of a unix socket has room again, so it is tried after a pause. */
@@ -200,7 +172,6 @@ static void test_full_backlog_times_out(void **state)
     assert_int_equal(fixture->cause, ETIMEDOUT);
     assert_false(fixture->connection.tcp);
     assert_true(clock_now() - begun >= TIMEOUT);
-    assert_nothing_counted(fixture);
     for (int i = 0; i < 4; i++)
         close(others[i]);
 }
@@ -208,46 +179,7 @@ static void test_full_backlog_times_out(void **state)
 static void test_closed_before_it_began(void **state)
 {
     struct fixture *fixture = *state;
-    assert_null(fixture->connection.pool); /* teardown closes it */
-}
-
-static void test_addresses_of_a_pool_that_is_not_there(void **state)
-{
-    struct fixture *fixture = *state;
-    const struct server_addresses none = {.count = 0};
-    pools_set_addresses(&fixture->pools, 1, &none); /* the index comes from another process */
-}
-
-/* ---- the pool ---- */
-
-static void test_server_with_fewest_connections_is_chosen(void **state)
-{
-    struct fixture *fixture = *state;
-    struct server servers[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
-    const struct pool pool = {.pools = &fixture->pools, .servers = servers, .server_count = 3};
-    for (int i = 0; i < 3; i++)
-        assert_ptr_equal(pool_choose(&pool), &servers[i]);
-    pool_leave(&servers[1]);
-    assert_ptr_equal(pool_choose(&pool), &servers[1]);
-    pool_leave(&servers[1]);
-    pool_leave(&servers[2]);
-    assert_ptr_equal(pool_choose(&pool), &servers[2]); /* it has been chosen less often */
-    assert_int_equal(servers[1].connections, 0);
-    assert_int_equal(servers[1].total, 2);
-    assert_int_equal(servers[2].connections, 1);
-    assert_int_equal(servers[2].total, 2);
-}
-
-static void test_failures_are_counted_by_server_and_in_all(void **state)
-{
-    struct fixture *fixture = *state;
-    struct server servers[2] = {{.name = "a"}, {.name = "b"}};
-    const struct pool pool = {
-        .pools = &fixture->pools, .name = "app", .servers = servers, .server_count = 2};
-    pool_failed(&pool, &servers[1], ECONNREFUSED);
-    assert_int_equal(servers[0].failed, 0);
-    assert_int_equal(servers[1].failed, 1);
-    assert_int_equal(metric_read(&fixture->metrics->backend_errors_total), 1);
+    assert_null(fixture->connection.server); /* teardown closes it */
 }
 
 int main(void)
@@ -259,12 +191,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_address_yet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_backlog_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_closed_before_it_began, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_addresses_of_a_pool_that_is_not_there, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_server_with_fewest_connections_is_chosen, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_failures_are_counted_by_server_and_in_all, setup,
-                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

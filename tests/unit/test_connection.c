@@ -158,7 +158,9 @@ struct fixture {
     struct histogram turns, turns_cpu;
     struct connection_limit limit;
     struct places places;
+    struct server_config only;
     struct backend_config backend;
+    struct shared_servers *shared;
     struct proxy_config config;
     struct pools pools;
     struct tls_frontend tls;
@@ -226,11 +228,24 @@ static void open_pool(struct fixture *fixture)
 {
     struct server_addresses addresses = {.count = 0};
     struct sockaddr_in address;
-    fixture->backend = (struct backend_config){.name = "app", .address = {.text = "the server"}};
-    fixture->config = (struct proxy_config){
-        .backends = &fixture->backend, .backend_count = 1, .connect_timeout = 10 * NS_PER_S};
+    fixture->only = (struct server_config){.address = {.text = "the server"}, .weight = 1};
+    fixture->backend = (struct backend_config){.name = "app",
+                                               .servers = &fixture->only,
+                                               .server_count = 1,
+                                               .failure_pause = NS_PER_S,
+                                               .failure_pause_max = NS_PER_S};
+    fixture->config = (struct proxy_config){.workers = 1,
+                                            .backends = &fixture->backend,
+                                            .backend_count = 1,
+                                            .servers = &fixture->only,
+                                            .server_count = 1,
+                                            .connect_timeout = 10 * NS_PER_S};
     fixture->server = listen_on_loopback(&address, 0);
-    assert_true(pools_open(&fixture->pools, &fixture->config, &fixture->loop, fixture->metrics));
+    fixture->shared = shared_servers_new(&fixture->config);
+    assert_non_null(fixture->shared);
+    assert_true(pools_open(&fixture->pools, &fixture->config, &fixture->loop, fixture->metrics,
+                           fixture->shared, 0));
+    assert_true(searches_open(&fixture->pools));
     assert_true(
         server_addresses_add(&addresses, (const struct sockaddr *)&address, sizeof address));
     pools_set_addresses(&fixture->pools, 0, &addresses);
@@ -279,7 +294,9 @@ static int teardown(void **state)
     listeners_stop(&fixture->listeners);
     listeners_free(&fixture->listeners);
     connections_release(&fixture->connections);
+    searches_close(&fixture->pools);
     pools_close(&fixture->pools);
+    shared_servers_free(fixture->shared);
     loop_close(&fixture->loop);
     SSL_CTX_free(fixture->tls.entry);
     BIO_meth_free(fixture->client_bio);
@@ -372,9 +389,9 @@ static void test_served_by_tcp(void **state)
     struct fixture *fixture = *state;
     serve_by(fixture, &transport_tcp, exchange);
     assert_int_equal(metric_read(&fixture->metrics->ends[END_CLEAN]), 1);
-    const struct server *server = &fixture->pools.of[0].servers[0];
+    const struct shared_server *server = &fixture->shared->servers[0];
     assert_int_equal(server->total, 1);
-    assert_int_equal(server->connections, 0);
+    assert_int_equal(server->taken, 0);
     assert_int_equal(server->failed, 0);
 }
 
@@ -385,12 +402,12 @@ static void test_server_that_refuses(void **state)
     close(fixture->server);
     fixture->server = -1;
     serve_by(fixture, &transport_tcp, hear_nothing);
-    const struct server *server = &fixture->pools.of[0].servers[0];
+    const struct shared_server *server = &fixture->shared->servers[0];
     assert_int_equal(metric_read(&fixture->metrics->ends[END_BACKEND_FAILED]), 1);
     assert_int_equal(metric_read(&fixture->metrics->backend_errors_total), 1);
     assert_int_equal(server->failed, 1);
     assert_int_equal(server->total, 1);
-    assert_int_equal(server->connections, 0);
+    assert_int_equal(server->taken, 0);
 }
 
 /* While the transport rests, its socket is readable. */

@@ -200,6 +200,10 @@ static void render_counts(FILE *out, const struct status *status)
     gauge(out, GAUGE_KEYD_CONNECTED, status->keyd_connected);
     counter(out, status, COUNTER_KEYD_RECONNECTS);
     counter(out, status, COUNTER_BACKEND_ERRORS);
+    counter(out, status, COUNTER_BACKEND_RETRIES);
+    counter(out, status, COUNTER_QUEUE_FULL);
+    counter(out, status, COUNTER_QUEUE_TIMEOUTS);
+    gauge(out, GAUGE_QUEUED, status->sum.gauges[GAUGE_QUEUED]);
     counter(out, status, COUNTER_IDLE_TIMEOUTS);
     single(out, "immure_draining_workers", "gauge",
            "Workers of earlier configurations that still have connections.",
@@ -216,6 +220,62 @@ static void render_counts(FILE *out, const struct status *status)
             status->sum.counters[COUNTER_BYTES_IN]);
     fprintf(out, "immure_relayed_bytes_total{direction=\"out\"} %" PRIu64 "\n",
             status->sum.counters[COUNTER_BYTES_OUT]);
+}
+
+static void server_rows(FILE *out, const struct status *status, const char *name, const char *help,
+                        uint64_t (*figure)(const struct shared_server *server))
+{
+    const struct shared_servers *servers = status->setup->servers;
+    family(out, name, "gauge", help);
+    for (size_t i = 0; i < servers->pool_count; i++) {
+        const struct shared_pool *pool = &servers->pools[i];
+        for (size_t j = 0; j < pool->config->server_count; j++) {
+            if (!status_shows_server(status, &pool->servers[j]))
+                continue;
+            fprintf(out, "%s{", name);
+            label(out, "backend", pool->config->name);
+            label(out, ",server", pool->config->servers[j].address.text);
+            fprintf(out, "} %" PRIu64 "\n", figure(&pool->servers[j]));
+        }
+    }
+}
+
+static uint64_t is_up(const struct shared_server *server)
+{
+    return server_state(server) == SERVER_UP;
+}
+
+static uint64_t connections_of(const struct shared_server *server)
+{
+    return atomic_load(&server->taken);
+}
+
+static void render_backends(FILE *out, const struct status *status)
+{
+    const struct shared_servers *servers = status->setup->servers;
+    if (servers == NULL)
+        return;
+    family(out, "immure_backend_servers", "gauge", "Servers of a backend, by their state.");
+    for (size_t i = 0; i < servers->pool_count; i++) {
+        size_t counts[SERVER_STATE_COUNT];
+        status_count_servers(&servers->pools[i], counts);
+        for (int state = 0; state < SERVER_STATE_COUNT; state++) {
+            fputs("immure_backend_servers{", out);
+            label(out, "backend", servers->pools[i].config->name);
+            fprintf(out, ",state=\"%s\"} %zu\n", server_state_name((enum server_state)state),
+                    counts[state]);
+        }
+    }
+    family(out, "immure_backend_queued", "gauge", "Connections that wait for a server with room.");
+    for (size_t i = 0; i < servers->pool_count; i++) {
+        fputs("immure_backend_queued{", out);
+        label(out, "backend", servers->pools[i].config->name);
+        fprintf(out, "} %zu\n", atomic_load(&servers->pools[i].waiting));
+    }
+    server_rows(out, status, "immure_backend_server_up",
+                "1: the server is up; 0: checks failed, or connects did.", is_up);
+    server_rows(out, status, "immure_backend_server_connections",
+                "Connections of this worker to the server.", connections_of);
 }
 
 /* Whether an earlier row has the same file and frontend: a series must be unique. */
@@ -333,6 +393,7 @@ void render_metrics(FILE *out, const struct status *status)
     render_ends(out, status);
     render_counts(out, status);
     render_keyd(out, status);
+    render_backends(out, status);
     render_certificates(out, status->setup);
     if (status->setup->certificate_count <= SINGLE_CERTIFICATES_MAX) {
         render_expiry(out, status->setup);

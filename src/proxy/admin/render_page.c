@@ -201,6 +201,49 @@ static void table_certificates(FILE *out, const struct status *status)
     table_close(out);
 }
 
+static void row_server(FILE *out, const struct shared_pool *pool, size_t number)
+{
+    const struct server_config *config = &pool->config->servers[number];
+    const struct shared_server *server = &pool->servers[number];
+    enum server_state state = server_state(server);
+    char reason[VERDICT_REASON_SIZE];
+    server_reason(server, reason);
+    row_open(out, pool->config->name);
+    cell_text(out, config->address.text);
+    fprintf(out, "<td class=\"text%s\">%s%s</td>", state == SERVER_UP ? "" : " warn",
+            server_state_name(state), config->backup ? ", backup" : "");
+    cell_text(out, reason);
+    cell_count(out, config->weight);
+    cell_count(out, atomic_load(&server->taken));
+    if (config->max_connections > 0)
+        cell_count(out, config->max_connections);
+    else
+        cell_number(out, NAN);
+    cell_count(out, atomic_load(&pool->waiting));
+    cell_count(out, atomic_load(&server->total));
+    cell_count(out, atomic_load(&server->failed));
+    row_close(out);
+}
+
+static void table_servers(FILE *out, const struct status *status)
+{
+    static const struct page_column columns[] = {
+        {"backend", true}, {"server", true}, {"state", true}, {"check", true},
+        {"weight", false}, {"now", false},   {"most", false}, {"queue", false},
+        {"chosen", false}, {"failed", false}};
+    const struct shared_servers *servers = status->setup->servers;
+    if (servers == NULL || status->setup->config->server_count == 0)
+        return;
+    table_open(out, "Servers", columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < servers->pool_count; i++) {
+        const struct shared_pool *pool = &servers->pools[i];
+        for (size_t j = 0; j < pool->config->server_count; j++)
+            if (status_shows_server(status, &pool->servers[j]))
+                row_server(out, pool, j);
+    }
+    table_close(out);
+}
+
 static void table_keyd(FILE *out, const struct status *status)
 {
     static const struct page_column columns[] = {
@@ -261,6 +304,7 @@ void render_tables(FILE *out, const struct status *status)
     table_handshakes(out, status);
     table_signatures(out, status);
     table_keyd(out, status);
+    table_servers(out, status);
     table_turns(out, status);
     table_certificates(out, status);
 }

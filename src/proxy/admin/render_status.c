@@ -96,6 +96,7 @@ static void render_connections(FILE *out, const struct status *status)
     number(out, ", ", "established", status->established);
     for (size_t i = COUNTER_ACCEPTED; i <= COUNTER_BYTES_OUT; i++)
         counter(out, status, i);
+    gauge(out, ", ", GAUGE_QUEUED, status->sum.gauges[GAUGE_QUEUED]);
     number(out, "},\n  \"draining\": {", "workers", status->draining.workers);
     number(out, ", ", "connections", status->draining.connections);
     fputs("},\n  \"handshakes\": {", out);
@@ -145,6 +146,57 @@ static void render_turns(FILE *out, const struct status *status)
             fprintf(out, "%s%" PRIu64, i > 0 ? ", " : "",
                     histogram_count_up_to(turn, (uint64_t)bucket_ns(i)));
         fputs("]}", out);
+    }
+    fputc(']', out);
+}
+
+static void render_server(FILE *out, const char *before, const struct server_config *config,
+                          const struct shared_server *server)
+{
+    char reason[VERDICT_REASON_SIZE];
+    server_reason(server, reason);
+    text(out, before, "address", config->address.text);
+    text(out, ", ", "state", server_state_name(server_state(server)));
+    number(out, ", ", "weight", config->weight);
+    fprintf(out, ", \"backup\": %s", config->backup ? "true" : "false");
+    number_if_known(out, ", ", "max_connections", config->max_connections);
+    number(out, ", ", "connections", atomic_load(&server->taken));
+    number(out, ", ", "chosen", atomic_load(&server->total));
+    number(out, ", ", "failed", atomic_load(&server->failed));
+    text(out, ", ", "check", reason);
+    number_if_known(out, ", ", "check_changed", atomic_load(&server->since));
+    fputc('}', out);
+}
+
+static void render_servers(FILE *out, const struct status *status, const struct shared_pool *pool)
+{
+    bool first = true;
+    fputs(",\n     \"servers\": [", out);
+    for (size_t i = 0; i < pool->config->server_count; i++) {
+        if (!status_shows_server(status, &pool->servers[i]))
+            continue;
+        render_server(out, first ? "\n      {" : ",\n      {", &pool->config->servers[i],
+                      &pool->servers[i]);
+        first = false;
+    }
+    fputs("]}", out);
+}
+
+static void render_backends(FILE *out, const struct status *status)
+{
+    const struct shared_servers *servers = status->setup->servers;
+    fputs(",\n  \"backends\": [", out);
+    for (size_t i = 0; servers != NULL && i < servers->pool_count; i++) {
+        const struct shared_pool *pool = &servers->pools[i];
+        size_t counts[SERVER_STATE_COUNT];
+        status_count_servers(pool, counts);
+        text(out, i > 0 ? ",\n    {" : "\n    {", "name", pool->config->name);
+        text(out, ", ", "balance", balance_name(pool->config->balance));
+        text(out, ", ", "check", check_kind_name(pool->config->check.kind));
+        number(out, ", ", "queued", atomic_load(&pool->waiting));
+        for (int state = 0; state < SERVER_STATE_COUNT; state++)
+            number(out, ", ", server_state_name((enum server_state)state), counts[state]);
+        render_servers(out, status, pool);
     }
     fputc(']', out);
 }
@@ -201,6 +253,7 @@ void render_status(FILE *out, const struct status *status)
     render_signatures(out, status);
     render_turns(out, status);
     render_keyd(out, status);
+    render_backends(out, status);
     render_certificates(out, status);
     fprintf(out, ",\n  \"process\": {\"cpu_seconds\": %.6f", status->usage.cpu_seconds);
     number_if_known(out, ", ", "resident_bytes", status->usage.resident_bytes);

@@ -7,6 +7,7 @@
 #include "proxy/config/config.h"
 #include "proxy/shared/keyd_figures.h"
 #include "proxy/shared/metrics_history.h"
+#include "proxy/shared/servers.h"
 
 /* A certificate being served, for the status page. */
 struct certificate_info {
@@ -26,9 +27,10 @@ struct admin_setup {
     const struct generation_metrics *metrics; /* this worker's part of the history */
     const struct certificate_info *certificates;
     size_t certificate_count;
-    size_t certificates_failed; /* files that could not be used */
-    struct keyd_figures *keyd;  /* NULL: the keys are in this process */
-    uint64_t started;           /* seconds since 1970 */
+    size_t certificates_failed;           /* files that could not be used */
+    const struct shared_servers *servers; /* of this worker; NULL: none are shown */
+    struct keyd_figures *keyd;            /* NULL: the keys are in this process */
+    uint64_t started;                     /* seconds since 1970 */
 };
 
 #endif

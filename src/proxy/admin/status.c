@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define SAMPLES_BEYOND 10
+#define SINGLE_SERVERS_MAX 1000
 
 const struct quantile quantiles[QUANTILE_COUNT] = {
     {"0.5", "p50", 0.5, 2},
@@ -66,6 +67,19 @@ unsigned status_certificate_problems(const struct status *status,
 {
     unsigned expired = info->not_after < status->now;
     return atomic_load_explicit(&info->problems, memory_order_relaxed) | expired << CHAIN_EXPIRED;
+}
+
+void status_count_servers(const struct shared_pool *pool, size_t counts[SERVER_STATE_COUNT])
+{
+    memset(counts, 0, SERVER_STATE_COUNT * sizeof *counts);
+    for (size_t i = 0; i < pool->config->server_count; i++)
+        counts[server_state(&pool->servers[i])]++;
+}
+
+bool status_shows_server(const struct status *status, const struct shared_server *server)
+{
+    return status->setup->config->server_count <= SINGLE_SERVERS_MAX ||
+           server_state(server) != SERVER_UP;
 }
 
 double status_keyd(const struct status *status, const char *name)

@@ -1,5 +1,6 @@
 #include "proxy/config/config.h"
 
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 
 const char *proxy_protocol_name(enum proxy_protocol protocol)
@@ -16,6 +17,45 @@ const char *signing_mode_name(enum signing_mode mode)
     static const char *const names[] = {
         [SIGNING_ASYNC] = "async", [SIGNING_SYNC] = "sync", [SIGNING_IN_PROCESS] = "in-process"};
     return names[mode];
+}
+
+const char *balance_name(enum balance balance)
+{
+    static const char *const names[] = {[BALANCE_LEAST_CONNECTIONS] = "least-connections",
+                                        [BALANCE_ROUND_ROBIN] = "round-robin",
+                                        [BALANCE_SOURCE] = "source",
+                                        [BALANCE_RANDOM_TWO] = "random-two"};
+    return names[balance];
+}
+
+const char *check_kind_name(enum check_kind kind)
+{
+    static const char *const names[] = {
+        [CHECK_NONE] = "none", [CHECK_TCP] = "tcp", [CHECK_TLS] = "tls", [CHECK_HTTP] = "http"};
+    return names[kind];
+}
+
+/* 0: the address is a path. */
+static uint16_t port_of(const struct address *address)
+{
+    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
+    if (address->host != NULL)
+        return address->port;
+    if (any->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)any)->sin_port);
+    if (any->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)any)->sin6_port);
+    return 0;
+}
+
+size_t config_server_ports(const struct proxy_config *config, uint16_t *ports)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->server_count; i++) {
+        ports[count] = port_of(&config->servers[i].address);
+        count += ports[count] != 0;
+    }
+    return count;
 }
 
 struct certificate_config *certificate_walk_next(const struct proxy_config *config,

@@ -130,11 +130,65 @@ struct frontend_config {
     int line;
 };
 
-struct backend_config {
-    char *name;
+/* What the checks say of a server. The master keeps it up to date, and the pauses below too. */
+enum server_health {
+    HEALTH_UNKNOWN, /* it has not been checked: taken to be up */
+    HEALTH_UP,
+    HEALTH_DOWN
+};
+
+#define VERDICT_REASON_SIZE 64
+
+struct server_verdict {
+    enum server_health health;
+    uint32_t changes; /* a later verdict has a higher number, except that it wraps around */
+    uint64_t since;   /* seconds since 1970; 0: it has not changed */
+    char reason[VERDICT_REASON_SIZE]; /* "": none */
+};
+
+struct server_config {
     struct address address;
     struct server_addresses addresses; /* of a host name: none until the resolver has found some */
     char trouble[64]; /* why the last lookup of the host name failed; "": it did not */
+    struct server_verdict verdict;
+    uint64_t
+        trial_at;   /* CLOCK_MONOTONIC, ns: until then it is paused, a worker says; 0: it is not */
+    uint64_t pause; /* ns: how long that pause is */
+    unsigned weight;
+    bool backup;              /* it gets connections only while no other server is up */
+    unsigned max_connections; /* 0: no limit */
+    size_t backend;           /* index into config.backends */
+    int line;
+};
+
+/* How the server of a connection is chosen. */
+enum balance { BALANCE_LEAST_CONNECTIONS, BALANCE_ROUND_ROBIN, BALANCE_SOURCE, BALANCE_RANDOM_TWO };
+const char *balance_name(enum balance balance); /* "least-connections" ... */
+
+/* How a server is checked. */
+enum check_kind { CHECK_NONE, CHECK_TCP, CHECK_TLS, CHECK_HTTP };
+const char *check_kind_name(enum check_kind kind); /* "none" ... */
+
+struct check_config {
+    enum check_kind kind;
+    char *path, *host; /* of the request; host NULL: the address of the server */
+    struct status_range {
+        unsigned least, most;
+    } status; /* of HTTP: what is expected */
+    uint64_t interval, timeout;
+    unsigned rise, fall; /* so many results in a row change the verdict */
+};
+
+struct backend_config {
+    char *name;
+    struct server_config *servers; /* within config.servers */
+    size_t server_count;
+    enum balance balance;
+    struct check_config check;
+    uint64_t slow_start; /* until a server that comes up has its whole weight; 0: at once */
+    uint64_t failure_pause, failure_pause_max; /* after a connect that failed */
+    size_t queue;                              /* connections that may wait, of all threads */
+    uint64_t queue_timeout;
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: what is sent first */
     bool proxy_tlvs;                    /* with V2: it includes the TLVs of the accepted header */
     bool proxy_client_certificate;      /* with V2: it includes the client's whole certificate */
@@ -170,6 +224,8 @@ struct proxy_config {
     size_t route_count; /* of all frontends */
     struct backend_config *backends;
     size_t backend_count;
+    struct server_config *servers; /* of all backends, one after the other */
+    size_t server_count;
     struct authority_config *authorities;
     size_t authority_count;
 
@@ -201,6 +257,10 @@ struct certificate_walk {
 /* *walk is all zero at first. NULL: there are no more. */
 struct certificate_config *certificate_walk_next(const struct proxy_config *config,
                                                  struct certificate_walk *walk);
+
+/* Writes the ports of all servers, of which unix sockets have none, into `ports`, which has room
+ * for config->server_count. Returns their number. */
+size_t config_server_ports(const struct proxy_config *config, uint16_t *ports);
 
 /* Whether it has certificates of its own, by any directive. */
 bool route_has_certificates(const struct route_config *route);

@@ -18,6 +18,9 @@
 #define SESSION_CACHE_MAX 1000000
 #define CLIENT_DEPTH_MAX 8
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
+#define WEIGHT_MAX 256
+#define QUEUE_MAX 1000000
+#define CHECKS_IN_A_ROW_MAX 100
 
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
@@ -52,7 +55,16 @@ static const struct conf_kind sections[SECTION_COUNT] = {
     [SECTION_BACKEND] = {.name = "backend",
                          .named = true,
                          .introduction =
-                             "`backend \"NAME\" { ... }`: where the decrypted bytes go."},
+                             "`backend \"NAME\" { ... }`: where the decrypted bytes go. It has one "
+                             "server or several. The directives of a server, except for `backup`, "
+                             "may stand here too: `address` is then a server of its own, often "
+                             "the only one, and the others hold for each server that does not "
+                             "give them itself."},
+    [SECTION_SERVER] = {.name = "server",
+                        .within = SECTION_BACKEND,
+                        .introduction =
+                            "`server { ... }` within a backend: one of its servers. A connection "
+                            "that one server does not take is tried on another."},
     [SECTION_ADMIN] = {.name = "admin", .introduction = "`admin { ... }`, at most one."},
     [SECTION_KEYS] = {.name = "keys",
                       .introduction =
@@ -84,6 +96,13 @@ static const struct conf_choice proxy_accepted[] = {{"none", PROXY_PROTOCOL_NONE
                                                     {NULL, 0}};
 static const struct conf_choice proxy_sent[] = {
     {"none", PROXY_PROTOCOL_NONE}, {"v1", PROXY_PROTOCOL_V1}, {"v2", PROXY_PROTOCOL_V2}, {NULL, 0}};
+static const struct conf_choice balances[] = {{"least-connections", BALANCE_LEAST_CONNECTIONS},
+                                              {"round-robin", BALANCE_ROUND_ROBIN},
+                                              {"source", BALANCE_SOURCE},
+                                              {"random-two", BALANCE_RANDOM_TWO},
+                                              {NULL, 0}};
+static const struct conf_choice checks[] = {
+    {"none", CHECK_NONE}, {"tcp", CHECK_TCP}, {"tls", CHECK_TLS}, {"http", CHECK_HTTP}, {NULL, 0}};
 static const struct conf_choice proxy_tlvs[] = {{"none", false}, {"pass", true}, {NULL, 0}};
 static const struct conf_choice client_certificates[] = {{"none", CLIENT_CERTIFICATE_NONE},
                                                          {"optional", CLIENT_CERTIFICATE_OPTIONAL},
@@ -348,10 +367,61 @@ static const struct conf_directive directives[] = {
      .text = "The groups for which `immured` makes TLS 1.2 signatures, as in immured.conf: `all` "
              "adds secp521r1 and x448 to x25519, secp256r1 and secp384r1."},
 
-    {SECTION_BACKEND, "address", &type_address, .required = true,
-     CONF_FIELD(struct backend_config, address),
-     .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. The addresses of "
-             "a host name are tried in order, and looked up again when they expire."},
+    {SECTION_BACKEND, "balance", &conf_choice, .standard = "least-connections", .choices = balances,
+     CONF_FIELD(struct backend_config, balance),
+     .text = "Which server gets a connection. Each event loop balances its own connections. "
+             "`least-connections`: the one with the fewest for its weight, and of those the one "
+             "that was chosen least recently. `round-robin`: one after the other, by weight. "
+             "`source`: by the address of the client, so that a client meets the same server as "
+             "long as that server is up, and most clients stay where they are when another "
+             "leaves; with `accept-proxy` the address is that in the header. `random-two`: of two "
+             "that are drawn by weight, the one with fewer connections."},
+    {SECTION_BACKEND, "queue", &conf_number, .standard = "1024", .least = 0, .most = QUEUE_MAX,
+     CONF_FIELD(struct backend_config, queue),
+     .text = "How many connections may wait, over all threads, when all servers have their "
+             "`max-connections`. Further ones are closed, and the log says so."},
+    {SECTION_BACKEND, "queue-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct backend_config, queue_timeout),
+     .text = "How long a connection may wait there before it is closed, and the log says so."},
+    {SECTION_BACKEND, "failure-pause", &conf_duration, .standard = "1s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct backend_config, failure_pause),
+     .text = "How long a server gets no connections after it could not be connected to. Then one "
+             "connection tries it. If that fails too, the next pause is twice as long."},
+    {SECTION_BACKEND, "failure-pause-max", &conf_duration, .standard = "30s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct backend_config, failure_pause_max),
+     .text = "The longest of these pauses."},
+    {SECTION_BACKEND, "slow-start", &conf_duration, .standard = "none", .least = NS_PER_MS,
+     .most = DURATION_MAX, .choices = no_limit, CONF_FIELD(struct backend_config, slow_start),
+     .text = "How long the weight of a server grows after it was down, from a sixteenth to the "
+             "whole. `none`: it has its whole weight at once."},
+    {SECTION_BACKEND, "check", &conf_choice, .standard = "none", .choices = checks,
+     CONF_FIELD(struct backend_config, check.kind),
+     .text = "How a separate process checks the servers. `tcp`: a connection can be made. `tls`: "
+             "a TLS handshake succeeds; the certificate is not verified. `http`: the answer to a "
+             "GET, without TLS, has the status `check-status`. `none`: servers are not checked. A "
+             "check begins with the header of `proxy-protocol`, which says that it stands for no "
+             "client (LOCAL in version 2, UNKNOWN in version 1)."},
+    {SECTION_BACKEND, "check-interval", &conf_duration, .standard = "2s", .least = 10 * NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct backend_config, check.interval),
+     .text = "The time from the beginning of a check to that of the next. The checks of different "
+             "servers are spread over it."},
+    {SECTION_BACKEND, "check-timeout", &conf_duration, .standard = "2s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct backend_config, check.timeout),
+     .text = "How long a check may take."},
+    {SECTION_BACKEND, "rise", &conf_number, .standard = "2", .least = 1,
+     .most = CHECKS_IN_A_ROW_MAX, CONF_FIELD(struct backend_config, check.rise),
+     .text = "After so many good checks in a row a server that is down is up."},
+    {SECTION_BACKEND, "fall", &conf_number, .standard = "3", .least = 1,
+     .most = CHECKS_IN_A_ROW_MAX, CONF_FIELD(struct backend_config, check.fall),
+     .text = "After so many failed checks in a row a server is down."},
+    {SECTION_BACKEND, "check-path", &type_check_path, .standard = "/",
+     CONF_FIELD(struct backend_config, check.path), .text = "The path of the GET, with its query."},
+    {SECTION_BACKEND, "check-host", &type_check_host, CONF_FIELD(struct backend_config, check.host),
+     .text = "The host that the GET names, or the TLS handshake (SNI). Default: the address of the "
+             "server in the GET (`localhost` for a unix socket), and none in the handshake."},
+    {SECTION_BACKEND, "check-status", &type_statuses, .standard = "200-399",
+     CONF_FIELD(struct backend_config, check.status),
+     .text = "The status that is expected: `200`, or a range."},
     {SECTION_BACKEND, "proxy-protocol", &conf_choice, .standard = "none", .choices = proxy_sent,
      CONF_FIELD(struct backend_config, proxy_protocol),
      .text = "Version of the PROXY protocol header that is sent first; `v2` includes what is known "
@@ -369,6 +439,24 @@ static const struct conf_directive directives[] = {
          "`yes`: the header contains the whole certificate of the client (DER, in the TLV 0x28 "
          "within PP2_TYPE_SSL, as HAProxy sends it), and not only its common name. This adds up "
          "to 8 KiB to the header. Needs `proxy-protocol = v2`."},
+
+    {SECTION_SERVER, "address", &type_address, .reach = CONF_SHARED, .required = true,
+     CONF_FIELD(struct server_config, address),
+     .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. The addresses of "
+             "a host name are tried in order, and looked up again when they expire."},
+    {SECTION_SERVER, "weight", &conf_number, .reach = CONF_INHERITED, .standard = "1", .least = 1,
+     .most = WEIGHT_MAX, CONF_FIELD(struct server_config, weight),
+     .text = "The share of connections that it gets, in relation to the weights of the others."},
+    {SECTION_SERVER, "max-connections", &conf_number, .reach = CONF_INHERITED, .standard = "none",
+     .least = 1, .most = CONNECTIONS_MAX, .choices = no_limit,
+     CONF_FIELD(struct server_config, max_connections),
+     .text = "The most connections at a time that it gets from a worker, over all threads. When "
+             "all servers have as many, connections wait (`queue`). After HUP the old worker may "
+             "still have connections, which count for itself."},
+    {SECTION_SERVER, "backup", &conf_choice, .standard = "no", .choices = no_or_yes,
+     CONF_FIELD(struct server_config, backup),
+     .text = "`yes`: it gets connections only while no other server of the backend is up. A server "
+             "with all its `max-connections` is up."},
 
     {SECTION_ADMIN, "listen", &type_listen, .required = true,
      CONF_FIELD(struct proxy_config, admin.listen),

@@ -21,43 +21,6 @@ bool load_fill(struct proxy_load *load, const struct conf_section *section, void
     return conf_fill(section, base, load->directory, load->error);
 }
 
-/* Only version 2 of the header has TLVs. */
-static bool check_tlvs(struct proxy_load *load, const struct conf_section *section,
-                       const struct backend_config *backend)
-{
-    const char *name = backend->proxy_tlvs                 ? "proxy-tlvs"
-                       : backend->proxy_client_certificate ? "proxy-client-certificate"
-                                                           : NULL;
-    if (name == NULL || backend->proxy_protocol == PROXY_PROTOCOL_V2)
-        return true;
-    struct conf_value value =
-        conf_value_at(section, conf_find(&proxy_grammar, SECTION_BACKEND, name), 0);
-    return conf_refuse(section, value.line, load->error, "%s = %s needs proxy-protocol = v2", name,
-                       value.text);
-}
-
-static bool fill_backends(struct proxy_load *load, const struct conf_section *top)
-{
-    struct proxy_config *config = load->config;
-    size_t count = conf_section_count(top, SECTION_BACKEND);
-    config->backends = calloc(count + 1, sizeof *config->backends);
-    if (config->backends == NULL)
-        return conf_refuse(top, conf_line(top), load->error, "out of memory");
-    while (config->backend_count < count) {
-        struct conf_section section = conf_section_at(top, SECTION_BACKEND, config->backend_count);
-        struct backend_config *backend = &config->backends[config->backend_count++];
-        backend->line = conf_line(&section);
-        backend->name = strdup(conf_name(&section));
-        if (!load_fill(load, &section, backend) || !check_tlvs(load, &section, backend))
-            return false;
-        const struct address *address = &backend->address;
-        if (address->host == NULL)
-            server_addresses_add(&backend->addresses, (const struct sockaddr *)&address->socket,
-                                 address->length);
-    }
-    return true;
-}
-
 /* No listening address of this frontend is used before, in this frontend or in another. */
 static bool check_addresses(struct proxy_load *load, const struct conf_section *section,
                             const struct frontend_config *frontend)
@@ -301,7 +264,7 @@ static void set_by_descriptors(struct proxy_config *config)
 static bool fill_all(struct proxy_load *load, const struct conf_section *top)
 {
     struct proxy_config *config = load->config;
-    if (!load_fill(load, top, config) || !fill_backends(load, top) || !fill_frontends(load, top) ||
+    if (!load_fill(load, top, config) || !load_backends(load, top) || !fill_frontends(load, top) ||
         !fill_admin(load, top) || !fill_keys(load, top) || !fit_policies(load, top) ||
         !check_control_socket(load, top))
         return false;
@@ -362,16 +325,12 @@ void config_free(struct proxy_config *config)
         return;
     for (size_t i = 0; i < config->frontend_count; i++)
         frontend_clear(&config->frontends[i]);
-    for (size_t i = 0; i < config->backend_count; i++) {
-        conf_clear(&proxy_grammar, SECTION_BACKEND, &config->backends[i]);
-        free(config->backends[i].name);
-    }
+    load_backends_clear(config);
     load_authorities_clear(config);
     conf_clear(&proxy_grammar, SECTION_TOP, config);
     conf_clear(&proxy_grammar, SECTION_ADMIN, config);
     conf_clear(&proxy_grammar, SECTION_KEYS, config);
     free(config->frontends);
-    free(config->backends);
     free(config->file);
     free(config->text);
     free(config);

@@ -18,6 +18,10 @@ struct proxy_load {
 /* Fills the struct at `base` from this section, by the table of directives. */
 bool load_fill(struct proxy_load *load, const struct conf_section *section, void *base);
 
+/* Fills all backends, with their servers. */
+bool load_backends(struct proxy_load *load, const struct conf_section *top);
+void load_backends_clear(struct proxy_config *config);
+
 /* Fills the routes of a frontend, its own first, with their certificates; checks them all. */
 bool load_routes(struct proxy_load *load, const struct conf_section *section,
                  struct frontend_config *frontend);

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "conf/show.h"
 #include "proxy/config/address.h"
+#include "proxy/config/config.h"
 #include "proxy/config/dns_name.h"
 #include "proxy/config/network.h"
 
@@ -239,6 +240,48 @@ static bool store_group(struct conf_store *store)
     return store_id(store, "/etc/group", find_group);
 }
 
+/* Neither blanks nor control characters, which would end it in the request. */
+static bool is_visible(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
+static bool store_check_path(struct conf_store *store)
+{
+    const char *text = store->values[0].text;
+    if (text[0] != '/' || !is_visible(text))
+        return conf_store_refuse(store, store->values[0].line,
+                                 "%s: '%s' is not a path such as /health", store->directive->name,
+                                 text);
+    return conf_text.store(store);
+}
+
+static bool store_check_host(struct conf_store *store)
+{
+    const char *text = store->values[0].text;
+    if (!is_visible(text))
+        return conf_store_refuse(store, store->values[0].line, "%s: '%s' is not the name of a host",
+                                 store->directive->name, text);
+    return conf_text.store(store);
+}
+
+/* "200", or "200-399". */
+static bool store_statuses(struct conf_store *store)
+{
+    struct status_range *range = store->field;
+    const char *text = store->values[0].text;
+    char *end;
+    range->least = range->most = (unsigned)strtoul(text, &end, 10);
+    if (*end == '-')
+        range->most = (unsigned)strtoul(end + 1, &end, 10);
+    bool good = *end == '\0' && strspn(text, "0123456789-") == strlen(text) &&
+                range->least >= 100 && range->most <= 599 && range->least <= range->most;
+    return good || conf_store_refuse_value(store);
+}
+
 /* load.c, which knows the backends, sets the index. */
 static bool store_nothing(struct conf_store *store)
 {
@@ -268,3 +311,9 @@ const struct conf_type type_dns_names = {
     .values = "list of names", .list = true, .store = store_dns_names, .clear = clear_dns_names};
 const struct conf_type type_networks = {
     .values = "list of networks", .list = true, .store = store_networks, .clear = clear_networks};
+const struct conf_type type_check_path = {
+    .values = "path", .store = store_check_path, .clear = conf_clear_text};
+const struct conf_type type_check_host = {
+    .values = "host", .store = store_check_host, .clear = conf_clear_text};
+const struct conf_type type_statuses = {.values = "100 to 599, or a range",
+                                        .store = store_statuses};

@@ -18,8 +18,11 @@ extern const struct conf_type
     type_user; /* uid_t: a number, a name in /etc/passwd, or the default, -1 */
 extern const struct conf_type
     type_group; /* gid_t: a number, a name in /etc/group, or the default, -1 */
-extern const struct conf_type type_alpn_list; /* uint8_t *, and its length */
-extern const struct conf_type type_dns_names; /* char **, and their number; see dns_name.h */
-extern const struct conf_type type_networks;  /* struct network *, and their number */
+extern const struct conf_type type_alpn_list;  /* uint8_t *, and its length */
+extern const struct conf_type type_dns_names;  /* char **, and their number; see dns_name.h */
+extern const struct conf_type type_networks;   /* struct network *, and their number */
+extern const struct conf_type type_check_path; /* char *: the path of a request */
+extern const struct conf_type type_check_host; /* char *: the host of a request */
+extern const struct conf_type type_statuses;   /* struct status_range */
 
 #endif

@@ -91,11 +91,36 @@ static bool send_store(const struct control_end *control)
     return send_message(control, &message, offers ? control->generation->refresh.memory : -1);
 }
 
-static bool send_servers(const struct control_end *control, uint32_t backend)
+static bool send_servers(const struct control_end *control, uint32_t server)
 {
-    struct control_message message = {.type = CONTROL_SERVERS, .servers.backend = backend};
-    message.servers.addresses = control->generation->config->backends[backend].addresses;
+    struct control_message message = {.type = CONTROL_SERVERS, .servers.server = server};
+    message.servers.addresses = control->generation->config->servers[server].addresses;
     return send_message(control, &message, -1);
+}
+
+/* Sends some of those that are owed. */
+static bool send_verdicts(struct control_end *control)
+{
+    const struct server_config *servers = control->generation->config->servers;
+    struct control_message message = {.type = CONTROL_VERDICTS,
+                                      .verdicts.first = control->verdicts_from};
+    uint32_t at = control->verdicts_from;
+    for (; at < control->verdicts_to && message.verdicts.count < CONTROL_VERDICTS_MAX; at++)
+        message.verdicts.of[message.verdicts.count++] = servers[at].verdict;
+    if (!send_message(control, &message, -1))
+        return false;
+    control->verdicts_from = at;
+    return true;
+}
+
+/* Adds to a range of what is owed; an empty one is owed no more. */
+static void owe(uint32_t *from, uint32_t *to, uint32_t server)
+{
+    bool none = *from >= *to;
+    if (none || server < *from)
+        *from = server;
+    if (none || server >= *to)
+        *to = server + 1;
 }
 
 void control_pay(struct control_end *control)
@@ -106,9 +131,12 @@ void control_pay(struct control_end *control)
     while (control->servers_from < control->servers_to &&
            send_servers(control, control->servers_from))
         control->servers_from++;
+    while (control->verdicts_from < control->verdicts_to && send_verdicts(control))
+        continue;
     control->owes_store = control->owes_store && !send_store(control);
     control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
-                     control->owes_store || control->servers_from < control->servers_to;
+                     control->owes_store || control->servers_from < control->servers_to ||
+                     control->verdicts_from < control->verdicts_to;
     if (control->watch.descriptor >= 0)
         watch_want(control->generation->setup->loop, &control->watch,
                    EPOLLIN | (control->waits ? EPOLLOUT : 0));
@@ -132,15 +160,20 @@ void controls_send_tickets(struct generation *generation)
     }
 }
 
-void controls_send_servers(struct generation *generation, uint32_t backend)
+void controls_send_servers(struct generation *generation, uint32_t server)
 {
     for (size_t i = 0; i < generation->control_count - 1; i++) {
         struct control_end *control = &generation->controls[i];
-        bool none = control->servers_from >= control->servers_to;
-        if (none || backend < control->servers_from)
-            control->servers_from = backend;
-        if (none || backend >= control->servers_to)
-            control->servers_to = backend + 1;
+        owe(&control->servers_from, &control->servers_to, server);
+        control_pay(control);
+    }
+}
+
+void controls_send_verdict(struct generation *generation, uint32_t server)
+{
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        struct control_end *control = &generation->controls[i];
+        owe(&control->verdicts_from, &control->verdicts_to, server);
         control_pay(control);
     }
 }

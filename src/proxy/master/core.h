@@ -27,7 +27,7 @@ enum generation_state {
 /* What the master gives to all generations. */
 struct generation_setup {
     struct listening_setup listening;
-    const struct ticket_keys *tickets;
+    struct ticket_keys *tickets;
     struct metrics_history *history;
     uint64_t started; /* of the master; seconds since 1970 */
     bool test;        /* they come up, but never listen; listening.bind is then false, too */
@@ -40,9 +40,10 @@ struct control_end {
     struct generation *generation;
     struct watch watch;
     bool owes_drain, owes_tickets, owes_keyd, owes_store;
-    bool awaits_store;                 /* the answer to CONTROL_STORE */
-    uint32_t servers_from, servers_to; /* the addresses of these backends are owed */
-    bool waits;                        /* something is owed */
+    bool awaits_store;                   /* the answer to CONTROL_STORE */
+    uint32_t servers_from, servers_to;   /* the addresses of these servers are owed */
+    uint32_t verdicts_from, verdicts_to; /* the verdicts on these servers are owed */
+    bool waits;                          /* something is owed */
 };
 
 struct generation {
@@ -58,15 +59,17 @@ struct generation {
     size_t listening_count;
     size_t address_count; /* of one thread */
 
-    struct child keyd, worker, resolver, loader, watcher;
-    struct generation_metrics *metrics; /* what its workers count */
-    struct watch names;                 /* for the resolver's answers; closed: none is wanted */
-    struct watch certificates;          /* for the loader's answer */
-    struct watch folders;               /* for what the watcher tells */
-    int store_memory;                   /* the certificates in force; -1: none yet */
-    struct store *store;                /* the same, opened */
-    struct refresh refresh;             /* brings other ones */
-    bool keyless;                       /* immured lacks keys of some certificates */
+    struct child keyd, worker, resolver, checker, loader, watcher;
+    struct generation_metrics *metrics;    /* what its workers count */
+    struct watch names;                    /* for the resolver's answers; closed: none is wanted */
+    struct watch health;                   /* for the checker's reports; closed: there is none */
+    uint32_t addresses_from, addresses_to; /* of servers: they are owed to the checker */
+    struct watch certificates;             /* for the loader's answer */
+    struct watch folders;                  /* for what the watcher tells */
+    int store_memory;                      /* the certificates in force; -1: none yet */
+    struct store *store;                   /* the same, opened */
+    struct refresh refresh;                /* brings other ones */
+    bool keyless;                          /* immured lacks keys of some certificates */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */

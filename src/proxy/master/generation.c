@@ -15,6 +15,7 @@
 #include "proxy/config/load.h"
 #include "proxy/master/certificates.h"
 #include "proxy/master/controls.h"
+#include "proxy/master/health.h"
 #include "proxy/master/keyd_text.h"
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
@@ -22,7 +23,7 @@
 #include "proxy/master/sockets.h"
 
 #define START_LIMIT (60 * NS_PER_S)
-#define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a backend has an address */
+#define NAMES_LIMIT (5 * NS_PER_S) /* until each name of a server has an address */
 /* The time after the drain's deadline, which the worker knows, and after each harder step. */
 #define GRACE (2 * NS_PER_S)
 
@@ -30,6 +31,7 @@
 static void control_ready(struct watch *watch, uint32_t events);
 static void hand_over_readable(struct watch *watch, uint32_t events);
 static void names_answered(struct watch *watch, uint32_t events);
+static void health_reported(struct watch *watch, uint32_t events);
 static void certificates_answered(struct watch *watch, uint32_t events);
 static void folders_changed(struct watch *watch, uint32_t events);
 static void deadline_expired(struct timer *timer);
@@ -103,6 +105,11 @@ static bool start_worker(struct child *child)
 static bool start_resolver(struct child *child)
 {
     return names_start(list_entry(child, struct generation, resolver));
+}
+
+static bool start_checker(struct child *child)
+{
+    return health_start(list_entry(child, struct generation, checker));
 }
 
 /* It is never started again: it ends when it has answered. */
@@ -194,15 +201,18 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     child_init(&generation->keyd, "immured", setup->loop, start_keyd);
     child_init(&generation->worker, "worker", setup->loop, start_worker);
     child_init(&generation->resolver, "resolver", setup->loop, start_resolver);
+    child_init(&generation->checker, "checker", setup->loop, start_checker);
     child_init(&generation->watcher, "watcher", setup->loop, start_watcher);
     watch_init(&generation->folders, folders_changed);
     child_init(&generation->loader, "loader", setup->loop, start_loader);
     watch_init(&generation->names, names_answered);
+    watch_init(&generation->health, health_reported);
     watch_init(&generation->certificates, certificates_answered);
     watch_init(&generation->keyd_hand_over_watch, hand_over_readable);
     refresh_init(generation);
     list_init(&generation->node);
     names_inherit(generation, before);
+    health_inherit(generation, before);
     if (start(generation, before, error))
         return generation;
     child_signal(&generation->keyd, SIGTERM); /* nobody will wait for its end in particular */
@@ -213,6 +223,7 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
 void generation_free(struct generation *generation)
 {
     names_stop(generation);
+    health_stop(generation);
     certificates_stop(generation);
     refresh_end(generation);
     store_close(generation->store);
@@ -267,7 +278,7 @@ static void hand_over_goes_on(struct generation *generation)
         fail(generation, "the hand-over of key files: %s", strerror(reason));
 }
 
-static void fail_for_name(struct generation *generation, const struct backend_config *missing)
+static void fail_for_name(struct generation *generation, const struct server_config *missing)
 {
     char text[sizeof generation->failure];
     names_describe(generation, missing, text, sizeof text);
@@ -277,7 +288,7 @@ static void fail_for_name(struct generation *generation, const struct backend_co
 /* A generation that waited for its host names or certificates starts its worker, or fails. */
 static void go_on(struct generation *generation)
 {
-    const struct backend_config *missing = names_missing(generation);
+    const struct server_config *missing = names_missing(generation);
     if (generation->state != GENERATION_STARTING || generation->worker.pid > 0)
         return;
     if (missing != NULL && missing->trouble[0] != '\0') {
@@ -307,12 +318,34 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
     hand_over_goes_on(list_entry(watch, struct generation, keyd_hand_over_watch));
 }
 
+static void send_addresses(struct generation *generation, uint32_t server)
+{
+    controls_send_servers(generation, server);
+    health_send_addresses(generation, server);
+}
+
 static void names_answered(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct generation *generation = list_entry(watch, struct generation, names);
-    names_ready(generation, controls_send_servers);
+    names_ready(generation, send_addresses);
     go_on(generation);
+}
+
+static void health_reported(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    health_ready(list_entry(watch, struct generation, health), controls_send_verdict);
+}
+
+/* Servers are checked for a configuration that is in force. */
+static void begin_checks(struct generation *generation)
+{
+    struct child *checker = &generation->checker;
+    if (health_start(generation))
+        return;
+    log_error("cannot start %s: %s", checker->name, strerror(errno));
+    back_off_restart(&checker->back_off, 0, clock_now());
 }
 
 static void certificates_answered(struct watch *watch, uint32_t events)
@@ -345,6 +378,7 @@ static void worker_ready(struct generation *generation)
         generation->state = GENERATION_RUNNING;
         timer_stop(generation->setup->loop, &generation->deadline);
         refresh_running(generation);
+        begin_checks(generation);
     } else if (generation->state == GENERATION_RUNNING) {
         log_info("worker (pid %d) is ready", (int)generation->worker.pid);
     }
@@ -378,6 +412,8 @@ static void control_ready(struct watch *watch, uint32_t events)
         control->owes_keyd = true;
         control_pay(control);
         check_keyd(control->generation);
+    } else if (message.type == CONTROL_PAUSED) {
+        health_note_pause(control->generation, message.paused.server, message.paused.pause);
     } else if (message.type == CONTROL_KEYLESS) {
         control->generation->keyless = message.keyless;
     } else if (message.type == CONTROL_READY) {
@@ -402,6 +438,7 @@ static void stop_keyd(struct generation *generation)
 static void stop_serving(struct generation *generation)
 {
     names_stop(generation);
+    health_stop(generation);
     certificates_stop(generation);
     refresh_end(generation);
     sockets_release(generation);
@@ -483,6 +520,15 @@ static void resolver_ended(struct generation *generation, int status)
         child_ended(&generation->resolver);
 }
 
+/* The watch says whether it is wanted. */
+static void checker_ended(struct generation *generation, int status)
+{
+    if (generation->health.descriptor >= 0)
+        child_restart_later(&generation->checker, status, clock_now());
+    else
+        child_ended(&generation->checker);
+}
+
 static void watcher_ended(struct generation *generation, int status)
 {
     if (generation->state == GENERATION_RUNNING)
@@ -506,6 +552,8 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
         keyd_ended(generation, status);
     else if (pid == generation->resolver.pid)
         resolver_ended(generation, status);
+    else if (pid == generation->checker.pid)
+        checker_ended(generation, status);
     else if (pid == generation->loader.pid)
         loader_ended(generation);
     else if (pid == generation->watcher.pid)
@@ -520,7 +568,7 @@ bool generation_process_ended(struct generation *generation, pid_t pid, int stat
 static void deadline_expired(struct timer *timer)
 {
     struct generation *generation = list_entry(timer, struct generation, deadline);
-    const struct backend_config *missing = names_missing(generation);
+    const struct server_config *missing = names_missing(generation);
     if (generation->state == GENERATION_STARTING && missing != NULL) {
         fail_for_name(generation, missing);
     } else if (generation->state == GENERATION_STARTING && generation->store == NULL) {

@@ -11,22 +11,22 @@
 
 static bool has_names(const struct proxy_config *config)
 {
-    for (size_t i = 0; i < config->backend_count; i++)
-        if (config->backends[i].address.host != NULL)
+    for (size_t i = 0; i < config->server_count; i++)
+        if (config->servers[i].address.host != NULL)
             return true;
     return false;
 }
 
 void names_inherit(struct generation *generation, const struct generation *before)
 {
-    for (size_t i = 0; before != NULL && i < generation->config->backend_count; i++) {
-        struct backend_config *backend = &generation->config->backends[i];
-        for (size_t j = 0; j < before->config->backend_count; j++) {
-            const struct backend_config *known = &before->config->backends[j];
-            if (backend->address.host != NULL && known->address.host != NULL &&
-                strcmp(backend->address.host, known->address.host) == 0 &&
-                backend->address.port == known->address.port)
-                backend->addresses = known->addresses;
+    for (size_t i = 0; before != NULL && i < generation->config->server_count; i++) {
+        struct server_config *server = &generation->config->servers[i];
+        for (size_t j = 0; server->address.host != NULL && j < before->config->server_count; j++) {
+            const struct server_config *known = &before->config->servers[j];
+            if (known->address.host != NULL &&
+                strcmp(server->address.host, known->address.host) == 0 &&
+                server->address.port == known->address.port)
+                server->addresses = known->addresses;
         }
     }
 }
@@ -52,65 +52,70 @@ void names_stop(struct generation *generation)
     back_off_stop(&generation->resolver.back_off);
 }
 
-const struct backend_config *names_missing(const struct generation *generation)
+const struct server_config *names_missing(const struct generation *generation)
 {
     const struct proxy_config *config = generation->config;
-    for (size_t i = 0; i < config->backend_count; i++)
-        if (config->backends[i].addresses.count == 0)
-            return &config->backends[i];
+    for (size_t i = 0; i < config->server_count; i++)
+        if (config->servers[i].addresses.count == 0)
+            return &config->servers[i];
     return NULL;
 }
 
-void names_describe(const struct generation *generation, const struct backend_config *missing,
+static const char *backend_of(const struct proxy_config *config, const struct server_config *server)
+{
+    return config->backends[server->backend].name;
+}
+
+void names_describe(const struct generation *generation, const struct server_config *missing,
                     char *text, size_t size)
 {
     snprintf(text, size, "%s:%d: backend \"%s\": address: '%s': %s", generation->config->file,
-             missing->address.line, missing->name, missing->address.host,
+             missing->address.line, backend_of(generation->config, missing), missing->address.host,
              missing->trouble[0] != '\0' ? missing->trouble
                                          : "the name servers do not answer in time");
 }
 
 /* Logs trouble only when it changes. */
-static void note_trouble(const struct proxy_config *config, struct backend_config *backend,
+static void note_trouble(const struct proxy_config *config, struct server_config *server,
                          const char *trouble)
 {
-    if (strcmp(backend->trouble, trouble) == 0)
+    const char *backend = backend_of(config, server);
+    if (strcmp(server->trouble, trouble) == 0)
         return;
-    snprintf(backend->trouble, sizeof backend->trouble, "%s", trouble);
-    if (backend->addresses.count == 0)
+    snprintf(server->trouble, sizeof server->trouble, "%s", trouble);
+    if (server->addresses.count == 0)
         return; /* the generation does not come up, and logs the reason itself */
     if (trouble[0] != '\0')
         log_warning("%s:%d: backend \"%s\": address: '%s': %s; its last addresses hold",
-                    config->file, backend->address.line, backend->name, backend->address.host,
-                    trouble);
+                    config->file, server->address.line, backend, server->address.host, trouble);
     else
         log_info("%s:%d: backend \"%s\": address: '%s' is found again", config->file,
-                 backend->address.line, backend->name, backend->address.host);
+                 server->address.line, backend, server->address.host);
 }
 
 static void take_answer(struct generation *generation, struct resolver_answer *answer,
-                        void (*changed)(struct generation *, uint32_t backend))
+                        void (*changed)(struct generation *, uint32_t server))
 {
     struct proxy_config *config = generation->config;
     answer->reason[sizeof answer->reason - 1] = '\0';
-    if (answer->backend >= config->backend_count)
+    if (answer->server >= config->server_count)
         return;
-    struct backend_config *backend = &config->backends[answer->backend];
+    struct server_config *server = &config->servers[answer->server];
     /* an attacker in the resolver could name another host, but no unix socket and no other port */
-    if (backend->address.host == NULL ||
-        !server_addresses_are_hosts(&answer->addresses, backend->address.port))
+    if (server->address.host == NULL ||
+        !server_addresses_are_hosts(&answer->addresses, server->address.port))
         return;
     bool another = answer->addresses.count > 0 &&
-                   !server_addresses_same(&answer->addresses, &backend->addresses);
-    if (another && backend->addresses.count > 0)
+                   !server_addresses_same(&answer->addresses, &server->addresses);
+    if (another && server->addresses.count > 0)
         log_info("%s:%d: backend \"%s\": address: '%s' has other addresses now: %u of them",
-                 config->file, backend->address.line, backend->name, backend->address.host,
-                 answer->addresses.count);
+                 config->file, server->address.line, backend_of(config, server),
+                 server->address.host, answer->addresses.count);
     if (another) {
-        backend->addresses = answer->addresses;
-        changed(generation, answer->backend);
+        server->addresses = answer->addresses;
+        changed(generation, answer->server);
     }
-    note_trouble(config, backend, answer->reason);
+    note_trouble(config, server, answer->reason);
 }
 
 void names_ready(struct generation *generation, void (*changed)(struct generation *, uint32_t))

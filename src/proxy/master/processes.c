@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,8 @@ static int run_helper(const struct generation *generation, const char *name,
     snprintf(title, sizeof title, "immure-proxy: %s", name);
     child_begin(generation->config, title);
     metrics_history_hide(generation->setup->history);
+    /* It reads what servers and name servers send, and needs no keys of session tickets. */
+    OPENSSL_cleanse(generation->setup->tickets, sizeof *generation->setup->tickets);
     return descriptor_close_others(&socket, 1) ? run(generation, arg, socket) : EXIT_FAILURE;
 }
 

@@ -17,18 +17,18 @@ struct resolver {
     const struct proxy_config *config;
     struct loop loop;
     struct watch master;
-    struct backend_lookup {
-        struct lookup lookup; /* all zero if the backend has no name to resolve */
+    struct server_lookup {
+        struct lookup lookup; /* all zero if the server has no name to resolve */
         struct resolver *resolver;
-        uint32_t backend;
-    } * lookups; /* one for each backend */
+        uint32_t server;
+    } * lookups; /* one for each server */
 };
 
 static void tell_master(struct lookup *lookup)
 {
-    struct backend_lookup *of = list_entry(lookup, struct backend_lookup, lookup);
+    struct server_lookup *of = list_entry(lookup, struct server_lookup, lookup);
     struct resolver *resolver = of->resolver;
-    struct resolver_answer answer = {.backend = of->backend, .addresses = lookup->addresses};
+    struct resolver_answer answer = {.server = of->server, .addresses = lookup->addresses};
     if (lookup->status != ARES_SUCCESS)
         snprintf(answer.reason, sizeof answer.reason, "%s", lookup_reason(lookup->status));
     if (send(resolver->master.descriptor, &answer, sizeof answer, MSG_NOSIGNAL) !=
@@ -46,11 +46,11 @@ static void master_ready(struct watch *watch, uint32_t events)
 static void begin_lookups(struct resolver *resolver)
 {
     const struct proxy_config *config = resolver->config;
-    for (size_t i = 0; i < config->backend_count; i++) {
-        const struct address *address = &config->backends[i].address;
-        struct backend_lookup *of = &resolver->lookups[i];
+    for (size_t i = 0; i < config->server_count; i++) {
+        const struct address *address = &config->servers[i].address;
+        struct server_lookup *of = &resolver->lookups[i];
         of->resolver = resolver;
-        of->backend = (uint32_t)i;
+        of->server = (uint32_t)i;
         if (address->host != NULL)
             lookup_begin(&of->lookup, &resolver->loop, address->host, address->port, tell_master);
     }
@@ -59,7 +59,7 @@ static void begin_lookups(struct resolver *resolver)
 static bool run(struct resolver *resolver, int master)
 {
     bool good = loop_open(&resolver->loop);
-    size_t count = resolver->config->backend_count;
+    size_t count = resolver->config->server_count;
     resolver->lookups = calloc(count, sizeof *resolver->lookups);
     watch_init(&resolver->master, master_ready);
     watch_open(&resolver->master, master, WATCH_LEVEL);

@@ -1,5 +1,5 @@
 /*
- * Resolves the names of backends. A separate process asks for their addresses, and asks again when
+ * Resolves the names of servers. A separate process asks for their addresses, and asks again when
  * they expire, so that neither the master nor a worker ever waits for a name server, or parses its
  * replies. Each generation has one, if its configuration has names.
  */
@@ -11,7 +11,7 @@
 /* The message that the resolver sends over its SOCK_SEQPACKET socket: first for each name, then for
  * each change. */
 struct resolver_answer {
-    uint32_t backend;                  /* index in the configuration */
+    uint32_t server;                   /* its number in the configuration */
     char reason[64];                   /* why the last lookup failed; "": it succeeded */
     struct server_addresses addresses; /* the last good ones; none: there never were any */
 };

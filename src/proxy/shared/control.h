@@ -12,19 +12,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proxy/config/server_addresses.h"
+#include "proxy/config/config.h"
+
+/* As many verdicts fit beside the addresses of a server. */
+#define CONTROL_VERDICTS_MAX 24
 
 enum control_type {
     CONTROL_READY = 1,   /* worker main to master: configuration, keys and threads are ready */
     CONTROL_KEYD_WANTED, /* thread to master: asks for a connection to immured */
-    CONTROL_KEYD,    /* master to thread: the connection (an attached descriptor), or none yet: ask
-                        again after a pause */
-    CONTROL_TICKETS, /* master to thread: new session ticket keys */
-    CONTROL_SERVERS, /* master to thread: the addresses of a backend's servers have changed */
+    CONTROL_KEYD,     /* master to thread: the connection (an attached descriptor), or none yet: ask
+                         again after a pause */
+    CONTROL_TICKETS,  /* master to thread: new session ticket keys */
+    CONTROL_SERVERS,  /* master to thread: the addresses of a server have changed */
+    CONTROL_VERDICTS, /* master to thread: what the checks say of some servers */
     CONTROL_STORE, /* master to main: the next store of certificates (an attached descriptor); then
                       to each thread: take it */
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
     CONTROL_STORE_FAILED, /* the same: it goes on with the one before, and has logged why */
+    CONTROL_PAUSED,       /* thread to master: a server is paused, or is up again */
     CONTROL_KEYLESS, /* main to master: whether immured lacks keys of certificates (`keyless`); sent
                         when that has changed, and taken to be false at first */
     CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
@@ -47,9 +52,17 @@ struct control_message {
     union {
         struct ticket_keys tickets;
         struct {
-            uint32_t backend; /* index in the configuration */
+            uint32_t server; /* its number in the configuration */
             struct server_addresses addresses;
         } servers;
+        struct {
+            uint32_t first, count; /* of servers, by their numbers */
+            struct server_verdict of[CONTROL_VERDICTS_MAX];
+        } verdicts;
+        struct {
+            uint32_t server;
+            uint64_t pause; /* ns; 0: it is up */
+        } paused;
         bool keyless;
         uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
     };

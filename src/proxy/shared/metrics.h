@@ -84,6 +84,8 @@ struct sign_metrics {
     ROW(HANDSHAKING, handshaking, "handshaking", "") /* of those, not yet established */           \
     ROW(SIGNATURES_PENDING, signatures_pending, "pending",                                         \
         "Requests to immured without an answer yet.")                                              \
+    ROW(QUEUED, queued, "queued",                                                                  \
+        "Connections that wait because all servers have their max-connections.")                   \
     ROW(KEYD_CONNECTED, keyd_connected, "connected",                                               \
         "Event-loop threads of this worker that are connected to immured.") /* 1 or 0 */
 
@@ -91,7 +93,13 @@ struct sign_metrics {
 #define METRICS_COUNTERS(ROW)                                                                      \
     ROW(ACCEPTED, accepted_total, "accepted", "Client connections accepted.")                      \
     ROW(BACKEND_ERRORS, backend_errors_total, "backend_errors",                                    \
-        "Backends that refused, were unreachable or too slow.")                                    \
+        "Servers of backends that refused, were unreachable or too slow.")                         \
+    ROW(BACKEND_RETRIES, backend_retries_total, "backend_retries",                                 \
+        "Servers that a connection was tried on after another server did not take it.")            \
+    ROW(QUEUE_FULL, queue_full_total, "queue_full",                                                \
+        "Connections closed because all servers and the queue were full.")                         \
+    ROW(QUEUE_TIMEOUTS, queue_timeouts_total, "queue_timeouts",                                    \
+        "Connections closed because they had waited in the queue for queue-timeout.")              \
     ROW(IDLE_TIMEOUTS, idle_timeouts_total, "idle_timeouts",                                       \
         "Connections closed because they were idle.") /* idle-timeout and half-close-timeout */    \
     ROW(BYTES_IN, bytes_in_total, "bytes_in", "")     /* relayed: client to backend */             \

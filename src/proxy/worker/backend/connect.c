@@ -6,9 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
-
-#define CONNECT_NEXT NS_PER_S /* the time limit of an address that is not the last */
 /* The pause before a unix socket with a full backlog is tried again. */
 #define AGAIN_PAUSE (10 * NS_PER_MS)
 
@@ -21,14 +18,9 @@ void connect_init(struct server_connection *connection,
     timer_init(&connection->timer, NULL);
 }
 
-static struct loop *loop_of(const struct server_connection *connection)
-{
-    return connection->pool->pools->loop;
-}
-
 static void finish(struct server_connection *connection, int cause)
 {
-    timer_stop(loop_of(connection), &connection->timer);
+    timer_stop(connection->loop, &connection->timer);
     connection->done(connection, cause);
 }
 
@@ -65,14 +57,14 @@ static void start_timer(struct server_connection *connection, void (*over)(struc
                         uint64_t duration)
 {
     connection->timer.expired = over;
-    timer_start(loop_of(connection), &connection->timer, duration);
+    timer_start(connection->loop, &connection->timer, duration);
 }
 
 static void wait_for_answer(struct server_connection *connection)
 {
     bool last = connection->tried >= connection->server->addresses.count;
-    uint64_t limit = connection->pool->connect_timeout;
-    watch_want(loop_of(connection), &connection->watch, EPOLLOUT);
+    uint64_t limit = connection->limit;
+    watch_want(connection->loop, &connection->watch, EPOLLOUT);
     if (last)
         start_timer(connection, expired, limit);
     else
@@ -89,7 +81,7 @@ static bool try_address(struct server_connection *connection)
     } else if (errno == EINPROGRESS || errno == EALREADY) {
         wait_for_answer(connection);
     } else if (errno == EAGAIN && !connection->tcp &&
-               loop_of(connection)->now < connection->deadline) {
+               connection->loop->now < connection->deadline) {
         /* The backlog of a unix socket is full, and no event says when it has room again. */
         start_timer(connection, try_again, AGAIN_PAUSE);
     } else {
@@ -125,7 +117,7 @@ static void try_next(struct server_connection *connection, int cause)
 {
     const struct server_addresses *addresses = &connection->server->addresses;
     while (connection->tried < addresses->count) {
-        watch_close(loop_of(connection), &connection->watch);
+        watch_close(connection->loop, &connection->watch);
         if (open_socket(connection, &addresses->of[connection->tried++]) && try_address(connection))
             return;
         cause = cause_of(errno);
@@ -140,13 +132,14 @@ static void try_again(struct timer *timer)
         try_next(connection, cause_of(errno));
 }
 
-void connect_begin(struct server_connection *connection, const struct pool *pool,
-                   const struct server *server)
+void connect_begin(struct server_connection *connection, struct loop *loop,
+                   const struct server *server, uint64_t limit)
 {
-    connection->pool = pool;
+    connection->loop = loop;
     connection->server = server;
+    connection->limit = limit;
     connection->tried = 0;
-    connection->deadline = pool->pools->loop->now + pool->connect_timeout;
+    connection->deadline = loop->now + limit;
     try_next(connection, EHOSTUNREACH);
 }
 

@@ -1,18 +1,20 @@
 /*
  * A connection to a server of a pool. It tries the server's addresses in order until one answers,
- * and is then a socket that can be read and written. Its owner chooses the server and counts what
- * comes of it, because not every connection carries traffic.
+ * and is then a socket that can be read and written. Its owner (search.h) chooses the server and
+ * counts what comes of it.
  *
- * The last address has the pool's connect timeout; each one before it has a second at most.
+ * The last address has the whole time limit; each one before it has a second at most.
  */
 #ifndef PROXY_WORKER_BACKEND_CONNECT_H
 #define PROXY_WORKER_BACKEND_CONNECT_H
 
+#include "base/clock.h"
 #include "proxy/worker/backend/pool.h"
 
 struct server_connection {
-    const struct pool *pool;
+    struct loop *loop;
     const struct server *server;
+    uint64_t limit;     /* ns: for the last address */
     struct watch watch; /* on an event before done(): call connect_step() */
     struct timer timer;
     uint64_t deadline; /* ns */
@@ -25,9 +27,11 @@ struct server_connection {
 void connect_init(struct server_connection *connection,
                   void (*ready)(struct watch *watch, uint32_t events),
                   void (*done)(struct server_connection *connection, int cause));
+/* How long an attempt may take when another one can follow. ns */
+#define CONNECT_NEXT NS_PER_S
 /* done() is usually called before this returns. */
-void connect_begin(struct server_connection *connection, const struct pool *pool,
-                   const struct server *server);
+void connect_begin(struct server_connection *connection, struct loop *loop,
+                   const struct server *server, uint64_t limit);
 /* Checks the attempt that is in progress. */
 void connect_step(struct server_connection *connection);
 /* Completes TCP's handshake, of which the last segment is held back until the first bytes are sent.

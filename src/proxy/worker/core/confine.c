@@ -1,8 +1,6 @@
 #include "proxy/worker/core/confine.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,29 +44,13 @@ static bool failed(const char *what)
     return false;
 }
 
-/* 0: the address is a path. */
-static uint16_t port_of(const struct address *address)
-{
-    const struct sockaddr *any = (const struct sockaddr *)&address->socket;
-    if (address->host != NULL)
-        return address->port;
-    if (any->sa_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)any)->sin_port);
-    if (any->sa_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)any)->sin6_port);
-    return 0;
-}
-
 static bool give_up_files(const struct proxy_config *config, struct report *report)
 {
     struct landlock_exceptions exceptions = {.files = false};
-    uint16_t *ports = calloc(config->backend_count + 1, sizeof *ports);
+    uint16_t *ports = calloc(config->server_count + 1, sizeof *ports);
     if (ports == NULL)
         return failed("landlock");
-    for (size_t i = 0; i < config->backend_count; i++) {
-        ports[exceptions.port_count] = port_of(&config->backends[i].address);
-        exceptions.port_count += ports[exceptions.port_count] != 0;
-    }
+    exceptions.port_count = config_server_ports(config, ports);
     exceptions.ports = ports;
     landlock_apply(&exceptions, report);
     free(ports);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,9 +29,7 @@ static void connection_close(struct connection *connection)
     handshake_release(&connection->handshake);
     hello_release(&connection->hello);
     connection->client->kind->close(connection->client);
-    connect_close(&connection->server, connections->loop);
-    if (connection->chosen != NULL)
-        pool_leave(connection->chosen);
+    search_end(&connection->search, connections->loop);
     client_bio_release(&connection->bio);
     relay_release(&connection->relay);
     timer_stop(connections->loop, &connection->timer);
@@ -80,7 +79,7 @@ static void look_often(struct connection *connection)
 {
     if (connection->served < STEPS_TO_STAY && ++connection->served == STEPS_TO_STAY) {
         connection->client->kind->look_between(connection->client);
-        watch_between(connection->connections->loop, &connection->server.watch);
+        watch_between(connection->connections->loop, &connection->search.server.watch);
     }
 }
 
@@ -110,11 +109,27 @@ static void restart_timer(struct connection *connection)
                 half_closed ? connections->half_close_timeout : connections->idle_timeout);
 }
 
+/* The server has reset the connection. If no byte has gone to it, nor come from it, another one is
+ * tried. The client is not read from meanwhile. */
+static bool try_another_server(struct connection *connection)
+{
+    struct transport *client = connection->client;
+    if (connection->relay.end != END_BACKEND_FAILED || !relay_untouched(&connection->relay) ||
+        !search_again(&connection->search, ECONNRESET))
+        return false;
+    connection->state = CONNECTION_CONNECT;
+    timer_stop(connection->connections->loop, &connection->timer);
+    step_drop(&connection->step);
+    client->kind->want(client, false, false);
+    return true;
+}
+
 static void serve(struct connection *connection)
 {
     enum relay_progress progress = relay_serve(&connection->relay);
     if (progress == RELAY_OVER) {
-        connection_end(connection, connection->relay.end);
+        if (!try_another_server(connection))
+            connection_end(connection, connection->relay.end);
         return;
     }
     look_often(connection);
@@ -127,7 +142,7 @@ static void serve(struct connection *connection)
  * and contains them, if this backend gets them. */
 static bool put_proxy_header(struct connection *connection)
 {
-    const struct pool *pool = connection->server.pool;
+    const struct pool *pool = connection->route->pool;
     static_assert(RELAY_SCRATCH >= PROXY_HEADER_MADE_MAX, "the header is made there");
     struct buffer *pending = &connection->relay.up.pending;
     uint8_t *header = connection->connections->relays.scratch;
@@ -156,20 +171,38 @@ static bool put_kept(struct connection *connection)
     return good;
 }
 
-static void connected(struct server_connection *server, int cause)
+/* What the server gets before the bytes that the client is yet to send. */
+static bool prepare(struct connection *connection)
 {
-    struct connection *connection = list_entry(server, struct connection, server);
-    if (cause == 0 && (!put_proxy_header(connection) || !put_kept(connection)))
-        cause = ENOMEM;
-    if (cause != 0) {
-        pool_failed(server->pool, connection->chosen, cause);
-        connection_end(connection, END_BACKEND_FAILED);
+    if (!connection->prepared)
+        connection->prepared = put_proxy_header(connection) && put_kept(connection);
+    return connection->prepared;
+}
+
+static void connected(struct search *search, int cause)
+{
+    struct connection *connection = list_entry(search, struct connection, search);
+    if (cause != 0 || !prepare(connection)) {
+        connection_end(connection, cause != 0 ? END_BACKEND_FAILED : END_NO_MEMORY);
         return;
     }
     connection->state = CONNECTION_RELAY;
     serve(connection);
     if (connection->state == CONNECTION_RELAY && !connection->relay.up.begun)
-        connect_acknowledge(server);
+        connect_acknowledge(&search->server);
+}
+
+/* A hash of the client's address without its port. */
+static uint64_t source_of(const struct connection *connection)
+{
+    const struct sockaddr_storage source = address_unmapped(&connection->addresses.source);
+    if (source.ss_family == AF_INET)
+        return chooser_hash(&((const struct sockaddr_in *)&source)->sin_addr,
+                            sizeof(struct in_addr));
+    if (source.ss_family == AF_INET6)
+        return chooser_hash(&((const struct sockaddr_in6 *)&source)->sin6_addr,
+                            sizeof(struct in6_addr));
+    return 0;
 }
 
 static void established(struct connection *connection)
@@ -181,14 +214,13 @@ static void established(struct connection *connection)
     metric_add(&connection->connections->metrics->handshaking, (uint64_t)-1);
     connection->state = CONNECTION_CONNECT;
     relay_begin(&connection->relay, connection->hello.passed ? NULL : connection->handshake.ssl,
-                &connection->bio, &connection->server);
+                &connection->bio, &connection->search.server);
     /* The header names the address that the client connected to. It is asked for only if no header
      * from a load balancer has given it. */
     if (pool->proxy_protocol != PROXY_PROTOCOL_NONE &&
         addresses->destination.ss_family == AF_UNSPEC)
         connection->client->kind->local_address(connection->client, &addresses->destination);
-    connection->chosen = pool_choose(pool);
-    connect_begin(&connection->server, pool, connection->chosen);
+    search_begin(&connection->search, pool, source_of(connection));
     if (connection->state == CONNECTION_CONNECT)
         timer_stop(connection->connections->loop, &connection->timer);
 }
@@ -263,7 +295,7 @@ static void connection_step(struct step *step)
             go_on_with_handshake(connection);
         break;
     case CONNECTION_CONNECT:
-        connect_step(&connection->server);
+        search_step(&connection->search);
         break;
     case CONNECTION_RELAY:
         serve(connection);
@@ -312,7 +344,7 @@ static void client_ready(struct transport *client, unsigned events)
 
 static void server_ready(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = list_entry(watch, struct connection, server.watch);
+    struct connection *connection = list_entry(watch, struct connection, search.server.watch);
     relay_note_server(&connection->relay, events);
     step_queue_established(connection->connections->turn, &connection->step);
 }
@@ -367,7 +399,7 @@ void connection_open(struct connections *connections, const struct route *route,
     handshake_init(&connection->handshake, &connections->handshakes, &connection->hello,
                    &connection->bio, &connection->step, connection,
                    loop->now + connections->handshake_timeout);
-    connect_init(&connection->server, server_ready, connected);
+    search_init(&connection->search, server_ready, connected);
     relay_init(&connection->relay, &connections->relays);
     count_in(connection);
     transport->open(connection->client, descriptor);

@@ -4,16 +4,18 @@
  *     PROXY_HEADER -> HANDSHAKE -> CONNECT -> RELAY -> CLOSED
  *
  * Up to HANDSHAKE the work is done in steps within the loop's budget for handshakes; from CONNECT
- * on the connection is established and served when events arrive. The connection owns its parts and
- * passes events from one to the next; the parts do not know the connection. connection_close()
- * frees everything in any state, including a pending derivation or signature and its fiber.
+ * on the connection is established and served when events arrive. A server that resets the
+ * connection before a byte has gone in any direction leads back from RELAY to CONNECT. The
+ * connection owns its parts and passes events from one to the next; the parts do not know the
+ * connection. connection_close() frees everything in any state, including a pending derivation or
+ * signature and its fiber.
  */
 #ifndef PROXY_WORKER_CORE_CONNECTION_H
 #define PROXY_WORKER_CORE_CONNECTION_H
 
 #include <stddef.h>
 
-#include "proxy/worker/backend/connect.h"
+#include "proxy/worker/backend/search.h"
 #include "proxy/worker/core/accept_proxy.h"
 #include "proxy/worker/core/handshake.h"
 #include "proxy/worker/core/places.h"
@@ -23,7 +25,7 @@
 enum connection_state {
     CONNECTION_PROXY_HEADER, /* a load balancer in front of us sends its header first */
     CONNECTION_HANDSHAKE,
-    CONNECTION_CONNECT, /* connecting to a server */
+    CONNECTION_CONNECT, /* connecting to a server, or waiting for one that has room */
     CONNECTION_RELAY,
     CONNECTION_CLOSED
 };
@@ -58,9 +60,9 @@ struct connection {
     struct proxy_addresses addresses;
     struct hello hello;
     struct handshake handshake;
-    struct server *chosen; /* that counts this connection; NULL before CONNECT */
-    struct server_connection server;
+    struct search search; /* for a server, and then the connection to it */
     struct relay relay;
+    bool prepared;   /* the relay holds what the server gets before the client's bytes */
     unsigned served; /* steps of the relay; counted up to STEPS_TO_STAY */
     /* The client's transport, which may be larger than this: its kind says how much. */
     _Alignas(max_align_t) struct transport client[];

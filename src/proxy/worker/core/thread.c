@@ -68,6 +68,21 @@ static void refresh(struct thread *thread)
     report_refresh(thread, CONTROL_STORE_FAILED);
 }
 
+static void take_verdicts(struct thread *thread, const struct control_message *message)
+{
+    for (uint32_t i = 0; i < message->verdicts.count && i < CONTROL_VERDICTS_MAX; i++)
+        pools_judge(&thread->pools, message->verdicts.first + i, &message->verdicts.of[i]);
+}
+
+/* If there is no room for the message, the next worker finds out by itself. */
+static void tell_paused(struct pools *pools, size_t server, uint64_t pause)
+{
+    const struct thread *thread = list_entry(pools, struct thread, pools);
+    const struct control_message message = {.type = CONTROL_PAUSED,
+                                            .paused = {.server = (uint32_t)server, .pause = pause}};
+    control_send(thread->keylink.control.descriptor, &message, -1);
+}
+
 static void command(void *owner, const struct control_message *message, int descriptor)
 {
     struct thread *thread = owner;
@@ -76,7 +91,9 @@ static void command(void *owner, const struct control_message *message, int desc
         log_error("thread %u: the master is gone", thread->number);
         drain(thread, clock_now() + thread->config->drain_timeout);
     } else if (message->type == CONTROL_SERVERS) {
-        pools_set_addresses(&thread->pools, message->servers.backend, &message->servers.addresses);
+        pools_set_addresses(&thread->pools, message->servers.server, &message->servers.addresses);
+    } else if (message->type == CONTROL_VERDICTS) {
+        take_verdicts(thread, message);
     } else if (message->type == CONTROL_STORE) {
         refresh(thread);
     } else if (message->type == CONTROL_DRAIN) {
@@ -186,10 +203,13 @@ static bool open_keylink(struct thread *thread, const struct thread_setup *setup
                         most < REQUESTS_MAX ? most : REQUESTS_MAX);
 }
 
-static bool open_routes(struct thread *thread)
+static bool open_routes(struct thread *thread, struct shared_servers *servers)
 {
-    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics))
+    if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics, servers,
+                    thread->number) ||
+        !searches_open(&thread->pools))
         return false;
+    thread->pools.paused = tell_paused;
     thread->routes = routes_make(thread->tls, &thread->pools);
     return thread->routes != NULL;
 }
@@ -208,9 +228,10 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     init_turn(thread);
     watch_init(&thread->keylink.control, NULL);
     watch_init(&thread->keylink.connection, NULL);
+    watch_init(&thread->pools.woken, NULL);
     if (loop_open(&thread->loop) &&
         (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
-        open_keylink(thread, setup) && open_routes(thread)) {
+        open_keylink(thread, setup) && open_routes(thread, setup->servers)) {
         init_connections(thread);
         if (open_listeners(thread, setup->listeners))
             return thread;
@@ -228,6 +249,7 @@ void thread_free(struct thread *thread)
     tls_close(thread->tls);
     listeners_free(&thread->listeners);
     free(thread->routes);
+    searches_close(&thread->pools);
     pools_close(&thread->pools);
     connections_release(&thread->connections);
     free(thread);

@@ -1,7 +1,7 @@
 /*
- * A loop thread of the worker and everything that belongs to it. The only thing that it shares with
- * other threads is the metrics, which others read. The parts do not know the thread: it gives each
- * of them what it needs.
+ * A loop thread of the worker and everything that belongs to it. It shares with other threads only
+ * the metrics, which others read, and what is known of servers (proxy/shared/servers.h). The parts
+ * do not know the thread: it gives each of them what it needs.
  */
 #ifndef PROXY_WORKER_CORE_THREAD_H
 #define PROXY_WORKER_CORE_THREAD_H
@@ -45,6 +45,7 @@ struct thread_setup {
     struct connection_limit *limit;
     const struct proxy_config *config;
     const struct tls_setup *tls;
+    struct shared_servers *servers;
     const int *listeners; /* in the order of the configuration's addresses */
     int control;
     struct thread_metrics *metrics; /* outlive the thread */

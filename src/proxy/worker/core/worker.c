@@ -33,7 +33,8 @@ struct worker {
     struct shared_store *store, *before;
     int offered; /* a descriptor of the next ones; -1: none */
     struct authorities *authorities;
-    struct tls_setup tls; /* shared by all threads */
+    struct tls_setup tls;           /* shared by all threads */
+    struct shared_servers *servers; /* the same */
     struct thread **threads;
     unsigned thread_count;
     bool draining;
@@ -86,6 +87,7 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
     if (worker->store == NULL)
         return false;
     worker->threads = calloc(count, sizeof(struct thread *));
+    worker->servers = shared_servers_new(setup->config);
     worker->tls = (struct tls_setup){.config = setup->config,
                                      .store = worker->store,
                                      .authorities = worker->authorities,
@@ -93,7 +95,7 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
         worker->tls.sessions = session_cache_new(setup->config->session_cache);
-    if (worker->threads == NULL ||
+    if (worker->threads == NULL || worker->servers == NULL ||
         (worker->tls.sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
@@ -101,6 +103,7 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
         struct thread_setup thread_setup = {.limit = &worker->limit,
                                             .config = setup->config,
                                             .tls = &worker->tls,
+                                            .servers = worker->servers,
                                             .listeners = setup->listeners[number],
                                             .control = setup->controls[number],
                                             .metrics =
@@ -181,6 +184,7 @@ static bool prepare_admin(struct worker *worker)
                                 .certificates = worker->infos.of,
                                 .certificate_count = worker->infos.count,
                                 .certificates_failed = store_failed(worker->store->store),
+                                .servers = worker->servers,
                                 .keyd = worker->watching ? &worker->keyd.figures : NULL,
                                 .started = setup->started};
     worker->admin = admin_new(&admin);
@@ -340,6 +344,7 @@ static void unload(struct worker *worker)
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
+    shared_servers_free(worker->servers);
     authorities_close(worker->authorities);
     session_cache_free(worker->tls.sessions);
     close_store(worker->before);

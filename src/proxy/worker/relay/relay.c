@@ -21,6 +21,18 @@ static enum moved broken(struct relay *relay, enum connection_end end)
 
 /* ---- client to server ---- */
 
+bool relay_untouched(const struct relay *relay)
+{
+    return !relay->up.begun && !relay->up.passed_on && !relay->down.begun;
+}
+
+/* Whether there are bytes of the server to read. */
+static bool server_has_sent(const struct relay *relay)
+{
+    char byte;
+    return recv(relay->server->watch.descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static enum moved send_up(struct relay *relay, const uint8_t *bytes, size_t length, size_t *sent)
 {
     *sent = 0;
@@ -31,6 +43,8 @@ static enum moved send_up(struct relay *relay, const uint8_t *bytes, size_t leng
             continue;
         if (count < 0 && errno == EAGAIN)
             return MOVED_BLOCKED;
+        if (count < 0 && relay_untouched(relay) && !server_has_sent(relay))
+            return broken(relay, END_BACKEND_FAILED); /* the bytes may go to another server */
         if (count < 0) {
             /* The server reads no more, but the client still gets what the server has sent. */
             relay->up.refused = true;
@@ -79,19 +93,21 @@ static enum moved move_up(struct relay *relay)
     struct flow *up = &relay->up;
     const uint8_t *bytes = relay->relays->scratch;
     size_t gathered, sent = 0;
-    if (buffer_length(&up->pending) > 0 && flush_up(relay) != MOVED_ALL)
-        return MOVED_BLOCKED;
+    enum moved moved = buffer_length(&up->pending) > 0 ? flush_up(relay) : MOVED_ALL;
+    if (moved != MOVED_ALL)
+        return moved;
     if (up->ended || (!relay->client_event && !relay->more_up))
         return MOVED_ALL;
     client_bio_enter(relay->client_bio);
-    enum moved moved = gather(relay, &gathered);
+    moved = gather(relay, &gathered);
     relay->more_up = client_bio_leave(relay->client_bio) && !up->ended;
     if (moved == MOVED_BROKEN)
         return MOVED_BROKEN;
-    if (gathered == 0 || up->refused || send_up(relay, bytes, gathered, &sent) == MOVED_ALL)
+    if (gathered == 0 || up->refused)
         return MOVED_ALL;
-    return buffer_append(&up->pending, bytes + sent, gathered - sent)
-               ? MOVED_BLOCKED
+    moved = send_up(relay, bytes, gathered, &sent);
+    return moved == MOVED_ALL || buffer_append(&up->pending, bytes + sent, gathered - sent)
+               ? moved
                : broken(relay, END_NO_MEMORY);
 }
 
@@ -125,6 +141,7 @@ static enum moved read_server(struct relay *relay, size_t *length)
     ssize_t got =
         recv(relay->server->watch.descriptor, relay->relays->scratch, RELAY_SCRATCH, MSG_DONTWAIT);
     *length = got > 0 ? (size_t)got : 0;
+    down->begun |= got > 0;
     if (got < 0)
         return errno == EAGAIN || errno == EINTR ? MOVED_ALL : broken(relay, END_BACKEND_FAILED);
     if (got == 0 && down->failed)

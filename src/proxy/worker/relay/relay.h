@@ -32,6 +32,10 @@ void relay_note_server(struct relay *relay, uint32_t events);
 /* Carries as much as one step may. It reads a source only after an event, or when the last step
  * left some of its bytes unread. */
 enum relay_progress relay_serve(struct relay *relay);
+/* Whether neither a byte nor an end has gone to the server, nor a byte come from it. After
+ * END_BACKEND_FAILED the relay may then go on with another server: it has kept what it has read
+ * from the client. */
+bool relay_untouched(const struct relay *relay);
 /* Whether one direction has ended while the other continues. */
 bool relay_half_closed(const struct relay *relay);
 /* Tells the client and the server how the connection ends, before both are closed. Complete

@@ -29,7 +29,7 @@ struct flow {
     /* Read from the source and not sent yet; mostly empty. Before a server is connected, the flow
      * to it first holds the part of a PROXY header that has arrived, then the TLVs to pass on. */
     struct buffer pending;
-    bool begun;     /* the destination has got a byte */
+    bool begun;     /* to the server: it has got a byte; to the client: the server has sent one */
     bool ended;     /* the source has sent its last byte */
     bool passed_on; /* the destination has been told of the end */
     bool refused;   /* the destination takes no more: further bytes are dropped */
