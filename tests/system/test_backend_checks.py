@@ -12,6 +12,7 @@ import time
 import backends
 import clients
 import harness
+import proc
 from certificates import certificate
 from greeters import Greeter, Hung, Listeners, PoolTest, greeting
 
@@ -230,7 +231,7 @@ class Life(PoolTest):
 
     def stop_checks(self):
         """From now on nobody finds out anything."""
-        os.kill(self.checker(), signal.SIGSTOP)
+        proc.stop(self.checker())
 
     def test_a_checker_that_is_killed_is_started_again(self):
         load = self.own(Listeners(self.proxy.port))
@@ -244,6 +245,13 @@ class Life(PoolTest):
         self.assert_still_down()
         self.one.begin()
         self.wait_for_state(self.one, "up")
+
+    def test_a_checker_that_hangs_ends_with_the_others(self):
+        checker = self.checker()
+        self.stop_checks()
+        self.proxy.signal(signal.SIGTERM)
+        self.assertEqual(self.proxy.wait(), 0)
+        harness.wait_until(lambda: not proc.alive(checker), "the checker's end")
 
     def test_a_new_worker_knows_the_verdicts(self):
         self.stop_checks()

@@ -182,6 +182,14 @@ class Names(harness.SystemTest):
         harness.wait_until(lambda: self.names.asked > before, "a question of it")
         self.assertEqual(self.served(), b"one")
 
+    def test_a_resolver_that_hangs_ends_with_the_others(self):
+        self.start()
+        resolver = self.resolver()
+        proc.stop(resolver)
+        self.proxy.signal(signal.SIGTERM)
+        self.assertEqual(self.proxy.wait(), 0)
+        harness.wait_until(lambda: not proc.alive(resolver), "the resolver's end")
+
     def key_processes(self):
         return {pid for pid in proc.children(self.proxy.pid) if proc.program(pid).startswith("immured")}
 

@@ -1,6 +1,7 @@
 #include "proxy/master/health.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -92,11 +93,12 @@ bool health_start(struct generation *generation)
     return helper_start(generation, &generation->checker, &generation->health, run, NULL);
 }
 
-/* It ends when its socket does. */
+/* It has nothing to finish, and may hang. */
 void health_stop(struct generation *generation)
 {
     watch_close_shared(generation->setup->loop, &generation->health);
     back_off_stop(&generation->checker.back_off);
+    child_signal(&generation->checker, SIGKILL);
 }
 
 static bool send_addresses(const struct generation *generation, uint32_t server)

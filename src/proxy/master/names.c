@@ -1,6 +1,7 @@
 #include "proxy/master/names.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,11 +46,12 @@ bool names_start(struct generation *generation)
     return helper_start(generation, &generation->resolver, &generation->names, run, NULL);
 }
 
-/* It ends when its socket does. */
+/* It has nothing to finish, and may hang. */
 void names_stop(struct generation *generation)
 {
     watch_close_shared(generation->setup->loop, &generation->names);
     back_off_stop(&generation->resolver.back_off);
+    child_signal(&generation->resolver, SIGKILL);
 }
 
 const struct server_config *names_missing(const struct generation *generation)
