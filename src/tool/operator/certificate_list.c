@@ -59,19 +59,18 @@ static void put_row(const char *name, const char *type, const char *until, const
 
 static void list_line(struct control_answer *answer, const struct json_object *object)
 {
-    (void)answer;
     char names[300], problems[128], until[CERTIFICATE_DATE_SIZE];
     describe_names(object, names, sizeof names);
     describe_problems(object, "-", problems, sizeof problems);
     certificate_date(json_read_number(object, "not_after", 0), until);
+    if (answer->count == 0)
+        put_row("NAME", "TYPE", "UNTIL", "PROBLEMS", "FILE");
     put_row(names, text_of(object, "key_type"), until, problems, text_of(object, "chain"));
 }
 
 enum exit_status certificate_list_run(const struct tool_options *options)
 {
     struct control_answer answer = {.line = options->json ? NULL : list_line, .raw = options->json};
-    if (!options->json)
-        put_row("NAME", "TYPE", "UNTIL", "PROBLEMS", "FILE");
     enum exit_status status =
         control_ask(&answer, options->proxy, "list", options->operand, NULL, 0);
     control_free(&answer);

@@ -126,6 +126,7 @@ static enum exit_status read_answer(struct control_answer *answer, FILE *in, cha
             return conclude(answer, complaint);
         if (answer->line != NULL)
             answer->line(answer, &answer->end);
+        answer->count++;
     }
 }
 
@@ -135,6 +136,7 @@ enum exit_status control_ask(struct control_answer *answer, const char *socket, 
     const struct complaint complaint = {socket, reason, size};
     answer->last = NULL;
     answer->end.count = 0;
+    answer->count = 0;
     int connection = open_connection(socket);
     FILE *in = connection >= 0 ? fdopen(connection, "r") : NULL;
     enum exit_status status = EXIT_UNREACHABLE;

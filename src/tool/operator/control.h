@@ -10,6 +10,7 @@
 struct control_answer {
     /* Is called for each line but the last. NULL: they are not looked at. */
     void (*line)(struct control_answer *answer, const struct json_object *object);
+    size_t count;           /* of the lines before this one */
     bool raw;               /* all lines are written to standard output as they come, too */
     char *last;             /* the memory of `end`; to be freed by control_free() */
     struct json_object end; /* the last line */
