@@ -57,6 +57,11 @@ static void put_row(const char *name, const char *type, const char *until, const
     put_line(line);
 }
 
+static void put_head(void)
+{
+    put_row("NAME", "TYPE", "UNTIL", "PROBLEMS", "FILE");
+}
+
 static void list_line(struct control_answer *answer, const struct json_object *object)
 {
     char names[300], problems[128], until[CERTIFICATE_DATE_SIZE];
@@ -64,7 +69,7 @@ static void list_line(struct control_answer *answer, const struct json_object *o
     describe_problems(object, "-", problems, sizeof problems);
     certificate_date(json_read_number(object, "not_after", 0), until);
     if (answer->count == 0)
-        put_row("NAME", "TYPE", "UNTIL", "PROBLEMS", "FILE");
+        put_head();
     put_row(names, text_of(object, "key_type"), until, problems, text_of(object, "chain"));
 }
 
@@ -73,6 +78,8 @@ enum exit_status certificate_list_run(const struct tool_options *options)
     struct control_answer answer = {.line = options->json ? NULL : list_line, .raw = options->json};
     enum exit_status status =
         control_ask(&answer, options->proxy, "list", options->operand, NULL, 0);
+    if (status == EXIT_GOOD && answer.count == 0 && !options->json)
+        put_head();
     control_free(&answer);
     return status;
 }
