@@ -204,6 +204,26 @@ class CertificateRefresh(harness.SystemTest):
             self.assert_shown(made)
         self.assert_same_processes()
 
+    def test_a_folder_that_is_replaced(self):
+        """By another one, after a while without any, and by a link that is changed."""
+        proxy = self.start(top="certificates-watch = yes")
+        new = certificate("p-256", "d.example")
+        os.rename(self.folder, self.folder + ".1")
+        harness.wait_until(lambda: f"{self.folder}: No such file or directory" in proxy.log(), "the refusal")
+        self.assert_shown(*self.made.values())
+        for number in (2, 3):
+            shutil.copytree(self.folder + ".1", f"{self.folder}.{number}")
+        os.symlink(self.folder + ".2", self.folder)
+        self.put(new)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is added" in proxy.log(), "a new one")
+        self.assert_shown(new)
+        os.symlink(self.folder + ".3", self.folder + ".link")
+        os.rename(self.folder + ".link", self.folder)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is removed" in proxy.log(), "one less")
+        self.put(certificate("p-256", "b.example", serial=2))
+        harness.wait_until(lambda: f"{self.path('b.example', '.crt')} is replaced" in proxy.log(), "the next one")
+        self.assert_same_processes()
+
     def test_a_text_that_has_changed_is_left_to_hup(self):
         proxy = self.start(top="certificates-watch = yes")
         proxy.write_config(proxy.config + "unknown = yes\n")
