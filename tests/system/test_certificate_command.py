@@ -126,6 +126,30 @@ class Look(CommandTest):
         self.assertEqual((lines[0]["name_count"], end["found"]), (41, 1))
         self.assertIn("no certificate has the name or file 'example'", self.immure("show", "example", status=FAILED))
 
+    def test_control_characters(self):
+        """Those in names of certificates and files forge no lines, and do not come to the terminal."""
+        name = "red\x1b[31m\nline\x7f\u009b31m"
+        self.put(certificate("p-256", "e\x1b[2J.example"), name)
+        self.start()
+        shown = "red?[31m?line???31m"
+        listed = self.immure("list")
+        self.assertEqual(len(listed.splitlines()), 4)
+        self.assertIn("e?[2j.example +1", listed)
+        os.truncate(self.path("b.example", ".crt"), 0)
+        os.rename(self.path("b.example", ".crt"), self.path(name + "2", ".crt"))
+        for text in (listed, self.immure("show", name + ".crt"), self.immure("check", status=FAILED)):
+            self.assertIn(self.path(shown), text)
+            self.assertNotRegex(text, r"[^\n -~]")
+        new = certificate("p-256", "d.example")
+        for arguments in (["add", new.chain, new.key, "--as", name], ["add", name], ["remove", name]):
+            self.assertIn(shown, self.immure(*arguments, status=FAILED))
+        hostile = certificate("p-256", "d\x1b[2J.example")
+        self.assertIn('files cannot be called "d?[2J.example"',
+                      self.immure("add", hostile.chain, hostile.key, status=FAILED))
+        os.unlink(self.path(name + "2", ".crt"))
+        self.assertIn(self.path(shown, ".crt"), self.immure("remove", name + ".crt"))
+        self.assertFalse(os.path.exists(self.path(name, ".crt")))
+
     def test_check(self):
         self.start()
         self.assertEqual(self.immure("check"),

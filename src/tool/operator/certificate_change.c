@@ -73,7 +73,7 @@ static enum exit_status refuse(const struct tool_options *options, const char *r
 static void say(const struct tool_options *options, const char *change, const char *chain)
 {
     if (!options->json)
-        printf("%-8s  %s\n", change, chain);
+        print_line("%-8s  %s", change, chain);
 }
 
 /* ---- the files that are given ---- */
