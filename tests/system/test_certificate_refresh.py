@@ -146,6 +146,30 @@ class CertificateRefresh(harness.SystemTest):
         self.assertIn("b.example.crt: not a PEM certificate chain", proxy.log())
         harness.wait_until(lambda: proxy.metric("immure_certificates_failed") >= 1, "the figure")
 
+    def test_a_key_with_several_certificates(self):
+        """Any file that has it will do, as at the start."""
+        proxy = self.start()
+        new, others = certificate("p-256", "d.example"), certificate("p-256", "e.example")
+        for name in ("k", "l", "m", "n"):  # before and after the one with its key
+            shutil.copy(new.chain, self.path(name, ".crt"))
+        shutil.copy(others.key, self.path("k", ".key"))
+        shutil.copy(new.key, self.path("m", ".key"))
+        self.hup()
+        self.assertNotIn("refuses its key", proxy.log())
+        self.assert_shown(*self.made.values(), new)
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        self.assert_shown(new)
+        for name in ("k", "l", "n", "m"):
+            os.unlink(self.path(name, ".crt"))
+        self.hup()
+        os.unlink(self.path("m", ".key"))
+        shutil.copy(new.chain, self.path("m", ".crt"))
+        shutil.copy(new.chain, self.path("n", ".crt"))
+        self.hup()
+        self.assertRegex(proxy.log(), "m.crt: immured refuses its key")
+        self.assertRegex(proxy.log(), "n.crt: immured refuses its key")
+        self.assert_shown(*self.made.values())
+
     def test_the_next_processes_have_what_is_in_force(self):
         proxy = self.start()
         next_b = certificate("p-256", "b.example", serial=2)

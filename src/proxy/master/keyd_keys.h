@@ -13,11 +13,14 @@
 #include "proxy/config/config.h"
 #include "proxy/store/store.h"
 
+#define KEYD_KEYS_NONE UINT32_MAX
+
 struct keyd_keys {
     const struct store *store;
     struct name_table settings; /* a text for each section */
     struct keyd_key {
         uint32_t certificate, section; /* their numbers */
+        uint32_t twin; /* index of one with the same id in another file; KEYD_KEYS_NONE: none */
     } * keys;
     char section[16];           /* the name that was given last */
     struct hand_over_keys list; /* of all keys */
@@ -31,7 +34,8 @@ bool keyd_keys_wanted(const struct proxy_config *config);
 bool keyd_keys_find(struct keyd_keys *keys, const struct keyd_keys *before,
                     const struct store *store, struct name_table *files);
 /* Returns the indexes of the keys that are not in `others`, *count of them; the caller frees them.
- * Each key is there once. *moved: one that is in both has other settings there. NULL: out of
+ * Each key is there once; its twins, in the order of the store, are the files to try after a file
+ * that cannot be used. *moved: one that is in both has other settings there. NULL: out of
  * memory.
  */
 uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys *others,

@@ -406,11 +406,25 @@ static void get_change(const struct refresh *refresh, struct hand_over_key *key)
     list->get(list->list, refresh->changes[refresh->next], key);
 }
 
-/* False: out of memory. */
+/* The key may be in another file, too. */
+static bool try_twin(const struct refresh *refresh)
+{
+    uint32_t *change = &refresh->changes[refresh->next];
+    uint32_t twin = refresh->keys.keys[*change].twin;
+    if (twin == KEYD_KEYS_NONE)
+        return false;
+    *change = twin;
+    return true;
+}
+
+/* Goes on to the next file: of the same key, if there is another one. False: out of memory. */
 static bool refuse(struct refresh *refresh, const char *reason)
 {
     struct hand_over_key key;
+    if (try_twin(refresh))
+        return true;
     get_change(refresh, &key);
+    refresh->next++;
     return refusals_add(&refresh->refused, key.id, reason);
 }
 
@@ -440,7 +454,7 @@ static void change_next(struct generation *generation)
 {
     struct refresh *refresh = &generation->refresh;
     bool adds = refresh->step == REFRESH_ADDS;
-    for (; refresh->next < refresh->change_count; refresh->next++) {
+    while (refresh->next < refresh->change_count) {
         struct hand_over_key key;
         get_change(refresh, &key);
         if (adds ? hand_over_add(&generation->keyd_hand_over, &key)
@@ -453,7 +467,9 @@ static void change_next(struct generation *generation)
             return;
         }
         snprintf(reason, sizeof reason, "%s: %s", key.file, regular_file_reason(error));
-        if (adds && !refuse(refresh, reason)) {
+        if (!adds) {
+            refresh->next++;
+        } else if (!refuse(refresh, reason)) {
             fail(generation, "out of memory");
             return;
         }
@@ -466,12 +482,12 @@ void refresh_key_changed(struct generation *generation, enum hand_over_state sta
     struct refresh *refresh = &generation->refresh;
     if (refresh->step != REFRESH_ADDS && refresh->step != REFRESH_REMOVES)
         return;
-    if (refresh->step == REFRESH_ADDS && state == HAND_OVER_REFUSED_CHANGE &&
-        !refuse(refresh, generation->keyd_hand_over.reason)) {
+    if (refresh->step == REFRESH_REMOVES || state != HAND_OVER_REFUSED_CHANGE) {
+        refresh->next++;
+    } else if (!refuse(refresh, generation->keyd_hand_over.reason)) {
         fail(generation, "out of memory");
         return;
     }
-    refresh->next++;
     change_next(generation);
 }
 
