@@ -428,6 +428,19 @@ class Interrupted(CommandTest):
             next_run()
             self.assertEqual(pair(), (read(new.chain), read(new.key)))
 
+    def test_folders_stay(self):
+        """Those that have the names of files keep nothing from being changed."""
+        self.start()
+        folders = [self.path(name) for name in ("b.example.ocsp", ".x.crt.immure-old", ".y.key.immure-new")]
+        for path in folders:
+            os.mkdir(path)
+        self.immure("remove", "b.example")
+        new = certificate("p-256", "d.example")
+        self.immure("add", new.chain, new.key)
+        for path in folders:
+            self.assertTrue(os.path.isdir(path), path)
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key", "d.example.crt", "d.example.key"})
+
     def test_killed_at_any_time(self):
         """The pair is the old one or the new one, and the next run goes on."""
         self.start()

@@ -57,6 +57,14 @@ static bool is_there(const struct folder *folder, const char *name)
     return fstatat(folder->descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* No program that changes pairs has folders of these names: they stay where they are. */
+static bool is_folder(const struct folder *folder, const char *name)
+{
+    struct stat status;
+    return fstatat(folder->descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(status.st_mode);
+}
+
 /* ---- changes ---- */
 
 /* Signals wait while several files change, so that Ctrl-C does not come between them. */
@@ -126,7 +134,7 @@ static bool recover(struct folder *folder, const char *file)
     char other[NAME_MAX + 1], place[NAME_MAX + 1];
     const char *end, *state;
     struct folder_pair pair = {.one_file = false};
-    if (!parse_hidden(file, &pair, &end, &state))
+    if (!parse_hidden(file, &pair, &end, &state) || is_folder(folder, file))
         return true;
     bool alone = strcmp(end, CHAIN) == 0 && !is_there(folder, hidden(&pair, KEY, state, other)) &&
                  is_there(folder, visible(&pair, KEY, place));
@@ -391,7 +399,8 @@ bool folder_put(struct folder *folder, const struct folder_pair *pair,
 static bool hide(struct folder *folder, const struct folder_pair *pair, const char *end)
 {
     char from[NAME_MAX + 1], to[NAME_MAX + 1];
-    return move_if_there(folder, visible(pair, end, from), hidden(pair, end, OLD, to));
+    return is_folder(folder, visible(pair, end, from)) ||
+           move_if_there(folder, from, hidden(pair, end, OLD, to));
 }
 
 bool folder_hide(struct folder *folder, const struct folder_pair *pair)
