@@ -364,6 +364,19 @@ class Change(CommandTest):
         self.assertNotIn("refuses its key", self.proxy.log())
         self.assertEqual(len(self.files()), 4)
 
+    def test_while_a_configuration_comes_up(self):
+        """It may see the files before they are taken back, so what is asked for is done after it."""
+        proxy = self.start()
+        for number in range(3):
+            new = certificate("p-256", f"n{number}.example")
+            proxy.write_config(proxy.config + f"# {number}\n")
+            proxy.signal(signal.SIGHUP)
+            harness.wait_until(lambda number=number: proxy.log().count("HUP: reading") > number, "HUP")
+            self.immure("add", new.chain, new.key)
+            self.assert_shown(new)
+            self.immure("remove", f"n{number}.example" if number < 2 else "b.example")
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key", "n2.example.crt", "n2.example.key"})
+
     def test_two_at_a_time(self):
         self.start()
         made = [certificate("p-256", f"n{number}.example") for number in range(4)]
