@@ -170,6 +170,26 @@ class CertificateRefresh(harness.SystemTest):
         self.assertRegex(proxy.log(), "n.crt: immured refuses its key")
         self.assert_shown(*self.made.values())
 
+    def test_a_key_that_is_lacking(self):
+        """It disturbs no other certificate, and is taken when it is there."""
+        made, key = self.made["b.example"], self.path("b.example", ".key")
+        os.unlink(key)
+        proxy = self.start(top="certificates-watch = yes")
+        new = certificate("p-256", "d.example")
+        self.put(new)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is added" in proxy.log(), "a new one")
+        self.assert_shown(self.made["a.example"], new)
+        self.assertIn(f"immured still lacks a key: {key}: No such file or directory", proxy.log())
+        shutil.copy(made.key, key)
+        added = f'key "{key}" is added'
+        harness.wait_until(lambda: " goes on" in proxy.log().partition(added)[2], "the key")
+        self.assert_shown(*self.made.values(), new)
+        os.unlink(key)
+        self.hup()
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        self.assert_shown(made)
+        self.assertEqual(self.proxy.worker(), self.processes[0])
+
     def test_the_next_processes_have_what_is_in_force(self):
         proxy = self.start()
         next_b = certificate("p-256", "b.example", serial=2)

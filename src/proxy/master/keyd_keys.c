@@ -183,8 +183,16 @@ static bool index_key(struct slots *slots, const struct keyd_keys *keys, uint32_
     return find(slots, keys, id) != UINT32_MAX || slots_add(slots, hash_of(id), index);
 }
 
+bool keyd_keys_lack(const struct keyless_keys *keyless, const uint8_t *id)
+{
+    for (uint32_t i = 0; keyless != NULL && i < keyless->count && i < KEYLESS_IDS_MAX; i++)
+        if (memcmp(keyless->ids[i], id, CONTROL_KEY_ID_SIZE) == 0)
+            return true;
+    return false;
+}
+
 uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys *others,
-                            size_t *count, bool *moved)
+                            const struct keyless_keys *keyless, size_t *count, bool *moved)
 {
     struct slots there = {0}, found = {0};
     uint32_t *missing = malloc((keys->list.count + 1) * sizeof *missing);
@@ -201,7 +209,8 @@ uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys
             add_twin(keys, first, i, last);
         else
             good = slots_add(&found, hash_of(id_of(keys, i)), i);
-        if (other == UINT32_MAX && first == UINT32_MAX)
+        bool lacks = other == UINT32_MAX || keyd_keys_lack(keyless, id_of(keys, i));
+        if (lacks && first == UINT32_MAX)
             missing[(*count)++] = i;
         *moved |= other != UINT32_MAX && others->keys[other].section != keys->keys[i].section;
     }
