@@ -454,6 +454,29 @@ class Interrupted(CommandTest):
             self.assertTrue(os.path.isdir(path), path)
         self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key", "d.example.crt", "d.example.key"})
 
+    def test_removal_without_a_key(self):
+        os.unlink(self.path("b.example", ".key"))
+        self.start()
+        new = certificate("p-256", "b.example", serial=2)
+        self.assertIn("b.example.key: No such file or directory",
+                      self.immure("replace", "b.example", new.chain, new.key, status=FAILED))
+        self.immure("remove", "b.example")
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key"})
+
+    @harness.needs_root("to make a file immutable")
+    @harness.needs("chattr")
+    def test_half_of_a_removal(self):
+        self.start()
+        before = self.files()
+        key = self.path("b.example", ".key")
+        if subprocess.run(["chattr", "+i", key], capture_output=True).returncode != 0:
+            self.skipTest("this file system has no immutable files")
+        try:
+            self.assertIn(f"{key}: Operation not permitted", self.immure("remove", "b.example", status=FAILED))
+            self.assertEqual(self.files(), before)
+        finally:
+            subprocess.run(["chattr", "-i", key], check=True)
+
     def test_killed_at_any_time(self):
         """The pair is the old one or the new one, and the next run goes on."""
         self.start()

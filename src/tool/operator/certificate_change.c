@@ -190,7 +190,7 @@ enum exit_status certificate_add_run(const struct tool_options *options)
 /* ---- replace and remove ---- */
 
 /* The folder of a certificate that is served, opened, if its files are ours to change. */
-static enum exit_status open_target(const struct tool_options *options,
+static enum exit_status open_target(const struct tool_options *options, bool needs_key,
                                     struct certificate_target *target, struct folder *folder)
 {
     enum exit_status status = target_find(target, options);
@@ -201,7 +201,7 @@ static enum exit_status open_target(const struct tool_options *options,
     if (manager != NULL)
         snprintf(folder->problem, sizeof folder->problem, "%s is %s's: %s renews and deletes it",
                  target->chain, manager, manager);
-    bool ours = good && manager == NULL && folder_has_pair(folder, &target->pair);
+    bool ours = good && manager == NULL && folder_has_pair(folder, &target->pair, needs_key);
     if (ours)
         return EXIT_GOOD;
     complain("%s", folder->problem);
@@ -238,7 +238,7 @@ enum exit_status certificate_replace_run(const struct tool_options *options)
     struct folder folder;
     if (!read_files(&chain, options->operands[1], options->operands[2]))
         return EXIT_FAILED;
-    enum exit_status status = open_target(options, &target, &folder);
+    enum exit_status status = open_target(options, true, &target, &folder);
     if (status == EXIT_GOOD) {
         if (put(&folder, &target.pair, &chain, options->operands[2])) {
             status = conclude(&folder, &target, options, "replaced");
@@ -257,7 +257,7 @@ enum exit_status certificate_remove_run(const struct tool_options *options)
 {
     struct certificate_target target;
     struct folder folder;
-    enum exit_status status = open_target(options, &target, &folder);
+    enum exit_status status = open_target(options, false, &target, &folder);
     if (status != EXIT_GOOD)
         return status;
     if (folder_hide(&folder, &target.pair)) {
