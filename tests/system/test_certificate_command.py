@@ -126,6 +126,30 @@ class Look(CommandTest):
         self.assertEqual((lines[0]["name_count"], end["found"]), (41, 1))
         self.assertIn("no certificate has the name or file 'example'", self.immure("show", "example", status=FAILED))
 
+    def test_control_characters(self):
+        """Those in names of certificates and files forge no lines, and do not come to the terminal."""
+        name = "red\x1b[31m\nline\x7f\u009b31m"
+        self.put(certificate("p-256", "e\x1b[2J.example"), name)
+        self.start()
+        shown = "red?[31m?line???31m"
+        listed = self.immure("list")
+        self.assertEqual(len(listed.splitlines()), 4)
+        self.assertIn("e?[2j.example +1", listed)
+        os.truncate(self.path("b.example", ".crt"), 0)
+        os.rename(self.path("b.example", ".crt"), self.path(name + "2", ".crt"))
+        for text in (listed, self.immure("show", name + ".crt"), self.immure("check", status=FAILED)):
+            self.assertIn(self.path(shown), text)
+            self.assertNotRegex(text, r"[^\n -~]")
+        new = certificate("p-256", "d.example")
+        for arguments in (["add", new.chain, new.key, "--as", name], ["add", name], ["remove", name]):
+            self.assertIn(shown, self.immure(*arguments, status=FAILED))
+        hostile = certificate("p-256", "d\x1b[2J.example")
+        self.assertIn('files cannot be called "d?[2J.example"',
+                      self.immure("add", hostile.chain, hostile.key, status=FAILED))
+        os.unlink(self.path(name + "2", ".crt"))
+        self.assertIn(self.path(shown, ".crt"), self.immure("remove", name + ".crt"))
+        self.assertFalse(os.path.exists(self.path(name, ".crt")))
+
     def test_check(self):
         self.start()
         self.assertEqual(self.immure("check"),
@@ -340,6 +364,19 @@ class Change(CommandTest):
         self.assertNotIn("refuses its key", self.proxy.log())
         self.assertEqual(len(self.files()), 4)
 
+    def test_while_a_configuration_comes_up(self):
+        """It may see the files before they are taken back, so what is asked for is done after it."""
+        proxy = self.start()
+        for number in range(3):
+            new = certificate("p-256", f"n{number}.example")
+            proxy.write_config(proxy.config + f"# {number}\n")
+            proxy.signal(signal.SIGHUP)
+            harness.wait_until(lambda number=number: proxy.log().count("HUP: reading") > number, "HUP")
+            self.immure("add", new.chain, new.key)
+            self.assert_shown(new)
+            self.immure("remove", f"n{number}.example" if number < 2 else "b.example")
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key", "n2.example.crt", "n2.example.key"})
+
     def test_two_at_a_time(self):
         self.start()
         made = [certificate("p-256", f"n{number}.example") for number in range(4)]
@@ -403,6 +440,42 @@ class Interrupted(CommandTest):
             self.leave("b.example.key", "b.example.crt", made=new)
             next_run()
             self.assertEqual(pair(), (read(new.chain), read(new.key)))
+
+    def test_folders_stay(self):
+        """Those that have the names of files keep nothing from being changed."""
+        self.start()
+        folders = [self.path(name) for name in ("b.example.ocsp", ".x.crt.immure-old", ".y.key.immure-new")]
+        for path in folders:
+            os.mkdir(path)
+        self.immure("remove", "b.example")
+        new = certificate("p-256", "d.example")
+        self.immure("add", new.chain, new.key)
+        for path in folders:
+            self.assertTrue(os.path.isdir(path), path)
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key", "d.example.crt", "d.example.key"})
+
+    def test_removal_without_a_key(self):
+        os.unlink(self.path("b.example", ".key"))
+        self.start()
+        new = certificate("p-256", "b.example", serial=2)
+        self.assertIn("b.example.key: No such file or directory",
+                      self.immure("replace", "b.example", new.chain, new.key, status=FAILED))
+        self.immure("remove", "b.example")
+        self.assertEqual(set(self.files()), {"a.example.crt", "a.example.key"})
+
+    @harness.needs_root("to make a file immutable")
+    @harness.needs("chattr")
+    def test_half_of_a_removal(self):
+        self.start()
+        before = self.files()
+        key = self.path("b.example", ".key")
+        if subprocess.run(["chattr", "+i", key], capture_output=True).returncode != 0:
+            self.skipTest("this file system has no immutable files")
+        try:
+            self.assertIn(f"{key}: Operation not permitted", self.immure("remove", "b.example", status=FAILED))
+            self.assertEqual(self.files(), before)
+        finally:
+            subprocess.run(["chattr", "-i", key], check=True)
 
     def test_killed_at_any_time(self):
         """The pair is the old one or the new one, and the next run goes on."""

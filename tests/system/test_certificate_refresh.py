@@ -146,6 +146,50 @@ class CertificateRefresh(harness.SystemTest):
         self.assertIn("b.example.crt: not a PEM certificate chain", proxy.log())
         harness.wait_until(lambda: proxy.metric("immure_certificates_failed") >= 1, "the figure")
 
+    def test_a_key_with_several_certificates(self):
+        """Any file that has it will do, as at the start."""
+        proxy = self.start()
+        new, others = certificate("p-256", "d.example"), certificate("p-256", "e.example")
+        for name in ("k", "l", "m", "n"):  # before and after the one with its key
+            shutil.copy(new.chain, self.path(name, ".crt"))
+        shutil.copy(others.key, self.path("k", ".key"))
+        shutil.copy(new.key, self.path("m", ".key"))
+        self.hup()
+        self.assertNotIn("refuses its key", proxy.log())
+        self.assert_shown(*self.made.values(), new)
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        self.assert_shown(new)
+        for name in ("k", "l", "n", "m"):
+            os.unlink(self.path(name, ".crt"))
+        self.hup()
+        os.unlink(self.path("m", ".key"))
+        shutil.copy(new.chain, self.path("m", ".crt"))
+        shutil.copy(new.chain, self.path("n", ".crt"))
+        self.hup()
+        self.assertRegex(proxy.log(), "m.crt: immured refuses its key")
+        self.assertRegex(proxy.log(), "n.crt: immured refuses its key")
+        self.assert_shown(*self.made.values())
+
+    def test_a_key_that_is_lacking(self):
+        """It disturbs no other certificate, and is taken when it is there."""
+        made, key = self.made["b.example"], self.path("b.example", ".key")
+        os.unlink(key)
+        proxy = self.start(top="certificates-watch = yes")
+        new = certificate("p-256", "d.example")
+        self.put(new)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is added" in proxy.log(), "a new one")
+        self.assert_shown(self.made["a.example"], new)
+        self.assertIn(f"immured still lacks a key: {key}: No such file or directory", proxy.log())
+        shutil.copy(made.key, key)
+        added = f'key "{key}" is added'
+        harness.wait_until(lambda: " goes on" in proxy.log().partition(added)[2], "the key")
+        self.assert_shown(*self.made.values(), new)
+        os.unlink(key)
+        self.hup()
+        os.kill(self.proxy.immured(), signal.SIGKILL)
+        self.assert_shown(made)
+        self.assertEqual(self.proxy.worker(), self.processes[0])
+
     def test_the_next_processes_have_what_is_in_force(self):
         proxy = self.start()
         next_b = certificate("p-256", "b.example", serial=2)
@@ -202,6 +246,26 @@ class CertificateRefresh(harness.SystemTest):
                 os.rename(target + ".new", target)
             harness.wait_until(lambda change=change: f"d.example/fullchain.pem is {change}" in proxy.log(), change)
             self.assert_shown(made)
+        self.assert_same_processes()
+
+    def test_a_folder_that_is_replaced(self):
+        """By another one, after a while without any, and by a link that is changed."""
+        proxy = self.start(top="certificates-watch = yes")
+        new = certificate("p-256", "d.example")
+        os.rename(self.folder, self.folder + ".1")
+        harness.wait_until(lambda: f"{self.folder}: No such file or directory" in proxy.log(), "the refusal")
+        self.assert_shown(*self.made.values())
+        for number in (2, 3):
+            shutil.copytree(self.folder + ".1", f"{self.folder}.{number}")
+        os.symlink(self.folder + ".2", self.folder)
+        self.put(new)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is added" in proxy.log(), "a new one")
+        self.assert_shown(new)
+        os.symlink(self.folder + ".3", self.folder + ".link")
+        os.rename(self.folder + ".link", self.folder)
+        harness.wait_until(lambda: f"{self.path('d.example', '.crt')} is removed" in proxy.log(), "one less")
+        self.put(certificate("p-256", "b.example", serial=2))
+        harness.wait_until(lambda: f"{self.path('b.example', '.crt')} is replaced" in proxy.log(), "the next one")
         self.assert_same_processes()
 
     def test_a_text_that_has_changed_is_left_to_hup(self):

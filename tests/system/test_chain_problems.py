@@ -205,7 +205,7 @@ class Staples(harness.SystemTest):
             output, fine = clients.s_client(proxy.port, version, name="good.example")
             self.assertTrue(fine, output)
             self.assertNotIn("OCSP", output)
-        self.assertRegex(proxy.log(), "wrong.example.crt: its OCSP response is out of date, malformed, or does not")
+        self.assertRegex(proxy.log(), "wrong.example.crt: its OCSP response cannot be read, is out of date or malformed, or does not")
         self.assertNotIn("good.example.crt: ", proxy.log())
         self.assertEqual({row["names"]: row["problems"] for row in proxy.status()["certificates"]},
                          {"localhost, ip:127.0.0.1": [], "good.example": [], "wrong.example": ["bad-staple"]})

@@ -170,7 +170,7 @@ static void new_files(void **state)
     assert_true(has("a.crt", "new chain") && has("a.key", "new key"));
     assert_int_equal(mode_of("a.key"), 0600);
     assert_int_equal(mode_of("a.crt"), 0644);
-    assert_true(folder_has(&folder, "a") && folder_has_pair(&folder, &pair));
+    assert_true(folder_has(&folder, "a") && folder_has_pair(&folder, &pair, true));
     assert_true(folder_settle(&folder, &pair));
     assert_int_equal(count_hidden(false), 0);
     folder_close(&folder);
@@ -266,7 +266,7 @@ static void others_files(void **state)
     join(target, "next-key");
     unlink(full);
     assert_int_equal(symlink(target, full), 0);
-    assert_false(folder_has_pair(&folder, &pair));
+    assert_false(folder_has_pair(&folder, &pair, true));
     assert_non_null(strstr(folder.problem, "it is a link"));
     folder_close(&folder);
 }

@@ -355,6 +355,31 @@ static void a_staple_that_is_no_use(void **state)
     }
 }
 
+/* One that nobody has named, because it lies beside the chain, keeps nothing from being served. */
+static void a_staple_that_cannot_be_read(void **state)
+{
+    (void)state;
+    write_text("t.crt", leaf.certificate_text);
+    struct wanted wanted = {.chain = path_of("t.crt"),
+                            .key = "/absent.key",
+                            .staple = folder, /* no file */
+                            .policy = "tls-server",
+                            .tls12_groups = "common",
+                            .where = "test.conf"};
+    for (int beside = 0; beside < 2; beside++) {
+        struct taking taking = begin(NULL);
+        wanted.staple_is_beside = beside == 1;
+        assert_int_equal(intake_add(taking.intake, &wanted, taking.reason, sizeof taking.reason),
+                         beside);
+        struct store *store = finish(&taking, 1);
+        assert_int_equal(store_certificate_count(store), beside);
+        if (beside == 1)
+            assert_int_equal(store_problems(store_certificate(store, 0), time(NULL)),
+                             1u << CHAIN_BAD_STAPLE);
+        store_close(store);
+    }
+}
+
 static void refuses(const char *name, const char *reason)
 {
     struct taking taking = begin(NULL);
@@ -618,6 +643,7 @@ int main(void)
         cmocka_unit_test(problems_are_noted),
         cmocka_unit_test(a_staple_that_must_be_there),
         cmocka_unit_test(a_staple_that_is_no_use),
+        cmocka_unit_test(a_staple_that_cannot_be_read),
         cmocka_unit_test(what_is_no_chain_is_refused),
         cmocka_unit_test(known_files_are_not_read_again),
         cmocka_unit_test(what_immured_refuses_is_not_taken),

@@ -196,12 +196,12 @@ static void keys_that_are_missing(void **state)
         assert_true(keyd_keys_find(&before, NULL, stores[0], &files));
         assert_true(keyd_keys_find(&after, &before, stores[1], &files));
         assert_int_equal(after.settings.count, rows[i].sections);
-        uint32_t *added = keyd_keys_missing(&after, &before, &count, &moved);
+        uint32_t *added = keyd_keys_missing(&after, &before, NULL, &count, &moved);
         assert_int_equal(count, strlen(rows[i].added));
         for (size_t j = 0; j < count; j++)
             assert_int_equal(id_at(&after, added[j]), rows[i].added[j]);
         assert_int_equal(moved, rows[i].moved);
-        uint32_t *removed = keyd_keys_missing(&before, &after, &count, &moved);
+        uint32_t *removed = keyd_keys_missing(&before, &after, NULL, &count, &moved);
         assert_int_equal(count, strlen(rows[i].removed));
         for (size_t j = 0; j < count; j++)
             assert_int_equal(id_at(&before, removed[j]), rows[i].removed[j]);

@@ -102,7 +102,7 @@ static void write_key(struct answer_line *line, const struct generation *generat
     answer_text(line, "key", store_text(store, certificate->key_path));
     answer_text(line, "key_type", store_text(store, certificate->key_type));
     answer_text(line, "key_id", hex_encode(certificate->key_id, STORE_HASH_SIZE, id));
-    answer_word(line, "key_held", generation->keyless ? "null" : "true");
+    answer_word(line, "key_held", generation->keyless.count > 0 ? "null" : "true");
 }
 
 void record_write(struct answer_line *line, const struct generation *generation,

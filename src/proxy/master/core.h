@@ -69,7 +69,7 @@ struct generation {
     int store_memory;                      /* the certificates in force; -1: none yet */
     struct store *store;                   /* the same, opened */
     struct refresh refresh;                /* brings other ones */
-    bool keyless;                          /* immured lacks keys of some certificates */
+    struct keyless_keys keyless;           /* what immured lacks */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */

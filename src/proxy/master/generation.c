@@ -95,7 +95,7 @@ static bool start_worker(struct child *child)
 {
     struct generation *generation = list_entry(child, struct generation, worker);
     controls_close(generation);
-    generation->keyless = false; /* until the worker says so */
+    generation->keyless.count = 0; /* until the worker says so */
     pid_t pid = worker_start(generation);
     if (pid > 0)
         child_started(child, pid, clock_now());

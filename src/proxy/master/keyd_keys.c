@@ -58,6 +58,7 @@ static bool add(struct keyd_keys *keys, uint32_t number,
 {
     struct keyd_key *key = &keys->keys[keys->list.count];
     key->certificate = number;
+    key->twin = KEYD_KEYS_NONE;
     if (!find_section(keys, certificate, &key->section))
         return false;
     keys->list.count++;
@@ -131,6 +132,12 @@ static const uint8_t *id_of(const struct keyd_keys *keys, uint32_t index)
     return store_certificate(keys->store, keys->keys[index].certificate)->key_id;
 }
 
+static const char *file_of(const struct keyd_keys *keys, uint32_t index)
+{
+    return store_text(keys->store,
+                      store_certificate(keys->store, keys->keys[index].certificate)->key_path);
+}
+
 struct search {
     const struct keyd_keys *keys;
     const uint8_t *id;
@@ -156,6 +163,19 @@ static uint32_t find(const struct slots *slots, const struct keyd_keys *keys, co
     return slots_find(slots, hash_of(id), has_id, &search);
 }
 
+/* `last`: the last twin so far, by the index of the first of them. Twins have the same settings,
+ * because immured gets those of the first. */
+static void add_twin(const struct keyd_keys *keys, uint32_t first, uint32_t index, uint32_t *last)
+{
+    struct keyd_key *before = &keys->keys[last[first]];
+    const struct keyd_key *key = &keys->keys[index];
+    if (before->section != key->section ||
+        strcmp(file_of(keys, last[first]), file_of(keys, index)) == 0)
+        return;
+    before->twin = index;
+    last[first] = index;
+}
+
 /* Adds the key unless one with its id is there. False: out of memory. */
 static bool index_key(struct slots *slots, const struct keyd_keys *keys, uint32_t index)
 {
@@ -163,25 +183,40 @@ static bool index_key(struct slots *slots, const struct keyd_keys *keys, uint32_
     return find(slots, keys, id) != UINT32_MAX || slots_add(slots, hash_of(id), index);
 }
 
+bool keyd_keys_lack(const struct keyless_keys *keyless, const uint8_t *id)
+{
+    for (uint32_t i = 0; keyless != NULL && i < keyless->count && i < KEYLESS_IDS_MAX; i++)
+        if (memcmp(keyless->ids[i], id, CONTROL_KEY_ID_SIZE) == 0)
+            return true;
+    return false;
+}
+
 uint32_t *keyd_keys_missing(const struct keyd_keys *keys, const struct keyd_keys *others,
-                            size_t *count, bool *moved)
+                            const struct keyless_keys *keyless, size_t *count, bool *moved)
 {
     struct slots there = {0}, found = {0};
     uint32_t *missing = malloc((keys->list.count + 1) * sizeof *missing);
-    bool good = missing != NULL;
+    uint32_t *last = malloc((keys->list.count + 1) * sizeof *last);
+    bool good = missing != NULL && last != NULL;
     *count = 0;
     for (uint32_t i = 0; good && i < others->list.count; i++)
         good = index_key(&there, others, i);
     for (uint32_t i = 0; good && i < keys->list.count; i++) {
         uint32_t other = find(&there, others, id_of(keys, i));
-        size_t known = found.used;
-        good = index_key(&found, keys, i);
-        if (other == UINT32_MAX && found.used > known)
+        uint32_t first = find(&found, keys, id_of(keys, i));
+        last[i] = i;
+        if (first != UINT32_MAX)
+            add_twin(keys, first, i, last);
+        else
+            good = slots_add(&found, hash_of(id_of(keys, i)), i);
+        bool lacks = other == UINT32_MAX || keyd_keys_lack(keyless, id_of(keys, i));
+        if (lacks && first == UINT32_MAX)
             missing[(*count)++] = i;
         *moved |= other != UINT32_MAX && others->keys[other].section != keys->keys[i].section;
     }
     slots_free(&there);
     slots_free(&found);
+    free(last);
     if (good)
         return missing;
     free(missing);

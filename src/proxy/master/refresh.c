@@ -230,15 +230,16 @@ void refresh_loader_ended(struct generation *generation)
 
 static void change_next(struct generation *generation);
 
-/* The keys of `from` that `in` lacks. False with a failure or another outcome. */
+/* The keys of `from` that `in` lacks, or immured (`keyless`). False with a failure or another
+ * outcome. */
 static bool find_changes(struct generation *generation, const struct keyd_keys *from,
-                         const struct keyd_keys *in)
+                         const struct keyd_keys *in, const struct keyless_keys *keyless)
 {
     struct refresh *refresh = &generation->refresh;
     bool moved = false;
     free(refresh->changes);
     refresh->next = 0;
-    refresh->changes = keyd_keys_missing(from, in, &refresh->change_count, &moved);
+    refresh->changes = keyd_keys_missing(from, in, keyless, &refresh->change_count, &moved);
     if (refresh->changes == NULL)
         fail(generation, "out of memory");
     else if (moved)
@@ -263,7 +264,7 @@ static bool find_keys(struct generation *generation)
         too_much(generation, "a key has a policy or a pass phrase that no other has");
         return false;
     }
-    return find_changes(generation, &refresh->keys, &generation->keyd_keys);
+    return find_changes(generation, &refresh->keys, &generation->keyd_keys, &generation->keyless);
 }
 
 static void tell_of_trial(struct generation *generation)
@@ -358,7 +359,7 @@ static void swap_if_all_have_answered(struct generation *generation)
             return;
     if (refresh->keys_stay) {
         conclude(generation, REFRESH_DONE);
-    } else if (find_changes(generation, &refresh->keys, &generation->keyd_keys)) {
+    } else if (find_changes(generation, &refresh->keys, &generation->keyd_keys, NULL)) {
         begin_step(generation, REFRESH_REMOVES);
         change_next(generation);
     }
@@ -406,12 +407,31 @@ static void get_change(const struct refresh *refresh, struct hand_over_key *key)
     list->get(list->list, refresh->changes[refresh->next], key);
 }
 
-/* False: out of memory. */
-static bool refuse(struct refresh *refresh, const char *reason)
+/* The key may be in another file, too. */
+static bool try_twin(const struct refresh *refresh)
 {
+    uint32_t *change = &refresh->changes[refresh->next];
+    uint32_t twin = refresh->keys.keys[*change].twin;
+    if (twin == KEYD_KEYS_NONE)
+        return false;
+    *change = twin;
+    return true;
+}
+
+/* Goes on to the next file: of the same key, if there is another one. A certificate that is in
+ * force without a key stays so. False: out of memory. */
+static bool refuse(struct generation *generation, const char *reason)
+{
+    struct refresh *refresh = &generation->refresh;
     struct hand_over_key key;
+    if (try_twin(refresh))
+        return true;
     get_change(refresh, &key);
-    return refusals_add(&refresh->refused, key.id, reason);
+    refresh->next++;
+    if (!keyd_keys_lack(&generation->keyless, key.id))
+        return refusals_add(&refresh->refused, key.id, reason);
+    log_warning("certificates: immured still lacks a key: %s", reason);
+    return true;
 }
 
 static void end_changes(struct generation *generation)
@@ -440,7 +460,7 @@ static void change_next(struct generation *generation)
 {
     struct refresh *refresh = &generation->refresh;
     bool adds = refresh->step == REFRESH_ADDS;
-    for (; refresh->next < refresh->change_count; refresh->next++) {
+    while (refresh->next < refresh->change_count) {
         struct hand_over_key key;
         get_change(refresh, &key);
         if (adds ? hand_over_add(&generation->keyd_hand_over, &key)
@@ -453,7 +473,9 @@ static void change_next(struct generation *generation)
             return;
         }
         snprintf(reason, sizeof reason, "%s: %s", key.file, regular_file_reason(error));
-        if (adds && !refuse(refresh, reason)) {
+        if (!adds) {
+            refresh->next++;
+        } else if (!refuse(generation, reason)) {
             fail(generation, "out of memory");
             return;
         }
@@ -466,12 +488,12 @@ void refresh_key_changed(struct generation *generation, enum hand_over_state sta
     struct refresh *refresh = &generation->refresh;
     if (refresh->step != REFRESH_ADDS && refresh->step != REFRESH_REMOVES)
         return;
-    if (refresh->step == REFRESH_ADDS && state == HAND_OVER_REFUSED_CHANGE &&
-        !refuse(refresh, generation->keyd_hand_over.reason)) {
+    if (refresh->step == REFRESH_REMOVES || state != HAND_OVER_REFUSED_CHANGE) {
+        refresh->next++;
+    } else if (!refuse(generation, generation->keyd_hand_over.reason)) {
         fail(generation, "out of memory");
         return;
     }
-    refresh->next++;
     change_next(generation);
 }
 

@@ -31,9 +31,9 @@ static bool has_folders(const struct generation *generation)
 
 /* A key that immured lacks has the id that it had; only its file is another, so no comparison of
  * stores would find it. */
-static bool has_all_keys(const struct generation *generation)
+static bool knows_what_lacks(const struct generation *generation)
 {
-    return !generation->keyless;
+    return generation->keyless.count <= KEYLESS_IDS_MAX;
 }
 
 static bool has_same_text(const struct generation *generation)
@@ -73,7 +73,7 @@ static const struct {
     {has_folders, REPORT_TOO_MUCH, "the configuration has no folder or list of certificates"},
     {has_worker, REPORT_BUSY, "the worker has ended, and is being started again"},
     {has_keyd, REPORT_BUSY, "immured is being started"},
-    {has_all_keys, REPORT_TOO_MUCH, "immured lacks keys of certificates that are in force"},
+    {knows_what_lacks, REPORT_TOO_MUCH, "immured lacks many keys of certificates in force"},
     {has_same_text, REPORT_TOO_MUCH, "the text of the configuration has changed"},
     {has_same_authorities, REPORT_TOO_MUCH, "a file of client-ca-file or client-crl has changed"},
     {has_sockets, REPORT_TOO_MUCH, "the file of a unix: listener was removed"},

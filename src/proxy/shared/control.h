@@ -30,10 +30,12 @@ enum control_type {
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
     CONTROL_STORE_FAILED, /* the same: it goes on with the one before, and has logged why */
     CONTROL_PAUSED,       /* thread to master: a server is paused, or is up again */
-    CONTROL_KEYLESS, /* main to master: whether immured lacks keys of certificates (`keyless`); sent
-                        when that has changed, and taken to be false at first */
+    CONTROL_KEYLESS, /* main to master: which keys of certificates immured lacks (`keyless`); sent
+                        when that has changed, and taken to be none at first */
     CONTROL_DRAIN    /* master to thread and main: stop accepting, end by the deadline */
 };
+
+#define CONTROL_KEY_ID_SIZE 32 /* SHA-256 of a SubjectPublicKeyInfo */
 
 /* Keys of session tickets (RFC 5077), for when immured provides none. The master makes them, so
  * that they outlive a worker, and renews them every hour; the previous one still decrypts. They are
@@ -45,6 +47,13 @@ struct ticket_key {
 };
 struct ticket_keys {
     struct ticket_key current, previous;
+};
+
+/* Keys that immured lacks. */
+#define KEYLESS_IDS_MAX 64
+struct keyless_keys {
+    uint32_t count; /* of certificates; the first of them are named */
+    uint8_t ids[KEYLESS_IDS_MAX][CONTROL_KEY_ID_SIZE];
 };
 
 struct control_message {
@@ -63,7 +72,7 @@ struct control_message {
             uint32_t server;
             uint64_t pause; /* ns; 0: it is up */
         } paused;
-        bool keyless;
+        struct keyless_keys keyless;
         uint64_t deadline; /* DRAIN: CLOCK_MONOTONIC, ns */
     };
 };

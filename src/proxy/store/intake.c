@@ -385,9 +385,9 @@ static bool take_staple(struct intake *intake, const struct wanted *wanted,
     if (wanted->staple != NULL) {
         char *bytes = regular_file_read(wanted->staple, STAPLE_MAX, &length);
         ERR_clear_error();
-        if (bytes == NULL)
+        if (bytes == NULL && !wanted->staple_is_beside)
             return refuse(wanted->staple, regular_file_reason(errno), reason, size);
-        if (!put_staple(intake, bytes, length, certificate))
+        if (bytes == NULL || !put_staple(intake, bytes, length, certificate))
             certificate->problems |= 1u << CHAIN_BAD_STAPLE;
         free(bytes);
     }

@@ -53,8 +53,8 @@ void chain_problem_describe(enum chain_problem problem, int64_t not_before, int6
         break;
     case CHAIN_BAD_STAPLE:
         snprintf(text, size,
-                 "its OCSP response is out of date, malformed, or does not say that this "
-                 "certificate is good; it is not sent");
+                 "its OCSP response cannot be read, is out of date or malformed, or does not say "
+                 "that this certificate is good; it is not sent");
         break;
     default:
         snprintf(text, size,

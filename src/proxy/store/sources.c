@@ -92,6 +92,7 @@ static void add_item(void *owner, const struct directory_item *item)
     wanted.chain = item->chain;
     wanted.key = item->key;
     wanted.staple = item->staple;
+    wanted.staple_is_beside = true;
     if (intake_add(sources->intake, &wanted, reason, sizeof reason))
         return;
     bool kept = sources->refreshes && intake_keep(sources->intake, &wanted);

@@ -9,6 +9,7 @@ struct wanted {
     const char *chain;            /* path of the PEM file: the certificate first */
     const char *key;              /* path of the private key; it may be the same file */
     const char *staple;           /* path of the OCSP response; NULL: none */
+    bool staple_is_beside;        /* it was found there; nobody has named it */
     const char *pass_phrase_file; /* NULL: the key is not encrypted */
     const char *policy, *tls12_groups;
     uint32_t frontend, route;

@@ -4,12 +4,17 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "operator/certificate_target.h"
 #include "operator/control.h"
 #include "operator/key_owner.h"
 
 #define REASON_SIZE 1024
+
+#define BUSY_LIMIT (20 * NS_PER_S)
+#define BUSY_PAUSE (100 * NS_PER_MS)
 
 /* ---- what immure-proxy says ---- */
 
@@ -28,10 +33,28 @@ static void refresh_line(struct control_answer *answer, const struct json_object
         snprintf(refresh->refusal, sizeof refresh->refusal, "%s", reason);
 }
 
-static bool takes_reload(const struct json_object *end)
+static bool has_result(const struct json_object *end, const char *wanted)
 {
     const char *result = json_read_text(end, "result");
-    return result != NULL && strcmp(result, "reload") == 0;
+    return result != NULL && strcmp(result, wanted) == 0;
+}
+
+/* Asks for a refresh, and again while immure-proxy is busy: a configuration that is coming up may
+ * have seen the files in any state, so it has to look at them again. */
+static enum exit_status ask_until_free(struct control_answer *answer,
+                                       const struct tool_options *options, char *reason,
+                                       size_t size)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE};
+    uint64_t deadline = clock_now() + BUSY_LIMIT;
+    for (;;) {
+        enum exit_status status =
+            control_ask(answer, options->proxy, "refresh", NULL, reason, size);
+        if (!has_result(&answer->end, "busy") || clock_now() > deadline)
+            return status;
+        control_free(answer);
+        nanosleep(&pause, NULL);
+    }
 }
 
 /* Whether immure-proxy has taken the change; `reason` says why not. */
@@ -40,11 +63,10 @@ static bool refresh_ask(const struct tool_options *options, const struct certifi
 {
     struct refresh refresh = {.answer = {.line = refresh_line, .raw = options->json},
                               .chain = target->chain};
-    enum exit_status status =
-        control_ask(&refresh.answer, options->proxy, "refresh", NULL, reason, size);
+    enum exit_status status = ask_until_free(&refresh.answer, options, reason, size);
     if (status == EXIT_GOOD && refresh.refusal[0] != '\0')
         snprintf(reason, size, "%s", refresh.refusal);
-    if (takes_reload(&refresh.answer.end)) {
+    if (has_result(&refresh.answer.end, "reload")) {
         char what[REASON_SIZE / 2];
         snprintf(what, sizeof what, "%.*s", (int)sizeof what - 1, reason);
         snprintf(reason, size, "this takes a reload of immure-proxy, with another worker: %s",
@@ -59,7 +81,7 @@ static void refresh_back(const struct tool_options *options)
 {
     char reason[REASON_SIZE];
     struct control_answer answer = {.line = NULL};
-    control_ask(&answer, options->proxy, "refresh", NULL, reason, sizeof reason);
+    ask_until_free(&answer, options, reason, sizeof reason);
     control_free(&answer);
 }
 
@@ -73,7 +95,7 @@ static enum exit_status refuse(const struct tool_options *options, const char *r
 static void say(const struct tool_options *options, const char *change, const char *chain)
 {
     if (!options->json)
-        printf("%-8s  %s\n", change, chain);
+        print_line("%-8s  %s", change, chain);
 }
 
 /* ---- the files that are given ---- */
@@ -168,7 +190,7 @@ enum exit_status certificate_add_run(const struct tool_options *options)
 /* ---- replace and remove ---- */
 
 /* The folder of a certificate that is served, opened, if its files are ours to change. */
-static enum exit_status open_target(const struct tool_options *options,
+static enum exit_status open_target(const struct tool_options *options, bool needs_key,
                                     struct certificate_target *target, struct folder *folder)
 {
     enum exit_status status = target_find(target, options);
@@ -179,7 +201,7 @@ static enum exit_status open_target(const struct tool_options *options,
     if (manager != NULL)
         snprintf(folder->problem, sizeof folder->problem, "%s is %s's: %s renews and deletes it",
                  target->chain, manager, manager);
-    bool ours = good && manager == NULL && folder_has_pair(folder, &target->pair);
+    bool ours = good && manager == NULL && folder_has_pair(folder, &target->pair, needs_key);
     if (ours)
         return EXIT_GOOD;
     complain("%s", folder->problem);
@@ -216,7 +238,7 @@ enum exit_status certificate_replace_run(const struct tool_options *options)
     struct folder folder;
     if (!read_files(&chain, options->operands[1], options->operands[2]))
         return EXIT_FAILED;
-    enum exit_status status = open_target(options, &target, &folder);
+    enum exit_status status = open_target(options, true, &target, &folder);
     if (status == EXIT_GOOD) {
         if (put(&folder, &target.pair, &chain, options->operands[2])) {
             status = conclude(&folder, &target, options, "replaced");
@@ -235,7 +257,7 @@ enum exit_status certificate_remove_run(const struct tool_options *options)
 {
     struct certificate_target target;
     struct folder folder;
-    enum exit_status status = open_target(options, &target, &folder);
+    enum exit_status status = open_target(options, false, &target, &folder);
     if (status != EXIT_GOOD)
         return status;
     if (folder_hide(&folder, &target.pair)) {

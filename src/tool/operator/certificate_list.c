@@ -15,7 +15,7 @@ static void put_line(char line[LINE_SIZE])
     unsigned width = terminal_width();
     if (width > 0 && strlen(line) > width)
         line[width] = '\0';
-    puts(line);
+    print_line("%s", line);
 }
 
 /* "www.example.com +2" */
@@ -91,7 +91,7 @@ static void put_names(const struct json_object *object, const char *title)
     const struct json_member *names = json_read_list(object, "names");
     const char *name = names != NULL ? names->text : "";
     for (size_t i = 0; names != NULL && i < names->item_count; i++) {
-        printf("%-12s %s\n", i == 0 ? title : "", name);
+        print_line("%-12s %s", i == 0 ? title : "", name);
         name += strlen(name) + 1;
     }
 }
@@ -99,11 +99,11 @@ static void put_names(const struct json_object *object, const char *title)
 static void put_origin(const struct json_object *object)
 {
     const char *route = json_read_text(object, "route");
-    printf("%-12s frontend \"%s\"%s%s%s\n", "served by", text_of(object, "frontend"),
-           route != NULL ? ", route \"" : "", route != NULL ? route : "",
-           route != NULL ? "\"" : "");
-    printf("%-12s %s:%d (%s)\n", "from", text_of(object, "where"),
-           (int)json_read_number(object, "line", 0), text_of(object, "source"));
+    print_line("%-12s frontend \"%s\"%s%s%s", "served by", text_of(object, "frontend"),
+               route != NULL ? ", route \"" : "", route != NULL ? route : "",
+               route != NULL ? "\"" : "");
+    print_line("%-12s %s:%d (%s)", "from", text_of(object, "where"),
+               (int)json_read_number(object, "line", 0), text_of(object, "source"));
 }
 
 static void show_line(struct control_answer *answer, const struct json_object *object)
@@ -116,19 +116,19 @@ static void show_line(struct control_answer *answer, const struct json_object *o
     }
     const char *staple = json_read_text(object, "ocsp");
     describe_problems(object, "none", problems, sizeof problems);
-    printf("%-12s %s\n", "certificate", text_of(object, "chain"));
-    printf("%-12s %s, %s, %s\n", "key", text_of(object, "key"), text_of(object, "key_type"),
-           json_read_bool(object, "key_held", false) ? "held by immured"
-                                                     : "perhaps not held by immured");
-    printf("%-12s %s\n", "key id", text_of(object, "key_id"));
-    printf("%-12s %s to %s\n", "valid",
-           certificate_date(json_read_number(object, "not_before", 0), from),
-           certificate_date(json_read_number(object, "not_after", 0), until));
+    print_line("%-12s %s", "certificate", text_of(object, "chain"));
+    print_line("%-12s %s, %s, %s", "key", text_of(object, "key"), text_of(object, "key_type"),
+               json_read_bool(object, "key_held", false) ? "held by immured"
+                                                         : "perhaps not held by immured");
+    print_line("%-12s %s", "key id", text_of(object, "key_id"));
+    print_line("%-12s %s to %s", "valid",
+               certificate_date(json_read_number(object, "not_before", 0), from),
+               certificate_date(json_read_number(object, "not_after", 0), until));
     put_origin(object);
     if (staple != NULL)
-        printf("%-12s %s, %s\n", "OCSP", staple,
-               json_read_bool(object, "stapled", false) ? "sent" : "not sent");
-    printf("%-12s %s\n", "problems", problems);
+        print_line("%-12s %s, %s", "OCSP", staple,
+                   json_read_bool(object, "stapled", false) ? "sent" : "not sent");
+    print_line("%-12s %s", "problems", problems);
     put_names(object, "names");
 }
 
@@ -150,11 +150,11 @@ static void check_line(struct control_answer *answer, const struct json_object *
     const char *change = json_read_text(object, "change");
     if (change != NULL) {
         describe_names(object, names, sizeof names);
-        printf("%-9s  %s  (%s)\n", change, text_of(object, "chain"), names);
+        print_line("%-9s  %s  (%s)", change, text_of(object, "chain"), names);
     } else if (json_read_text(object, "unusable") != NULL) {
-        printf("%-9s  %s; %s\n", "unusable", text_of(object, "reason"),
-               json_read_bool(object, "kept", false) ? "the one before goes on"
-                                                     : "it is not served");
+        print_line("%-9s  %s; %s", "unusable", text_of(object, "reason"),
+                   json_read_bool(object, "kept", false) ? "the one before goes on"
+                                                         : "it is not served");
     }
 }
 
@@ -168,9 +168,10 @@ enum exit_status certificate_check_run(const struct tool_options *options)
         status = EXIT_FAILED;
     if (answer.last != NULL && status != EXIT_UNREACHABLE && !options->json &&
         json_read_number(end, "unusable", -1) >= 0)
-        printf("%d would be added, %d replaced, %d removed; %d files cannot be used\n",
-               (int)json_read_number(end, "added", 0), (int)json_read_number(end, "replaced", 0),
-               (int)json_read_number(end, "removed", 0), (int)json_read_number(end, "unusable", 0));
+        print_line(
+            "%d would be added, %d replaced, %d removed; %d files cannot be used",
+            (int)json_read_number(end, "added", 0), (int)json_read_number(end, "replaced", 0),
+            (int)json_read_number(end, "removed", 0), (int)json_read_number(end, "unusable", 0));
     control_free(&answer);
     return status;
 }

@@ -159,6 +159,11 @@ static enum exit_status refuse_twin(const struct certificate_target *target,
 
 /* ---- which name ---- */
 
+static bool is_control(char letter)
+{
+    return (unsigned char)letter < ' ' || letter == 0x7f;
+}
+
 /* "*.example.com" has the files "_.example.com", as lego calls them. */
 static bool set_name(struct certificate_target *target, const char *name)
 {
@@ -169,6 +174,9 @@ static bool set_name(struct certificate_target *target, const char *name)
         return false;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (ends_with(name, refused[i]))
+            return false;
+    for (const char *letter = name; *letter != '\0'; letter++)
+        if (is_control(*letter))
             return false;
     snprintf(own, sizeof target->pair.name, "%s", name);
     for (char *star; (star = strchr(own, '*')) != NULL;)

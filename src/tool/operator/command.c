@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #define OPTIONS_ASK (OPTION_SOCKET | OPTION_TIMEOUT | OPTION_JSON)
 #define OPTIONS_PROXY (OPTION_PROXY | OPTION_JSON)
@@ -73,12 +74,37 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof commands / sizeof commands[0];
 
+/* Names in certificates, and of files, may contain control characters. These could forge lines or
+ * talk to the terminal, so they become '?', as in the log. In UTF-8 those from U+0080 to U+009F
+ * have two bytes. */
+static void write_line(FILE *out, const char *format, va_list arguments)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        return;
+    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++)
+        if (*at < ' ' || *at == 0x7f)
+            *at = '?';
+        else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+            at[0] = at[1] = '?';
+    fputs(text, out);
+    fputc('\n', out);
+    free(text);
+}
+
+void print_line(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(stdout, format, arguments);
+    va_end(arguments);
+}
+
 void complain(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     fputs("immure: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    write_line(stderr, format, arguments);
     va_end(arguments);
 }

@@ -78,7 +78,9 @@ enum exit_status top_run(const struct tool_options *options);
 enum exit_status openssl_config_run(const struct tool_options *options);
 enum exit_status check_run(const struct tool_options *options);
 
-/* One line on standard error: "immure: ..." */
+/* One line on standard output, and "immure: ..." on standard error. Control characters become '?'.
+ */
+void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -57,6 +57,14 @@ static bool is_there(const struct folder *folder, const char *name)
     return fstatat(folder->descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* No program that changes pairs has folders of these names: they stay where they are. */
+static bool is_folder(const struct folder *folder, const char *name)
+{
+    struct stat status;
+    return fstatat(folder->descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(status.st_mode);
+}
+
 /* ---- changes ---- */
 
 /* Signals wait while several files change, so that Ctrl-C does not come between them. */
@@ -126,7 +134,7 @@ static bool recover(struct folder *folder, const char *file)
     char other[NAME_MAX + 1], place[NAME_MAX + 1];
     const char *end, *state;
     struct folder_pair pair = {.one_file = false};
-    if (!parse_hidden(file, &pair, &end, &state))
+    if (!parse_hidden(file, &pair, &end, &state) || is_folder(folder, file))
         return true;
     bool alone = strcmp(end, CHAIN) == 0 && !is_there(folder, hidden(&pair, KEY, state, other)) &&
                  is_there(folder, visible(&pair, KEY, place));
@@ -202,11 +210,13 @@ static bool is_regular(struct folder *folder, const char *name)
     return S_ISREG(status.st_mode) || refuse(folder, name, "it is not a regular file");
 }
 
-bool folder_has_pair(struct folder *folder, const struct folder_pair *pair)
+bool folder_has_pair(struct folder *folder, const struct folder_pair *pair, bool needed)
 {
     char path[NAME_MAX + 1];
-    return is_regular(folder, visible(pair, chain_end(pair), path)) &&
-           (pair->one_file || is_regular(folder, visible(pair, KEY, path)));
+    if (!is_regular(folder, visible(pair, chain_end(pair), path)))
+        return false;
+    visible(pair, KEY, path);
+    return pair->one_file || (!needed && !is_there(folder, path)) || is_regular(folder, path);
 }
 
 const char *folder_manager(const struct folder *folder, const struct folder_pair *pair)
@@ -355,20 +365,22 @@ static bool put_both(struct folder *folder, const struct folder_pair *pair)
                                 place(folder, pair, KEY, NEW) && place(folder, pair, CHAIN, NEW);
 }
 
-/* Some step has failed: it is as before. */
+/* Some step has failed: it is as before. If that fails, too, nothing hidden is lost, and the next
+ * program ends what it is for. */
 static void take_back(struct folder *folder, const struct folder_pair *pair, bool was_there)
 {
     char problem[sizeof folder->problem], path[NAME_MAX + 1];
     memcpy(problem, folder->problem, sizeof problem);
-    if (was_there) {
-        restore(folder, pair);
-    } else {
+    bool done = !was_there || restore(folder, pair);
+    if (!was_there) {
         drop(folder, visible(pair, chain_end(pair), path));
         if (!pair->one_file)
             drop(folder, visible(pair, KEY, path));
     }
-    drop_hidden(folder, pair, NEW);
-    drop_hidden(folder, pair, OLD);
+    if (done) {
+        drop_hidden(folder, pair, NEW);
+        drop_hidden(folder, pair, OLD);
+    }
     memcpy(folder->problem, problem, sizeof problem);
 }
 
@@ -391,7 +403,8 @@ bool folder_put(struct folder *folder, const struct folder_pair *pair,
 static bool hide(struct folder *folder, const struct folder_pair *pair, const char *end)
 {
     char from[NAME_MAX + 1], to[NAME_MAX + 1];
-    return move_if_there(folder, visible(pair, end, from), hidden(pair, end, OLD, to));
+    return is_folder(folder, visible(pair, end, from)) ||
+           move_if_there(folder, from, hidden(pair, end, OLD, to));
 }
 
 bool folder_hide(struct folder *folder, const struct folder_pair *pair)
@@ -401,6 +414,8 @@ bool folder_hide(struct folder *folder, const struct folder_pair *pair)
     bool good = hide(folder, pair, chain_end(pair)) &&
                 (pair->one_file || hide(folder, pair, KEY)) && hide(folder, pair, STAPLE) &&
                 sync_folder(folder);
+    if (!good)
+        take_back(folder, pair, true);
     release_signals(&before);
     return good;
 }

@@ -50,8 +50,9 @@ void folder_close(struct folder *folder);
 
 /* Whether a file or a folder of this name is there, in any of the layouts that the proxy reads. */
 bool folder_has(const struct folder *folder, const char *name);
-/* Whether the files of the pair are there, and are regular files. */
-bool folder_has_pair(struct folder *folder, const struct folder_pair *pair);
+/* Whether the files of the pair are there, and are regular files; the key need not be there if it
+ * is not `needed`. */
+bool folder_has_pair(struct folder *folder, const struct folder_pair *pair, bool needed);
 /* Whether lego or another program manages the pair. NULL, or its name. */
 const char *folder_manager(const struct folder *folder, const struct folder_pair *pair);
 

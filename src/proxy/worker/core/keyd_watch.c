@@ -152,12 +152,17 @@ bool keyd_watch_look(struct keyd_watch *watch)
     return known;
 }
 
-bool keyd_watch_lacks(const struct keyd_watch *watch)
+void keyd_watch_lacks(const struct keyd_watch *watch, struct keyless_keys *keyless)
 {
-    for (uint32_t i = 0; i < store_certificate_count(watch->store); i++)
-        if (watch->keyless[i])
-            return true;
-    return false;
+    *keyless = (struct keyless_keys){0};
+    for (uint32_t i = 0; i < store_certificate_count(watch->store); i++) {
+        if (!watch->keyless[i])
+            continue;
+        if (keyless->count < KEYLESS_IDS_MAX)
+            memcpy(keyless->ids[keyless->count], store_certificate(watch->store, i)->key_id,
+                   CONTROL_KEY_ID_SIZE);
+        keyless->count++;
+    }
 }
 
 struct first_tickets {

@@ -37,8 +37,8 @@ bool keyd_watch_check(struct keyd_watch *watch, const char *config_file, bool ag
                       struct conf_error *error);
 /* The same while the worker serves: changes are logged. False: immured did not answer. */
 bool keyd_watch_look(struct keyd_watch *watch);
-/* Whether some certificate is keyless, as noted last. */
-bool keyd_watch_lacks(const struct keyd_watch *watch);
+/* The certificates that are keyless, as noted last. */
+void keyd_watch_lacks(const struct keyd_watch *watch, struct keyless_keys *keyless);
 /* Fetches the ticket keys if immured has a secret to derive them from. Returns whether it filled
  * *keys, and *at, the time to ask for the next ones (CLOCK_MONOTONIC, ns). */
 bool keyd_watch_tickets(struct keyd_watch *watch, struct ticket_keys *keys, uint64_t *at);

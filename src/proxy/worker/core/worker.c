@@ -39,8 +39,8 @@ struct worker {
     unsigned thread_count;
     bool draining;
     struct keyd_watch keyd;
-    bool watching; /* `keyd` is open */
-    bool keyless;  /* the master has been told that keys are missing */
+    bool watching;               /* `keyd` is open */
+    struct keyless_keys keyless; /* what the master has been told */
     struct report walls;
     pthread_barrier_t gate; /* passed when all threads have begun, and when the walls stand */
     struct admin *admin;
@@ -132,9 +132,10 @@ static void note_command(void *owner, const struct control_message *message, int
 
 static void tell_keyless(struct worker *worker)
 {
-    const struct control_message message = {.type = CONTROL_KEYLESS,
-                                            .keyless = keyd_watch_lacks(&worker->keyd)};
-    if (message.keyless != worker->keyless && control_send(main_control(worker), &message, -1))
+    struct control_message message = {.type = CONTROL_KEYLESS};
+    keyd_watch_lacks(&worker->keyd, &message.keyless);
+    if (memcmp(&message.keyless, &worker->keyless, sizeof worker->keyless) != 0 &&
+        control_send(main_control(worker), &message, -1))
         worker->keyless = message.keyless;
 }
 
@@ -258,16 +259,20 @@ static void report_store(const struct worker *worker, enum control_type result)
         log_error("cannot tell the master about the certificates: %s", strerror(errno));
 }
 
-/* The admin page, and the keys that are missing. */
+/* Before threads use the store, so that none of them asks for a signature with a missing key. */
+static void look_for_keys(struct worker *worker)
+{
+    if (!worker->watching)
+        return;
+    keyd_watch_use(&worker->keyd, worker->store);
+    keyd_watch_look(&worker->keyd);
+    tell_keyless(worker);
+}
+
 static void show_store(struct worker *worker)
 {
     struct certificate_infos infos = {.of = NULL};
     const struct store *store = worker->store->store;
-    if (worker->watching) {
-        keyd_watch_use(&worker->keyd, worker->store);
-        keyd_watch_look(&worker->keyd);
-        tell_keyless(worker);
-    }
     if (worker->admin == NULL)
         return;
     if (!certificate_infos_make(&infos, worker->setup->config, store, watch_of(worker)))
@@ -290,6 +295,7 @@ static void take_store(struct worker *worker)
     }
     worker->before = worker->store;
     worker->store = next;
+    look_for_keys(worker);
     atomic_store(&worker->tls.store, next);
     report_store(worker, CONTROL_STORE_TAKEN);
     show_store(worker);
