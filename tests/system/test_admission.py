@@ -118,10 +118,10 @@ class Admission(harness.SystemTest):
             self.proxy.wait_for(0, name)
         self.proxy.wait_for(0, "immure_connections")
 
-    def with_flood(self, top, behaviour):
+    def with_flood(self, top, behaviour, **options):
         """The typical number of attackers that are answered while an honest client waits. Without
         admission immured may refuse to sign, because its queue is too long."""
-        self.start(top)
+        self.start(top, **options)
         ordered = "none" not in top
         with contextlib.closing(Flood(self.proxy.port, behaviour)) as flood:
             harness.wait_until(lambda: flood.answered > AT_ONCE, "the flood")
@@ -129,14 +129,18 @@ class Admission(harness.SystemTest):
                 self.wait_for_overload()
             return statistics.median(self.overtaken(flood, may_fail=not ordered))
 
-    def check_order(self, behaviour):
-        without = self.with_flood("handshake-wait = none", behaviour)
-        ordered = self.with_flood(QUICK, behaviour)
+    def check_order(self, behaviour, **options):
+        without = self.with_flood("handshake-wait = none", behaviour, **options)
+        ordered = self.with_flood(QUICK, behaviour, **options)
         self.assertLess(2 * ordered, without)
         self.expect_quiet()
 
     def test_honest_clients_come_before_a_flood(self):
         self.check_order(asks)
+
+    def test_loop_that_cannot_keep_up(self):
+        """Here it is not immured that has too much to do: clients wait in the backlog, too."""
+        self.check_order(asks, signing="in-process")
 
     def test_flood_that_finishes_its_handshakes(self):
         self.check_order(completes)
