@@ -89,8 +89,9 @@ class Admission(harness.SystemTest):
     def flood(self, behaviour, **options):
         return self.own(Flood(self.proxy.port, behaviour, **options))
 
-    def visit(self, number, **options):
-        with clients.connect(self.proxy.port, source=honest(number), **options) as connection:
+    def visit(self, number):
+        tls = clients.context((clients.TLS12, clients.TLS13)[number % 2])
+        with clients.connect(self.proxy.port, tls, source=honest(number)) as connection:
             clients.echo_once(connection)
 
     def overtaken(self, flood, may_fail=False):

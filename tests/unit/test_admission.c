@@ -132,15 +132,19 @@ static void enter(struct fixture *fixture, struct visit *visit, unsigned client)
     assert_true(admission_enter(&fixture->admission, visit, &from));
 }
 
+/* A second listener has no backlog. */
 static void make_overload(struct fixture *fixture)
 {
-    assert_true(admission_accepted(&fixture->admission, TARGET + 1));
-    fixture->loop.now += INTERVAL / 2;
-    assert_true(admission_accepted(&fixture->admission, TARGET + 1));
-    assert_false(fixture->admission.overload);
-    fixture->loop.now += INTERVAL / 2;
-    assert_true(admission_accepted(&fixture->admission, TARGET + 1));
-    assert_true(fixture->admission.overload);
+    struct admission *admission = &fixture->admission;
+    struct standing backlog = admission_backlog(admission), other = backlog;
+    for (int i = 0; i < 2; i++) {
+        admission_accepted(admission, &backlog, TARGET + 1);
+        admission_accepted(admission, &other, 0);
+        assert_false(admission->overload);
+        fixture->loop.now += INTERVAL / 2;
+    }
+    admission_accepted(admission, &backlog, TARGET + 1);
+    assert_true(admission->overload);
 }
 
 static void hold(struct fixture *fixture, struct visit *visit, unsigned client)
@@ -160,7 +164,11 @@ static void test_nothing_is_held_back_without_overload(void **state)
     admission_leave(&fixture->admission, &visit);
     assert_false(admission_ready(&fixture->admission));
     /* however long a client has waited */
-    assert_true(admission_accepted(&fixture->admission, 100 * PATIENCE));
+    const struct sockaddr_storage from = address(1);
+    assert_false(admission_too_late(&fixture->admission, 100 * PATIENCE, &from));
+    make_overload(fixture);
+    assert_true(admission_too_late(&fixture->admission, PATIENCE + 1, &from));
+    assert_false(admission_too_late(&fixture->admission, PATIENCE, &from));
 }
 
 static void test_each_delay_is_noticed(void **state)
@@ -396,6 +404,8 @@ static void test_exempt_networks(void **state)
     fixture->config.never_held_back_count = 1;
     make_overload(fixture);
     enter(fixture, &visit, 7);
+    const struct sockaddr_storage from = address(7);
+    assert_false(admission_too_late(&fixture->admission, 100 * PATIENCE, &from));
     assert_false(admission_hold(&fixture->admission, &visit));
     assert_false(admission_hold_signature(&fixture->admission, &visit, rsa_4096));
     admission_charge(&fixture->admission, &visit, NS_PER_S);

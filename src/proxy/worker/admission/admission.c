@@ -71,12 +71,12 @@ static bool is_late(const struct admission *admission, uint64_t waited)
     return waited > admission->config->handshake_wait;
 }
 
-static void note_delay(struct admission *admission, enum delay delay, uint64_t waited)
+static void note_delay(struct admission *admission, struct standing *delay, uint64_t waited)
 {
     uint64_t now = now_of(admission);
     if (admission->config->handshake_wait == 0)
         return;
-    bool stands = standing_note(&admission->delays[delay], waited, now);
+    bool stands = standing_note(delay, waited, now);
     if (is_late(admission, waited))
         admission->late_at = now;
     if (stands && !admission->overload) {
@@ -93,13 +93,16 @@ static void note_deed(struct admission *admission, enum deed deed, metric *count
 
 /* ---- from accept to the end ---- */
 
-bool admission_accepted(struct admission *admission, uint64_t waited)
+struct standing admission_backlog(const struct admission *admission)
 {
-    note_delay(admission, DELAY_ACCEPT, waited);
-    if (!admission->overload || waited <= admission->config->handshake_patience)
-        return true;
-    admission_note_shed(admission, false);
-    return false;
+    return (struct standing){.target = admission->config->handshake_wait,
+                             .interval = admission->config->handshake_wait_interval};
+}
+
+void admission_accepted(struct admission *admission, struct standing *backlog, uint64_t waited)
+{
+    admission->delays[DELAY_ACCEPT].waited = waited;
+    note_delay(admission, backlog, waited);
 }
 
 static bool is_exempt(const struct proxy_config *config, const struct sockaddr_storage *address)
@@ -108,6 +111,13 @@ static bool is_exempt(const struct proxy_config *config, const struct sockaddr_s
         if (network_has(&config->never_held_back[i], address))
             return true;
     return false;
+}
+
+bool admission_too_late(const struct admission *admission, uint64_t waited,
+                        const struct sockaddr_storage *address)
+{
+    return admission->overload && waited > admission->config->handshake_patience &&
+           !is_exempt(admission->config, address);
 }
 
 bool admission_enter(struct admission *admission, struct visit *visit,
@@ -201,7 +211,7 @@ uint64_t admission_patience(const struct admission *admission, const struct visi
 void admission_begin(struct admission *admission, const struct visit *visit)
 {
     if (!admission->overload && visit->since > 0)
-        note_delay(admission, DELAY_BEGIN, now_of(admission) - visit->since);
+        note_delay(admission, &admission->delays[DELAY_BEGIN], now_of(admission) - visit->since);
 }
 
 bool admission_ready(const struct admission *admission)
@@ -264,5 +274,5 @@ void admission_answered(struct admission *admission, struct visit *visit, struct
         return; /* it was signed within the step, which is charged as a whole */
     admission_unanswered(admission, visit);
     signing_measured(&admission->signing, key, work);
-    note_delay(admission, DELAY_SIGN, queue);
+    note_delay(admission, &admission->delays[DELAY_SIGN], queue);
 }

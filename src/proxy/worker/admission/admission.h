@@ -49,9 +49,14 @@ struct admission {
 bool admission_open(struct admission *admission);
 void admission_close(struct admission *admission);
 
-/* A client was accepted that had been in the backlog for so long; 0: the backlog is empty. False:
- * it has waited for longer than clients wait, and is to be shed. */
-bool admission_accepted(struct admission *admission, uint64_t waited);
+/* The delay of a listener's backlog, which the listener owns: one that stands must not be hidden by
+ * another one that does not. */
+struct standing admission_backlog(const struct admission *admission);
+/* A client was accepted that had been in the backlog for so long; 0: the backlog is empty. */
+void admission_accepted(struct admission *admission, struct standing *backlog, uint64_t waited);
+/* Whether such a client is to be shed, because it has waited for longer than clients wait. */
+bool admission_too_late(const struct admission *admission, uint64_t waited,
+                        const struct sockaddr_storage *address);
 /* Sets *visit. False: its source has as many connections as it may, so this one is to be refused.
  */
 bool admission_enter(struct admission *admission, struct visit *visit,

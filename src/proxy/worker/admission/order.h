@@ -1,12 +1,12 @@
 /*
  * The handshakes that are held back, and which of them is next.
  *
- * Those that have begun come before those that have not, because their work is lost if their clients
- * give up. The next one is that of the source that will have had least when it is through: what it
- * has had lately and what the handshake is expected to cost. So at equal shares the cheap ones come
- * first. Shares that differ by less than a fifth are equal. Among equals, and within one source,
- * the one that came first is next; but once some have waited for half of the patience, it is the
- * one that came last, because its client is the most likely to be still there.
+ * Those that have begun come before those that have not, because their work is lost if their
+ * clients give up. The next one is that of the source that will have had least when it is through:
+ * what it has had lately and what the handshake is expected to cost. So at equal shares the cheap
+ * ones come first. Shares that differ by less than a fifth are equal. Among equals, and within one
+ * source, the one that came first is next; but once some have waited for half of the patience, it
+ * is the one that came last, because its client is the most likely to be still there.
  *
  * Sources are in heaps by that figure, one for each place where handshakes are held back. It grows,
  * and is corrected when a source gets to the top. Nothing looks at all that waits.

@@ -79,6 +79,14 @@ static uint64_t waited_in_backlog(const struct listener *listener, int descripto
     return silent < stood ? silent : stood;
 }
 
+/* Behind a load balancer the client is not known before its header is read. */
+static bool is_too_late(const struct listener *listener, uint64_t waited,
+                        const struct sockaddr_storage *peer)
+{
+    return listener->route->accept_proxy == PROXY_PROTOCOL_NONE &&
+           admission_too_late(listener->listeners->connections->admission, waited, peer);
+}
+
 /* None was accepted: the backlog is empty, or errno says why. */
 static void none_accepted(struct listener *listener)
 {
@@ -89,7 +97,7 @@ static void none_accepted(struct listener *listener)
         rest(listener, strerror(cause));
     } else if (cause == EAGAIN) {
         listener->backlog_since = 0;
-        admission_accepted(listeners->connections->admission, 0);
+        admission_accepted(listeners->connections->admission, &listener->backlog, 0);
     }
 }
 
@@ -112,17 +120,23 @@ static void accept_one(struct step *step)
         return;
     }
     step_queue(listeners->turn, STEP_ACCEPT, step);
-    if (admission_accepted(connections->admission, waited_in_backlog(listener, descriptor)))
-        connection_open(connections, listener->route, listener->transport, descriptor, &peer);
-    else
+    uint64_t waited = waited_in_backlog(listener, descriptor);
+    admission_accepted(connections->admission, &listener->backlog, waited);
+    if (is_too_late(listener, waited, &peer)) {
+        admission_note_shed(connections->admission, false);
         connection_refuse(connections, listener->transport, descriptor, HANDSHAKE_SHED);
+    } else {
+        connection_open(connections, listener->route, listener->transport, descriptor, &peer);
+    }
 }
 
 static void listener_open(struct listener *listener, struct listeners *listeners,
                           const struct listener_row *row)
 {
-    *listener =
-        (struct listener){.listeners = listeners, .route = row->route, .transport = row->transport};
+    *listener = (struct listener){.listeners = listeners,
+                                  .route = row->route,
+                                  .transport = row->transport,
+                                  .backlog = admission_backlog(listeners->connections->admission)};
     watch_init(&listener->watch, listener_ready);
     step_init(&listener->step, accept_one);
     timer_init(&listener->rest, rested);

@@ -11,6 +11,7 @@ struct listener {
     struct watch watch;
     struct step step;
     uint64_t backlog_since; /* ns: the backlog has not been empty since; 0: it is */
+    struct standing backlog;
     struct timer rest;
 };
 
