@@ -28,9 +28,10 @@ def context(version=None, trusted=None, alpn=None):
     return made
 
 
-def connect(port, tls=None, name="localhost", session=None, before=b""):
-    """A connection with a finished handshake. `before` is sent in the clear first."""
-    raw = socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT)
+def connect(port, tls=None, name="localhost", session=None, before=b"", source=None):
+    """A connection with a finished handshake. `before` is sent in the clear first. The client's
+    address is `source`, if given: any in 127.0.0.0/8."""
+    raw = raw_connection(port, source)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if before:
@@ -39,6 +40,12 @@ def connect(port, tls=None, name="localhost", session=None, before=b""):
     except BaseException:
         raw.close()
         raise
+
+
+def raw_connection(port, source=None):
+    """A TCP connection from this address of loopback."""
+    return socket.create_connection(("127.0.0.1", port), timeout=harness.LIMIT,
+                                    source_address=source and (source, 0))
 
 
 def refused(port):

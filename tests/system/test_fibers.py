@@ -19,7 +19,7 @@ class Fibers(harness.SystemTest):
     def test_after_a_storm(self):
         backend = self.own(backends.Backend(backends.echo))
         self.proxy = self.start_proxy([certificate("p-256")], backend.address, workers=1,
-                                      top='handshake-timeout = "60s"')
+                                      top='handshake-timeout = "60s"\nhandshake-wait = none')
         self.worker = self.proxy.worker()
         self.storm(20)
         before = proc.resident(self.worker)

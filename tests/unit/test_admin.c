@@ -176,7 +176,7 @@ static void test_status(void **state)
         "\"handshaking\": 4, \"established\": 10,",
         "\"bytes_in\": 2000,",
         "\"none\": {\"full\": 0, \"resumed\": 0, \"failed\": 0, \"timeout\": 0, \"aborted\": 0, "
-        "\"passed\": 0}",
+        "\"passed\": 0, \"shed\": 0, \"limited\": 0}",
         "\"TLSv1.2\": {\"full\": 0, \"resumed\": 6,",
         "\"TLSv1.3\": {\"full\": 80, \"resumed\": 0,",
         /* Of two threads, the later signature is the last one. */

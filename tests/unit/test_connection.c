@@ -75,6 +75,11 @@ static void drip_close(struct transport *transport)
     transport_tcp.close(&drip->socket.transport);
 }
 
+static void drip_reset_at_close(struct transport *transport)
+{
+    transport_tcp.reset_at_close(&drip_of(transport)->socket.transport);
+}
+
 static void drip_want(struct transport *transport, bool read, bool write)
 {
     struct drip *drip = drip_of(transport);
@@ -138,8 +143,11 @@ static struct transport_kind drip_kind(void)
     return (struct transport_kind){.name = "drip",
                                    .size = sizeof(struct drip),
                                    .accept = transport_tcp.accept,
+                                   .silent_for = transport_tcp.silent_for,
+                                   .refuse = transport_tcp.refuse,
                                    .open = drip_open,
                                    .close = drip_close,
+                                   .reset_at_close = drip_reset_at_close,
                                    .want = drip_want,
                                    .repeat = drip_repeat,
                                    .look_between = drip_look_between,
@@ -162,6 +170,7 @@ struct fixture {
     struct backend_config backend;
     struct shared_servers *shared;
     struct proxy_config config;
+    struct admission admission;
     struct pools pools;
     struct tls_frontend tls;
     struct store_choice choice;
@@ -254,9 +263,13 @@ static void open_pool(struct fixture *fixture)
 static void open_connections(struct fixture *fixture)
 {
     fixture->client_bio = client_bio_method();
+    fixture->admission = (struct admission){
+        .config = &fixture->config, .loop = &fixture->loop, .metrics = fixture->metrics};
+    assert_true(admission_open(&fixture->admission));
     fixture->connections = (struct connections){.turn = &fixture->turn,
                                                 .metrics = fixture->metrics,
                                                 .places = &fixture->places,
+                                                .admission = &fixture->admission,
                                                 .routes = &fixture->route,
                                                 .handshake_timeout = 10 * NS_PER_S,
                                                 .idle_timeout = 10 * NS_PER_S,
@@ -294,6 +307,7 @@ static int teardown(void **state)
     listeners_stop(&fixture->listeners);
     listeners_free(&fixture->listeners);
     connections_release(&fixture->connections);
+    admission_close(&fixture->admission);
     searches_close(&fixture->pools);
     pools_close(&fixture->pools);
     shared_servers_free(fixture->shared);

@@ -107,6 +107,86 @@ static void test_steps_finish_before_they_begin(void **state)
     assert_int_equal(histogram_count(&run.turns), 1);
 }
 
+/* ---- steps that are held back ---- */
+
+static struct list held;
+
+static bool has_held(void *owner)
+{
+    (void)owner;
+    return !list_empty(&held);
+}
+
+static struct step *take_held(void *owner)
+{
+    (void)owner;
+    return list_entry(list_take(&held), struct step, node);
+}
+
+static void busy(uint64_t ns)
+{
+    for (uint64_t until = clock_now() + ns; clock_now() < until;)
+        ;
+}
+
+static void step_held(struct step *step)
+{
+    (void)step;
+    note('h');
+    busy(4 * NS_PER_MS);
+}
+
+/* As a listener with a backlog does. */
+static void step_accept_again(struct step *step)
+{
+    note('a');
+    busy(NS_PER_MS);
+    step_queue(&run.turn, STEP_ACCEPT, step);
+}
+
+static void hold_steps(struct step *steps, size_t count)
+{
+    list_init(&held);
+    run.turn.has_held = has_held;
+    run.turn.take_held = take_held;
+    for (size_t i = 0; i < count; i++) {
+        step_init(&steps[i], step_held);
+        list_append(&held, &steps[i].node);
+    }
+}
+
+static void test_held_steps_come_after_those_that_go_on(void **state)
+{
+    (void)state;
+    struct step steps[3], held_back[2];
+    hold_steps(held_back, 2);
+    queue_all(steps);
+    assert_true(turn_begins_more(&run.turn));
+    turn_run(&run.turn);
+    assert_string_equal(fixture.order, "fbahhF|");
+    assert_false(turn_begins_more(&run.turn));
+}
+
+/* Accepting is worth a quarter of a held step here: it gets several for each. */
+static void test_accepting_gets_half_of_the_time(void **state)
+{
+    (void)state;
+    struct step accept, held_back[4];
+    hold_steps(held_back, 4);
+    step_init(&accept, step_accept_again);
+    step_queue(&run.turn, STEP_ACCEPT, &accept);
+    run.turn.handshake_budget = 60 * NS_PER_MS;
+    turn_run(&run.turn);
+    unsigned accepted = 0, last = 0;
+    for (unsigned i = 0; i < fixture.count; i++) {
+        accepted += fixture.order[i] == 'a' && last < 4;
+        last += fixture.order[i] == 'h';
+    }
+    assert_int_equal(last, 4);
+    assert_in_range(accepted, 2, 16); /* 13 on an idle machine */
+    step_drop(&accept);
+}
+
 static void test_spent_budget_leaves_the_rest_for_the_next_turn(void **state)
 {
     (void)state;
@@ -442,6 +522,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_steps_finish_before_they_begin, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_held_steps_come_after_those_that_go_on, setup,
+                                        loop_fixture_close),
+        cmocka_unit_test_setup_teardown(test_accepting_gets_half_of_the_time, setup,
                                         loop_fixture_close),
         cmocka_unit_test_setup_teardown(test_spent_budget_leaves_the_rest_for_the_next_turn, setup,
                                         loop_fixture_close),

@@ -196,7 +196,7 @@ function chartTurns(sample) {
 function showTiles(old, sample) {
   const elapsed = sample.time - old.time;
   const { status } = sample;
-  const done = ["full", "resumed"], failed = ["failed", "timeout", "aborted"];
+  const done = ["full", "resumed"], failed = ["failed", "timeout", "aborted", "shed"];
   const rate = (results) =>
     (total(status.handshakes, results) - total(old.status.handshakes, results)) / elapsed;
   const signed = (of) => of.signatures.reduce((sum, row) => sum + row.count, 0);

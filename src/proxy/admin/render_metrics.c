@@ -204,6 +204,13 @@ static void render_counts(FILE *out, const struct status *status)
     counter(out, status, COUNTER_QUEUE_FULL);
     counter(out, status, COUNTER_QUEUE_TIMEOUTS);
     gauge(out, GAUGE_QUEUED, status->sum.gauges[GAUGE_QUEUED]);
+    gauge(out, GAUGE_HELD, status->sum.gauges[GAUGE_HELD]);
+    gauge(out, GAUGE_OVERLOADED, status->sum.gauges[GAUGE_OVERLOADED]);
+    counter(out, status, COUNTER_HELD_BACK);
+    counter(out, status, COUNTER_SHED_WAITED);
+    counter(out, status, COUNTER_SHED_ROOM);
+    counter(out, status, COUNTER_LIMITED_CONNECTIONS);
+    counter(out, status, COUNTER_LIMITED_RATE);
     counter(out, status, COUNTER_IDLE_TIMEOUTS);
     single(out, "immure_draining_workers", "gauge",
            "Workers of earlier configurations that still have connections.",

@@ -90,6 +90,28 @@ static void table_handshakes(FILE *out, const struct status *status)
     table_close(out);
 }
 
+/* Nothing, as long as nothing was held back or refused. */
+static void table_admission(FILE *out, const struct status *status)
+{
+    static const struct page_column columns[] = {
+        {"overloaded loops", false}, {"held now", false},   {"held back", false},
+        {"shed: waited", false},     {"shed: room", false}, {"limited: connections", false},
+        {"limited: rate", false}};
+    uint64_t sum = 0;
+    for (int i = COUNTER_HELD_BACK; i <= COUNTER_LIMITED_RATE; i++)
+        sum += status->sum.counters[i];
+    if (sum == 0 && status->sum.gauges[GAUGE_OVERLOADED] == 0)
+        return;
+    table_open(out, "Handshakes held back", columns, sizeof columns / sizeof columns[0]);
+    fputs("<tr>", out);
+    cell_count(out, status->sum.gauges[GAUGE_OVERLOADED]);
+    cell_count(out, status->sum.gauges[GAUGE_HELD]);
+    for (int i = COUNTER_HELD_BACK; i <= COUNTER_LIMITED_RATE; i++)
+        cell_count(out, status->sum.counters[i]);
+    row_close(out);
+    table_close(out);
+}
+
 static void table_signatures(FILE *out, const struct status *status)
 {
     static const struct page_column columns[] = {
@@ -302,6 +324,7 @@ void render_summary(FILE *out, const struct status *status)
 void render_tables(FILE *out, const struct status *status)
 {
     table_handshakes(out, status);
+    table_admission(out, status);
     table_signatures(out, status);
     table_keyd(out, status);
     table_servers(out, status);

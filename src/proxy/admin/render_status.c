@@ -97,6 +97,8 @@ static void render_connections(FILE *out, const struct status *status)
     for (size_t i = COUNTER_ACCEPTED; i <= COUNTER_BYTES_OUT; i++)
         counter(out, status, i);
     gauge(out, ", ", GAUGE_QUEUED, status->sum.gauges[GAUGE_QUEUED]);
+    gauge(out, ", ", GAUGE_HELD, status->sum.gauges[GAUGE_HELD]);
+    gauge(out, ", ", GAUGE_OVERLOADED, status->sum.gauges[GAUGE_OVERLOADED]);
     number(out, "},\n  \"draining\": {", "workers", status->draining.workers);
     number(out, ", ", "connections", status->draining.connections);
     fputs("},\n  \"handshakes\": {", out);

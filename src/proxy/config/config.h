@@ -214,6 +214,13 @@ struct proxy_config {
     unsigned session_cache;     /* TLS 1.2 sessions kept by id; 0: none */
     uint64_t handshake_budget;  /* for handshakes in one turn of a loop */
     uint64_t handshake_timeout, connect_timeout, idle_timeout;
+    uint64_t handshake_wait;            /* a longer one is overload; 0: nothing is held back */
+    uint64_t handshake_wait_interval;   /* if it stands for so long */
+    uint64_t handshake_patience;        /* then those that have waited for longer are shed */
+    unsigned connections_by_source;     /* 0: no limit */
+    unsigned connection_rate_by_source; /* a second; 0: no limit */
+    struct network *never_held_back;    /* nor limited */
+    size_t never_held_back_count;
     uint64_t half_close_timeout;   /* after one direction has ended */
     uint64_t drain_timeout;        /* after TERM and USR2 */
     uint64_t reload_drain_timeout; /* for the old worker after HUP; 0: no limit */

@@ -21,6 +21,7 @@
 #define WEIGHT_MAX 256
 #define QUEUE_MAX 1000000
 #define CHECKS_IN_A_ROW_MAX 100
+#define RATE_MAX 1000000
 
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
@@ -172,6 +173,38 @@ static const struct conf_directive directives[] = {
     {SECTION_TOP, "handshake-timeout", &conf_duration, .standard = "10s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct proxy_config, handshake_timeout),
      .text = "From the acceptance of a connection to the end of its handshake."},
+    {SECTION_TOP, "handshake-wait", &conf_duration, .standard = "20ms", .least = NS_PER_MS,
+     .most = DURATION_MAX, .choices = no_limit, CONF_FIELD(struct proxy_config, handshake_wait),
+     .text =
+         "How long handshakes may wait before their next step, or a signature in the queue of "
+         "`immured`. While all of them wait for longer, they are held back, and begin in an order "
+         "by source: an IPv4 address, or a /56 of IPv6. The source that has cost least lately is "
+         "next. `none`: they always begin in the order in which they come."},
+    {SECTION_TOP, "handshake-wait-interval", &conf_duration, .standard = "100ms",
+     .least = NS_PER_MS, .most = DURATION_MAX,
+     CONF_FIELD(struct proxy_config, handshake_wait_interval),
+     .text = "For how long all of them have to wait longer than `handshake-wait` before any is "
+             "held back. A burst that is over sooner changes nothing."},
+    {SECTION_TOP, "handshake-patience", &conf_duration, .standard = "5s", .least = NS_PER_MS,
+     .most = DURATION_MAX, CONF_FIELD(struct proxy_config, handshake_patience),
+     .text = "How long clients are expected to wait. A handshake that was held back and has waited "
+             "for longer is given up, and its client gets a TCP reset. When the oldest of a source "
+             "has waited for half of this time, the newest of that source begins first."},
+    {SECTION_TOP, "connections-by-source", &conf_number, .standard = "none", .least = 1,
+     .most = CONNECTIONS_MAX, .choices = no_limit,
+     CONF_FIELD(struct proxy_config, connections_by_source),
+     .text = "The most connections that a source may have open at a time, over all threads of a "
+             "worker. Further ones get a TCP reset. A /48 of IPv6 may have 16 times as many."},
+    {SECTION_TOP, "connection-rate-by-source", &conf_number, .standard = "none", .least = 1,
+     .most = RATE_MAX, .choices = no_limit,
+     CONF_FIELD(struct proxy_config, connection_rate_by_source),
+     .text = "The most connections that a source may open in a second, averaged over ten seconds: "
+             "it may open ten times as many at once. Further ones get a TCP reset. A /48 of IPv6 "
+             "may open 16 times as many."},
+    {SECTION_TOP, "never-held-back", &type_networks,
+     CONF_LIST(struct proxy_config, never_held_back, never_held_back_count),
+     .text = "Networks of clients that are neither held back nor limited by source. With "
+             "`accept-proxy` the address of a client is that in the header."},
     {SECTION_TOP, "connect-timeout", &conf_duration, .standard = "5s", .least = NS_PER_MS,
      .most = DURATION_MAX, CONF_FIELD(struct proxy_config, connect_timeout),
      .text = "How long a connection attempt to a backend may take."},

@@ -11,6 +11,7 @@ const char *const handshake_version_names[VERSION_COUNT] = {
 const char *const handshake_result_names[HANDSHAKE_RESULT_COUNT] = {
     [HANDSHAKE_FULL] = "full",       [HANDSHAKE_RESUMED] = "resumed", [HANDSHAKE_FAILED] = "failed",
     [HANDSHAKE_TIMEOUT] = "timeout", [HANDSHAKE_ABORTED] = "aborted", [HANDSHAKE_PASSED] = "passed",
+    [HANDSHAKE_SHED] = "shed",       [HANDSHAKE_LIMITED] = "limited",
 };
 
 const char *const connection_end_names[CONNECTION_END_COUNT] = {

@@ -36,6 +36,8 @@ enum handshake_result {
     HANDSHAKE_TIMEOUT,
     HANDSHAKE_ABORTED, /* the client closed or reset */
     HANDSHAKE_PASSED,  /* none was made: the stream goes to a server as it is */
+    HANDSHAKE_SHED,    /* handshakes waited too long, and this one was given up */
+    HANDSHAKE_LIMITED, /* the limits of connections by source */
     HANDSHAKE_RESULT_COUNT
 };
 extern const char *const handshake_version_names[VERSION_COUNT];         /* "none", "TLSv1.2" ... */
@@ -86,6 +88,9 @@ struct sign_metrics {
         "Requests to immured without an answer yet.")                                              \
     ROW(QUEUED, queued, "queued",                                                                  \
         "Connections that wait because all servers have their max-connections.")                   \
+    ROW(HELD, held, "held", "Handshakes that are held back because they wait too long.")           \
+    ROW(OVERLOADED, overloaded, "overloaded",                                                      \
+        "Event-loop threads in which handshakes wait too long.")                                   \
     ROW(KEYD_CONNECTED, keyd_connected, "connected",                                               \
         "Event-loop threads of this worker that are connected to immured.") /* 1 or 0 */
 
@@ -100,6 +105,16 @@ struct sign_metrics {
         "Connections closed because all servers and the queue were full.")                         \
     ROW(QUEUE_TIMEOUTS, queue_timeouts_total, "queue_timeouts",                                    \
         "Connections closed because they had waited in the queue for queue-timeout.")              \
+    ROW(HELD_BACK, held_back_total, "held_back",                                                   \
+        "Handshakes that were held back because they waited too long.")                            \
+    ROW(SHED_WAITED, shed_waited_total, "shed_waited",                                             \
+        "Clients that were reset because they had waited for handshake-patience.")                 \
+    ROW(SHED_ROOM, shed_room_total, "shed_room",                                                   \
+        "Clients that were reset while held back so that others had room.")                        \
+    ROW(LIMITED_CONNECTIONS, limited_connections_total, "limited_connections",                     \
+        "Connections refused by connections-by-source.")                                           \
+    ROW(LIMITED_RATE, limited_rate_total, "limited_rate",                                          \
+        "Connections refused by connection-rate-by-source.")                                       \
     ROW(IDLE_TIMEOUTS, idle_timeouts_total, "idle_timeouts",                                       \
         "Connections closed because they were idle.") /* idle-timeout and half-close-timeout */    \
     ROW(BYTES_IN, bytes_in_total, "bytes_in", "")     /* relayed: client to backend */             \

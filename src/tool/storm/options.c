@@ -116,6 +116,8 @@ static const struct option_row rows[] = {
      .text = "SNI, and the name to verify (HOST, if it is a name)"},
     {"names", "FILE", option_text, OPTION_FIELD(struct storm_options, names),
      .text = "in place of one name those of FILE, one a line: each connection takes the next"},
+    {"sources", "N", store_count, OPTION_FIELD(struct storm_options, sources), .least = 1,
+     .most = 1000000, .text = "come from N addresses, if the target is in 127.0.0.0/8 (all of it)"},
     {"verify", "FILE", option_text, OPTION_FIELD(struct storm_options, verify),
      .text = "verify certificates against these CA certificates (default: no verification)"},
     {"unchecked", NULL, option_flag, OPTION_FIELD(struct storm_options, unchecked),

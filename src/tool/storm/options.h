@@ -34,7 +34,9 @@ struct storm_options {
     const char *groups, *sigalgs, *ciphersuites, *ciphers, *alpn, *server_name;
     const char *names;  /* file of names, one a line, in place of server_name; NULL: none */
     const char *verify; /* file of CA certificates; NULL: no verification */
-    bool unchecked;     /* do not verify the handshake's signature either */
+    unsigned
+        sources;    /* addresses of loopback that connections come from; 0: as many as there are */
+    bool unchecked; /* do not verify the handshake's signature either */
     uint64_t connect_timeout, handshake_timeout;
 
     uint64_t duration, warmup;

@@ -106,10 +106,13 @@ bool target_prepare(struct target *target, SSL_CTX *context)
     return true;
 }
 
-/* Uses 127.1.0.1 to 127.250.255.250 in turn, because each address has its own range of ports. */
-static bool bind_source(int socket, uint64_t number)
+/* Uses 127.1.0.1 to 127.250.255.250 in turn, because each address has its own range of ports; or
+ * only the first of them (0: all). */
+static bool bind_source(int socket, uint64_t number, unsigned sources)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
+    if (sources > 0)
+        number %= sources;
     uint32_t host = (uint32_t)(1 + number % 250), middle = (uint32_t)(number / 250 % 256);
     uint32_t high = (uint32_t)(1 + number / (UINT64_C(250) * 256) % 250);
     source.sin_addr.s_addr = htonl(127u << 24 | high << 16 | middle << 8 | host);
@@ -120,7 +123,7 @@ static bool bind_source(int socket, uint64_t number)
 int target_connect(const struct target *target, uint64_t number, enum failure *failure)
 {
     int fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd != -1 && (!target->loopback || bind_source(fd, number))) {
+    if (fd != -1 && (!target->loopback || bind_source(fd, number, target->options->sources))) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         if (connect(fd, (const void *)&target->address, target->length) == 0 ||
             errno == EINPROGRESS)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
 #include "proxy/worker/route/server_name.h"
@@ -26,6 +27,7 @@ static void connection_close(struct connection *connection)
         metric_add(&connections->metrics->handshaking, (uint64_t)-1);
     PROBE(immure_proxy, closed, connection, connection->state);
     connection->state = CONNECTION_CLOSED;
+    held_release(&connection->held);
     handshake_release(&connection->handshake);
     hello_release(&connection->hello);
     connection->client->kind->close(connection->client);
@@ -49,6 +51,18 @@ static void connection_fail(struct connection *connection, enum handshake_result
     log_debug("frontend \"%s\": handshake %s (%s)", connection->route->name,
               handshake_result_names[result], handshake_version_names[version]);
     connection_close(connection);
+}
+
+static void handshake_expired(struct timer *timer)
+{
+    connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
+}
+
+/* The client gets a reset and not an alert: it has cost too little for an answer of TLS. */
+static void reset(struct connection *connection, enum handshake_result why)
+{
+    connection->client->kind->reset_at_close(connection->client);
+    connection_fail(connection, why);
 }
 
 static void log_end(const struct connection *connection, enum connection_end end)
@@ -238,6 +252,36 @@ static void give_up(struct connection *connection)
     connection_fail(connection, alert ? HANDSHAKE_FAILED : HANDSHAKE_ABORTED);
 }
 
+/* Bytes of a client have come whose handshake may go on. */
+static void queue_handshake(struct connection *connection)
+{
+    if (connection->handshake.ssl == NULL && connection->state == CONNECTION_HANDSHAKE &&
+        held_begin(&connection->held))
+        return;
+    step_queue(connection->connections->turn, STEP_BEGIN, &connection->step);
+}
+
+static void shed(struct held *held)
+{
+    reset(list_entry(held, struct connection, held), HANDSHAKE_SHED);
+}
+
+static bool hold_signature(struct hello *hello)
+{
+    return handshake_hold_signature(&list_entry(hello, struct connection, hello)->handshake);
+}
+
+/* The header names the client. */
+static void header_read(struct connection *connection)
+{
+    connection->state = CONNECTION_HANDSHAKE;
+    if (admission_enter(connection->connections->admission, &connection->held.visit,
+                        &connection->addresses.source))
+        queue_handshake(connection);
+    else
+        reset(connection, HANDSHAKE_LIMITED);
+}
+
 static void read_proxy_header(struct connection *connection)
 {
     struct connections *connections = connection->connections;
@@ -245,8 +289,7 @@ static void read_proxy_header(struct connection *connection)
                               &connection->relay.up.pending, &connection->addresses,
                               connections->loop->now)) {
     case ACCEPT_PROXY_DONE:
-        connection->state = CONNECTION_HANDSHAKE;
-        step_queue(connections->turn, STEP_BEGIN, &connection->step);
+        header_read(connection);
         break;
     case ACCEPT_PROXY_MORE:
         break;
@@ -259,11 +302,23 @@ static void read_proxy_header(struct connection *connection)
     }
 }
 
+/* The time that it takes is charged to the client's source. */
+static bool make_step(struct connection *connection)
+{
+    struct admission *admission = connection->connections->admission;
+    uint64_t begun = connection->connections->loop->now;
+    if (connection->handshake.ssl == NULL)
+        admission_begin(admission, &connection->held.visit);
+    bool over = handshake_step(&connection->handshake);
+    admission_charge(admission, &connection->held.visit, clock_now() - begun);
+    return over;
+}
+
 static void go_on_with_handshake(struct connection *connection)
 {
     struct connections *connections = connection->connections;
     struct handshake *handshake = &connection->handshake;
-    if (!handshake_step(handshake)) {
+    if (!make_step(connection)) {
         if (handshake->wants_write)
             connection->client->kind->want(connection->client, true, true);
         return;
@@ -324,8 +379,9 @@ static void handshake_ready(struct connection *connection, unsigned events)
     if (connection->gone) {
         step_drop(&connection->step); /* it may be queued as STEP_BEGIN */
         step_queue(turn, STEP_FINISH, &connection->step);
-    } else if (!wait_pending(&connection->handshake.wait)) {
-        step_queue(turn, STEP_BEGIN, &connection->step);
+    } else if (!wait_pending(&connection->handshake.wait) &&
+               !admission_holds(&connection->held.visit)) {
+        queue_handshake(connection);
     }
 }
 
@@ -349,11 +405,6 @@ static void server_ready(struct watch *watch, uint32_t events)
     step_queue_established(connection->connections->turn, &connection->step);
 }
 
-static void handshake_expired(struct timer *timer)
-{
-    connection_fail(list_entry(timer, struct connection, timer), HANDSHAKE_TIMEOUT);
-}
-
 /* ---- the beginning ---- */
 
 static void count_in(struct connection *connection)
@@ -375,29 +426,40 @@ void connection_open(struct connections *connections, const struct route *route,
                      const struct sockaddr_storage *peer)
 {
     struct loop *loop = connections->loop;
+    struct visit visit = {.exempt =
+                              true}; /* until the header of a load balancer names the client */
+    if (route->accept_proxy == PROXY_PROTOCOL_NONE &&
+        !admission_enter(connections->admission, &visit, peer)) {
+        connection_refuse(connections, transport, descriptor, HANDSHAKE_LIMITED);
+        return;
+    }
     struct connection *connection = calloc(1, sizeof *connection + transport->size);
     if (connection == NULL) {
         log_warning("no memory for a connection; it is closed");
+        admission_leave(connections->admission, &visit);
         (void)close(descriptor);
         places_give(connections->places);
         return;
     }
     connection->connections = connections;
     connection->route = route;
+    connection->held.visit = visit;
     connection->state =
         route->accept_proxy != PROXY_PROTOCOL_NONE ? CONNECTION_PROXY_HEADER : CONNECTION_HANDSHAKE;
     connection->addresses.source = *peer;
     *connection->client =
         (struct transport){.kind = transport, .loop = loop, .ready = client_ready};
     step_init(&connection->step, connection_step);
+    held_init(&connection->held, connections->admission, &connection->step, shed);
     timer_init(&connection->timer, handshake_expired);
     work_init(&connection->freed, free_closed);
     client_bio_init(&connection->bio, connection->client, &connections->spare_ahead);
     connection->hello = (struct hello){.frontend = route->frontend,
                                        .transport = connection->client,
-                                       .addresses = &connection->addresses};
+                                       .addresses = &connection->addresses,
+                                       .hold_signature = hold_signature};
     handshake_init(&connection->handshake, &connections->handshakes, &connection->hello,
-                   &connection->bio, &connection->step, connection,
+                   &connection->bio, &connection->step, &connection->held, connection,
                    loop->now + connections->handshake_timeout);
     search_init(&connection->search, server_ready, connected);
     relay_init(&connection->relay, &connections->relays);
@@ -405,7 +467,17 @@ void connection_open(struct connections *connections, const struct route *route,
     transport->open(connection->client, descriptor);
     transport->want(connection->client, true, false);
     timer_start(loop, &connection->timer, connections->handshake_timeout);
+    admission_charge(connections->admission, &connection->held.visit, clock_now() - loop->now);
     PROBE(immure_proxy, accepted, connection, descriptor);
+}
+
+void connection_refuse(struct connections *connections, const struct transport_kind *transport,
+                       int descriptor, enum handshake_result why)
+{
+    metric_add(&connections->metrics->accepted_total, 1);
+    metric_add(&connections->metrics->handshakes[VERSION_NONE][why], 1);
+    transport->refuse(descriptor);
+    places_give(connections->places);
 }
 
 void connections_init(struct connections *connections, const BIO_METHOD *client_bio)

@@ -36,6 +36,7 @@ struct connections {
     struct loop *loop; /* the turn's */
     struct thread_metrics *metrics;
     struct places *places;
+    struct admission *admission;
     const struct route *routes;                                   /* by number */
     uint64_t handshake_timeout, idle_timeout, half_close_timeout; /* ns */
 
@@ -55,6 +56,7 @@ struct connection {
     bool gone; /* the client left before the end of its handshake: no more work is done for it */
     struct client_bio bio;
     struct step step;
+    struct held held;
     struct timer timer; /* of the present state, except CONNECT */
     struct work freed;  /* frees it at the end of the turn: events of this turn may refer to it */
     struct proxy_addresses addresses;
@@ -80,5 +82,8 @@ bool connections_cut(struct connections *connections, size_t most);
 void connection_open(struct connections *connections, const struct route *route,
                      const struct transport_kind *transport, int descriptor,
                      const struct sockaddr_storage *peer);
+/* Takes them over, too, for a client that is refused without a connection. */
+void connection_refuse(struct connections *connections, const struct transport_kind *transport,
+                       int descriptor, enum handshake_result why);
 
 #endif

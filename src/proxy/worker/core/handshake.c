@@ -37,12 +37,13 @@ enum handshake_version handshake_version_of(const SSL *ssl)
 }
 
 void handshake_init(struct handshake *handshake, struct handshakes *handshakes, struct hello *hello,
-                    struct client_bio *client, struct step *step, const void *tracer,
-                    uint64_t deadline)
+                    struct client_bio *client, struct step *step, struct held *held,
+                    const void *tracer, uint64_t deadline)
 {
     *handshake = (struct handshake){.handshakes = handshakes,
                                     .client = client,
                                     .hello = hello,
+                                    .held = held,
                                     .begun_at = handshakes->waits.turn->loop->now};
     wait_init(&handshake->wait, &handshakes->waits, step, tracer, deadline);
 }
@@ -78,12 +79,63 @@ static void record_signature(const struct handshake *handshake)
                    waiter->answered_at);
 }
 
+/* ---- what its signature costs ---- */
+
+static struct signing_key key_of(const X509 *leaf)
+{
+    const EVP_PKEY *key = leaf != NULL ? X509_get0_pubkey(leaf) : NULL;
+    if (key == NULL)
+        return (struct signing_key){.bits = 0};
+    int id = EVP_PKEY_get_base_id(key);
+    return (struct signing_key){.rsa = id == EVP_PKEY_RSA || id == EVP_PKEY_RSA_PSS,
+                                .bits = (unsigned)EVP_PKEY_get_bits(key)};
+}
+
+/* Which certificate libssl will choose is not known yet: it is taken to be the one whose signature
+ * costs least. */
+bool handshake_hold_signature(struct handshake *handshake)
+{
+    struct admission *admission = handshake->held->admission;
+    struct signing_key cheapest = {.bits = 0};
+    uint64_t least = UINT64_MAX;
+    for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
+        const X509 *leaf = handshake->hello->leaves[kind];
+        if (leaf == NULL)
+            continue;
+        struct signing_key key = key_of(leaf);
+        uint64_t cost = signing_cost(&admission->signing, key);
+        cheapest = cost < least ? key : cheapest;
+        least = cost < least ? cost : least;
+    }
+    return held_sign(handshake->held, cheapest);
+}
+
+static void note_ask(struct handshake *handshake)
+{
+    if (handshake->wait.what == AWAITS_SIGNATURE)
+        admission_ask(handshake->held->admission, &handshake->held->visit,
+                      key_of(SSL_get_certificate(handshake->ssl)));
+}
+
+static void note_answer(struct handshake *handshake)
+{
+    const struct immure_waiter *waiter = &handshake->wait.signature;
+    struct admission *admission = handshake->held->admission;
+    if (waiter->error == IMMURE_OK)
+        admission_answered(admission, &handshake->held->visit,
+                           key_of(SSL_get_certificate(handshake->ssl)), waiter->queue_ns,
+                           waiter->work_ns);
+    else
+        admission_unanswered(admission, &handshake->held->visit);
+}
+
 static void note_signature(struct handshake *handshake)
 {
     struct wait *wait = &handshake->wait;
     if (!wait_signed(wait))
         return;
     record_signature(handshake);
+    note_answer(handshake);
     /* In TLS 1.3 the signature comes last, and what follows needs no fiber. */
     if (SSL_version(handshake->ssl) == TLS1_3_VERSION || !wait_derives_together(wait))
         SSL_clear_mode(handshake->ssl, SSL_MODE_ASYNC);
@@ -189,6 +241,7 @@ bool handshake_step(struct handshake *handshake)
     if (error != SSL_ERROR_WANT_ASYNC)
         note_signature(handshake);
     wait_note(&handshake->wait, error);
+    note_ask(handshake);
     if (handshake->hello->choice != NULL && !handshake->hello->passed)
         client_bio_forget(handshake->client);
     handshake->wants_write = error == SSL_ERROR_WANT_WRITE;
@@ -202,6 +255,7 @@ bool handshake_step(struct handshake *handshake)
     case SSL_ERROR_WANT_WRITE:
     case SSL_ERROR_WANT_ASYNC:
     case SSL_ERROR_WANT_ASYNC_JOB:
+    case SSL_ERROR_WANT_X509_LOOKUP: /* admission holds it back */
         return false;
     default:
         return failed(handshake, error);

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "proxy/shared/metrics.h"
+#include "proxy/worker/core/held.h"
 #include "proxy/worker/core/wait.h"
 #include "proxy/worker/route/hello.h"
 #include "proxy/worker/transport/client_bio.h"
@@ -24,6 +25,7 @@ struct handshake {
     struct handshakes *handshakes;
     struct client_bio *client;
     struct hello *hello;
+    struct held *held;
     SSL *ssl; /* from the first byte of the handshake on */
     struct wait wait;
     uint64_t begun_at; /* ns */
@@ -34,12 +36,14 @@ struct handshake {
 /* `step` runs handshake_step(). `deadline` (ns) applies to signatures; the owner has to end a
  * handshake that takes too long. `tracer` is the connection's address, as trace points show it. */
 void handshake_init(struct handshake *handshake, struct handshakes *handshakes, struct hello *hello,
-                    struct client_bio *client, struct step *step, const void *tracer,
-                    uint64_t deadline);
+                    struct client_bio *client, struct step *step, struct held *held,
+                    const void *tracer, uint64_t deadline);
 /* Returns whether the handshake is over; then `result` says how it ended. HANDSHAKE_PASSED: libssl
  * has answered nothing, and what it has read is in client->kept. Otherwise the step is
  * queued again when there is more to do; an event of the client has to be queued by the owner. */
 bool handshake_step(struct handshake *handshake);
+/* Whether admission holds it back before the signature that it needs, and the key exchange. */
+bool handshake_hold_signature(struct handshake *handshake);
 /* Frees the SSL; allowed at any time. */
 void handshake_release(struct handshake *handshake);
 

@@ -10,6 +10,8 @@ struct listener {
     const struct transport_kind *transport; /* of their clients */
     struct watch watch;
     struct step step;
+    uint64_t backlog_since; /* ns: the backlog has not been empty since; 0: it is */
+    struct standing backlog;
     struct timer rest;
 };
 

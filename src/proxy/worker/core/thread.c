@@ -10,6 +10,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "handshake/fast_handshake.h"
+#include "proxy/worker/core/held.h"
 #include "proxy/worker/transport/transports.h"
 
 #define CUT_PER_TURN 64
@@ -107,10 +108,22 @@ static void command(void *owner, const struct control_message *message, int desc
 static void flush(void *owner)
 {
     struct thread *thread = owner;
-    /* While handshakes wait to begin, a batch that is not full waits for what they will add. */
-    if (thread->tls->fast != NULL && !step_waiting(&thread->turn, STEP_BEGIN))
+    /* While handshakes wait to begin, a batch that is not full waits for what they will add. Where
+     * they are held back, nobody knows when that is. */
+    if (thread->tls->fast != NULL &&
+        (!step_waiting(&thread->turn, STEP_BEGIN) || thread->admission.overload))
         fast_handshake_run(thread->tls->fast);
     keylink_flush(&thread->keylink);
+}
+
+static bool has_held(void *owner)
+{
+    return admission_ready(&((struct thread *)owner)->admission);
+}
+
+static struct step *take_held(void *owner)
+{
+    return held_take(&((struct thread *)owner)->admission);
 }
 
 /* At the end of the drain time. One turn closes a limited number. */
@@ -133,7 +146,9 @@ static void init_turn(struct thread *thread)
                                  .turns = &thread->metrics->turn,
                                  .turns_cpu = &thread->metrics->turn_cpu,
                                  .owner = thread,
-                                 .flush = flush};
+                                 .flush = flush,
+                                 .has_held = has_held,
+                                 .take_held = take_held};
     turn_init(&thread->turn);
     timer_init(&thread->drain_time, cut_connections);
     timer_init(&thread->refreshed, clear_certificates);
@@ -145,6 +160,7 @@ static void init_connections(struct thread *thread)
     connections->turn = &thread->turn;
     connections->metrics = thread->metrics;
     connections->places = &thread->places;
+    connections->admission = &thread->admission;
     connections->routes = thread->routes;
     connections->handshake_timeout = thread->config->handshake_timeout;
     connections->idle_timeout = thread->config->idle_timeout;
@@ -203,6 +219,16 @@ static bool open_keylink(struct thread *thread, const struct thread_setup *setup
                         most < REQUESTS_MAX ? most : REQUESTS_MAX);
 }
 
+static bool open_admission(struct thread *thread, struct source_limits *limits)
+{
+    thread->admission.config = thread->config;
+    thread->admission.loop = &thread->loop;
+    thread->admission.metrics = thread->metrics;
+    thread->admission.limits = limits;
+    thread->admission.thread = thread->number;
+    return admission_open(&thread->admission);
+}
+
 static bool open_routes(struct thread *thread, struct shared_servers *servers)
 {
     if (!pools_open(&thread->pools, thread->config, &thread->loop, thread->metrics, servers,
@@ -231,7 +257,8 @@ struct thread *thread_new(const struct thread_setup *setup, struct conf_error *e
     watch_init(&thread->pools.woken, NULL);
     if (loop_open(&thread->loop) &&
         (thread->tls = tls_open(setup->tls, setup->number == 0, error)) != NULL &&
-        open_keylink(thread, setup) && open_routes(thread, setup->servers)) {
+        open_keylink(thread, setup) && open_routes(thread, setup->servers) &&
+        open_admission(thread, setup->source_limits)) {
         init_connections(thread);
         if (open_listeners(thread, setup->listeners))
             return thread;
@@ -252,6 +279,7 @@ void thread_free(struct thread *thread)
     searches_close(&thread->pools);
     pools_close(&thread->pools);
     connections_release(&thread->connections);
+    admission_close(&thread->admission);
     free(thread);
 }
 

@@ -33,6 +33,7 @@ struct thread {
     struct pools pools;
     struct route *routes; /* by number */
     struct places places;
+    struct admission admission;
     struct listeners listeners;
     struct connections connections;
     struct thread_metrics *metrics;
@@ -43,6 +44,7 @@ struct thread {
 
 struct thread_setup {
     struct connection_limit *limit;
+    struct source_limits *source_limits; /* NULL: there are none */
     const struct proxy_config *config;
     const struct tls_setup *tls;
     struct shared_servers *servers;

@@ -5,7 +5,8 @@
  *   2. run steps of established connections until their budget is spent;
  *   3. run steps of handshakes and listeners, one at a time, finishing before beginning, beginning
  *      before accepting, until their budget is spent; between these steps the loop looks for events
- *      of established connections and serves those from what is left of their budget;
+ *      of established connections and serves those from what is left of their budget; handshakes
+ *      that are held back (proxy/worker/admission) take turns with accepting by the time they take;
  *   4. flush all signing requests that the steps made, at once;
  *   5. run timers and deferred work, within a budget of their own (loop/loop.h).
  *
@@ -62,12 +63,17 @@ struct turn {
     struct list steps[STEP_KIND_COUNT];            /* STEP_BEHIND: unused */
     struct list behind[TURN_ROUNDS]; /* a ring: steps of `round`, of the round after it, ... */
     unsigned round;
+    int64_t accept_ahead; /* ns that accepting has had more than handshakes that were held back */
     struct histogram *turns, *turns_cpu;
     void *owner;
     void (*flush)(void *owner); /* phase 4 */
+    /* Whether a step is held back that may run now, and the one that is next. NULL: none ever is.
+     */
+    bool (*has_held)(void *owner);
+    struct step *(*take_held)(void *owner);
 };
 
-/* The caller has set the loop, the budgets, the histograms, owner and flush. */
+/* The caller has set the loop, the budgets, the histograms, owner and the functions. */
 void turn_init(struct turn *turn);
 /* Runs turn after turn until loop_stop(). */
 void turn_run(struct turn *turn);
@@ -80,5 +86,7 @@ void step_queue_established(struct turn *turn, struct step *step);
 void step_drop(struct step *step);
 /* Whether steps of this kind are queued; they may still run in this turn. */
 bool step_waiting(const struct turn *turn, enum step_kind kind);
+/* Whether handshakes wait to begin, in the queue or held back. */
+bool turn_begins_more(const struct turn *turn);
 
 #endif

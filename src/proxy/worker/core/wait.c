@@ -88,7 +88,7 @@ bool wait_pending(const struct wait *wait)
 /* Whether a derivation that waits would share its batch with others. */
 static bool has_company(const struct waits *waits)
 {
-    return fast_handshake_waiting(waits->fast) || step_waiting(waits->turn, STEP_BEGIN);
+    return fast_handshake_waiting(waits->fast) || turn_begins_more(waits->turn);
 }
 
 void wait_enter(struct wait *wait)

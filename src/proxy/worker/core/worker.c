@@ -29,6 +29,7 @@
 struct worker {
     const struct worker_setup *setup;
     struct connection_limit limit; /* shared by all threads */
+    struct source_limits *limits;  /* the same; NULL: there are none */
     /* The certificates in force, and those before; NULL: none. */
     struct shared_store *store, *before;
     int offered; /* a descriptor of the next ones; -1: none */
@@ -79,6 +80,16 @@ static struct shared_store *open_store(int descriptor, struct conf_error *error)
     return NULL;
 }
 
+static bool open_limits(struct worker *worker)
+{
+    const struct proxy_config *config = worker->setup->config;
+    if (config->connections_by_source == 0 && config->connection_rate_by_source == 0)
+        return true;
+    worker->limits =
+        source_limits_new(config->connections_by_source, config->connection_rate_by_source);
+    return worker->limits != NULL;
+}
+
 static bool load_threads(struct worker *worker, struct conf_error *error)
 {
     const struct worker_setup *setup = worker->setup;
@@ -95,12 +106,13 @@ static bool load_threads(struct worker *worker, struct conf_error *error)
                                      .again = setup->again};
     if (setup->config->session_cache > 0)
         worker->tls.sessions = session_cache_new(setup->config->session_cache);
-    if (worker->threads == NULL || worker->servers == NULL ||
+    if (!open_limits(worker) || worker->threads == NULL || worker->servers == NULL ||
         (worker->tls.sessions == NULL && setup->config->session_cache > 0))
         return false;
     while (worker->thread_count < count) {
         unsigned number = worker->thread_count;
         struct thread_setup thread_setup = {.limit = &worker->limit,
+                                            .source_limits = worker->limits,
                                             .config = setup->config,
                                             .tls = &worker->tls,
                                             .servers = worker->servers,
@@ -350,6 +362,7 @@ static void unload(struct worker *worker)
     for (unsigned i = 0; i < worker->thread_count; i++)
         thread_free(worker->threads[i]);
     free(worker->threads);
+    source_limits_free(worker->limits);
     shared_servers_free(worker->servers);
     authorities_close(worker->authorities);
     session_cache_free(worker->tls.sessions);

@@ -204,13 +204,10 @@ static int acknowledge_name(SSL *ssl, int *alert, void *arg)
     return hello_of(ssl)->known ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. One
- * whose key immured does not hold is left out. A client that can use no other gets the alert
+/* One whose key immured does not hold is left out. A client that can use no other gets the alert
  * handshake_failure. */
-static int use_certificates(SSL *ssl, void *arg)
+static bool give_certificates(struct hello *hello, SSL *ssl)
 {
-    (void)arg;
-    struct hello *hello = hello_of(ssl);
     struct certificate_cache *cache = &hello->certificates->cache;
     const atomic_bool *keyless = hello->certificates->shared->keyless;
     for (size_t kind = 0; kind < CERTIFICATE_KIND_COUNT; kind++) {
@@ -220,10 +217,23 @@ static int use_certificates(SSL *ssl, void *arg)
         const struct certificate *certificate = certificate_cache_take(cache, number);
         if (certificate == NULL || SSL_use_cert_and_key(ssl, certificate->leaf, certificate->key,
                                                         certificate->chain, 1) != 1)
-            return 0;
+            return false;
         hello->leaves[kind] = certificate->leaf;
     }
-    return 1;
+    return true;
+}
+
+/* libssl asks for certificates only if the handshake needs one: not when a session is resumed. So
+ * this is where it is known that a signature is needed, and no key has been exchanged yet. If the
+ * answer is -1, libssl pauses (SSL_ERROR_WANT_X509_LOOKUP) and asks again. */
+static int use_certificates(SSL *ssl, void *arg)
+{
+    (void)arg;
+    struct hello *hello = hello_of(ssl);
+    if (!hello->held && !give_certificates(hello, ssl))
+        return 0;
+    hello->held = hello->hold_signature != NULL && hello->hold_signature(hello);
+    return hello->held ? -1 : 1;
 }
 
 /* For a client that asks for an OCSP response (RFC 6066, section 8; RFC 8446, section 4.4.2.1). */

@@ -24,6 +24,10 @@ struct hello {
     bool known;                                 /* some route has the client's name */
     bool passed;                                /* the stream is to be sent on as it is */
     bool internal_error;                        /* the client has been told of one by an alert */
+    bool held;                                  /* by the following */
+    /* Whether the handshake, which needs a signature, is held back until the owner goes on with it.
+     * It is asked each time that libssl asks for certificates. NULL: none ever is. */
+    bool (*hold_signature)(struct hello *hello);
 };
 
 /* The hello that such an SSL was made for. */

@@ -3,6 +3,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 
 /* Accepted sockets inherit TCP_NODELAY, so that no connection pays for the call. */
 static void send_at_once(int listener)
@@ -16,6 +19,29 @@ static int accept_client(int listener, struct sockaddr_storage *peer)
     socklen_t length = sizeof *peer;
     peer->ss_family = AF_UNSPEC;
     return accept4(listener, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* The kernel counts from the last bytes or, if there were none, from the connection's beginning. */
+static uint64_t silent_for(int descriptor)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return 0;
+    return info.tcpi_last_data_recv * NS_PER_MS;
+}
+
+/* What has not been sent or read is discarded. Unix sockets ignore it. */
+static void linger_not(int descriptor)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+static void refuse_client(int descriptor)
+{
+    linger_not(descriptor);
+    (void)close(descriptor);
 }
 
 static struct stream_socket *socket_of(struct transport *transport)
@@ -42,6 +68,11 @@ static void open_socket(struct transport *transport, int descriptor)
 static void close_socket(struct transport *transport)
 {
     watch_close(transport->loop, &socket_of(transport)->watch);
+}
+
+static void reset_at_close(struct transport *transport)
+{
+    linger_not(socket_of(transport)->watch.descriptor);
 }
 
 static void want(struct transport *transport, bool read, bool write)
@@ -93,11 +124,12 @@ static void local_address(struct transport *transport, struct sockaddr_storage *
 
 /* What all stream sockets have in common. */
 #define STREAM_SOCKET                                                                              \
-    .size = sizeof(struct stream_socket), .accept = accept_client, .open = open_socket,            \
-    .close = close_socket, .want = want, .repeat = repeat, .look_between = look_between,           \
-    .peek = peek, .read = read_parts, .write = write_bytes, .end_writing = end_writing,            \
-    .local_address = local_address
+    .size = sizeof(struct stream_socket), .accept = accept_client, .refuse = refuse_client,        \
+    .open = open_socket, .close = close_socket, .reset_at_close = reset_at_close, .want = want,    \
+    .repeat = repeat, .look_between = look_between, .peek = peek, .read = read_parts,              \
+    .write = write_bytes, .end_writing = end_writing, .local_address = local_address
 
-const struct transport_kind transport_tcp = {.name = "tcp", .prepare = send_at_once, STREAM_SOCKET};
+const struct transport_kind transport_tcp = {
+    .name = "tcp", .prepare = send_at_once, .silent_for = silent_for, STREAM_SOCKET};
 
 const struct transport_kind transport_unix = {.name = "unix", STREAM_SOCKET};

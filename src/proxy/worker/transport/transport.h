@@ -43,11 +43,18 @@ struct transport_kind {
     void (*prepare)(int listener);
     /* Takes a client from the backlog. Returns a descriptor, or -1 with errno. */
     int (*accept)(int listener, struct sockaddr_storage *peer);
+    /* For how long a client that was just accepted has been silent (ns), so at most for how long it
+     * was in the backlog. NULL: that is not known. */
+    uint64_t (*silent_for)(int descriptor);
+    /* Closes a client that was just accepted. It gets a reset, if the transport has such. */
+    void (*refuse)(int descriptor);
     /* Takes over the descriptor. The caller has set the members of struct transport, and zeroed the
      * others. */
     void (*open)(struct transport *transport, int descriptor);
     /* The struct must not be freed before the end of the turn. */
     void (*close)(struct transport *transport);
+    /* When it is closed, the client gets a reset, as by refuse(). */
+    void (*reset_at_close)(struct transport *transport);
     /* Sets what ready() is called for. At first what is ready is announced only once, and so is an
      * end: the connection has to remember it until it has read everything. */
     void (*want)(struct transport *transport, bool read, bool write);
