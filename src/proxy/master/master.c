@@ -506,6 +506,9 @@ static void look(struct command_socket *commands, struct command_view *view)
 {
     const struct master *master = list_entry(commands, struct master, commands);
     *view = (struct command_view){.generation = master->current,
+                                  .pending = master->pending,
+                                  .leaving = &master->leaving,
+                                  .upgrades = master->upgrade.pid != 0,
                                   .busy = master->ending ? "this immure-proxy is ending"
                                           : master->pending != NULL
                                               ? "another configuration is coming up"
