@@ -70,6 +70,14 @@ unsigned terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+void terminal_put_line(char line[TERMINAL_LINE_SIZE])
+{
+    unsigned width = terminal_width();
+    if (width > 0 && strlen(line) > width)
+        line[width] = '\0';
+    puts(line);
+}
+
 bool terminal_utf8(void)
 {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
