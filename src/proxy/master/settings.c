@@ -1,10 +1,21 @@
 #include "proxy/master/settings.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
 
 #include "base/log.h"
 #include "proxy/master/controls.h"
 #include "proxy/master/health.h"
+
+/* Of all settings that one master leaves to the next. */
+#define SETTINGS_BYTES_MAX ((size_t)64 << 20)
 
 struct server_config *settings_find(const struct backend_config *backend, const char *server)
 {
@@ -66,4 +77,87 @@ void settings_inherit(const struct backend_config *backend, struct server_config
 {
     server->setting = before->setting;
     server->setting.weight = fit_weight(backend, server, before->setting.weight);
+}
+
+/* ---- from one master to the next ---- */
+
+/* Each server is three texts, which zero bytes end: the backend, the server, and mode and weight.
+ */
+static void write_setting(FILE *out, const struct backend_config *backend,
+                          const struct server_config *server)
+{
+    const struct server_setting *setting = &server->setting;
+    if (setting->mode != MODE_ENABLED || setting->weight != 0)
+        fprintf(out, "%s%c%s%c%d %u%c", backend->name, 0, server->address.text, 0,
+                (int)setting->mode, setting->weight, 0);
+}
+
+int settings_to_memory(const struct generation *generation, bool *good)
+{
+    const struct proxy_config *config = generation->config;
+    char *text = NULL;
+    size_t length = 0;
+    int memory = -1;
+    FILE *out = open_memstream(&text, &length);
+    for (size_t i = 0; out != NULL && i < config->server_count; i++)
+        write_setting(out, &config->backends[config->servers[i].backend], &config->servers[i]);
+    *good = out != NULL && fclose(out) == 0;
+    if (*good && length > 0) {
+        memory = descriptor_of_bytes("settings", text, length);
+        *good = memory >= 0;
+    }
+    free(text);
+    return memory;
+}
+
+/* Returns the text at *from, and goes on behind it. NULL: there is none that ends. */
+static const char *next_text(const char **from, const char *end)
+{
+    const char *text = *from, *zero = memchr(text, '\0', (size_t)(end - text));
+    *from = zero != NULL ? zero + 1 : end;
+    return zero != NULL ? text : NULL;
+}
+
+/* "1 5": the mode and the weight. */
+static bool read_values(struct setting_change *change, const char *values)
+{
+    char more;
+    int mode;
+    if (values == NULL || values[strspn(values, "0123456789 ")] != '\0' ||
+        sscanf(values, "%1d %3" SCNu32 "%c", &mode, &change->weight, &more) != 2)
+        return false;
+    change->mode = (enum server_mode)mode;
+    return mode < SERVER_MODE_COUNT && change->weight <= SERVER_WEIGHT_MAX;
+}
+
+static bool take_setting(struct generation *generation, const char **from, const char *end)
+{
+    struct setting_change change = {.kind = SETTING_MODE};
+    change.backend = next_text(from, end);
+    change.server = next_text(from, end);
+    if (!read_values(&change, next_text(from, end)))
+        return false;
+    settings_change(generation, &change);
+    change.kind = SETTING_WEIGHT;
+    settings_change(generation, &change);
+    return true;
+}
+
+bool settings_from_memory(struct generation *generation, int memory)
+{
+    struct stat status;
+    if (memory < 0)
+        return true;
+    if (fstat(memory, &status) != 0)
+        return false;
+    size_t length = (size_t)status.st_size;
+    char *text = length <= SETTINGS_BYTES_MAX ? malloc(length + 1) : NULL;
+    bool good = text != NULL && pread(memory, text, length, 0) == (ssize_t)length;
+    const char *at = text, *end = text + (good ? length : 0);
+    while (good && at < end)
+        good = take_setting(generation, &at, end);
+    free(text);
+    if (!good)
+        errno = EPROTO;
+    return good;
 }

@@ -28,6 +28,12 @@ size_t settings_count_enabled(const struct backend_config *backend);
 /* Carries out the change, if the generation has the server, and tells the worker and the checker.
  * Returns whether that makes a difference. */
 bool settings_change(struct generation *generation, const struct setting_change *change);
+/* All that is set, as bytes in a memory file, for the next master. -1: nothing is, or *good is
+ * false, with errno. */
+int settings_to_memory(const struct generation *generation, bool *good);
+/* Sets what such a file holds (-1: nothing) for the servers that the generation has. False with
+ * errno: it is not such a file. */
+bool settings_from_memory(struct generation *generation, int memory);
 /* A server begins with what was set for it in the configuration before. */
 void settings_inherit(const struct backend_config *backend, struct server_config *server,
                       const struct server_config *before);
