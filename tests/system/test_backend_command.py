@@ -12,6 +12,7 @@ import time
 
 import clients
 import harness
+import proc
 from certificates import certificate
 from greeters import Greeter, Listeners, PoolTest, greeting
 
@@ -399,6 +400,34 @@ class Life(CommandTest):
         self.reload(self.two.address, three.address, self.one.address)
         self.assertEqual(self.state(self.one), "up")
         self.assertIn("one", self.heard())
+
+    def newest_master(self):
+        return max((pid for pid in proc.children(self.proxy.pid)
+                    if proc.title(pid).startswith("immure-proxy: master")), default=0)
+
+    def end_master(self, pid):
+        if proc.alive(pid):
+            os.kill(pid, signal.SIGTERM)
+        harness.wait_until(lambda: not proc.alive(pid), f"the end of master {pid}")
+
+    def test_an_upgrade_keeps_it(self):
+        self.set()
+        load = self.own(Listeners(self.proxy.port))
+        self.proxy.signal(signal.SIGUSR2)
+        self.addCleanup(self.end_master, harness.wait_until(self.newest_master, "a new master"))
+        harness.wait_until(lambda: not proc.alive(self.proxy.pid), "the end of the old master")
+        self.assert_kept()
+        load.close()
+        self.assertEqual(load.failures, [])
+        self.immure("enable", "app", self.one.address)
+        harness.wait_until(lambda: "one" in self.heard(), "the enabled server")
+
+    def test_a_restart_forgets_it(self):
+        self.set()
+        self.proxy.stop()
+        self.serve(workers=1)
+        self.assertEqual({each["operator"] for each in self.listed().values()}, {"enabled"})
+        self.assertAlmostEqual(self.heard(40)["one"], 20, delta=1)
 
     def test_hup_with_source_drops_a_weight_without_room(self):
         self.set()
