@@ -113,13 +113,6 @@ static void leave(struct master *master, struct generation *generation)
         list_append(&master->leaving, &generation->node);
 }
 
-/* Before the worker of the first generation is started, which waits for its certificates. */
-static void take_settings(const struct master *master, struct generation *generation)
-{
-    if (!settings_from_memory(generation, master->settings))
-        log_error("what the operator had set for servers is lost: %s", strerror(errno));
-}
-
 static struct generation *load(struct master *master)
 {
     struct conf_error error;
@@ -129,8 +122,10 @@ static struct generation *load(struct master *master)
         if (master->current == NULL)
             log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
         generation = generation_new(config, &master->setup, master->current, &error);
-        if (generation != NULL && master->current == NULL)
-            take_settings(master, generation);
+        /* Before its worker is started, which waits for the certificates. */
+        if (generation != NULL && master->current == NULL &&
+            !settings_from_memory(generation, master->settings))
+            log_error("what the operator had set for servers is lost: %s", strerror(errno));
     }
     if (generation == NULL)
         log_error("%s%s", error.text,

@@ -1,7 +1,6 @@
 #include "proxy/master/settings.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,16 +117,17 @@ static const char *next_text(const char **from, const char *end)
     return zero != NULL ? text : NULL;
 }
 
-/* "1 5": the mode and the weight. */
+/* "1 5": the mode, a digit, and the weight. */
 static bool read_values(struct setting_change *change, const char *values)
 {
-    char more;
-    int mode;
-    if (values == NULL || values[strspn(values, "0123456789 ")] != '\0' ||
-        sscanf(values, "%1d %3" SCNu32 "%c", &mode, &change->weight, &more) != 2)
+    char *end;
+    if (values == NULL || values[0] < '0' || values[0] >= '0' + SERVER_MODE_COUNT ||
+        values[1] != ' ' || values[2] < '0' || values[2] > '9')
         return false;
-    change->mode = (enum server_mode)mode;
-    return mode < SERVER_MODE_COUNT && change->weight <= SERVER_WEIGHT_MAX;
+    unsigned long weight = strtoul(values + 2, &end, 10);
+    change->mode = (enum server_mode)(values[0] - '0');
+    change->weight = (uint32_t)weight;
+    return *end == '\0' && weight <= SERVER_WEIGHT_MAX;
 }
 
 static bool take_setting(struct generation *generation, const char **from, const char *end)
