@@ -18,6 +18,7 @@ from greeters import Greeter, Listeners, PoolTest, greeting
 
 GOOD, FAILED, USAGE, UNREACHABLE = range(4)
 CHECKS = "check = tcp  check-interval = 50ms  check-timeout = 500ms  rise = 1  fall = 1"
+COMPLETION = os.path.join(os.path.dirname(__file__), "..", "..", "packaging", "completion", "immure.bash")
 ROBIN = "balance = round-robin"
 
 
@@ -128,6 +129,26 @@ class Look(CommandTest):
         harness.wait_until(lambda: sorted(self.rows()) == ["127.1.0.1:80", "127.1.9.200:80"], "rows of what is set")
         said = self.immure("drain", "app", "127.1.0.1:81", status=FAILED)
         self.assertRegex(said, r"did you mean '127.1.0.1:80'\?; there are: .* and 19\d\d more\Z")
+
+    def complete(self, *line):
+        """What bash offers for the last word; it takes a colon for a word."""
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _immure; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        path = os.path.abspath(harness.BIN) + ":" + os.environ["PATH"]
+        result = subprocess.run(["bash", "-c", script, "bash", COMPLETION, "immure", "backend", *line], text=True,
+                                env={**os.environ, "PATH": path}, capture_output=True, timeout=harness.LIMIT,
+                                check=True)
+        return result.stdout.split()
+
+    def test_completion(self):
+        self.serve()
+        proxy = "--proxy", self.control
+        host, port = self.one.address.split(":")
+        self.assertEqual(self.complete("drain", *proxy, "a"), ["app"])
+        self.assertEqual(self.complete("list", *proxy, "b"), [])
+        self.assertEqual(self.complete("drain", *proxy, "app", "127"), [self.one.address, self.two.address])
+        self.assertEqual(self.complete("drain", *proxy, "app", host, ":", port[:-1])[0], port)
+        self.assertEqual(self.complete("weight", *proxy, "app", host, ":", port, ""), [])
 
     def test_names_that_there_are_not(self):
         self.serve()
