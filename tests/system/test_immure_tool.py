@@ -89,8 +89,8 @@ class ToolTest(ImmuredTest):
 class CommandLine(ToolTest):
     def commands(self):
         """{name: its operand, or ""}, from the help."""
-        rows = re.findall(r"^  ((?:key |certificate )?[a-z-]+)((?: \[?[A-Z]+\]?)*)  +\S.*$", self.immure("--help"), re.M)
-        self.assertEqual(len(rows), 13, rows)
+        rows = re.findall(r"^  ((?:key |certificate |backend )?[a-z-]+)((?: \[?[A-Z]+\]?)*)  +\S.*$", self.immure("--help"), re.M)
+        self.assertEqual(len(rows), 18, rows)
         return {name: operand.strip() for name, operand in rows}
 
     def test_the_manual_says_what_help_says(self):
@@ -177,7 +177,7 @@ class CommandLine(ToolTest):
         commands = self.commands()
         self.assertEqual(self.complete(""),
                          {name.split()[0] for name in commands} | {"--help", "--version"})
-        for family in ("key", "certificate"):
+        for family in ("key", "certificate", "backend"):
             self.assertEqual(self.complete(family, ""),
                              {name.split()[1] for name in commands if name.startswith(family + " ")})
         zsh = {}

@@ -134,6 +134,14 @@ static void judge(struct fixture *fixture, size_t server, enum server_health hea
         pools_judge(&fixture->threads[i].pools, server, &verdict);
 }
 
+/* A thread hears what the operator has set for a server. */
+static void set(struct fixture *fixture, unsigned thread, size_t server, enum server_mode mode,
+                uint32_t weight, uint32_t changes)
+{
+    const struct server_setting setting = {.mode = mode, .weight = weight, .changes = changes};
+    pools_set(&fixture->threads[thread].pools, server, &setting);
+}
+
 static enum server_state state_of(const struct fixture *fixture, size_t server)
 {
     return server_state(&fixture->shared->servers[server]);
@@ -397,6 +405,107 @@ static void test_slow_start(void **state)
     assert_in_range(chosen, 49, 51);
 }
 
+/* ---- what the operator sets ---- */
+
+/* In forty choices. */
+static unsigned count_chosen(struct fixture *fixture, unsigned thread, size_t server)
+{
+    unsigned chosen = 0;
+    for (int i = 0; i < 40; i++)
+        chosen += choose_once(fixture, thread) == server;
+    return chosen;
+}
+
+static void test_a_drained_server_is_not_chosen(void **state)
+{
+    struct fixture *fixture = *state;
+    open_threads(fixture, 2);
+    set(fixture, 0, 0, MODE_DRAINED, 0, 2);
+    set(fixture, 1, 0, MODE_ENABLED, 0, 1); /* one that a thread hears late */
+    assert_int_equal(state_of(fixture, 0), SERVER_DRAINED);
+    for (unsigned i = 0; i < 2 * THREADS; i++)
+        assert_int_equal(choose_once(fixture, i % THREADS), 1);
+    set(fixture, 3, 0, MODE_DISABLED, 0, 3);
+    assert_int_equal(state_of(fixture, 0), SERVER_DISABLED);
+    assert_int_equal(fixture->shared->pools[0].shut, 1);
+    set(fixture, 2, 0, MODE_ENABLED, 0, 4);
+    assert_int_equal(state_of(fixture, 0), SERVER_UP);
+    assert_int_equal(fixture->shared->pools[0].shut, 0);
+    assert_in_range(count_chosen(fixture, 0, 0), 19, 21);
+    set(fixture, 0, SERVERS, MODE_DRAINED, 0, 1); /* the number comes from another process */
+}
+
+/* Not when it is paused, and not when no other is up. */
+static void test_a_drained_server_is_not_tried(void **state)
+{
+    struct fixture *fixture = *state;
+    open_threads(fixture, 2);
+    struct candidate candidate = new_candidate(fixture);
+    size_t failed = choose(fixture, 0, &candidate);
+    note_failed(fixture, 0, &candidate);
+    set(fixture, 0, failed, MODE_DRAINED, 0, 1);
+    pass(fixture, NS_PER_S);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(choose_once(fixture, i), 1 - failed);
+    judge(fixture, 1 - failed, HEALTH_DOWN, 1);
+    candidate = new_candidate(fixture);
+    assert_int_equal(choose(fixture, 0, &candidate), 1 - failed);
+    note_failed(fixture, 0, &candidate);
+    assert_int_equal(pool_choose(pool_of(fixture, 0), &candidate), POOL_NONE);
+    set(fixture, 0, 1 - failed, MODE_DISABLED, 0, 1);
+    candidate = new_candidate(fixture);
+    assert_int_equal(pool_choose(pool_of(fixture, 0), &candidate), POOL_SHUT);
+    pass(fixture, NS_PER_S);
+    set(fixture, 0, failed, MODE_ENABLED, 0, 2);
+    candidate = new_candidate(fixture);
+    assert_int_equal(choose(fixture, 0, &candidate), failed);
+    assert_true(candidate.trial);
+    pool_given_up(pool_of(fixture, 0), &candidate);
+    pool_leave(pool_of(fixture, 0), candidate.server);
+}
+
+static void test_backup_servers_stand_in_for_drained_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->servers[1].backup = true;
+    open_threads(fixture, 2);
+    set(fixture, 0, 0, MODE_DRAINED, 0, 1);
+    assert_int_equal(choose_once(fixture, 1), 1);
+}
+
+/* Each thread has its own balance, and each has to hear of it. */
+static void test_a_weight_is_set_in_each_thread(void **state)
+{
+    struct fixture *fixture = *state;
+    open_threads(fixture, 2);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(count_chosen(fixture, i, 0), 20);
+    for (unsigned i = 0; i < THREADS; i++)
+        set(fixture, i, 0, MODE_ENABLED, 3, 1);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_in_range(count_chosen(fixture, i, 0), 29, 31);
+    set(fixture, 0, 0, MODE_DRAINED, 3, 2);
+    assert_int_equal(choose_once(fixture, 0), 1);
+    set(fixture, 0, 0, MODE_ENABLED, 3, 3);
+    assert_in_range(count_chosen(fixture, 0, 0), 29, 31);
+    set(fixture, 0, 0, MODE_ENABLED, 0, 4);
+    assert_in_range(count_chosen(fixture, 0, 0), 19, 21);
+}
+
+static void test_a_new_worker_begins_with_what_is_set(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->servers[0].setting = (struct server_setting){.mode = MODE_DISABLED, .changes = 7};
+    fixture->servers[1].setting = (struct server_setting){.weight = 3, .changes = 7};
+    open_threads(fixture, 3);
+    assert_int_equal(state_of(fixture, 0), SERVER_DISABLED);
+    assert_int_equal(fixture->shared->pools[0].shut, 1);
+    assert_in_range(count_chosen(fixture, 0, 1), 29, 31);
+    set(fixture, 0, 0, MODE_ENABLED, 256, 8);
+    assert_int_equal(server_setting(&fixture->shared->servers[0]).weight, 256);
+    assert_int_equal(state_of(fixture, 0), SERVER_UP);
+}
+
 /* ---- limits ---- */
 
 static void test_a_limit_holds_for_all_threads_together(void **state)
@@ -556,6 +665,11 @@ int main(void)
         TEST(test_all_are_tried_when_none_is_up),
         TEST(test_what_a_choice_takes),
         TEST(test_slow_start),
+        TEST(test_a_drained_server_is_not_chosen),
+        TEST(test_a_drained_server_is_not_tried),
+        TEST(test_backup_servers_stand_in_for_drained_ones),
+        TEST(test_a_weight_is_set_in_each_thread),
+        TEST(test_a_new_worker_begins_with_what_is_set),
         TEST(test_a_limit_holds_for_all_threads_together),
         TEST(test_full_servers_do_not_bring_in_backup_servers),
         TEST(test_a_limit_is_never_exceeded),

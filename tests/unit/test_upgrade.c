@@ -42,8 +42,10 @@ static bool takes(const struct message *message, size_t size, struct list *liste
     struct upgrade upgrade = {.link = pair[1]};
     list_init(listening);
     *activation = (struct activation){0};
-    bool taken = upgrade_take(&upgrade, listening, activation, heritage);
+    int settings = 0;
+    bool taken = upgrade_take(&upgrade, listening, activation, heritage, &settings);
     int reason = errno;
+    assert_int_equal(settings, -1);
     close(pair[0]);
     upgrade_finish(&upgrade);
     assert_int_equal(upgrade.link, -1);
@@ -93,6 +95,31 @@ static void sockets_and_keys(void **state)
     assert_int_equal(seen, 2);
     listening_end_loan(&listening, false);
     assert_true(list_empty(&listening));
+}
+
+/* They come along, and are not left open where the message is not taken. */
+static void settings(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {offsetof(struct message, sockets[0]), 8};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const struct message message = {.layout = 2, .count = 0, .heritage = left};
+        struct list listening;
+        struct activation activation = {0};
+        struct heritage heritage;
+        int pair[2], memory = descriptor_of_bytes("settings", "abc", 3), got = -1;
+        char bytes[4];
+        list_init(&listening);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+        assert_int_equal(descriptor_send(pair[0], &message, sizes[i], memory), sizes[i]);
+        struct upgrade upgrade = {.link = pair[1]};
+        assert_int_equal(upgrade_take(&upgrade, &listening, &activation, &heritage, &got), i == 0);
+        assert_int_equal(got >= 0 ? pread(got, bytes, sizeof bytes, 0) : -1, i == 0 ? 3 : -1);
+        descriptor_close(&got);
+        descriptor_close(&memory);
+        close(pair[0]);
+        upgrade_finish(&upgrade);
+    }
 }
 
 static void what_is_no_heritage(void **state)
@@ -149,7 +176,7 @@ static void no_program(void **state)
     const struct notify nobody = {.length = 0};
     list_init(&none);
     assert_true(upgrade_start(&upgrade, "/nonexistent/program", "x.conf", &none, &no_sockets, &left,
-                              &nobody));
+                              -1, &nobody));
     int status;
     assert_int_equal(waitpid(upgrade.pid, &status, 0), upgrade.pid);
     assert_int_equal(WEXITSTATUS(status), 127);
@@ -160,9 +187,8 @@ static void no_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sockets_and_keys),
-        cmocka_unit_test(what_is_no_heritage),
-        cmocka_unit_test(the_new_one_reports),
+        cmocka_unit_test(sockets_and_keys),    cmocka_unit_test(settings),
+        cmocka_unit_test(what_is_no_heritage), cmocka_unit_test(the_new_one_reports),
         cmocka_unit_test(no_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

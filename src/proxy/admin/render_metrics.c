@@ -201,6 +201,7 @@ static void render_counts(FILE *out, const struct status *status)
     counter(out, status, COUNTER_KEYD_RECONNECTS);
     counter(out, status, COUNTER_BACKEND_ERRORS);
     counter(out, status, COUNTER_BACKEND_RETRIES);
+    counter(out, status, COUNTER_BACKEND_DRAINED);
     counter(out, status, COUNTER_QUEUE_FULL);
     counter(out, status, COUNTER_QUEUE_TIMEOUTS);
     gauge(out, GAUGE_QUEUED, status->sum.gauges[GAUGE_QUEUED]);
@@ -230,7 +231,8 @@ static void render_counts(FILE *out, const struct status *status)
 }
 
 static void server_rows(FILE *out, const struct status *status, const char *name, const char *help,
-                        uint64_t (*figure)(const struct shared_server *server))
+                        uint64_t (*figure)(const struct server_config *config,
+                                           const struct shared_server *server))
 {
     const struct shared_servers *servers = status->setup->servers;
     family(out, name, "gauge", help);
@@ -242,18 +244,27 @@ static void server_rows(FILE *out, const struct status *status, const char *name
             fprintf(out, "%s{", name);
             label(out, "backend", pool->config->name);
             label(out, ",server", pool->config->servers[j].address.text);
-            fprintf(out, "} %" PRIu64 "\n", figure(&pool->servers[j]));
+            fprintf(out, "} %" PRIu64 "\n", figure(&pool->config->servers[j], &pool->servers[j]));
         }
     }
 }
 
-static uint64_t is_up(const struct shared_server *server)
+static uint64_t is_up(const struct server_config *config, const struct shared_server *server)
 {
+    (void)config;
     return server_state(server) == SERVER_UP;
 }
 
-static uint64_t connections_of(const struct shared_server *server)
+static uint64_t weight_of(const struct server_config *config, const struct shared_server *server)
 {
+    const struct server_setting setting = server_setting(server);
+    return server_weight(config, &setting);
+}
+
+static uint64_t connections_of(const struct server_config *config,
+                               const struct shared_server *server)
+{
+    (void)config;
     return atomic_load(&server->taken);
 }
 
@@ -280,7 +291,12 @@ static void render_backends(FILE *out, const struct status *status)
         fprintf(out, "} %zu\n", atomic_load(&servers->pools[i].waiting));
     }
     server_rows(out, status, "immure_backend_server_up",
-                "1: the server is up; 0: checks failed, or connects did.", is_up);
+                "1: the server is up; 0: checks failed, connects did, or the operator has drained "
+                "or disabled it.",
+                is_up);
+    server_rows(out, status, "immure_backend_server_weight",
+                "The weight of the server: the operator's, or that of the configuration.",
+                weight_of);
     server_rows(out, status, "immure_backend_server_connections",
                 "Connections of this worker to the server.", connections_of);
 }

@@ -227,6 +227,7 @@ static void row_server(FILE *out, const struct shared_pool *pool, size_t number)
 {
     const struct server_config *config = &pool->config->servers[number];
     const struct shared_server *server = &pool->servers[number];
+    const struct server_setting setting = server_setting(server);
     enum server_state state = server_state(server);
     char reason[VERDICT_REASON_SIZE];
     server_reason(server, reason);
@@ -235,7 +236,7 @@ static void row_server(FILE *out, const struct shared_pool *pool, size_t number)
     fprintf(out, "<td class=\"text%s\">%s%s</td>", state == SERVER_UP ? "" : " warn",
             server_state_name(state), config->backup ? ", backup" : "");
     cell_text(out, reason);
-    cell_count(out, config->weight);
+    cell_count(out, server_weight(config, &setting));
     cell_count(out, atomic_load(&server->taken));
     if (config->max_connections > 0)
         cell_count(out, config->max_connections);

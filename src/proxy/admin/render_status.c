@@ -155,11 +155,14 @@ static void render_turns(FILE *out, const struct status *status)
 static void render_server(FILE *out, const char *before, const struct server_config *config,
                           const struct shared_server *server)
 {
+    const struct server_setting setting = server_setting(server);
     char reason[VERDICT_REASON_SIZE];
     server_reason(server, reason);
     text(out, before, "address", config->address.text);
     text(out, ", ", "state", server_state_name(server_state(server)));
-    number(out, ", ", "weight", config->weight);
+    text(out, ", ", "operator", server_mode_name(setting.mode));
+    number(out, ", ", "weight", server_weight(config, &setting));
+    number_if_known(out, ", ", "operator_weight", setting.weight);
     fprintf(out, ", \"backup\": %s", config->backup ? "true" : "false");
     number_if_known(out, ", ", "max_connections", config->max_connections);
     number(out, ", ", "connections", atomic_load(&server->taken));

@@ -79,7 +79,7 @@ void status_count_servers(const struct shared_pool *pool, size_t counts[SERVER_S
 bool status_shows_server(const struct status *status, const struct shared_server *server)
 {
     return status->setup->config->server_count <= SINGLE_SERVERS_MAX ||
-           server_state(server) != SERVER_UP;
+           server_state(server) != SERVER_UP || server_setting(server).weight > 0;
 }
 
 double status_keyd(const struct status *status, const char *name)

@@ -37,7 +37,7 @@ unsigned status_certificate_problems(const struct status *status,
 /* How many servers of a pool are in each state. */
 void status_count_servers(const struct shared_pool *pool, size_t counts[SERVER_STATE_COUNT]);
 /* Whether a server has a row of its own. If there are very many, only those that are not up do, for
- * the others would slow down whoever reads them. */
+ * the others would slow down whoever reads them; and those whose weight the operator has set. */
 bool status_shows_server(const struct status *status, const struct shared_server *server);
 /* One of immured's figures, or NAN. */
 double status_keyd(const struct status *status, const char *name);

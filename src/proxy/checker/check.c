@@ -31,7 +31,16 @@ static void stop(struct check *check)
     check->ssl = NULL;
     connect_close(&check->connection, check->checks->loop);
     timer_stop(check->checks->loop, &check->timer);
+    check->runs = false;
     check->checks->running--;
+}
+
+/* One that waits because too many were running. Not from here, because many may fail at once. */
+static void start_late(struct checks *checks)
+{
+    struct list *late = list_take(&checks->late);
+    if (late != NULL)
+        timer_start(checks->loop, &list_entry(late, struct check, late)->timer, 0);
 }
 
 /* Those that were missed meanwhile are left out, so that checks stay spread over the interval. */
@@ -40,9 +49,7 @@ static void schedule_next(struct check *check)
     uint64_t interval = check->backend->check.interval, now = check->checks->loop->now;
     uint64_t missed = now > check->due ? (now - check->due) / interval : 0;
     schedule(check, check->due + (missed + 1) * interval);
-    struct list *late = list_take(&check->checks->late);
-    if (late != NULL) /* not from here, because many may fail at once */
-        timer_start(check->checks->loop, &list_entry(late, struct check, late)->timer, 0);
+    start_late(check->checks);
 }
 
 /* What the last result makes of the verdict. A server that has not been checked counts as up, so
@@ -235,6 +242,7 @@ static void start(struct check *check)
 {
     struct checks *checks = check->checks;
     checks->running++;
+    check->runs = true;
     check->connected = false;
     check->answered = 0;
     check->timer.expired = limit_expired;
@@ -259,12 +267,32 @@ void check_begin(struct check *check, struct checks *checks, const struct backen
                        .backend = backend,
                        .config = server,
                        .server = {.name = server->address.text, .addresses = server->addresses},
+                       .rests = server->setting.mode == MODE_DISABLED,
                        .health = server->verdict.health};
     connect_init(&check->connection, ready, connected);
     timer_init(&check->timer, due_expired);
     list_init(&check->late);
     list_init(&check->changed);
-    schedule(check, due);
+    if (!check->rests)
+        schedule(check, due);
+}
+
+void check_rest(struct check *check, bool rests)
+{
+    if (rests == check->rests)
+        return;
+    check->rests = rests;
+    check->good = check->bad = 0;
+    if (!rests) {
+        schedule(check, check->checks->loop->now);
+        return;
+    }
+    list_remove(&check->late);
+    timer_stop(check->checks->loop, &check->timer);
+    if (!check->runs)
+        return;
+    stop(check);
+    start_late(check->checks);
 }
 
 void check_end(struct check *check)

@@ -34,6 +34,8 @@ struct check {
     struct timer timer; /* until the next check, or until the present one has taken too long */
     uint64_t due;       /* ns: when the present one was due, or the next one is */
     struct list late;   /* in checks->late */
+    bool rests;         /* no check is made */
+    bool runs;          /* a check is being made */
     bool connected;
     SSL *ssl;
     char answer[STATUS_LINE];
@@ -44,9 +46,14 @@ struct check {
     char reason[VERDICT_REASON_SIZE]; /* of the last result */
 };
 
-/* The first check is due at `due` (ns). The configuration outlives the check. */
+/* The first check is due at `due` (ns), unless the server is disabled. The configuration outlives
+ * the check. */
 void check_begin(struct check *check, struct checks *checks, const struct backend_config *backend,
                  const struct server_config *server, uint64_t due);
+/* Stops the checks, of which the verdict stays as it is, or has them go on: the next is due at
+ * once.
+ */
+void check_rest(struct check *check, bool rests);
 /* Also allowed for a struct that is all zero. */
 void check_end(struct check *check);
 

@@ -58,21 +58,25 @@ static void note_change(struct checks *checks, struct check *check)
     send_reports(checker);
 }
 
-static void take_addresses(struct checker *checker, const struct checker_addresses *message)
+static void take_server(struct checker *checker, const struct checker_server *message)
 {
-    if (message->server < checker->config->server_count)
-        checker->of[message->server].server.addresses = message->addresses;
+    if (message->server >= checker->config->server_count)
+        return;
+    struct check *check = &checker->of[message->server];
+    check->server.addresses = message->addresses;
+    if (check->checks != NULL)
+        check_rest(check, message->rests);
 }
 
 static void master_ready(struct watch *watch, uint32_t events)
 {
     struct checker *checker = list_entry(watch, struct checker, master);
-    struct checker_addresses message;
+    struct checker_server message;
     if (events & EPOLLOUT)
         send_reports(checker);
     ssize_t length = recv(watch->descriptor, &message, sizeof message, MSG_DONTWAIT);
     if (length == (ssize_t)sizeof message)
-        take_addresses(checker, &message);
+        take_server(checker, &message);
     else if (length >= 0 || errno != EAGAIN)
         loop_stop(&checker->loop);
 }

@@ -18,9 +18,10 @@ struct checker_report {
     char reason[VERDICT_REASON_SIZE]; /* of the last check */
 };
 
-/* What the master sends: the server has other addresses now. */
-struct checker_addresses {
+/* What the master sends: the present state of a server, of which something has changed. */
+struct checker_server {
     uint32_t server;
+    bool rests; /* the operator has disabled it: it is not checked */
     struct server_addresses addresses;
 };
 

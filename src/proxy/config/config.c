@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 const char *proxy_protocol_name(enum proxy_protocol protocol)
 {
@@ -33,6 +34,34 @@ const char *check_kind_name(enum check_kind kind)
     static const char *const names[] = {
         [CHECK_NONE] = "none", [CHECK_TCP] = "tcp", [CHECK_TLS] = "tls", [CHECK_HTTP] = "http"};
     return names[kind];
+}
+
+const char *server_health_name(enum server_health health)
+{
+    static const char *const names[] = {
+        [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
+    return names[health];
+}
+
+const char *server_mode_name(enum server_mode mode)
+{
+    static const char *const names[] = {
+        [MODE_ENABLED] = "enabled", [MODE_DRAINED] = "drained", [MODE_DISABLED] = "disabled"};
+    return names[mode];
+}
+
+const struct backend_config *config_find_backend(const struct proxy_config *config,
+                                                 const char *name)
+{
+    for (size_t i = 0; i < config->backend_count; i++)
+        if (strcmp(config->backends[i].name, name) == 0)
+            return &config->backends[i];
+    return NULL;
+}
+
+unsigned server_weight(const struct server_config *server, const struct server_setting *setting)
+{
+    return setting->weight > 0 ? setting->weight : server->weight;
 }
 
 /* 0: the address is a path. */

@@ -137,6 +137,8 @@ enum server_health {
     HEALTH_DOWN
 };
 
+const char *server_health_name(enum server_health health); /* "unknown" ... */
+
 #define VERDICT_REASON_SIZE 64
 
 struct server_verdict {
@@ -144,6 +146,24 @@ struct server_verdict {
     uint32_t changes; /* a later verdict has a higher number, except that it wraps around */
     uint64_t since;   /* seconds since 1970; 0: it has not changed */
     char reason[VERDICT_REASON_SIZE]; /* "": none */
+};
+
+/* What the operator has set for a server at run time, over the control socket. The master keeps it,
+ * too: over HUP for servers that stay. */
+enum server_mode {
+    MODE_ENABLED,  /* configuration and checks decide */
+    MODE_DRAINED,  /* it gets no new connections */
+    MODE_DISABLED, /* the same, and it is not checked */
+    SERVER_MODE_COUNT
+};
+const char *server_mode_name(enum server_mode mode); /* "enabled" ... */
+
+#define SERVER_WEIGHT_MAX 256
+
+struct server_setting {
+    enum server_mode mode;
+    uint32_t weight;  /* 0: that of the configuration */
+    uint32_t changes; /* as in a verdict */
 };
 
 struct server_config {
@@ -154,7 +174,8 @@ struct server_config {
     uint64_t
         trial_at;   /* CLOCK_MONOTONIC, ns: until then it is paused, a worker says; 0: it is not */
     uint64_t pause; /* ns: how long that pause is */
-    unsigned weight;
+    struct server_setting setting;
+    unsigned weight;          /* server_weight() has the present one */
     bool backup;              /* it gets connections only while no other server is up */
     unsigned max_connections; /* 0: no limit */
     size_t backend;           /* index into config.backends */
@@ -256,6 +277,12 @@ struct proxy_config {
         char *user;               /* of our own immured, if started as root; NULL: its default */
     } keys;
 };
+
+/* NULL: there is none of this name. */
+const struct backend_config *config_find_backend(const struct proxy_config *config,
+                                                 const char *name);
+/* The weight that holds: the operator's, or that of the configuration. */
+unsigned server_weight(const struct server_config *server, const struct server_setting *setting);
 
 /* Visits all `certificate` sections in the order of the file. */
 struct certificate_walk {

@@ -18,7 +18,6 @@
 #define SESSION_CACHE_MAX 1000000
 #define CLIENT_DEPTH_MAX 8
 #define DURATION_MAX (NS_PER_S * 24 * 3600)
-#define WEIGHT_MAX 256
 #define QUEUE_MAX 1000000
 #define CHECKS_IN_A_ROW_MAX 100
 #define RATE_MAX 1000000
@@ -478,7 +477,7 @@ static const struct conf_directive directives[] = {
      .text = "Where to connect: `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`. The addresses of "
              "a host name are tried in order, and looked up again when they expire."},
     {SECTION_SERVER, "weight", &conf_number, .reach = CONF_INHERITED, .standard = "1", .least = 1,
-     .most = WEIGHT_MAX, CONF_FIELD(struct server_config, weight),
+     .most = SERVER_WEIGHT_MAX, CONF_FIELD(struct server_config, weight),
      .text = "The share of connections that it gets, in relation to the weights of the others."},
     {SECTION_SERVER, "max-connections", &conf_number, .reach = CONF_INHERITED, .standard = "none",
      .least = 1, .most = CONNECTIONS_MAX, .choices = no_limit,

@@ -12,15 +12,6 @@
 typedef bool (*fits_fn)(const struct store *store, const struct store_certificate *certificate,
                         const char *text);
 
-/* A configuration that comes into force has routes of its own. */
-static bool is_in_force(struct command_client *client)
-{
-    if (client->generation == NULL)
-        answer_refuse(client, "failed",
-                      "another configuration has come into force, or none is any more; ask again");
-    return client->generation != NULL;
-}
-
 static bool begin(struct command_client *client, const struct command_view *view)
 {
     client->generation = view->generation;
@@ -153,7 +144,7 @@ void command_list_begin(struct command_client *client, const struct command_view
 
 void command_list_go_on(struct command_client *client)
 {
-    if (is_in_force(client) && !look(client, fits_pattern, false) && !client->ended)
+    if (command_is_in_force(client) && !look(client, fits_pattern, false) && !client->ended)
         end(client);
 }
 
@@ -175,7 +166,7 @@ void command_show_begin(struct command_client *client, const struct command_view
 
 void command_show_go_on(struct command_client *client)
 {
-    if (!is_in_force(client))
+    if (!command_is_in_force(client))
         return;
     if (client->names.length > 0) {
         write_more_names(client);
@@ -225,7 +216,7 @@ static const struct route_config *route_at(const struct proxy_config *config, si
 void command_sources_go_on(struct command_client *client)
 {
     struct answer_line line;
-    if (!is_in_force(client))
+    if (!command_is_in_force(client))
         return;
     const struct route_config *route = route_at(client->generation->config, client->next++);
     if (route != NULL) {

@@ -102,3 +102,12 @@ void answer_refuse(struct command_client *client, const char *result, const char
     answer_text(&line, "reason", reason);
     answer_write(client, &line);
 }
+
+/* A configuration that comes into force has routes and backends of its own. */
+bool command_is_in_force(struct command_client *client)
+{
+    if (client->generation == NULL)
+        answer_refuse(client, "failed",
+                      "another configuration has come into force, or none is any more; ask again");
+    return client->generation != NULL;
+}

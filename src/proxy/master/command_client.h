@@ -24,6 +24,9 @@
 struct command_view {
     struct generation *generation; /* in force; NULL: none */
     const char *busy;              /* why certificates cannot be changed now; NULL: they can */
+    bool upgrades;                 /* another master is coming up, and knows what is set so far */
+    struct generation *pending;    /* it is coming up; NULL: none */
+    const struct list *leaving;    /* struct generation: they drain */
 };
 
 struct command_client;
@@ -35,7 +38,7 @@ struct command_verb {
     /* Starts the answer; it may end it, too. */
     void (*begin)(struct command_client *client, const struct command_view *view);
     /* Writes some more of the answer: a few lines, and at last the end. It is called while there is
-     * room, unless the client `waits`. */
+     * room, unless the client `waits`. NULL: begin() ends the answer. */
     void (*go_on)(struct command_client *client);
 };
 
@@ -64,6 +67,11 @@ struct command_client {
     struct refresh_request refresh;
     struct report *report; /* shared; NULL: none */
 };
+
+/* Whether the configuration of the answer is still in force; otherwise the answer ends, and says
+ * so.
+ */
+bool command_is_in_force(struct command_client *client);
 
 /* ---- the answer: JSON objects, one a line ---- */
 

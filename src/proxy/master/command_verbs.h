@@ -20,4 +20,12 @@ void command_refresh_begin(struct command_client *client, const struct command_v
 void command_check_begin(struct command_client *client, const struct command_view *view);
 void command_refresh_go_on(struct command_client *client);
 
+/* command_backends.c */
+void command_backends_begin(struct command_client *client, const struct command_view *view);
+void command_backends_go_on(struct command_client *client);
+void command_enable_begin(struct command_client *client, const struct command_view *view);
+void command_drain_begin(struct command_client *client, const struct command_view *view);
+void command_disable_begin(struct command_client *client, const struct command_view *view);
+void command_weight_begin(struct command_client *client, const struct command_view *view);
+
 #endif

@@ -113,6 +113,21 @@ static bool send_verdicts(struct control_end *control)
     return true;
 }
 
+/* The same. */
+static bool send_settings(struct control_end *control)
+{
+    const struct server_config *servers = control->generation->config->servers;
+    struct control_message message = {.type = CONTROL_SETTINGS,
+                                      .settings.first = control->settings_from};
+    uint32_t at = control->settings_from;
+    for (; at < control->settings_to && message.settings.count < CONTROL_SETTINGS_MAX; at++)
+        message.settings.of[message.settings.count++] = servers[at].setting;
+    if (!send_message(control, &message, -1))
+        return false;
+    control->settings_from = at;
+    return true;
+}
+
 /* Adds to a range of what is owed; an empty one is owed no more. */
 static void owe(uint32_t *from, uint32_t *to, uint32_t server)
 {
@@ -133,10 +148,13 @@ void control_pay(struct control_end *control)
         control->servers_from++;
     while (control->verdicts_from < control->verdicts_to && send_verdicts(control))
         continue;
+    while (control->settings_from < control->settings_to && send_settings(control))
+        continue;
     control->owes_store = control->owes_store && !send_store(control);
     control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
                      control->owes_store || control->servers_from < control->servers_to ||
-                     control->verdicts_from < control->verdicts_to;
+                     control->verdicts_from < control->verdicts_to ||
+                     control->settings_from < control->settings_to;
     if (control->watch.descriptor >= 0)
         watch_want(control->generation->setup->loop, &control->watch,
                    EPOLLIN | (control->waits ? EPOLLOUT : 0));
@@ -174,6 +192,15 @@ void controls_send_verdict(struct generation *generation, uint32_t server)
     for (size_t i = 0; i < generation->control_count - 1; i++) {
         struct control_end *control = &generation->controls[i];
         owe(&control->verdicts_from, &control->verdicts_to, server);
+        control_pay(control);
+    }
+}
+
+void controls_send_setting(struct generation *generation, uint32_t server)
+{
+    for (size_t i = 0; i < generation->control_count - 1; i++) {
+        struct control_end *control = &generation->controls[i];
+        owe(&control->settings_from, &control->settings_to, server);
         control_pay(control);
     }
 }

@@ -43,6 +43,7 @@ struct control_end {
     bool awaits_store;                   /* the answer to CONTROL_STORE */
     uint32_t servers_from, servers_to;   /* the addresses of these servers are owed */
     uint32_t verdicts_from, verdicts_to; /* the verdicts on these servers are owed */
+    uint32_t settings_from, settings_to; /* what the operator has set for these is owed */
     bool waits;                          /* something is owed */
 };
 
@@ -60,16 +61,16 @@ struct generation {
     size_t address_count; /* of one thread */
 
     struct child keyd, worker, resolver, checker, loader, watcher;
-    struct generation_metrics *metrics;    /* what its workers count */
-    struct watch names;                    /* for the resolver's answers; closed: none is wanted */
-    struct watch health;                   /* for the checker's reports; closed: there is none */
-    uint32_t addresses_from, addresses_to; /* of servers: they are owed to the checker */
-    struct watch certificates;             /* for the loader's answer */
-    struct watch folders;                  /* for what the watcher tells */
-    int store_memory;                      /* the certificates in force; -1: none yet */
-    struct store *store;                   /* the same, opened */
-    struct refresh refresh;                /* brings other ones */
-    struct keyless_keys keyless;           /* what immured lacks */
+    struct generation_metrics *metrics; /* what its workers count */
+    struct watch names;                 /* for the resolver's answers; closed: none is wanted */
+    struct watch health;                /* for the checker's reports; closed: there is none */
+    uint32_t servers_from, servers_to;  /* the states of these are owed to the checker */
+    struct watch certificates;          /* for the loader's answer */
+    struct watch folders;               /* for what the watcher tells */
+    int store_memory;                   /* the certificates in force; -1: none yet */
+    struct store *store;                /* the same, opened */
+    struct refresh refresh;             /* brings other ones */
+    struct keyless_keys keyless;        /* what immured lacks */
     /* Each immured of this generation is started with the text of its configuration, under this
      * name. The first one gets the files of these names, later ones the vault that the first has
      * filled. */

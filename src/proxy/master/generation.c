@@ -321,7 +321,7 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
 static void send_addresses(struct generation *generation, uint32_t server)
 {
     controls_send_servers(generation, server);
-    health_send_addresses(generation, server);
+    health_send_server(generation, server);
 }
 
 static void names_answered(struct watch *watch, uint32_t events)

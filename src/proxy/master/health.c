@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "proxy/checker/checker.h"
 #include "proxy/master/processes.h"
+#include "proxy/master/settings.h"
 
 static const struct backend_config *backend_of(const struct proxy_config *config,
                                                const struct server_config *server)
@@ -27,26 +28,18 @@ static bool has_checks(const struct proxy_config *config)
 
 /* ---- from one configuration to the next ---- */
 
-static const struct backend_config *find_backend(const struct proxy_config *config,
-                                                 const char *name)
-{
-    for (size_t i = 0; i < config->backend_count; i++)
-        if (strcmp(config->backends[i].name, name) == 0)
-            return &config->backends[i];
-    return NULL;
-}
-
 /* A server that is not checked any more has no verdict, for nobody would change it. */
-static void inherit_server(struct server_config *server, const struct backend_config *before,
-                           bool checked)
+static void inherit_server(const struct backend_config *backend, struct server_config *server,
+                           const struct backend_config *before)
 {
     for (size_t i = 0; i < before->server_count; i++) {
         const struct server_config *known = &before->servers[i];
         if (strcmp(known->address.text, server->address.text) != 0)
             continue;
+        settings_inherit(backend, server, known);
         server->trial_at = known->trial_at;
         server->pause = known->pause;
-        if (checked)
+        if (backend->check.kind != CHECK_NONE)
             server->verdict = known->verdict;
     }
 }
@@ -56,9 +49,9 @@ void health_inherit(struct generation *generation, const struct generation *befo
     struct proxy_config *config = generation->config;
     for (size_t i = 0; before != NULL && i < config->backend_count; i++) {
         const struct backend_config *backend = &config->backends[i];
-        const struct backend_config *known = find_backend(before->config, backend->name);
+        const struct backend_config *known = config_find_backend(before->config, backend->name);
         for (size_t j = 0; known != NULL && j < backend->server_count; j++)
-            inherit_server(&backend->servers[j], known, backend->check.kind != CHECK_NONE);
+            inherit_server(backend, &backend->servers[j], known);
     }
 }
 
@@ -89,7 +82,7 @@ bool health_start(struct generation *generation)
     if (!has_checks(generation->config) || generation->setup->test)
         return true;
     back_off_stop(&generation->checker.back_off);
-    generation->addresses_from = generation->addresses_to = 0; /* it is forked with all of them */
+    generation->servers_from = generation->servers_to = 0; /* it is forked with all */
     return helper_start(generation, &generation->checker, &generation->health, run, NULL);
 }
 
@@ -101,10 +94,12 @@ void health_stop(struct generation *generation)
     child_signal(&generation->checker, SIGKILL);
 }
 
-static bool send_addresses(const struct generation *generation, uint32_t server)
+static bool send_server(const struct generation *generation, uint32_t server)
 {
-    struct checker_addresses message = {.server = server};
-    message.addresses = generation->config->servers[server].addresses;
+    const struct server_config *config = &generation->config->servers[server];
+    struct checker_server message = {.server = server,
+                                     .rests = config->setting.mode == MODE_DISABLED};
+    message.addresses = config->addresses;
     return send(generation->health.descriptor, &message, sizeof message,
                 MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof message ||
            errno != EAGAIN;
@@ -112,22 +107,22 @@ static bool send_addresses(const struct generation *generation, uint32_t server)
 
 static void pay(struct generation *generation)
 {
-    while (generation->addresses_from < generation->addresses_to &&
-           send_addresses(generation, generation->addresses_from))
-        generation->addresses_from++;
-    bool owes = generation->addresses_from < generation->addresses_to;
+    while (generation->servers_from < generation->servers_to &&
+           send_server(generation, generation->servers_from))
+        generation->servers_from++;
+    bool owes = generation->servers_from < generation->servers_to;
     watch_want(generation->setup->loop, &generation->health, EPOLLIN | (owes ? EPOLLOUT : 0));
 }
 
-void health_send_addresses(struct generation *generation, uint32_t server)
+void health_send_server(struct generation *generation, uint32_t server)
 {
-    bool none = generation->addresses_from >= generation->addresses_to;
+    bool none = generation->servers_from >= generation->servers_to;
     if (generation->health.descriptor < 0)
         return;
-    if (none || server < generation->addresses_from)
-        generation->addresses_from = server;
-    if (none || server >= generation->addresses_to)
-        generation->addresses_to = server + 1;
+    if (none || server < generation->servers_from)
+        generation->servers_from = server;
+    if (none || server >= generation->servers_to)
+        generation->servers_to = server + 1;
     pay(generation);
 }
 
@@ -144,14 +139,13 @@ static void copy_reason(char to[VERDICT_REASON_SIZE], const char *from)
 static void log_change(const struct backend_config *backend, const struct server_config *server,
                        enum server_health before)
 {
-    static const char *const names[] = {
-        [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
     const struct server_verdict *verdict = &server->verdict;
     enum log_level level = verdict->health == HEALTH_DOWN ? LOG_LEVEL_WARNING
                            : before == HEALTH_DOWN        ? LOG_LEVEL_INFO
                                                           : LOG_LEVEL_DEBUG;
     log_write(level, "backend \"%s\": server %s: %s -> %s: check: %s", backend->name,
-              server->address.text, names[before], names[verdict->health], verdict->reason);
+              server->address.text, server_health_name(before), server_health_name(verdict->health),
+              verdict->reason);
 }
 
 static void take_report(struct generation *generation, const struct checker_report *report,

@@ -22,7 +22,7 @@ void health_ready(struct generation *generation,
                   void (*changed)(struct generation *generation, uint32_t server));
 /* Notes that the worker has paused a server for so many ns, or that it is up again (0). */
 void health_note_pause(struct generation *generation, uint32_t server, uint64_t pause);
-/* Tells the checker the addresses of a server, as they are in the configuration now. */
-void health_send_addresses(struct generation *generation, uint32_t server);
+/* Tells the checker the state of a server, as it is in the configuration now. */
+void health_send_server(struct generation *generation, uint32_t server);
 
 #endif

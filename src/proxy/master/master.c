@@ -27,6 +27,7 @@
 #include "proxy/master/generation.h"
 #include "proxy/master/refresh.h"
 #include "proxy/master/refresh_obstacle.h"
+#include "proxy/master/settings.h"
 #include "proxy/master/sockets.h"
 #include "proxy/master/upgrade.h"
 
@@ -40,6 +41,7 @@ struct master {
     struct list listening; /* struct listening, of all generations */
     struct activation activation;
     struct heritage heritage;
+    int settings; /* what the operator had set at the master before; -1: nothing */
     struct metrics_history history;
     struct upgrade upgrade; /* to the master after this one, or before it */
     struct loop loop;
@@ -120,6 +122,10 @@ static struct generation *load(struct master *master)
         if (master->current == NULL)
             log_setup("immure-proxy", (enum log_level)config->log_level, config->log_json);
         generation = generation_new(config, &master->setup, master->current, &error);
+        /* Before its worker is started, which waits for the certificates. */
+        if (generation != NULL && master->current == NULL &&
+            !settings_from_memory(generation, master->settings))
+            log_error("what the operator had set for servers is lost: %s", strerror(errno));
     }
     if (generation == NULL)
         log_error("%s%s", error.text,
@@ -308,6 +314,19 @@ static void forget_upgrade(struct master *master)
     upgrade_finish(&master->upgrade);
 }
 
+static bool start_next(struct master *master)
+{
+    bool good;
+    int settings = settings_to_memory(master->current, &good);
+    good =
+        good && upgrade_start(&master->upgrade, master->program, master->file, &master->listening,
+                              &master->activation, &master->heritage, settings, &master->notify);
+    int reason = errno;
+    descriptor_close(&settings);
+    errno = reason;
+    return good;
+}
+
 static void upgrade(struct master *master)
 {
     if (master->ending || master->current == NULL)
@@ -322,8 +341,7 @@ static void upgrade(struct master *master)
     }
     log_info("USR2: starting %s", master->program);
     notify_reloading(&master->notify);
-    if (!upgrade_start(&master->upgrade, master->program, master->file, &master->listening,
-                       &master->activation, &master->heritage, &master->notify)) {
+    if (!start_next(master)) {
         log_error("the upgrade failed: %s; this master goes on", strerror(errno));
         say_ready(master);
         return;
@@ -506,6 +524,9 @@ static void look(struct command_socket *commands, struct command_view *view)
 {
     const struct master *master = list_entry(commands, struct master, commands);
     *view = (struct command_view){.generation = master->current,
+                                  .pending = master->pending,
+                                  .leaving = &master->leaving,
+                                  .upgrades = master->upgrade.pid != 0,
                                   .busy = master->ending ? "this immure-proxy is ending"
                                           : master->pending != NULL
                                               ? "another configuration is coming up"
@@ -516,7 +537,7 @@ static void look(struct command_socket *commands, struct command_view *view)
 static bool inherit(struct master *master)
 {
     return upgrade_take(&master->upgrade, &master->listening, &master->activation,
-                        &master->heritage) &&
+                        &master->heritage, &master->settings) &&
            watch_link(master);
 }
 
@@ -537,8 +558,10 @@ static bool set_up(struct master *master)
 
 int master_run(const char *file, bool test, int link)
 {
-    struct master master = {
-        .file = file, .upgrade = UPGRADE_INIT, .setup = {.loop = &master.loop, .test = test}};
+    struct master master = {.file = file,
+                            .upgrade = UPGRADE_INIT,
+                            .settings = -1,
+                            .setup = {.loop = &master.loop, .test = test}};
     char reason[128];
     master.upgrade.link = link;
     master.setup.listening = (struct listening_setup){
@@ -564,6 +587,7 @@ int master_run(const char *file, bool test, int link)
     command_socket_end(&master.commands);
     listening_end_loan(&master.listening, false);
     activation_close(&master.activation);
+    descriptor_close(&master.settings);
     forget_upgrade(&master);
     signal_watch_close(&master.loop, &master.signals);
     loop_close(&master.loop);

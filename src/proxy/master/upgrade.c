@@ -100,23 +100,24 @@ static void run(const char *program, const char *file, int link, const struct li
 }
 
 static bool send_message(int link, const struct list *listening,
-                         const struct activation *activation, const struct heritage *heritage)
+                         const struct activation *activation, const struct heritage *heritage,
+                         int settings)
 {
     size_t size;
     struct message *message = make_message(listening, activation, heritage, &size);
-    bool sent = message != NULL && descriptor_send(link, message, size, -1) == (ssize_t)size;
+    bool sent = message != NULL && descriptor_send(link, message, size, settings) == (ssize_t)size;
     message_free(message, size);
     return sent;
 }
 
 bool upgrade_start(struct upgrade *upgrade, const char *program, const char *file,
                    const struct list *listening, const struct activation *activation,
-                   const struct heritage *heritage, const struct notify *notify)
+                   const struct heritage *heritage, int settings, const struct notify *notify)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return false;
-    pid_t pid = send_message(pair[0], listening, activation, heritage) ? fork() : -1;
+    pid_t pid = send_message(pair[0], listening, activation, heritage, settings) ? fork() : -1;
     if (pid == 0)
         run(program, file, pair[1], listening, activation, notify);
     int reason = errno;
@@ -150,16 +151,18 @@ void upgrade_finish(struct upgrade *upgrade)
 /* ---- the new master ---- */
 
 /* The size is known once the message is there. */
-static struct message *receive_message(int link, size_t *size)
+static struct message *receive_message(int link, size_t *size, int *settings)
 {
     char first;
     ssize_t length = recv(link, &first, sizeof first, MSG_PEEK | MSG_TRUNC);
     *size = length > 0 ? (size_t)length : 0;
     struct message *message = length > 0 ? malloc(*size) : NULL;
-    if (message != NULL && recv(link, message, *size, 0) == length && *size >= sizeof *message &&
-        message->layout == LAYOUT && *size == message_size(message->count))
+    if (message != NULL && descriptor_receive(link, message, *size, settings) == length &&
+        *size >= sizeof *message && message->layout == LAYOUT &&
+        *size == message_size(message->count))
         return message;
     message_free(message, *size);
+    descriptor_close(settings);
     errno = EPROTO;
     return NULL;
 }
@@ -185,12 +188,13 @@ static bool take_sockets(struct message *message, struct list *listening,
 }
 
 bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct activation *activation,
-                  struct heritage *heritage)
+                  struct heritage *heritage, int *settings)
 {
     size_t size;
+    *settings = -1;
     if (!descriptor_set_close_on_exec(upgrade->link, true))
         return false;
-    struct message *message = receive_message(upgrade->link, &size);
+    struct message *message = receive_message(upgrade->link, &size, settings);
     if (message == NULL)
         return false;
     *heritage = message->heritage;

@@ -35,11 +35,12 @@ struct heritage {
     uint64_t tickets_end; /* CLOCK_MONOTONIC, ns */
 };
 
-/* Starts `program` with the configuration `file`; `listening` and `activation` are all sockets.
- * False with errno. */
+/* Starts `program` with the configuration `file`; `listening` and `activation` are all sockets, and
+ * `settings` is what the operator has set (settings.h), which an older program does not take. False
+ * with errno. */
 bool upgrade_start(struct upgrade *upgrade, const char *program, const char *file,
                    const struct list *listening, const struct activation *activation,
-                   const struct heritage *heritage, const struct notify *notify);
+                   const struct heritage *heritage, int settings, const struct notify *notify);
 /* To be called when the link is readable. Returns whether the new master says that it serves.
  * Closes the link when the other end is closed. */
 bool upgrade_heard(struct upgrade *upgrade);
@@ -47,10 +48,10 @@ bool upgrade_heard(struct upgrade *upgrade);
 void upgrade_finish(struct upgrade *upgrade);
 
 /* In the new master: takes over what the old one has left. The sockets go into `listening` and
- * *activation, which must be empty. False with errno: EPROTO if the old master sends another
- * layout. */
+ * *activation, which must be empty; *settings is the caller's then, and -1 if there are none. False
+ * with errno: EPROTO if the old master sends another layout. */
 bool upgrade_take(struct upgrade *upgrade, struct list *listening, struct activation *activation,
-                  struct heritage *heritage);
+                  struct heritage *heritage, int *settings);
 /* Tells the old master that this one serves. */
 void upgrade_report(const struct upgrade *upgrade);
 

@@ -16,6 +16,7 @@
 
 /* As many verdicts fit beside the addresses of a server. */
 #define CONTROL_VERDICTS_MAX 24
+#define CONTROL_SETTINGS_MAX 128
 
 enum control_type {
     CONTROL_READY = 1,   /* worker main to master: configuration, keys and threads are ready */
@@ -25,6 +26,7 @@ enum control_type {
     CONTROL_TICKETS,  /* master to thread: new session ticket keys */
     CONTROL_SERVERS,  /* master to thread: the addresses of a server have changed */
     CONTROL_VERDICTS, /* master to thread: what the checks say of some servers */
+    CONTROL_SETTINGS, /* master to thread: what the operator has set for some servers */
     CONTROL_STORE, /* master to main: the next store of certificates (an attached descriptor); then
                       to each thread: take it */
     CONTROL_STORE_TAKEN,  /* main or thread to master: it uses the store, and no other any more */
@@ -68,6 +70,10 @@ struct control_message {
             uint32_t first, count; /* of servers, by their numbers */
             struct server_verdict of[CONTROL_VERDICTS_MAX];
         } verdicts;
+        struct {
+            uint32_t first, count; /* as above */
+            struct server_setting of[CONTROL_SETTINGS_MAX];
+        } settings;
         struct {
             uint32_t server;
             uint64_t pause; /* ns; 0: it is up */

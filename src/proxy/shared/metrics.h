@@ -101,6 +101,8 @@ struct sign_metrics {
         "Servers of backends that refused, were unreachable or too slow.")                         \
     ROW(BACKEND_RETRIES, backend_retries_total, "backend_retries",                                 \
         "Servers that a connection was tried on after another server did not take it.")            \
+    ROW(BACKEND_DRAINED, backend_drained_total, "backend_drained",                                 \
+        "Connections closed because all servers were drained or disabled by the operator.")        \
     ROW(QUEUE_FULL, queue_full_total, "queue_full",                                                \
         "Connections closed because all servers and the queue were full.")                         \
     ROW(QUEUE_TIMEOUTS, queue_timeouts_total, "queue_timeouts",                                    \

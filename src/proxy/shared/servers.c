@@ -8,6 +8,9 @@
 
 #define TRIAL_RUNS UINT64_MAX
 #define HEALTH_BITS 2
+/* A setting in a word: the mode, the weight above it, and its number above both. */
+#define MODE_BITS 2
+#define SETTING_NUMBER_BIT 32
 
 static uint64_t bit_of(size_t server)
 {
@@ -25,7 +28,9 @@ static void set_bit(_Atomic uint64_t *bits, size_t server, bool on)
 const char *server_state_name(enum server_state state)
 {
     static const char *const names[] = {
-        [SERVER_UP] = "up", [SERVER_DOWN] = "down", [SERVER_PAUSED] = "paused"};
+        [SERVER_UP] = "up",           [SERVER_DOWN] = "down",         [SERVER_PAUSED] = "paused",
+        [SERVER_DRAINED] = "drained", [SERVER_DISABLED] = "disabled",
+    };
     return names[state];
 }
 
@@ -117,8 +122,37 @@ static enum server_health health_of(const struct shared_server *server)
     return (enum server_health)(atomic_load(&server->verdict) & ((1U << HEALTH_BITS) - 1));
 }
 
+static enum server_mode mode_in(uint64_t word)
+{
+    return (enum server_mode)(word & ((1U << MODE_BITS) - 1));
+}
+
+struct server_setting server_setting(const struct shared_server *server)
+{
+    uint64_t word = atomic_load(&server->setting);
+    return (struct server_setting){.mode = mode_in(word),
+                                   .weight = (uint32_t)word >> MODE_BITS,
+                                   .changes = (uint32_t)(word >> SETTING_NUMBER_BIT)};
+}
+
+static uint64_t word_of(const struct server_setting *setting)
+{
+    return (uint64_t)setting->changes << SETTING_NUMBER_BIT | setting->weight << MODE_BITS |
+           (uint64_t)setting->mode;
+}
+
+bool server_is_enabled(const struct shared_server *server)
+{
+    return server_setting(server).mode == MODE_ENABLED;
+}
+
 enum server_state server_state(const struct shared_server *server)
 {
+    static const enum server_state shut[] = {
+        [MODE_DRAINED] = SERVER_DRAINED, [MODE_DISABLED] = SERVER_DISABLED};
+    enum server_mode mode = server_setting(server).mode;
+    if (mode != MODE_ENABLED)
+        return shut[mode];
     if (health_of(server) == HEALTH_DOWN)
         return SERVER_DOWN;
     return atomic_load(&server->trial_at) != 0 ? SERVER_PAUSED : SERVER_UP;
@@ -186,11 +220,36 @@ void server_judge(struct shared_pool *pool, size_t server, const struct server_v
     note_state(pool, server);
 }
 
+/* A server that is enabled again starts slowly, as one that comes up. */
+static void note_mode(struct shared_pool *pool, size_t server, enum server_mode before,
+                      enum server_mode mode, uint64_t now)
+{
+    if ((before == MODE_ENABLED) == (mode == MODE_ENABLED))
+        return;
+    atomic_fetch_add(&pool->shut, mode == MODE_ENABLED ? (size_t)-1 : 1);
+    if (mode == MODE_ENABLED)
+        atomic_store(&pool->servers[server].up_at, now);
+}
+
+/* As server_judge(). */
+void server_set(struct shared_pool *pool, size_t server, const struct server_setting *setting,
+                uint64_t now)
+{
+    struct shared_server *shared = &pool->servers[server];
+    uint64_t known = atomic_load(&shared->setting);
+    do {
+        if ((int32_t)(setting->changes - (uint32_t)(known >> SETTING_NUMBER_BIT)) <= 0)
+            return;
+    } while (!atomic_compare_exchange_weak(&shared->setting, &known, word_of(setting)));
+    note_mode(pool, server, mode_in(known), setting->mode, now);
+    note_state(pool, server);
+}
+
 bool server_try(struct shared_pool *pool, size_t server, uint64_t now)
 {
     struct shared_server *shared = &pool->servers[server];
     uint64_t at = atomic_load(&shared->trial_at);
-    return at != 0 && at <= now && health_of(shared) != HEALTH_DOWN &&
+    return at != 0 && at <= now && health_of(shared) != HEALTH_DOWN && server_is_enabled(shared) &&
            atomic_compare_exchange_strong(&shared->trial_at, &at, TRIAL_RUNS);
 }
 
@@ -254,10 +313,13 @@ static void open_server(struct shared_pool *pool, size_t server)
                  (uint64_t)verdict->changes << HEALTH_BITS | (uint64_t)verdict->health);
     atomic_store(&shared->since, verdict->since);
     keep_reason(shared, verdict->reason);
+    atomic_store(&shared->setting, word_of(&config->setting));
     atomic_store(&shared->trial_at, config->trial_at);
     atomic_store(&shared->pause, config->pause);
     if (config->trial_at != 0)
         atomic_fetch_add(&pool->paused, 1);
+    if (config->setting.mode != MODE_ENABLED)
+        atomic_fetch_add(&pool->shut, 1);
     set_bit(pool->room, server, true);
     set_bit(pool->up, server, server_state(shared) == SERVER_UP);
 }

@@ -26,8 +26,10 @@
 
 enum server_state {
     SERVER_UP,
-    SERVER_DOWN,   /* the checks say so */
-    SERVER_PAUSED, /* it could not be connected to: a connection tries it after a pause */
+    SERVER_DOWN,     /* the checks say so */
+    SERVER_PAUSED,   /* it could not be connected to: a connection tries it after a pause */
+    SERVER_DRAINED,  /* the operator has drained it, whatever else is known */
+    SERVER_DISABLED, /* the same: disabled */
     SERVER_STATE_COUNT
 };
 const char *server_state_name(enum server_state state); /* "up" ... */
@@ -38,6 +40,7 @@ struct shared_server {
     _Atomic uint64_t verdict;       /* of the checks: its number and its health */
     _Atomic uint64_t since;         /* when that has changed: seconds since 1970; 0: it has not */
     _Atomic uint64_t reason[VERDICT_REASON_SIZE / sizeof(uint64_t)]; /* of the verdict: a text */
+    _Atomic uint64_t setting;   /* of the operator: its number, the weight and the mode */
     _Atomic uint64_t trial_at;  /* ns; 0: it is not paused; UINT64_MAX: a connection tries it */
     _Atomic uint64_t pause;     /* ns: the last one */
     _Atomic uint64_t failed_at; /* ns: the last failure; 0: there was none */
@@ -51,6 +54,7 @@ struct shared_pool {
     size_t words;
     _Atomic uint64_t *up, *room; /* a bit for each server */
     _Atomic size_t paused;       /* how many servers are */
+    _Atomic size_t shut;         /* how many the operator has drained or disabled */
     _Atomic size_t waiting;      /* connections that wait, of all threads */
     _Atomic uint64_t *oldest;    /* for each thread: when the first of them came, ns; UINT64_MAX */
 };
@@ -90,6 +94,13 @@ enum server_state server_state(const struct shared_server *server);
 /* Takes over a verdict of the checks, unless a later one is known. */
 void server_judge(struct shared_pool *pool, size_t server, const struct server_verdict *verdict,
                   uint64_t now);
+/* What the operator has set for it. */
+struct server_setting server_setting(const struct shared_server *server);
+/* Whether the operator lets it have new connections. */
+bool server_is_enabled(const struct shared_server *server);
+/* Takes over what the operator has set, unless a later setting is known. */
+void server_set(struct shared_pool *pool, size_t server, const struct server_setting *setting,
+                uint64_t now);
 /* Whether the caller is to try the server, whose pause is over: nobody else does meanwhile. It
  * calls one of the three functions that follow. */
 bool server_try(struct shared_pool *pool, size_t server, uint64_t now);

@@ -7,17 +7,6 @@
 #include "operator/control.h"
 #include "operator/terminal.h"
 
-#define LINE_SIZE 8192
-
-/* A line of a table: on a terminal it is no wider than that. */
-static void put_line(char line[LINE_SIZE])
-{
-    unsigned width = terminal_width();
-    if (width > 0 && strlen(line) > width)
-        line[width] = '\0';
-    print_line("%s", line);
-}
-
 /* "www.example.com +2" */
 static void describe_names(const struct json_object *object, char *text, size_t size)
 {
@@ -52,9 +41,9 @@ static const char *text_of(const struct json_object *object, const char *name)
 static void put_row(const char *name, const char *type, const char *until, const char *problems,
                     const char *file)
 {
-    char line[LINE_SIZE];
+    char line[TERMINAL_LINE_SIZE];
     snprintf(line, sizeof line, "%-32s  %-9s  %-10s  %-8s  %s", name, type, until, problems, file);
-    put_line(line);
+    terminal_put_line(line);
 }
 
 static void put_head(void)

@@ -53,6 +53,26 @@ const struct command commands[] = {
      "Removes the files of the certificate that has this name, file or key id, with its key and "
      "its "
      "OCSP response, once immure-proxy does not serve it any more."},
+    {"backend list", "[NAME]", OPTIONS_PROXY, backend_list_run,
+     "list the servers of immure-proxy's backends",
+     "Lists the servers of all backends of a running immure-proxy, or of the backend NAME: their "
+     "state, what the checks and the operator say of them, and their weights."},
+    {"backend drain", "NAME SERVER", OPTIONS_PROXY, backend_drain_run,
+     "give a server no more new connections",
+     "Gives the server SERVER of the backend NAME no more new connections. Those that it has go "
+     "on, and so do its checks."},
+    {"backend disable", "NAME SERVER", OPTIONS_PROXY, backend_disable_run,
+     "give a server no more new connections, and do not check it",
+     "Gives the server SERVER of the backend NAME no more new connections, and stops its checks. "
+     "The connections that it has go on."},
+    {"backend enable", "NAME SERVER", OPTIONS_PROXY, backend_enable_run,
+     "let a server have connections again",
+     "Ends what drain or disable has begun: whether the server SERVER of the backend NAME gets "
+     "connections depends on the configuration and the checks again. A weight that was set stays."},
+    {"backend weight", "NAME SERVER N", OPTIONS_PROXY, backend_weight_run,
+     "set the weight of a server",
+     "Sets the weight of the server SERVER of the backend NAME, from 1 to 256, until it is set "
+     "again. With N = default it is the weight of the configuration again."},
     {"status", NULL, OPTIONS_ASK, status_run, "show the figures of immured",
      "Shows all figures of immured as they are now."},
     {"top", NULL, OPTIONS_ASK | OPTION_COUNT, top_run, "watch the figures of immured live",

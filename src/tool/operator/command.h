@@ -64,6 +64,11 @@ struct command {
 extern const struct command commands[];
 extern const size_t command_count;
 
+enum exit_status backend_list_run(const struct tool_options *options);
+enum exit_status backend_enable_run(const struct tool_options *options);
+enum exit_status backend_drain_run(const struct tool_options *options);
+enum exit_status backend_disable_run(const struct tool_options *options);
+enum exit_status backend_weight_run(const struct tool_options *options);
 enum exit_status certificate_list_run(const struct tool_options *options);
 enum exit_status certificate_show_run(const struct tool_options *options);
 enum exit_status certificate_check_run(const struct tool_options *options);

@@ -47,17 +47,17 @@ static void write_argument(FILE *out, const char *text)
 }
 
 /* False with errno. */
-static bool send_request(int connection, const char *verb, const char *argument)
+static bool send_request(int connection, const char *const *words)
 {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         return false;
-    fputs(verb, out);
-    if (argument != NULL) {
-        fputc(' ', out);
-        write_argument(out, argument);
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if (i > 0)
+            fputc(' ', out);
+        write_argument(out, words[i]);
     }
     fputc('\n', out);
     bool good = fclose(out) == 0 && send(connection, text, length, MSG_NOSIGNAL) == (ssize_t)length;
@@ -130,8 +130,8 @@ static enum exit_status read_answer(struct control_answer *answer, FILE *in, cha
     }
 }
 
-enum exit_status control_ask(struct control_answer *answer, const char *socket, const char *verb,
-                             const char *argument, char *reason, size_t size)
+enum exit_status control_ask_words(struct control_answer *answer, const char *socket,
+                                   const char *const *words, char *reason, size_t size)
 {
     const struct complaint complaint = {socket, reason, size};
     answer->last = NULL;
@@ -145,7 +145,7 @@ enum exit_status control_ask(struct control_answer *answer, const char *socket, 
              errno == ENOENT || errno == ECONNREFUSED
                  ? " (is immure-proxy running, with control-socket?)"
                  : "");
-    else if (!send_request(connection, verb, argument) && errno != EPIPE)
+    else if (!send_request(connection, words) && errno != EPIPE)
         fail(&complaint, status, strerror(errno), "");
     else
         status = read_answer(answer, in, &answer->last, &complaint);
@@ -154,6 +154,13 @@ enum exit_status control_ask(struct control_answer *answer, const char *socket, 
     else
         descriptor_close(&connection);
     return status;
+}
+
+enum exit_status control_ask(struct control_answer *answer, const char *socket, const char *verb,
+                             const char *argument, char *reason, size_t size)
+{
+    const char *const words[] = {verb, argument, NULL};
+    return control_ask_words(answer, socket, words, reason, size);
 }
 
 void control_free(struct control_answer *answer)

@@ -16,8 +16,11 @@ struct control_answer {
     struct json_object end; /* the last line */
 };
 
-/* Sends VERB, and ARGUMENT unless it is NULL. EXIT_GOOD: the result is "done". Otherwise there is
- * one line of complaint, which goes to `reason` unless that is NULL. */
+/* Sends the words, the verb first; the last of them is NULL. EXIT_GOOD: the result is "done".
+ * Otherwise there is one line of complaint, which goes to `reason` unless that is NULL. */
+enum exit_status control_ask_words(struct control_answer *answer, const char *socket,
+                                   const char *const *words, char *reason, size_t size);
+/* The same for a verb, and an argument unless that is NULL. */
 enum exit_status control_ask(struct control_answer *answer, const char *socket, const char *verb,
                              const char *argument, char *reason, size_t size);
 void control_free(struct control_answer *answer);

@@ -65,7 +65,7 @@ static const struct option_row rows[] = {
 static void print_help(FILE *out)
 {
     fputs("usage: immure COMMAND [OPTION]...\n\nKeys, key references and figures of immured, and "
-          "the certificates of immure-proxy.\n\n",
+          "the certificates and backends of immure-proxy.\n\n",
           out);
     for (size_t i = 0; i < command_count; i++) {
         char left[64];

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "operator/command.h"
 
 #define HEIGHT_DEFAULT 24
 #define CTRL_C 3
@@ -68,6 +69,14 @@ unsigned terminal_width(void)
 {
     struct winsize size;
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+void terminal_put_line(char line[TERMINAL_LINE_SIZE])
+{
+    unsigned width = terminal_width();
+    if (width > 0 && strlen(line) > width)
+        line[width] = '\0';
+    print_line("%s", line);
 }
 
 bool terminal_utf8(void)

@@ -13,6 +13,9 @@ void terminal_leave(void);
 unsigned terminal_height(void);
 /* The width of standard output in columns; 0: it is no terminal. */
 unsigned terminal_width(void);
+/* Writes a line of a table, which on a terminal is cut at its width. */
+#define TERMINAL_LINE_SIZE 8192
+void terminal_put_line(char line[TERMINAL_LINE_SIZE]);
 /* Whether the locale uses UTF-8. */
 bool terminal_utf8(void);
 /* Waits until a time (CLOCK_MONOTONIC, ns). True if the user (q, Ctrl-C) or a signal asks to

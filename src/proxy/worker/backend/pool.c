@@ -34,7 +34,8 @@ static struct chooser *chooser_of(struct pool *pool, size_t server)
 /* The weight that the server has now; it grows for a time after the server has come up. */
 static uint32_t weight_of(struct pool *pool, size_t server)
 {
-    uint32_t whole = pool->config->servers[server].weight * WEIGHT_ONE;
+    struct server_setting setting = server_setting(&pool->shared->servers[server]);
+    uint32_t whole = server_weight(&pool->config->servers[server], &setting) * WEIGHT_ONE;
     uint64_t up_at = atomic_load(&pool->shared->servers[server].up_at);
     uint64_t span = pool->config->slow_start, now = pool->pools->loop->now;
     if (up_at == 0 || now >= up_at + span)
@@ -45,12 +46,17 @@ static uint32_t weight_of(struct pool *pool, size_t server)
     return (uint32_t)(whole * (steps + 1) / SLOW_START_STEPS);
 }
 
+static void weigh(struct pool *pool, size_t server)
+{
+    if (pool->known[server / SERVERS_IN_WORD] >> (server % SERVERS_IN_WORD) & 1)
+        chooser_set(chooser_of(pool, server), server, weight_of(pool, server));
+}
+
 static void grow(struct timer *timer)
 {
     struct pool *pool = list_entry(timer, struct pool, slow_start);
     for (size_t i = 0; i < pool->server_count; i++)
-        if (pool->known[i / SERVERS_IN_WORD] >> (i % SERVERS_IN_WORD) & 1)
-            chooser_set(chooser_of(pool, i), i, weight_of(pool, i));
+        weigh(pool, i);
 }
 
 static void learn(struct pool *pool)
@@ -138,15 +144,24 @@ static bool take_by_balance(struct pool *pool, size_t tier, struct candidate *ca
     return false;
 }
 
-/* No server is up. Each is tried once, unless it has failed since this search began. */
+static bool has_failed_since(const struct shared_server *server, uint64_t began)
+{
+    return atomic_load(&server->failed_at) >= began;
+}
+
+/* No server is up. Each that the operator has not shut is tried once, unless it has failed since
+ * this search began. */
 static enum pool_choice take_any(struct pool *pool, struct candidate *candidate)
 {
+    if (candidate->tries == 0 && atomic_load(&pool->shared->shut) == pool->server_count)
+        return POOL_SHUT;
     if (candidate->asked == 0)
         candidate->full = false;
     for (int i = 0; i < ASKED_IN_TURN && candidate->asked < pool->server_count; i++) {
         size_t server = pool->resort++ % pool->server_count;
         candidate->asked++;
-        if (atomic_load(&pool->shared->servers[server].failed_at) >= candidate->began)
+        const struct shared_server *shared = &pool->shared->servers[server];
+        if (!server_is_enabled(shared) || has_failed_since(shared, candidate->began))
             continue;
         if (take(pool, server, candidate)) {
             candidate->last = candidate->asked == pool->server_count;
@@ -256,6 +271,17 @@ void pools_judge(struct pools *pools, size_t server, const struct server_verdict
         return;
     struct pool *pool = &pools->of[pools->config->servers[server].backend];
     server_judge(pool->shared, number_of(pool, &pools->servers[server]), verdict, pools->loop->now);
+}
+
+/* Each thread has weights of its own, so each sets them, also if another has heard before. */
+void pools_set(struct pools *pools, size_t server, const struct server_setting *setting)
+{
+    if (server >= pools->server_count)
+        return;
+    struct pool *pool = &pools->of[pools->config->servers[server].backend];
+    size_t number = number_of(pool, &pools->servers[server]);
+    server_set(pool->shared, number, setting, pools->loop->now);
+    weigh(pool, number);
 }
 
 void pools_set_addresses(struct pools *pools, size_t server,

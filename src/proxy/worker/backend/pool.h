@@ -5,7 +5,8 @@
  * A server that is up and has room is chosen by the pool's balance. If no server is up except for
  * backup servers, one of those is. If none is up at all, they are tried all the same, each once for
  * a connection and in turn: that they are down is a guess from the past, a refusal would be certain
- * to fail, and whoever is back first is found at once.
+ * to fail, and whoever is back first is found at once. What the operator has drained or disabled is
+ * not tried.
  */
 #ifndef PROXY_WORKER_BACKEND_POOL_H
 #define PROXY_WORKER_BACKEND_POOL_H
@@ -45,6 +46,7 @@ struct pool {
     struct list queue;                  /* struct search: they wait for room */
     struct list waiting;                /* in pools->waiting, while the queue has any */
     uint64_t queue_logged;              /* ns: when a client was last closed because of it */
+    uint64_t shut_logged;               /* the same, because the operator has shut all servers */
     uint64_t connect_timeout;           /* ns */
     enum proxy_protocol proxy_protocol; /* NONE, V1 or V2: the header that is sent first */
     bool proxy_tlvs;                    /* with V2: pass on the TLVs of the header that came in */
@@ -81,6 +83,8 @@ void pools_set_addresses(struct pools *pools, size_t server,
                          const struct server_addresses *addresses);
 /* Takes over what the checks say of a server, by its number in the configuration. */
 void pools_judge(struct pools *pools, size_t server, const struct server_verdict *verdict);
+/* The same for what the operator has set for it. */
+void pools_set(struct pools *pools, size_t server, const struct server_setting *setting);
 
 /* What a connection has found so far in its search for a server. */
 struct candidate {
@@ -99,7 +103,8 @@ enum pool_choice {
     POOL_FULL,   /* servers are up, and have all the connections that they may have */
     POOL_MORE,   /* there are more servers to look at than fit into a turn: call it again in the
                     next one */
-    POOL_NONE    /* all of them have been tried */
+    POOL_NONE,   /* all of them have been tried */
+    POOL_SHUT    /* the operator has drained or disabled all of them */
 };
 enum pool_choice pool_choose(struct pool *pool, struct candidate *candidate);
 /* To be called once for each choice, when the connection has ended. */

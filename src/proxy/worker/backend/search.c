@@ -78,6 +78,17 @@ static void refuse_for_queue(struct search *search)
     finish(search, EBUSY);
 }
 
+static void refuse_for_drain(struct search *search)
+{
+    struct pool *pool = search->pool;
+    metric_add(&pool->pools->metrics->backend_drained_total, 1);
+    if (log_due(&pool->shut_logged, loop_of(search)->now))
+        log_warning("backend \"%s\": a client is closed: the operator has drained or disabled all "
+                    "servers",
+                    pool->name);
+    finish(search, EHOSTDOWN);
+}
+
 static void wait_for_room(struct search *search)
 {
     struct pool *pool = search->pool;
@@ -137,6 +148,9 @@ static void act(struct search *search, enum pool_choice choice)
         break;
     case POOL_NONE:
         finish(search, search->cause);
+        break;
+    case POOL_SHUT:
+        refuse_for_drain(search);
         break;
     }
 }

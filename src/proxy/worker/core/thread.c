@@ -75,6 +75,12 @@ static void take_verdicts(struct thread *thread, const struct control_message *m
         pools_judge(&thread->pools, message->verdicts.first + i, &message->verdicts.of[i]);
 }
 
+static void take_settings(struct thread *thread, const struct control_message *message)
+{
+    for (uint32_t i = 0; i < message->settings.count && i < CONTROL_SETTINGS_MAX; i++)
+        pools_set(&thread->pools, message->settings.first + i, &message->settings.of[i]);
+}
+
 /* If there is no room for the message, the next worker finds out by itself. */
 static void tell_paused(struct pools *pools, size_t server, uint64_t pause)
 {
@@ -95,6 +101,8 @@ static void command(void *owner, const struct control_message *message, int desc
         pools_set_addresses(&thread->pools, message->servers.server, &message->servers.addresses);
     } else if (message->type == CONTROL_VERDICTS) {
         take_verdicts(thread, message);
+    } else if (message->type == CONTROL_SETTINGS) {
+        take_settings(thread, message);
     } else if (message->type == CONTROL_STORE) {
         refresh(thread);
     } else if (message->type == CONTROL_DRAIN) {
