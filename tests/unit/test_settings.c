@@ -96,8 +96,10 @@ static void source_has_no_room_for_higher_weights(void **state)
     set_mode(&before, "app", "127.0.0.1:1", MODE_DRAINED);
     set_weight(&before, "app", "127.0.0.1:1", 3);
     set_weight(&before, "app", "unix:/run/app", 1);
-    for (size_t i = 0; i < 2; i++)
-        settings_inherit(&next.backends[0], &next.servers[i], &before.servers[i]);
+    settings_inherit(&next.generation, NULL);
+    assert_int_equal(next.servers[0].setting.mode, MODE_ENABLED);
+    settings_inherit(&next.generation, &before.generation);
+    assert_int_equal(next.servers[2].setting.mode, MODE_ENABLED); /* of another backend */
     assert_int_equal(next.servers[0].setting.mode, MODE_DRAINED);
     assert_int_equal(next.servers[0].setting.weight, 0);
     assert_int_equal(next.servers[1].setting.weight, 1);

@@ -20,6 +20,7 @@
 #include "proxy/master/names.h"
 #include "proxy/master/processes.h"
 #include "proxy/master/refresh.h"
+#include "proxy/master/settings.h"
 #include "proxy/master/sockets.h"
 
 #define START_LIMIT (60 * NS_PER_S)
@@ -213,6 +214,7 @@ struct generation *generation_new(struct proxy_config *config, const struct gene
     list_init(&generation->node);
     names_inherit(generation, before);
     health_inherit(generation, before);
+    settings_inherit(generation, before);
     if (start(generation, before, error))
         return generation;
     child_signal(&generation->keyd, SIGTERM); /* nobody will wait for its end in particular */

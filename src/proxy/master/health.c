@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "proxy/checker/checker.h"
 #include "proxy/master/processes.h"
-#include "proxy/master/settings.h"
 
 static const struct backend_config *backend_of(const struct proxy_config *config,
                                                const struct server_config *server)
@@ -36,7 +35,6 @@ static void inherit_server(const struct backend_config *backend, struct server_c
         const struct server_config *known = &before->servers[i];
         if (strcmp(known->address.text, server->address.text) != 0)
             continue;
-        settings_inherit(backend, server, known);
         server->trial_at = known->trial_at;
         server->pause = known->pause;
         if (backend->check.kind != CHECK_NONE)

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
-
 #include "base/log.h"
 #include "proxy/master/controls.h"
 #include "proxy/master/health.h"
@@ -71,11 +70,27 @@ bool settings_change(struct generation *generation, const struct setting_change 
     return true;
 }
 
-void settings_inherit(const struct backend_config *backend, struct server_config *server,
-                      const struct server_config *before)
+static void inherit(const struct backend_config *backend, const struct backend_config *before)
 {
-    server->setting = before->setting;
-    server->setting.weight = fit_weight(backend, server, before->setting.weight);
+    for (size_t i = 0; i < backend->server_count; i++) {
+        struct server_config *server = &backend->servers[i];
+        const struct server_config *known = settings_find(before, server->address.text);
+        if (known == NULL)
+            continue;
+        server->setting = known->setting;
+        server->setting.weight = fit_weight(backend, server, known->setting.weight);
+    }
+}
+
+void settings_inherit(struct generation *generation, const struct generation *before)
+{
+    const struct proxy_config *config = generation->config;
+    for (size_t i = 0; before != NULL && i < config->backend_count; i++) {
+        const struct backend_config *backend = &config->backends[i];
+        const struct backend_config *known = config_find_backend(before->config, backend->name);
+        if (known != NULL)
+            inherit(backend, known);
+    }
 }
 
 /* ---- from one master to the next ---- */

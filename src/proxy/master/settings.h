@@ -34,8 +34,8 @@ int settings_to_memory(const struct generation *generation, bool *good);
 /* Sets what such a file holds (-1: nothing) for the servers that the generation has. False with
  * errno: it is not such a file. */
 bool settings_from_memory(struct generation *generation, int memory);
-/* A server begins with what was set for it in the configuration before. */
-void settings_inherit(const struct backend_config *backend, struct server_config *server,
-                      const struct server_config *before);
+/* Takes over what was set for servers that the generation before has too: in a backend of the same
+ * name, with the same address. */
+void settings_inherit(struct generation *generation, const struct generation *before);
 
 #endif
