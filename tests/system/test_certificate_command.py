@@ -250,7 +250,7 @@ class Change(CommandTest):
     def test_refusals_before_anything_is_written(self):
         self.start()
         a, new = self.made["a.example"], certificate("p-256", "d.example")
-        other = certificate("p-256", "e.example")
+        other, both = certificate("p-256", "e.example"), certificate("p-256", "f.example", "A.example")
         secret, _ = encrypted(new, "secret")
         junk = os.path.join(self.directory, "junk")
         with open(junk, "w", encoding="ascii") as file:
@@ -266,6 +266,7 @@ class Change(CommandTest):
             (["add", new.chain, "absent"], "absent: No such file or directory"),
             (["add", self.folder, new.key], f"{self.folder}: Is a directory"),
             (["add", a.chain, a.key], "a.example has a certificate already, in"),
+            (["add", both.chain, both.key, "--as", "0first"], "A.example has a certificate already, in"),
             (["add", new.chain, new.key, "--as", "a.example"],
              f"{self.path('a.example')} has files already; immure certificate replace replaces them"),
             (["add", new.chain, new.key, "--as", "../x"], '--as: "../x" cannot be the name of files'),

@@ -138,23 +138,30 @@ static void twin_line(struct control_answer *answer, const struct json_object *o
         snprintf(search->chain, sizeof search->chain, "%s", chain);
 }
 
+static bool has_twin(struct twin_search *search, const struct tool_options *options,
+                     const char *name)
+{
+    char reason[256]; /* there is none, or one is found */
+    control_ask(&search->answer, options->proxy, "show", name, reason, sizeof reason);
+    control_free(&search->answer);
+    return search->chain[0] != '\0';
+}
+
 /* Of two certificates of a kind for one name, only one is served. */
 static enum exit_status refuse_twin(const struct certificate_target *target,
                                     const struct tool_options *options,
                                     const struct chain_file *chain)
 {
-    char reason[256]; /* there is none, or one is found */
     struct twin_search search = {
         .answer.line = twin_line, .target = target, .key_type = chain->key.type};
-    if (chain->name[0] == '\0')
-        return EXIT_GOOD;
-    control_ask(&search.answer, options->proxy, "show", chain->name, reason, sizeof reason);
-    control_free(&search.answer);
-    if (search.chain[0] == '\0')
-        return EXIT_GOOD;
-    complain("%s has a certificate already, in %s; immure certificate replace replaces it",
-             chain->name, search.chain);
-    return EXIT_FAILED;
+    for (size_t i = 0; i < chain->name_count; i++) {
+        if (!has_twin(&search, options, chain->names[i]))
+            continue;
+        complain("%s has a certificate already, in %s; immure certificate replace replaces it",
+                 chain->names[i], search.chain);
+        return EXIT_FAILED;
+    }
+    return EXIT_GOOD;
 }
 
 /* ---- which name ---- */
@@ -189,7 +196,7 @@ enum exit_status target_new(struct certificate_target *target, const struct tool
 {
     *target = (struct certificate_target){.pair.one_file = options->operands[1] == NULL};
     enum exit_status status = find_folder(target, options);
-    const char *name = options->as != NULL ? options->as : chain->name;
+    const char *name = options->as != NULL ? options->as : chain->names[0];
     if (status == EXIT_GOOD && !set_name(target, name)) {
         complain(options->as != NULL ? "--as: \"%s\" cannot be the name of files, without an ending"
                                      : "files cannot be called \"%s\"; --as says another name",

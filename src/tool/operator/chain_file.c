@@ -34,31 +34,31 @@ static bool read_text(struct chain_file *chain, char *reason, size_t size)
     return chain->text != NULL || refuse(chain->path, strerror(error), reason, size);
 }
 
-/* The text of a name that a file can be called by; false: it is another kind, or has other bytes.
- */
-static bool take_name(struct chain_file *chain, const ASN1_STRING *name)
+/* Unless it has bytes that no name has. */
+static void take_name(struct chain_file *chain, const ASN1_STRING *name)
 {
     const char *text = (const char *)ASN1_STRING_get0_data(name);
     size_t length = (size_t)ASN1_STRING_length(name);
-    if (length == 0 || length >= sizeof chain->name || memchr(text, '\0', length) != NULL)
-        return false;
-    memcpy(chain->name, text, length);
-    chain->name[length] = '\0';
-    return true;
+    if (chain->name_count == CHAIN_NAMES_MAX || length == 0 || length >= sizeof chain->names[0] ||
+        memchr(text, '\0', length) != NULL)
+        return;
+    char *place = chain->names[chain->name_count++];
+    memcpy(place, text, length);
+    place[length] = '\0';
 }
 
-static void find_name(struct chain_file *chain, X509 *certificate)
+static void take_names(struct chain_file *chain, X509 *certificate)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    bool found = false;
-    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-        found = name->type == GEN_DNS && take_name(chain, name->d.dNSName);
+        if (name->type == GEN_DNS)
+            take_name(chain, name->d.dNSName);
     }
     GENERAL_NAMES_free(names);
     X509_NAME *subject = X509_get_subject_name(certificate);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (!found && at >= 0)
+    if (chain->name_count == 0 && at >= 0)
         take_name(chain, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 }
 
@@ -88,7 +88,7 @@ bool chain_file_read(struct chain_file *chain, const char *path, char *reason, s
     bool good = certificate != NULL ? take_key(chain, certificate, reason, size)
                                     : refuse(path, "there is no certificate in it", reason, size);
     if (good)
-        find_name(chain, certificate);
+        take_names(chain, certificate);
     X509_free(certificate);
     ERR_clear_error();
     if (!good)

@@ -5,13 +5,18 @@
 
 #include "operator/public_key.h"
 
+#define CHAIN_NAMES_MAX 100
+
 struct chain_file {
     const char *path;
     char *text; /* without keys */
     size_t length;
     bool has_key;
     struct public_key key; /* of the first certificate */
-    char name[256]; /* the first DNS name of that certificate, or its common name; "": none */
+    /* The DNS names of that certificate, as many as there is room for; without any, its common
+     * name. */
+    char names[CHAIN_NAMES_MAX][256];
+    size_t name_count;
 };
 
 /* False: one line in `reason`, "PATH: what"; there is nothing to free. */
