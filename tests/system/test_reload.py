@@ -327,7 +327,7 @@ class Reload(harness.SystemTest):
             self.assertIn("Too many open files", proxy.log())
             self.assertEqual(proxy.log().count("the running configuration goes on"), refusals + 1, proxy.log())
             harness.wait_until(lambda: len(proc.children(proxy.pid)) == 2, "only the old processes")
-            self.assertEqual(proc.descriptors(proxy.pid), held)
+            harness.wait_until(lambda: proc.descriptors(proxy.pid) == held, f"{held} descriptors again")
             self.assert_shown(self.old)
         self.assertGreater(proxy.log().count("the running configuration goes on"), 1)
         if proxy.log().count("is in force") == 1:

@@ -51,8 +51,7 @@ const struct command commands[] = {
     {"certificate remove", "NAME", OPTIONS_PROXY, certificate_remove_run,
      "remove a certificate from immure-proxy's folder",
      "Removes the files of the certificate that has this name, file or key id, with its key and "
-     "its "
-     "OCSP response, once immure-proxy does not serve it any more."},
+     "its OCSP response, once immure-proxy does not serve it any more. The key may be missing."},
     {"backend list", "[NAME]", OPTIONS_PROXY, backend_list_run,
      "list the servers of immure-proxy's backends",
      "Lists the servers of all backends of a running immure-proxy, or of the backend NAME: their "
