@@ -115,6 +115,7 @@ class Limits(PoolTest):
         one = self.greeter("one")
         self.serve((one, "max-connections = 1"), options="queue-timeout = 60s")
         self.reload((one.address, "max-connections = 1"), f"127.0.0.1:{harness.free_port()}")
+        self.proxy.wait_for(0, "immure_draining_workers")  # it may accept some still, and counts for itself
         held = self.held(1)
         heard = []
         late = threading.Thread(target=lambda: heard.append(greeting(self.proxy.port)))
