@@ -8,6 +8,7 @@ the logs of its programs are printed when it fails.
     IMMURE_LONG        if set, tests of endurance run at their full size (script/endure)
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -203,6 +204,13 @@ class Proxy(Program):
             file.write(text)
 
     def get(self, path):
+        """An old worker may accept the question just after HUP and end before it answers: one more
+        attempt then reaches the new one."""
+        with contextlib.suppress(ConnectionResetError, http.client.RemoteDisconnected):
+            return self.get_once(path)
+        return self.get_once(path)
+
+    def get_once(self, path):
         address = f"http://127.0.0.1:{self.admin_port}{path}"
         with urllib.request.urlopen(address, timeout=LIMIT) as answer:
             return answer.read().decode()

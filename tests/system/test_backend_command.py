@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -78,13 +77,6 @@ class CommandTest(PoolTest):
     def listed(self):
         """{server: its line}"""
         return {each["server"]: each for each in self.objects("list")[:-1]}
-
-    def rows(self):
-        """Just after HUP, the worker before may have accepted the question, and end without an answer."""
-        try:
-            return super().rows()
-        except (OSError, http.client.HTTPException):
-            return super().rows()
 
     def kill_worker(self):
         worker = self.proxy.worker()
