@@ -91,51 +91,59 @@ static bool send_store(const struct control_end *control)
     return send_message(control, &message, offers ? control->generation->refresh.memory : -1);
 }
 
-static bool send_servers(const struct control_end *control, uint32_t server)
+static bool send_addresses(struct control_end *control, struct owed *owed)
 {
-    struct control_message message = {.type = CONTROL_SERVERS, .servers.server = server};
-    message.servers.addresses = control->generation->config->servers[server].addresses;
-    return send_message(control, &message, -1);
+    struct control_message message = {.type = CONTROL_SERVERS, .servers.server = owed->from};
+    message.servers.addresses = control->generation->config->servers[owed->from].addresses;
+    if (!send_message(control, &message, -1))
+        return false;
+    owed->from++;
+    return true;
 }
 
-/* Sends some of those that are owed. */
-static bool send_verdicts(struct control_end *control)
+static bool send_verdicts(struct control_end *control, struct owed *owed)
 {
     const struct server_config *servers = control->generation->config->servers;
-    struct control_message message = {.type = CONTROL_VERDICTS,
-                                      .verdicts.first = control->verdicts_from};
-    uint32_t at = control->verdicts_from;
-    for (; at < control->verdicts_to && message.verdicts.count < CONTROL_VERDICTS_MAX; at++)
+    struct control_message message = {.type = CONTROL_VERDICTS, .verdicts.first = owed->from};
+    uint32_t at = owed->from;
+    for (; at < owed->to && message.verdicts.count < CONTROL_VERDICTS_MAX; at++)
         message.verdicts.of[message.verdicts.count++] = servers[at].verdict;
     if (!send_message(control, &message, -1))
         return false;
-    control->verdicts_from = at;
+    owed->from = at;
     return true;
 }
 
-/* The same. */
-static bool send_settings(struct control_end *control)
+static bool send_settings(struct control_end *control, struct owed *owed)
 {
     const struct server_config *servers = control->generation->config->servers;
-    struct control_message message = {.type = CONTROL_SETTINGS,
-                                      .settings.first = control->settings_from};
-    uint32_t at = control->settings_from;
-    for (; at < control->settings_to && message.settings.count < CONTROL_SETTINGS_MAX; at++)
+    struct control_message message = {.type = CONTROL_SETTINGS, .settings.first = owed->from};
+    uint32_t at = owed->from;
+    for (; at < owed->to && message.settings.count < CONTROL_SETTINGS_MAX; at++)
         message.settings.of[message.settings.count++] = servers[at].setting;
     if (!send_message(control, &message, -1))
         return false;
-    control->settings_from = at;
+    owed->from = at;
     return true;
 }
 
-/* Adds to a range of what is owed; an empty one is owed no more. */
-static void owe(uint32_t *from, uint32_t *to, uint32_t server)
+/* Each sends some of the servers that are owed. */
+static bool (*const senders[OWED_KIND_COUNT])(struct control_end *,
+                                              struct owed *) = {[OWED_ADDRESSES] = send_addresses,
+                                                                [OWED_VERDICT] = send_verdicts,
+                                                                [OWED_SETTING] = send_settings};
+
+/* Returns whether some are still owed. */
+static bool pay_owed(struct control_end *control)
 {
-    bool none = *from >= *to;
-    if (none || server < *from)
-        *from = server;
-    if (none || server >= *to)
-        *to = server + 1;
+    bool any = false;
+    for (int kind = 0; kind < OWED_KIND_COUNT; kind++) {
+        struct owed *owed = &control->owed[kind];
+        while (owed_any(owed) && senders[kind](control, owed))
+            continue;
+        any |= owed_any(owed);
+    }
+    return any;
 }
 
 void control_pay(struct control_end *control)
@@ -143,18 +151,10 @@ void control_pay(struct control_end *control)
     control->owes_drain = control->owes_drain && !send_drain(control);
     control->owes_tickets = control->owes_tickets && !send_tickets(control);
     control->owes_keyd = control->owes_keyd && !send_keyd(control);
-    while (control->servers_from < control->servers_to &&
-           send_servers(control, control->servers_from))
-        control->servers_from++;
-    while (control->verdicts_from < control->verdicts_to && send_verdicts(control))
-        continue;
-    while (control->settings_from < control->settings_to && send_settings(control))
-        continue;
+    bool owes_servers = pay_owed(control);
     control->owes_store = control->owes_store && !send_store(control);
     control->waits = control->owes_drain || control->owes_tickets || control->owes_keyd ||
-                     control->owes_store || control->servers_from < control->servers_to ||
-                     control->verdicts_from < control->verdicts_to ||
-                     control->settings_from < control->settings_to;
+                     control->owes_store || owes_servers;
     if (control->watch.descriptor >= 0)
         watch_want(control->generation->setup->loop, &control->watch,
                    EPOLLIN | (control->waits ? EPOLLOUT : 0));
@@ -178,29 +178,11 @@ void controls_send_tickets(struct generation *generation)
     }
 }
 
-void controls_send_servers(struct generation *generation, uint32_t server)
+void controls_send_server(struct generation *generation, uint32_t server, enum owed_kind kind)
 {
     for (size_t i = 0; i < generation->control_count - 1; i++) {
         struct control_end *control = &generation->controls[i];
-        owe(&control->servers_from, &control->servers_to, server);
-        control_pay(control);
-    }
-}
-
-void controls_send_verdict(struct generation *generation, uint32_t server)
-{
-    for (size_t i = 0; i < generation->control_count - 1; i++) {
-        struct control_end *control = &generation->controls[i];
-        owe(&control->verdicts_from, &control->verdicts_to, server);
-        control_pay(control);
-    }
-}
-
-void controls_send_setting(struct generation *generation, uint32_t server)
-{
-    for (size_t i = 0; i < generation->control_count - 1; i++) {
-        struct control_end *control = &generation->controls[i];
-        owe(&control->settings_from, &control->settings_to, server);
+        owed_add(&control->owed[kind], server);
         control_pay(control);
     }
 }

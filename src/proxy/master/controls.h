@@ -19,10 +19,7 @@ void control_pay(struct control_end *control);
 
 void controls_send_drain(struct generation *generation);
 void controls_send_tickets(struct generation *generation);
-/* Sends the addresses of a server, the verdict on it, or what the operator has set for it, as they
- * are in the configuration now. */
-void controls_send_servers(struct generation *generation, uint32_t server);
-void controls_send_verdict(struct generation *generation, uint32_t server);
-void controls_send_setting(struct generation *generation, uint32_t server);
+/* Tells all threads what the configuration says about a server now. */
+void controls_send_server(struct generation *generation, uint32_t server, enum owed_kind kind);
 
 #endif

@@ -11,6 +11,7 @@
 #include "proxy/master/file_states.h"
 #include "proxy/master/keyd_keys.h"
 #include "proxy/master/listening.h"
+#include "proxy/master/owed.h"
 #include "proxy/master/refresh_state.h"
 #include "proxy/shared/control.h"
 #include "proxy/shared/metrics_history.h"
@@ -34,17 +35,23 @@ struct generation_setup {
     struct loop *loop;
 };
 
+/* What a thread of the worker is told about servers. */
+enum owed_kind {
+    OWED_ADDRESSES,
+    OWED_VERDICT,
+    OWED_SETTING, /* the operator's */
+    OWED_KIND_COUNT
+};
+
 /* Our end of one of the worker's controls. Messages for which the socket has no room, because the
  * worker is slow to read, are owed, and sent when it has. */
 struct control_end {
     struct generation *generation;
     struct watch watch;
     bool owes_drain, owes_tickets, owes_keyd, owes_store;
-    bool awaits_store;                   /* the answer to CONTROL_STORE */
-    uint32_t servers_from, servers_to;   /* the addresses of these servers are owed */
-    uint32_t verdicts_from, verdicts_to; /* the verdicts on these servers are owed */
-    uint32_t settings_from, settings_to; /* what the operator has set for these is owed */
-    bool waits;                          /* something is owed */
+    bool awaits_store; /* the answer to CONTROL_STORE */
+    struct owed owed[OWED_KIND_COUNT];
+    bool waits; /* something is owed */
 };
 
 struct generation {
@@ -64,7 +71,7 @@ struct generation {
     struct generation_metrics *metrics; /* what its workers count */
     struct watch names;                 /* for the resolver's answers; closed: none is wanted */
     struct watch health;                /* for the checker's reports; closed: there is none */
-    uint32_t servers_from, servers_to;  /* the states of these are owed to the checker */
+    struct owed owed;                   /* to the checker: addresses, and whether it rests */
     struct watch certificates;          /* for the loader's answer */
     struct watch folders;               /* for what the watcher tells */
     int store_memory;                   /* the certificates in force; -1: none yet */

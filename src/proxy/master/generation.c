@@ -32,6 +32,11 @@
 static void control_ready(struct watch *watch, uint32_t events);
 static void hand_over_readable(struct watch *watch, uint32_t events);
 static void names_answered(struct watch *watch, uint32_t events);
+static void send_verdict(struct generation *generation, uint32_t server)
+{
+    controls_send_server(generation, server, OWED_VERDICT);
+}
+
 static void health_reported(struct watch *watch, uint32_t events);
 static void certificates_answered(struct watch *watch, uint32_t events);
 static void folders_changed(struct watch *watch, uint32_t events);
@@ -322,7 +327,7 @@ static void hand_over_readable(struct watch *watch, uint32_t events)
 
 static void send_addresses(struct generation *generation, uint32_t server)
 {
-    controls_send_servers(generation, server);
+    controls_send_server(generation, server, OWED_ADDRESSES);
     health_send_server(generation, server);
 }
 
@@ -337,7 +342,7 @@ static void names_answered(struct watch *watch, uint32_t events)
 static void health_reported(struct watch *watch, uint32_t events)
 {
     (void)events;
-    health_ready(list_entry(watch, struct generation, health), controls_send_verdict);
+    health_ready(list_entry(watch, struct generation, health), send_verdict);
 }
 
 /* Servers are checked for a configuration that is in force. */

@@ -80,7 +80,7 @@ bool health_start(struct generation *generation)
     if (!has_checks(generation->config) || generation->setup->test)
         return true;
     back_off_stop(&generation->checker.back_off);
-    generation->servers_from = generation->servers_to = 0; /* it is forked with all */
+    generation->owed = (struct owed){0}; /* it is forked with all */
     return helper_start(generation, &generation->checker, &generation->health, run, NULL);
 }
 
@@ -105,22 +105,18 @@ static bool send_server(const struct generation *generation, uint32_t server)
 
 static void pay(struct generation *generation)
 {
-    while (generation->servers_from < generation->servers_to &&
-           send_server(generation, generation->servers_from))
-        generation->servers_from++;
-    bool owes = generation->servers_from < generation->servers_to;
-    watch_want(generation->setup->loop, &generation->health, EPOLLIN | (owes ? EPOLLOUT : 0));
+    struct owed *owed = &generation->owed;
+    while (owed_any(owed) && send_server(generation, owed->from))
+        owed->from++;
+    watch_want(generation->setup->loop, &generation->health,
+               EPOLLIN | (owed_any(owed) ? EPOLLOUT : 0));
 }
 
 void health_send_server(struct generation *generation, uint32_t server)
 {
-    bool none = generation->servers_from >= generation->servers_to;
     if (generation->health.descriptor < 0)
         return;
-    if (none || server < generation->servers_from)
-        generation->servers_from = server;
-    if (none || server >= generation->servers_to)
-        generation->servers_to = server + 1;
+    owed_add(&generation->owed, server);
     pay(generation);
 }
 

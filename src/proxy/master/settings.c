@@ -65,7 +65,7 @@ bool settings_change(struct generation *generation, const struct setting_change 
         return false;
     next.changes++;
     server->setting = next;
-    controls_send_setting(generation, (uint32_t)(server - config->servers));
+    controls_send_server(generation, (uint32_t)(server - config->servers), OWED_SETTING);
     health_send_server(generation, (uint32_t)(server - config->servers));
     return true;
 }
