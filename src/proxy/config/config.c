@@ -59,6 +59,14 @@ const struct backend_config *config_find_backend(const struct proxy_config *conf
     return NULL;
 }
 
+struct server_config *config_find_server(const struct backend_config *backend, const char *address)
+{
+    for (size_t i = 0; i < backend->server_count; i++)
+        if (strcmp(backend->servers[i].address.text, address) == 0)
+            return &backend->servers[i];
+    return NULL;
+}
+
 unsigned server_weight(const struct server_config *server, const struct server_setting *setting)
 {
     return setting->weight > 0 ? setting->weight : server->weight;

@@ -281,6 +281,8 @@ struct proxy_config {
 /* NULL: there is none of this name. */
 const struct backend_config *config_find_backend(const struct proxy_config *config,
                                                  const char *name);
+/* The server with this address, as configured; NULL: there is none. */
+struct server_config *config_find_server(const struct backend_config *backend, const char *address);
 /* The weight that holds: the operator's, or that of the configuration. */
 unsigned server_weight(const struct server_config *server, const struct server_setting *setting);
 

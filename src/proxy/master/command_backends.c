@@ -7,6 +7,7 @@
 #include "base/spelling.h"
 #include "proxy/master/command_verbs.h"
 #include "proxy/master/settings.h"
+#include "proxy/shared/servers.h"
 
 #define NAMES_TEXT_SIZE 512
 
@@ -62,7 +63,7 @@ static const struct server_config *
 find_server(struct command_client *client, const struct backend_config *backend, const char *name)
 {
     char names[NAMES_TEXT_SIZE];
-    const struct server_config *server = settings_find(backend, name);
+    const struct server_config *server = config_find_server(backend, name);
     if (server == NULL)
         answer_refuse(client, "failed", "backend '%.100s' has no server '%.200s'%s", backend->name,
                       name, suggest(name, backend, backend->server_count, server_name, names));
@@ -71,14 +72,11 @@ find_server(struct command_client *client, const struct backend_config *backend,
 
 /* ---- the line of a server ---- */
 
-/* As the status page names it (shared/servers.h), from what the master knows. */
+/* As the status page names it, from what the master knows. */
 static const char *state_of(const struct server_config *server)
 {
-    if (server->setting.mode != MODE_ENABLED)
-        return server_mode_name(server->setting.mode);
-    if (server->verdict.health == HEALTH_DOWN)
-        return "down";
-    return server->trial_at != 0 ? "paused" : "up";
+    return server_state_name(
+        server_state_of(server->setting.mode, server->verdict.health, server->trial_at != 0));
 }
 
 static void write_addresses(struct answer_line *line, const struct server_addresses *addresses)
@@ -116,17 +114,9 @@ static void write_server(struct command_client *client, const struct backend_con
 
 /* ---- backends ---- */
 
-static bool begin(struct command_client *client, const struct command_view *view)
-{
-    client->generation = view->generation;
-    if (view->generation == NULL)
-        answer_refuse(client, "busy", "this immure-proxy is ending");
-    return view->generation != NULL;
-}
-
 void command_backends_begin(struct command_client *client, const struct command_view *view)
 {
-    if (begin(client, view) && client->request.count > 1)
+    if (command_begin(client, view) && client->request.count > 1)
         find_backend(client, view->generation->config, client->request.words[1]);
 }
 
@@ -234,7 +224,7 @@ static void change(struct command_client *client, const struct command_view *vie
     const char *const *words = client->request.words;
     struct setting_change change = {
         .backend = words[1], .server = words[2], .kind = kind, .mode = mode};
-    if (!begin(client, view))
+    if (!command_begin(client, view))
         return;
     if (view->upgrades) {
         answer_refuse(client, "busy", "another master is coming up");

@@ -12,15 +12,10 @@
 typedef bool (*fits_fn)(const struct store *store, const struct store_certificate *certificate,
                         const char *text);
 
-static bool begin(struct command_client *client, const struct command_view *view)
+static void begin(struct command_client *client, const struct command_view *view)
 {
-    client->generation = view->generation;
-    if (view->generation == NULL) {
-        answer_refuse(client, "busy", "this immure-proxy is ending");
-        return false;
-    }
-    client->store = store_share(view->generation->store);
-    return true;
+    if (command_begin(client, view))
+        client->store = store_share(view->generation->store);
 }
 
 /* ---- which certificates ---- */

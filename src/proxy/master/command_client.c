@@ -103,6 +103,14 @@ void answer_refuse(struct command_client *client, const char *result, const char
     answer_write(client, &line);
 }
 
+bool command_begin(struct command_client *client, const struct command_view *view)
+{
+    client->generation = view->generation;
+    if (view->generation == NULL)
+        answer_refuse(client, "busy", "this immure-proxy is ending");
+    return view->generation != NULL;
+}
+
 /* A configuration that comes into force has routes and backends of its own. */
 bool command_is_in_force(struct command_client *client)
 {

@@ -68,6 +68,8 @@ struct command_client {
     struct report *report; /* shared; NULL: none */
 };
 
+/* The answer is about the configuration in force. False: there is none, and the answer says so. */
+bool command_begin(struct command_client *client, const struct command_view *view);
 /* Whether the configuration of the answer is still in force; otherwise the answer ends, and says
  * so.
  */

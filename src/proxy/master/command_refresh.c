@@ -17,15 +17,13 @@ static void report_came(struct refresh_request *request, struct report *report)
 
 static void ask(struct command_client *client, const struct command_view *view, bool tries)
 {
-    if (view->generation == NULL || view->busy != NULL) {
-        answer_refuse(client, "busy", "%s",
-                      view->busy != NULL ? view->busy : "this immure-proxy is ending");
+    if (view->busy != NULL)
+        answer_refuse(client, "busy", "%s", view->busy);
+    if (view->busy != NULL || !command_begin(client, view))
         return;
-    }
     if (!tries)
         log_info("control-socket: user %u (pid %d) asks for a refresh", (unsigned)client->peer.uid,
                  (int)client->peer.pid);
-    client->generation = view->generation;
     client->waits = true;
     client->refresh.tries = tries;
     client->refresh.done = report_came;

@@ -31,15 +31,13 @@ static bool has_checks(const struct proxy_config *config)
 static void inherit_server(const struct backend_config *backend, struct server_config *server,
                            const struct backend_config *before)
 {
-    for (size_t i = 0; i < before->server_count; i++) {
-        const struct server_config *known = &before->servers[i];
-        if (strcmp(known->address.text, server->address.text) != 0)
-            continue;
-        server->trial_at = known->trial_at;
-        server->pause = known->pause;
-        if (backend->check.kind != CHECK_NONE)
-            server->verdict = known->verdict;
-    }
+    const struct server_config *known = config_find_server(before, server->address.text);
+    if (known == NULL)
+        return;
+    server->trial_at = known->trial_at;
+    server->pause = known->pause;
+    if (backend->check.kind != CHECK_NONE)
+        server->verdict = known->verdict;
 }
 
 void health_inherit(struct generation *generation, const struct generation *before)

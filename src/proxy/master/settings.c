@@ -15,14 +15,6 @@
 /* Of all settings that one master leaves to the next. */
 #define SETTINGS_BYTES_MAX ((size_t)64 << 20)
 
-struct server_config *settings_find(const struct backend_config *backend, const char *server)
-{
-    for (size_t i = 0; i < backend->server_count; i++)
-        if (strcmp(backend->servers[i].address.text, server) == 0)
-            return &backend->servers[i];
-    return NULL;
-}
-
 unsigned settings_weight_max(const struct backend_config *backend,
                              const struct server_config *server)
 {
@@ -53,7 +45,8 @@ bool settings_change(struct generation *generation, const struct setting_change 
 {
     const struct proxy_config *config = generation->config;
     const struct backend_config *backend = config_find_backend(config, change->backend);
-    struct server_config *server = backend != NULL ? settings_find(backend, change->server) : NULL;
+    struct server_config *server =
+        backend != NULL ? config_find_server(backend, change->server) : NULL;
     if (server == NULL)
         return false;
     struct server_setting next = server->setting;
@@ -74,7 +67,7 @@ static void inherit(const struct backend_config *backend, const struct backend_c
 {
     for (size_t i = 0; i < backend->server_count; i++) {
         struct server_config *server = &backend->servers[i];
-        const struct server_config *known = settings_find(before, server->address.text);
+        const struct server_config *known = config_find_server(before, server->address.text);
         if (known == NULL)
             continue;
         server->setting = known->setting;

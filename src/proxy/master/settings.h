@@ -16,8 +16,6 @@ struct setting_change {
     uint32_t weight; /* 0: that of the configuration again */
 };
 
-/* NULL: the backend has no server with this address. */
-struct server_config *settings_find(const struct backend_config *backend, const char *server);
 /* The highest weight that the operator can set. With `balance = source` that is the one of the
  * configuration, which the places of clients have been made for (worker/backend/chooser.c). */
 unsigned settings_weight_max(const struct backend_config *backend,

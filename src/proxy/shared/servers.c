@@ -146,16 +146,21 @@ bool server_is_enabled(const struct shared_server *server)
     return server_setting(server).mode == MODE_ENABLED;
 }
 
-enum server_state server_state(const struct shared_server *server)
+enum server_state server_state_of(enum server_mode mode, enum server_health health, bool paused)
 {
     static const enum server_state shut[] = {
         [MODE_DRAINED] = SERVER_DRAINED, [MODE_DISABLED] = SERVER_DISABLED};
-    enum server_mode mode = server_setting(server).mode;
     if (mode != MODE_ENABLED)
         return shut[mode];
-    if (health_of(server) == HEALTH_DOWN)
+    if (health == HEALTH_DOWN)
         return SERVER_DOWN;
-    return atomic_load(&server->trial_at) != 0 ? SERVER_PAUSED : SERVER_UP;
+    return paused ? SERVER_PAUSED : SERVER_UP;
+}
+
+enum server_state server_state(const struct shared_server *server)
+{
+    return server_state_of(server_setting(server).mode, health_of(server),
+                           atomic_load(&server->trial_at) != 0);
 }
 
 /* As note_room(). */

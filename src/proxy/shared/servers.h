@@ -91,6 +91,8 @@ void queue_wake(struct shared_pool *pool);
 /* ---- what is known of a server; times in ns of CLOCK_MONOTONIC ---- */
 
 enum server_state server_state(const struct shared_server *server);
+/* The same of these. */
+enum server_state server_state_of(enum server_mode mode, enum server_health health, bool paused);
 /* Takes over a verdict of the checks, unless a later one is known. */
 void server_judge(struct shared_pool *pool, size_t server, const struct server_verdict *verdict,
                   uint64_t now);
