@@ -1,15 +1,8 @@
 /* immure backend list, enable, drain, disable and weight */
 #include <stdio.h>
-#include <string.h>
 
 #include "operator/control.h"
 #include "operator/terminal.h"
-
-static const char *text_of(const struct json_object *object, const char *name)
-{
-    const char *text = json_read_text(object, name);
-    return text != NULL ? text : "-";
-}
 
 /* ---- list ---- */
 
@@ -20,19 +13,6 @@ static void put_row(const char *backend, const char *server, const char *state, 
     snprintf(line, sizeof line, "%-16s  %-28s  %-15s  %-7s  %-8s  %-9s  %s", backend, server, state,
              checks, operator, weight, addresses);
     terminal_put_line(line);
-}
-
-/* "10.0.0.1:80,10.0.0.2:80" */
-static void describe_addresses(const struct json_object *object, char *text, size_t size)
-{
-    const struct json_member *addresses = json_read_list(object, "addresses");
-    const char *item = addresses != NULL ? addresses->text : "";
-    size_t length = 0;
-    snprintf(text, size, "-");
-    for (size_t i = 0; addresses != NULL && i < addresses->item_count && length < size; i++) {
-        length += (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? "," : "", item);
-        item += strlen(item) + 1;
-    }
 }
 
 /* "5 (1)": the operator's, and that of the configuration. */
@@ -53,26 +33,20 @@ static void put_head(void)
 
 static void list_line(struct control_answer *answer, const struct json_object *object)
 {
+    (void)answer;
     char state[32], weight[32], addresses[2048];
-    snprintf(state, sizeof state, "%s%s", text_of(object, "state"),
+    snprintf(state, sizeof state, "%s%s", json_read_text_or_dash(object, "state"),
              json_read_bool(object, "backup", false) ? ",backup" : "");
     describe_weight(object, weight, sizeof weight);
-    describe_addresses(object, addresses, sizeof addresses);
-    if (answer->count == 0)
-        put_head();
-    put_row(text_of(object, "backend"), text_of(object, "server"), state, text_of(object, "checks"),
-            text_of(object, "operator"), weight, addresses);
+    json_read_joined(object, "addresses", "-", addresses, sizeof addresses);
+    put_row(json_read_text_or_dash(object, "backend"), json_read_text_or_dash(object, "server"),
+            state, json_read_text_or_dash(object, "checks"),
+            json_read_text_or_dash(object, "operator"), weight, addresses);
 }
 
 enum exit_status backend_list_run(const struct tool_options *options)
 {
-    struct control_answer answer = {.line = options->json ? NULL : list_line, .raw = options->json};
-    enum exit_status status =
-        control_ask(&answer, options->proxy, "backends", options->operand, NULL, 0);
-    if (status == EXIT_GOOD && answer.count == 0 && !options->json)
-        put_head();
-    control_free(&answer);
-    return status;
+    return control_print(options, "backends", options->operands[0], list_line, put_head);
 }
 
 /* ---- changes ---- */
@@ -82,8 +56,9 @@ static void changed_line(struct control_answer *answer, const struct json_object
     (void)answer;
     char weight[32];
     describe_weight(object, weight, sizeof weight);
-    print_line("%s: %s: %s, weight %s", text_of(object, "backend"), text_of(object, "server"),
-               text_of(object, "operator"), weight);
+    print_line("%s: %s: %s, weight %s", json_read_text_or_dash(object, "backend"),
+               json_read_text_or_dash(object, "server"), json_read_text_or_dash(object, "operator"),
+               weight);
 }
 
 static enum exit_status change(const struct tool_options *options, const char *verb)

@@ -19,25 +19,6 @@ static void describe_names(const struct json_object *object, char *text, size_t 
         snprintf(text, size, "%s", first);
 }
 
-static void describe_problems(const struct json_object *object, const char *none, char *text,
-                              size_t size)
-{
-    const struct json_member *problems = json_read_list(object, "problems");
-    size_t length = 0;
-    const char *item = problems != NULL ? problems->text : "";
-    snprintf(text, size, "%s", none);
-    for (size_t i = 0; problems != NULL && i < problems->item_count && length < size; i++) {
-        length += (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? "," : "", item);
-        item += strlen(item) + 1;
-    }
-}
-
-static const char *text_of(const struct json_object *object, const char *name)
-{
-    const char *text = json_read_text(object, name);
-    return text != NULL ? text : "-";
-}
-
 static void put_row(const char *name, const char *type, const char *until, const char *problems,
                     const char *file)
 {
@@ -53,24 +34,18 @@ static void put_head(void)
 
 static void list_line(struct control_answer *answer, const struct json_object *object)
 {
+    (void)answer;
     char names[300], problems[128], until[CERTIFICATE_DATE_SIZE];
     describe_names(object, names, sizeof names);
-    describe_problems(object, "-", problems, sizeof problems);
+    json_read_joined(object, "problems", "-", problems, sizeof problems);
     certificate_date(json_read_number(object, "not_after", 0), until);
-    if (answer->count == 0)
-        put_head();
-    put_row(names, text_of(object, "key_type"), until, problems, text_of(object, "chain"));
+    put_row(names, json_read_text_or_dash(object, "key_type"), until, problems,
+            json_read_text_or_dash(object, "chain"));
 }
 
 enum exit_status certificate_list_run(const struct tool_options *options)
 {
-    struct control_answer answer = {.line = options->json ? NULL : list_line, .raw = options->json};
-    enum exit_status status =
-        control_ask(&answer, options->proxy, "list", options->operand, NULL, 0);
-    if (status == EXIT_GOOD && answer.count == 0 && !options->json)
-        put_head();
-    control_free(&answer);
-    return status;
+    return control_print(options, "list", options->operands[0], list_line, put_head);
 }
 
 /* ---- show ---- */
@@ -88,11 +63,11 @@ static void put_names(const struct json_object *object, const char *title)
 static void put_origin(const struct json_object *object)
 {
     const char *route = json_read_text(object, "route");
-    print_line("%-12s frontend \"%s\"%s%s%s", "served by", text_of(object, "frontend"),
-               route != NULL ? ", route \"" : "", route != NULL ? route : "",
-               route != NULL ? "\"" : "");
-    print_line("%-12s %s:%d (%s)", "from", text_of(object, "where"),
-               (int)json_read_number(object, "line", 0), text_of(object, "source"));
+    print_line("%-12s frontend \"%s\"%s%s%s", "served by",
+               json_read_text_or_dash(object, "frontend"), route != NULL ? ", route \"" : "",
+               route != NULL ? route : "", route != NULL ? "\"" : "");
+    print_line("%-12s %s:%d (%s)", "from", json_read_text_or_dash(object, "where"),
+               (int)json_read_number(object, "line", 0), json_read_text_or_dash(object, "source"));
 }
 
 static void show_line(struct control_answer *answer, const struct json_object *object)
@@ -104,12 +79,13 @@ static void show_line(struct control_answer *answer, const struct json_object *o
         return;
     }
     const char *staple = json_read_text(object, "ocsp");
-    describe_problems(object, "none", problems, sizeof problems);
-    print_line("%-12s %s", "certificate", text_of(object, "chain"));
-    print_line("%-12s %s, %s, %s", "key", text_of(object, "key"), text_of(object, "key_type"),
+    json_read_joined(object, "problems", "none", problems, sizeof problems);
+    print_line("%-12s %s", "certificate", json_read_text_or_dash(object, "chain"));
+    print_line("%-12s %s, %s, %s", "key", json_read_text_or_dash(object, "key"),
+               json_read_text_or_dash(object, "key_type"),
                json_read_bool(object, "key_held", false) ? "held by immured"
                                                          : "perhaps not held by immured");
-    print_line("%-12s %s", "key id", text_of(object, "key_id"));
+    print_line("%-12s %s", "key id", json_read_text_or_dash(object, "key_id"));
     print_line("%-12s %s to %s", "valid",
                certificate_date(json_read_number(object, "not_before", 0), from),
                certificate_date(json_read_number(object, "not_after", 0), until));
@@ -123,11 +99,7 @@ static void show_line(struct control_answer *answer, const struct json_object *o
 
 enum exit_status certificate_show_run(const struct tool_options *options)
 {
-    struct control_answer answer = {.line = options->json ? NULL : show_line, .raw = options->json};
-    enum exit_status status =
-        control_ask(&answer, options->proxy, "show", options->operand, NULL, 0);
-    control_free(&answer);
-    return status;
+    return control_print(options, "show", options->operands[0], show_line, NULL);
 }
 
 /* ---- check ---- */
@@ -139,9 +111,9 @@ static void check_line(struct control_answer *answer, const struct json_object *
     const char *change = json_read_text(object, "change");
     if (change != NULL) {
         describe_names(object, names, sizeof names);
-        print_line("%-9s  %s  (%s)", change, text_of(object, "chain"), names);
+        print_line("%-9s  %s  (%s)", change, json_read_text_or_dash(object, "chain"), names);
     } else if (json_read_text(object, "unusable") != NULL) {
-        print_line("%-9s  %s; %s", "unusable", text_of(object, "reason"),
+        print_line("%-9s  %s; %s", "unusable", json_read_text_or_dash(object, "reason"),
                    json_read_bool(object, "kept", false) ? "the one before goes on"
                                                          : "it is not served");
     }

@@ -276,7 +276,7 @@ enum exit_status target_find(struct certificate_target *target, const struct too
     struct certificate_search search = {.answer.line = found_line, .target = target};
     *target = (struct certificate_target){.folder = NULL};
     enum exit_status status =
-        control_ask(&search.answer, options->proxy, "show", options->operand, NULL, 0);
+        control_ask(&search.answer, options->proxy, "show", options->operands[0], NULL, 0);
     control_free(&search.answer);
     if (status == EXIT_GOOD && search.complaint[0] != '\0') {
         complain("%s", search.complaint);

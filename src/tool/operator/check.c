@@ -40,9 +40,9 @@ static bool is_pem(const char *text)
 enum exit_status check_run(const struct tool_options *options)
 {
     size_t length;
-    char *text = read_file(options->operand, &length);
+    char *text = read_file(options->operands[0], &length);
     if (text == NULL) {
-        complain("%s: %s", options->operand, strerror(errno));
+        complain("%s: %s", options->operands[0], strerror(errno));
         return EXIT_FAILED;
     }
     enum exit_status status =

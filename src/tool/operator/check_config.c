@@ -36,21 +36,22 @@ static int run_immured(char *file)
 enum exit_status check_config(const struct tool_options *options)
 {
     if (options->certificate != NULL) {
-        complain("%s is no key reference, so no certificate can be for its key", options->operand);
+        complain("%s is no key reference, so no certificate can be for its key",
+                 options->operands[0]);
         return EXIT_FAILED;
     }
     fflush(stdout);
-    char *file = strdup(options->operand);
+    char *file = strdup(options->operands[0]);
     bool good = file != NULL && run_immured(file) == EXIT_SUCCESS;
     free(file);
     if (options->json) {
         json_open(NULL, '{');
-        json_text("file", options->operand);
+        json_text("file", options->operands[0]);
         json_text("kind", "configuration");
         json_bool("good", good);
         json_close('}');
     } else if (good) {
-        printf("good   %s is a configuration that immured takes\n", options->operand);
+        printf("good   %s is a configuration that immured takes\n", options->operands[0]);
     }
     return good ? EXIT_GOOD : EXIT_FAILED;
 }

@@ -44,7 +44,7 @@ static void check_certificate(struct reference_report *report, const struct publ
     const char *file = options->certificate;
     struct public_key other;
     if (file == NULL && strstr(text, "-----BEGIN CERTIFICATE-----") != NULL)
-        file = options->operand;
+        file = options->operands[0];
     if (file == NULL)
         return;
     const char *problem = public_key_read(&other, file);
@@ -124,7 +124,7 @@ enum exit_status check_reference(const struct tool_options *options, const char 
     enum immure_reference_error error = immure_reference_parse_pem(&reference, text, length, der);
     if (options->json) {
         json_open(NULL, '{');
-        json_text("file", options->operand);
+        json_text("file", options->operands[0]);
         json_text("kind", "key reference");
         json_open("findings", '[');
     }

@@ -37,8 +37,7 @@ enum option_bit {
 #define OPERANDS_MAX 3
 
 struct tool_options {
-    const char *operand;                /* NAME or FILE; NULL: none */
-    const char *operands[OPERANDS_MAX]; /* all, in their order; NULL: none */
+    const char *operands[OPERANDS_MAX]; /* NAME, FILE...; NULL: none */
     const char *socket;
     const char *proxy;       /* the control socket of immure-proxy */
     const char *folder;      /* NULL: not given */

@@ -108,6 +108,12 @@ static enum exit_status conclude(const struct control_answer *answer,
     return fail(complaint, EXIT_FAILED, "it answers in a way that this program does not know", "");
 }
 
+static void write_head(const struct control_answer *answer)
+{
+    if (answer->count == 0 && answer->head != NULL)
+        answer->head();
+}
+
 static enum exit_status read_answer(struct control_answer *answer, FILE *in, char **line,
                                     const struct complaint *complaint)
 {
@@ -122,8 +128,13 @@ static enum exit_status read_answer(struct control_answer *answer, FILE *in, cha
             fputs(*line, stdout);
         if (!json_read(&answer->end, *line))
             return fail(complaint, EXIT_UNREACHABLE, "what answers is not immure-proxy", "");
-        if (json_read_text(&answer->end, "result") != NULL)
-            return conclude(answer, complaint);
+        if (json_read_text(&answer->end, "result") != NULL) {
+            enum exit_status status = conclude(answer, complaint);
+            if (status == EXIT_GOOD)
+                write_head(answer);
+            return status;
+        }
+        write_head(answer);
         if (answer->line != NULL)
             answer->line(answer, &answer->end);
         answer->count++;
@@ -161,6 +172,21 @@ enum exit_status control_ask(struct control_answer *answer, const char *socket, 
 {
     const char *const words[] = {verb, argument, NULL};
     return control_ask_words(answer, socket, words, reason, size);
+}
+
+enum exit_status
+control_print(const struct tool_options *options, const char *verb, const char *argument,
+              void (*line)(struct control_answer *answer, const struct json_object *object),
+              void (*head)(void))
+{
+    struct control_answer answer = {.raw = options->json};
+    if (!options->json) {
+        answer.line = line;
+        answer.head = head;
+    }
+    enum exit_status status = control_ask(&answer, options->proxy, verb, argument, NULL, 0);
+    control_free(&answer);
+    return status;
 }
 
 void control_free(struct control_answer *answer)

@@ -1,5 +1,6 @@
 #include "operator/json_read.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,9 +170,28 @@ const char *json_read_text(const struct json_object *object, const char *name)
     return member != NULL ? member->text : NULL;
 }
 
+const char *json_read_text_or_dash(const struct json_object *object, const char *name)
+{
+    const char *text = json_read_text(object, name);
+    return text != NULL ? text : "-";
+}
+
 const struct json_member *json_read_list(const struct json_object *object, const char *name)
 {
     return find(object, name, JSON_LIST);
+}
+
+void json_read_joined(const struct json_object *object, const char *name, const char *none,
+                      char *text, size_t size)
+{
+    const struct json_member *list = json_read_list(object, name);
+    const char *item = list != NULL ? list->text : "";
+    size_t length = 0;
+    snprintf(text, size, "%s", none);
+    for (size_t i = 0; list != NULL && i < list->item_count && length < size; i++) {
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? "," : "", item);
+        item += strlen(item) + 1;
+    }
 }
 
 int64_t json_read_number(const struct json_object *object, const char *name, int64_t otherwise)

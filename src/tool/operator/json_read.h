@@ -32,7 +32,12 @@ bool json_read(struct json_object *object, char *line);
 
 /* NULL: there is no such member, or it is of another kind. */
 const char *json_read_text(const struct json_object *object, const char *name);
+/* The same, or "-" if there is no such text. */
+const char *json_read_text_or_dash(const struct json_object *object, const char *name);
 const struct json_member *json_read_list(const struct json_object *object, const char *name);
+/* Writes the items of a list, "a,b"; `none` if there is no such list, or it is empty. */
+void json_read_joined(const struct json_object *object, const char *name, const char *none,
+                      char *text, size_t size);
 /* `otherwise` stands for what is not there. */
 int64_t json_read_number(const struct json_object *object, const char *name, int64_t otherwise);
 bool json_read_bool(const struct json_object *object, const char *name, bool otherwise);

@@ -55,9 +55,9 @@ static enum exit_status from_immured(const struct tool_options *options)
 
 enum exit_status key_reference_run(const struct tool_options *options)
 {
-    if ((options->operand != NULL) == (options->certificate != NULL)) {
+    if ((options->operands[0] != NULL) == (options->certificate != NULL)) {
         complain("key reference: either NAME or --certificate FILE is needed");
         return EXIT_USAGE;
     }
-    return options->operand != NULL ? from_immured(options) : from_certificate(options);
+    return options->operands[0] != NULL ? from_immured(options) : from_certificate(options);
 }

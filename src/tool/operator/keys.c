@@ -138,7 +138,7 @@ enum exit_status key_ask(struct tool_connection *connection, const struct tool_o
     status = keys_ask(keys, connection);
     if (status != EXIT_GOOD)
         goto unasked;
-    *key = keys_find(keys, options->operand, connection);
+    *key = keys_find(keys, options->operands[0], connection);
     if (*key != NULL)
         return EXIT_GOOD;
     status = EXIT_NO_KEY;

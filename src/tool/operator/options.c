@@ -150,7 +150,6 @@ static bool take_operands(const struct command *command, char *const *words, int
         }
         wanted += length + strspn(wanted + length, " ");
     }
-    options->operand = options->operands[0];
     if (count > taken)
         complain("%s: unexpected operand \"%s\"", command->name, words[taken]);
     return count == taken;
