@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/ending.h"
 #include "base/name_table.h"
 
 #define STAPLE ".ocsp"
@@ -26,12 +27,6 @@ static const struct layout {
 
 #define CERTBOT_CHAIN "/fullchain.pem"
 #define CERTBOT_KEY "/privkey.pem"
-
-static bool ends_with(const char *name, const char *end)
-{
-    size_t length = strlen(name), end_length = strlen(end);
-    return length > end_length && strcmp(name + length - end_length, end) == 0;
-}
 
 /* "PATH/NAME.end"; NULL: out of memory. */
 static char *join(const struct directory *directory, const char *name, size_t length,

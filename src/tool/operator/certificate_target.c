@@ -5,16 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ending.h"
 #include "base/name_table.h"
 #include "operator/control.h"
 
 #define CERTBOT_CHAIN "/fullchain.pem"
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length > end_length && strcmp(text + length - end_length, end) == 0;
-}
 
 void target_free(struct certificate_target *target)
 {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/descriptor.h"
+#include "base/ending.h"
 #include "base/regular_file.h"
 
 #define NEW ".immure-new"
@@ -103,12 +104,6 @@ static bool sync_folder(struct folder *folder)
 }
 
 /* ---- what a program that was killed has left ---- */
-
-static bool ends_with(const char *name, const char *end)
-{
-    size_t length = strlen(name), end_length = strlen(end);
-    return length > end_length && strcmp(name + length - end_length, end) == 0;
-}
 
 /* Takes ".NAME.crt.immure-new" apart, into NAME and the rest. */
 static bool parse_hidden(const char *file, struct folder_pair *pair, const char **end,

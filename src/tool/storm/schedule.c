@@ -3,15 +3,12 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "base/mix.h"
 
-/* SplitMix64 (Steele, Lea, Flood 2014): any seed will do, and the streams of adjacent seeds are
- * independent. */
+/* Any seed will do, and the streams of adjacent seeds are independent. */
 static uint64_t random_next(uint64_t *state)
 {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return mix(*state += MIX_STEP);
 }
 
 /* A number in (0, 1], so that its logarithm is finite. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 #define BITS_IPV4 32
 #define BITS_NARROW 56
 #define BITS_WIDE 48
@@ -42,14 +44,6 @@ struct source source_from(const struct sockaddr_storage *address)
 bool source_has_address(const struct source *source)
 {
     return source->narrow != NO_ADDRESS;
-}
-
-/* The finalizer of splitmix64 (Steele, Lea and Flood, 2014). */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
 }
 
 uint64_t prefix_hash(const struct prefix_seed *seed, uint64_t prefix)

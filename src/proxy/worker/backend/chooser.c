@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 /* How far a server of weight 1 / WEIGHT_ONE moves in round-robin when it is chosen. */
 #define STRIDE (UINT64_C(1) << 24)
 /* The key of least-connections: the load above, the turn of the last choice below. */
@@ -31,13 +33,9 @@ struct wheel_point {
 
 /* ---- numbers ---- */
 
-/* The finalizer of splitmix64 (Steele, Lea and Flood, 2014). */
-static uint64_t mix(uint64_t value)
+static uint64_t hash_of(uint64_t value)
 {
-    value += UINT64_C(0x9e3779b97f4a7c15);
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
+    return mix(value + MIX_STEP);
 }
 
 uint64_t chooser_hash(const void *bytes, size_t length)
@@ -46,13 +44,13 @@ uint64_t chooser_hash(const void *bytes, size_t length)
     uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return mix(hash);
+    return hash_of(hash);
 }
 
 static uint64_t draw(struct chooser *chooser)
 {
     chooser->random++;
-    return mix(chooser->random);
+    return hash_of(chooser->random);
 }
 
 /* ---- least-connections and round-robin ---- */
@@ -177,7 +175,7 @@ static bool takes(const struct chooser_server *server, uint64_t hash)
 static size_t next_of_source(struct chooser *chooser, uint64_t source)
 {
     for (uint64_t probe = 0; probe < PROBES; probe++) {
-        uint64_t hash = mix(source + probe);
+        uint64_t hash = hash_of(source + probe);
         size_t server = chooser->points[point_at(chooser, (uint32_t)hash)].server;
         if (takes(&chooser->servers[server], hash))
             return server;
@@ -211,7 +209,7 @@ static bool make_wheel(struct chooser *chooser, const struct server_config *serv
         uint64_t points = (servers[i].weight * each + share - 1) / share;
         for (uint64_t j = 0; servers[i].backup == backup && j < points; j++)
             chooser->points[chooser->point_count++] =
-                (struct wheel_point){(uint32_t)mix(name + j), (uint32_t)i};
+                (struct wheel_point){(uint32_t)hash_of(name + j), (uint32_t)i};
     }
     qsort(chooser->points, chooser->point_count, sizeof *chooser->points, compare_points);
     return true;
@@ -291,7 +289,7 @@ static bool reserve_heap(struct chooser *chooser)
 bool chooser_open(struct chooser *chooser, enum balance balance,
                   const struct server_config *servers, size_t count, bool backup, uint64_t seed)
 {
-    *chooser = (struct chooser){.balance = balance, .count = count, .random = mix(seed)};
+    *chooser = (struct chooser){.balance = balance, .count = count, .random = hash_of(seed)};
     chooser->servers = calloc(count + 1, sizeof *chooser->servers);
     chooser->members = calloc(count + 1, sizeof *chooser->members);
     if (chooser->servers == NULL || chooser->members == NULL)
