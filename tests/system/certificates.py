@@ -5,6 +5,7 @@ import collections
 import functools
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 
@@ -44,6 +45,12 @@ def certificate(kind="rsa-2048", *names, serial=1, address="127.0.0.1"):
          "-newkey", *KINDS[kind], "-keyout", base + ".key", "-out", base + ".crt"],
         check=True, stdin=subprocess.DEVNULL, capture_output=True)
     return Certificate(base + ".crt", base + ".key", names, kind)
+
+
+def der(made):
+    """The DER of its first certificate."""
+    with open(made.chain, encoding="ascii") as file:
+        return ssl.PEM_cert_to_DER_cert(file.read())
 
 
 def encrypted(plain, pass_phrase):

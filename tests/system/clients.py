@@ -173,34 +173,52 @@ def s_client(port, *options, text=b"", name="localhost"):
     return output, done.returncode == 0
 
 
-class HandshakeLoad:
-    """Threads that connect, exchange one message through an echo backend, and close, until stopped."""
+class Load:
+    """Threads that do the same again and again, until stopped."""
 
-    def __init__(self, port, threads=4, version=None):
-        self.port = port
-        self.version = version
-        self.done = 0
-        self.failures = []
-        self.stopping = False
+    PAUSE = 0.05  # seconds after a failure
+
+    def __init__(self, threads=4):
+        self.done, self.failures, self.stopping = 0, [], False
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(threads)]
+        self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(threads)]
         for thread in self.threads:
             thread.start()
 
-    def run(self):
-        tls = context(self.version)
+    def once(self, number):
+        """What thread `number` does."""
+        raise NotImplementedError
+
+    def note(self, result):
+        """Counts what once() has returned; one thread at a time."""
+        del result
+        self.done += 1
+
+    def run(self, number):
         while not self.stopping:
             try:
-                with connect(self.port, tls) as connection:
-                    echo_once(connection)
+                result = self.once(number)
                 with self.lock:
-                    self.done += 1
+                    self.note(result)
             except (OSError, AssertionError) as error:
                 with self.lock:
                     self.failures.append(repr(error))
-                time.sleep(0.05)
+                time.sleep(self.PAUSE)
 
     def stop(self):
         self.stopping = True
         for thread in self.threads:
             thread.join(harness.LIMIT)
+
+
+class HandshakeLoad(Load):
+    """Connects, exchanges one message through an echo backend, and closes."""
+
+    def __init__(self, port, threads=4, version=None):
+        self.port = port
+        self.contexts = [context(version) for _ in range(threads)]
+        super().__init__(threads)
+
+    def once(self, number):
+        with connect(self.port, self.contexts[number]) as connection:
+            echo_once(connection)

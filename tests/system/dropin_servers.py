@@ -6,8 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import threading
-import time
 
 import clients
 import harness
@@ -20,33 +18,15 @@ MOUNTED = ('mount --make-rprivate / 2>/dev/null || :; '
            'mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"')
 
 
-class Load:
-    """Threads that do one exchange after another until stopped."""
+class Load(clients.Load):
+    """Does one exchange after another."""
 
     def __init__(self, exchange, threads=4):
         self.exchange = exchange
-        self.done, self.failures, self.stopping = 0, [], False
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(VERSIONS[each % 2],), daemon=True)
-                        for each in range(threads)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(threads)
 
-    def run(self, version):
-        while not self.stopping:
-            try:
-                self.exchange(version)
-                with self.lock:
-                    self.done += 1
-            except (OSError, AssertionError) as error:
-                with self.lock:
-                    self.failures.append(repr(error))
-                time.sleep(0.05)
-
-    def stop(self):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join(harness.LIMIT)
+    def once(self, number):
+        self.exchange(VERSIONS[number % 2])
 
 
 def set_up_nginx(test):

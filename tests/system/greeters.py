@@ -103,29 +103,21 @@ def greeting(port, before=b""):
         return heard
 
 
-class Listeners:
-    """Threads of clients that connect, hear a greeting and leave, until stopped."""
+class Listeners(clients.Load):
+    """Clients that connect, hear a greeting and leave."""
+
+    PAUSE = 0.01
 
     def __init__(self, port, threads=4):
         self.port = port
         self.heard = collections.Counter()
-        self.failures = []
-        self.stopping = False
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(threads)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(threads)
 
-    def run(self):
-        while not self.stopping:
-            try:
-                name = greeting(self.port)
-                with self.lock:
-                    self.heard[name] += 1
-            except OSError as error:
-                with self.lock:
-                    self.failures.append(f"{time.monotonic()}: {error!r}")
-                time.sleep(0.01)
+    def once(self, number):
+        return greeting(self.port)
+
+    def note(self, result):
+        self.heard[result] += 1
 
     def total(self):
         return sum(self.heard.values())
@@ -136,10 +128,7 @@ class Listeners:
         wanted = now() + count
         harness.wait_until(lambda: now() >= wanted, lambda: f"{count} more greetings, after {self.heard}")
 
-    def close(self):
-        self.stopping = True
-        for thread in self.threads:
-            thread.join(harness.LIMIT)
+    close = clients.Load.stop
 
 
 def pool(*servers, options=""):

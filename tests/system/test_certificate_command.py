@@ -5,22 +5,16 @@ import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import threading
 import time
 
-import backends
 import clients
+import folders
 import harness
-from certificates import certificate, encrypted
+from certificates import certificate, der, encrypted
 
 GOOD, FAILED, USAGE, UNREACHABLE = range(4)
-
-
-def der(made):
-    with open(made.chain, encoding="ascii") as file:
-        return ssl.PEM_cert_to_DER_cert(file.read())
 
 
 def read(path):
@@ -28,21 +22,14 @@ def read(path):
         return file.read()
 
 
-class CommandTest(harness.SystemTest):
+class CommandTest(folders.FolderTest):
     """A proxy with a folder of the certificates a.example and b.example."""
+
+    NAMES = ("a.example", "b.example")
 
     def setUp(self):
         super().setUp()
-        self.folder = os.path.join(self.directory, "certs")
-        os.mkdir(self.folder, 0o755)
         self.control = os.path.join(self.directory, "control.sock")
-        self.made = {name: certificate("p-256", name) for name in ("a.example", "b.example")}
-        for made in self.made.values():
-            self.put(made)
-        self.backend = self.own(backends.Backend(backends.echo))
-
-    def path(self, name, ending=""):
-        return os.path.join(self.folder, name + ending)
 
     def put(self, made, name=None):
         for source, ending in ((made.key, ".key"), (made.chain, ".crt")):
@@ -50,11 +37,7 @@ class CommandTest(harness.SystemTest):
         os.chmod(self.path(name or made.names[0], ".key"), 0o600)
 
     def start(self, top="", frontend=""):
-        self.proxy = self.start_proxy([], self.backend.address,
-                                      top=f'control-socket = "{self.control}"\n{top}',
-                                      frontend=f'certificates = "{self.folder}"\n{frontend}')
-        self.processes = self.proxy.worker(), self.proxy.immured()
-        return self.proxy
+        return super().start(frontend, top=f'control-socket = "{self.control}"\n{top}')
 
     def immure(self, *arguments, status=GOOD):
         """Its standard output or, if it is expected to fail, its one line of complaint."""
@@ -71,19 +54,6 @@ class CommandTest(harness.SystemTest):
 
     def objects(self, *arguments):
         return [json.loads(line) for line in self.immure(*arguments, "--json").splitlines()]
-
-    def assert_same_processes(self):
-        self.assertEqual((self.proxy.worker(), self.proxy.immured()), self.processes)
-
-    def shown(self, name):
-        with clients.connect(self.proxy.port, name=name) as connection:
-            clients.echo_once(connection)
-            return connection.getpeercert(binary_form=True)
-
-    def assert_shown(self, *all_made):
-        for _ in range(4):  # both threads
-            for made in all_made:
-                self.assertEqual(self.shown(made.names[0]), der(made))
 
     def files(self):
         """{name: (bytes, mode)} of all files of the folder, hidden ones too."""

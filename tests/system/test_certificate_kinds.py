@@ -7,7 +7,7 @@ import subprocess
 import backends
 import clients
 import harness
-from certificates import certificate
+from certificates import certificate, der
 
 SCHEMES = {  # of TLS 1.3, one for each kind of certificate
     "rsa-2048": "rsa_pss_rsae_sha256",
@@ -46,10 +46,6 @@ class CertificateKinds(harness.SystemTest):
         return clients.ssl.PEM_cert_to_DER_cert(output[begin:output.index("-----END", begin)] +
                                                 "-----END CERTIFICATE-----") if good else None
 
-    def der(self, kind):
-        with open(certificate(kind).chain, encoding="ascii") as file:
-            return clients.ssl.PEM_cert_to_DER_cert(file.read())
-
     def test_each_client_gets_the_kind_that_it_can_verify(self):
         there = kinds()
         for kind in there:
@@ -57,12 +53,12 @@ class CertificateKinds(harness.SystemTest):
         self.start()
         for kind in there:
             with self.subTest(kind=kind):
-                self.assertEqual(self.served("-tls1_3", "-sigalgs", SCHEMES[kind]), self.der(kind))
+                self.assertEqual(self.served("-tls1_3", "-sigalgs", SCHEMES[kind]), der(certificate(kind)))
 
     def test_a_kind_that_is_not_there(self):
         self.put("p-256")
         self.start()
-        self.assertEqual(self.served("-tls1_3", "-sigalgs", SCHEMES["p-256"]), self.der("p-256"))
+        self.assertEqual(self.served("-tls1_3", "-sigalgs", SCHEMES["p-256"]), der(certificate("p-256")))
         self.assertIsNone(self.served("-tls1_3", "-sigalgs", SCHEMES["rsa-2048"]))
 
 

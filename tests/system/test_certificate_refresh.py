@@ -3,34 +3,18 @@
 import os
 import shutil
 import signal
-import ssl
 
-import backends
 import clients
+import folders
 import harness
 import proc
-from certificates import certificate
+from certificates import certificate, der
 
 HEALTHY = [f"{name}.example" for name in ("a", "b", "c")]
 
 
-def der(made):
-    with open(made.chain, encoding="ascii") as file:
-        return ssl.PEM_cert_to_DER_cert(file.read())
-
-
-class CertificateRefresh(harness.SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.folder = os.path.join(self.directory, "certs")
-        os.mkdir(self.folder, 0o755)
-        self.made = {name: certificate("p-256", name) for name in HEALTHY}
-        for made in self.made.values():
-            self.put(made)
-        self.backend = self.own(backends.Backend(backends.echo))
-
-    def path(self, name, ending):
-        return os.path.join(self.folder, name + ending)
+class CertificateRefresh(folders.FolderTest):
+    NAMES = HEALTHY
 
     def put(self, made, key=None):
         """As a program that renews certificates does it: each file is replaced at once."""
@@ -43,29 +27,10 @@ class CertificateRefresh(harness.SystemTest):
         for ending in (".crt", ".key"):
             os.unlink(self.path(name, ending))
 
-    def start(self, **options):
-        self.proxy = self.start_proxy([], self.backend.address,
-                                      frontend=f'certificates = "{self.folder}"', **options)
-        self.processes = self.proxy.worker(), self.proxy.immured()
-        return self.proxy
-
     def hup(self, said="is in force: worker pid"):
         before = self.proxy.log().count(said)
         self.proxy.signal(signal.SIGHUP)
         harness.wait_until(lambda: self.proxy.log().count(said) > before, "the refresh")
-
-    def assert_same_processes(self):
-        self.assertEqual((self.proxy.worker(), self.proxy.immured()), self.processes)
-
-    def shown(self, name):
-        with clients.connect(self.proxy.port, name=name) as connection:
-            clients.echo_once(connection)
-            return connection.getpeercert(binary_form=True)
-
-    def assert_shown(self, *all_made):
-        for _ in range(4):  # both threads
-            for made in all_made:
-                self.assertEqual(self.shown(made.names[0]), der(made))
 
     def listed(self):
         return sorted(each["names"].split(",")[0] for each in self.proxy.status()["certificates"])

@@ -5,14 +5,13 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import time
 
 import backends
 import clients
 import harness
 import proc
-from certificates import certificate
+from certificates import certificate, der
 from storm import Storm, failures
 
 RELOADS = harness.scaled(100, 5)
@@ -22,11 +21,6 @@ def shown(port):
     """The certificate that the server shows."""
     with clients.connect(port) as connection:
         return connection.getpeercert(binary_form=True)
-
-
-def der(cert):
-    with open(cert.chain, encoding="ascii") as file:
-        return ssl.PEM_cert_to_DER_cert(file.read())
 
 
 class Reload(harness.SystemTest):

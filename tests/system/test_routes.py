@@ -9,15 +9,10 @@ import ssl
 import backends
 import clients
 import harness
-from certificates import certificate
+from certificates import certificate, der
 
 PP2_AUTHORITY, PP2_SSL = 0x02, 0x20
 BOTH = (clients.TLS12, clients.TLS13)
-
-
-def leaf(of):
-    with open(of.chain, encoding="ascii") as file:
-        return ssl.PEM_cert_to_DER_cert(file.read())
 
 
 def section(of):
@@ -90,7 +85,7 @@ class Names(Routes):
         }.items():
             for version in BOTH:
                 with self.subTest(name=name, version=version):
-                    self.assertEqual(self.served(name, version), (said, leaf(served)))
+                    self.assertEqual(self.served(name, version), (said, der(served)))
 
     def test_a_given_name_replaces_those_of_the_certificate(self):
         first = certificate("p-256", "localhost")
@@ -101,8 +96,8 @@ class Names(Routes):
             route "given" {{ backend = given names = kept.example {section(other)} }}
             """, ("given",))
         for version in BOTH:
-            self.assertEqual(self.served("kept.example", version), (b"given", leaf(other)))
-            self.assertEqual(self.served("said.example", version), (b"app", leaf(first)))
+            self.assertEqual(self.served("kept.example", version), (b"given", der(other)))
+            self.assertEqual(self.served("said.example", version), (b"app", der(first)))
 
     def test_a_wildcard_of_a_route_has_the_certificates_of_its_names(self):
         first = certificate("p-256", "localhost")
@@ -113,9 +108,9 @@ class Names(Routes):
             route "wide" {{ backend = wide names = "*.wide.example" {section(a)} {section(b)} }}
             """, ("wide",))
         for version in BOTH:
-            self.assertEqual(self.served("a.wide.example", version), (b"wide", leaf(a)))
-            self.assertEqual(self.served("b.wide.example", version), (b"wide", leaf(b)))
-            self.assertEqual(self.served("c.wide.example", version), (b"wide", leaf(a)))
+            self.assertEqual(self.served("a.wide.example", version), (b"wide", der(a)))
+            self.assertEqual(self.served("b.wide.example", version), (b"wide", der(b)))
+            self.assertEqual(self.served("c.wide.example", version), (b"wide", der(a)))
 
     def test_unknown_name_rejected(self):
         first = certificate("p-256", "localhost")
@@ -129,7 +124,7 @@ class Names(Routes):
             self.assertIn("UNRECOGNIZED_NAME", self.refusal("unknown.example", version))
             self.assertIn("UNRECOGNIZED_NAME", self.refusal("sub.api.example", version))
             for name in ("localhost", "api.example", None):
-                self.assertEqual(self.served(name, version), (b"app", leaf(first)))
+                self.assertEqual(self.served(name, version), (b"app", der(first)))
 
     def test_a_frontend_that_serves_nobody_itself(self):
         """Clients without a name are refused, too."""
@@ -139,7 +134,7 @@ class Names(Routes):
             route "api" {{ backend = app names = api.example {section(api)} }}
             """)
         for version in BOTH:
-            self.assertEqual(self.served("api.example", version), (b"app", leaf(api)))
+            self.assertEqual(self.served("api.example", version), (b"app", der(api)))
             for name in ("unknown.example", None):
                 self.assertIn("UNRECOGNIZED_NAME", self.refusal(name, version))
 
@@ -153,8 +148,8 @@ class Names(Routes):
             route "address" {{ backend = address {section(route)} }}
             """, ("address",), listen="*")
         for version in BOTH:
-            self.assertEqual(self.served(None, version), (b"address", leaf(route)))
-            self.assertEqual(self.served("unknown.example", version), (b"app", leaf(first)))
+            self.assertEqual(self.served(None, version), (b"address", der(route)))
+            self.assertEqual(self.served("unknown.example", version), (b"app", der(first)))
 
 
 class Conditions(Routes):
@@ -179,7 +174,7 @@ class Conditions(Routes):
                                      ("b.example", ["h2"], b"app"),
                                      ("b.example", None, b"app")):
                 with self.subTest(version=version, name=name, alpn=alpn):
-                    self.assertEqual(self.served(name, version, alpn), (said, leaf(first)))
+                    self.assertEqual(self.served(name, version, alpn), (said, der(first)))
 
     def test_the_address_in_a_proxy_header_counts(self):
         first = certificate("p-256", "localhost")
@@ -351,14 +346,14 @@ class Passthrough(Routes):
     def test_both_sides_in_both_versions(self):
         self.start_passing()
         for version in BOTH:
-            self.assertEqual(self.exchange("pass.example", version), leaf(self.inner))
-            self.assertEqual(self.exchange("localhost", version), leaf(self.first))
+            self.assertEqual(self.exchange("pass.example", version), der(self.inner))
+            self.assertEqual(self.exchange("localhost", version), der(self.first))
         self.proxy.wait_for(2, "immure_handshakes_total", result="passed")
 
     def test_the_header_comes_first(self):
         """With the name, and with nothing about TLS, of which the proxy knows nothing."""
         self.start_passing("v2")
-        self.assertEqual(self.exchange("pass.example"), leaf(self.inner))
+        self.assertEqual(self.exchange("pass.example"), der(self.inner))
         header = self.headers.get(timeout=harness.LIMIT)
         self.assertEqual(header["tlvs"].get(PP2_AUTHORITY), b"pass.example")
         self.assertNotIn(PP2_SSL, header["tlvs"])
@@ -378,7 +373,7 @@ class Passthrough(Routes):
                     for byte in outgoing.read():
                         connection.sendall(bytes([byte]))
                     incoming.write(connection.recv(65536))
-            self.assertEqual(client.getpeercert(binary_form=True), leaf(self.inner))
+            self.assertEqual(client.getpeercert(binary_form=True), der(self.inner))
 
     def test_the_end_of_each_direction_is_passed_on(self):
         raw = self.own(backends.Backend(backends.echo))
@@ -429,7 +424,7 @@ class Passthrough(Routes):
                     pass
             except OSError:
                 pass
-        self.assertEqual(self.exchange("pass.example"), leaf(self.inner))
+        self.assertEqual(self.exchange("pass.example"), der(self.inner))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,10 @@
 """The certificate is chosen by server name, and by what the client can verify."""
 
-import ssl
 
 import backends
 import clients
 import harness
-from certificates import certificate
-
-
-def leaf(of):
-    with open(of.chain, encoding="ascii") as file:
-        return ssl.PEM_cert_to_DER_cert(file.read())
+from certificates import certificate, der
 
 
 class ServerName(harness.SystemTest):
@@ -52,13 +46,13 @@ class ServerName(harness.SystemTest):
         }.items():
             for version in (clients.TLS12, clients.TLS13):
                 with self.subTest(name=name, version=version):
-                    self.assertEqual(self.served(name, version), leaf(expected))
+                    self.assertEqual(self.served(name, version), der(expected))
 
     def test_rsa_and_ecdsa_side_by_side(self):
         self.assertEqual(self.served("both.example", clients.TLS12, "ECDHE-RSA-AES128-GCM-SHA256"),
-                         leaf(self.rsa))
+                         der(self.rsa))
         self.assertEqual(self.served("both.example", clients.TLS12, "ECDHE-ECDSA-AES128-GCM-SHA256"),
-                         leaf(self.ecdsa))
+                         der(self.ecdsa))
         for algorithm, kind in {"rsa_pss_rsae_sha256": "RSA", "ecdsa_secp256r1_sha256": "ECDSA"}.items():
             for version in ("-tls1_2", "-tls1_3"):
                 with self.subTest(algorithm=algorithm, version=version):
@@ -73,13 +67,13 @@ class ServerName(harness.SystemTest):
         for cipher, expected in (("ECDHE-RSA-AES128-GCM-SHA256", self.rsa_only),
                                  ("ECDHE-ECDSA-AES128-GCM-SHA256", self.wildcard)):
             with self.subTest(cipher=cipher):
-                self.assertEqual(self.served("rsa.wild.example", clients.TLS12, cipher), leaf(expected))
+                self.assertEqual(self.served("rsa.wild.example", clients.TLS12, cipher), der(expected))
 
     def test_nothing_in_common_is_an_alert(self):
         output, good = clients.s_client(self.proxy.port, "-tls1_3", "-sigalgs", "ed25519")
         self.assertFalse(good)
         self.assertIn("handshake failure", output)
-        self.assertEqual(self.served("localhost"), leaf(self.first))
+        self.assertEqual(self.served("localhost"), der(self.first))
 
 
 if __name__ == "__main__":
